@@ -1,0 +1,152 @@
+package elicit
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// KeySize is the length of a sealing key in bytes (AES-256).
+const KeySize = 32
+
+// MaxState is the length in bytes of the longest requestState that is looked
+// at; anything longer is refused unread.
+const MaxState = 16 << 10
+
+// ErrState reports a requestState that was not sealed by this server for this
+// very request: altered, lapsed, or made for another person, client, tool or
+// other arguments. Which of these it was is not told: the answer goes to
+// whoever presented it.
+var ErrState = errors.New("elicit: requestState was not issued for this request, or is no longer valid")
+
+// A State is what a sealed requestState says: which call is meant, and which
+// prompt the host's answer belongs to. It carries no credential.
+type State struct {
+	// Call names a call that the sealing process holds; empty if there is none.
+	Call string `json:"c,omitempty"`
+	// Prompt names the prompt that was shown with this state.
+	Prompt string `json:"p,omitempty"`
+	// Inner is the requestState of a tool handler that makes round trips of
+	// its own; it travels inside, protected by the same seal.
+	Inner string `json:"i,omitempty"`
+	// Expires is when the state stops being accepted, to the second.
+	Expires time.Time `json:"-"`
+}
+
+// A Binding says for what a state is good. It travels nowhere: it is the
+// associated data of the seal, so that a state opens only where every field is
+// the same again (MCP 2026-07-28 basic/patterns/mrtr, "Security").
+type Binding struct {
+	Service   string // the service's name, as the server's author gives it
+	Issuer    string // the authorization server, by issuer or token endpoint
+	ClientID  string // our client there
+	Principal string // whose call it is
+	Client    string // the host it came from
+	Method    string // the MCP method
+	Tool      string
+	Arguments [sha256.Size]byte // see [DigestArguments]
+}
+
+// associated encodes the binding unambiguously: each field after its length.
+func (b Binding) associated() []byte {
+	out := []byte("lazyauth requestState 1")
+	for _, field := range []string{b.Service, b.Issuer, b.ClientID, b.Principal, b.Client, b.Method, b.Tool} {
+		out = binary.AppendUvarint(out, uint64(len(field)))
+		out = append(out, field...)
+	}
+	return append(out, b.Arguments[:]...)
+}
+
+// A Sealer encrypts and authenticates states with AES-256-GCM. It is safe for
+// concurrent use.
+type Sealer struct{ ring []cipher.AEAD }
+
+// NewSealer returns a sealer with a ring of keys of [KeySize] bytes each: the
+// first seals, all of them open, so that keys can be replaced while states are
+// under way. Without a key it makes a random one, good for this process.
+//
+// Formatting a Sealer shows no key.
+func NewSealer(keys ...[]byte) (*Sealer, error) {
+	if len(keys) == 0 {
+		key := make([]byte, KeySize)
+		rand.Read(key) // never fails, see crypto/rand
+		keys = [][]byte{key}
+	}
+	s := &Sealer{}
+	for n, key := range keys {
+		if len(key) != KeySize {
+			return nil, fmt.Errorf("elicit: sealing key %d has %d bytes; it needs %d random bytes", n+1, len(key), KeySize)
+		}
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return nil, fmt.Errorf("elicit: sealing key %d: %w", n+1, err)
+		}
+		// A random 96-bit nonce is safe for 2³² states a key.
+		aead, err := cipher.NewGCMWithRandomNonce(block)
+		if err != nil {
+			return nil, fmt.Errorf("elicit: sealing key %d: %w", n+1, err)
+		}
+		s.ring = append(s.ring, aead)
+	}
+	return s, nil
+}
+
+// String keeps the keys out of logs.
+func (*Sealer) String() string { return "elicit.Sealer" }
+
+// GoString keeps the keys out of %#v.
+func (s *Sealer) GoString() string { return s.String() }
+
+// Seal returns state as the opaque text of a requestState, bound to b. It
+// fails only if the text would be longer than [MaxState], which can only
+// happen by a large Inner.
+func (s *Sealer) Seal(state State, b Binding) (string, error) {
+	plain := binary.BigEndian.AppendUint64(nil, uint64(state.Expires.Unix()))
+	body, err := json.Marshal(state)
+	if err != nil {
+		return "", fmt.Errorf("elicit: sealing: %w", err)
+	}
+	sealed := s.ring[0].Seal(nil, nil, append(plain, body...), b.associated())
+	text := base64.RawURLEncoding.EncodeToString(sealed)
+	if len(text) > MaxState {
+		return "", fmt.Errorf("elicit: a requestState of %d bytes is over the limit of %d", len(text), MaxState)
+	}
+	return text, nil
+}
+
+// Open returns the state in text if it was sealed by a key of the ring, for
+// this binding, and has not expired at now. Every other text gets [ErrState].
+func (s *Sealer) Open(text string, b Binding, now time.Time) (State, error) {
+	if len(text) > MaxState {
+		return State{}, ErrState
+	}
+	// Strict: one state has one spelling.
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return State{}, ErrState
+	}
+	associated := b.associated()
+	for _, key := range s.ring {
+		plain, err := key.Open(nil, nil, sealed, associated)
+		if err != nil {
+			continue
+		}
+		var state State
+		if len(plain) < 8 || json.Unmarshal(plain[8:], &state) != nil {
+			return State{}, ErrState
+		}
+		state.Expires = time.Unix(int64(binary.BigEndian.Uint64(plain)), 0)
+		if !now.Before(state.Expires) {
+			return State{}, ErrState
+		}
+		return state, nil
+	}
+	return State{}, ErrState
+}

@@ -1,0 +1,114 @@
+package lazyauth
+
+import (
+	"context"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"golang.org/x/oauth2"
+)
+
+// A call is one tool call whose handler may run. It is the handler's context,
+// so that an authorized call costs one allocation.
+type call struct {
+	context.Context // the request's, or what outlives it
+
+	owner   *owner
+	gate    *gate
+	req     *mcp.CallToolRequest
+	arrived time.Duration // since the interceptor's epoch
+	held    *held         // nil before revision 2026-07-28
+}
+
+// callKey is the key under which a call's context holds the call.
+type callKey struct{}
+
+// Value implements [context.Context].
+func (c *call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+// callFrom returns the call that ctx belongs to, or nil.
+func callFrom(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call)
+	return c
+}
+
+// admit returns the call of a request up to revision 2025-11-25, once there is
+// a grant for it. The request's goroutine does the waiting.
+func (g *gate) admit(ctx context.Context, req *mcp.CallToolRequest) (*call, error) {
+	o, err := g.auth.owner(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	c := &call{Context: ctx, owner: o, gate: g, req: req, arrived: g.auth.now()}
+	if !o.grant.Load().good(c.arrived, g.need) {
+		if _, err := c.authorize(ctx, g.need); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// authorize returns a grant that covers need, waiting for it if it must.
+func (c *call) authorize(ctx context.Context, need scopes.Set) (*grant, error) {
+	if g := c.owner.grant.Load(); g.good(c.owner.auth.now(), need) {
+		return g, nil
+	}
+	if c.held != nil {
+		return c.held.authorize(ctx, need)
+	}
+	return c.owner.authorize(ctx, need, c)
+}
+
+// Token implements [oauth2.TokenSource].
+func (c *call) Token() (*oauth2.Token, error) {
+	g, err := c.authorize(c, c.gate.need)
+	if err != nil {
+		return nil, err
+	}
+	return g.token, nil
+}
+
+// TokenSource returns the source of the access token for the call that ctx
+// belongs to, for clients that are not HTTP. A token is valid when it is
+// returned and covers the tool's scopes; Token may wait for a person, for as
+// long as ctx allows. The token must not be changed. Prefer [Client], which
+// also keeps it from being sent elsewhere.
+//
+// Outside of a call, Token returns an error.
+func TokenSource(ctx context.Context) oauth2.TokenSource {
+	if c := callFrom(ctx); c != nil {
+		return c
+	}
+	return noCall{}
+}
+
+type noCall struct{}
+
+func (noCall) Token() (*oauth2.Token, error) { return nil, errNoCall }
+
+// client implements asker.
+func (c *call) client() client { return clientOf(c.req, c.owner.principal) }
+
+// tool implements asker.
+func (c *call) tool() string { return c.gate.tool }
+
+// left implements asker.
+func (c *call) left() time.Duration {
+	return c.arrived + c.owner.auth.options.Patience - c.owner.auth.now()
+}
+
+// ask implements asker.
+func (c *call) ask(ctx context.Context, p *part) error {
+	if elicit.ChannelFor(c.req) == elicit.ServerRequest {
+		p.request(ctx, c.req.Session)
+		return nil
+	}
+	return p.inText()
+}

@@ -1,0 +1,165 @@
+package lazyauth
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// MetaReason is the key in a failed tool result's _meta that holds its
+// [Reason].
+const MetaReason = "io.github.lazyauth/reason"
+
+// A Reason says why a call could not be authorized, for programs.
+type Reason string
+
+// The reasons.
+const (
+	// Declined: the person refused the prompt or dismissed it.
+	Declined Reason = "declined"
+	// Denied: the person refused at the authorization server.
+	Denied Reason = "denied"
+	// Expired: nobody approved before the code lapsed.
+	Expired Reason = "expired"
+	// Narrowed: the person or the server granted less than the tool needs.
+	Narrowed Reason = "narrowed"
+	// Unsupported: the authorization server does not offer device
+	// authorization to this client.
+	Unsupported Reason = "unsupported"
+	// Anonymous: it is not known whose call it is.
+	Anonymous Reason = "anonymous"
+	// Unverified: it is not certain that the grant belongs to the caller.
+	Unverified Reason = "unverified"
+	// Unavailable: the authorization server could not be reached, or refused
+	// this server, or this server is shutting down.
+	Unavailable Reason = "unavailable"
+	// Abandoned: the host did not come back for the call in time.
+	Abandoned Reason = "abandoned"
+	// Busy: too many calls wait already.
+	Busy Reason = "busy"
+	// Pending: the person has not finished yet; the next call goes on from
+	// where this one stopped.
+	Pending Reason = "pending"
+	// Exceeded: more was demanded than this server may ask for.
+	Exceeded Reason = "exceeded"
+)
+
+// An Error is why a call was not authorized. Its text is meant for a model and
+// the person behind it: it says what happened and what to do next, and it
+// repeats nothing that a server wrote.
+//
+// Handlers get it, possibly wrapped, from the client and the token source of
+// their context; errors.AsType[*Error] finds it. Returned from the handler, it
+// becomes the call's result.
+type Error struct {
+	// Reason is the kind of failure.
+	Reason Reason
+	// Missing holds the scopes that a [Narrowed] grant lacks.
+	Missing scopes.Set
+	// Cause is the error behind it, for operators. It may be nil. It holds no
+	// secret, and is not part of the text.
+	Cause error
+
+	service string
+	prompt  *elicit.Prompt // what a host without elicitation is told
+	cancel  bool           // declined by dismissing, so no peace follows
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Error returns the text for the model.
+func (e *Error) Error() string {
+	switch e.Reason {
+	case Declined:
+		if e.cancel {
+			return fmt.Sprintf("The sign-in to %s was dismissed, and nothing was done. Call again only if the user wants to sign in.", e.service)
+		}
+		return fmt.Sprintf("The user declined to sign in to %s, and nothing was done. Calls within the next minute are refused without asking; call again later only if the user wants it.", e.service)
+	case Denied:
+		return fmt.Sprintf("The user denied this server access to %s. Call again only if the user wants to be asked anew.", e.service)
+	case Expired:
+		return fmt.Sprintf("The sign-in to %s was not finished before its code expired. Call again for a new code.", e.service)
+	case Narrowed:
+		return fmt.Sprintf("%s granted less than this tool needs; missing: %s. Call again if the user wants to grant it.", e.service, e.Missing)
+	case Unsupported:
+		return fmt.Sprintf("The authorization server of %s does not offer device authorization to this server. Its operator must enable it for the client.", e.service)
+	case Anonymous:
+		return fmt.Sprintf("This server does not know whose call this is, and so cannot use anyone's access to %s. %s", e.service, advice(e.Cause))
+	case Unverified:
+		if errors.Is(e.Cause, errNoVerifyUser) {
+			return fmt.Sprintf("This server cannot make sure that access to %s belongs to the caller. %s", e.service, advice(e.Cause))
+		}
+		return fmt.Sprintf("The sign-in to %s could not be confirmed as the caller's own, and was discarded. Call again and sign in with your own account.", e.service)
+	case Abandoned:
+		return fmt.Sprintf("Nobody came back for this call while it waited for %s, and it was ended. Call again.", e.service)
+	case Busy:
+		return fmt.Sprintf("Too many calls are waiting for %s. Call again in a minute.", e.service)
+	case Pending:
+		if e.prompt != nil {
+			return e.prompt.Text()
+		}
+		return fmt.Sprintf("The sign-in to %s is not finished yet. Finish it in the browser, then call this tool again.", e.service)
+	case Exceeded:
+		return fmt.Sprintf("%s demands more access than this server may ask for.", e.service)
+	default:
+		return fmt.Sprintf("Signing in to %s is not possible at the moment: its authorization server did not answer as it should. Try again later; the server's log says more.", e.service)
+	}
+}
+
+// Causes that say what an operator must configure. Their texts are ours, so
+// they may reach the model.
+type configuration string
+
+func (c configuration) Error() string { return string(c) }
+
+const (
+	errSecondSession configuration = "A second session without user information appeared, as on the SSE transport: set Options.Principal to tell callers apart."
+	errNoUser        configuration = "Put the endpoint behind a bearer token verifier that sets TokenInfo.UserID, or set Options.SingleUser if it serves one person."
+	errNoVerifyUser  configuration = "Set Options.VerifyUser to check whose grant was given, or Options.SingleUser if the endpoint serves one person."
+)
+
+func advice(cause error) string {
+	if c, ok := errors.AsType[configuration](cause); ok {
+		return string(c)
+	}
+	return "Its operator finds the cause in the server's log."
+}
+
+// fail returns an error of this service.
+func (i *Interceptor) fail(reason Reason, cause error) *Error {
+	return &Error{Reason: reason, Cause: cause, service: i.service.Name}
+}
+
+// errClosed is the cause of everything that ends because of Close.
+var errClosed = errors.New("lazyauth: the interceptor is closed")
+
+// errNoCall is what Client and TokenSource report outside of a call.
+var errNoCall = errors.New("lazyauth: the context does not come from a tool registered with lazyauth.AddTool")
+
+// plain returns the [*Error] in err, so that the model reads its text without
+// what a handler or an HTTP client wrapped around it; any other error as it is.
+func plain(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return err
+}
+
+// markReason puts the reason of a failed result into its _meta.
+func markReason(result mcp.Result) {
+	r, ok := result.(*mcp.CallToolResult)
+	if !ok || r == nil {
+		return
+	}
+	if e, ok := errors.AsType[*Error](r.GetError()); ok {
+		meta := mcp.Meta{MetaReason: string(e.Reason)}
+		for k, v := range r.Meta {
+			meta[k] = v
+		}
+		r.Meta = meta
+	}
+}

@@ -1,0 +1,158 @@
+package lazyauth
+
+import (
+	"context"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// verifyWait bounds one call of Options.VerifyUser.
+const verifyWait = 30 * time.Second
+
+// A flight is one device authorization in progress. The goroutine that runs it
+// owns it, and how far that has come is the flight's state: it has a prompt
+// once ready is closed, and an end once over is done. It lives as long as its
+// device code, whoever waits for it, and no answer of a host is needed for it
+// to succeed: only the authorization server's word counts.
+type flight struct {
+	owner *owner
+	want  scopes.Set
+	tool  string // the one whose call started it
+
+	ready  chan struct{}
+	prompt elicit.Prompt // once ready
+
+	over  context.Context // for its end; nobody uses its values
+	end   context.CancelFunc
+	grant *grant // once over, if err is nil
+	err   error  // once over
+
+	parts map[client]*part // guarded by owner.mu
+}
+
+func newFlight(o *owner, want scopes.Set, tool string) *flight {
+	f := &flight{owner: o, want: want, tool: tool, ready: make(chan struct{}), parts: make(map[client]*part)}
+	f.over, f.end = context.WithCancel(context.Background())
+	return f
+}
+
+// run is the flight.
+func (f *flight) run() {
+	auth, began := f.owner.auth, time.Now()
+	defer f.end()
+	g, err := f.fly(auth.ctx)
+
+	f.owner.mu.Lock()
+	f.grant, f.err = g, err
+	if err == nil {
+		f.owner.grant.Store(g)
+	}
+	f.owner.flight = nil
+	notices := f.notices()
+	f.parts = nil // nobody joins any more
+	f.owner.mu.Unlock()
+
+	event := Event{Principal: f.owner.principal, Tool: f.tool, Scopes: f.want, Took: time.Since(began)}
+	if err != nil {
+		event.Reason, event.Err = causeOf(err)
+		auth.emit(onFailed, event)
+	} else {
+		event.Scopes = g.scopes
+		if !g.token.Expiry.IsZero() {
+			event.Wait = time.Until(g.token.Expiry)
+		}
+		auth.emit(onGranted, event)
+	}
+	// The notice goes out before any waiting call is answered.
+	auth.announce(notices)
+}
+
+func (f *flight) fly(ctx context.Context) (*grant, error) {
+	auth := f.owner.auth
+	client, err := auth.server.client(ctx)
+	if err != nil {
+		return nil, auth.deviceError(err)
+	}
+	authorization, err := client.Authorize(ctx, f.want)
+	if err != nil {
+		return nil, auth.deviceError(err)
+	}
+	f.prompt = elicit.Prompt{
+		Service:  auth.service.Name,
+		URL:      authorization.VerificationURI,
+		UserCode: authorization.UserCode,
+		Scopes:   f.want,
+		Expires:  authorization.Expires,
+	}
+	if authorization.VerificationURIComplete != "" {
+		f.prompt.URL = authorization.VerificationURIComplete
+	}
+	close(f.ready)
+	token, err := client.Poll(ctx, authorization, func(e device.PollEvent) {
+		auth.emit(onPolled, Event{Principal: f.owner.principal, Tool: f.tool,
+			Attempt: e.Attempt, Outcome: string(e.Outcome), Status: e.Status, Wait: e.Wait})
+	})
+	if err != nil {
+		return nil, auth.deviceError(err)
+	}
+	g := auth.newGrant(token)
+	if verify := auth.options.VerifyUser; verify != nil && !f.owner.principal.IsLocal() {
+		ctx, cancel := context.WithTimeout(ctx, verifyWait)
+		defer cancel()
+		if err := verify(ctx, f.owner.principal, g.token); err != nil {
+			return nil, auth.fail(Unverified, err)
+		}
+	}
+	return g, nil
+}
+
+// wait waits for the end of the flight on behalf of a. The first asker of a
+// client shows the prompt; if it cannot, the next one does.
+func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
+	timer := time.NewTimer(a.left())
+	defer timer.Stop()
+	ready, turn, refused := f.ready, (chan struct{})(nil), (chan struct{})(nil)
+	var p *part
+	for {
+		select {
+		case <-f.over.Done():
+			return f.grant, f.err
+		case <-ready:
+			ready = nil
+			if p = f.part(a.client()); p == nil {
+				continue // over by now
+			}
+			turn, refused = p.turn, p.refused
+		case <-turn:
+			if f.over.Err() != nil {
+				continue
+			}
+			if err := a.ask(ctx, p); err != nil {
+				p.asked(err)
+				return nil, err
+			}
+		case <-refused:
+			if f.over.Err() != nil {
+				continue // the token came first, and wins
+			}
+			return nil, p.err
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-timer.C:
+			if left := a.left(); left > 0 {
+				timer.Reset(left)
+				continue
+			}
+			if f.over.Err() != nil {
+				continue
+			}
+			if p != nil && p.text.Load() {
+				return nil, p.pending()
+			}
+			return nil, f.owner.auth.fail(Pending, nil)
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package lazyauth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// A held call is one from protocol revision 2026-07-28 on. It outlives its
+// request: requests attend to it, one after the other. One that finds the
+// person must be asked is answered input_required, and the host's retry, which
+// carries the sealed name of the call, attends to it again. The handler runs
+// once, whatever the host sends how often: before it starts the call waits on
+// the attending request's goroutine, then the handler has one of its own.
+type held struct {
+	gate  *gate
+	owner *owner
+	host  client
+	id    string
+
+	// prompts takes a prompt from the parked handler to one attending request.
+	prompts chan *part
+	// present is received from by every attending request, so that a send
+	// proves that somebody is there.
+	present chan struct{}
+
+	done    chan struct{}
+	outcome outcome // once done
+
+	// Guarded by the table's mutex.
+	lease time.Time
+	lapse *time.Timer
+
+	mu        sync.Mutex
+	started   bool
+	finished  bool
+	attending []*attendance
+	abandon   *time.Timer // runs while nobody attends to a running handler
+	cancel    context.CancelCauseFunc
+	shown     *part  // whose prompt the host was last answered with …
+	shownID   string // … and that prompt's id
+}
+
+// An attendance is a request that waits for a held call.
+type attendance struct {
+	ctx     context.Context // the request's: it ends with the request
+	req     *mcp.CallToolRequest
+	arrived time.Duration
+}
+
+func newHeld(g *gate, o *owner, c client) *held {
+	return &held{
+		gate: g, owner: o, host: c, id: rand.Text(),
+		prompts: make(chan *part),
+		present: make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+}
+
+// attend waits for the call on behalf of one request, starting the handler by
+// run when it may start, and returns what the request is answered with.
+func (h *held) attend(at *attendance, run handler) outcome {
+	h.enter(at)
+	out, err := h.follow(at, run)
+	h.leave(at, err)
+	if err != nil {
+		return outcome{err: err}
+	}
+	return out
+}
+
+// follow is attend between coming and going. Its error is that of a request
+// that broke off.
+func (h *held) follow(at *attendance, run handler) (outcome, error) {
+	if !h.begun() {
+		_, err := h.owner.authorize(at.ctx, h.gate.need, arriving{h, at})
+		if r, ok := errors.AsType[inputRequired](err); ok {
+			return h.inputRequired(at, r.part), nil
+		}
+		switch {
+		case err == nil:
+			h.begin(at, run)
+		case at.ctx.Err() != nil:
+			return outcome{}, context.Cause(at.ctx)
+		default:
+			h.finish(outcome{err: err})
+		}
+	}
+	for {
+		select {
+		case <-h.done:
+			return h.collect(at), nil
+		case p := <-h.prompts:
+			return h.inputRequired(at, p), nil
+		case <-h.present:
+		case <-at.ctx.Done():
+			return outcome{}, context.Cause(at.ctx)
+		}
+	}
+}
+
+func (h *held) begun() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.started || h.finished
+}
+
+// begin starts the handler, unless that was done before. Its context has the
+// values of the request that it starts for, and ends when the call is given up.
+func (h *held) begin(at *attendance, run handler) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.started || h.finished {
+		return
+	}
+	h.started = true
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(at.ctx))
+	h.cancel = cancel
+	c := &call{Context: ctx, owner: h.owner, gate: h.gate, req: at.req, arrived: at.arrived, held: h}
+	if !h.gate.auth.spawnHeld(h, func() {
+		out := run(c, at.req)
+		// A handler that was given up says so, not that its context ended.
+		if e, ok := errors.AsType[*Error](context.Cause(ctx)); ok && out.err != nil {
+			out.err = e
+		}
+		cancel(nil)
+		h.finish(out)
+	}) {
+		cancel(nil)
+		h.finished, h.outcome = true, outcome{err: h.gate.auth.fail(Unavailable, errClosed)}
+		close(h.done)
+	}
+}
+
+// finish settles what the call is answered with, now and whenever its state is
+// presented again.
+func (h *held) finish(out outcome) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.finished {
+		return
+	}
+	h.finished, h.outcome = true, out
+	if h.abandon != nil {
+		h.abandon.Stop()
+	}
+	close(h.done)
+}
+
+// collect returns a copy of the outcome, since the SDK completes what it is
+// given. A handler's own input requests get their state sealed.
+func (h *held) collect(at *attendance) outcome {
+	out := h.outcome
+	if out.result == nil {
+		return out
+	}
+	result := *out.result
+	result.Meta = maps.Clone(result.Meta)
+	result.Content = slices.Clip(result.Content)
+	out.result = &result
+	if result.InputRequests != nil {
+		state, err := h.gate.seal(at.req, h.owner, h.host, elicit.State{
+			Inner: result.RequestState, Expires: time.Now().Add(innerLife),
+		})
+		if err != nil {
+			return outcome{err: err}
+		}
+		result.RequestState = state
+	}
+	return out
+}
+
+// inputRequired answers a request with the prompt.
+func (h *held) inputRequired(at *attendance, p *part) outcome {
+	id := p.shown(elicit.RoundTrip.String())
+	h.mu.Lock()
+	h.shown, h.shownID = p, id
+	h.mu.Unlock()
+	state, err := h.gate.seal(at.req, h.owner, h.host, elicit.State{Call: h.id, Prompt: id, Expires: lease(p)})
+	if err != nil {
+		return outcome{err: err}
+	}
+	return outcome{result: &mcp.CallToolResult{
+		InputRequests: mcp.InputRequestMap{elicit.ResponseKey: p.flight.prompt.Params("")},
+		RequestState:  state,
+	}}
+}
+
+// answered takes the host's answer to the prompt of this id. A refusal ends a
+// call that has not begun; a parked handler learns of it where it waits.
+func (h *held) answered(id string, action string) {
+	h.mu.Lock()
+	p, current := h.shown, h.shownID
+	h.mu.Unlock()
+	if p == nil || id != current {
+		return
+	}
+	if err := p.answer(id, action); err != nil && !h.begun() {
+		h.finish(outcome{err: err})
+	}
+}
+
+func (h *held) enter(at *attendance) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.attending = append(h.attending, at)
+	if h.abandon != nil {
+		h.abandon.Stop()
+		h.abandon = nil
+	}
+}
+
+// leave ends an attendance; broken is why it did not get an answer. A running
+// handler is then given up: after a grace if the host can still come back, at
+// once if it was never told the call's name.
+func (h *held) leave(at *attendance, broken error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.attending = slices.DeleteFunc(h.attending, func(other *attendance) bool { return other == at })
+	if broken == nil || len(h.attending) > 0 || !h.started || h.finished {
+		return
+	}
+	if !h.gate.auth.calls.holds(h) {
+		h.cancel(broken)
+		return
+	}
+	h.abandon = time.AfterFunc(grace, func() { h.cancel(h.gate.auth.fail(Abandoned, nil)) })
+}
+
+// current returns the latest request that attends to the call, or nil.
+func (h *held) current() *attendance {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.attending) == 0 {
+		return nil
+	}
+	return h.attending[len(h.attending)-1]
+}
+
+// authorize is call.authorize for a handler that runs: it parks the handler if
+// the person has to be asked, and lets it go on only while a request attends
+// to it. Otherwise the person may have given up long ago.
+func (h *held) authorize(ctx context.Context, need scopes.Set) (*grant, error) {
+	g, err := h.owner.authorize(ctx, need, h)
+	if err != nil {
+		return nil, err
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case h.present <- struct{}{}:
+		return g, nil
+	case <-timer.C:
+		e := h.gate.auth.fail(Abandoned, nil)
+		h.cancel(e)
+		return nil, e
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}

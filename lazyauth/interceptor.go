@@ -1,0 +1,176 @@
+package lazyauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// An Interceptor stands between a server's tools and their callers, and keeps
+// the grants of one [Service]. Its methods are safe for concurrent use.
+type Interceptor struct {
+	service Service
+	options Options
+	origins origins
+	server  *authorizationServer
+	sealer  *elicit.Sealer
+	calls   table
+	seed    maphash.Seed
+	epoch   time.Time
+
+	// session is the one that speaks for the local user; see principal.
+	session atomic.Pointer[mcp.ServerSession]
+	local   *owner
+	owners  sync.Map // Principal → *owner, for everybody else
+
+	installed sync.Map // weak.Pointer[mcp.Server] → struct{}
+
+	// ctx ends with Close; every goroutine and every wait here hangs on it.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	mu      sync.Mutex
+	closed  bool
+	wg      sync.WaitGroup // goes up only under mu, and not once closed
+	running map[*held]struct{}
+}
+
+// New returns an interceptor for service; nil options mean the defaults. It
+// validates what it is given and does no I/O: nothing is contacted before a
+// call needs it. The caller must [Interceptor.Close] it.
+func New(service Service, options *Options) (*Interceptor, error) {
+	if err := service.validate(); err != nil {
+		return nil, err
+	}
+	o, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	allowed, err := parseOrigins(service.API)
+	if err != nil {
+		return nil, err
+	}
+	server, err := newAuthorizationServer(&service, o.Transport)
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := elicit.NewSealer(o.StateKeys...)
+	if err != nil {
+		return nil, fmt.Errorf("lazyauth: Options.StateKeys: %w", err)
+	}
+	i := &Interceptor{
+		service: service,
+		options: o,
+		origins: allowed,
+		server:  server,
+		sealer:  sealer,
+		calls:   table{max: o.MaxCalls},
+		seed:    maphash.MakeSeed(),
+		epoch:   time.Now(),
+		running: make(map[*held]struct{}),
+	}
+	i.ctx, i.cancel = context.WithCancelCause(context.Background())
+	i.local = newOwner(i, Principal{})
+	return i, nil
+}
+
+// now is the time since the interceptor was made, on the monotonic clock.
+func (i *Interceptor) now() time.Duration { return time.Since(i.epoch) }
+
+// Authorize obtains a grant of who that covers need, without a tool call: for
+// signing in at a terminal, or ahead of time. If there is none yet, show is
+// called once with the prompt, and Authorize waits until the person has
+// finished, the code has expired, or ctx ends; if a call already waits for the
+// same authorization, show gets the prompt of that one. An error of show ends
+// the wait but not the authorization. The errors of the authorization are
+// of type [*Error].
+//
+// The caller vouches for who: [Options.VerifyUser] is asked as for calls.
+func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.Set, show func(context.Context, elicit.Prompt) error) error {
+	if !who.IsLocal() && i.options.VerifyUser == nil && !i.options.SingleUser {
+		return i.fail(Unverified, errNoVerifyUser)
+	}
+	_, err := i.ownerOf(who).authorize(ctx, need, &eager{show: show})
+	return err
+}
+
+// Close ends all flights, waits and held calls, and waits at most five seconds
+// for handlers to return; its error names those that ignored their context.
+// Calls that come later fail. The grants are forgotten, not revoked. Close may
+// be called more than once.
+func (i *Interceptor) Close() error {
+	i.mu.Lock()
+	i.closed = true
+	for h := range i.running {
+		h.cancel(i.fail(Unavailable, errClosed))
+	}
+	i.mu.Unlock()
+	i.cancel(errClosed)
+	i.calls.clear()
+
+	ended := make(chan struct{})
+	go func() {
+		i.wg.Wait()
+		close(ended)
+	}()
+	timer := time.NewTimer(closeWait)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-timer.C:
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var tools []string
+	for h := range i.running {
+		tools = append(tools, h.gate.tool)
+	}
+	if len(tools) == 0 {
+		return errors.New("lazyauth: a request to the authorization server did not end when it was cancelled")
+	}
+	slices.Sort(tools)
+	return fmt.Errorf("lazyauth: handlers ignored that their context ended: %s", strings.Join(slices.Compact(tools), ", "))
+}
+
+// spawn runs f on a goroutine that Close waits for. It reports false, and runs
+// nothing, once the interceptor is closed.
+func (i *Interceptor) spawn(f func()) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		return false
+	}
+	i.wg.Go(f)
+	return true
+}
+
+// spawnHeld is spawn for the handler of a held call, which Close cancels and
+// can name.
+func (i *Interceptor) spawnHeld(h *held, f func()) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed {
+		return false
+	}
+	i.running[h] = struct{}{}
+	i.wg.Go(func() {
+		defer func() {
+			i.mu.Lock()
+			defer i.mu.Unlock()
+			delete(i.running, h)
+		}()
+		f()
+	})
+	return true
+}

@@ -1,0 +1,62 @@
+package lazyauth
+
+import (
+	"context"
+	"runtime"
+	"weak"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// install puts the interceptor's middleware around server, once. Servers made
+// for one session or request can be collected: nothing here holds them.
+func (i *Interceptor) install(server *mcp.Server) {
+	key := weak.Make(server)
+	if _, done := i.installed.LoadOrStore(key, struct{}{}); done {
+		return
+	}
+	runtime.AddCleanup(server, func(key weak.Pointer[mcp.Server]) { i.installed.Delete(key) }, key)
+	server.AddReceivingMiddleware(withReason)
+	server.AddSendingMiddleware(redirectProgress)
+}
+
+// withReason completes failed results. It has to happen out here: a typed
+// handler that returned a result with _meta of its own would put its zero
+// output on the wire beside it (seen in go-sdk v1.8.0).
+func withReason(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+		result, err := next(ctx, method, req)
+		if method == "tools/call" && err == nil {
+			markReason(result)
+		}
+		return result, err
+	}
+}
+
+// redirectProgress sends the progress of a held call to the request that
+// attends to it now, and drops it while none does: once a request has been
+// answered, nothing may be said under its progress token (MCP 2026-07-28
+// basic/utilities/progress).
+func redirectProgress(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+		if method != "notifications/progress" {
+			return next(ctx, method, req)
+		}
+		c := callFrom(ctx)
+		params, ok := req.GetParams().(*mcp.ProgressNotificationParams)
+		if c == nil || c.held == nil || !ok {
+			return next(ctx, method, req)
+		}
+		attending := c.held.current()
+		if attending == nil {
+			return nil, nil
+		}
+		token := attending.req.Params.GetProgressToken()
+		if token == nil {
+			return nil, nil
+		}
+		redirected := *params
+		redirected.ProgressToken = token
+		return next(attending.ctx, method, &mcp.ServerRequest[mcp.Params]{Session: attending.req.Session, Params: &redirected})
+	}
+}

@@ -1,0 +1,98 @@
+package lazyauth
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"golang.org/x/oauth2"
+)
+
+const (
+	// defaultPatience leaves five seconds of the 60 after which most hosts
+	// give a call up.
+	defaultPatience = 55 * time.Second
+	defaultMaxCalls = 4096
+	// peace is how long a person who declined is left alone.
+	peace = time.Minute
+	// grace is how long a handler runs on, or stays parked after its
+	// authorization ended, while no request attends to it.
+	grace = 30 * time.Second
+	// closeWait bounds how long Close waits for handlers.
+	closeWait = 5 * time.Second
+)
+
+// Options are the settings of an [Interceptor] that most servers leave alone.
+// The zero value, and nil, mean the defaults given with each field.
+type Options struct {
+	// Patience is how long after its arrival a call may wait for a person.
+	// Then it is answered with [Pending], the flight lives on, and the next
+	// call joins it. Zero means 55 seconds, since many hosts end calls at 60;
+	// longer suits hosts that are known to wait.
+	Patience time.Duration
+
+	// Principal tells whose grant a call uses. Nil means: over stdio the one
+	// local user; over HTTP the issuer and subject of the verified bearer
+	// token ([auth.TokenInfo], as the SDK's RequireBearerToken leaves it).
+	// Returning the zero Principal means the local user, so that every caller
+	// for whom that is returned shares one grant. An error refuses the call.
+	//
+	// [auth.TokenInfo]: https://pkg.go.dev/github.com/modelcontextprotocol/go-sdk/auth#TokenInfo
+	Principal func(context.Context, *mcp.CallToolRequest) (Principal, error)
+	// VerifyUser confirms that a new grant belongs to the principal who asked
+	// for it, typically by asking the service whose token it is. An error
+	// discards the grant and fails the call with [Unverified]. It is required
+	// for every principal but the local user: a code can be approved by
+	// anybody, and without the check an attacker who sends theirs to a victim
+	// acts with the victim's grant (RFC 8628 §5.4).
+	//
+	// It should honour ctx, which ends after 30 seconds.
+	VerifyUser func(ctx context.Context, who Principal, token *oauth2.Token) error
+	// SingleUser serves HTTP as if every caller were the one local user, and
+	// skips VerifyUser. Anyone who can reach the endpoint then acts with that
+	// user's grant, and can have them prompted at will: use it only on
+	// loopback or behind an access control of your own.
+	SingleUser bool
+
+	// StateKeys seal what travels through the host in revision 2026-07-28:
+	// 32 random bytes each, the first seals, all open. None means a random key
+	// for this process, which is right for all but servers behind a proxy
+	// that must tell "wrong" from "not mine": a call lives in the process that
+	// started it in any case.
+	StateKeys [][]byte
+	// MaxCalls bounds the calls of revision 2026-07-28 that were answered with
+	// a prompt and can still be taken up again; further ones get [Busy] until
+	// one lapses. Zero means 4096.
+	MaxCalls int
+
+	// Transport carries all requests to the authorization server and the API.
+	// Nil means a clone of [http.DefaultTransport].
+	Transport http.RoundTripper
+	// Trace is told what happens; nil means nobody is.
+	Trace *Trace
+}
+
+func (o *Options) withDefaults() (Options, error) {
+	var out Options
+	if o != nil {
+		out = *o
+	}
+	switch {
+	case out.Patience < 0:
+		return out, fmt.Errorf("lazyauth: Options.Patience is %v: it must not be negative", out.Patience)
+	case out.Patience == 0:
+		out.Patience = defaultPatience
+	}
+	switch {
+	case out.MaxCalls < 0:
+		return out, fmt.Errorf("lazyauth: Options.MaxCalls is %d: it must not be negative", out.MaxCalls)
+	case out.MaxCalls == 0:
+		out.MaxCalls = defaultMaxCalls
+	}
+	if out.Transport == nil {
+		out.Transport = http.DefaultTransport.(*http.Transport).Clone()
+	}
+	return out, nil
+}

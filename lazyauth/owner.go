@@ -1,0 +1,135 @@
+package lazyauth
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// An owner is a resource owner (RFC 6749 §1.1), as far as this server knows
+// one: a principal's grant, and the one flight or renewal under way for it.
+type owner struct {
+	auth      *Interceptor
+	principal Principal
+
+	grant atomic.Pointer[grant]
+
+	mu       sync.Mutex
+	flight   *flight
+	renewal  *renewal
+	declined map[client]time.Duration // until when, since the epoch
+}
+
+func newOwner(i *Interceptor, who Principal) *owner {
+	return &owner{auth: i, principal: who, declined: make(map[client]time.Duration)}
+}
+
+// An asker is somebody who waits for an authorization, and through whom the
+// person can be asked: a call, in one of the forms that the eras give it, or a
+// program.
+type asker interface {
+	// client says who would be shown the prompt.
+	client() client
+	// tool names the tool, for the trace.
+	tool() string
+	// ask brings the prompt of p to the person, and returns once it is on its
+	// way; an error ends the asker's wait.
+	ask(ctx context.Context, p *part) error
+	// left is how much longer the asker can wait from now on.
+	left() time.Duration
+}
+
+// authorize returns a grant of o's that covers need. It refreshes an expired
+// one, joins the flight that is under way or starts one, and waits; ctx ends
+// the wait and nothing else. One call of authorize asks for its need at most
+// once: a grant that turns out to lack it is an error, not a reason to ask
+// again.
+func (o *owner) authorize(ctx context.Context, need scopes.Set, a asker) (*grant, error) {
+	for waited := false; ; waited = true {
+		g, f, r, err := o.next(need, a)
+		switch {
+		case err != nil:
+			return nil, err
+		case g != nil:
+			return g, nil
+		}
+		if !waited {
+			o.auth.emit(onWaiting, Event{Principal: o.principal, Tool: a.tool(), Scopes: need})
+		}
+		if r != nil {
+			if err := r.wait(ctx); err != nil {
+				return nil, err
+			}
+			continue // to the new grant, or without the old one
+		}
+		g, err = f.wait(ctx, a)
+		switch {
+		case err != nil:
+			return nil, err
+		case g.scopes.Covers(need):
+			return g, nil
+		case f.want.Covers(need):
+			e := o.auth.fail(Narrowed, nil)
+			e.Missing = need.Minus(g.scopes)
+			return nil, e
+		}
+		// This flight was for less. The next one asks for both.
+	}
+}
+
+// next decides what somebody who needs a grant has to do: take it, or wait for
+// a flight, or for a renewal.
+func (o *owner) next(need scopes.Set, a asker) (*grant, *flight, *renewal, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	g := o.grant.Load()
+	if g.good(o.auth.now(), need) {
+		return g, nil, nil, nil
+	}
+	if g != nil && g.refresh != "" && g.scopes.Covers(need) {
+		if o.renewal == nil {
+			r := newRenewal(o, g)
+			if !o.auth.spawn(r.run) {
+				return nil, nil, nil, o.auth.fail(Unavailable, errClosed)
+			}
+			o.renewal = r
+		}
+		return nil, nil, o.renewal, nil
+	}
+	if until, ok := o.declined[a.client()]; ok {
+		if o.auth.now() < until {
+			return nil, nil, nil, o.auth.fail(Declined, nil)
+		}
+		delete(o.declined, a.client())
+	}
+	if o.flight == nil {
+		want := o.auth.service.Scopes.Union(need)
+		if g != nil {
+			want = want.Union(g.scopes)
+		}
+		f := newFlight(o, want, a.tool())
+		if !o.auth.spawn(f.run) {
+			return nil, nil, nil, o.auth.fail(Unavailable, errClosed)
+		}
+		o.flight = f
+	}
+	return nil, o.flight, nil, nil
+}
+
+// eager is the asker behind Interceptor.Authorize.
+type eager struct {
+	show func(context.Context, elicit.Prompt) error
+}
+
+func (e *eager) client() client      { return e }
+func (e *eager) tool() string        { return "" }
+func (e *eager) left() time.Duration { return time.Hour } // the flight ends first
+
+func (e *eager) ask(ctx context.Context, p *part) error {
+	p.shown("caller")
+	return e.show(ctx, p.flight.prompt)
+}

@@ -1,0 +1,241 @@
+package lazyauth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// noticeWait bounds how long a completion notice may hold up the calls it
+// announces.
+const noticeWait = 2 * time.Second
+
+// A part is one client's part in a flight: whether its person was shown the
+// prompt, and what they said to it.
+type part struct {
+	flight *flight
+	client client
+
+	// turn holds a token while the prompt is not shown: who takes it shows
+	// it, and puts it back if that fails.
+	turn chan struct{}
+	// refused is closed when this client's part ends before the flight does,
+	// for the reason in err.
+	refused chan struct{}
+	err     error
+	// text is set when the prompt can only go into the result of a call.
+	text atomic.Bool
+
+	// Guarded by the owner's mutex.
+	prompt   string             // the id of the live prompt; none other is answered
+	at       time.Time          // when it was shown
+	answered bool               // the host has answered it
+	session  *mcp.ServerSession // to be told the end, if it was a server request
+}
+
+// part returns the client's part in the flight, or nil if that is over. A part
+// that ended begins anew, with the same code; so does, after one patience, one
+// whose prompt the host has done with.
+func (f *flight) part(c client) *part {
+	f.owner.mu.Lock()
+	defer f.owner.mu.Unlock()
+	if f.parts == nil {
+		return nil
+	}
+	p := f.parts[c]
+	if p == nil || p.over() {
+		next := &part{flight: f, client: c, turn: make(chan struct{}, 1), refused: make(chan struct{})}
+		if p != nil && p.text.Load() {
+			next.text.Store(true) // said once already: this caller waits
+		} else {
+			next.turn <- struct{}{}
+		}
+		f.parts[c] = next
+		return next
+	}
+	if p.answered && time.Since(p.at) >= f.owner.auth.options.Patience {
+		p.answered = false
+		select {
+		case p.turn <- struct{}{}:
+		default:
+		}
+	}
+	return p
+}
+
+// over reports whether the part has ended. The owner's mutex is held.
+func (p *part) over() bool {
+	select {
+	case <-p.refused:
+		return true
+	default:
+		return false
+	}
+}
+
+// shown notes that the prompt goes out now, and returns its id.
+func (p *part) shown(channel string) string {
+	id := rand.Text()
+	o := p.flight.owner
+	o.mu.Lock()
+	p.prompt, p.at, p.answered = id, time.Now(), false
+	o.mu.Unlock()
+	o.auth.emit(onPrompted, Event{Principal: o.principal, Tool: p.flight.tool, Scopes: p.flight.want, Channel: channel})
+	return id
+}
+
+// asked puts the turn back if the prompt did not get to the host after all.
+func (p *part) asked(err error) {
+	_, answered := errors.AsType[inputRequired](err)
+	if e, ok := errors.AsType[*Error](err); answered || ok && e.Reason == Pending {
+		return // that error is the prompt
+	}
+	select {
+	case p.turn <- struct{}{}:
+	default:
+	}
+}
+
+// inText ends an asker's wait with the prompt as its text.
+func (p *part) inText() error {
+	p.text.Store(true)
+	p.shown(elicit.Text.String())
+	return p.pending()
+}
+
+// pending is the error of a call that ends before the flight does, on a host
+// that can show the prompt in no other way.
+func (p *part) pending() *Error {
+	e := p.flight.owner.auth.fail(Pending, nil)
+	e.prompt = &p.flight.prompt
+	return e
+}
+
+// request shows the prompt by a server request (up to MCP 2025-11-25) and
+// leaves a goroutine waiting for the answer, until the flight is over: hosts
+// answer when the person consents, when they come back, or never. The request
+// outlives the call that caused it, since the flight does.
+func (p *part) request(ctx context.Context, session *mcp.ServerSession) {
+	id := p.shown(elicit.ServerRequest.String())
+	p.flight.owner.mu.Lock()
+	over := p.flight.parts == nil
+	p.session = session
+	p.flight.owner.mu.Unlock()
+	if over {
+		return
+	}
+	// The values route the request over HTTP; the end is the flight's.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(p.flight.over, cancel)
+	spawned := p.flight.owner.auth.spawn(func() {
+		defer stop()
+		defer cancel()
+		result, err := session.Elicit(ctx, p.flight.prompt.Params(id))
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			// Declared, and yet not to be had. That is no refusal: the
+			// person saw nothing.
+			p.text.Store(true)
+			p.refuse(p.pending())
+		default:
+			p.answer(id, result.Action)
+		}
+	})
+	if !spawned {
+		stop()
+		cancel()
+	}
+}
+
+// answer takes what the host says to the prompt of this id; an answer to any
+// other is stale and changes nothing. It returns the error that ends the
+// client's part, if the answer does that. Accepting means that the person
+// consents to open the URL, and says nothing about authorization.
+func (p *part) answer(id, action string) error {
+	o := p.flight.owner
+	o.mu.Lock()
+	if id != p.prompt || p.flight.parts == nil {
+		o.mu.Unlock()
+		return nil
+	}
+	p.answered = true
+	o.mu.Unlock()
+	switch action {
+	case "decline":
+		e := o.auth.fail(Declined, nil)
+		p.refuse(e)
+		return e
+	case "cancel":
+		e := o.auth.fail(Declined, nil)
+		e.cancel = true
+		p.refuse(e)
+		return e
+	default:
+		return nil
+	}
+}
+
+// refuse ends the client's part with err, unless the flight is over: a token
+// that came first wins. A decline is remembered.
+func (p *part) refuse(err *Error) {
+	o := p.flight.owner
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if p.flight.parts == nil || p.over() {
+		return
+	}
+	p.err = err
+	close(p.refused)
+	if err.Reason == Declined && !err.cancel {
+		o.declined[p.client] = o.auth.now() + peace
+	}
+}
+
+// A notice is the news for one host that the flight is over.
+type notice struct {
+	session *mcp.ServerSession
+	id      string
+}
+
+// notices returns what is to be announced: to every host that was sent a
+// server request and did not refuse it. The owner's mutex is held.
+func (f *flight) notices() []notice {
+	var out []notice
+	for _, p := range f.parts {
+		if p.session != nil && !p.over() {
+			out = append(out, notice{p.session, p.prompt})
+		}
+	}
+	return out
+}
+
+// announce tells hosts that the interaction is over (MCP 2025-11-25
+// client/elicitation, "Completion notifications"), so that they can take their
+// dialogs down. Hosts that do not read hold it up for at most noticeWait.
+func (i *Interceptor) announce(notices []notice) {
+	ctx, cancel := context.WithTimeout(i.ctx, noticeWait)
+	defer cancel()
+	sent := make(chan struct{}, len(notices))
+	for _, n := range notices {
+		if !i.spawn(func() {
+			// A host that is gone needs no notice.
+			_ = n.session.NotifyElicitationComplete(ctx, &mcp.ElicitationCompleteParams{ElicitationID: n.id})
+			sent <- struct{}{}
+		}) {
+			return
+		}
+	}
+	for range notices {
+		select {
+		case <-sent:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package lazyauth
+
+import (
+	"context"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// A Principal is the person whose grant a call uses. The zero value is the
+// local user: whoever runs a stdio server.
+type Principal struct {
+	// Issuer identifies who vouches for the subject, as the "iss" of a bearer
+	// token. It may be empty if there is only one.
+	Issuer string
+	// Subject identifies the person to that issuer.
+	Subject string
+}
+
+// IsLocal reports whether p is the local user.
+func (p Principal) IsLocal() bool { return p == Principal{} }
+
+// String returns a form for logs.
+func (p Principal) String() string {
+	switch {
+	case p.IsLocal():
+		return "local user"
+	case p.Issuer == "":
+		return p.Subject
+	default:
+		return p.Subject + " of " + p.Issuer
+	}
+}
+
+// key encodes p unambiguously.
+func (p Principal) key() string { return p.Issuer + "\x00" + p.Subject }
+
+// principal tells whose call req is, or refuses it. Its rules decide who may
+// use whose grant: see docs/design.md, "Principals".
+func (i *Interceptor) principal(ctx context.Context, req *mcp.CallToolRequest) (Principal, error) {
+	var who Principal
+	switch {
+	case i.options.Principal != nil:
+		var err error
+		if who, err = i.options.Principal(ctx, req); err != nil {
+			return who, i.fail(Anonymous, err)
+		}
+	case req.Extra == nil:
+		// stdio, in memory, or the SDK's old SSE handler, which looks the
+		// same and serves many people: the first session is the local user's,
+		// and any other is refused.
+		if !i.session.CompareAndSwap(nil, req.Session) && i.session.Load() != req.Session {
+			return who, i.fail(Anonymous, errSecondSession)
+		}
+	case i.options.SingleUser:
+	default:
+		if info := req.Extra.TokenInfo; info != nil {
+			who.Subject = info.UserID
+			who.Issuer, _ = info.Extra["iss"].(string)
+		}
+		if who.Subject == "" {
+			return who, i.fail(Anonymous, errNoUser)
+		}
+	}
+	if !who.IsLocal() && i.options.VerifyUser == nil && !i.options.SingleUser {
+		return who, i.fail(Unverified, errNoVerifyUser)
+	}
+	return who, nil
+}
+
+// owner returns the resource owner of the principal behind req.
+func (i *Interceptor) owner(ctx context.Context, req *mcp.CallToolRequest) (*owner, error) {
+	if i.options.Principal == nil && req.Extra == nil && i.session.Load() == req.Session {
+		return i.local, nil // the usual stdio server, without a detour
+	}
+	who, err := i.principal(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return i.ownerOf(who), nil
+}
+
+func (i *Interceptor) ownerOf(who Principal) *owner {
+	if who.IsLocal() {
+		return i.local
+	}
+	if o, ok := i.owners.Load(who); ok {
+		return o.(*owner)
+	}
+	o, _ := i.owners.LoadOrStore(who, newOwner(i, who))
+	return o.(*owner)
+}
+
+// A client is who can be shown a prompt, as a comparable value: the session
+// where there is one, the principal where every request stands alone.
+type client any
+
+func clientOf(req *mcp.CallToolRequest, who Principal) client {
+	if req.Extra != nil && elicit.Modern(req.Params.Meta) {
+		return who
+	}
+	return req.Session
+}

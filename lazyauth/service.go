@@ -1,0 +1,83 @@
+package lazyauth
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"golang.org/x/oauth2"
+)
+
+// A Service is what a server's tools need a grant for: somebody's API, the
+// authorization server in front of it, and this program as its client.
+type Service struct {
+	// Name is what people call the service, such as "GitHub". It appears in
+	// every prompt and error. At most 64 printable characters.
+	Name string
+
+	// Issuer is the authorization server's issuer identifier, an https URL.
+	// Its endpoints are discovered when the first call needs them (RFC 8414,
+	// then OpenID Connect Discovery). Leave it empty to name them in Endpoint.
+	Issuer string
+	// Endpoint names the endpoints outright; DeviceAuthURL and TokenURL are
+	// required if Issuer is empty, and must be empty if it is not. AuthStyle
+	// applies in both cases; zero means that a client with a secret sends it
+	// in the Authorization header (RFC 6749 §2.3.1).
+	Endpoint oauth2.Endpoint
+	// AnyIssuer accepts discovery metadata that names another issuer than
+	// Issuer (RFC 8414 §3.3 forbids it). Some multi-tenant servers need it.
+	// Whoever can answer for the metadata URL can then direct sign-ins, and
+	// the client secret, to a server of their choice.
+	AnyIssuer bool
+
+	// ClientID identifies this program to the authorization server. Required.
+	ClientID string
+	// ClientSecret is for confidential clients; public ones leave it empty.
+	ClientSecret string
+
+	// Scopes are asked for in every authorization, beside those of the tool
+	// that needs it. A grant without them is still used: what a tool cannot
+	// do without belongs into its own scopes.
+	Scopes scopes.Set
+	// API lists the origins the token may be sent to, such as
+	// "https://api.example.com". Only https, or http to a loopback address.
+	// With none, [Client] refuses to send anything.
+	API []string
+	// Params are further parameters of the device authorization request, such
+	// as "audience" or "resource" (RFC 8707).
+	Params url.Values
+	// CompleteURI shows verification_uri_complete, which contains the user
+	// code, where the server sends one (RFC 8628 §3.3.1). It saves typing, and
+	// it takes away the comparison of codes: somebody who can get a person to
+	// open a link of theirs is one click from that person's grant.
+	CompleteURI bool
+}
+
+// issuerName is what a sealed state is bound to: the issuer, or the token
+// endpoint of a service without one.
+func (s *Service) issuerName() string {
+	if s.Issuer != "" {
+		return s.Issuer
+	}
+	return s.Endpoint.TokenURL
+}
+
+func (s *Service) validate() error {
+	switch {
+	case s.Name == "":
+		return errors.New("lazyauth: Service.Name is empty: set the name that people know the service by")
+	case utf8.RuneCountInString(s.Name) > 64 || strings.ContainsFunc(s.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return fmt.Errorf("lazyauth: Service.Name %q must be at most 64 printable characters", s.Name)
+	case s.ClientID == "":
+		return errors.New("lazyauth: Service.ClientID is empty: set the client identifier that the authorization server issued")
+	case s.Issuer != "" && (s.Endpoint.DeviceAuthURL != "" || s.Endpoint.TokenURL != ""):
+		return errors.New("lazyauth: Service has both an Issuer and endpoint URLs: set one of them")
+	case s.Issuer == "" && (s.Endpoint.DeviceAuthURL == "" || s.Endpoint.TokenURL == ""):
+		return errors.New("lazyauth: Service needs an Issuer, or both Endpoint.DeviceAuthURL and Endpoint.TokenURL")
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package lazyauth
+
+import (
+	"sync"
+	"time"
+)
+
+// A table keeps the calls that a requestState may name, each until its lease
+// ends. It never evicts one early: a state that was given out stays good, and
+// when the table is full new calls are turned away.
+type table struct {
+	max int
+
+	mu    sync.Mutex
+	calls map[string]*held
+}
+
+// keep holds h until the given time, or longer if it is held longer already.
+// It reports false if the table is full.
+func (t *table) keep(h *held, until time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.calls == nil {
+		t.calls = make(map[string]*held)
+	}
+	if t.calls[h.id] == nil {
+		if len(t.calls) >= t.max {
+			return false
+		}
+		t.calls[h.id] = h
+		h.lease, h.lapse = until, time.AfterFunc(time.Until(until), func() { t.drop(h) })
+		return true
+	}
+	if until.After(h.lease) {
+		h.lease = until
+		h.lapse.Reset(time.Until(until))
+	}
+	return true
+}
+
+func (t *table) get(id string) *held {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.calls[id]
+}
+
+// holds reports whether h can still be named by a state.
+func (t *table) holds(h *held) bool { return t.get(h.id) == h }
+
+// drop ends the lease of h, unless it was extended meanwhile.
+func (t *table) drop(h *held) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.calls[h.id] == h && !time.Now().Before(h.lease) {
+		delete(t.calls, h.id)
+	}
+}
+
+func (t *table) clear() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, h := range t.calls {
+		h.lapse.Stop()
+	}
+	t.calls = nil
+}
