@@ -112,3 +112,16 @@ func (c *call) ask(ctx context.Context, p *part) error {
 	}
 	return p.inText()
 }
+
+// Require makes sure that the grant of the call that ctx belongs to covers
+// need, beyond what its tool declares, for handlers that learn only while they
+// run what they will do. It may wait for the person, as [Client] does, and
+// returns an [*Error] if the authorization fails.
+func Require(ctx context.Context, need scopes.Set) error {
+	c := callFrom(ctx)
+	if c == nil {
+		return errNoCall
+	}
+	_, err := c.authorize(ctx, need)
+	return err
+}

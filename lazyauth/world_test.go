@@ -568,3 +568,11 @@ var (
 	_ = elicit.Modern
 	_ = oauth2.Token{}
 )
+
+// byClientName tells principals apart by what their host calls itself: good
+// enough for a test.
+func byClientName(_ context.Context, req *mcp.CallToolRequest) (lazyauth.Principal, error) {
+	return lazyauth.Principal{Subject: req.ClientInfo().Name}, nil
+}
+
+func anybody(context.Context, lazyauth.Principal, *oauth2.Token) error { return nil }
