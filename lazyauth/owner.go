@@ -22,10 +22,11 @@ type owner struct {
 	flight   *flight
 	renewal  *renewal
 	declined map[client]time.Duration // until when, since the epoch
+	queue    map[*scopes.Set]struct{} // needs that wait for a flight for less
 }
 
 func newOwner(i *Interceptor, who Principal) *owner {
-	return &owner{auth: i, principal: who, declined: make(map[client]time.Duration)}
+	return &owner{auth: i, principal: who, declined: make(map[client]time.Duration), queue: make(map[*scopes.Set]struct{})}
 }
 
 // An asker is somebody who waits for an authorization, and through whom the
@@ -49,8 +50,9 @@ type asker interface {
 // once: a grant that turns out to lack it is an error, not a reason to ask
 // again.
 func (o *owner) authorize(ctx context.Context, need scopes.Set, a asker) (*grant, error) {
+	defer o.leave(&need)
 	for waited := false; ; waited = true {
-		g, f, r, err := o.next(need, a)
+		g, f, r, err := o.next(&need, a)
 		switch {
 		case err != nil:
 			return nil, err
@@ -82,8 +84,9 @@ func (o *owner) authorize(ctx context.Context, need scopes.Set, a asker) (*grant
 }
 
 // next decides what somebody who needs a grant has to do: take it, or wait for
-// a flight, or for a renewal.
-func (o *owner) next(need scopes.Set, a asker) (*grant, *flight, *renewal, error) {
+// a flight, or for a renewal. The ticket stands for the need in the queue.
+func (o *owner) next(ticket *scopes.Set, a asker) (*grant, *flight, *renewal, error) {
+	need := *ticket
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	g := o.grant.Load()
@@ -107,9 +110,14 @@ func (o *owner) next(need scopes.Set, a asker) (*grant, *flight, *renewal, error
 		delete(o.declined, a.client())
 	}
 	if o.flight == nil {
+		// For everything that anybody here waits for, so that a burst of
+		// calls with different needs ends in two prompts at the most.
 		want := o.auth.service.Scopes.Union(need)
 		if g != nil {
 			want = want.Union(g.scopes)
+		}
+		for other := range o.queue {
+			want = want.Union(*other)
 		}
 		f := newFlight(o, want, a.tool())
 		if !o.auth.spawn(f.run) {
@@ -117,7 +125,17 @@ func (o *owner) next(need scopes.Set, a asker) (*grant, *flight, *renewal, error
 		}
 		o.flight = f
 	}
+	if !o.flight.want.Covers(need) {
+		o.queue[ticket] = struct{}{}
+	}
 	return nil, o.flight, nil, nil
+}
+
+// leave takes a need out of the queue.
+func (o *owner) leave(ticket *scopes.Set) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.queue, ticket)
 }
 
 // eager is the asker behind Interceptor.Authorize.

@@ -145,7 +145,7 @@ func TestStateIsAnIdempotencyKey(t *testing.T) {
 		w.wantSaga(1, 1)
 
 		// After the lease nothing runs any more.
-		time.Sleep(12 * time.Minute)
+		later(12 * time.Minute)
 		(<-h.round(t.Context(), "saga", noteArgs{"x"}, state, "accept")).refusesState(t)
 		w.wantSaga(1, 1)
 	})
@@ -216,7 +216,7 @@ func TestParkedHandlerIsAbandoned(t *testing.T) {
 		h := w.rawHost()
 		state := parkedSaga(t, w, h)
 		w.approves() // in the browser; but the host never comes back
-		time.Sleep(45 * time.Second)
+		later(45 * time.Second)
 		synctest.Wait()
 		if w.ended["saga"] != 1 {
 			t.Error("the handler still waits")
@@ -233,9 +233,9 @@ func TestParkedHandlerFetchedLate(t *testing.T) {
 		w := newWorld(t, setup{tools: withSaga})
 		h := w.rawHost()
 		state := parkedSaga(t, w, h)
-		time.Sleep(5 * time.Minute) // reading
+		later(5 * time.Minute) // reading
 		w.approves()
-		time.Sleep(20 * time.Second) // looking for the terminal
+		later(20 * time.Second) // looking for the terminal
 		(<-h.round(t.Context(), "saga", noteArgs{"x"}, state, "accept")).succeeds(t, "x")
 		w.wantSaga(1, 1)
 	})
@@ -251,7 +251,7 @@ func TestBrokenStreamIsAttendedAgain(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		<-broken
-		time.Sleep(20 * time.Second)
+		later(20 * time.Second)
 		again := h.round(t.Context(), "saga", noteArgs{"x"}, state, "accept")
 		synctest.Wait()
 		w.approves()
@@ -271,7 +271,7 @@ func TestTableFull(t *testing.T) {
 		first := alice.round(t.Context(), "whoami", nil, state, "accept")
 		w.approves()
 		(<-first).succeeds(t, "Ada")
-		time.Sleep(12 * time.Minute)
+		later(12 * time.Minute)
 		(<-bob.round(t.Context(), "whoami", nil, "", "")).state(t)
 	})
 }

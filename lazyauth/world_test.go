@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
-	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -563,12 +561,6 @@ func (r reply) fails(t *testing.T, want lazyauth.Reason) {
 	}
 }
 
-var (
-	_ = errors.Is
-	_ = elicit.Modern
-	_ = oauth2.Token{}
-)
-
 // byClientName tells principals apart by what their host calls itself: good
 // enough for a test.
 func byClientName(_ context.Context, req *mcp.CallToolRequest) (lazyauth.Principal, error) {
@@ -576,3 +568,6 @@ func byClientName(_ context.Context, req *mcp.CallToolRequest) (lazyauth.Princip
 }
 
 func anybody(context.Context, lazyauth.Principal, *oauth2.Token) error { return nil }
+
+// later lets virtual time pass.
+func later(d time.Duration) { time.Sleep(d) }

@@ -1,0 +1,202 @@
+package device
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+const (
+	defaultInterval = 5 * time.Second // RFC 8628 §3.2
+	leastInterval   = time.Second     // no server means less; a hostile one might
+
+	// mostInterval bounds the interval that a server states. All known servers say
+	// 5 s; one that says more than a minute is probably counting milliseconds, and
+	// whoever has just approved would wait that long for the held call.
+	mostInterval = time.Minute
+
+	// margin is added to each wait: servers that keep whole seconds, or measure
+	// before we do, otherwise see a poll that comes too early.
+	margin = 250 * time.Millisecond
+
+	// A device code without a stated lifetime, which RFC 8628 §3.2 requires, gets
+	// the one that is usual. Nobody stands before a sign-in page for an hour.
+	defaultLifetime = 15 * time.Minute
+	mostLifetime    = time.Hour
+
+	maxUserCode   = 32   // bytes; RFC 8628 §6.1 recommends about 8 characters
+	maxDeviceCode = 4096 // bytes
+
+	// retryPause is how long Authorize waits before its second and last attempt.
+	// patientRetry is the longest Retry-After it obeys by waiting: somebody's call
+	// is held meanwhile.
+	retryPause   = time.Second
+	patientRetry = 5 * time.Second
+)
+
+// An Authorization is a device code that waits for a person's decision, with what
+// the person has to be shown (RFC 8628 §3.2). However it is formatted, neither the
+// device code nor the user code appears; neither does in JSON.
+type Authorization struct {
+	// UserCode is at most 32 ASCII letters and digits, with single dashes, dots,
+	// underscores or spaces between them.
+	UserCode string `json:"-"`
+
+	// VerificationURI is where the person enters the code: an absolute https URL
+	// in ASCII, or http on loopback when the server itself is on loopback.
+	VerificationURI string
+
+	// VerificationURIComplete contains the code; see [Config.UseComplete]. It is of
+	// the same origin as VerificationURI, or empty.
+	VerificationURIComplete string `json:"-"`
+
+	// Expires is when the code lapses, and with it [Client.Poll]: never later than
+	// the server's own account of it, and within an hour.
+	Expires time.Time
+
+	// Interval is what the server asked for between polls, between one second and
+	// one minute. Poll keeps its own account; changing this changes nothing.
+	Interval time.Duration
+
+	code *deviceCode
+}
+
+// Format writes no code, whatever the verb.
+func (a Authorization) Format(s fmt.State, _ rune) {
+	fmt.Fprintf(s, "device.Authorization{%s, expires %s}", a.VerificationURI, a.Expires.Format(time.RFC3339))
+}
+
+// Authorize asks for a device code for the given scopes (RFC 8628 §3.1). An empty
+// set leaves the choice to the server.
+//
+// It blocks for at most two requests of 30 s: when nothing usable came back and it
+// may go better the next time (a reset connection, a 503), it tries once more
+// after a second, or after the server's Retry-After if that is short. The first
+// request may have had an effect; a code that nobody sees just lapses.
+//
+// Errors: ErrRefused, ErrUnavailable, ErrInvalid, or that of ctx.
+func (c *Client) Authorize(ctx context.Context, asked scopes.Set) (*Authorization, error) {
+	const op = "device authorization"
+	form := url.Values{}
+	maps.Copy(form, c.config.Params)
+	if !asked.IsEmpty() {
+		form.Set("scope", asked.String())
+	}
+	sent := time.Now()
+	a := c.post(ctx, c.config.Endpoints.DeviceAuthorization, form)
+	if pause := max(retryPause, a.retryAfter); a.fault != "" && a.passing() && pause <= patientRetry {
+		if !sleep(ctx, pause) {
+			return nil, ended(ctx, op)
+		}
+		sent = time.Now()
+		a = c.post(ctx, c.config.Endpoints.DeviceAuthorization, form)
+	}
+	switch {
+	case a.fault != "" && ctx.Err() != nil:
+		return nil, ended(ctx, op)
+	case a.fault != "" && a.passing():
+		return nil, c.fail(op, ErrUnavailable, a)
+	case a.fault != "":
+		return nil, c.fail(op, ErrInvalid, a)
+	}
+	if code := a.fields.text("error"); code != "" {
+		switch understand(code).means {
+		case meansTrouble, meansSlowDown:
+			return nil, c.fail(op, ErrUnavailable, a)
+		}
+		return nil, c.fail(op, ErrRefused, a)
+	}
+	auth, why := c.readAuthorization(a, sent, asked)
+	if why != "" {
+		return nil, c.invalid(op, why, a)
+	}
+	return auth, nil
+}
+
+// readAuthorization checks the answer of RFC 8628 §3.2. If it cannot be used, the
+// second result says why, in our words.
+func (c *Client) readAuthorization(a *answer, sent time.Time, asked scopes.Set) (*Authorization, string) {
+	code := &deviceCode{
+		text:  a.fields.text("device_code"),
+		asked: asked,
+		turn:  make(chan struct{}, 1),
+	}
+	switch {
+	case code.text == "":
+		return nil, "the device code is missing"
+	case len(code.text) > maxDeviceCode:
+		return nil, "the device code is too long"
+	}
+	auth := &Authorization{UserCode: a.fields.text("user_code"), code: code}
+	if why := checkUserCode(auth.UserCode); why != "" {
+		return nil, "the user code " + why
+	}
+	auth.VerificationURI = a.fields.text("verification_uri")
+	if auth.VerificationURI == "" {
+		auth.VerificationURI = a.fields.text("verification_url") // Google
+	}
+	endpoint, _ := checkURL(c.config.Endpoints.DeviceAuthorization, true) // as New did
+	uri, why := checkURL(auth.VerificationURI, isLoopback(endpoint))
+	if why != "" {
+		return nil, "the verification URI " + why
+	}
+	if c.config.UseComplete {
+		// It is optional, so an unsafe one is just not used.
+		text := a.fields.text("verification_uri_complete")
+		if complete, why := checkURL(text, isLoopback(endpoint)); why == "" && sameOrigin(uri, complete) {
+			auth.VerificationURIComplete = text
+		}
+	}
+	lifetime, ok := a.fields.seconds("expires_in", 0, mostLifetime)
+	if !ok {
+		lifetime = defaultLifetime
+	}
+	if code.interval, ok = a.fields.seconds("interval", leastInterval, mostInterval); !ok {
+		code.interval = defaultInterval
+	}
+	code.expires = sent.Add(lifetime)
+	code.next = time.Now().Add(code.interval + margin)
+	auth.Expires, auth.Interval = code.expires, code.interval
+	return auth, ""
+}
+
+// checkUserCode says why a user code cannot be shown, or "". It appears between our
+// own words, to people and to models, so it must not be able to continue them.
+func checkUserCode(code string) string {
+	switch {
+	case code == "":
+		return "is missing"
+	case len(code) > maxUserCode:
+		return "is too long to be typed"
+	}
+	for i := range len(code) {
+		if isAlphanumeric(code[i]) {
+			continue
+		}
+		inside := i > 0 && i < len(code)-1 && isAlphanumeric(code[i-1])
+		if strings.IndexByte("-._ ", code[i]) < 0 || !inside {
+			return "has a character that does not belong in one"
+		}
+	}
+	return ""
+}
+
+// sleep waits, and reports whether it was not cut short by the context.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

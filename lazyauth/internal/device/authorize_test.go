@@ -1,0 +1,407 @@
+package device_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+func TestAuthorize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(server).on("/device_authorization", slowly(2*time.Second, ok(issued)))
+		start := time.Now()
+		auth := authorize(t, client(t, s, nil), s)
+		if auth.UserCode != userCode || auth.VerificationURI != "https://as.example/device" {
+			t.Errorf("shown: %q at %q", auth.UserCode, auth.VerificationURI)
+		}
+		if auth.VerificationURIComplete != "" {
+			t.Errorf("a complete URI nobody asked for: %q", auth.VerificationURIComplete)
+		}
+		// Counted from the request: the server cannot have started later.
+		if !auth.Expires.Equal(start.Add(15*time.Minute)) || auth.Interval != 5*time.Second {
+			t.Errorf("expires %v after the request, interval %v", auth.Expires.Sub(start), auth.Interval)
+		}
+		s.checkClosed(t)
+	})
+}
+
+// with returns the usual device answer with one member replaced by raw JSON, or
+// without it if raw is empty.
+func with(name, raw string) string {
+	members := map[string]string{
+		"device_code": `"` + deviceCode + `"`, "user_code": `"` + userCode + `"`,
+		"verification_uri": `"https://as.example/device"`, "expires_in": "900", "interval": "5",
+	}
+	members[name] = raw
+	var list []string
+	for name, raw := range members {
+		if raw != "" {
+			list = append(list, fmt.Sprintf("%q:%s", name, raw))
+		}
+	}
+	return "{" + strings.Join(list, ",") + "}"
+}
+
+func TestNumbersAreBounded(t *testing.T) {
+	for _, test := range []struct {
+		raw                string
+		interval, lifetime time.Duration
+	}{
+		{"", 5 * time.Second, 15 * time.Minute},
+		{"null", 5 * time.Second, 15 * time.Minute},
+		{"0", 5 * time.Second, 15 * time.Minute},
+		{"-1", 5 * time.Second, 15 * time.Minute},
+		{"-9223372036854775808", 5 * time.Second, 15 * time.Minute},
+		{"-1e400", 5 * time.Second, 15 * time.Minute},
+		{`"NaN"`, 5 * time.Second, 15 * time.Minute},
+		{`"-Inf"`, 5 * time.Second, 15 * time.Minute},
+		{`""`, 5 * time.Second, 15 * time.Minute},
+		{`"soon"`, 5 * time.Second, 15 * time.Minute},
+		{"true", 5 * time.Second, 15 * time.Minute},
+		{"[7]", 5 * time.Second, 15 * time.Minute},
+		{`{"seconds":7}`, 5 * time.Second, 15 * time.Minute},
+		{"7", 7 * time.Second, 7 * time.Second},
+		{`"7"`, 7 * time.Second, 7 * time.Second}, // Azure AD v1
+		{`" 7 "`, 7 * time.Second, 7 * time.Second},
+		{"7.5", 7500 * time.Millisecond, 7500 * time.Millisecond},
+		{`"7.5"`, 7500 * time.Millisecond, 7500 * time.Millisecond},
+		{"0.001", time.Second, time.Millisecond},
+		{"1e-300", time.Second, 0},
+		{"61", time.Minute, 61 * time.Second},
+		{"5000", time.Minute, time.Hour},
+		{"9223372036854775807", time.Minute, time.Hour},
+		{"9223372036854775808", time.Minute, time.Hour},
+		{"1e400", time.Minute, time.Hour},
+		{`"Inf"`, time.Minute, time.Hour},
+		{strings.Repeat("9", 10000), time.Minute, time.Hour},
+	} {
+		for name, want := range map[string]time.Duration{"interval": test.interval, "expires_in": test.lifetime} {
+			t.Run(name+" "+test.raw[:min(len(test.raw), 20)], func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := new(server).on("/device_authorization", ok(with(name, test.raw)))
+					start := time.Now()
+					auth := authorize(t, client(t, s, nil), s)
+					got := auth.Interval
+					if name == "expires_in" {
+						got = auth.Expires.Sub(start)
+					}
+					if got != want {
+						t.Errorf("%s is %v, want %v", name, got, want)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestUserCodes(t *testing.T) {
+	for code, fit := range map[string]bool{
+		"WDJB-MJHT": true, "ABC123DEF": true, "123456": true, "a": true, "AB CD EF": true, "a.b_c": true,
+		strings.Repeat("A", 32): true,
+
+		"": false, strings.Repeat("A", 33): false, " AB": false, "AB ": false, "AB  CD": false, "AB--CD": false, "-": false,
+		"AB\nCD": false, "AB\x00": false, "AB\x7f": false, "AB\u202eCD": false, "ÄB": false, "АВ": false, "AB\tCD": false,
+		"[x](y)": false, "<b>": false, "AB:CD": false, "A/B": false, "`ls`": false, "\x1b[31m": false, "AB!": false,
+	} {
+		s := new(server).on("/device_authorization", ok(with("user_code", toJSON(code))))
+		auth, err := client(t, s, nil).Authorize(t.Context(), scopes.Set{})
+		if fit {
+			if err != nil || auth.UserCode != code {
+				t.Errorf("%q: refused: %v", code, err)
+			}
+			continue
+		}
+		e := wantError(t, err, device.ErrInvalid)
+		if !strings.Contains(e.Error(), "the user code ") || code != "" && len(code) > 3 && strings.Contains(e.Error()+e.Detail, code) {
+			t.Errorf("%q: error %v, detail %s", code, e, e.Detail)
+		}
+	}
+}
+
+func TestVerificationURIs(t *testing.T) {
+	long := "https://as.example/" + strings.Repeat("a", 2048)
+	for uri, fit := range map[string]bool{
+		"https://as.example/device":           true,
+		"https://other.example:8443/d?x=1&y":  true,
+		"https://xn--bcher-kva.example/":      true,
+		"https://192.0.2.1/d":                 true,
+		"https://[2001:db8::1]/d":             true,
+		"HTTPS://AS.example/device":           true,
+		"https://as.example/%E2%80%AE":        true,
+		"":                                    false,
+		"http://as.example/device":            false,
+		"http://127.0.0.1/device":             false, // the server is not on loopback
+		"http://localhost:80/device":          false,
+		"ftp://as.example/":                   false,
+		"javascript:alert(1)":                 false,
+		"data:text/html,x":                    false,
+		"file:///etc/passwd":                  false,
+		"as.example/device":                   false,
+		"//as.example/device":                 false,
+		"/device":                             false,
+		"https:as.example":                    false,
+		"https://":                            false,
+		"https:///device":                     false,
+		"https://:443/device":                 false,
+		"https://as.example@evil.example/":    false,
+		"https://@evil.example/":              false,
+		"https://u:p@evil.example/":           false,
+		"https://as.example/#frag":            false,
+		"https://as.example/#":                false,
+		"https://as.example\\@evil.example/":  false,
+		"https://as.example/a b":              false,
+		"https://as.example/\n":               false,
+		" https://as.example/":                false,
+		"https://as.example/\x00":             false,
+		"https://as.example/\x7f":             false,
+		"https://as.example/\u202e":           false,
+		"https://аs.example/":                 false, // Cyrillic
+		"https://%D0%B0s.example/":            false, // the same, encoded
+		"https://as.example%2fevil.example/":  false,
+		"https://as.example%00/":              false,
+		"https://[fe80::1%25eth0]/":           false,
+		"https://[::1":                        false,
+		"https://as.example:port/":            false,
+		"https://as.example/%zz":              false,
+		"https://as.example/<script>":         false,
+		"https://as.example/\"":               false,
+		"https://as.example/[x](https://b.c)": true, // brackets and parentheses are URL characters
+		"https://as_1.example/":               true,
+		"https://as!.example/":                false,
+		long:                                  false,
+	} {
+		for _, name := range []string{"verification_uri", "verification_url"} {
+			text := strings.ReplaceAll(with("verification_uri", toJSON(uri)), `"verification_uri"`, `"`+name+`"`)
+			s := new(server).on("/device_authorization", ok(text))
+			auth, err := client(t, s, nil).Authorize(t.Context(), scopes.Set{})
+			if fit {
+				if err != nil || auth.VerificationURI != uri {
+					t.Errorf("%s %q: refused: %v", name, uri, err)
+				}
+				continue
+			}
+			e := wantError(t, err, device.ErrInvalid)
+			if !strings.Contains(e.Error(), "the verification URI ") || strings.Contains(e.Error(), ".example") {
+				t.Errorf("%s %q: %v", name, uri, err)
+			}
+		}
+	}
+}
+
+func TestVerificationOnLoopbackOnlyFromLoopback(t *testing.T) {
+	for uri, fit := range map[string]bool{
+		"http://127.0.0.1:9070/device": true,
+		"http://[::1]/device":          true,
+		"http://localhost/device":      true,
+		"https://as.example/device":    true,
+		"http://as.example/device":     false,
+		"http://localhost.evil.test/":  false,
+		"http://127.0.0.1.evil.test/":  false,
+		"http://128.0.0.1/":            false,
+		"http://2130706433/":           false, // 127.0.0.1 to some resolvers
+		"http://0x7f.1/":               false,
+		"http://0.0.0.0/":              false,
+		"http://[::]/":                 false,
+	} {
+		s := new(server).on("/device_authorization", ok(with("verification_uri", toJSON(uri))))
+		c := client(t, s, func(config *device.Config) {
+			config.Endpoints.DeviceAuthorization = "http://127.0.0.1:9070/device_authorization"
+		})
+		if _, err := c.Authorize(t.Context(), scopes.Set{}); (err == nil) != fit {
+			t.Errorf("%s: %v", uri, err)
+		}
+	}
+}
+
+func TestCompleteURIOnlyIfAskedForAndOfTheSameOrigin(t *testing.T) {
+	for complete, fit := range map[string]bool{
+		"https://as.example/device?user_code=WDJB-MJHT": true,
+		"https://as.example:443/d":                      true,
+		"https://AS.EXAMPLE/d":                          true,
+		"":                                              false,
+		"https://evil.example/device?user_code=WDJB-MJHT":   false,
+		"https://as.example:8443/d":                         false,
+		"http://as.example/d":                               false,
+		"https://as.example@evil.example/":                  false,
+		"https://as.example/\u202e":                         false,
+		"https://as.example/d#x":                            false,
+		"https://as.example/" + strings.Repeat("a", 2048):   false,
+		"https://sub.as.example/device?user_code=WDJB-MJHT": false,
+	} {
+		for _, use := range []bool{true, false} {
+			s := new(server).on("/device_authorization", ok(with("verification_uri_complete", toJSON(complete))))
+			c := client(t, s, func(config *device.Config) { config.UseComplete = use })
+			auth, err := c.Authorize(t.Context(), scopes.Set{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := ""
+			if fit && use {
+				want = complete
+			}
+			if auth.VerificationURIComplete != want || auth.VerificationURI != "https://as.example/device" {
+				t.Errorf("%q, use %t: %q", complete, use, auth.VerificationURIComplete)
+			}
+		}
+	}
+}
+
+func TestAuthorizeReadsOtherEncodings(t *testing.T) {
+	form := "device_code=" + deviceCode + "&user_code=" + userCode +
+		"&verification_uri=https%3A%2F%2Fas.example%2Fdevice&expires_in=900&interval=7"
+	for name, reply := range map[string]reply{
+		"form":                answer(200, "application/x-www-form-urlencoded; charset=utf-8", form), // GitHub
+		"form, no label":      answer(200, "", form),
+		"form as text":        answer(200, "text/plain", form+"\n"),
+		"JSON as text":        answer(200, "text/plain", with("interval", "7")),
+		"JSON as HTML":        answer(200, "text/html", with("interval", "7")),
+		"JSON with BOM":       ok("\xef\xbb\xbf" + with("interval", "7")),
+		"created":             answer(201, "application/json", with("interval", "7")),
+		"message and numbers": ok(strings.Replace(with("interval", `"7"`), "{", `{"message":"To sign in","x":[1,{}],"error":null,`, 1)),
+		"empty error":         ok(strings.Replace(with("interval", "7"), "{", `{"error":"",`, 1)),
+	} {
+		s := new(server).on("/device_authorization", reply)
+		auth, err := client(t, s, nil).Authorize(t.Context(), scopes.Set{})
+		if err != nil || auth.UserCode != userCode || auth.Interval != 7*time.Second {
+			t.Errorf("%s: %v, %v", name, auth, err)
+		}
+	}
+}
+
+func TestAuthorizeErrors(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		reply reply
+		kind  error
+		code  string
+	}{
+		{"400", oauthError("invalid_client"), device.ErrRefused, "invalid_client"},
+		{"200 with an error", ok(`{"error":"device_flow_disabled"}`), device.ErrRefused, "device_flow_disabled"},
+		{"200 with an error and a code", ok(strings.Replace(issued, "{", `{"error":"invalid_scope",`, 1)), device.ErrRefused, "invalid_scope"},
+		{"500 with an error", answer(500, "", `{"error":"unauthorized_client"}`), device.ErrRefused, "unauthorized_client"},
+		{"302 with an error", answer(302, "", `{"error":"invalid_target"}`, "Location", "https://evil.example/"), device.ErrRefused, "invalid_target"},
+		{"form error", answer(200, "application/x-www-form-urlencoded", "error=incorrect_client_credentials"), device.ErrRefused, "invalid_client"},
+		{"unheard-of error", oauthError("unheard_of"), device.ErrRefused, device.CodeOther},
+		{"server_error", answer(500, "", `{"error":"server_error"}`), device.ErrUnavailable, "server_error"},
+		{"slow_down", answer(429, "", `{"error":"slow_down"}`), device.ErrUnavailable, "slow_down"},
+		{"empty object", ok(`{}`), device.ErrInvalid, ""},
+		{"null", ok(`null`), device.ErrInvalid, ""},
+		{"list", ok(`[]`), device.ErrInvalid, ""},
+		{"nothing", ok(``), device.ErrInvalid, ""},
+		{"HTML", answer(200, "text/html", "<html><a href='?x&error=invalid_client'>"), device.ErrInvalid, ""},
+		{"HTML as text", answer(200, "text/plain", "<html><a href='?x&error=invalid_client'>"), device.ErrInvalid, ""},
+		{"404", answer(404, "text/html", "<html>"), device.ErrInvalid, ""},
+		{"no device code", ok(with("device_code", "")), device.ErrInvalid, ""},
+		{"number as device code", ok(with("device_code", "12")), device.ErrInvalid, ""},
+		{"long device code", ok(with("device_code", toJSON(strings.Repeat("s3cr3t", 1000)))), device.ErrInvalid, ""},
+		{"other case", ok(strings.ToUpper(issued)), device.ErrInvalid, ""},
+		{"two values", ok(issued + issued), device.ErrInvalid, ""},
+		{"too large", ok(issued + strings.Repeat(" ", 64<<10)), device.ErrInvalid, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := new(server).on("/device_authorization", test.reply)
+			_, err := client(t, s, nil).Authorize(t.Context(), scopes.Of("profile"))
+			if e := wantError(t, err, test.kind); e.Code != test.code || e.Op != "device authorization" {
+				t.Errorf("%+v has code %q", e, e.Code)
+			}
+			if n := len(s.requests); n != 1 {
+				t.Errorf("%d requests", n)
+			}
+			s.checkClosed(t)
+		})
+	}
+}
+
+func TestARedirectIsNotFollowed(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		s := new(server).on("/device_authorization", answer(status, "", "", "Location", "https://as.example/elsewhere"))
+		_, err := client(t, s, nil).Authorize(t.Context(), scopes.Set{})
+		e := wantError(t, err, device.ErrInvalid)
+		if !strings.Contains(e.Error(), "redirect") || strings.Contains(e.Error(), "elsewhere") {
+			t.Errorf("%d: %v", status, err)
+		}
+		if len(s.requests) != 1 {
+			t.Errorf("%d: %d requests", status, len(s.requests))
+		}
+	}
+}
+
+func TestAuthorizeSurvivesOnePassingFault(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault reply
+		pause time.Duration
+	}{
+		"reset":               {broken(io.EOF), time.Second},
+		"cut off":             {cutOff, time.Second},
+		"503":                 {answer(503, "text/html", "<html>"), time.Second},
+		"503 in three":        {answer(503, "", "", "Retry-After", "3"), 3 * time.Second},
+		"429":                 {answer(429, "", ""), time.Second},
+		"no answer in time":   {stall, 31 * time.Second},
+		"500, not OAuth JSON": {answer(500, "", `{"error":{"code":500}}`), time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := new(server).on("/device_authorization", test.fault, ok(issued))
+				start := time.Now()
+				auth := authorize(t, client(t, s, nil), s)
+				if took := time.Since(start); took != test.pause {
+					t.Errorf("took %v", took)
+				}
+				if life := time.Until(auth.Expires); life != 15*time.Minute {
+					t.Errorf("expires in %v", life)
+				}
+			})
+		})
+	}
+}
+
+func TestAuthorizeGivesUpAfterTwo(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault    reply
+		requests int
+		took     time.Duration
+	}{
+		"refused connection": {broken(errors.New("dial tcp: connection refused")), 2, time.Second},
+		"no answer":          {stall, 2, 61 * time.Second},
+		"in ten minutes":     {answer(503, "", "", "Retry-After", "600"), 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := new(server).on("/device_authorization", test.fault)
+				start := time.Now()
+				_, err := client(t, s, nil).Authorize(t.Context(), scopes.Set{})
+				wantError(t, err, device.ErrUnavailable)
+				if took := time.Since(start); took != test.took || len(s.requests) != test.requests {
+					t.Errorf("%d requests in %v", len(s.requests), took)
+				}
+			})
+		})
+	}
+}
+
+func TestAuthorizeEndsWithItsContext(t *testing.T) {
+	reason := errors.New("the caller went away")
+	for name, reply := range map[string]reply{"in the request": stall, "between two": broken(io.EOF)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				s := new(server).on("/device_authorization", reply)
+				time.AfterFunc(time.Second/2, func() { cancel(reason) })
+				start := time.Now()
+				_, err := client(t, s, nil).Authorize(ctx, scopes.Set{})
+				wantError(t, err, context.Canceled)
+				if !errors.Is(err, reason) || time.Since(start) != time.Second/2 {
+					t.Errorf("after %v: %v", time.Since(start), err)
+				}
+			})
+		})
+	}
+}

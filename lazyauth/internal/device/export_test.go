@@ -1,0 +1,7 @@
+package device
+
+// For the fuzz tests, which need no server.
+var (
+	ReadRetryAfter = readRetryAfter
+	ReadFields     = func(contentType string, body []byte) int { return len(readFields(contentType, body)) }
+)

@@ -1,0 +1,132 @@
+package device
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"mime"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// fields are the members of an answer, whichever way it was encoded. Only strings
+// and numbers are kept; null, true, objects and lists are as good as absent.
+type fields map[string]field
+
+type field struct {
+	text    string
+	literal bool // a JSON number, not a string
+}
+
+// text returns a member that is a string, or "".
+func (f fields) text(name string) string {
+	if f[name].literal {
+		return ""
+	}
+	return f[name].text
+}
+
+// seconds reads a member that is a positive number of seconds and keeps it within
+// bounds; see parseSeconds.
+func (f fields) seconds(name string, least, most time.Duration) (time.Duration, bool) {
+	return parseSeconds(f[name].text, least, most)
+}
+
+// parseSeconds reads a number of seconds, which servers send as an integer, as a
+// fraction or inside a string. It is false when there is no such number, or when
+// it is zero or negative.
+func parseSeconds(text string, least, most time.Duration) (time.Duration, bool) {
+	x, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) { // out of range is infinite
+		return 0, false
+	}
+	switch {
+	case math.IsNaN(x) || x <= 0:
+		return 0, false
+	case x >= most.Seconds(): // before the conversion, which would overflow
+		return most, true
+	}
+	return max(least, time.Duration(x*float64(time.Second))), true
+}
+
+// readFields decodes a body: JSON whatever its label, because servers send it as
+// text/plain and even text/html, or a form (GitHub's default, when it is not asked
+// for JSON). It returns nil if the body is neither.
+func readFields(contentType string, body []byte) fields {
+	if found := readJSON(body); found != nil {
+		return found
+	}
+	return readForm(contentType, body)
+}
+
+// readJSON decodes a JSON object, nil if the body is none. Decoding into a map and
+// not into a struct keeps member names case-sensitive (RFC 6749 §5.1).
+func readJSON(body []byte) fields {
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil || members == nil {
+		return nil
+	}
+	found := make(fields, len(members))
+	for name, raw := range members {
+		switch {
+		case raw[0] == '"':
+			var text string
+			if json.Unmarshal(raw, &text) == nil {
+				found[name] = field{text: text}
+			}
+		case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
+			found[name] = field{text: string(raw), literal: true}
+		case raw[0] == '[' && name == "scope": // a list of scopes, as some send it
+			var list []string
+			if json.Unmarshal(raw, &list) == nil {
+				found[name] = field{text: strings.Join(list, " ")}
+			}
+		}
+	}
+	return found
+}
+
+// readForm decodes a form, nil if the body is none. What is not labelled as a form
+// must look very much like one: an error page must not be taken for an answer
+// because a link in it has a parameter named error.
+func readForm(contentType string, body []byte) fields {
+	kind, _, _ := mime.ParseMediaType(contentType)
+	switch kind {
+	case "application/x-www-form-urlencoded", "text/plain", "application/octet-stream", "":
+	default:
+		return nil
+	}
+	text := strings.TrimSpace(string(body))
+	if text == "" || !strings.Contains(text, "=") {
+		return nil
+	}
+	values, err := url.ParseQuery(text)
+	if err != nil {
+		return nil
+	}
+	found := make(fields, len(values))
+	for name, list := range values {
+		if !isMemberName(name) {
+			return nil
+		}
+		found[name] = field{text: list[0]}
+	}
+	return found
+}
+
+func isMemberName(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; !isAlphanumeric(c) && c != '_' && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= 64
+}
+
+func isAlphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}

@@ -1,0 +1,21 @@
+package device
+
+import "net/url"
+
+// CheckIssuer reports whether issuer can be one: an https URL without a query
+// and fragment (RFC 8414 §2), or http on a loopback host. It does no I/O.
+func CheckIssuer(issuer string) error {
+	_, err := parseIssuer(issuer)
+	return err
+}
+
+func parseIssuer(issuer string) (*url.URL, error) {
+	base, why := checkURL(issuer, true)
+	if why == "" && (base.RawQuery != "" || base.ForceQuery) {
+		why = "has a query"
+	}
+	if why != "" {
+		return nil, &Error{Op: "discovery", Kind: ErrInvalid, reason: "the issuer " + why}
+	}
+	return base, nil
+}

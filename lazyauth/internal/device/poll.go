@@ -1,0 +1,243 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// grantType is that of RFC 8628 §3.4.
+const grantType = "urn:ietf:params:oauth:grant-type:device_code"
+
+const (
+	// slowDownStep is added to the interval at each slow_down (RFC 8628 §3.5).
+	slowDownStep = 5 * time.Second
+
+	// mostBackOff is where the doubling of the interval after faults ends, unless
+	// the server wants a longer one.
+	mostBackOff = 30 * time.Second
+)
+
+// An Outcome is what one poll came to.
+type Outcome string
+
+// The outcomes of a poll. After the first three polling goes on.
+const (
+	Pending     Outcome = "pending"      // the person has not decided yet
+	SlowDown    Outcome = "slow_down"    // the same, and the interval grows
+	Fault       Outcome = "fault"        // no answer, or one that says nothing
+	Granted     Outcome = "granted"      //
+	Denied      Outcome = "denied"       // ErrDenied
+	Expired     Outcome = "expired"      // ErrExpired, by the server's word
+	UnknownCode Outcome = "unknown_code" // ErrUnknownCode
+	Refused     Outcome = "refused"      // ErrRefused
+	Unavailable Outcome = "unavailable"  // ErrUnavailable, by the server's word
+	Invalid     Outcome = "invalid"      // ErrInvalid: a token that cannot be used
+)
+
+// A PollEvent tells an observer about one poll. It holds no secret and nothing
+// that the server wrote.
+type PollEvent struct {
+	Attempt int           // counts the polls of this call of Poll, from 1
+	Outcome Outcome       // one of the constants
+	Code    string        // the OAuth error code as in Error.Code, if there was one
+	Status  int           // the HTTP status, 0 if there was no answer
+	Fault   string        // of a fault, what went wrong, in words of this package
+	Took    time.Duration // from sending the request until its answer was read
+	Wait    time.Duration // until the next poll may be sent, 0 if there will be none
+}
+
+// deviceCode is the part of an Authorization that is nobody's business, and the
+// account that Poll keeps of it.
+type deviceCode struct {
+	text    string
+	asked   scopes.Set
+	expires time.Time
+
+	// turn holds a token while somebody polls, so that two calls of Poll do not
+	// come closer together than one. It guards the fields below.
+	turn     chan struct{}
+	interval time.Duration // only ever grows
+	next     time.Time     // when the next poll may be sent
+}
+
+// Poll waits for the person's decision (RFC 8628 §3.4, §3.5) and returns the
+// token. It blocks until the server has decided, the code expires or ctx ends, and
+// leaves nothing behind. It may be called again for the same authorization, also
+// at the same time: it then goes on where the other call is or was.
+//
+// The first poll is sent one interval after the code was issued, each further one
+// an interval after the answer to the one before, and later if a Retry-After says
+// so (at most 5 minutes). The interval only ever grows: by 5 s at slow_down, or to
+// the one the server returns with it if that is longer (at most a minute); to
+// twice its length, at most 30 s, after a fault. Faults are: a failed connection,
+// no answer within 30 s, and any answer without an OAuth error or a token. They
+// never end the login.
+//
+// Every OAuth error other than authorization_pending and slow_down ends it, under
+// whatever HTTP status (RFC 8628 §3.5). That holds for server_error and
+// temporarily_unavailable as well: servers send them to clients they do not know,
+// and a server that is merely busy is not reached or answers without an OAuth
+// error. One exception: a 429 with a code this package does not know is taken for
+// slow_down.
+//
+// After each poll observe is called on the same goroutine, unless it is nil; it
+// should return soon.
+//
+// Errors: ErrDenied, ErrExpired, ErrUnknownCode, ErrRefused, ErrUnavailable,
+// ErrInvalid, or that of ctx. A token that was received is returned even if ctx
+// has ended meanwhile.
+func (c *Client) Poll(ctx context.Context, auth *Authorization, observe func(PollEvent)) (*Token, error) {
+	if auth == nil || auth.code == nil {
+		return nil, errors.New("device: poll: not an Authorization that Authorize returned")
+	}
+	code := auth.code
+	select {
+	case code.turn <- struct{}{}:
+		defer func() { <-code.turn }()
+	case <-ctx.Done():
+		return nil, ended(ctx, "poll")
+	}
+	var lastFault *Error
+	for attempt := 1; ; attempt++ {
+		if err := code.wait(ctx, lastFault); err != nil {
+			return nil, err
+		}
+		event := PollEvent{Attempt: attempt}
+		token, err := c.pollOnce(ctx, code, auth.UserCode, &event)
+		if err != nil && event.Outcome == Fault && ctx.Err() != nil {
+			return nil, ended(ctx, "poll")
+		}
+		if observe != nil {
+			observe(event)
+		}
+		switch event.Outcome {
+		case Pending, SlowDown:
+			lastFault = nil
+		case Fault:
+			lastFault = err
+		case Granted:
+			return token, nil
+		default:
+			return nil, err
+		}
+	}
+}
+
+// wait returns nil when the next poll may be sent. If there is none before the code
+// expires, it waits for that: until then the person's prompt is still true.
+func (code *deviceCode) wait(ctx context.Context, lastFault *Error) error {
+	until := code.next
+	if until.After(code.expires) {
+		until = code.expires
+	}
+	if !sleep(ctx, time.Until(until)) {
+		return ended(ctx, "poll")
+	}
+	if time.Now().Before(code.expires) {
+		return nil
+	}
+	e := &Error{Op: "poll", Kind: ErrExpired}
+	if lastFault != nil {
+		// Perhaps the person did approve and we could not hear of it.
+		e.reason = "the last poll got no usable answer"
+		e.Status, e.Detail = lastFault.Status, lastFault.Detail
+	}
+	return e
+}
+
+// pollOnce sends one poll, says in event what came of it, and sets the time of the
+// next. The error is nil after Granted, Pending and SlowDown.
+func (c *Client) pollOnce(ctx context.Context, code *deviceCode, userCode string, event *PollEvent) (*Token, *Error) {
+	// Nothing is waited for beyond the expiry.
+	limited, cancel := context.WithDeadline(ctx, code.expires)
+	defer cancel()
+	sent := time.Now()
+	a := c.post(limited, c.config.Endpoints.Token, url.Values{
+		"grant_type":  {grantType},
+		"device_code": {code.text},
+	})
+	received := time.Now()
+	event.Status, event.Took = a.status, received.Sub(sent)
+
+	var token *Token
+	var kind error
+	var why string
+	switch name := a.fields.text("error"); {
+	case a.fault == "" && name != "":
+		known := understand(name)
+		event.Code = known.code
+		event.Outcome, kind = judge(known, a.status)
+	case a.fault == "" && a.fields.text("access_token") != "":
+		event.Outcome = Granted
+		if token, why = readToken(a, sent, code.asked); why != "" {
+			event.Outcome, kind = Invalid, ErrInvalid
+		}
+	default:
+		event.Outcome, kind = Fault, ErrUnavailable
+		if a.fault == "" {
+			a.fault = "the answer has neither a token nor an error"
+		}
+		event.Fault = a.fault
+	}
+	event.Wait = code.schedule(event.Outcome, a, received)
+	if kind == nil {
+		return token, nil
+	}
+	compact := strings.NewReplacer("-", "", " ", "").Replace(userCode)
+	hidden := []string{code.text, userCode, compact}
+	if event.Outcome == Invalid {
+		return nil, c.invalid("poll", why, a, hidden...)
+	}
+	return nil, c.fail("poll", kind, a, hidden...)
+}
+
+// schedule sets the time of the next poll by what came of the one before, and
+// returns how long that is from now, 0 if there will be none.
+func (code *deviceCode) schedule(outcome Outcome, a *answer, now time.Time) time.Duration {
+	switch outcome {
+	case SlowDown:
+		code.interval += slowDownStep
+		if stated, ok := a.fields.seconds("interval", 0, mostInterval); ok {
+			code.interval = max(code.interval, stated)
+		}
+	case Fault:
+		code.interval = max(code.interval, min(2*code.interval, mostBackOff))
+	}
+	// Set after the last poll as well: somebody may call Poll again.
+	code.next = now.Add(max(code.interval+margin, a.retryAfter))
+	switch outcome {
+	case Pending, SlowDown, Fault:
+		if code.next.Before(code.expires) {
+			return code.next.Sub(now)
+		}
+	}
+	return 0
+}
+
+// judge says what an OAuth error means for a poll.
+func judge(known knownCode, status int) (Outcome, error) {
+	switch known.means {
+	case meansPending:
+		return Pending, nil
+	case meansSlowDown:
+		return SlowDown, nil
+	case meansDenied:
+		return Denied, ErrDenied
+	case meansExpired:
+		return Expired, ErrExpired
+	case meansGone:
+		return UnknownCode, ErrUnknownCode
+	case meansTrouble:
+		return Unavailable, ErrUnavailable
+	}
+	if known.code == CodeOther && status == 429 {
+		// Rate limiters in front of a token endpoint have names of their own for it.
+		return SlowDown, nil
+	}
+	return Refused, ErrRefused
+}

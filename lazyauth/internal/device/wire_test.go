@@ -1,0 +1,177 @@
+package device_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"golang.org/x/oauth2"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// The bytes on the wire of a whole login and a refresh, for each way a client can
+// identify itself.
+func TestRequestsOnTheWire(t *testing.T) {
+	const (
+		grant = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code"
+		id    = "client_id=notes-client"
+		inBod = "&client_secret=s3cr3t%3A%2F%2B+with+space~"
+		basic = "Basic bm90ZXMtY2xpZW50OnMzY3IzdCUzQSUyRiUyQit3aXRoK3NwYWNlfg=="
+	)
+	for _, test := range []struct {
+		name                   string
+		secret                 string
+		style                  oauth2.AuthStyle
+		authorization          string
+		device, token, refresh string
+	}{
+		{
+			"public", "", oauth2.AuthStyleAutoDetect, "",
+			"audience=api&" + id + "&resource=https%3A%2F%2Fapi.example%2Fa&resource=https%3A%2F%2Fapi.example%2Fb&scope=notes%3Aread+profile",
+			id + "&device_code=" + deviceCode + "&" + grant,
+			id + "&grant_type=refresh_token&refresh_token=" + refreshToken,
+		},
+		{
+			"public, whatever the style", "", oauth2.AuthStyleInHeader, "",
+			"audience=api&" + id + "&resource=https%3A%2F%2Fapi.example%2Fa&resource=https%3A%2F%2Fapi.example%2Fb&scope=notes%3Aread+profile",
+			id + "&device_code=" + deviceCode + "&" + grant,
+			id + "&grant_type=refresh_token&refresh_token=" + refreshToken,
+		},
+		{
+			"client_secret_post", clientSecret, oauth2.AuthStyleInParams, "",
+			"audience=api&" + id + inBod + "&resource=https%3A%2F%2Fapi.example%2Fa&resource=https%3A%2F%2Fapi.example%2Fb&scope=notes%3Aread+profile",
+			id + inBod + "&device_code=" + deviceCode + "&" + grant,
+			id + inBod + "&grant_type=refresh_token&refresh_token=" + refreshToken,
+		},
+		{
+			"client_secret_basic", clientSecret, oauth2.AuthStyleInHeader, basic,
+			"audience=api&resource=https%3A%2F%2Fapi.example%2Fa&resource=https%3A%2F%2Fapi.example%2Fb&scope=notes%3Aread+profile",
+			"device_code=" + deviceCode + "&" + grant,
+			"grant_type=refresh_token&refresh_token=" + refreshToken,
+		},
+		{
+			"a secret without a style", clientSecret, oauth2.AuthStyleAutoDetect, basic,
+			"audience=api&resource=https%3A%2F%2Fapi.example%2Fa&resource=https%3A%2F%2Fapi.example%2Fb&scope=notes%3Aread+profile",
+			"device_code=" + deviceCode + "&" + grant,
+			"grant_type=refresh_token&refresh_token=" + refreshToken,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := new(server).on("/token", ok(granted))
+				params := url.Values{"audience": {"api"}, "resource": {"https://api.example/a", "https://api.example/b"}}
+				c := client(t, s, func(config *device.Config) {
+					config.ClientSecret, config.AuthStyle, config.Params = test.secret, test.style, params
+				})
+				params.Set("audience", "changed after New")
+				auth := authorize(t, c, s)
+				if _, err := c.Poll(t.Context(), auth, nil); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := c.Refresh(t.Context(), refreshToken, scopes.Of("profile")); err != nil {
+					t.Fatal(err)
+				}
+				wantHeader := http.Header{
+					"Accept":       {"application/json"},
+					"Content-Type": {"application/x-www-form-urlencoded"},
+				}
+				if test.authorization != "" {
+					wantHeader.Set("Authorization", test.authorization)
+				}
+				want := []request{
+					{url: "https://as.example/device_authorization", body: test.device},
+					{url: "https://as.example/token", body: test.token},
+					{url: "https://as.example/token", body: test.refresh},
+				}
+				if len(s.requests) != len(want) {
+					t.Fatalf("%d requests", len(s.requests))
+				}
+				for i, got := range s.requests {
+					if got.method != "POST" || got.url != want[i].url || got.body != want[i].body {
+						t.Errorf("request %d: %s %s\n%s\nwant %s\n%s", i, got.method, got.url, got.body, want[i].url, want[i].body)
+					}
+					if len(got.header) != len(wantHeader) {
+						t.Errorf("request %d has headers %v", i, got.header)
+					}
+					for name := range wantHeader {
+						if got.header.Get(name) != wantHeader.Get(name) {
+							t.Errorf("request %d has %s: %s", i, name, got.header.Get(name))
+						}
+					}
+				}
+				s.checkClosed(t)
+			})
+		})
+	}
+}
+
+func TestAnEmptyScopeIsLeftOut(t *testing.T) {
+	s := new(server).on("/device_authorization", ok(issued))
+	if _, err := client(t, s, nil).Authorize(t.Context(), scopes.Set{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.requests[0].body; got != "client_id=notes-client" {
+		t.Errorf("body %s", got)
+	}
+}
+
+func TestAnEndpointKeepsItsQuery(t *testing.T) {
+	s := new(server).on("/token", ok(granted))
+	c := client(t, s, func(config *device.Config) { config.Endpoints.Token = "https://as.example/token?tenant=1" })
+	if _, err := c.Refresh(t.Context(), refreshToken, scopes.Set{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.requests[0].url; got != "https://as.example/token?tenant=1" {
+		t.Errorf("sent to %s", got)
+	}
+}
+
+func TestNewRefusesAndQuotesNothing(t *testing.T) {
+	for name, change := range map[string]func(*device.Config){
+		"no client id":              func(c *device.Config) { c.ClientID = "" },
+		"client id with a line end": func(c *device.Config) { c.ClientID = "s3cr3t\r\n" },
+		"client secret, not ASCII":  func(c *device.Config) { c.ClientSecret = "s3cr3té" },
+		"unknown style":             func(c *device.Config) { c.AuthStyle = 3 },
+		"negative style":            func(c *device.Config) { c.AuthStyle = -1 },
+		"no token endpoint":         func(c *device.Config) { c.Endpoints.Token = "" },
+		"no device endpoint":        func(c *device.Config) { c.Endpoints.DeviceAuthorization = "" },
+		"http endpoint":             func(c *device.Config) { c.Endpoints.Token = "http://s3cr3t.example/" },
+		"user info":                 func(c *device.Config) { c.Endpoints.Token = "https://s3cr3t@as.example/" },
+		"http revocation":           func(c *device.Config) { c.Endpoints.Revocation = "http://s3cr3t.example/" },
+		"parameter client_id":       func(c *device.Config) { c.Params = url.Values{"client_id": {"s3cr3t"}} },
+		"parameter scope":           func(c *device.Config) { c.Params = url.Values{"scope": {"s3cr3t"}} },
+		"parameter device_code":     func(c *device.Config) { c.Params = url.Values{"device_code": {"s3cr3t"}} },
+	} {
+		config := device.Config{
+			Endpoints: device.Endpoints{DeviceAuthorization: "https://as.example/d", Token: "https://as.example/t"},
+			ClientID:  "notes-client",
+		}
+		if _, err := device.New(config); err != nil {
+			t.Fatal(err)
+		}
+		change(&config)
+		_, err := device.New(config)
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+			continue
+		}
+		if !strings.HasPrefix(err.Error(), "device: ") || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestNewAcceptsLoopback(t *testing.T) {
+	for _, base := range []string{"http://127.0.0.1:9070", "http://127.8.8.8", "http://[::1]:80", "http://localhost:1", "http://LOCALHOST"} {
+		if _, err := device.New(device.Config{
+			Endpoints: device.Endpoints{DeviceAuthorization: base + "/d", Token: base + "/t", Revocation: base + "/r"},
+			ClientID:  "notes-client",
+		}); err != nil {
+			t.Errorf("%s: %v", base, err)
+		}
+	}
+}
