@@ -47,7 +47,7 @@ func (g *gate) admit(ctx context.Context, req *mcp.CallToolRequest) (*call, erro
 		return nil, err
 	}
 	c := &call{Context: ctx, owner: o, gate: g, req: req, arrived: g.auth.now()}
-	if !o.grant.Load().good(c.arrived, g.need) {
+	if !o.grant.Load().opens(g) {
 		if _, err := c.authorize(ctx, g.need); err != nil {
 			return nil, err
 		}
@@ -57,7 +57,7 @@ func (g *gate) admit(ctx context.Context, req *mcp.CallToolRequest) (*call, erro
 
 // authorize returns a grant that covers need, waiting for it if it must.
 func (c *call) authorize(ctx context.Context, need scopes.Set) (*grant, error) {
-	if g := c.owner.grant.Load(); g.good(c.owner.auth.now(), need) {
+	if g := c.owner.grant.Load(); g.covers(need) {
 		return g, nil
 	}
 	if c.held != nil {
@@ -68,9 +68,18 @@ func (c *call) authorize(ctx context.Context, need scopes.Set) (*grant, error) {
 
 // Token implements [oauth2.TokenSource].
 func (c *call) Token() (*oauth2.Token, error) {
-	g, err := c.authorize(c, c.gate.need)
-	if err != nil {
-		return nil, err
+	return c.token(c)
+}
+
+// token returns a token that covers the tool's scopes, waiting for it if it
+// must.
+func (c *call) token(ctx context.Context) (*oauth2.Token, error) {
+	g := c.owner.grant.Load()
+	if !g.opens(c.gate) {
+		var err error
+		if g, err = c.authorize(ctx, c.gate.need); err != nil {
+			return nil, err
+		}
 	}
 	return g.token, nil
 }

@@ -48,7 +48,7 @@ func (f *flight) run() {
 	f.owner.mu.Lock()
 	f.grant, f.err = g, err
 	if err == nil {
-		f.owner.grant.Store(g)
+		f.owner.grant.Swap(g).retire()
 	}
 	f.owner.flight = nil
 	notices := f.notices()
@@ -98,7 +98,7 @@ func (f *flight) fly(ctx context.Context) (*grant, error) {
 	if err != nil {
 		return nil, auth.deviceError(err)
 	}
-	g := auth.newGrant(token)
+	g := newGrant(token)
 	if verify := auth.options.VerifyUser; verify != nil && !f.owner.principal.IsLocal() {
 		ctx, cancel := context.WithTimeout(ctx, verifyWait)
 		defer cancel()

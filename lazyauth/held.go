@@ -2,7 +2,6 @@ package lazyauth
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"maps"
 	"slices"
@@ -24,18 +23,18 @@ type held struct {
 	gate  *gate
 	owner *owner
 	host  client
-	id    string
+	first attendance // the request that the call came with
 
-	// prompts takes a prompt from the parked handler to one attending request.
-	prompts chan *part
-	// present is received from by every attending request, so that a send
-	// proves that somebody is there.
-	present chan struct{}
+	// bell is received from by every attending request: the handler rings to
+	// hand a prompt to one of them, or, with nil, to make sure that somebody
+	// is there.
+	bell chan *part
 
 	done    chan struct{}
 	outcome outcome // once done
 
 	// Guarded by the table's mutex.
+	id    string // from when it is first kept
 	lease time.Time
 	lapse *time.Timer
 
@@ -43,7 +42,8 @@ type held struct {
 	started   bool
 	finished  bool
 	attending []*attendance
-	abandon   *time.Timer // runs while nobody attends to a running handler
+	room      [1]*attendance // for attending, in the usual case
+	abandon   *time.Timer    // runs while nobody attends to a running handler
 	cancel    context.CancelCauseFunc
 	shown     *part  // whose prompt the host was last answered with …
 	shownID   string // … and that prompt's id
@@ -56,13 +56,14 @@ type attendance struct {
 	arrived time.Duration
 }
 
-func newHeld(g *gate, o *owner, c client) *held {
-	return &held{
-		gate: g, owner: o, host: c, id: rand.Text(),
-		prompts: make(chan *part),
-		present: make(chan struct{}),
-		done:    make(chan struct{}),
+func newHeld(g *gate, o *owner, at attendance) *held {
+	h := &held{
+		gate: g, owner: o, host: clientOf(at.req, o.principal), first: at,
+		bell: make(chan *part),
+		done: make(chan struct{}),
 	}
+	h.attending = h.room[:0]
+	return h
 }
 
 // attend waits for the call on behalf of one request, starting the handler by
@@ -81,7 +82,10 @@ func (h *held) attend(at *attendance, run handler) outcome {
 // that broke off.
 func (h *held) follow(at *attendance, run handler) (outcome, error) {
 	if !h.begun() {
-		_, err := h.owner.authorize(at.ctx, h.gate.need, arriving{h, at})
+		var err error
+		if !h.owner.grant.Load().opens(h.gate) {
+			_, err = h.owner.authorize(at.ctx, h.gate.need, arriving{h, at})
+		}
 		if r, ok := errors.AsType[inputRequired](err); ok {
 			return h.inputRequired(at, r.part), nil
 		}
@@ -98,9 +102,10 @@ func (h *held) follow(at *attendance, run handler) (outcome, error) {
 		select {
 		case <-h.done:
 			return h.collect(at), nil
-		case p := <-h.prompts:
-			return h.inputRequired(at, p), nil
-		case <-h.present:
+		case p := <-h.bell:
+			if p != nil {
+				return h.inputRequired(at, p), nil
+			}
 		case <-at.ctx.Done():
 			return outcome{}, context.Cause(at.ctx)
 		}
@@ -224,7 +229,8 @@ func (h *held) enter(at *attendance) {
 func (h *held) leave(at *attendance, broken error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.attending = slices.DeleteFunc(h.attending, func(other *attendance) bool { return other == at })
+	n := slices.Index(h.attending, at)
+	h.attending = slices.Delete(h.attending, n, n+1)
 	if broken == nil || len(h.attending) > 0 || !h.started || h.finished {
 		return
 	}
@@ -256,7 +262,7 @@ func (h *held) authorize(ctx context.Context, need scopes.Set) (*grant, error) {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
-	case h.present <- struct{}{}:
+	case h.bell <- nil:
 		return g, nil
 	case <-timer.C:
 		e := h.gate.auth.fail(Abandoned, nil)

@@ -27,6 +27,7 @@ type Interceptor struct {
 	calls   table
 	seed    maphash.Seed
 	epoch   time.Time
+	gates   atomic.Int64
 
 	// session is the one that speaks for the local user; see principal.
 	session atomic.Pointer[mcp.ServerSession]
@@ -117,6 +118,11 @@ func (i *Interceptor) Close() error {
 	i.mu.Unlock()
 	i.cancel(errClosed)
 	i.calls.clear()
+	i.local.grant.Load().retire()
+	i.owners.Range(func(_, o any) bool {
+		o.(*owner).grant.Load().retire()
+		return true
+	})
 
 	ended := make(chan struct{})
 	go func() {

@@ -90,7 +90,7 @@ func (o *owner) next(ticket *scopes.Set, a asker) (*grant, *flight, *renewal, er
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	g := o.grant.Load()
-	if g.good(o.auth.now(), need) {
+	if g.covers(need) {
 		return g, nil, nil, nil
 	}
 	if g != nil && g.refresh != "" && g.scopes.Covers(need) {

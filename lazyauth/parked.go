@@ -32,11 +32,12 @@ func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler)
 	if err != nil {
 		return outcome{err: err}
 	}
-	at := &attendance{ctx: ctx, req: req, arrived: g.auth.now()}
-	c := clientOf(req, o.principal)
+	at := attendance{ctx: ctx, req: req, arrived: g.auth.now()}
 	if req.Params.RequestState == "" {
-		return newHeld(g, o, c).attend(at, run)
+		h := newHeld(g, o, at)
+		return h.attend(&h.first, run)
 	}
+	c := clientOf(req, o.principal)
 
 	b, err := g.binding(req, o, c)
 	if err != nil {
@@ -48,7 +49,8 @@ func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler)
 	}
 	if state.Call == "" { // a handler's own round trip: a new call for us
 		at.req = withState(req, state.Inner, req.Params.InputResponses)
-		return newHeld(g, o, c).attend(at, run)
+		h := newHeld(g, o, at)
+		return h.attend(&h.first, run)
 	}
 	h := g.auth.calls.get(state.Call)
 	if h == nil || h.owner != o || h.host != c || h.gate.tool != g.tool {
@@ -61,7 +63,7 @@ func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler)
 	rest := maps.Clone(req.Params.InputResponses)
 	delete(rest, elicit.ResponseKey)
 	at.req = withState(req, "", rest)
-	return h.attend(at, run)
+	return h.attend(&at, run)
 }
 
 // withState returns a copy of req with this state and these responses.
@@ -167,7 +169,7 @@ func (h *held) ask(ctx context.Context, p *part) error {
 		return err
 	}
 	select {
-	case h.prompts <- p:
+	case h.bell <- p:
 		h.gate.auth.emit(onParked, Event{Principal: h.owner.principal, Tool: h.gate.tool, Scopes: p.flight.want})
 		return nil
 	case <-p.flight.over.Done():

@@ -33,14 +33,14 @@ func (r *renewal) run() {
 
 	var g *grant
 	if err == nil {
-		g = auth.newGrant(token)
+		g = newGrant(token)
 	}
 	keep := errors.Is(err, device.ErrUnavailable) || auth.ctx.Err() != nil
 	o.mu.Lock()
 	if keep {
 		r.err = auth.fail(Unavailable, err)
-	} else {
-		o.grant.CompareAndSwap(r.old, g) // a flight may have brought a newer one
+	} else if o.grant.CompareAndSwap(r.old, g) { // a flight may have brought a newer one
+		r.old.retire()
 	}
 	o.renewal = nil
 	o.mu.Unlock()

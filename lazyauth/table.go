@@ -1,6 +1,7 @@
 package lazyauth
 
 import (
+	"crypto/rand"
 	"sync"
 	"time"
 )
@@ -23,10 +24,11 @@ func (t *table) keep(h *held, until time.Time) bool {
 	if t.calls == nil {
 		t.calls = make(map[string]*held)
 	}
-	if t.calls[h.id] == nil {
+	if h.id == "" {
 		if len(t.calls) >= t.max {
 			return false
 		}
+		h.id = rand.Text()
 		t.calls[h.id] = h
 		h.lease, h.lapse = until, time.AfterFunc(time.Until(until), func() { t.drop(h) })
 		return true
@@ -45,7 +47,11 @@ func (t *table) get(id string) *held {
 }
 
 // holds reports whether h can still be named by a state.
-func (t *table) holds(h *held) bool { return t.get(h.id) == h }
+func (t *table) holds(h *held) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return h.id != "" && t.calls[h.id] == h
+}
 
 // drop ends the lease of h, unless it was extended meanwhile.
 func (t *table) drop(h *held) {

@@ -22,7 +22,7 @@ import (
 // RequestState travels inside a sealed one.
 func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool, need scopes.Set, handler mcp.ToolHandlerFor[In, Out]) {
 	auth.install(server)
-	g := &gate{auth: auth, tool: tool.Name, need: need}
+	g := auth.newGate(tool.Name, need)
 	mcp.AddTool(server, tool, func(ctx context.Context, req *mcp.CallToolRequest, in In) (*mcp.CallToolResult, Out, error) {
 		if elicit.Modern(req.Params.Meta) {
 			out := g.serve(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
@@ -47,6 +47,15 @@ type gate struct {
 	auth *Interceptor
 	tool string
 	need scopes.Set
+	bit  uint64 // of grant.open; zero for all but the first 63 gates
+}
+
+func (i *Interceptor) newGate(tool string, need scopes.Set) *gate {
+	g := &gate{auth: i, tool: tool, need: need}
+	if n := i.gates.Add(1); n <= 63 {
+		g.bit = 1 << (n - 1)
+	}
+	return g
 }
 
 // An outcome is what a handler returned. One that is kept is handed out in

@@ -45,12 +45,12 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !auth.origins.allow(req.URL) {
 		return auth.options.Transport.RoundTrip(req)
 	}
-	g, err := t.call.authorize(req.Context(), t.call.gate.need)
+	token, err := t.call.token(req.Context())
 	if err != nil {
 		return refuse(err)
 	}
 	clone := req.Clone(req.Context())
-	g.token.SetAuthHeader(clone)
+	token.SetAuthHeader(clone)
 	return auth.options.Transport.RoundTrip(clone)
 }
 

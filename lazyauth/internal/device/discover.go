@@ -2,6 +2,7 @@ package device
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -35,12 +36,9 @@ type DiscoverOptions struct {
 // ctx.
 func Discover(ctx context.Context, rt http.RoundTripper, issuer string, opt DiscoverOptions) (Endpoints, error) {
 	const op = "discovery"
-	base, why := checkURL(issuer, true)
-	if why == "" && (base.RawQuery != "" || base.ForceQuery) {
-		why = "has a query"
-	}
-	if why != "" {
-		return Endpoints{}, &Error{Op: op, Kind: ErrInvalid, reason: "the issuer " + why}
+	base, err := parseIssuer(issuer)
+	if err != nil {
+		return Endpoints{}, err
 	}
 	var worst *Error
 	var details []string
@@ -76,7 +74,7 @@ const notThere = "no metadata found at the issuer"
 // is not there.
 func rank(e *Error) int {
 	switch {
-	case e.Kind == ErrUnavailable:
+	case errors.Is(e, ErrUnavailable):
 		return 2
 	case e.reason != notThere:
 		return 1

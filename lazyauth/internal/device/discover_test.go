@@ -186,6 +186,7 @@ func TestIssuersThatAreRefused(t *testing.T) {
 		s := new(server)
 		_, err := discover(t, s, issuer)
 		wantError(t, err, device.ErrInvalid)
+		wantError(t, device.CheckIssuer(issuer), device.ErrInvalid)
 		if len(s.requests) != 0 {
 			t.Errorf("%q: %d requests", issuer, len(s.requests))
 		}

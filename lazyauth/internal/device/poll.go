@@ -30,7 +30,7 @@ const (
 	Pending     Outcome = "pending"      // the person has not decided yet
 	SlowDown    Outcome = "slow_down"    // the same, and the interval grows
 	Fault       Outcome = "fault"        // no answer, or one that says nothing
-	Granted     Outcome = "granted"      //
+	Granted     Outcome = "granted"      // the token is here
 	Denied      Outcome = "denied"       // ErrDenied
 	Expired     Outcome = "expired"      // ErrExpired, by the server's word
 	UnknownCode Outcome = "unknown_code" // ErrUnknownCode
@@ -209,7 +209,7 @@ func (code *deviceCode) schedule(outcome Outcome, a *answer, now time.Time) time
 		code.interval = max(code.interval, min(2*code.interval, mostBackOff))
 	}
 	// Set after the last poll as well: somebody may call Poll again.
-	code.next = now.Add(max(code.interval+margin, a.retryAfter))
+	code.next = time.Time{}.Add(max(code.interval+margin, a.retryAfter))
 	switch outcome {
 	case Pending, SlowDown, Fault:
 		if code.next.Before(code.expires) {

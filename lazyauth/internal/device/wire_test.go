@@ -1,7 +1,9 @@
 package device_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -128,6 +130,46 @@ func TestAnEndpointKeepsItsQuery(t *testing.T) {
 	if got := s.requests[0].url; got != "https://as.example/token?tenant=1" {
 		t.Errorf("sent to %s", got)
 	}
+}
+
+// Over a real connection: it is kept for the next request, because each body is
+// read to its end, and a redirect to another server is not followed.
+func TestOnARealConnection(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("the redirect was followed")
+	}))
+	defer elsewhere.Close()
+	peers := map[string]bool{}
+	as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		peers[req.RemoteAddr] = true
+		if req.FormValue("refresh_token") == "" {
+			http.Redirect(w, req, elsewhere.URL, http.StatusTemporaryRedirect)
+			return
+		}
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "1"})
+		if len(req.Cookies()) > 0 {
+			t.Error("a cookie came back")
+		}
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, granted+strings.Repeat(" ", 20_000))
+	}))
+	defer as.Close()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	c := client(t, nil, func(config *device.Config) {
+		config.Endpoints = device.Endpoints{DeviceAuthorization: as.URL, Token: as.URL}
+		config.Transport = transport
+	})
+	for range 3 {
+		if _, err := c.Refresh(t.Context(), refreshToken, scopes.Set{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(peers) != 1 {
+		t.Errorf("%d connections for three requests", len(peers))
+	}
+	_, err := c.Authorize(t.Context(), scopes.Set{})
+	wantError(t, err, device.ErrInvalid)
 }
 
 func TestNewRefusesAndQuotesNothing(t *testing.T) {

@@ -1,0 +1,123 @@
+package lazyauth
+
+// The benchmark of the gate is inside the package: through a server, the cost
+// of JSON would hide what is measured.
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"golang.org/x/oauth2"
+)
+
+// The floor is the least that a hand-written server would do for one tool and
+// one user: load the token, check its scopes and its expiry, and hand it to
+// the handler in the context.
+type floor struct {
+	token  *oauth2.Token
+	scopes uint64
+	until  time.Duration
+}
+
+type floorKey struct{}
+
+var (
+	floorGrant atomic.Pointer[floor]
+	floorEpoch = time.Now()
+)
+
+//go:noinline
+func floorCall(ctx context.Context, need uint64, handler func(context.Context) *oauth2.Token) *oauth2.Token {
+	g := floorGrant.Load()
+	if g == nil || g.scopes&need != need || time.Since(floorEpoch) >= g.until {
+		return nil
+	}
+	return handler(context.WithValue(ctx, floorKey{}, g))
+}
+
+func floorHandler(ctx context.Context) *oauth2.Token {
+	return ctx.Value(floorKey{}).(*floor).token
+}
+
+func gateHandler(ctx context.Context) *oauth2.Token {
+	token, err := TokenSource(ctx).Token()
+	if err != nil {
+		return nil
+	}
+	return token
+}
+
+// gateCall does what AddTool does around a handler.
+//
+//go:noinline
+func gateCall(ctx context.Context, g *gate, req *mcp.CallToolRequest) *oauth2.Token {
+	if elicit.Modern(req.Params.Meta) {
+		out := g.serve(ctx, req, func(ctx context.Context, _ *mcp.CallToolRequest) outcome {
+			return outcome{output: gateHandler(ctx)}
+		})
+		token, _ := out.output.(*oauth2.Token)
+		return token
+	}
+	c, err := g.admit(ctx, req)
+	if err != nil {
+		return nil
+	}
+	return gateHandler(c)
+}
+
+// BenchmarkGate measures what an authorized call pays for being gated, and
+// reports it as a multiple of the floor: the median over batches that run in
+// turns within one process, so that what else the machine does falls on both.
+func BenchmarkGate(b *testing.B) {
+	auth, err := New(Service{
+		Name: "Notes", Issuer: "https://as.example.test", ClientID: "c", API: []string{"https://api.example.test"},
+	}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer auth.Close()
+	auth.local.grant.Store(newGrant(&device.Token{
+		Access: "token", Expires: time.Now().Add(24 * time.Hour), Scopes: scopes.Of("notes:read", "notes:write", "profile"),
+	}))
+	floorGrant.Store(&floor{token: &oauth2.Token{AccessToken: "token"}, scopes: 7, until: 24 * time.Hour})
+	g := auth.newGate("list_notes", scopes.Of("notes:read"))
+	ctx := b.Context()
+
+	bench := func(b *testing.B, meta mcp.Meta) {
+		req := &mcp.CallToolRequest{Session: new(mcp.ServerSession), Params: &mcp.CallToolParamsRaw{Name: "list_notes", Meta: meta}}
+		auth.session.Store(req.Session)
+		if gateCall(ctx, g, req) == nil || floorCall(ctx, 1, floorHandler) == nil {
+			b.Fatal("the call is not authorized")
+		}
+		const batch = 256
+		var ratios []float64
+		var spent time.Duration
+		for b.Loop() {
+			began := time.Now()
+			for range batch {
+				floorCall(ctx, 1, floorHandler)
+			}
+			middle := time.Now()
+			for range batch {
+				gateCall(ctx, g, req)
+			}
+			gated := time.Since(middle)
+			ratios = append(ratios, float64(gated)/float64(middle.Sub(began)))
+			spent += gated
+		}
+		slices.Sort(ratios)
+		b.ReportMetric(0, "ns/op") // of a batch: says nothing
+		b.ReportMetric(ratios[len(ratios)/2], "x-floor")
+		b.ReportMetric(float64(spent.Nanoseconds())/float64(len(ratios)*batch), "ns/call")
+		b.ReportMetric(testing.AllocsPerRun(1000, func() { gateCall(ctx, g, req) }), "allocs/call")
+	}
+	b.Run("legacy", func(b *testing.B) { bench(b, nil) })
+	b.Run("modern", func(b *testing.B) { bench(b, mcp.Meta{mcp.MetaKeyProtocolVersion: elicit.FirstModern}) })
+}
