@@ -185,7 +185,7 @@ func (h *held) collect(at *attendance) outcome {
 
 // inputRequired answers a request with the prompt.
 func (h *held) inputRequired(at *attendance, p *part) outcome {
-	id := p.shown(elicit.RoundTrip.String())
+	id := p.shown(elicit.RoundTrip.String(), h)
 	h.mu.Lock()
 	h.shown, h.shownID = p, id
 	h.mu.Unlock()

@@ -64,7 +64,7 @@ type Options struct {
 	StateKeys [][]byte
 	// MaxCalls bounds the calls of revision 2026-07-28 that were answered with
 	// a prompt and can still be taken up again; further ones get [Busy] until
-	// one lapses. Zero means 4096.
+	// one lapses. One principal gets a sixteenth at the most. Zero means 4096.
 	MaxCalls int
 
 	// Transport carries all requests to the authorization server and the API.

@@ -148,6 +148,6 @@ func (e *eager) tool() string        { return "" }
 func (e *eager) left() time.Duration { return time.Hour } // the flight ends first
 
 func (e *eager) ask(ctx context.Context, p *part) error {
-	p.shown("caller")
+	p.shown("caller", nil)
 	return e.show(ctx, p.flight.prompt)
 }

@@ -294,3 +294,122 @@ func TestDeclinedWhileParked(t *testing.T) {
 		h.gets("create_note", noteArgs{"still"}, "still")
 	})
 }
+
+func TestPromptThatNobodyCameBackFor(t *testing.T) {
+	// The person closed the dialog, and the host, as some do, told nobody.
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		h := w.rawHost()
+		first := <-h.round(t.Context(), "whoami", nil, "", "")
+		old := first.state(t)
+		later(10 * time.Second)
+		waiting := h.round(t.Context(), "whoami", nil, "", "") // too early for a second dialog
+		later(50 * time.Second)
+		// The next call finds that nobody came back. One of the two is
+		// answered with the prompt, the other goes on waiting.
+		third := h.round(t.Context(), "whoami", nil, "", "")
+		again := <-waiting
+		state := again.state(t)
+		if !strings.Contains(message(again), w.person().UserCode) {
+			t.Errorf("the prompt %q has another code", message(again))
+		}
+		// What is said to the old prompt is stale.
+		stale := h.round(t.Context(), "whoami", nil, old, "decline")
+		last := h.round(t.Context(), "whoami", nil, state, "accept")
+		w.approves()
+		for _, call := range []<-chan reply{stale, last, third} {
+			(<-call).succeeds(t, "Ada")
+		}
+		w.wantAuthorizations(1)
+	})
+}
+
+func message(r reply) string {
+	p, _ := r.result.InputRequests[elicit.ResponseKey].(*mcp.ElicitParams)
+	return p.Message
+}
+
+func TestHandlerWithRoundTripsOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{tools: func(w *world) {
+			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "confirm"}, scopes.Of("profile"),
+				func(_ context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+					if sure, ok := req.Params.InputResponses["sure"].(*mcp.ElicitResult); ok {
+						return nil, answer{sure.Action + " " + req.Params.RequestState}, nil
+					}
+					if len(req.Params.InputResponses) != 0 || req.Params.RequestState != "" {
+						t.Errorf("the handler sees what is not its own: %+v", req.Params)
+					}
+					return &mcp.CallToolResult{
+						InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{Mode: "form", Message: "Sure?"}},
+						RequestState:  "step-2",
+					}, answer{}, nil
+				})
+		}})
+		h := w.rawHost()
+		state := (<-h.round(t.Context(), "confirm", nil, "", "")).state(t)
+		second := h.round(t.Context(), "confirm", nil, state, "accept")
+		w.approves()
+		asks := (<-second).state(t)
+		if strings.Contains(asks, "step-2") {
+			t.Error("the handler's state travels in the open")
+		}
+		third := func(state string) reply {
+			result, err := h.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "confirm", RequestState: state,
+				InputResponses: mcp.InputResponseMap{"sure": &mcp.ElicitResult{Action: "accept"}}})
+			return reply{result, err}
+		}
+		third(asks).succeeds(t, "accept step-2")
+		third(flip(asks)).refusesState(t)
+	})
+}
+
+func TestProgressFollowsTheCall(t *testing.T) {
+	// Progress goes to the request that attends to the call now, and never to
+	// one that was answered.
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{tools: func(w *world) {
+			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "slow"}, scopes.Of("profile"),
+				func(ctx context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+					say := func(n float64) {
+						if err := req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: req.Params.GetProgressToken(), Progress: n}); err != nil {
+							t.Error(err)
+						}
+					}
+					say(1)
+					go func() {
+						later(5 * time.Second)
+						say(2) // parked: nobody is there
+					}()
+					err := lazyauth.Require(ctx, scopes.Of("notes:read"))
+					say(3)
+					return nil, answer{"done"}, err
+				})
+		}})
+		h := w.rawHost()
+		send := func(token, state string) <-chan reply {
+			params := &mcp.CallToolParams{Name: "slow", Meta: mcp.Meta{"progressToken": token}, RequestState: state}
+			out := make(chan reply, 1)
+			go func() {
+				result, err := h.session.CallTool(t.Context(), params)
+				out <- reply{result, err}
+			}()
+			return out
+		}
+		state := (<-send("one", "")).state(t)
+		second := send("two", state)
+		w.approves()
+		state = (<-second).state(t)
+		later(30 * time.Second)
+		third := send("three", state)
+		synctest.Wait()
+		w.approves()
+		(<-third).succeeds(t, "done")
+		synctest.Wait()
+		for token, want := range map[string]int{"one": 0, "two": 1, "three": 1} {
+			if got := w.wire.count("notifications/progress", `"progressToken":"`+token+`"`); got != want {
+				t.Errorf("%d progress messages under token %s, want %d", got, token, want)
+			}
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -32,10 +33,18 @@ type part struct {
 	text atomic.Bool
 
 	// Guarded by the owner's mutex.
-	prompt   string             // the id of the live prompt; none other is answered
-	at       time.Time          // when it was shown
-	answered bool               // the host has answered it
-	session  *mcp.ServerSession // to be told the end, if it was a server request
+	prompt   string    // the id of the live prompt; no answer to another counts
+	at       time.Time // when it was shown
+	answered bool      // the host has answered it
+	carrier  *held     // the call that was answered with it, if one was
+	notices  []notice  // to be sent when the flight is over
+}
+
+// gone reports whether the host has done with the prompt, as far as can be
+// seen: it has answered, or, where the prompt was the answer to a call, it has
+// not come back for that. The owner's mutex is held.
+func (p *part) gone() bool {
+	return p.answered || p.carrier != nil && p.carrier.current() == nil
 }
 
 // part returns the client's part in the flight, or nil if that is over. A part
@@ -58,8 +67,7 @@ func (f *flight) part(c client) *part {
 		f.parts[c] = next
 		return next
 	}
-	if p.answered && time.Since(p.at) >= f.owner.auth.options.Patience {
-		p.answered = false
+	if p.gone() && time.Since(p.at) >= f.owner.auth.options.Patience {
 		select {
 		case p.turn <- struct{}{}:
 		default:
@@ -79,11 +87,11 @@ func (p *part) over() bool {
 }
 
 // shown notes that the prompt goes out now, and returns its id.
-func (p *part) shown(channel string) string {
+func (p *part) shown(channel string, carrier *held) string {
 	id := rand.Text()
 	o := p.flight.owner
 	o.mu.Lock()
-	p.prompt, p.at, p.answered = id, time.Now(), false
+	p.prompt, p.at, p.answered, p.carrier = id, time.Now(), false, carrier
 	o.mu.Unlock()
 	o.auth.emit(onPrompted, Event{Principal: o.principal, Tool: p.flight.tool, Scopes: p.flight.want, Channel: channel})
 	return id
@@ -104,7 +112,7 @@ func (p *part) asked(err error) {
 // inText ends an asker's wait with the prompt as its text.
 func (p *part) inText() error {
 	p.text.Store(true)
-	p.shown(elicit.Text.String())
+	p.shown(elicit.Text.String(), nil)
 	return p.pending()
 }
 
@@ -121,10 +129,10 @@ func (p *part) pending() *Error {
 // answer when the person consents, when they come back, or never. The request
 // outlives the call that caused it, since the flight does.
 func (p *part) request(ctx context.Context, session *mcp.ServerSession) {
-	id := p.shown(elicit.ServerRequest.String())
+	id := p.shown(elicit.ServerRequest.String(), nil)
 	p.flight.owner.mu.Lock()
 	over := p.flight.parts == nil
-	p.session = session
+	p.notices = append(p.notices, notice{session, id})
 	p.flight.owner.mu.Unlock()
 	if over {
 		return
@@ -193,23 +201,25 @@ func (p *part) refuse(err *Error) {
 	p.err = err
 	close(p.refused)
 	if err.Reason == Declined && !err.cancel {
-		o.declined[p.client] = o.auth.now() + peace
+		now := o.auth.now()
+		maps.DeleteFunc(o.declined, func(_ client, until time.Duration) bool { return until <= now })
+		o.declined[p.client] = now + peace
 	}
 }
 
-// A notice is the news for one host that the flight is over.
+// A notice is the news for one host that a prompt of this id is over.
 type notice struct {
 	session *mcp.ServerSession
 	id      string
 }
 
-// notices returns what is to be announced: to every host that was sent a
-// server request and did not refuse it. The owner's mutex is held.
+// notices returns what is to be announced to the hosts that did not refuse.
+// The owner's mutex is held.
 func (f *flight) notices() []notice {
 	var out []notice
 	for _, p := range f.parts {
-		if p.session != nil && !p.over() {
-			out = append(out, notice{p.session, p.prompt})
+		if !p.over() {
+			out = append(out, p.notices...)
 		}
 	}
 	return out

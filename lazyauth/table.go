@@ -8,12 +8,14 @@ import (
 
 // A table keeps the calls that a requestState may name, each until its lease
 // ends. It never evicts one early: a state that was given out stays good, and
-// when the table is full new calls are turned away.
+// when the table is full new calls are turned away. Nobody gets more than a
+// sixteenth of it, so that one user of many cannot lock the others out.
 type table struct {
 	max int
 
 	mu    sync.Mutex
 	calls map[string]*held
+	count map[*owner]int
 }
 
 // keep holds h until the given time, or longer if it is held longer already.
@@ -22,12 +24,13 @@ func (t *table) keep(h *held, until time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.calls == nil {
-		t.calls = make(map[string]*held)
+		t.calls, t.count = make(map[string]*held), make(map[*owner]int)
 	}
 	if h.id == "" {
-		if len(t.calls) >= t.max {
+		if len(t.calls) >= t.max || t.count[h.owner] >= max(1, t.max/16) {
 			return false
 		}
+		t.count[h.owner]++
 		h.id = rand.Text()
 		t.calls[h.id] = h
 		h.lease, h.lapse = until, time.AfterFunc(time.Until(until), func() { t.drop(h) })
@@ -59,6 +62,9 @@ func (t *table) drop(h *held) {
 	defer t.mu.Unlock()
 	if t.calls[h.id] == h && !time.Now().Before(h.lease) {
 		delete(t.calls, h.id)
+		if t.count[h.owner]--; t.count[h.owner] == 0 {
+			delete(t.count, h.owner)
+		}
 	}
 }
 
@@ -68,5 +74,5 @@ func (t *table) clear() {
 	for _, h := range t.calls {
 		h.lapse.Stop()
 	}
-	t.calls = nil
+	t.calls, t.count = nil, nil
 }

@@ -69,6 +69,36 @@ func TestTheLoginSurvivesAnyFault(t *testing.T) {
 	}
 }
 
+func TestAnEndlessAnswerIsNotReadToItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		read := 0
+		endless := func(req *http.Request) (*http.Response, error) {
+			resp, err := ok("")(req)
+			resp.Body = &body{Reader: zeros{&read}}
+			return resp, err
+		}
+		s := new(server).on("/token", endless, ok(granted))
+		c := client(t, s, nil)
+		if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
+			t.Fatal(err)
+		}
+		if read > 128<<10 {
+			t.Errorf("%d bytes read", read)
+		}
+		s.checkClosed(t)
+	})
+}
+
+// zeros never ends, short of a megabyte.
+type zeros struct{ read *int }
+
+func (z zeros) Read(p []byte) (int, error) {
+	if *z.read += len(p); *z.read > 1<<20 {
+		return 0, io.EOF
+	}
+	return len(p), nil
+}
+
 func TestBackingOffDoublesUpToHalfAMinuteAndStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(server).on("/token",

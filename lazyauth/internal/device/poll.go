@@ -209,7 +209,7 @@ func (code *deviceCode) schedule(outcome Outcome, a *answer, now time.Time) time
 		code.interval = max(code.interval, min(2*code.interval, mostBackOff))
 	}
 	// Set after the last poll as well: somebody may call Poll again.
-	code.next = time.Time{}.Add(max(code.interval+margin, a.retryAfter))
+	code.next = now.Add(max(code.interval+margin, a.retryAfter))
 	switch outcome {
 	case Pending, SlowDown, Fault:
 		if code.next.Before(code.expires) {
