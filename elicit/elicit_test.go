@@ -202,7 +202,7 @@ func TestPromptTexts(t *testing.T) {
 			t.Errorf("without an id: %s", wire)
 		}
 		for left, want := range map[time.Duration]string{
-			-time.Second: "0 seconds", 59 * time.Second: "59 seconds", 90 * time.Second: "1 minute", 119*time.Second + 15*time.Minute: "16 minutes",
+			-time.Second: "0 seconds", 59 * time.Second: "59 seconds", 89 * time.Second: "1 minute", 90 * time.Second: "2 minutes", 10*time.Minute - time.Second: "10 minutes",
 		} {
 			p.Expires = time.Now().Add(left)
 			if !strings.Contains(p.Text(), "valid for "+want+")") {

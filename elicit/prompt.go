@@ -82,15 +82,14 @@ func (p Prompt) message() string {
 	return b.String()
 }
 
-// left returns the time that the code still works, rounded down so that
-// nobody is promised too much.
+// left returns the time that the code still works, to the nearest minute.
 func (p Prompt) left() string {
 	switch left := time.Until(p.Expires); {
 	case left < time.Minute:
 		return fmt.Sprintf("%d seconds", max(0, int(left.Seconds())))
-	case left < 2*time.Minute:
+	case left < 90*time.Second:
 		return "1 minute"
 	default:
-		return fmt.Sprintf("%d minutes", int(left.Minutes()))
+		return fmt.Sprintf("%d minutes", int(left.Round(time.Minute).Minutes()))
 	}
 }

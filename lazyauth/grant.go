@@ -60,10 +60,12 @@ func newGrant(t *device.Token) *grant {
 		scopes:  t.Scopes,
 	}
 	if !t.Expires.IsZero() {
-		// A little early, so that it does not lapse on its way to the API;
-		// short-lived tokens lose a fifth of their life at the most.
+		// A little early, so that it does not lapse on its way to the API.
+		// Servers that count in whole seconds end a token up to one before
+		// they said, so short-lived ones lose that at least.
 		life := time.Until(t.Expires)
-		g.timer = time.AfterFunc(life-min(10*time.Second, life/5), func() { g.open.Or(expired) })
+		early := min(10*time.Second, max(life/5, 1500*time.Millisecond), life/2)
+		g.timer = time.AfterFunc(life-early, func() { g.open.Or(expired) })
 	}
 	return g
 }
