@@ -2,12 +2,14 @@ package lazyauth_test
 
 import (
 	"context"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 func TestApproved(t *testing.T) {
@@ -141,5 +143,38 @@ func TestArgumentsAreCheckedFirst(t *testing.T) {
 		}
 		h.wantPrompts(0)
 		w.wantAuthorizations(0)
+	})
+}
+
+func TestEndOfInput(t *testing.T) {
+	// The host is gone in mid-flight. Its wait ends; the flight does not, and
+	// whoever comes next finds the grant.
+	inBothEras(t, func(t *testing.T, era string) {
+		everyone := func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
+			return lazyauth.Principal{}, nil
+		}
+		w := newWorld(t, setup{options: lazyauth.Options{Principal: everyone}})
+		fromHost, toServer := io.Pipe()
+		fromServer, toHost := io.Pipe()
+		session, err := w.server.Connect(context.Background(), &mcp.IOTransport{Reader: fromHost, Writer: toHost}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := w.connect(era, accepts, &mcp.IOTransport{Reader: fromServer, Writer: toServer})
+		call := h.call(t.Context(), "whoami", nil)
+		code := w.person().UserCode
+		synctest.Wait()
+		toServer.Close()
+		session.Wait()
+		toHost.Close()
+		if r := <-call; r.err == nil {
+			t.Errorf("a call without a connection returned %q", r.text())
+		}
+		w.as.Approve(code)
+		later(10 * time.Second)
+		next := w.host(era, accepts)
+		next.gets("whoami", nil, "Ada")
+		next.wantPrompts(0)
+		w.wantAuthorizations(1)
 	})
 }

@@ -450,6 +450,16 @@ func says(action string, after time.Duration) reaction {
 // as react says. A nil react makes one without elicitation.
 func (w *world) host(era string, react reaction) *host {
 	w.t.Helper()
+	here, there := mcp.NewInMemoryTransports()
+	// The session's context must not be the test's: it ends before Cleanup.
+	if _, err := w.server.Connect(context.Background(), &mcp.LoggingTransport{Transport: there, Writer: &w.wire}, nil); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.connect(era, react, here)
+}
+
+func (w *world) connect(era string, react reaction, transport mcp.Transport) *host {
+	w.t.Helper()
 	h := &host{w: w}
 	options := &mcp.ClientOptions{
 		Capabilities: &mcp.ClientCapabilities{},
@@ -468,13 +478,8 @@ func (w *world) host(era string, react reaction) *host {
 			return react(ctx, req.Params)
 		}
 	}
-	here, there := mcp.NewInMemoryTransports()
-	// The session's context must not be the test's: it ends before Cleanup.
-	if _, err := w.server.Connect(context.Background(), &mcp.LoggingTransport{Transport: there, Writer: &w.wire}, nil); err != nil {
-		w.t.Fatal(err)
-	}
 	client := mcp.NewClient(&mcp.Implementation{Name: "host", Version: "1"}, options)
-	session, err := client.Connect(context.Background(), here, &mcp.ClientSessionOptions{ProtocolVersion: era})
+	session, err := client.Connect(context.Background(), transport, &mcp.ClientSessionOptions{ProtocolVersion: era})
 	if err != nil {
 		w.t.Fatal(err)
 	}

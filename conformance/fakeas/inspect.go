@@ -1,0 +1,173 @@
+package fakeas
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// grantTypes are what the token endpoint is asked for.
+var grantTypes = map[string]Operation{
+	"urn:ietf:params:oauth:grant-type:device_code": Poll,
+	"refresh_token": Refresh,
+}
+
+// grammar says which parameters belong into the body of a request. What is
+// in neither list is an extension, and left alone, on a device authorization
+// request (RFC 8628 §3.1 is open to extension parameters, such as resource);
+// the other requests have none but those named here.
+type grammar struct{ required, allowed []string }
+
+var grammars = map[Operation]grammar{
+	DeviceAuthorization: {nil, []string{"client_id", "client_secret", "scope"}},
+	Poll:                {[]string{"grant_type", "device_code"}, []string{"client_id", "client_secret", "resource", "audience"}},
+	Refresh:             {[]string{"grant_type", "refresh_token"}, []string{"client_id", "client_secret", "resource", "audience", "scope"}},
+	Token:               {[]string{"grant_type"}, nil},
+	Revocation:          {[]string{"token"}, []string{"client_id", "client_secret", "token_type_hint"}},
+}
+
+// foreignToAuthorization are parameters of other requests.
+var foreignToAuthorization = []string{"grant_type", "device_code", "refresh_token", "token", "code", "redirect_uri"}
+
+// inspect records what is wrong with the request itself, whatever will be
+// answered, and prepares the refusal of a request that no strict server
+// would take.
+func (x *exchange) inspect() {
+	x.inspectPlaces()
+	op := x.entry.Operation
+	g, ok := grammars[op]
+	if !ok {
+		return
+	}
+	if x.r.Method != http.MethodPost {
+		x.violate(WrongMethod, "")
+		x.refused = func() reply { return notAllowed(http.MethodPost) }
+		return
+	}
+	if x.form == nil {
+		x.violate(WrongContentType, "")
+		x.refused = x.refusal("invalid_request", "not a form")
+		return
+	}
+	if x.fault {
+		x.violate(MalformedBody, "")
+		x.refused = x.refusal("invalid_request", "malformed or too long")
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.form)) {
+		if len(x.form[name]) > 1 && name != "resource" && name != "audience" {
+			x.violate(RepeatedParameter, quote(name))
+			x.refuseWith(x.refusal("invalid_request", "repeated parameter"))
+		}
+		if x.unexpected(op, g, name) {
+			// Ignored in the answer: RFC 6749 §3.2.
+			x.violate(UnexpectedParameter, quote(name))
+		}
+	}
+	for _, name := range g.required {
+		if x.form.Get(name) == "" {
+			x.violate(MissingParameter, name)
+			x.refuseWith(x.refusal("invalid_request", "missing parameter"))
+		}
+	}
+	if scopes, ok := parseScope(x.form.Get("scope")); ok {
+		x.scopes = scopes
+	} else {
+		x.violate(MalformedScope, "")
+		x.refuseWith(x.refusal("invalid_scope", "malformed scope"))
+	}
+	if op == Token && x.form.Get("grant_type") != "" {
+		x.violate(WrongGrantType, "")
+		x.refuseWith(x.refusal("unsupported_grant_type", "neither device code nor refresh token"))
+		return // the parameters and the authentication of which grant?
+	}
+	client, refused := x.authenticate()
+	x.client = client
+	x.refuseWith(refused)
+}
+
+func (x *exchange) unexpected(op Operation, g grammar, name string) bool {
+	switch op {
+	case DeviceAuthorization:
+		return slices.Contains(foreignToAuthorization, name)
+	case Token:
+		return false
+	}
+	return !slices.Contains(g.required, name) && !slices.Contains(g.allowed, name)
+}
+
+// inspectPlaces looks for secrets where they have no business.
+func (x *exchange) inspectPlaces() {
+	op, s := x.entry.Operation, x.server
+	_, protocol := grammars[op]
+	api := op == Me || op == ListNotes || op == CreateNote
+
+	for _, name := range slices.Sorted(maps.Keys(x.query)) {
+		switch name {
+		case "client_secret":
+			x.violate(SecretInQuery, "")
+		case "access_token":
+			x.violate(BearerInQuery, "")
+		case "device_code":
+			x.violate(DeviceCodeElsewhere, "in the query")
+		case "refresh_token":
+			x.violate(RefreshTokenElsewhere, "in the query")
+		default:
+			if protocol {
+				x.violate(UnexpectedParameter, quote(name)+" in the query")
+			}
+		}
+	}
+	if x.r.URL.Scheme == "http" && op == Elsewhere {
+		host := x.r.URL.Hostname()
+		if strings.EqualFold(host, s.issuer.Hostname()) && s.issuer.Scheme == "https" ||
+			strings.EqualFold(host, s.api.Hostname()) && s.api.Scheme == "https" {
+			x.violate(InsecureTransport, "")
+		}
+	}
+	if x.bearer != "" && !api {
+		x.violate(BearerElsewhere, "")
+	}
+	if !protocol {
+		if x.basic != nil || x.form.Get("client_secret") != "" {
+			x.violate(SecretElsewhere, "")
+		}
+		if x.form.Get("refresh_token") != "" {
+			x.violate(RefreshTokenElsewhere, "in the body")
+		}
+	}
+	if x.form.Get("device_code") != "" && op != Poll && op != Refresh && op != Token {
+		x.violate(DeviceCodeElsewhere, "in the body")
+	}
+
+	s.mu.Lock()
+	carried := x.bearer
+	if op == Revocation {
+		carried = x.form.Get("token")
+	}
+	isDevice, isRefresh := s.devices[carried] != nil, s.refresh[carried] != nil
+	s.mu.Unlock()
+	if isDevice {
+		x.violate(DeviceCodeElsewhere, "as a token")
+	}
+	if isRefresh && op != Revocation {
+		x.violate(RefreshTokenElsewhere, "as a bearer token")
+	}
+}
+
+// refuseWith keeps the first refusal.
+func (x *exchange) refuseWith(refused func() reply) {
+	if x.refused == nil {
+		x.refused = refused
+	}
+}
+
+// refusal is a refuse for later.
+func (x *exchange) refusal(code, description string) func() reply {
+	return func() reply { return x.refuse(http.StatusBadRequest, code, description) }
+}
+
+// quote bounds a name that the client chose.
+func quote(name string) string { return strconv.Quote(name[:min(len(name), 40)]) }

@@ -1,0 +1,195 @@
+package fakeas
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// What a server has that is given nothing else. Issuer and API are different
+// origins on purpose: a client that confuses them is caught.
+const (
+	DefaultIssuer   = "https://as.example.test"
+	DefaultAPI      = "https://api.example.test"
+	DefaultClientID = "notes-cli" // a public client
+)
+
+// Options configure a [Server]. New reads them once; nil means all zero.
+type Options struct {
+	// Issuer is the issuer identifier and the base of every URL of the
+	// authorization server; it may have a path. Empty: [DefaultIssuer]
+	// through [Server.Transport], and on a listener the origin that each
+	// request was sent to. When set, a listener refuses other Host
+	// headers, so that a web page that rebinds its name cannot read or
+	// press anything.
+	Issuer string
+
+	// API is the base URL of the notes API. Empty: [DefaultAPI] while
+	// Issuer is empty too, otherwise the same as Issuer.
+	API string
+
+	// Clients are the registered clients. Nil: one public client,
+	// [DefaultClientID].
+	Clients []Client
+
+	// Scopes are the supported scopes; the first is what a device
+	// authorization without a scope parameter asks for. Anything else is
+	// answered invalid_scope. Nil: profile, notes:read, notes:write.
+	Scopes []string
+
+	// Withhold are scopes that an approval leaves out although they were
+	// asked for, unless [Server.Approve] names them. Nil: none.
+	Withhold []string
+
+	// Interval is the least time between two polls, in whole seconds.
+	// Zero: 5 s.
+	Interval time.Duration
+
+	// CodeLifetime is how long a device code and its user code live, in
+	// whole seconds. Zero: 10 minutes.
+	CodeLifetime time.Duration
+
+	// TokenLifetime is how long an access token lives, in whole seconds.
+	// Zero: for ever, and the answer has no expires_in.
+	TokenLifetime time.Duration
+
+	// NoRefresh issues no refresh tokens.
+	NoRefresh bool
+
+	// NoRotation keeps a refresh token valid after use; the answer to a
+	// refresh then has no refresh_token. False: every refresh replaces it.
+	NoRotation bool
+
+	// DetectReuse revokes the whole grant when a replaced refresh token is
+	// used again (RFC 9700 §4.14.2). False: that request alone is refused.
+	DetectReuse bool
+
+	// SharedGrant puts all approvals of one client by one person into one
+	// grant, as some servers do for approvals in one browser session:
+	// revoking any of its tokens revokes all of them. False: each approval
+	// is a grant of its own, and revoking an access token ends that token
+	// alone.
+	SharedGrant bool
+
+	// OpenID also serves the metadata as an OpenID configuration.
+	OpenID bool
+
+	// NoMetadata does not serve RFC 8414 metadata.
+	NoMetadata bool
+
+	// Latency is waited before every answer. Zero: none.
+	Latency time.Duration
+
+	// Dialect may change an answer before it is encoded; r is the request
+	// it answers, which Dialect must not change or keep. It is called
+	// concurrently. Nil: the answer of the RFCs. See [CommaScopes],
+	// [ErrorsUnder200] and [FormUnlessJSON].
+	Dialect func(r *http.Request, a *Answer)
+
+	// Logger gets one record a request and one a violation. Neither holds
+	// a token, a code or a secret. Nil: silent.
+	Logger *slog.Logger
+}
+
+// Client is a registered client.
+type Client struct {
+	ID     string
+	Secret string // empty: a public client
+	Name   string // shown on the device page; empty: the ID
+
+	// Auth is the one way this client may authenticate. Empty: [NoAuth]
+	// for a public client, else [BasicAuth].
+	Auth AuthMethod
+}
+
+// AuthMethod is a token_endpoint_auth_method (RFC 7591 §2).
+type AuthMethod string
+
+// The authentication methods.
+const (
+	NoAuth    AuthMethod = "none"                // public: client_id in the body
+	BasicAuth AuthMethod = "client_secret_basic" // RFC 6749 §2.3.1, form-encoded id and secret
+	PostAuth  AuthMethod = "client_secret_post"  // both in the body
+)
+
+// settings are options with the defaults filled in.
+type settings struct {
+	Options
+	clients map[string]*Client
+	scopes  map[string]bool
+	// follow is set if a listener's URLs follow the Host header.
+	follow bool
+}
+
+// Validate reports whether the options contradict themselves. [New] panics
+// where it returns an error; it is for options that a program's user chose.
+func (o *Options) Validate() error {
+	_, err := complete(o)
+	return err
+}
+
+// complete fills in defaults, or says how the options contradict themselves.
+func complete(opts *Options) (*settings, error) {
+	o := &settings{}
+	if opts != nil {
+		o.Options = *opts
+	}
+	o.follow = o.Issuer == ""
+	if o.API == "" {
+		o.API = cmp.Or(o.Issuer, DefaultAPI)
+	}
+	o.Issuer = cmp.Or(o.Issuer, DefaultIssuer)
+	for _, base := range []string{o.Issuer, o.API} {
+		u, err := url.Parse(base)
+		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" ||
+			u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			return nil, fmt.Errorf("fakeas: %q is no base URL", base)
+		}
+	}
+
+	o.Interval = cmp.Or(o.Interval, 5*time.Second)
+	o.CodeLifetime = cmp.Or(o.CodeLifetime, 10*time.Minute)
+	for _, d := range []time.Duration{o.Interval, o.CodeLifetime, o.TokenLifetime} {
+		if d < 0 || d%time.Second != 0 {
+			return nil, fmt.Errorf("fakeas: %v is not a whole number of seconds", d)
+		}
+	}
+
+	if o.Scopes == nil {
+		o.Scopes = []string{scopeProfile, scopeRead, scopeWrite}
+	}
+	o.scopes = make(map[string]bool)
+	for _, scope := range slices.Concat(o.Scopes, o.Withhold) {
+		if !isScope(scope) {
+			return nil, fmt.Errorf("fakeas: %q is no scope", scope)
+		}
+	}
+	for _, scope := range o.Scopes {
+		o.scopes[scope] = true
+	}
+
+	if o.Clients == nil {
+		o.Clients = []Client{{ID: DefaultClientID, Name: "Notes CLI"}}
+	}
+	o.clients = make(map[string]*Client)
+	for _, c := range o.Clients {
+		if c.Auth == "" && c.Secret == "" {
+			c.Auth = NoAuth
+		}
+		c.Auth = cmp.Or(c.Auth, BasicAuth)
+		c.Name = cmp.Or(c.Name, c.ID)
+		known := c.Auth == NoAuth || c.Auth == BasicAuth || c.Auth == PostAuth
+		switch {
+		case c.ID == "" || o.clients[c.ID] != nil:
+			return nil, fmt.Errorf("fakeas: client ID %q is empty or registered twice", c.ID)
+		case !known || (c.Auth == NoAuth) != (c.Secret == ""):
+			return nil, fmt.Errorf("fakeas: client %q cannot use authentication method %q", c.ID, c.Auth)
+		}
+		o.clients[c.ID] = &c
+	}
+	return o, nil
+}

@@ -1,0 +1,125 @@
+package fakeas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// Visit plays the person in front of a browser: it opens the verification
+// URI, enters the user code, compares the code on the next page, and approves
+// or denies there, through the pages and forms that a [Server] serves. A nil
+// client means http.DefaultClient. It fails if a page is not the one that a
+// person would expect; the error does not hold the code.
+func Visit(ctx context.Context, client *http.Client, verificationURI, userCode string, approve bool) error {
+	if client == nil {
+		client = http.DefaultClient
+	}
+	choice, last := "deny", "denied"
+	if approve {
+		choice, last = "approve", "approved"
+	}
+	v := visit{client: client}
+	err := v.open(ctx, http.MethodGet, verificationURI, nil)
+	if err == nil {
+		err = v.submit(ctx, "enter", "user_code", userCode)
+	}
+	if shown := codeShown.FindStringSubmatch(v.body); err == nil && v.name() == "confirm" &&
+		(shown == nil || readUserCode(shown[1]) != readUserCode(userCode)) {
+		err = errors.New("the page does not show the code that was entered")
+	}
+	if err == nil {
+		err = v.submit(ctx, "confirm", "decision", choice)
+	}
+	if err == nil && v.name() != last {
+		err = v.unexpected(last)
+	}
+	if err != nil {
+		return fmt.Errorf("fakeas: visiting the device page: %w", err)
+	}
+	return nil
+}
+
+// visit is the page that the person looks at.
+type visit struct {
+	client *http.Client
+	url    *url.URL
+	status int
+	body   string
+}
+
+// open loads a page.
+func (v *visit) open(ctx context.Context, method, address string, form url.Values) error {
+	var body io.Reader
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return bare(err)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	resp, err := v.client.Do(req)
+	if err != nil {
+		return bare(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	v.url, v.status, v.body = resp.Request.URL, resp.StatusCode, string(page)
+	return err
+}
+
+// What a Server's pages look like: one form each, hidden fields written in
+// this order. These are no parsers of HTML.
+var (
+	pageName   = regexp.MustCompile(`<body data-page="([a-z]+)">`)
+	formAction = regexp.MustCompile(`<form method="post" action="([^"]*)"`)
+	codeShown  = regexp.MustCompile(`<p class="code show"><span aria-hidden="true">([^<]*)<`)
+	hidden     = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
+)
+
+// submit fills a field of the form on the named page and submits it.
+func (v *visit) submit(ctx context.Context, page, field, value string) error {
+	action := formAction.FindStringSubmatch(v.body)
+	if v.name() != page || action == nil {
+		return v.unexpected(page)
+	}
+	target, err := v.url.Parse(html.UnescapeString(action[1]))
+	if err != nil || target.Host != v.url.Host {
+		return errors.New("the form would be sent to another site")
+	}
+	form := url.Values{}
+	for _, h := range hidden.FindAllStringSubmatch(v.body, -1) {
+		form.Set(html.UnescapeString(h[1]), html.UnescapeString(h[2]))
+	}
+	form.Set(field, value)
+	return v.open(ctx, http.MethodPost, target.String(), form)
+}
+
+// name is what the page calls itself.
+func (v *visit) name() string {
+	if match := pageName.FindStringSubmatch(v.body); match != nil {
+		return match[1]
+	}
+	return "unknown"
+}
+
+func (v *visit) unexpected(wanted string) error {
+	return fmt.Errorf("expected page %q, got %q with status %d", wanted, v.name(), v.status)
+}
+
+// bare strips the address, which may hold the code.
+func bare(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return wrapped.Err
+	}
+	return err
+}

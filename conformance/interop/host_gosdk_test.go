@@ -1,0 +1,58 @@
+package interop_test
+
+import (
+	"context"
+	"os/exec"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// goSDK is a host on the Go SDK, in this process.
+type goSDK struct{ session *mcp.ClientSession }
+
+func startGoSDK(ctx context.Context, o hostOptions) (host, error) {
+	options := &mcp.ClientOptions{
+		Capabilities: &mcp.ClientCapabilities{},
+		// Following the list makes subscriptions/listen the first message.
+		ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) {},
+	}
+	if o.elicitation {
+		// A handler alone would declare form mode only.
+		options.Capabilities.Elicitation = &mcp.ElicitationCapabilities{
+			Form: &mcp.FormElicitationCapabilities{}, URL: &mcp.URLElicitationCapabilities{},
+		}
+		options.ElicitationHandler = func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			o.prompts <- prompt{Mode: req.Params.Mode, Message: req.Params.Message, URL: req.Params.URL}
+			return &mcp.ElicitResult{Action: "accept"}, nil
+		}
+	}
+	client := mcp.NewClient(&mcp.Implementation{Name: "interop-go-sdk", Version: "1.0.0"}, options)
+	command := exec.Command(o.command, o.args...)
+	inOwnGroup(command)
+	session, err := client.Connect(ctx, &mcp.CommandTransport{Command: command, TerminateDuration: grace},
+		&mcp.ClientSessionOptions{ProtocolVersion: string(o.era)})
+	if err != nil {
+		return nil, err
+	}
+	return goSDK{session}, nil
+}
+
+func (h goSDK) tools(ctx context.Context) (names []string, err error) {
+	for tool, err := range h.session.Tools(ctx, nil) {
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, tool.Name)
+	}
+	return names, nil
+}
+
+func (h goSDK) call(ctx context.Context, tool string, arguments map[string]any) (result, error) {
+	res, err := h.session.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: arguments})
+	if err != nil {
+		return result{}, err
+	}
+	return asResult(res)
+}
+
+func (h goSDK) close() error { return h.session.Close() }

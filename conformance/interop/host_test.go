@@ -1,0 +1,108 @@
+package interop_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+)
+
+// A host is a program built on somebody's MCP client library, with one
+// examples/stdio as its server.
+type host interface {
+	// tools lists the server's tools.
+	tools(ctx context.Context) ([]string, error)
+	// call calls a tool and returns when the call has its result.
+	call(ctx context.Context, tool string, arguments map[string]any) (result, error)
+	// close ends the host and its server and waits for both.
+	close() error
+}
+
+// A prompt is what the host was asked to show to the person.
+type prompt struct {
+	Mode    string `json:"mode"`
+	Message string `json:"message"`
+	URL     string `json:"url"`
+}
+
+// A result is a tool's result as the client library handed it to the host.
+type result struct {
+	Content []struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	} `json:"content"`
+	IsError bool           `json:"isError"`
+	Meta    map[string]any `json:"_meta"`
+}
+
+// text returns the texts of the result, a line each.
+func (r result) text() string {
+	var all string
+	for _, c := range r.Content {
+		all += c.Text + "\n"
+	}
+	return all
+}
+
+// reasonKey is where a failed sign-in says why, for programs.
+const reasonKey = "io.github.lazyauth/reason"
+
+// reason returns why the sign-in failed, "" when the result does not say.
+func (r result) reason() string {
+	reason, _ := r.Meta[reasonKey].(string)
+	return reason
+}
+
+// An era is how client and server talk: see the two revisions of the protocol.
+type era string
+
+const (
+	legacy era = "2025-11-25"
+	modern era = "2026-07-28"
+)
+
+// What a host is started with.
+type hostOptions struct {
+	era         era
+	elicitation bool // declares form and url, and consents to what it is asked; or declares nothing
+	command     string
+	args        []string
+	prompts     chan<- prompt
+}
+
+// hosts are the client libraries, each with the eras that it speaks.
+var hosts = []struct {
+	name  string
+	eras  []era
+	start func(ctx context.Context, o hostOptions) (host, error)
+}{
+	{"ts-sdk-v1", []era{legacy}, startNodeHost("hosts/v1.mjs")},
+	{"ts-sdk-v2", []era{legacy, modern}, startNodeHost("hosts/v2.mjs")},
+	{"mcp-go", []era{legacy, modern}, startMCPGo},
+	{"go-sdk", []era{legacy, modern}, startGoSDK},
+}
+
+// everyHost runs a story once for each host and era, all at the same time.
+func everyHost(t *testing.T, options storyOptions, tell func(t *testing.T, s *story)) {
+	t.Parallel()
+	for _, h := range hosts {
+		for _, e := range h.eras {
+			o := options
+			o.era, o.start = e, h.start
+			t.Run(fmt.Sprintf("%s/%s", h.name, e), func(t *testing.T) {
+				t.Parallel()
+				tell(t, newStory(t, o))
+			})
+		}
+	}
+}
+
+// asResult reads a result that a Go library decoded, by way of what it looks
+// like on the wire.
+func asResult(v any) (r result, err error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(text, &r)
+}

@@ -1,0 +1,54 @@
+// What the TypeScript hosts have in common: commands come in on standard input,
+// what happens goes out on standard output, one JSON object a line.
+//
+//   in:  {"id": 1, "list": true}
+//        {"id": 2, "call": "whoami", "arguments": {}}
+//   out: {"ready": true}
+//        {"id": 1, "tools": ["ping", …]}
+//        {"prompt": {"mode": "url", "message": …, "url": …}}
+//        {"id": 2, "result": {…}}  or  {"id": 2, "error": "…"}
+//
+// The only argument is a JSON object: {"command", "args"} of the server to
+// start, "elicitation" (declare form and url, or nothing), "modern". When
+// standard input ends the server is shut down as the SDK does it.
+
+import { createInterface } from 'node:readline';
+
+/** What to do, from the command line. */
+export const task = JSON.parse(process.argv[2]);
+
+/** The client's capabilities: both modes, or no elicitation at all. */
+export const capabilities = task.elicitation ? { elicitation: { form: {}, url: {} } } : {};
+
+/** Reports the prompt and consents at once, as a host does that opens the browser itself. */
+export function elicit(request) {
+  report({ prompt: request.params });
+  return { action: 'accept' };
+}
+
+/** Connects and follows commands until there are no more. */
+export async function follow(client, transport) {
+  await client.connect(transport);
+  report({ ready: true });
+  for await (const line of createInterface({ input: process.stdin })) {
+    const command = JSON.parse(line);
+    // Not awaited: calls overlap, as they do in a host.
+    obey(client, command).then(
+      (outcome) => report({ id: command.id, ...outcome }),
+      (error) => report({ id: command.id, error: String(error) }),
+    );
+  }
+  await client.close();
+}
+
+async function obey(client, command) {
+  if (command.list) {
+    const { tools } = await client.listTools();
+    return { tools: tools.map((tool) => tool.name) };
+  }
+  return { result: await client.callTool({ name: command.call, arguments: command.arguments }) };
+}
+
+function report(event) {
+  process.stdout.write(`${JSON.stringify(event)}\n`);
+}

@@ -1,0 +1,108 @@
+package interop_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// stories is how many stories run at once unless -parallel says otherwise. They
+// wait for a polling interval most of their time, so the number of processors,
+// Go's default, would be far too few.
+const stories = "24"
+
+var serverFlag = flag.String("server", "", "test this `binary`, which takes the flags of examples/stdio, instead of building that")
+
+// world is what all stories share. They do not disturb each other: each has its
+// own host, server, person and browser.
+var world struct {
+	as     *provider
+	api    *notesAPI
+	server string // the binary of examples/stdio
+	self   string // this binary: the relay
+}
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 3 && os.Args[1] == relayCommand {
+		os.Exit(relay(os.Args[2], os.Args[3], os.Args[4:]))
+	}
+	flag.Parse()
+	explicit := false
+	flag.Visit(func(f *flag.Flag) { explicit = explicit || f.Name == "test.parallel" })
+	if !explicit {
+		if err := flag.Set("test.parallel", stories); err != nil {
+			panic(err)
+		}
+	}
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "interop:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// run sets up the world. What is missing fails: a test that skips when Node is
+// not there would pass for ever on a machine without it.
+func run(m *testing.M) (code int, err error) {
+	if err := errors.Join(hasNode(), installed("oidc-provider"), installed("hosts")); err != nil {
+		return 1, err
+	}
+	if world.self, err = os.Executable(); err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("", "interop")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	if world.server, err = buildServer(dir); err != nil {
+		return 1, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if world.as, err = startProvider(ctx); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, world.as.end()) }()
+	if world.api, err = startNotes(ctx, world.as); err != nil {
+		return 1, err
+	}
+	defer world.api.Close()
+	return m.Run(), nil
+}
+
+// hasNode reports whether there is a Node.js that runs what the lock files pin.
+func hasNode() error {
+	out, err := exec.Command("node", "--version").Output() // such as v20.20.2
+	if err == nil {
+		text, _, _ := strings.Cut(strings.TrimPrefix(string(out), "v"), ".")
+		if major, err := strconv.Atoi(text); err == nil && major >= 20 {
+			return nil
+		}
+	}
+	return fmt.Errorf("Node.js 20 or later is needed, in PATH as node: found %q, %v", out, err)
+}
+
+// buildServer builds examples/stdio in the main module, with the versions that
+// its go.mod names and not with those that this module's dependencies ask for.
+func buildServer(dir string) (string, error) {
+	if *serverFlag != "" {
+		return filepath.Abs(*serverFlag)
+	}
+	binary := filepath.Join(dir, "stdio.exe") // the suffix is needed on one system and harmless on the others
+	build := exec.Command("go", "build", "-o", binary, "./examples/stdio")
+	build.Dir = filepath.Join("..", "..")
+	build.Env = append(os.Environ(), "GOWORK=off")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building examples/stdio: %w\n%s", err, out)
+	}
+	return binary, nil
+}

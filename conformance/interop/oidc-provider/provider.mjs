@@ -1,0 +1,94 @@
+// The authorization server of the interoperability tests: oidc-provider as it
+// comes, with the features a device client needs and its own development pages
+// for signing in.
+//
+// One JSON object on standard input configures it: {"scopes": [...], "clients":
+// [...]}, clients as oidc-provider takes them. Further clients register
+// themselves (RFC 7591); theirs may have device_code_ttl and access_token_ttl,
+// in seconds. It prints one line, {"issuer", "management"}, when it listens.
+// Standard input is also its leash: when that ends, so does the process,
+// whatever became of the test.
+
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import { createInterface } from 'node:readline';
+
+import { Provider } from 'oidc-provider';
+
+const lines = createInterface({ input: process.stdin });
+lines.on('close', () => process.exit(0));
+const config = JSON.parse(await new Promise((resolve) => lines.once('line', resolve)));
+
+const server = createServer();
+const issuer = await listen(server);
+const provider = new Provider(issuer, {
+  clients: config.clients,
+  extraClientMetadata: { properties: ['device_code_ttl', 'access_token_ttl'] },
+  scopes: config.scopes,
+  cookies: { keys: [randomBytes(24).toString('base64url')] },
+  features: {
+    deviceFlow: { enabled: true },
+    devInteractions: { enabled: true },
+    introspection: { enabled: true },
+    registration: {
+      enabled: true,
+      // Ids and secrets that have to be form-encoded wherever they go, in a
+      // Basic header too (RFC 6749 section 2.3.1).
+      idFactory: () => `notes:${randomBytes(6).toString('hex')}`,
+      secretFactory: () => `${randomBytes(24).toString('base64url')}+/=:%&~`,
+    },
+    revocation: { enabled: true },
+  },
+  // Without this only openid clients that ask for offline_access get one.
+  issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
+  rotateRefreshToken: true,
+  ttl: {
+    AccessToken: (ctx, token, client) => client.access_token_ttl ?? 3600,
+    DeviceCode: (ctx, token, client) => client.device_code_ttl ?? 600,
+    Grant: 3600,
+    Interaction: 600,
+    RefreshToken: 3600,
+    Session: 3600,
+  },
+});
+
+// Everything a client sent or was given, for the tests that look for secrets
+// where there should be none. It is complete when the client has its answer:
+// this runs before the answer is written.
+const journal = [];
+provider.use(async (ctx, next) => {
+  const entry = { path: ctx.path, start: performance.now() };
+  if (ctx.method === 'POST') journal.push(entry);
+  await next();
+  const sent = ctx.oidc?.params ?? {};
+  const given = typeof ctx.body === 'object' && ctx.body !== null ? ctx.body : {};
+  Object.assign(entry, {
+    status: ctx.status,
+    client_id: ctx.oidc?.client?.clientId,
+    grant_type: sent.grant_type,
+    device_code: given.device_code ?? sent.device_code,
+    user_code: given.user_code,
+    access_token: given.access_token,
+    refresh_token: given.refresh_token,
+    scope: given.scope ?? sent.scope,
+    error: given.error,
+    end: performance.now(),
+  });
+});
+server.on('request', provider.callback());
+
+// Management is a listener of its own, so that nothing the client may ask for
+// has a test hook among it.
+const management = createServer((request, response) => {
+  response.setHeader('content-type', 'application/json');
+  response.end(JSON.stringify(journal));
+});
+
+console.log(JSON.stringify({ issuer, management: await listen(management) }));
+
+function listen(listener) {
+  return new Promise((resolve, reject) => {
+    listener.once('error', reject);
+    listener.listen(0, '127.0.0.1', () => resolve(`http://127.0.0.1:${listener.address().port}`));
+  });
+}

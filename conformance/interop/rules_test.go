@@ -1,0 +1,224 @@
+package interop_test
+
+import (
+	"bytes"
+	"slices"
+)
+
+// finish ends the host and judges what was recorded: how often the person was
+// asked, that the era's rules were kept, and that nothing leaked.
+func (s *story) finish(prompts int) {
+	s.Helper()
+	err := s.host.close()
+	s.host = nil
+	if err != nil {
+		s.Errorf("ending the host: %v", err)
+	}
+	asked, told := 0, s.conversations()
+	for i, conversation := range told {
+		// A host that negotiates by itself starts the server once to probe,
+		// and does not let it end by itself.
+		probe := i < len(told)-1
+		s.notes(conversation, probe)
+		if s.options.era == modern {
+			asked += s.modern(conversation)
+		} else {
+			asked += s.legacy(conversation)
+		}
+	}
+	if asked != prompts {
+		s.Errorf("the person was asked %d times, want %d", asked, prompts)
+	}
+	if s.Failed() {
+		s.Logf("recorded:\n%s\n%s", s.transcript(), s.stderr())
+	}
+	s.polls()
+	s.canary(told)
+}
+
+// notes fails for what the relay found wrong: output that is no JSON, a server
+// that ended badly.
+func (s *story) notes(conversation []message, probe bool) {
+	s.Helper()
+	for _, m := range conversation {
+		if m.From == fromRelay && !probe {
+			s.Errorf("on the wire: %s", m.Raw)
+		}
+	}
+}
+
+// forbidden are the codes of errors that must not be sent: -32042 asks the host
+// to open a URL and try again, which is gone from the modern era, and is off by
+// default in the legacy one because hosts lose the URL or never come back.
+var forbidden = []int{-32042}
+
+// common judges what holds in both eras. It keeps the requests in flight, which
+// the caller starts empty, and returns the request that a response answers.
+func (s *story) common(open map[string]message, m message) (asked message) {
+	s.Helper()
+	switch {
+	case m.From == fromHost && m.request():
+		open[m.key()] = m
+	case m.From == fromServer && m.response():
+		var ok bool
+		if asked, ok = open[m.key()]; !ok {
+			s.Errorf("answers nothing that is in flight: %s", m.Raw)
+		}
+		delete(open, m.key())
+		if m.Error != nil && slices.Contains(forbidden, m.Error.Code) {
+			s.Errorf("must not be sent: %s", m.Raw)
+		}
+		if m.Result.IsError && m.Result.Structured != nil {
+			s.Errorf("a failure with structured content: %s", m.Raw)
+		}
+	case m.From == fromServer && m.Method == "notifications/progress":
+		wanted := false
+		for _, r := range open {
+			wanted = wanted || len(r.Params.Meta.ProgressToken) > 0 &&
+				bytes.Equal(r.Params.Meta.ProgressToken, m.Params.ProgressToken)
+		}
+		if !wanted {
+			s.Errorf("progress that nobody in flight asked for: %s", m.Raw)
+		}
+	}
+	return asked
+}
+
+// legacy judges a conversation of the legacy era and returns how many prompts it
+// has: elicitation/create, notifications/elicitation/complete with the same id,
+// and only then the result; nothing else that the server starts, and nothing of
+// the modern era.
+func (s *story) legacy(conversation []message) (prompts int) {
+	s.Helper()
+	open := map[string]message{}    // the host's requests in flight
+	unfinished := map[string]bool{} // elicitation ids without a notice
+	for i, m := range conversation {
+		asked := s.common(open, m)
+		if m.From == fromHost {
+			if i == 0 && m.Method != "initialize" {
+				s.Errorf("the host did not begin in the legacy era: %s", m.Raw)
+			}
+			continue
+		}
+		switch {
+		case m.request():
+			if _, known := unfinished[m.Params.ElicitationID]; m.Method != "elicitation/create" ||
+				m.Params.Mode != "url" || m.Params.ElicitationID == "" || known {
+				s.Errorf("the server asks for %s", m.Raw)
+			}
+			unfinished[m.Params.ElicitationID] = true
+			prompts++
+		case m.notification() && m.Method == "notifications/elicitation/complete":
+			if !unfinished[m.Params.ElicitationID] {
+				s.Errorf("completes what is not open: %s", m.Raw)
+			}
+			unfinished[m.Params.ElicitationID] = false
+		case m.notification() && m.Method != "notifications/progress":
+			s.Errorf("unexpected: %s", m.Raw)
+		case m.response() && asked.Method == "tools/call":
+			for id, left := range unfinished {
+				if left {
+					s.Errorf("the result came before the completion of %s: %s", id, m.Raw)
+				}
+			}
+		}
+		if r := m.Result; m.response() && (r.ResultType != "" || r.RequestState != "" || r.InputRequests != nil) {
+			s.Errorf("of the modern era: %s", m.Raw)
+		}
+	}
+	return prompts
+}
+
+// modern judges a conversation of the modern era and returns how many prompts it
+// has: a result that requires one input, then a retry with its state, then the
+// result; nothing that the server starts, and nothing of the legacy era.
+func (s *story) modern(conversation []message) (prompts int) {
+	s.Helper()
+	open := map[string]message{}
+	states := map[string]int{} // how often a state came back
+	for _, m := range conversation {
+		asked := s.common(open, m)
+		if m.From == fromHost {
+			if m.request() && m.Params.Meta.Version != string(modern) {
+				s.Errorf("the host does not speak the modern era: %s", m.Raw)
+			}
+			if state := m.Params.RequestState; state != "" {
+				if _, given := states[state]; !given {
+					s.Errorf("the host made up a state: %s", m.Raw)
+				}
+				states[state]++
+			}
+			continue
+		}
+		if m.request() || m.notification() && m.Method != "notifications/progress" &&
+			m.Method != "notifications/subscriptions/acknowledged" {
+			s.Errorf("the server must not start this: %s", m.Raw)
+		}
+		if bytes.Contains(m.Raw, []byte("elicitationId")) {
+			s.Errorf("of the legacy era: %s", m.Raw)
+		}
+		if !m.response() || asked.Method != "tools/call" || m.Error != nil {
+			continue
+		}
+		switch r := m.Result; r.ResultType {
+		case "complete":
+			if r.RequestState != "" || r.InputRequests != nil {
+				s.Errorf("complete, and yet: %s", m.Raw)
+			}
+		case "input_required":
+			if len(r.InputRequests) != 1 || r.RequestState == "" {
+				s.Errorf("requires other than one input, with a state: %s", m.Raw)
+			}
+			for _, input := range r.InputRequests {
+				if input.Method != "elicitation/create" || input.Params.Mode != "url" {
+					s.Errorf("requires %s", m.Raw)
+				}
+			}
+			if _, known := states[r.RequestState]; known {
+				s.Errorf("gives a state again: %s", m.Raw)
+			}
+			states[r.RequestState] = 0
+			prompts++
+		default:
+			s.Errorf("result type %q: %s", r.ResultType, m.Raw)
+		}
+	}
+	for state, n := range states {
+		if n > 1 { // none is right for a host that left
+			s.Errorf("state %.12s… came back %d times: a held retry needs one", state, n)
+		}
+	}
+	return prompts
+}
+
+// minSpacing is RFC 8628 §3.2's interval where the server states none, in
+// milliseconds of the server's clock.
+const minSpacing = 5000
+
+// polls judges what the authorization server saw: one flow for each code that
+// the person was shown, and never two polls closer than the interval, counted
+// from the answer before (RFC 8628 §3.5).
+func (s *story) polls() {
+	s.Helper()
+	last := map[string]exchange{}
+	flows := 0
+	for _, e := range world.as.of(s.T, s.client) {
+		if e.Path == "/device/auth" {
+			flows++
+			if !slices.Contains(s.codes, e.UserCode) {
+				s.Errorf("a code that the person was never shown: %+v", e)
+			}
+		} else if before, ok := last[e.DeviceCode]; ok && e.DeviceCode != "" {
+			if gap := e.Start - before.End; gap < minSpacing {
+				s.Errorf("polled %.0f ms after the answer before: %+v", gap, e)
+			}
+			if before.AccessToken != "" {
+				s.Errorf("polled with a used code, which revokes what was granted: %+v", e)
+			}
+		}
+		last[e.DeviceCode] = e
+	}
+	if flows != len(s.codes) {
+		s.Errorf("%d device authorizations, the person was shown %q", flows, s.codes)
+	}
+}

@@ -1,0 +1,222 @@
+package interop_test
+
+import (
+	"context"
+	"crypto/rand"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience bounds every story: real processes that are still not done by then
+// never will be.
+const patience = 75 * time.Second
+
+// What a story is told with.
+type storyOptions struct {
+	kind      oidcClient // of client, at the authorization server
+	mute      bool       // the host declares no elicitation
+	endpoints bool       // the server is given endpoints, not an issuer
+	flags     []string   // further flags for the server
+
+	era   era
+	start func(context.Context, hostOptions) (host, error)
+}
+
+// A story is one person with one host, whose server is a client of its own at
+// the authorization server.
+type story struct {
+	*testing.T
+	ctx     context.Context // of its calls
+	cancel  context.CancelFunc
+	options storyOptions
+	client  oidcClient
+	person  *person
+	host    host
+	prompts chan prompt
+	dir     string // where the relay records
+	log     string // the server's -log
+	codes   []string
+}
+
+// newStory starts the host. When the test ends the host is ended, whatever
+// happened; finish looks at what was recorded.
+func newStory(t *testing.T, o storyOptions) *story {
+	t.Helper()
+	if o.kind.Auth == "" {
+		o.kind = publicClient
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	s := &story{
+		T: t, ctx: ctx, cancel: cancel, options: o,
+		client:  world.as.register(t, o.kind),
+		person:  newPerson("ada-" + strings.ToLower(rand.Text()[:8])),
+		prompts: make(chan prompt, 100),
+		dir:     t.TempDir(),
+	}
+	s.log = filepath.Join(s.dir, "server.log")
+	args := []string{"-client-id", s.client.ID, "-api", world.api.URL, "-log", s.log}
+	if s.client.Secret != "" {
+		args = append(args, "-client-secret", s.client.Secret)
+	}
+	if o.endpoints {
+		device, token := world.as.endpoints(t)
+		args = append(args, "-device-url", device, "-token-url", token)
+	} else {
+		args = append(args, "-issuer", world.as.Issuer)
+	}
+	args = append(args, o.flags...)
+	h, err := o.start(ctx, hostOptions{
+		era: o.era, elicitation: !o.mute, prompts: s.prompts,
+		command: world.self, args: relayArgs(s.dir, world.server, args),
+	})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, s.stderr())
+	}
+	s.host = h
+	t.Cleanup(func() {
+		if s.host != nil {
+			_ = s.host.close() // the story broke off
+		}
+	})
+	return s
+}
+
+// A call under way.
+type calling struct {
+	*story
+	tool string
+	done chan struct{}
+	res  result
+	err  error
+}
+
+// begin calls a tool and does not wait for the result.
+func (s *story) begin(tool string, arguments map[string]any) *calling {
+	if arguments == nil {
+		arguments = map[string]any{}
+	}
+	c := &calling{story: s, tool: tool, done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		c.res, c.err = s.host.call(s.ctx, tool, arguments)
+	}()
+	return c
+}
+
+// result waits for the call's result.
+func (c *calling) result() result {
+	c.Helper()
+	<-c.done // the call itself is bounded by the story
+	if c.err != nil {
+		c.Fatalf("%s: %v\n%s", c.tool, c.err, c.stderr())
+	}
+	return c.res
+}
+
+// call calls a tool, to which the API's answer has to contain want, and nobody
+// may be asked anything.
+func (s *story) call(tool string, arguments map[string]any, want string) {
+	s.Helper()
+	s.answered(s.begin(tool, arguments), want)
+	if n := len(s.prompts); n != 0 {
+		s.Fatalf("%s asked the person: %+v", tool, <-s.prompts)
+	}
+}
+
+// answered waits for a call to end with an answer that contains want.
+func (s *story) answered(c *calling, want string) {
+	s.Helper()
+	if r := c.result(); r.IsError || !strings.Contains(r.text(), want) {
+		s.Fatalf("%s: %+v, want an answer with %q\n%s", c.tool, r, want, s.stderr())
+	}
+}
+
+// refused waits for a call to end with an error that gives this reason.
+func (s *story) refused(c *calling, reason string) result {
+	s.Helper()
+	r := c.result()
+	if !r.IsError || r.reason() != reason {
+		s.Fatalf("%s: %+v, want an error with reason %q\n%s", c.tool, r, reason, s.stderr())
+	}
+	return r
+}
+
+// userCode is how oidc-provider writes a user code.
+var userCode = regexp.MustCompile(`\b[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}\b`)
+
+// prompted waits until the call has asked the person to sign in, and returns
+// where to go and what to type there.
+func (s *story) prompted(c *calling) (address, code string) {
+	s.Helper()
+	select {
+	case p := <-s.prompts:
+		if p.Mode != "url" {
+			s.Fatalf("asked in mode %q: %+v", p.Mode, p)
+		}
+		return s.directions(p.URL, p.Message)
+	case <-c.done:
+		s.Fatalf("%s asked nobody: %+v %v\n%s", c.tool, c.res, c.err, s.stderr())
+	case <-s.ctx.Done():
+		s.Fatalf("%s asks nobody and does not end\n%s", c.tool, s.stderr())
+	}
+	panic("unreachable")
+}
+
+// directions checks what the person is told: an address that is safe to open
+// and carries nothing, and one code.
+func (s *story) directions(address, message string) (string, string) {
+	s.Helper()
+	u, err := url.Parse(address)
+	if err != nil || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || u.Hostname() != "127.0.0.1") {
+		s.Fatalf("asked to open %q", address)
+	}
+	if want := world.as.Issuer + "/device"; address != want {
+		s.Errorf("asked to open %q, the verification address is %q", address, want)
+	}
+	codes := slices.Compact(userCode.FindAllString(message, -1))
+	if len(codes) != 1 {
+		s.Fatalf("codes %q in the message %q", codes, message)
+	}
+	s.codes = append(s.codes, codes[0])
+	return address, codes[0]
+}
+
+// approve, deny: what the person does in the browser.
+func (s *story) approve(address, code string) {
+	s.Helper()
+	if err := s.person.approve(s.ctx, address, code); err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *story) deny(address, code string) {
+	s.Helper()
+	if err := s.person.deny(s.ctx, address, code); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// stderr returns what the server printed and logged, for failures.
+func (s *story) stderr() string {
+	var all strings.Builder
+	for _, name := range s.printed() {
+		text, err := os.ReadFile(name)
+		if err == nil && len(text) > 0 {
+			all.WriteString(filepath.Base(name) + ":\n" + string(text))
+		}
+	}
+	return all.String()
+}
+
+// printed names the files with what the server printed and logged.
+func (s *story) printed() []string {
+	names, _ := filepath.Glob(filepath.Join(s.dir, "*"+stderrSuffix)) // fails on bad patterns only
+	return append(names, s.log)
+}
