@@ -10,10 +10,9 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 )
 
-// A test makes a server, hands its transport to the client under test, plays
-// the person, and asks at the end what the server saw. Here the client is
-// three requests written out.
-func Example() {
+// Whoever tests another client than lazyauth hands the transport to that. Here
+// it is three requests written out.
+func Example_wire() {
 	as := fakeas.New(nil)
 	client := &http.Client{Transport: as.Transport()}
 	post := func(op fakeas.Operation, form url.Values) (answer map[string]any) {
