@@ -63,7 +63,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	}
 	server, err := newAuthorizationServer(&service, o.Transport)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("lazyauth: Service: %w", err)
 	}
 	sealer, err := elicit.NewSealer(o.StateKeys...)
 	if err != nil {

@@ -42,7 +42,7 @@ func newAuthorizationServer(s *Service, transport http.RoundTripper) (*authoriza
 	}
 	if s.Issuer != "" {
 		as.found <- nil
-		return as, device.CheckIssuer(s.Issuer)
+		return as, errors.Join(device.CheckIssuer(s.Issuer), as.config.CheckClient())
 	}
 	client, err := device.New(as.config)
 	as.found <- client

@@ -2,14 +2,19 @@ package lazyauth_test
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"golang.org/x/oauth2"
 )
 
 func TestApproved(t *testing.T) {
@@ -177,4 +182,107 @@ func TestEndOfInput(t *testing.T) {
 		next.wantPrompts(0)
 		w.wantAuthorizations(1)
 	})
+}
+
+func TestConfidentialClients(t *testing.T) {
+	for method, style := range map[fakeas.AuthMethod]oauth2.AuthStyle{
+		fakeas.BasicAuth: oauth2.AuthStyleAutoDetect, fakeas.PostAuth: oauth2.AuthStyleInParams,
+	} {
+		t.Run(string(method), func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				const secret = "s3cret/with+odd=characters&%"
+				w := newWorld(t, setup{
+					as: fakeas.Options{TokenLifetime: time.Minute, Clients: []fakeas.Client{{ID: "notes:1", Secret: secret, Auth: method}}},
+					service: func(s *lazyauth.Service) {
+						s.ClientID, s.ClientSecret, s.Endpoint.AuthStyle = "notes:1", secret, style
+					},
+				})
+				h := w.host(era, accepts)
+				call := h.call(t.Context(), "whoami", nil)
+				w.approves()
+				(<-call).succeeds(t, "Ada")
+				later(time.Minute)
+				h.gets("whoami", nil, "Ada") // refreshed
+				h.wantPrompts(1)
+			})
+		})
+	}
+}
+
+func TestDialects(t *testing.T) {
+	for name, as := range map[string]fakeas.Options{
+		"scopes with commas":  {Dialect: fakeas.CommaScopes},
+		"errors under 200":    {Dialect: fakeas.ErrorsUnder200},
+		"OpenID alone":        {OpenID: true, NoMetadata: true},
+		"issuer with a path":  {Issuer: "https://as.example.test/tenant/1", API: fakeas.DefaultAPI},
+		"old name of the URI": {Dialect: oldNames},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				w := newWorld(t, setup{as: as})
+				h := w.host(era, accepts)
+				call := h.call(t.Context(), "list_notes", nil)
+				code := w.person().UserCode
+				later(7 * time.Second)
+				w.as.Approve(code)
+				(<-call).succeeds(t, "[]")
+			})
+		})
+	}
+	t.Run("form-encoded, endpoints configured", func(t *testing.T) {
+		inBothEras(t, func(t *testing.T, era string) {
+			form := func(_ *http.Request, a *fakeas.Answer) { a.Form = a.Operation != fakeas.ListNotes }
+			w := newWorld(t, setup{as: fakeas.Options{Dialect: form}, service: func(s *lazyauth.Service) {
+				s.Endpoint = oauth2.Endpoint{DeviceAuthURL: s.Issuer + "/device_authorization", TokenURL: s.Issuer + "/token"}
+				s.Issuer = ""
+			}})
+			call := w.host(era, accepts).call(t.Context(), "list_notes", nil)
+			w.approves()
+			(<-call).succeeds(t, "[]")
+		})
+	})
+}
+
+// oldNames is how some servers answered before RFC 8628 was finished.
+func oldNames(_ *http.Request, a *fakeas.Answer) {
+	if uri, ok := a.Members["verification_uri"]; ok {
+		a.Members["verification_url"] = uri
+		a.Members["interval"], a.Members["expires_in"] = "5", "600"
+		delete(a.Members, "verification_uri")
+	}
+}
+
+func TestConstruction(t *testing.T) {
+	good := lazyauth.Service{Name: "Notes", Issuer: "https://as.example.test", ClientID: "c", API: []string{"https://api.example.test"}}
+	for want, change := range map[string]func(*lazyauth.Service, *lazyauth.Options){
+		"Service.Name":        func(s *lazyauth.Service, _ *lazyauth.Options) { s.Name = "" },
+		"printable":           func(s *lazyauth.Service, _ *lazyauth.Options) { s.Name = "a\x1b[2J" },
+		"Service.ClientID":    func(s *lazyauth.Service, _ *lazyauth.Options) { s.ClientID = "" },
+		"needs an Issuer":     func(s *lazyauth.Service, _ *lazyauth.Options) { s.Issuer = "" },
+		"set one of them":     func(s *lazyauth.Service, _ *lazyauth.Options) { s.Endpoint.TokenURL = "https://x.example/t" },
+		"the issuer":          func(s *lazyauth.Service, _ *lazyauth.Options) { s.Issuer = "http://as.example.test" },
+		"is not an origin":    func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"api.example.test"} },
+		"host and port alone": func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"https://api.example.test/v1"} },
+		"must be https":       func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"http://api.example.test"} },
+		"Options.Patience":    func(_ *lazyauth.Service, o *lazyauth.Options) { o.Patience = -1 },
+		"Options.MaxCalls":    func(_ *lazyauth.Service, o *lazyauth.Options) { o.MaxCalls = -1 },
+		"cannot be given":     func(s *lazyauth.Service, _ *lazyauth.Options) { s.Params = url.Values{"scope": {"x"}} },
+		"token endpoint is not": func(s *lazyauth.Service, _ *lazyauth.Options) {
+			s.Issuer, s.Endpoint = "", oauth2.Endpoint{DeviceAuthURL: "https://as.example.test/d", TokenURL: "http://as.example.test/t"}
+		},
+		"32 random bytes": func(_ *lazyauth.Service, o *lazyauth.Options) { o.StateKeys = [][]byte{{1}} },
+	} {
+		service, options := good, lazyauth.Options{}
+		change(&service, &options)
+		if _, err := lazyauth.New(service, &options); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "lazyauth: ") {
+			t.Errorf("got %v, want an error of lazyauth with %q", err, want)
+		}
+	}
+	auth, err := lazyauth.New(good, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(auth.Close(), auth.Close()); err != nil {
+		t.Error(err)
+	}
 }

@@ -156,7 +156,13 @@ func counted[In, Out any](w *world, tool string, h mcp.ToolHandlerFor[In, Out]) 
 			w.ended[tool]++
 			w.mu.Unlock()
 		}()
-		return h(ctx, req, in)
+		result, out, err := h(ctx, req, in)
+		if err != nil {
+			w.mu.Lock()
+			w.errs = append(w.errs, fmt.Sprintf("%v %+v %#v", err, err, err))
+			w.mu.Unlock()
+		}
+		return result, out, err
 	}
 }
 

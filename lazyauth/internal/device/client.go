@@ -73,29 +73,40 @@ func New(config Config) (*Client, error) {
 			continue
 		}
 		if _, why := checkURL(endpoint.url, true); why != "" {
-			return nil, fmt.Errorf("device: the %s %s", endpoint.name, why)
+			return nil, fmt.Errorf("the %s %s", endpoint.name, why)
 		}
 	}
-	switch {
-	case config.ClientID == "":
-		return nil, errors.New("device: the client id is missing")
-	case !isPrintable(config.ClientID):
-		return nil, errors.New("device: the client id is not printable ASCII (RFC 6749 appendix A.1)")
-	case !isPrintable(config.ClientSecret):
-		return nil, errors.New("device: the client secret is not printable ASCII (RFC 6749 appendix A.2)")
-	case config.AuthStyle < oauth2.AuthStyleAutoDetect || config.AuthStyle > oauth2.AuthStyleInHeader:
-		return nil, errors.New("device: unknown AuthStyle")
+	if err := config.CheckClient(); err != nil {
+		return nil, err
 	}
 	params := make(url.Values, len(config.Params))
 	for name, values := range config.Params {
-		switch name {
-		case "client_id", "client_secret", "scope", "grant_type", "device_code":
-			return nil, fmt.Errorf("device: the parameter %s cannot be given in Params", name)
-		}
 		params[name] = slices.Clone(values)
 	}
 	config.Params = params
 	return &Client{config}, nil
+}
+
+// CheckClient checks all of the configuration but the endpoints, for when these
+// are to be discovered later. Its errors quote no value.
+func (c Config) CheckClient() error {
+	switch {
+	case c.ClientID == "":
+		return errors.New("the client id is missing")
+	case !isPrintable(c.ClientID):
+		return errors.New("the client id is not printable ASCII (RFC 6749 appendix A.1)")
+	case !isPrintable(c.ClientSecret):
+		return errors.New("the client secret is not printable ASCII (RFC 6749 appendix A.2)")
+	case c.AuthStyle < oauth2.AuthStyleAutoDetect || c.AuthStyle > oauth2.AuthStyleInHeader:
+		return errors.New("unknown AuthStyle")
+	}
+	for name := range c.Params {
+		switch name {
+		case "client_id", "client_secret", "scope", "grant_type", "device_code":
+			return fmt.Errorf("the parameter %s cannot be given in Params", name)
+		}
+	}
+	return nil
 }
 
 // Format writes neither the client secret nor the parameters, whatever the verb.

@@ -38,7 +38,7 @@ func Discover(ctx context.Context, rt http.RoundTripper, issuer string, opt Disc
 	const op = "discovery"
 	base, err := parseIssuer(issuer)
 	if err != nil {
-		return Endpoints{}, err
+		return Endpoints{}, &Error{Op: op, Kind: ErrInvalid, reason: err.Error()}
 	}
 	var worst *Error
 	var details []string

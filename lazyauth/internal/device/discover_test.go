@@ -186,7 +186,9 @@ func TestIssuersThatAreRefused(t *testing.T) {
 		s := new(server)
 		_, err := discover(t, s, issuer)
 		wantError(t, err, device.ErrInvalid)
-		wantError(t, device.CheckIssuer(issuer), device.ErrInvalid)
+		if device.CheckIssuer(issuer) == nil {
+			t.Errorf("%q passes for an issuer", issuer)
+		}
 		if len(s.requests) != 0 {
 			t.Errorf("%q: %d requests", issuer, len(s.requests))
 		}

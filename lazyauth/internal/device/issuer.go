@@ -1,9 +1,13 @@
 package device
 
-import "net/url"
+import (
+	"errors"
+	"net/url"
+)
 
-// CheckIssuer reports whether issuer can be one: an https URL without a query
-// and fragment (RFC 8414 §2), or http on a loopback host. It does no I/O.
+// CheckIssuer says what keeps issuer from being one, if anything: it must be an
+// https URL without a query and fragment (RFC 8414 §2), or http on a loopback
+// host. It does no I/O.
 func CheckIssuer(issuer string) error {
 	_, err := parseIssuer(issuer)
 	return err
@@ -15,7 +19,7 @@ func parseIssuer(issuer string) (*url.URL, error) {
 		why = "has a query"
 	}
 	if why != "" {
-		return nil, &Error{Op: "discovery", Kind: ErrInvalid, reason: "the issuer " + why}
+		return nil, errors.New("the issuer " + why)
 	}
 	return base, nil
 }
