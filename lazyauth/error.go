@@ -3,6 +3,7 @@ package lazyauth
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -157,9 +158,7 @@ func markReason(result mcp.Result) {
 	}
 	if e, ok := errors.AsType[*Error](r.GetError()); ok {
 		meta := mcp.Meta{MetaReason: string(e.Reason)}
-		for k, v := range r.Meta {
-			meta[k] = v
-		}
+		maps.Copy(meta, r.Meta)
 		r.Meta = meta
 	}
 }

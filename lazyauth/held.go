@@ -41,6 +41,7 @@ type held struct {
 	mu        sync.Mutex
 	started   bool
 	finished  bool
+	parked    bool // the running handler has handed out a prompt
 	attending []*attendance
 	room      [1]*attendance // for attending, in the usual case
 	abandon   *time.Timer    // runs while nobody attends to a running handler
@@ -263,6 +264,13 @@ func (h *held) authorize(ctx context.Context, need scopes.Set) (*grant, error) {
 	defer timer.Stop()
 	select {
 	case h.bell <- nil:
+		h.mu.Lock()
+		parked := h.parked
+		h.parked = false
+		h.mu.Unlock()
+		if parked {
+			h.gate.auth.emit(onResumed, Event{Principal: h.owner.principal, Tool: h.gate.tool, Scopes: need})
+		}
 		return g, nil
 	case <-timer.C:
 		e := h.gate.auth.fail(Abandoned, nil)

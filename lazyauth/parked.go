@@ -170,6 +170,9 @@ func (h *held) ask(ctx context.Context, p *part) error {
 	}
 	select {
 	case h.bell <- p:
+		h.mu.Lock()
+		h.parked = true
+		h.mu.Unlock()
 		h.gate.auth.emit(onParked, Event{Principal: h.owner.principal, Tool: h.gate.tool, Scopes: p.flight.want})
 		return nil
 	case <-p.flight.over.Done():

@@ -55,6 +55,10 @@ func TestParkedHandlerRunsOnce(t *testing.T) {
 		(<-call).succeeds(t, "once")
 		h.wantPrompts(2)
 		w.wantSaga(1, 1)
+		want := map[string]int{legacy: 0, modern: 1}[era]
+		if p, r := w.trace.count("parked"), w.trace.count("resumed"); p != want || r != want {
+			t.Errorf("the handler was parked %d times and resumed %d times, want %d", p, r, want)
+		}
 	})
 }
 

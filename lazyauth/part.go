@@ -152,7 +152,7 @@ func (p *part) request(ctx context.Context, session *mcp.ServerSession) {
 			p.text.Store(true)
 			p.refuse(p.pending())
 		default:
-			p.answer(id, result.Action)
+			_ = p.answer(id, result.Action) // who waits learns of it by refused
 		}
 	})
 	if !spawned {

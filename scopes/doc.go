@@ -1,9 +1,16 @@
 // Package scopes holds the arithmetic of OAuth scopes (RFC 6749 §3.3): what a
 // tool needs, what a grant covers, what is missing and has to be asked for.
 //
-// The one type is [Set], an immutable value that can be compared with == and
-// used as a map key. Write the ones your program knows with [Of], read the ones
-// a server sends with [Parse].
+// Everything rests on [Set], an immutable value that can be compared with ==
+// and used as a map key. Write the ones your program knows with [Of], read the
+// ones a server sends with [Parse].
+//
+//   - A [Requirement] is what a tool declares: a Set, or [AnyOf] several.
+//   - A [Hierarchy] knows which scopes imply others. It decides what a grant
+//     covers and what is the least to ask for. [GitHub] has that of GitHub.
+//   - A [Demand] is what a response asks of a client: a fresh token, or more
+//     scopes. A [Dialect] reads it: [BearerDemand] from the challenges of
+//     RFC 6750, [GitHubDemand] from GitHub's headers.
 //
 // The package does no I/O and depends on nothing outside the standard library.
 package scopes

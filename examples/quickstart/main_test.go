@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestSignsInOnceAndTheSameCallGoesOn(t *testing.T) {
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			var stdout, stderr bytes.Buffer
+			if code := run(t.Context(), []string{"-approve", "-protocol", protocol}, &stdout, &stderr); code != 0 {
+				t.Fatalf("exit code %d\n%s%s", code, stderr.String(), stdout.String())
+			}
+			out := stdout.String()
+			listed, told, _ := strings.Cut(out, "3. A call")
+			for _, tool := range []string{"ping", "whoami", "list_notes", "create_note"} {
+				if !strings.Contains(listed, "\n     "+tool+" ") {
+					t.Errorf("%s is not listed before the sign-in", tool)
+				}
+			}
+			if urls := unique(`https?://\S+`, out); len(urls) != 1 {
+				t.Errorf("URLs shown: %q, want one", urls)
+			}
+			if codes := unique(`\b[A-Z]{4}-[A-Z]{4}\b`, out); len(codes) != 1 {
+				t.Errorf("codes shown: %q, want one", codes)
+			}
+			if !strings.Contains(told, `answer  {"id":1,"text":"Try lazyauth"}`) {
+				t.Error("the answer to the call that waited is missing")
+			}
+			if !strings.Contains(told, "Ada") {
+				t.Error("the answer to the second call is missing")
+			}
+			for line := range strings.Lines(out) {
+				if len(line) > 80 || strings.ContainsAny(line, "\r\x1b") {
+					t.Errorf("not a plain line of 80 columns: %q", line)
+				}
+			}
+			if stderr.Len() > 0 {
+				t.Errorf("stderr: %s", stderr.String())
+			}
+			if t.Failed() {
+				t.Log(out)
+			}
+		})
+	}
+}
+
+// unique returns the different matches of a pattern in text.
+func unique(pattern, text string) []string {
+	matches := regexp.MustCompile(pattern).FindAllString(text, -1)
+	slices.Sort(matches)
+	return slices.Compact(matches)
+}
+
+// A trigger is a writer that calls do when it is first given a text.
+type trigger struct {
+	text string
+	do   func()
+}
+
+func (w *trigger) Write(p []byte) (int, error) {
+	if w.do != nil && bytes.Contains(p, []byte(w.text)) {
+		w.do()
+		w.do = nil
+	}
+	return len(p), nil
+}
+
+func TestInterruptedWhileItWaitsForThePerson(t *testing.T) {
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	for _, protocol := range protocols {
+		t.Run(protocol, func(t *testing.T) {
+			ctx, interrupt := context.WithCancel(t.Context())
+			defer interrupt()
+			var stderr bytes.Buffer
+			// It returns when the server has ended: closing the session waits for it.
+			code := run(ctx, []string{"-protocol", protocol}, &trigger{"time left", interrupt}, &stderr)
+			if code != 1 || !strings.Contains(stderr.String(), "interrupted") {
+				t.Errorf("exit code %d, stderr %q; want 1 and interrupted", code, stderr.String())
+			}
+			if left, err := filepath.Glob(filepath.Join(temporary, "quickstart*")); err != nil || len(left) > 0 {
+				t.Errorf("left behind: %q, %v", left, err)
+			}
+		})
+	}
+}
+
+func TestSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-protocol", "2024-11-05"}, "2025-11-25"},
+		{[]string{"-approved"}, "-approved"},
+		{[]string{"now"}, `"now" is not a flag`},
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), test.args, &stdout, &stderr); code != 2 {
+			t.Errorf("%q: exit code %d, want 2", test.args, code)
+		}
+		if !strings.Contains(stderr.String(), test.want) || stdout.Len() > 0 {
+			t.Errorf("%q: stderr %q, stdout %q; want %q on stderr", test.args, stderr.String(), stdout.String(), test.want)
+		}
+	}
+}
+
+func TestNoColourInAFile(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if newScreen(file).terminal {
+		t.Error("a file counts as a terminal")
+	}
+}
+
+func TestWrapBreaksBetweenWords(t *testing.T) {
+	got := strings.Join(wrap("one two three  four incomprehensibilities", 9), "|")
+	if want := "one two|three|four|incomprehensibilities"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
