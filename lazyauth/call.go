@@ -2,6 +2,7 @@ package lazyauth
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
@@ -18,8 +19,9 @@ type call struct {
 	owner   *owner
 	gate    *gate
 	req     *mcp.CallToolRequest
-	arrived time.Duration // since the interceptor's epoch
-	held    *held         // nil before revision 2026-07-28
+	arrived time.Duration           // since the interceptor's epoch
+	held    *held                   // nil before revision 2026-07-28
+	demands atomic.Pointer[demands] // of the API, once there are any
 }
 
 // callKey is the key under which a call's context holds the call.
@@ -56,7 +58,7 @@ func (g *gate) admit(ctx context.Context, req *mcp.CallToolRequest) (*call, erro
 }
 
 // authorize returns a grant that covers need, waiting for it if it must.
-func (c *call) authorize(ctx context.Context, need scopes.Set) (*grant, error) {
+func (c *call) authorize(ctx context.Context, need scopes.Requirement) (*grant, error) {
 	if g := c.owner.grant.Load(); g.covers(need) {
 		return g, nil
 	}
@@ -68,20 +70,20 @@ func (c *call) authorize(ctx context.Context, need scopes.Set) (*grant, error) {
 
 // Token implements [oauth2.TokenSource].
 func (c *call) Token() (*oauth2.Token, error) {
-	return c.token(c)
-}
-
-// token returns a token that covers the tool's scopes, waiting for it if it
-// must.
-func (c *call) token(ctx context.Context) (*oauth2.Token, error) {
-	g := c.owner.grant.Load()
-	if !g.opens(c.gate) {
-		var err error
-		if g, err = c.authorize(ctx, c.gate.need); err != nil {
-			return nil, err
-		}
+	g, err := c.current(c)
+	if err != nil {
+		return nil, err
 	}
 	return g.token, nil
+}
+
+// current returns a grant that covers the tool's scopes, waiting for it if it
+// must.
+func (c *call) current(ctx context.Context) (*grant, error) {
+	if g := c.owner.grant.Load(); g.opens(c.gate) {
+		return g, nil
+	}
+	return c.authorize(ctx, c.gate.need)
 }
 
 // TokenSource returns the source of the access token for the call that ctx
@@ -126,7 +128,7 @@ func (c *call) ask(ctx context.Context, p *part) error {
 // need, beyond what its tool declares, for handlers that learn only while they
 // run what they will do. It may wait for the person, as [Client] does, and
 // returns an [*Error] if the authorization fails.
-func Require(ctx context.Context, need scopes.Set) error {
+func Require(ctx context.Context, need scopes.Requirement) error {
 	c := callFrom(ctx)
 	if c == nil {
 		return errNoCall

@@ -6,13 +6,21 @@ import (
 	"maps"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// MetaReason is the key in a failed tool result's _meta that holds its
-// [Reason].
-const MetaReason = "io.github.lazyauth/reason"
+// Keys in a failed tool result's _meta.
+const (
+	// MetaReason holds the [Reason].
+	MetaReason = "io.github.lazyauth/reason"
+	// MetaRequired and MetaHeld hold the scopes that the call needed and those
+	// that were granted, as space-separated text; alternatives stand after
+	// ", or ".
+	MetaRequired = "io.github.lazyauth/required-scopes"
+	MetaHeld     = "io.github.lazyauth/held-scopes"
+)
 
 // A Reason says why a call could not be authorized, for programs.
 type Reason string
@@ -28,7 +36,8 @@ const (
 	// Narrowed: the person or the server granted less than the tool needs.
 	Narrowed Reason = "narrowed"
 	// Unsupported: the authorization server does not offer device
-	// authorization to this client.
+	// authorization to this client, or the API refused a request in a way that
+	// is not understood, or that cannot be met by sending it again.
 	Unsupported Reason = "unsupported"
 	// Anonymous: it is not known whose call it is.
 	Anonymous Reason = "anonymous"
@@ -60,6 +69,10 @@ type Error struct {
 	Reason Reason
 	// Missing holds the scopes that a [Narrowed] grant lacks.
 	Missing scopes.Set
+	// Required is what the call needed, nil if it did not come so far, and Held
+	// what the grant had when it failed.
+	Required scopes.Requirement
+	Held     scopes.Set
 	// Cause is the error behind it, for operators. It may be nil. It holds no
 	// secret, and is not part of the text.
 	Cause error
@@ -87,6 +100,12 @@ func (e *Error) Error() string {
 	case Narrowed:
 		return fmt.Sprintf("%s granted less than this tool needs; missing: %s. Call again if the user wants to grant it.", e.service, e.Missing)
 	case Unsupported:
+		if errors.Is(e.Cause, errNoReplay) {
+			return fmt.Sprintf("%s refused a request that cannot be sent again, so nobody was asked for more access. %s", e.service, advice(e.Cause))
+		}
+		if _, ok := errors.AsType[*device.Error](e.Cause); !ok {
+			return fmt.Sprintf("%s refused the request in a way that this server does not understand.", e.service)
+		}
 		return fmt.Sprintf("The authorization server of %s does not offer device authorization to this server. Its operator must enable it for the client.", e.service)
 	case Anonymous:
 		return fmt.Sprintf("This server does not know whose call this is, and so cannot use anyone's access to %s. %s", e.service, advice(e.Cause))
@@ -120,6 +139,7 @@ func (c configuration) Error() string { return string(c) }
 const (
 	errSecondSession configuration = "A second session without user information appeared, as on the SSE transport: set Options.Principal to tell callers apart."
 	errNoUser        configuration = "Put the endpoint behind a bearer token verifier that sets TokenInfo.UserID, or set Options.SingleUser if it serves one person."
+	errNoReplay      configuration = "Its author can declare the scopes with the tool, or set http.Request.GetBody."
 	errNoVerifyUser  configuration = "Set Options.VerifyUser to check whose grant was given, or Options.SingleUser if the endpoint serves one person."
 )
 
@@ -158,6 +178,9 @@ func markReason(result mcp.Result) {
 	}
 	if e, ok := errors.AsType[*Error](r.GetError()); ok {
 		meta := mcp.Meta{MetaReason: string(e.Reason)}
+		if e.Required != nil {
+			meta[MetaRequired], meta[MetaHeld] = e.Required.String(), e.Held.String()
+		}
 		maps.Copy(meta, r.Meta)
 		r.Meta = meta
 	}

@@ -48,7 +48,7 @@ func (f *flight) run() {
 	f.owner.mu.Lock()
 	f.grant, f.err = g, err
 	if err == nil {
-		f.owner.grant.Swap(g).retire()
+		f.owner.take(g)
 	}
 	f.owner.flight = nil
 	notices := f.notices()
@@ -98,7 +98,7 @@ func (f *flight) fly(ctx context.Context) (*grant, error) {
 	if err != nil {
 		return nil, auth.deviceError(err)
 	}
-	g := newGrant(token)
+	g := auth.newGrant(token, false)
 	if verify := auth.options.VerifyUser; verify != nil && !f.owner.principal.IsLocal() {
 		ctx, cancel := context.WithTimeout(ctx, verifyWait)
 		defer cancel()
@@ -107,6 +107,12 @@ func (f *flight) fly(ctx context.Context) (*grant, error) {
 		}
 	}
 	return g, nil
+}
+
+// covers reports whether what the flight asks for satisfies need.
+func (f *flight) covers(need scopes.Requirement) bool {
+	order := f.owner.auth.service.Hierarchy
+	return order.Covers(order.Expand(f.want), need)
 }
 
 // wait waits for the end of the flight on behalf of a. The first asker of a

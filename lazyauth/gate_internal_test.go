@@ -83,9 +83,9 @@ func BenchmarkGate(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer auth.Close()
-	auth.local.grant.Store(newGrant(&device.Token{
+	auth.local.grant.Store(auth.newGrant(&device.Token{
 		Access: "token", Expires: time.Now().Add(24 * time.Hour), Scopes: scopes.Of("notes:read", "notes:write", "profile"),
-	}))
+	}, false))
 	floorGrant.Store(&floor{token: &oauth2.Token{AccessToken: "token"}, scopes: 7, until: 24 * time.Hour})
 	g := auth.newGate("list_notes", scopes.Of("notes:read"))
 	ctx := b.Context()

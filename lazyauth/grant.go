@@ -13,8 +13,12 @@ import (
 // replaced.
 type grant struct {
 	token   *oauth2.Token // without the refresh token, which no handler needs
+	header  []string      // the Authorization header's value
 	refresh string
+	renewed bool // got by refreshing
 	scopes  scopes.Set
+	held    scopes.Set // with what they imply
+	order   *scopes.Hierarchy
 
 	// open has a bit for each gate that the grant is known to open, so that
 	// calls need not compare scopes, and one that a timer sets when the token
@@ -33,9 +37,12 @@ func (g *grant) String() string { return "grant of " + g.scopes.String() }
 func (g *grant) GoString() string { return g.String() }
 
 // covers reports whether g serves need now.
-func (g *grant) covers(need scopes.Set) bool {
-	return g != nil && g.open.Load()&expired == 0 && g.scopes.Covers(need)
+func (g *grant) covers(need scopes.Requirement) bool {
+	return g != nil && g.open.Load()&expired == 0 && g.holds(need)
 }
+
+// holds reports whether g has the scopes that need asks for.
+func (g *grant) holds(need scopes.Requirement) bool { return g.order.Covers(g.held, need) }
 
 // opens reports whether g serves the calls of a gate now. It is on the path of
 // every call: see BenchmarkGate.
@@ -53,21 +60,40 @@ func (g *grant) opens(gate *gate) bool {
 	return true
 }
 
-func newGrant(t *device.Token) *grant {
+func (i *Interceptor) newGrant(t *device.Token, renewed bool) *grant {
 	g := &grant{
 		token:   &oauth2.Token{AccessToken: t.Access, TokenType: "Bearer", Expiry: t.Expires},
+		header:  []string{"Bearer " + t.Access},
 		refresh: t.Refresh,
+		renewed: renewed,
 		scopes:  t.Scopes,
+		held:    i.service.Hierarchy.Expand(t.Scopes),
+		order:   i.service.Hierarchy,
 	}
-	if !t.Expires.IsZero() {
+	g.startTimer()
+	return g
+}
+
+// reduced returns g as it turned out to be, with other scopes than the
+// authorization server said.
+func (g *grant) reduced(actual scopes.Set) *grant {
+	r := &grant{
+		token: g.token, header: g.header, refresh: g.refresh, renewed: g.renewed,
+		scopes: actual, held: g.order.Expand(actual), order: g.order,
+	}
+	r.startTimer()
+	return r
+}
+
+func (g *grant) startTimer() {
+	if !g.token.Expiry.IsZero() {
 		// A little early, so that it does not lapse on its way to the API.
 		// Servers that count in whole seconds end a token up to one before
 		// they said, so short-lived ones lose that at least.
-		life := time.Until(t.Expires)
+		life := time.Until(g.token.Expiry)
 		early := min(10*time.Second, max(life/5, 1500*time.Millisecond), life/2)
 		g.timer = time.AfterFunc(life-early, func() { g.open.Or(expired) })
 	}
-	return g
 }
 
 // retire stops the timer of a grant that was replaced.

@@ -255,7 +255,7 @@ func (h *held) current() *attendance {
 // authorize is call.authorize for a handler that runs: it parks the handler if
 // the person has to be asked, and lets it go on only while a request attends
 // to it. Otherwise the person may have given up long ago.
-func (h *held) authorize(ctx context.Context, need scopes.Set) (*grant, error) {
+func (h *held) authorize(ctx context.Context, need scopes.Requirement) (*grant, error) {
 	g, err := h.owner.authorize(ctx, need, h)
 	if err != nil {
 		return nil, err
@@ -269,7 +269,7 @@ func (h *held) authorize(ctx context.Context, need scopes.Set) (*grant, error) {
 		h.parked = false
 		h.mu.Unlock()
 		if parked {
-			h.gate.auth.emit(onResumed, Event{Principal: h.owner.principal, Tool: h.gate.tool, Scopes: need})
+			h.gate.auth.emit(onResumed, Event{Principal: h.owner.principal, Tool: h.gate.tool, Scopes: g.scopes})
 		}
 		return g, nil
 	case <-timer.C:

@@ -27,7 +27,6 @@ type Interceptor struct {
 	calls   table
 	seed    maphash.Seed
 	epoch   time.Time
-	gates   atomic.Int64
 
 	// session is the one that speaks for the local user; see principal.
 	session atomic.Pointer[mcp.ServerSession]
@@ -41,6 +40,8 @@ type Interceptor struct {
 	cancel context.CancelCauseFunc
 
 	mu      sync.Mutex
+	bits    map[scopes.Requirement]uint64 // see grant.open
+	limit   scopes.Set                    // see Options.MaxScopes
 	closed  bool
 	wg      sync.WaitGroup // goes up only under mu, and not once closed
 	running map[*held]struct{}
@@ -56,6 +57,9 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	o, err := options.withDefaults()
 	if err != nil {
 		return nil, err
+	}
+	if service.Dialect == nil {
+		service.Dialect = scopes.BearerDemand
 	}
 	allowed, err := parseOrigins(service.API)
 	if err != nil {
@@ -78,6 +82,8 @@ func New(service Service, options *Options) (*Interceptor, error) {
 		calls:   table{max: o.MaxCalls},
 		seed:    maphash.MakeSeed(),
 		epoch:   time.Now(),
+		bits:    make(map[scopes.Requirement]uint64),
+		limit:   service.Scopes.Union(o.MaxScopes),
 		running: make(map[*held]struct{}),
 	}
 	i.ctx, i.cancel = context.WithCancelCause(context.Background())
@@ -97,7 +103,7 @@ func (i *Interceptor) now() time.Duration { return time.Since(i.epoch) }
 // of type [*Error].
 //
 // The caller vouches for who: [Options.VerifyUser] is asked as for calls.
-func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.Set, show func(context.Context, elicit.Prompt) error) error {
+func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.Requirement, show func(context.Context, elicit.Prompt) error) error {
 	if !who.IsLocal() && i.options.VerifyUser == nil && !i.options.SingleUser {
 		return i.fail(Unverified, errNoVerifyUser)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
 )
@@ -55,6 +56,11 @@ type Options struct {
 	// user's grant, and can have them prompted at will: use it only on
 	// loopback or behind an access control of your own.
 	SingleUser bool
+
+	// MaxScopes is what challenges of the API may raise a grant to, beyond what
+	// the tools declare and [Service].Scopes names. Whatever a challenge says,
+	// no more is ever asked for. None means that the declarations are the limit.
+	MaxScopes scopes.Set
 
 	// StateKeys seal what travels through the host in revision 2026-07-28:
 	// 32 random bytes each, the first seals, all open. None means a random key

@@ -2,6 +2,7 @@ package lazyauth
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,12 +22,12 @@ type owner struct {
 	mu       sync.Mutex
 	flight   *flight
 	renewal  *renewal
-	declined map[client]time.Duration // until when, since the epoch
-	queue    map[*scopes.Set]struct{} // needs that wait for a flight for less
+	declined map[client]time.Duration         // until when, since the epoch
+	queue    map[*scopes.Requirement]struct{} // needs that wait for a flight for less
 }
 
 func newOwner(i *Interceptor, who Principal) *owner {
-	return &owner{auth: i, principal: who, declined: make(map[client]time.Duration), queue: make(map[*scopes.Set]struct{})}
+	return &owner{auth: i, principal: who, declined: make(map[client]time.Duration), queue: make(map[*scopes.Requirement]struct{})}
 }
 
 // An asker is somebody who waits for an authorization, and through whom the
@@ -49,7 +50,21 @@ type asker interface {
 // the wait and nothing else. One call of authorize asks for its need at most
 // once: a grant that turns out to lack it is an error, not a reason to ask
 // again.
-func (o *owner) authorize(ctx context.Context, need scopes.Set, a asker) (*grant, error) {
+func (o *owner) authorize(ctx context.Context, need scopes.Requirement, a asker) (*grant, error) {
+	g, err := o.obtain(ctx, need, a)
+	if e, ok := errors.AsType[*Error](err); ok {
+		// A follower gets the leader's cause, with its own need.
+		mine := *e
+		mine.Required = need
+		if g := o.grant.Load(); g != nil {
+			mine.Held = g.scopes
+		}
+		return nil, &mine
+	}
+	return g, err
+}
+
+func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*grant, error) {
 	defer o.leave(&need)
 	for waited := false; ; waited = true {
 		g, f, r, err := o.next(&need, a)
@@ -60,7 +75,7 @@ func (o *owner) authorize(ctx context.Context, need scopes.Set, a asker) (*grant
 			return g, nil
 		}
 		if !waited {
-			o.auth.emit(onWaiting, Event{Principal: o.principal, Tool: a.tool(), Scopes: need})
+			o.auth.emit(onWaiting, Event{Principal: o.principal, Tool: a.tool(), Scopes: o.missing(need)})
 		}
 		if r != nil {
 			if err := r.wait(ctx); err != nil {
@@ -72,11 +87,11 @@ func (o *owner) authorize(ctx context.Context, need scopes.Set, a asker) (*grant
 		switch {
 		case err != nil:
 			return nil, err
-		case g.scopes.Covers(need):
+		case g.holds(need):
 			return g, nil
-		case f.want.Covers(need):
+		case f.covers(need):
 			e := o.auth.fail(Narrowed, nil)
-			e.Missing = need.Minus(g.scopes)
+			e.Missing = g.order.Missing(g.held, need)
 			return nil, e
 		}
 		// This flight was for less. The next one asks for both.
@@ -85,7 +100,7 @@ func (o *owner) authorize(ctx context.Context, need scopes.Set, a asker) (*grant
 
 // next decides what somebody who needs a grant has to do: take it, or wait for
 // a flight, or for a renewal. The ticket stands for the need in the queue.
-func (o *owner) next(ticket *scopes.Set, a asker) (*grant, *flight, *renewal, error) {
+func (o *owner) next(ticket *scopes.Requirement, a asker) (*grant, *flight, *renewal, error) {
 	need := *ticket
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -93,7 +108,7 @@ func (o *owner) next(ticket *scopes.Set, a asker) (*grant, *flight, *renewal, er
 	if g.covers(need) {
 		return g, nil, nil, nil
 	}
-	if g != nil && g.refresh != "" && g.scopes.Covers(need) {
+	if g != nil && g.refresh != "" && g.holds(need) {
 		if o.renewal == nil {
 			r := newRenewal(o, g)
 			if !o.auth.spawn(r.run) {
@@ -112,12 +127,12 @@ func (o *owner) next(ticket *scopes.Set, a asker) (*grant, *flight, *renewal, er
 	if o.flight == nil {
 		// For everything that anybody here waits for, so that a burst of
 		// calls with different needs ends in two prompts at the most.
-		want := o.auth.service.Scopes.Union(need)
+		want := o.auth.service.Scopes.Union(o.missing(need))
 		if g != nil {
 			want = want.Union(g.scopes)
 		}
 		for other := range o.queue {
-			want = want.Union(*other)
+			want = want.Union(o.missing(*other))
 		}
 		f := newFlight(o, want, a.tool())
 		if !o.auth.spawn(f.run) {
@@ -125,17 +140,38 @@ func (o *owner) next(ticket *scopes.Set, a asker) (*grant, *flight, *renewal, er
 		}
 		o.flight = f
 	}
-	if !o.flight.want.Covers(need) {
+	if !o.flight.covers(need) {
 		o.queue[ticket] = struct{}{}
 	}
 	return nil, o.flight, nil, nil
 }
 
 // leave takes a need out of the queue.
-func (o *owner) leave(ticket *scopes.Set) {
+func (o *owner) leave(ticket *scopes.Requirement) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.queue, ticket)
+}
+
+// missing returns what has to be added to the grant to satisfy need.
+func (o *owner) missing(need scopes.Requirement) scopes.Set {
+	var held scopes.Set
+	if g := o.grant.Load(); g != nil {
+		held = g.held
+	}
+	return o.auth.service.Hierarchy.Missing(held, need)
+}
+
+// take makes g the owner's grant, unless the one that is there is as good and
+// better: an authorization that granted nothing new leaves the first one alone.
+// The replaced token is not revoked, since servers exist where that ends the new
+// one as well. The owner's mutex is held.
+func (o *owner) take(g *grant) {
+	if old := o.grant.Load(); old.covers(g.scopes) && !g.holds(old.scopes) {
+		g.retire()
+		return
+	}
+	o.grant.Swap(g).retire()
 }
 
 // eager is the asker behind Interceptor.Authorize.

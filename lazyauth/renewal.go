@@ -33,7 +33,7 @@ func (r *renewal) run() {
 
 	var g *grant
 	if err == nil {
-		g = newGrant(token)
+		g = auth.newGrant(token, true)
 	}
 	keep := errors.Is(err, device.ErrUnavailable) || auth.ctx.Err() != nil
 	o.mu.Lock()

@@ -47,6 +47,12 @@ type Service struct {
 	// "https://api.example.com". Only https, or http to a loopback address.
 	// With none, [Client] refuses to send anything.
 	API []string
+	// Hierarchy says which scopes imply others: a broader one that is held
+	// suffices, and is not asked for again. Nil means that none does.
+	Hierarchy *scopes.Hierarchy
+	// Dialect reads from the API's responses that they ask for more scopes, or
+	// for a fresh token. Nil means [scopes.BearerDemand] (RFC 6750).
+	Dialect scopes.Dialect
 	// Params are further parameters of the device authorization request, such
 	// as "audience" or "resource" (RFC 8707).
 	Params url.Values

@@ -2,6 +2,8 @@ package lazyauth
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -20,8 +22,9 @@ import (
 //
 // A handler may make round trips of its own, by returning InputRequests; its
 // RequestState travels inside a sealed one.
-func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool, need scopes.Set, handler mcp.ToolHandlerFor[In, Out]) {
+func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool, need scopes.Requirement, handler mcp.ToolHandlerFor[In, Out]) {
 	auth.install(server)
+	tool = withScopes(tool, need)
 	g := auth.newGate(tool.Name, need)
 	mcp.AddTool(server, tool, func(ctx context.Context, req *mcp.CallToolRequest, in In) (*mcp.CallToolResult, Out, error) {
 		if elicit.Modern(req.Params.Meta) {
@@ -42,20 +45,57 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 	})
 }
 
+// MetaSecuritySchemes is the key in a tool's _meta that tells hosts which scopes
+// its calls may ask for, in the shape that SEP-1488 proposes for
+// securitySchemes: one entry for each alternative. Experimental: it follows that
+// proposal.
+const MetaSecuritySchemes = "securitySchemes"
+
+// withScopes returns a copy of tool that says what it needs.
+func withScopes(tool *mcp.Tool, need scopes.Requirement) *mcp.Tool {
+	copied := *tool
+	copied.Meta = maps.Clone(tool.Meta)
+	if copied.Meta == nil {
+		copied.Meta = make(mcp.Meta)
+	}
+	if _, set := copied.Meta[MetaSecuritySchemes]; !set {
+		var schemes []any
+		for set := range need.Alternatives() {
+			names := slices.AppendSeq([]string{}, set.All())
+			schemes = append(schemes, map[string]any{"type": "oauth2", "scopes": names})
+		}
+		copied.Meta[MetaSecuritySchemes] = schemes
+	}
+	return &copied
+}
+
 // A gate is what a gated tool's calls have in common.
 type gate struct {
 	auth *Interceptor
 	tool string
-	need scopes.Set
-	bit  uint64 // of grant.open; zero for all but the first 63 gates
+	need scopes.Requirement
+	bit  uint64 // of grant.open; zero for all but the first 63 needs
 }
 
-func (i *Interceptor) newGate(tool string, need scopes.Set) *gate {
-	g := &gate{auth: i, tool: tool, need: need}
-	if n := i.gates.Add(1); n <= 63 {
-		g.bit = 1 << (n - 1)
+// newGate also notes what the tool declares, as part of the limit of what
+// challenges may ask for. Tools with the same need share a bit.
+func (i *Interceptor) newGate(tool string, need scopes.Requirement) *gate {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.limit = i.limit.Union(scopes.Ceiling(need))
+	bit, known := i.bits[need]
+	if !known && len(i.bits) < 63 {
+		bit = 1 << len(i.bits)
+		i.bits[need] = bit
 	}
-	return g
+	return &gate{auth: i, tool: tool, need: need, bit: bit}
+}
+
+// ceiling returns what challenges may raise a grant to.
+func (i *Interceptor) ceiling() scopes.Set {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.limit
 }
 
 // An outcome is what a handler returned. One that is kept is handed out in

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -16,6 +18,12 @@ import (
 // alone: anything else, redirects included, goes out without it. A request may
 // first wait for a refresh or for the person, for as long as its own context
 // allows; if that fails, its error wraps an [*Error].
+//
+// If the API refuses the token, or asks for more scopes (RFC 6750 §3), the
+// client refreshes, or asks the person, and sends that one request again. It can
+// do so if the request has no body, or has GetBody, or a body of at most 64 KiB
+// that was sent to its end; otherwise the error says so and nobody is asked.
+// What a handler did before stays done, and is not done again.
 //
 // Outside of a call every request of the client fails.
 func Client(ctx context.Context) *http.Client {
@@ -45,13 +53,37 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !auth.origins.allow(req.URL) {
 		return auth.options.Transport.RoundTrip(req)
 	}
-	token, err := t.call.token(req.Context())
-	if err != nil {
-		return refuse(err)
+	body := replay{req: req}
+	for {
+		g, err := t.call.current(req.Context())
+		if err != nil {
+			return refuse(err)
+		}
+		clone := req.WithContext(req.Context())
+		clone.Header = maps.Clone(req.Header)
+		if clone.Header == nil {
+			clone.Header = make(http.Header, 1)
+		}
+		clone.Header["Authorization"] = g.header
+		if clone.Body, err = body.next(); err != nil {
+			return nil, err
+		}
+		res, err := auth.options.Transport.RoundTrip(clone)
+		if err != nil || res.StatusCode < http.StatusBadRequest {
+			return res, err
+		}
+		again, err := t.call.challenged(req.Context(), g, res, &body)
+		if err == nil && !again {
+			return res, nil
+		}
+		// Read to its end, within reason, so that the connection can be used
+		// again.
+		_, _ = io.CopyN(io.Discard, res.Body, maxDrain)
+		res.Body.Close()
+		if err != nil {
+			return nil, err
+		}
 	}
-	clone := req.Clone(req.Context())
-	token.SetAuthHeader(clone)
-	return auth.options.Transport.RoundTrip(clone)
 }
 
 // origins are the origins a token may be sent to.
@@ -82,8 +114,12 @@ func (o origins) allow(u *url.URL) bool {
 // originOf returns the origin of u (RFC 6454 §4), with the port spelled out.
 func originOf(u *url.URL) string {
 	scheme, port := strings.ToLower(u.Scheme), u.Port()
-	if port == "" {
-		port = map[string]string{"https": "443", "http": "80"}[scheme]
+	switch {
+	case port != "":
+	case scheme == "https":
+		port = "443"
+	case scheme == "http":
+		port = "80"
 	}
 	return scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }

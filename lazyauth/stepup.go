@@ -1,0 +1,140 @@
+package lazyauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// demands are those of the API that a call has met, or tried to: each is put to
+// the person once a call, so that an API that repeats its challenge whatever it
+// is given ends nowhere but in the handler.
+type demands struct {
+	mu    sync.Mutex
+	fresh int // how often its token was refused as such
+	more  map[scopes.Requirement]attempt
+}
+
+// An attempt is one to raise a grant.
+type attempt struct {
+	from *grant // the one that did not suffice
+	err  error  // why there is no use in trying again
+}
+
+// met returns what the call has met so far.
+func (c *call) met() *demands {
+	if d := c.demands.Load(); d != nil {
+		return d
+	}
+	c.demands.CompareAndSwap(nil, &demands{more: make(map[scopes.Requirement]attempt)})
+	return c.demands.Load()
+}
+
+// challenged deals with a refusal of the API to a request that carried g. It
+// reports whether the request should be sent again, with the token that the
+// call has then; an error is why it must not be. If neither, the response is
+// the handler's to deal with.
+//
+// Only what the service's own origins answer gets here, and what may be asked
+// for is limited by us.
+func (c *call) challenged(ctx context.Context, g *grant, res *http.Response, body *replay) (bool, error) {
+	auth := c.owner.auth
+	demand, err := auth.service.Dialect(res.StatusCode, res.Header)
+	if err != nil { // fail closed: there is no telling what it wants
+		return false, auth.fail(Unsupported, err)
+	}
+	switch {
+	case demand.Fresh:
+		again := c.owner.distrust(g, c.met())
+		if again && !body.possible() {
+			return false, auth.fail(Unsupported, errNoReplay)
+		}
+		return again, nil
+	case demand.More:
+		return c.stepUp(ctx, g, demand, body)
+	default:
+		return false, nil
+	}
+}
+
+// distrust gives up g, which the API does not accept, and reports whether there
+// is hope for another one: by a refresh at first, then from the person, then no
+// more.
+func (o *owner) distrust(g *grant, met *demands) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.grant.Load() != g || g.open.Load()&expired != 0 {
+		return true // somebody has seen to it
+	}
+	met.mu.Lock()
+	defer met.mu.Unlock()
+	switch met.fresh++; {
+	case met.fresh == 1:
+		g.open.Or(expired)
+	case met.fresh == 2 && g.renewed:
+		o.grant.Store(nil)
+		g.retire()
+	default:
+		return false
+	}
+	return true
+}
+
+// stepUp raises the grant to what the API demands of a request that carried g,
+// and reports whether that happened. It did not if there is nothing to ask for
+// by name, or if it was asked for already and did not help.
+func (c *call) stepUp(ctx context.Context, g *grant, demand scopes.Demand, body *replay) (bool, error) {
+	auth, order := c.owner.auth, c.owner.auth.service.Hierarchy
+	need := demand.Needs
+	if need == nil {
+		need = c.gate.need
+	}
+	held := g.held
+	if demand.HeldKnown && !order.Covers(order.Expand(demand.Held), g.scopes) {
+		// The token has less than it was given: somebody took it away.
+		c.owner.correct(g, demand.Held)
+		held = order.Expand(demand.Held)
+	}
+	missing, ok := order.Narrowest(held, need, auth.ceiling())
+	switch {
+	case !ok:
+		return false, auth.fail(Exceeded, nil)
+	case missing.IsEmpty():
+		return false, nil
+	case !body.possible():
+		return false, auth.fail(Unsupported, errNoReplay)
+	}
+	met := c.met()
+	met.mu.Lock()
+	before, tried := met.more[need]
+	if !tried {
+		met.more[need] = attempt{from: g}
+	}
+	met.mu.Unlock()
+	switch {
+	case before.err != nil:
+		return false, before.err
+	case tried && before.from != g:
+		return false, nil // granted, and demanded again
+	}
+	_, err := c.authorize(ctx, held.Union(missing))
+	if e, ok := errors.AsType[*Error](err); ok {
+		met.mu.Lock()
+		met.more[need] = attempt{from: g, err: e}
+		met.mu.Unlock()
+	}
+	return err == nil, err
+}
+
+// correct notes that g has other scopes than the authorization server said.
+func (o *owner) correct(g *grant, actual scopes.Set) {
+	corrected := g.reduced(actual)
+	if o.grant.CompareAndSwap(g, corrected) {
+		g.retire()
+		return
+	}
+	corrected.retire()
+}
