@@ -16,18 +16,23 @@ const (
 	maxDrain = 64 << 10
 )
 
-// A replay is the body of a request that may have to be sent again.
+// A replay is the body of a request that may have to be sent again. Nil is that
+// of a request without one.
 type replay struct {
 	req      *http.Request
 	sent     bool
 	recorder *recorder
 }
 
-// next returns the body for the next attempt.
-func (r *replay) next() (io.ReadCloser, error) {
-	if r.req.Body == nil || r.req.Body == http.NoBody {
-		return r.req.Body, nil
+func newReplay(req *http.Request) *replay {
+	if req.Body == nil || req.Body == http.NoBody {
+		return nil
 	}
+	return &replay{req: req}
+}
+
+// next returns the body for the next attempt; r is not nil.
+func (r *replay) next() (io.ReadCloser, error) {
 	if !r.sent {
 		r.sent = true
 		if r.req.GetBody != nil {
@@ -44,10 +49,7 @@ func (r *replay) next() (io.ReadCloser, error) {
 
 // possible reports whether there is a next body.
 func (r *replay) possible() bool {
-	if r.req.Body == nil || r.req.Body == http.NoBody || r.req.GetBody != nil {
-		return true
-	}
-	return r.recorder != nil && r.recorder.complete()
+	return r == nil || r.req.GetBody != nil || r.recorder != nil && r.recorder.complete()
 }
 
 // A recorder keeps what is read from a body, up to maxReplay. The transport

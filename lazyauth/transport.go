@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -53,7 +52,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !auth.origins.allow(req.URL) {
 		return auth.options.Transport.RoundTrip(req)
 	}
-	body := replay{req: req}
+	body := newReplay(req)
 	for {
 		g, err := t.call.current(req.Context())
 		if err != nil {
@@ -65,14 +64,16 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			clone.Header = make(http.Header, 1)
 		}
 		clone.Header["Authorization"] = g.header
-		if clone.Body, err = body.next(); err != nil {
-			return nil, err
+		if body != nil {
+			if clone.Body, err = body.next(); err != nil {
+				return nil, err
+			}
 		}
 		res, err := auth.options.Transport.RoundTrip(clone)
 		if err != nil || res.StatusCode < http.StatusBadRequest {
 			return res, err
 		}
-		again, err := t.call.challenged(req.Context(), g, res, &body)
+		again, err := t.call.challenged(req.Context(), g, res, body)
 		if err == nil && !again {
 			return res, nil
 		}
@@ -87,7 +88,11 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // origins are the origins a token may be sent to.
-type origins map[string]struct{}
+type origins map[origin]struct{}
+
+// An origin is a scheme, a host and a port (RFC 6454 §4), in lower case and with
+// the port spelled out.
+type origin struct{ scheme, host, port string }
 
 func parseOrigins(list []string) (origins, error) {
 	out := make(origins, len(list))
@@ -111,17 +116,16 @@ func (o origins) allow(u *url.URL) bool {
 	return ok
 }
 
-// originOf returns the origin of u (RFC 6454 §4), with the port spelled out.
-func originOf(u *url.URL) string {
-	scheme, port := strings.ToLower(u.Scheme), u.Port()
+func originOf(u *url.URL) origin {
+	o := origin{strings.ToLower(u.Scheme), strings.ToLower(u.Hostname()), u.Port()}
 	switch {
-	case port != "":
-	case scheme == "https":
-		port = "443"
-	case scheme == "http":
-		port = "80"
+	case o.port != "":
+	case o.scheme == "https":
+		o.port = "443"
+	case o.scheme == "http":
+		o.port = "80"
 	}
-	return scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+	return o
 }
 
 func loopback(host string) bool {
