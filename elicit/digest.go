@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 	"strings"
 )
@@ -18,8 +17,8 @@ import (
 // white space is dropped, and a number has one spelling. Absent arguments
 // count as {}.
 //
-// Integers keep all their digits: two that differ only beyond the precision of
-// a float64 have different digests.
+// Numbers keep all their digits: two that differ only beyond the precision of a
+// float64 have different digests.
 func DigestArguments(arguments json.RawMessage) ([sha256.Size]byte, error) {
 	if len(bytes.TrimSpace(arguments)) == 0 {
 		arguments = json.RawMessage("{}")
@@ -57,21 +56,28 @@ func normalize(value any) any {
 	return value
 }
 
+// normalizeNumber returns the number of the same value whose mantissa is an
+// integer without a zero at its end, so that each decimal value has one
+// spelling, exactly and at any size.
 func normalizeNumber(n json.Number) json.Number {
-	text := n.String()
-	if !strings.ContainsAny(text, ".eE") {
-		if text == "-0" {
-			return "0"
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(n.String()), "e")
+	power := 0
+	if exponent != "" {
+		var err error
+		if power, err = strconv.Atoi(exponent); err != nil {
+			return n // an exponent beyond all measure is its own spelling
 		}
-		return n
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil { // out of range: the text itself is as canonical as it gets
-		return n
+	sign := ""
+	if strings.HasPrefix(mantissa, "-") {
+		sign, mantissa = "-", mantissa[1:]
 	}
-	const exact = 1 << 53
-	if f == math.Trunc(f) && math.Abs(f) < exact {
-		return json.Number(strconv.FormatInt(int64(f), 10))
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits := strings.TrimLeft(whole+fraction, "0")
+	if digits == "" {
+		return "0"
 	}
-	return json.Number(strconv.FormatFloat(f, 'g', -1, 64))
+	short := strings.TrimRight(digits, "0")
+	power += len(digits) - len(short) - len(fraction)
+	return json.Number(sign + short + "e" + strconv.Itoa(power))
 }

@@ -133,6 +133,8 @@ func TestDigestArguments(t *testing.T) {
 		{`{"a":1,"b":[true,null]}`, `{ "b" : [ true , null ], "a" : 1 }`, `{"a":1.0,"b":[true,null]}`, `{"a":1e0,"b":[true,null]}`},
 		{`{"a":"\u00e9"}`, `{"a":"é"}`},
 		{`{"a":0.1}`, `{"a":1e-1}`, `{"a":0.10}`},
+		{`{"a":1e22}`, `{"a":10000000000000000000000}`, `{"a":1e+22}`},
+		{`{"a":-12.50}`, `{"a":-125e-1}`, `{"a":-0.125E2}`},
 		{`{"a":0}`, `{"a":-0}`, `{"a":-0.0}`},
 	} {
 		first, err := elicit.DigestArguments(json.RawMessage(same[0]))

@@ -19,15 +19,16 @@ const ResponseKey = "authorization"
 // could be used in the person's stead: no device code and no token.
 //
 // The user code must not be logged: whoever reads it before it is used can
-// bind their own account to the call. [Prompt.String] leaves it out.
+// bind their own account to the call. Formatting leaves it out, and so does
+// JSON.
 type Prompt struct {
 	// Service is the name of the service, as the server's author gives it.
 	Service string
 	// URL is the verification URI. It holds no user code unless the author
 	// asked for the complete form.
-	URL string
+	URL string `json:"-"`
 	// UserCode is the code to enter there.
-	UserCode string
+	UserCode string `json:"-"`
 	// Scopes is what the authorization is asked for.
 	Scopes scopes.Set
 	// Expires is when the code stops working.

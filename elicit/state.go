@@ -33,6 +33,9 @@ type State struct {
 	Call string `json:"c,omitempty"`
 	// Prompt names the prompt that was shown with this state.
 	Prompt string `json:"p,omitempty"`
+	// Leg says that Call is the next leg of a handler that makes round trips of
+	// its own, which begins with this state.
+	Leg bool `json:"l,omitempty"`
 	// Inner is the requestState of a tool handler that makes round trips of
 	// its own; it travels inside, protected by the same seal.
 	Inner string `json:"i,omitempty"`

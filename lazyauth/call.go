@@ -62,6 +62,14 @@ func (c *call) authorize(ctx context.Context, need scopes.Requirement) (*grant, 
 	if g := c.owner.grant.Load(); g.covers(need) {
 		return g, nil
 	}
+	// A request's context need not come from the call's: the wait ends with
+	// either.
+	if c.Err() != nil {
+		return nil, context.Cause(c)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c, func() { cancel(context.Cause(c)) })()
 	if c.held != nil {
 		return c.held.authorize(ctx, need)
 	}
@@ -115,13 +123,13 @@ func (c *call) left() time.Duration {
 	return c.arrived + c.owner.auth.options.Patience - c.owner.auth.now()
 }
 
+// channel implements asker.
+func (c *call) channel() elicit.Channel { return elicit.ChannelFor(c.req) }
+
 // ask implements asker.
 func (c *call) ask(ctx context.Context, p *part) error {
-	if elicit.ChannelFor(c.req) == elicit.ServerRequest {
-		p.request(ctx, c.req.Session)
-		return nil
-	}
-	return p.inText()
+	p.request(ctx, c.req.Session)
+	return nil
 }
 
 // Require makes sure that the grant of the call that ctx belongs to covers

@@ -59,7 +59,8 @@ const (
 
 // An Error is why a call was not authorized. Its text is meant for a model and
 // the person behind it: it says what happened and what to do next, and it
-// repeats nothing that a server wrote.
+// repeats nothing that a server wrote. It has no user code: where the model must
+// be told one, that is put into the call's result, and into no error.
 //
 // Handlers get it, possibly wrapped, from the client and the token source of
 // their context; errors.AsType[*Error] finds it. Returned from the handler, it
@@ -120,12 +121,18 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("Too many calls are waiting for %s. Call again in a minute.", e.service)
 	case Pending:
 		if e.prompt != nil {
-			return e.prompt.Text()
+			return fmt.Sprintf("The sign-in to %s is not finished yet. This call's result has the link and the code; then call this tool again.", e.service)
+		}
+		if errors.Is(e.Cause, errNoPrompt) {
+			return fmt.Sprintf("The authorization server of %s has not answered yet. Call this tool again in a minute.", e.service)
 		}
 		return fmt.Sprintf("The sign-in to %s is not finished yet. Finish it in the browser, then call this tool again.", e.service)
 	case Exceeded:
 		return fmt.Sprintf("%s demands more access than this server may ask for.", e.service)
 	default:
+		if errors.Is(e.Cause, errClosed) {
+			return fmt.Sprintf("This server is shutting down, and the sign-in to %s with it.", e.service)
+		}
 		return fmt.Sprintf("Signing in to %s is not possible at the moment: its authorization server did not answer as it should. Try again later; the server's log says more.", e.service)
 	}
 }
@@ -158,6 +165,12 @@ func (i *Interceptor) fail(reason Reason, cause error) *Error {
 // errClosed is the cause of everything that ends because of Close.
 var errClosed = errors.New("lazyauth: the interceptor is closed")
 
+// errExited is the cause of a call whose handler neither returned nor panicked.
+var errExited = errors.New("lazyauth: the handler's goroutine exited")
+
+// errNoPrompt is the cause of a wait that ended before there was a code.
+var errNoPrompt = errors.New("lazyauth: the device authorization request has not been answered")
+
 // errNoCall is what Client and TokenSource report outside of a call.
 var errNoCall = errors.New("lazyauth: the context does not come from a tool registered with lazyauth.AddTool")
 
@@ -170,13 +183,17 @@ func plain(err error) error {
 	return err
 }
 
-// markReason puts the reason of a failed result into its _meta.
+// markReason puts the reason of a failed result into its _meta, and the prompt,
+// if the host can show it in no other way, into its text.
 func markReason(result mcp.Result) {
 	r, ok := result.(*mcp.CallToolResult)
 	if !ok || r == nil {
 		return
 	}
 	if e, ok := errors.AsType[*Error](r.GetError()); ok {
+		if e.prompt != nil {
+			r.Content = []mcp.Content{&mcp.TextContent{Text: e.prompt.Text()}}
+		}
 		meta := mcp.Meta{MetaReason: string(e.Reason)}
 		if e.Required != nil {
 			meta[MetaRequired], meta[MetaHeld] = e.Required.String(), e.Held.String()

@@ -12,6 +12,11 @@ import (
 // verifyWait bounds one call of Options.VerifyUser.
 const verifyWait = 30 * time.Second
 
+// promptWait is how long an asker whose patience is over still waits for the
+// prompt to go out. A handler that works for longer than its patience, and then
+// needs the person, would otherwise end before anybody was asked, each time.
+const promptWait = 4 * time.Second
+
 // A flight is one device authorization in progress. The goroutine that runs it
 // owns it, and how far that has come is the flight's state: it has a prompt
 // once ready is closed, and an end once over is done. It lives as long as its
@@ -46,10 +51,10 @@ func (f *flight) run() {
 	g, err := f.fly(auth.ctx)
 
 	f.owner.mu.Lock()
-	f.grant, f.err = g, err
-	if err == nil {
-		f.owner.take(g)
+	if err == nil && !f.owner.take(g) {
+		g, err = nil, auth.fail(Unavailable, errClosed)
 	}
+	f.grant, f.err = g, err
 	f.owner.flight = nil
 	notices := f.notices()
 	f.parts = nil // nobody joins any more
@@ -103,6 +108,7 @@ func (f *flight) fly(ctx context.Context) (*grant, error) {
 		ctx, cancel := context.WithTimeout(ctx, verifyWait)
 		defer cancel()
 		if err := verify(ctx, f.owner.principal, g.token); err != nil {
+			g.retire()
 			return nil, auth.fail(Unverified, err)
 		}
 	}
@@ -118,7 +124,7 @@ func (f *flight) covers(need scopes.Requirement) bool {
 // wait waits for the end of the flight on behalf of a. The first asker of a
 // client shows the prompt; if it cannot, the next one does.
 func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
-	timer := time.NewTimer(a.left())
+	timer := time.NewTimer(max(a.left(), promptWait))
 	defer timer.Stop()
 	ready, turn, refused := f.ready, (chan struct{})(nil), (chan struct{})(nil)
 	var p *part
@@ -132,9 +138,15 @@ func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
 				continue // over by now
 			}
 			turn, refused = p.turn, p.refused
+			if a.channel() == elicit.Text {
+				turn = p.first
+			}
 		case <-turn:
 			if f.over.Err() != nil {
 				continue
+			}
+			if a.channel() == elicit.Text {
+				return nil, p.inText()
 			}
 			if err := a.ask(ctx, p); err != nil {
 				p.asked(err)
@@ -152,13 +164,24 @@ func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
 				timer.Reset(left)
 				continue
 			}
-			if f.over.Err() != nil {
+			switch text, landed := f.standing(p); {
+			case landed: // of which hosts are being told, for a moment
+				timer.Reset(noticeWait)
 				continue
-			}
-			if p != nil && p.text.Load() {
+			case text || p != nil && a.channel() == elicit.Text:
 				return nil, p.pending()
+			case p == nil:
+				return nil, f.owner.auth.fail(Pending, errNoPrompt)
 			}
 			return nil, f.owner.auth.fail(Pending, nil)
 		}
 	}
+}
+
+// standing reports whether the part's prompt can only be shown as text, and
+// whether the flight has come to its end.
+func (f *flight) standing(p *part) (text, landed bool) {
+	f.owner.mu.Lock()
+	defer f.owner.mu.Unlock()
+	return p != nil && p.rejected, f.parts == nil
 }

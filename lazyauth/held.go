@@ -2,8 +2,11 @@ package lazyauth
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -41,13 +44,13 @@ type held struct {
 	mu        sync.Mutex
 	started   bool
 	finished  bool
-	parked    bool // the running handler has handed out a prompt
 	attending []*attendance
 	room      [1]*attendance // for attending, in the usual case
 	abandon   *time.Timer    // runs while nobody attends to a running handler
 	cancel    context.CancelCauseFunc
 	shown     *part  // whose prompt the host was last answered with …
 	shownID   string // … and that prompt's id
+	leg       string // names the next leg of a handler's own round trips
 }
 
 // An attendance is a request that waits for a held call.
@@ -90,11 +93,14 @@ func (h *held) follow(at *attendance, run handler) (outcome, error) {
 		if r, ok := errors.AsType[inputRequired](err); ok {
 			return h.inputRequired(at, r.part), nil
 		}
+		e, failed := errors.AsType[*Error](err)
 		switch {
-		case err == nil:
-			h.begin(at, run)
 		case at.ctx.Err() != nil:
 			return outcome{}, context.Cause(at.ctx)
+		case err == nil:
+			h.begin(at, run)
+		case failed && e.Reason == Pending && !h.alone():
+			return outcome{err: err}, nil // others have more patience
 		default:
 			h.finish(outcome{err: err})
 		}
@@ -104,8 +110,13 @@ func (h *held) follow(at *attendance, run handler) (outcome, error) {
 		case <-h.done:
 			return h.collect(at), nil
 		case p := <-h.bell:
-			if p != nil {
+			switch {
+			case p == nil: // just making sure
+			case elicit.ChannelFor(at.req) == elicit.RoundTrip:
 				return h.inputRequired(at, p), nil
+			default: // of several requests, the wrong one was rung up
+				p.turn <- struct{}{}
+				return outcome{err: p.inText()}, nil
 			}
 		case <-at.ctx.Done():
 			return outcome{}, context.Cause(at.ctx)
@@ -130,15 +141,31 @@ func (h *held) begin(at *attendance, run handler) {
 	h.started = true
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(at.ctx))
 	h.cancel = cancel
-	c := &call{Context: ctx, owner: h.owner, gate: h.gate, req: at.req, arrived: at.arrived, held: h}
+	req := at.req
+	if at != &h.first { // a retry has not what the handler's own round trip brought
+		req = withState(req, h.first.req.Params.RequestState, h.first.req.Params.InputResponses)
+	}
+	c := &call{Context: ctx, owner: h.owner, gate: h.gate, req: req, arrived: at.arrived, held: h}
 	if !h.gate.auth.spawnHeld(h, func() {
-		out := run(c, at.req)
-		// A handler that was given up says so, not that its context ended.
-		if e, ok := errors.AsType[*Error](context.Cause(ctx)); ok && out.err != nil {
-			out.err = e
-		}
-		cancel(nil)
-		h.finish(out)
+		// If the handler panics or exits, it does so on its request's goroutine
+		// as far as the server's middleware can tell: see collect.
+		out := outcome{err: h.gate.auth.fail(Abandoned, errExited), panicked: &panicked{}}
+		defer func() {
+			if out.panicked != nil {
+				if out.panicked.value = recover(); out.panicked.value != nil {
+					out.panicked.stack = debug.Stack()
+				} else {
+					out.panicked = nil
+				}
+			}
+			// A handler that was given up says so, not that its context ended.
+			if e, ok := errors.AsType[*Error](context.Cause(ctx)); ok && out.err != nil {
+				out.err = e
+			}
+			cancel(nil)
+			h.finish(out)
+		}()
+		out = run(c, req)
 	}) {
 		cancel(nil)
 		h.finished, h.outcome = true, outcome{err: h.gate.auth.fail(Unavailable, errClosed)}
@@ -155,16 +182,44 @@ func (h *held) finish(out outcome) {
 		return
 	}
 	h.finished, h.outcome = true, out
+	if out.result != nil && out.result.InputRequests != nil {
+		h.leg = rand.Text()
+	}
 	if h.abandon != nil {
 		h.abandon.Stop()
 	}
+	h.slim()
 	close(h.done)
+}
+
+// slim forgets what a finished call needs no more, while it is kept for its
+// outcome. h.mu is held.
+func (h *held) slim() {
+	if h.finished && len(h.attending) == 0 {
+		h.first, h.shown = attendance{}, nil
+	}
+}
+
+// alone reports whether at most one request attends to the call.
+func (h *held) alone() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.attending) <= 1
 }
 
 // collect returns a copy of the outcome, since the SDK completes what it is
 // given. A handler's own input requests get their state sealed.
 func (h *held) collect(at *attendance) outcome {
 	out := h.outcome
+	if p := out.panicked; p != nil {
+		h.mu.Lock()
+		first := !p.told
+		p.told = true
+		h.mu.Unlock()
+		if first {
+			panic(fmt.Sprintf("%v [recovered from the handler of %s, on another goroutine]\n\n%s", p.value, h.gate.tool, p.stack))
+		}
+	}
 	if out.result == nil {
 		return out
 	}
@@ -174,7 +229,7 @@ func (h *held) collect(at *attendance) outcome {
 	out.result = &result
 	if result.InputRequests != nil {
 		state, err := h.gate.seal(at.req, h.owner, h.host, elicit.State{
-			Inner: result.RequestState, Expires: time.Now().Add(innerLife),
+			Call: h.leg, Leg: true, Inner: result.RequestState, Expires: time.Now().Add(innerLife),
 		})
 		if err != nil {
 			return outcome{err: err}
@@ -232,6 +287,7 @@ func (h *held) leave(at *attendance, broken error) {
 	defer h.mu.Unlock()
 	n := slices.Index(h.attending, at)
 	h.attending = slices.Delete(h.attending, n, n+1)
+	h.slim()
 	if broken == nil || len(h.attending) > 0 || !h.started || h.finished {
 		return
 	}
@@ -256,7 +312,8 @@ func (h *held) current() *attendance {
 // the person has to be asked, and lets it go on only while a request attends
 // to it. Otherwise the person may have given up long ago.
 func (h *held) authorize(ctx context.Context, need scopes.Requirement) (*grant, error) {
-	g, err := h.owner.authorize(ctx, need, h)
+	w := &working{held: h}
+	g, err := h.owner.authorize(ctx, need, w)
 	if err != nil {
 		return nil, err
 	}
@@ -264,11 +321,7 @@ func (h *held) authorize(ctx context.Context, need scopes.Requirement) (*grant, 
 	defer timer.Stop()
 	select {
 	case h.bell <- nil:
-		h.mu.Lock()
-		parked := h.parked
-		h.parked = false
-		h.mu.Unlock()
-		if parked {
+		if w.parked {
 			h.gate.auth.emit(onResumed, Event{Principal: h.owner.principal, Tool: h.gate.tool, Scopes: g.scopes})
 		}
 		return g, nil

@@ -73,6 +73,9 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lazyauth: Options.StateKeys: %w", err)
 	}
+	if o.SingleUser && o.Principal != nil {
+		return nil, errors.New("lazyauth: Options has both SingleUser and Principal: set one of them")
+	}
 	i := &Interceptor{
 		service: service,
 		options: o,
@@ -91,20 +94,23 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	return i, nil
 }
 
+// Format writes what the service's Format does.
+func (i *Interceptor) Format(f fmt.State, verb rune) { i.service.Format(f, verb) }
+
 // now is the time since the interceptor was made, on the monotonic clock.
 func (i *Interceptor) now() time.Duration { return time.Since(i.epoch) }
 
 // Authorize obtains a grant of who that covers need, without a tool call: for
 // signing in at a terminal, or ahead of time. If there is none yet, show is
-// called once with the prompt, and Authorize waits until the person has
-// finished, the code has expired, or ctx ends; if a call already waits for the
-// same authorization, show gets the prompt of that one. An error of show ends
+// called with the prompt, and Authorize waits until the person has finished, the
+// code has expired, or ctx ends. If a call already waits for an authorization,
+// show gets the prompt of that one, and another if that was for less. An error of show ends
 // the wait but not the authorization. The errors of the authorization are
 // of type [*Error].
 //
 // The caller vouches for who: [Options.VerifyUser] is asked as for calls.
 func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.Requirement, show func(context.Context, elicit.Prompt) error) error {
-	if !who.IsLocal() && i.options.VerifyUser == nil && !i.options.SingleUser {
+	if !who.IsLocal() && i.options.VerifyUser == nil {
 		return i.fail(Unverified, errNoVerifyUser)
 	}
 	_, err := i.ownerOf(who).authorize(ctx, need, &eager{show: show})
@@ -124,9 +130,9 @@ func (i *Interceptor) Close() error {
 	i.mu.Unlock()
 	i.cancel(errClosed)
 	i.calls.clear()
-	i.local.grant.Load().retire()
+	i.local.forget()
 	i.owners.Range(func(_, o any) bool {
-		o.(*owner).grant.Load().retire()
+		o.(*owner).forget()
 		return true
 	})
 

@@ -80,6 +80,11 @@ type Options struct {
 	Trace *Trace
 }
 
+// Format writes no key, whatever the verb.
+func (o Options) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "lazyauth.Options{Patience: %v, SingleUser: %t, MaxScopes: %q}", o.Patience, o.SingleUser, o.MaxScopes)
+}
+
 func (o *Options) withDefaults() (Options, error) {
 	var out Options
 	if o != nil {

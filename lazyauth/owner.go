@@ -38,6 +38,9 @@ type asker interface {
 	client() client
 	// tool names the tool, for the trace.
 	tool() string
+	// channel says how the person can be asked. It is Text if they cannot: the
+	// asker's wait then ends with the prompt as its error.
+	channel() elicit.Channel
 	// ask brings the prompt of p to the person, and returns once it is on its
 	// way; an error ends the asker's wait.
 	ask(ctx context.Context, p *part) error
@@ -66,8 +69,11 @@ func (o *owner) authorize(ctx context.Context, need scopes.Requirement, a asker)
 
 func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*grant, error) {
 	defer o.leave(&need)
+	// Refreshed once: a token that lapses before it can be used would be
+	// refreshed for ever.
+	refreshed := false
 	for waited := false; ; waited = true {
-		g, f, r, err := o.next(&need, a)
+		g, f, r, err := o.next(&need, a, !refreshed)
 		switch {
 		case err != nil:
 			return nil, err
@@ -81,6 +87,7 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 			if err := r.wait(ctx); err != nil {
 				return nil, err
 			}
+			refreshed = true
 			continue // to the new grant, or without the old one
 		}
 		g, err = f.wait(ctx, a)
@@ -100,7 +107,7 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 
 // next decides what somebody who needs a grant has to do: take it, or wait for
 // a flight, or for a renewal. The ticket stands for the need in the queue.
-func (o *owner) next(ticket *scopes.Requirement, a asker) (*grant, *flight, *renewal, error) {
+func (o *owner) next(ticket *scopes.Requirement, a asker, refresh bool) (*grant, *flight, *renewal, error) {
 	need := *ticket
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -108,7 +115,7 @@ func (o *owner) next(ticket *scopes.Requirement, a asker) (*grant, *flight, *ren
 	if g.covers(need) {
 		return g, nil, nil, nil
 	}
-	if g != nil && g.refresh != "" && g.holds(need) {
+	if refresh && g != nil && g.refresh != "" && g.holds(need) {
 		if o.renewal == nil {
 			r := newRenewal(o, g)
 			if !o.auth.spawn(r.run) {
@@ -166,12 +173,27 @@ func (o *owner) missing(need scopes.Requirement) scopes.Set {
 // better: an authorization that granted nothing new leaves the first one alone.
 // The replaced token is not revoked, since servers exist where that ends the new
 // one as well. The owner's mutex is held.
-func (o *owner) take(g *grant) {
+//
+// It reports false, and drops g, if the interceptor is closed.
+func (o *owner) take(g *grant) bool {
+	if o.auth.ctx.Err() != nil {
+		g.retire()
+		return false
+	}
 	if old := o.grant.Load(); old.covers(g.scopes) && !g.holds(old.scopes) {
 		g.retire()
-		return
+		return true
 	}
 	o.grant.Swap(g).retire()
+	return true
+}
+
+// forget drops the grant. It is called when the interceptor is closed, after
+// which take stores none.
+func (o *owner) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.grant.Swap(nil).retire()
 }
 
 // eager is the asker behind Interceptor.Authorize.
@@ -179,9 +201,10 @@ type eager struct {
 	show func(context.Context, elicit.Prompt) error
 }
 
-func (e *eager) client() client      { return e }
-func (e *eager) tool() string        { return "" }
-func (e *eager) left() time.Duration { return time.Hour } // the flight ends first
+func (e *eager) client() client          { return e }
+func (e *eager) channel() elicit.Channel { return elicit.ServerRequest } // in effect: the program asks
+func (e *eager) tool() string            { return "" }
+func (e *eager) left() time.Duration     { return time.Hour } // the flight ends first
 
 func (e *eager) ask(ctx context.Context, p *part) error {
 	p.shown("caller", nil)

@@ -14,7 +14,7 @@ import (
 )
 
 // innerLife is how long the state of a handler's own round trip is good.
-const innerLife = time.Hour
+const innerLife = 15 * time.Minute
 
 // errState answers a requestState that is not good for its request. The code
 // is our choice: MCP 2026-07-28 says only that it must be rejected.
@@ -47,12 +47,13 @@ func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler)
 	if err != nil {
 		return outcome{err: errState}
 	}
-	if state.Call == "" { // a handler's own round trip: a new call for us
-		at.req = withState(req, state.Inner, req.Params.InputResponses)
-		h := newHeld(g, o, at)
-		return h.attend(&h.first, run)
-	}
 	h := g.auth.calls.get(state.Call)
+	if state.Leg { // a handler's own round trip: a new call for us, once
+		at.req = withState(req, state.Inner, req.Params.InputResponses)
+		if h = g.auth.calls.leg(state, newHeld(g, o, at)); h == nil {
+			return outcome{err: g.auth.fail(Busy, nil)}
+		}
+	}
 	if h == nil || h.owner != o || h.host != c || h.gate.tool != g.tool {
 		return outcome{err: errState}
 	}
@@ -118,10 +119,11 @@ func (inputRequired) Error() string { return "lazyauth: the host's input is requ
 
 // keep makes sure that the host can come back to the call.
 func (h *held) keep(p *part) error {
-	if !h.gate.auth.calls.keep(h, lease(p)) {
-		return h.gate.auth.fail(Busy, nil)
+	if h.gate.auth.calls.keep(h, lease(p)) {
+		return nil
 	}
-	return nil
+	h.gate.auth.emit(onFailed, Event{Principal: h.owner.principal, Tool: h.gate.tool, Reason: Busy})
+	return h.gate.auth.fail(Busy, nil)
 }
 
 // An arriving request asks for a call whose handler has not started.
@@ -130,14 +132,14 @@ type arriving struct {
 	at *attendance
 }
 
+// channel implements asker.
+func (a arriving) channel() elicit.Channel { return elicit.ChannelFor(a.at.req) }
+
 // left implements asker.
 func (a arriving) left() time.Duration { return a.at.left(a.gate.auth) }
 
 // ask implements asker.
 func (a arriving) ask(_ context.Context, p *part) error {
-	if elicit.ChannelFor(a.at.req) != elicit.RoundTrip {
-		return p.inText()
-	}
 	if err := a.keep(p); err != nil {
 		return err
 	}
@@ -147,12 +149,27 @@ func (a arriving) ask(_ context.Context, p *part) error {
 // client implements asker.
 func (h *held) client() client { return h.host }
 
+// A working handler asks in the middle of what it does.
+type working struct {
+	*held
+	parked bool // it has handed out a prompt
+}
+
+// channel implements asker. A handler that nobody attends to can be attended to
+// again only by a retry.
+func (h *working) channel() elicit.Channel {
+	if at := h.current(); at != nil {
+		return elicit.ChannelFor(at.req)
+	}
+	return elicit.RoundTrip
+}
+
 // tool implements asker.
 func (h *held) tool() string { return h.gate.tool }
 
 // left implements asker for a running handler: the patience of the request
 // that attends to it counts, and while it is parked there is none to lose.
-func (h *held) left() time.Duration {
+func (h *working) left() time.Duration {
 	if at := h.current(); at != nil {
 		return at.left(h.gate.auth)
 	}
@@ -161,18 +178,13 @@ func (h *held) left() time.Duration {
 
 // ask implements asker for a running handler: it hands the prompt to an
 // attending request, which leaves the handler parked.
-func (h *held) ask(ctx context.Context, p *part) error {
-	if at := h.current(); at != nil && elicit.ChannelFor(at.req) != elicit.RoundTrip {
-		return p.inText()
-	}
+func (h *working) ask(ctx context.Context, p *part) error {
 	if err := h.keep(p); err != nil {
 		return err
 	}
 	select {
 	case h.bell <- p:
-		h.mu.Lock()
 		h.parked = true
-		h.mu.Unlock()
 		h.gate.auth.emit(onParked, Event{Principal: h.owner.principal, Tool: h.gate.tool, Scopes: p.flight.want})
 		return nil
 	case <-p.flight.over.Done():

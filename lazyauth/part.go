@@ -5,10 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"maps"
-	"sync/atomic"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -23,14 +23,17 @@ type part struct {
 	client client
 
 	// turn holds a token while the prompt is not shown: who takes it shows
-	// it, and puts it back if that fails.
-	turn chan struct{}
+	// it, and puts it back if that fails. Callers that can only be answered in
+	// text have one of their own, first: their answer shows nothing to hosts
+	// that have dialogs.
+	turn, first chan struct{}
 	// refused is closed when this client's part ends before the flight does,
 	// for the reason in err.
 	refused chan struct{}
 	err     error
-	// text is set when the prompt can only go into the result of a call.
-	text atomic.Bool
+	// rejected is set if the host declared what it then answered with a
+	// protocol error: its prompt, too, can only go into the result of a call.
+	rejected bool
 
 	// Guarded by the owner's mutex.
 	prompt   string    // the id of the live prompt; no answer to another counts
@@ -44,7 +47,10 @@ type part struct {
 // seen: it has answered, or, where the prompt was the answer to a call, it has
 // not come back for that. The owner's mutex is held.
 func (p *part) gone() bool {
-	return p.answered || p.carrier != nil && p.carrier.current() == nil
+	if p.carrier != nil {
+		return p.carrier.current() == nil
+	}
+	return p.answered
 }
 
 // part returns the client's part in the flight, or nil if that is over. A part
@@ -58,11 +64,12 @@ func (f *flight) part(c client) *part {
 	}
 	p := f.parts[c]
 	if p == nil || p.over() {
-		next := &part{flight: f, client: c, turn: make(chan struct{}, 1), refused: make(chan struct{})}
-		if p != nil && p.text.Load() {
-			next.text.Store(true) // said once already: this caller waits
+		next := &part{flight: f, client: c, turn: make(chan struct{}, 1), first: make(chan struct{}, 1), refused: make(chan struct{})}
+		if p != nil && p.rejected {
+			next.rejected = true // said once already: this caller waits
 		} else {
 			next.turn <- struct{}{}
+			next.first <- struct{}{}
 		}
 		f.parts[c] = next
 		return next
@@ -111,8 +118,8 @@ func (p *part) asked(err error) {
 
 // inText ends an asker's wait with the prompt as its text.
 func (p *part) inText() error {
-	p.text.Store(true)
-	p.shown(elicit.Text.String(), nil)
+	o := p.flight.owner
+	o.auth.emit(onPrompted, Event{Principal: o.principal, Tool: p.flight.tool, Scopes: p.flight.want, Channel: elicit.Text.String()})
 	return p.pending()
 }
 
@@ -147,10 +154,7 @@ func (p *part) request(ctx context.Context, session *mcp.ServerSession) {
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			// Declared, and yet not to be had. That is no refusal: the
-			// person saw nothing.
-			p.text.Store(true)
-			p.refuse(p.pending())
+			p.failed(id, err)
 		default:
 			_ = p.answer(id, result.Action) // who waits learns of it by refused
 		}
@@ -159,6 +163,20 @@ func (p *part) request(ctx context.Context, session *mcp.ServerSession) {
 		stop()
 		cancel()
 	}
+}
+
+// failed deals with a server request that got no answer. A protocol error says
+// that the host has not what it declared, which is no refusal: the person saw
+// nothing. Anything else leaves the prompt to the next call.
+func (p *part) failed(id string, err error) {
+	if _, protocol := errors.AsType[*jsonrpc.Error](err); !protocol || errors.Is(err, mcp.ErrConnectionClosed) {
+		_ = p.answer(id, "")
+		return
+	}
+	p.flight.owner.mu.Lock()
+	p.rejected = true
+	p.flight.owner.mu.Unlock()
+	p.refuse(p.pending())
 }
 
 // answer takes what the host says to the prompt of this id; an answer to any
@@ -194,8 +212,8 @@ func (p *part) answer(id, action string) error {
 func (p *part) refuse(err *Error) {
 	o := p.flight.owner
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	if p.flight.parts == nil || p.over() {
+		o.mu.Unlock()
 		return
 	}
 	p.err = err
@@ -204,6 +222,10 @@ func (p *part) refuse(err *Error) {
 		now := o.auth.now()
 		maps.DeleteFunc(o.declined, func(_ client, until time.Duration) bool { return until <= now })
 		o.declined[p.client] = now + peace
+	}
+	o.mu.Unlock()
+	if err.Reason == Declined {
+		o.auth.emit(onFailed, Event{Principal: o.principal, Tool: p.flight.tool, Scopes: p.flight.want, Reason: Declined})
 	}
 }
 

@@ -2,6 +2,7 @@ package lazyauth
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -33,7 +34,7 @@ func (p Principal) String() string {
 }
 
 // key encodes p unambiguously.
-func (p Principal) key() string { return p.Issuer + "\x00" + p.Subject }
+func (p Principal) key() string { return strconv.Itoa(len(p.Issuer)) + ":" + p.Issuer + p.Subject }
 
 // principal tells whose call req is, or refuses it. Its rules decide who may
 // use whose grant: see docs/design.md, "Principals".
@@ -45,6 +46,7 @@ func (i *Interceptor) principal(ctx context.Context, req *mcp.CallToolRequest) (
 		if who, err = i.options.Principal(ctx, req); err != nil {
 			return who, i.fail(Anonymous, err)
 		}
+	case i.options.SingleUser:
 	case req.Extra == nil:
 		// stdio, in memory, or the SDK's old SSE handler, which looks the
 		// same and serves many people: the first session is the local user's,
@@ -52,7 +54,6 @@ func (i *Interceptor) principal(ctx context.Context, req *mcp.CallToolRequest) (
 		if !i.session.CompareAndSwap(nil, req.Session) && i.session.Load() != req.Session {
 			return who, i.fail(Anonymous, errSecondSession)
 		}
-	case i.options.SingleUser:
 	default:
 		if info := req.Extra.TokenInfo; info != nil {
 			who.Subject = info.UserID
@@ -62,7 +63,10 @@ func (i *Interceptor) principal(ctx context.Context, req *mcp.CallToolRequest) (
 			return who, i.fail(Anonymous, errNoUser)
 		}
 	}
-	if !who.IsLocal() && i.options.VerifyUser == nil && !i.options.SingleUser {
+	if who.Subject == "" && who.Issuer != "" { // nobody in particular
+		return who, i.fail(Anonymous, errNoUser)
+	}
+	if !who.IsLocal() && i.options.VerifyUser == nil {
 		return who, i.fail(Unverified, errNoVerifyUser)
 	}
 	return who, nil
@@ -75,6 +79,8 @@ func (i *Interceptor) owner(ctx context.Context, req *mcp.CallToolRequest) (*own
 	}
 	who, err := i.principal(ctx, req)
 	if err != nil {
+		reason, cause := causeOf(err)
+		i.emit(onFailed, Event{Principal: who, Tool: req.Params.Name, Reason: reason, Err: cause})
 		return nil, err
 	}
 	return i.ownerOf(who), nil
@@ -96,8 +102,8 @@ func (i *Interceptor) ownerOf(who Principal) *owner {
 type client any
 
 func clientOf(req *mcp.CallToolRequest, who Principal) client {
-	if req.Extra != nil && elicit.Modern(req.Params.Meta) {
-		return who
+	if req.Extra != nil && (elicit.Modern(req.Params.Meta) || req.Session.ID() == "") {
+		return who // stateless HTTP: a session is one request
 	}
 	return req.Session
 }

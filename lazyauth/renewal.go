@@ -39,8 +39,11 @@ func (r *renewal) run() {
 	o.mu.Lock()
 	if keep {
 		r.err = auth.fail(Unavailable, err)
-	} else if o.grant.CompareAndSwap(r.old, g) { // a flight may have brought a newer one
+		g.retire()
+	} else if o.grant.CompareAndSwap(r.old, g) {
 		r.old.retire()
+	} else { // a flight has brought a newer one
+		g.retire()
 	}
 	o.renewal = nil
 	o.mu.Unlock()

@@ -63,9 +63,14 @@ type Service struct {
 	CompleteURI bool
 }
 
+// Format writes no secret, whatever the verb.
+func (s Service) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "lazyauth.Service{%q, client %q of %q}", s.Name, s.ClientID, s.issuerName())
+}
+
 // issuerName is what a sealed state is bound to: the issuer, or the token
 // endpoint of a service without one.
-func (s *Service) issuerName() string {
+func (s Service) issuerName() string {
 	if s.Issuer != "" {
 		return s.Issuer
 	}

@@ -95,8 +95,7 @@ func (c *call) stepUp(ctx context.Context, g *grant, demand scopes.Demand, body 
 	held := g.held
 	if demand.HeldKnown && !order.Covers(order.Expand(demand.Held), g.scopes) {
 		// The token has less than it was given: somebody took it away.
-		c.owner.correct(g, demand.Held)
-		held = order.Expand(demand.Held)
+		held = c.owner.correct(g, order.Expand(demand.Held))
 	}
 	missing, ok := order.Narrowest(held, need, auth.ceiling())
 	switch {
@@ -129,12 +128,20 @@ func (c *call) stepUp(ctx context.Context, g *grant, demand scopes.Demand, body 
 	return err == nil, err
 }
 
-// correct notes that g has other scopes than the authorization server said.
-func (o *owner) correct(g *grant, actual scopes.Set) {
-	corrected := g.reduced(actual)
+// correct notes that g has no scopes but those in held, and returns what it then
+// holds. The word of an API takes scopes away, and never adds one.
+func (o *owner) correct(g *grant, held scopes.Set) scopes.Set {
+	var left scopes.Set
+	for name := range g.scopes.All() {
+		if one := scopes.Of(name); held.Covers(one) {
+			left = left.Union(one)
+		}
+	}
+	corrected := g.reduced(left)
 	if o.grant.CompareAndSwap(g, corrected) {
 		g.retire()
-		return
+	} else {
+		corrected.retire()
 	}
-	corrected.retire()
+	return corrected.held
 }

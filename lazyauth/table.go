@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"sync"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
 )
 
 // A table keeps the calls that a requestState may name, each until its lease
@@ -13,9 +15,10 @@ import (
 type table struct {
 	max int
 
-	mu    sync.Mutex
-	calls map[string]*held
-	count map[*owner]int
+	mu     sync.Mutex
+	calls  map[string]*held
+	count  map[*owner]int
+	closed bool
 }
 
 // keep holds h until the given time, or longer if it is held longer already.
@@ -23,15 +26,24 @@ type table struct {
 func (t *table) keep(h *held, until time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.keepLocked(h, until)
+}
+
+func (t *table) keepLocked(h *held, until time.Time) bool {
+	if t.closed {
+		return false
+	}
 	if t.calls == nil {
 		t.calls, t.count = make(map[string]*held), make(map[*owner]int)
 	}
-	if h.id == "" {
+	if t.calls[h.id] != h { // new, or its lease ended while its handler ran
 		if len(t.calls) >= t.max || t.count[h.owner] >= max(1, t.max/16) {
 			return false
 		}
 		t.count[h.owner]++
-		h.id = rand.Text()
+		if h.id == "" {
+			h.id = rand.Text()
+		}
 		t.calls[h.id] = h
 		h.lease, h.lapse = until, time.AfterFunc(time.Until(until), func() { t.drop(h) })
 		return true
@@ -41,6 +53,21 @@ func (t *table) keep(h *held, until time.Time) bool {
 		h.lapse.Reset(time.Until(until))
 	}
 	return true
+}
+
+// leg returns the call that was begun with this state, or makes fresh that one;
+// nil if the table is full.
+func (t *table) leg(state elicit.State, fresh *held) *held {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if h := t.calls[state.Call]; h != nil {
+		return h
+	}
+	fresh.id = state.Call
+	if t.keepLocked(fresh, state.Expires) {
+		return fresh
+	}
+	return nil
 }
 
 func (t *table) get(id string) *held {
@@ -74,5 +101,5 @@ func (t *table) clear() {
 	for _, h := range t.calls {
 		h.lapse.Stop()
 	}
-	t.calls, t.count = nil, nil
+	t.calls, t.count, t.closed = nil, nil, true
 }

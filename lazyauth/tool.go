@@ -30,7 +30,7 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 		if elicit.Modern(req.Params.Meta) {
 			out := g.serve(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, output, err := handler(ctx, req, in)
-				return outcome{result, output, plain(err)}
+				return outcome{result: result, output: output, err: plain(err)}
 			})
 			output, _ := out.output.(Out)
 			return out.result, output, out.err
@@ -101,7 +101,15 @@ func (i *Interceptor) ceiling() scopes.Set {
 // An outcome is what a handler returned. One that is kept is handed out in
 // copies, since the SDK completes what it gets.
 type outcome struct {
-	result *mcp.CallToolResult
-	output any
-	err    error
+	result   *mcp.CallToolResult
+	output   any
+	err      error
+	panicked *panicked
+}
+
+// panicked is how a handler ended that did not return.
+type panicked struct {
+	value any
+	stack []byte
+	told  bool // to one request
 }

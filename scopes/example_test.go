@@ -2,6 +2,7 @@ package scopes_test
 
 import (
 	"fmt"
+	"net/http"
 
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -23,4 +24,40 @@ func Example() {
 	// covered: false
 	// missing: notes:write
 	// to ask for: notes:read notes:write profile
+}
+
+// A tool that stars a repository needs one of two scopes. Its grant has neither.
+func ExampleHierarchy() {
+	github := scopes.GitHub()
+	need := scopes.AnyOf(scopes.Of("repo"), scopes.Of("public_repo"))
+	held := scopes.Of("gist", "admin:org")
+
+	fmt.Println("needed:", need)
+	fmt.Println("to ask for:", github.Missing(held, need))
+	fmt.Println("read:org covered:", github.Covers(held, scopes.Of("read:org")))
+	// Output:
+	// needed: repo, or public_repo
+	// to ask for: public_repo
+	// read:org covered: true
+}
+
+// An API refuses a token for want of a scope.
+func ExampleBearerDemand() {
+	header := make(http.Header)
+	header.Add("WWW-Authenticate", `Basic realm="notes"`)
+	header.Add("WWW-Authenticate", `Bearer error="insufficient_scope", scope="notes:read notes:write"`)
+
+	demand, err := scopes.BearerDemand(http.StatusForbidden, header)
+	if err != nil {
+		fmt.Println(err) // unreadable: refuse
+		return
+	}
+	held, limit := scopes.Of("notes:read"), scopes.Of("notes:read", "notes:write")
+	var none *scopes.Hierarchy // no scope implies another
+	ask, ok := none.Narrowest(held, demand.Needs, limit)
+	fmt.Println("more scopes:", demand.More)
+	fmt.Printf("to ask for: %s, within the limit: %t\n", ask, ok)
+	// Output:
+	// more scopes: true
+	// to ask for: notes:write, within the limit: true
 }

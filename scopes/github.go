@@ -65,15 +65,15 @@ func GitHubDemand(status int, header http.Header) (Demand, error) {
 	if (status != http.StatusForbidden && status != http.StatusNotFound) || gitHubRefusesAnyway(header) {
 		return BearerDemand(status, header)
 	}
-	accepted, err := scopeList(header, "X-Accepted-OAuth-Scopes")
+	accepted, err := scopeList(header, "X-Accepted-Oauth-Scopes")
 	if err != nil {
 		return Demand{}, err
 	}
-	held, err := scopeList(header, "X-OAuth-Scopes")
+	held, err := scopeList(header, "X-Oauth-Scopes")
 	if err != nil {
 		return Demand{}, err
 	}
-	if accepted.IsEmpty() || len(header.Values("X-OAuth-Scopes")) == 0 {
+	if accepted.IsEmpty() || len(header.Values("X-Oauth-Scopes")) == 0 {
 		return BearerDemand(status, header)
 	}
 	var sets []Set
@@ -90,9 +90,9 @@ func GitHubDemand(status int, header http.Header) (Demand, error) {
 // gitHubRefusesAnyway reports whether the response names a reason for its
 // refusal that no scope removes.
 func gitHubRefusesAnyway(header http.Header) bool {
-	return header.Get("X-RateLimit-Remaining") == "0" ||
+	return header.Get("X-Ratelimit-Remaining") == "0" ||
 		header.Get("Retry-After") != "" ||
-		strings.HasPrefix(header.Get("X-GitHub-SSO"), "required")
+		strings.HasPrefix(header.Get("X-Github-Sso"), "required")
 }
 
 // scopeList reads a header that lists scopes.

@@ -17,6 +17,9 @@ type Hierarchy struct {
 	// implied has, for every scope that implies others, all of those at
 	// whatever depth, and the scope itself.
 	implied map[string]Set
+	// broader is the same seen from below: for every scope that others imply,
+	// those others.
+	broader map[string]Set
 }
 
 // NewHierarchy returns the hierarchy in which each key implies the scopes of
@@ -24,7 +27,7 @@ type Hierarchy struct {
 // once. It is an error if a key is not a valid scope, or if a scope implies
 // itself, directly or through others.
 func NewHierarchy(implies map[string]Set) (*Hierarchy, error) {
-	h := &Hierarchy{implied: make(map[string]Set, len(implies))}
+	h := &Hierarchy{implied: make(map[string]Set), broader: make(map[string]Set)}
 	open := make(map[string]bool) // on the way down from the scope in hand
 	var closure func(name string) (Set, error)
 	closure = func(name string) (Set, error) {
@@ -56,6 +59,17 @@ func NewHierarchy(implies map[string]Set) (*Hierarchy, error) {
 		if _, err := closure(name); err != nil {
 			return nil, err
 		}
+	}
+	broader := make(map[string][]string)
+	for _, name := range slices.Sorted(maps.Keys(h.implied)) { // sorted, as a Set is
+		for below := range h.implied[name].All() {
+			if below != name {
+				broader[below] = append(broader[below], name)
+			}
+		}
+	}
+	for name, others := range broader {
+		h.broader[name] = Set{strings.Join(others, " ")}
 	}
 	return h, nil
 }
@@ -152,17 +166,16 @@ func (h *Hierarchy) coversSet(held, need Set) bool {
 
 // has reports whether held has or implies the scope name.
 func (h *Hierarchy) has(held Set, name string) bool {
-	one := Set{name}
-	if held.Covers(one) {
+	if held.Covers(Set{name}) {
 		return true
 	}
 	if h == nil {
 		return false
 	}
-	for rest := held.text; rest != ""; {
+	for rest := h.broader[name].text; rest != ""; {
 		var broader string
 		broader, rest = cut(rest)
-		if h.implied[broader].Covers(one) {
+		if held.Covers(Set{broader}) {
 			return true
 		}
 	}
