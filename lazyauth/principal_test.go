@@ -88,13 +88,12 @@ func TestEraMixtureGetsText(t *testing.T) {
 	})
 }
 
-// overHTTP serves a world's server on a listener, behind a verifier that takes
-// bearer tokens for user names; it returns a function that connects a host as
-// a user, or as nobody.
-func overHTTP(t *testing.T, w *world, era string, verified bool) func(user string) *host {
+// serveHTTP serves a world's server on a listener, if it is to be verified behind
+// a verifier that takes bearer tokens for user names, and returns its address.
+func serveHTTP(t *testing.T, w *world, stateless, verified bool) string {
 	t.Helper()
 	var handler http.Handler = mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return w.server },
-		&mcp.StreamableHTTPOptions{Stateless: era == modern})
+		&mcp.StreamableHTTPOptions{Stateless: stateless})
 	if verified {
 		handler = auth.RequireBearerToken(func(_ context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
 			return &auth.TokenInfo{UserID: token, Expiration: time.Now().Add(time.Hour), Extra: map[string]any{"iss": "https://idp.example"}}, nil
@@ -102,6 +101,15 @@ func overHTTP(t *testing.T, w *world, era string, verified bool) func(user strin
 	}
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// overHTTP serves a world's server on a listener, behind a verifier that takes
+// bearer tokens for user names; it returns a function that connects a host as
+// a user, or as nobody.
+func overHTTP(t *testing.T, w *world, era string, verified bool) func(user string) *host {
+	t.Helper()
+	url := serveHTTP(t, w, era == modern, verified)
 	return func(user string) *host {
 		h := &host{w: w}
 		client := mcp.NewClient(&mcp.Implementation{Name: "host", Version: "1"}, &mcp.ClientOptions{
@@ -114,7 +122,7 @@ func overHTTP(t *testing.T, w *world, era string, verified bool) func(user strin
 			},
 		})
 		session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{
-			Endpoint: server.URL, HTTPClient: &http.Client{Transport: asUser(user)},
+			Endpoint: url, HTTPClient: &http.Client{Transport: asUser(user)},
 		}, &mcp.ClientSessionOptions{ProtocolVersion: era})
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,463 @@
+package lazyauth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+func TestCloseForgetsGrants(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{})
+		h := w.host(era, accepts)
+		call := h.call(t.Context(), "whoami", nil)
+		w.approves()
+		(<-call).succeeds(t, "Ada")
+		if err := w.auth.Close(); err != nil {
+			t.Error(err)
+		}
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Unavailable)
+		if err := w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil }); err == nil {
+			t.Error("Authorize succeeds after Close")
+		}
+	})
+}
+
+// The need arises after the patience is over.
+func TestLateNeed(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{tools: func(w *world) {
+			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "late"}, scopes.Of("profile"), counted(w, "late",
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+					later(60 * time.Second) // works, and reports progress
+					return nil, answer{"done"}, lazyauth.Require(ctx, scopes.Of("notes:read"))
+				}))
+		}})
+		h := w.host(era, accepts)
+		call := h.call(t.Context(), "late", nil)
+		w.approves()
+		later(66 * time.Second)
+		synctest.Wait()
+		h.wantPrompts(2)
+		w.approves()
+		r := <-call
+		t.Logf("%v %q %v", r.err, r.text(), r.result.Meta)
+		h.wantPrompts(2)
+	})
+}
+
+// A second prompt after the first lease.
+func TestSecondPromptAfterLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{options: lazyauth.Options{Patience: time.Hour}, tools: func(w *world) {
+			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "long"}, scopes.Of("profile"), counted(w, "long",
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+					later(15 * time.Minute)
+					return nil, answer{"done"}, lazyauth.Require(ctx, scopes.Of("notes:read"))
+				}))
+		}})
+		h := w.rawHost()
+		state := (<-h.round(t.Context(), "long", nil, "", "")).state(t)
+		second := h.round(t.Context(), "long", nil, state, "accept")
+		w.approves()
+		state = (<-second).state(t)
+		third := h.round(t.Context(), "long", nil, state, "accept")
+		w.approves()
+		(<-third).succeeds(t, "done")
+	})
+}
+
+// A caller that left, whose handler's client waits on a context of its own
+// (http.Client.Get), keeps the only turn.
+func TestZombieKeepsTheTurn(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		release := make(chan struct{})
+		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}, tools: func(w *world) {
+			w.addTools()
+			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "slow"}, scopes.Of("profile"), counted(w, "slow",
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+					<-release
+					return read(lazyauth.Client(ctx).Get(w.as.API() + "/me"))
+				}))
+		}})
+		h := w.host(era, accepts)
+		first := h.call(t.Context(), "whoami", nil)
+		w.approves()
+		(<-first).succeeds(t, "Ada")
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := h.call(ctx, "slow", nil)
+		synctest.Wait()
+		cancel()
+		<-gone
+		later(2 * time.Minute) // the token lapses
+		close(release)
+		synctest.Wait()
+		if n := len(h.shown()); n != 1 {
+			t.Errorf("a call that was cancelled long ago prompted the person (%d prompts)", n)
+		}
+		if w.ended["slow"] != 1 {
+			t.Error("the cancelled handler still waits")
+		}
+		next := h.call(t.Context(), "whoami", nil)
+		synctest.Wait()
+		h.wantPrompts(2)
+		w.approves()
+		(<-next).succeeds(t, "Ada")
+	})
+}
+
+func withCaps(caps map[string]any) mcp.Meta {
+	return mcp.Meta{mcp.MetaKeyClientCapabilities: caps}
+}
+
+func TestTextThenURL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		h := w.rawHost()
+		r, err := h.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "whoami", Meta: withCaps(map[string]any{})})
+		reply{r, err}.fails(t, lazyauth.Pending)
+		// Now a request that declares URL elicitation.
+		r2 := <-h.round(t.Context(), "whoami", nil, "", "")
+		if r2.err == nil && r2.result.IsError && strings.Contains(r2.text(), w.person().UserCode) {
+			t.Errorf("a live code went into the text of a host that declares URL elicitation: %q", r2.text())
+		}
+		r2.state(t)
+	})
+}
+
+func TestInnerStateSurvivesAPrompt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}, tools: func(w *world) {
+			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "confirm"}, scopes.Of("profile"),
+				func(_ context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+					if sure, ok := req.Params.InputResponses["sure"].(*mcp.ElicitResult); ok {
+						return nil, answer{sure.Action + " " + req.Params.RequestState}, nil
+					}
+					return &mcp.CallToolResult{
+						InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{Mode: "form", Message: "Sure?"}},
+						RequestState:  "step-2",
+					}, answer{}, nil
+				})
+		}})
+		h := w.rawHost()
+		state := (<-h.round(t.Context(), "confirm", nil, "", "")).state(t)
+		second := h.round(t.Context(), "confirm", nil, state, "accept")
+		w.approves()
+		asks := (<-second).state(t)
+		later(2 * time.Minute) // the token lapses while the person thinks
+		result, err := h.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "confirm", RequestState: asks,
+			InputResponses: mcp.InputResponseMap{"sure": &mcp.ElicitResult{Action: "accept"}}})
+		state = reply{result, err}.state(t)
+		last := h.round(t.Context(), "confirm", nil, state, "accept")
+		w.approves()
+		(<-last).succeeds(t, "accept step-2")
+	})
+}
+
+func TestInnerStateReplayed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{tools: func(w *world) {
+			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "confirm"}, scopes.Of("profile"),
+				counted(w, "confirm", func(_ context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+					if _, ok := req.Params.InputResponses["sure"].(*mcp.ElicitResult); ok {
+						return nil, answer{"sent the money"}, nil
+					}
+					return &mcp.CallToolResult{
+						InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{Mode: "form", Message: "Sure?"}},
+						RequestState:  "step-2",
+					}, answer{}, nil
+				}))
+		}})
+		h := w.rawHost()
+		state := (<-h.round(t.Context(), "confirm", nil, "", "")).state(t)
+		second := h.round(t.Context(), "confirm", nil, state, "accept")
+		w.approves()
+		asks := (<-second).state(t)
+		for range 3 {
+			result, err := h.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "confirm", RequestState: asks,
+				InputResponses: mcp.InputResponseMap{"sure": &mcp.ElicitResult{Action: "accept"}}})
+			reply{result, err}.succeeds(t, "sent")
+		}
+		if n := w.starts("confirm"); n != 2 {
+			t.Errorf("the handler started %d times, want 2", n)
+		}
+	})
+}
+
+func TestGoexit(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		if era == legacy {
+			t.Skip()
+		}
+		w := newWorld(t, setup{tools: func(w *world) {
+			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "exit"}, scopes.Of("profile"),
+				func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
+					runtime.Goexit()
+					return nil, answer{}, nil
+				})
+		}})
+		h := w.host(era, accepts)
+		call := h.call(t.Context(), "exit", nil)
+		w.approves()
+		select {
+		case <-call:
+		case <-time.After(time.Hour):
+			t.Error("the call hangs")
+		}
+	})
+}
+
+func TestRefreshLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute}})
+		h := w.host(legacy, accepts)
+		first := h.call(t.Context(), "whoami", nil)
+		w.approves()
+		(<-first).succeeds(t, "Ada")
+		later(time.Minute)
+		answers := make([]fakeas.Behaviour, 50)
+		for n := range answers {
+			answers[n] = fakeas.Raw(200, http.Header{"Content-Type": {"application/json"}}, fmt.Sprintf(`{"access_token":"at%d","token_type":"Bearer","expires_in":0,"refresh_token":"rt%d"}`, n, n))
+		}
+		w.as.Script(fakeas.Refresh, answers...)
+		<-h.call(t.Context(), "whoami", nil)
+		if n := w.as.Count(fakeas.Refresh, ""); n > 2 {
+			t.Errorf("one call made %d refreshes", n)
+		}
+	})
+}
+
+func TestFailuresReachTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{options: lazyauth.Options{Principal: func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
+			return lazyauth.Principal{}, errors.New("directory is down")
+		}}})
+		h := w.host(modern, accepts)
+		r := <-h.call(t.Context(), "whoami", nil)
+		r.fails(t, lazyauth.Anonymous)
+		if strings.Contains(r.text(), "log") && !strings.Contains(w.log.String(), "directory is down") {
+			t.Errorf("%q, but the log says %q", r.text(), w.log.String())
+		}
+	})
+}
+
+func TestFormatting(t *testing.T) {
+	service := lazyauth.Service{Name: "Notes", Issuer: "https://as.example.test", ClientID: "x", ClientSecret: "s3cr3t-canary"}
+	options := &lazyauth.Options{StateKeys: [][]byte{[]byte("canary-key-8bytecanary-key-8byte")}}
+	auth, err := lazyauth.New(service, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer auth.Close()
+	for _, v := range []any{service, &service, auth, options, *options} {
+		for _, verb := range []string{"%v", "%+v", "%#v"} {
+			s := fmt.Sprintf(verb, v)
+			if strings.Contains(s, "s3cr3t-canary") || strings.Contains(s, "99 97 110 97 114 121") || strings.Contains(s, "0x63, 0x61, 0x6e") {
+				t.Errorf("%s of %T shows a secret", verb, v)
+			}
+		}
+	}
+}
+
+func TestUndeclaredMode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{tools: withSaga})
+		h := w.rawHost()
+		state := (<-h.round(t.Context(), "saga", noteArgs{"x"}, "", "")).state(t)
+		// Two attend: first one without elicitation, then one with.
+		out := make(chan reply, 1)
+		go func() {
+			r, err := h.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "saga", Arguments: noteArgs{"x"}, RequestState: state, Meta: withCaps(map[string]any{})})
+			out <- reply{r, err}
+		}()
+		synctest.Wait()
+		two := h.round(t.Context(), "saga", noteArgs{"x"}, state, "accept")
+		synctest.Wait()
+		w.approves()
+		select {
+		case r := <-out:
+			if r.err == nil && r.result.NeedsInput() {
+				t.Error("an undeclared mode is in inputRequests")
+			}
+		case <-two:
+		}
+	})
+}
+
+// An author's middleware recovers from panics of handlers, as it always did.
+func TestPanic(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{tools: func(w *world) {
+			w.server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+				return func(ctx context.Context, m string, r mcp.Request) (res mcp.Result, err error) {
+					defer func() {
+						if p := recover(); p != nil {
+							err = fmt.Errorf("recovered: %v", p)
+						}
+					}()
+					return next(ctx, m, r)
+				}
+			})
+			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "boom"}, scopes.Of("profile"),
+				func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
+					panic("boom")
+				})
+		}})
+		h := w.host(era, accepts)
+		call := h.call(t.Context(), "boom", nil)
+		w.approves()
+		if r := <-call; r.err == nil {
+			t.Error("no error")
+		}
+	})
+}
+
+// A cancelled legacy call whose client has no context of its own still prompts.
+func TestCancelledLegacyCallPrompts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}, options: lazyauth.Options{Patience: time.Hour}, tools: func(w *world) {
+			w.addTools()
+			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "slow"}, scopes.Of("profile"), counted(w, "slow",
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+					<-release
+					return read(lazyauth.Client(ctx).Get(w.as.API() + "/me"))
+				}))
+		}})
+		h := w.host(legacy, accepts)
+		first := h.call(t.Context(), "whoami", nil)
+		w.approves()
+		(<-first).succeeds(t, "Ada")
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := h.call(ctx, "slow", nil)
+		synctest.Wait()
+		cancel()
+		<-gone
+		later(2 * time.Minute)
+		close(release)
+		synctest.Wait()
+		h.wantPrompts(1)
+		if w.ended["slow"] != 1 {
+			t.Error("the cancelled handler still waits")
+		}
+	})
+}
+
+// A parked handler that looks for more after joining a flight for less keeps
+// the turn, and nobody of its client is prompted.
+func TestTwoHandlersPark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{tools: withSaga})
+		h := w.rawHost()
+		state := parkedSaga(t, w, h)
+		_ = state // nobody comes back
+		w.approves()
+		later(10 * time.Second)
+		h.gets("list_notes", nil, "x")
+	})
+}
+
+// Duplicated retries in a burst; the first ones' patience ends the call for all.
+func TestDuplicateRetriesOutliveTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		h := w.rawHost()
+		state := (<-h.round(t.Context(), "whoami", nil, "", "")).state(t)
+		one := h.round(t.Context(), "whoami", nil, state, "accept") // its stream broke, and nobody said so
+		later(50 * time.Second)
+		two := h.round(t.Context(), "whoami", nil, state, "accept")
+		later(10 * time.Second)
+		(<-one).fails(t, lazyauth.Pending)
+		w.approves()
+		(<-two).succeeds(t, "Ada")
+		w.wantAuthorizations(1)
+	})
+}
+
+// A host whose request is gone gets no handler started.
+func TestCancelAndTokenAtOnce(t *testing.T) {
+	n := 0
+	for range 30 {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, setup{})
+			h := w.rawHost()
+			first := h.round(t.Context(), "whoami", nil, "", "")
+			state := (<-first).state(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			call := h.round(ctx, "whoami", nil, state, "accept")
+			synctest.Wait()
+			w.approves()
+			later(5 * time.Second) // the poll's moment
+			cancel()
+			<-call
+			synctest.Wait()
+			n += w.starts("whoami")
+		})
+	}
+	t.Log(n)
+}
+
+// Two principals with a subject missing.
+func TestIssuerAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{options: lazyauth.Options{VerifyUser: anybody, Principal: func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
+			return lazyauth.Principal{Issuer: "https://idp.example"}, nil
+		}}})
+		h := w.host(modern, accepts)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Anonymous)
+	})
+}
+
+// While a host does not read its notice, the grant is there and nobody is
+// bounced.
+func TestPatienceDuringNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{options: lazyauth.Options{Patience: 11 * time.Second}})
+		w.server.AddSendingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+			return func(ctx context.Context, m string, r mcp.Request) (mcp.Result, error) {
+				if m == "notifications/elicitation/complete" {
+					<-ctx.Done() // the host does not read
+				}
+				return next(ctx, m, r)
+			}
+		})
+		h := w.host(legacy, accepts)
+		call := h.call(t.Context(), "whoami", nil)
+		code := w.person().UserCode
+		later(9 * time.Second)
+		w.as.Approve(code) // seen at the poll after 10 s
+		(<-call).succeeds(t, "Ada")
+	})
+}
+
+// The person takes more than a patience to say yes to the dialog.
+func TestSlowAcceptIsNotAskedTwice(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{options: lazyauth.Options{Patience: 55 * time.Second}})
+		h := w.host(era, says("accept", 70*time.Second))
+		call := h.call(t.Context(), "whoami", nil)
+		if era == legacy {
+			(<-call).fails(t, lazyauth.Pending)
+			h.wantPrompts(1)
+			return
+		}
+		later(75 * time.Second) // the retry attends
+		synctest.Wait()
+		h.wantPrompts(1)
+		w.approves()
+		(<-call).succeeds(t, "Ada")
+		h.wantPrompts(1)
+	})
+}
