@@ -336,7 +336,7 @@ func TestCloseEndsWorkingHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{tools: withWorker})
 		h := w.rawHost()
-		_, one, _ := working(t.Context(, t, w, h))
+		_, one, _ := working(t.Context(), t, w, h)
 		began := time.Now()
 		if err := w.auth.Close(); err != nil || time.Since(began) != 0 {
 			t.Errorf("Close took %v: %v", time.Since(began), err)
