@@ -29,7 +29,7 @@ type callKey struct{}
 
 // Value implements [context.Context].
 func (c *call) Value(key any) any {
-	if key == (callKey{}) {
+	if _, ok := key.(callKey); ok { // cheaper than ==
 		return c
 	}
 	return c.Context.Value(key)
@@ -37,6 +37,9 @@ func (c *call) Value(key any) any {
 
 // callFrom returns the call that ctx belongs to, or nil.
 func callFrom(ctx context.Context) *call {
+	if c, ok := ctx.(*call); ok { // as handlers get it
+		return c
+	}
 	c, _ := ctx.Value(callKey{}).(*call)
 	return c
 }

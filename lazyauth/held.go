@@ -147,15 +147,15 @@ func (h *held) begin(at *attendance, run handler) {
 	}
 	c := &call{Context: ctx, owner: h.owner, gate: h.gate, req: req, arrived: at.arrived, held: h}
 	if !h.gate.auth.spawnHeld(h, func() {
-		// If the handler panics or exits, it does so on its request's goroutine
-		// as far as the server's middleware can tell: see collect.
-		out := outcome{err: h.gate.auth.fail(Abandoned, errExited), panicked: &panicked{}}
+		var out outcome
+		returned := false
 		defer func() {
-			if out.panicked != nil {
-				if out.panicked.value = recover(); out.panicked.value != nil {
-					out.panicked.stack = debug.Stack()
-				} else {
-					out.panicked = nil
+			// A handler that panics does so on its request's goroutine as far as
+			// the server's middleware can tell: see collect.
+			if !returned {
+				out.err = h.gate.auth.fail(Abandoned, errExited)
+				if v := recover(); v != nil {
+					out.panicked = &panicked{value: v, stack: debug.Stack()}
 				}
 			}
 			// A handler that was given up says so, not that its context ended.
@@ -166,6 +166,7 @@ func (h *held) begin(at *attendance, run handler) {
 			h.finish(out)
 		}()
 		out = run(c, req)
+		returned = true
 	}) {
 		cancel(nil)
 		h.finished, h.outcome = true, outcome{err: h.gate.auth.fail(Unavailable, errClosed)}
