@@ -47,12 +47,12 @@ func callFrom(ctx context.Context) *call {
 // admit returns the call of a request up to revision 2025-11-25, once there is
 // a grant for it. The request's goroutine does the waiting.
 func (g *gate) admit(ctx context.Context, req *mcp.CallToolRequest) (*call, error) {
-	o, err := g.auth.owner(ctx, req)
+	o, err := g.owner(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	c := &call{Context: ctx, owner: o, gate: g, req: req, arrived: g.auth.now()}
-	if !o.grant.Load().opens(g) {
+	if !o.grant.Load().opens(g) && !g.open {
 		if _, err := c.authorize(ctx, g.need); err != nil {
 			return nil, err
 		}
@@ -64,6 +64,9 @@ func (g *gate) admit(ctx context.Context, req *mcp.CallToolRequest) (*call, erro
 func (c *call) authorize(ctx context.Context, need scopes.Requirement) (*grant, error) {
 	if g := c.owner.grant.Load(); g.covers(need) {
 		return g, nil
+	}
+	if need == nil {
+		return nil, c.owner.auth.fail(Exceeded, errUnlisted)
 	}
 	// A request's context need not come from the call's: the wait ends with
 	// either.

@@ -128,6 +128,9 @@ func (e *Error) Error() string {
 		}
 		return fmt.Sprintf("The sign-in to %s is not finished yet. Finish it in the browser, then call this tool again.", e.service)
 	case Exceeded:
+		if errors.Is(e.Cause, errUnlisted) {
+			return fmt.Sprintf("This tool may not use the access to %s. %s", e.service, advice(e.Cause))
+		}
 		return fmt.Sprintf("%s demands more access than this server may ask for.", e.service)
 	default:
 		if errors.Is(e.Cause, errClosed) {
@@ -146,6 +149,7 @@ func (c configuration) Error() string { return string(c) }
 const (
 	errSecondSession configuration = "A second session without user information appeared, as on the SSE transport: set Options.Principal to tell callers apart."
 	errNoUser        configuration = "Put the endpoint behind a bearer token verifier that sets TokenInfo.UserID, or set Options.SingleUser if it serves one person."
+	errUnlisted      configuration = "List it in the scopes.Policy, or say there what unlisted tools may use."
 	errNoReplay      configuration = "Its author can declare the scopes with the tool, or set http.Request.GetBody."
 	errNoVerifyUser  configuration = "Set Options.VerifyUser to check whose grant was given, or Options.SingleUser if the endpoint serves one person."
 )
@@ -174,26 +178,28 @@ var errNoPrompt = errors.New("lazyauth: the device authorization request has not
 // errNoCall is what Client and TokenSource report outside of a call.
 var errNoCall = errors.New("lazyauth: the context does not come from a tool registered with lazyauth.AddTool")
 
-// plain returns the [*Error] in err, so that the model reads its text without
-// what a handler or an HTTP client wrapped around it; any other error as it is.
-func plain(err error) error {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e
-	}
-	return err
+// errorResult returns err as a call's result, for where the SDK does not.
+func errorResult(err error) *mcp.CallToolResult {
+	result := new(mcp.CallToolResult)
+	result.SetError(err)
+	markReason(result)
+	return result
 }
 
-// markReason puts the reason of a failed result into its _meta, and the prompt,
-// if the host can show it in no other way, into its text.
+// markReason completes a failed result whose error is, or wraps, an [*Error]: its
+// reason goes into _meta, and its text, or the prompt if the host can show it in
+// no other way, takes the place of what was there.
 func markReason(result mcp.Result) {
 	r, ok := result.(*mcp.CallToolResult)
 	if !ok || r == nil {
 		return
 	}
 	if e, ok := errors.AsType[*Error](r.GetError()); ok {
+		text := e.Error() // without what a handler or an HTTP client wrapped around it
 		if e.prompt != nil {
-			r.Content = []mcp.Content{&mcp.TextContent{Text: e.prompt.Text()}}
+			text = e.prompt.Text()
 		}
+		r.Content = []mcp.Content{&mcp.TextContent{Text: text}}
 		meta := mcp.Meta{MetaReason: string(e.Reason)}
 		if e.Required != nil {
 			meta[MetaRequired], meta[MetaHeld] = e.Required.String(), e.Held.String()

@@ -46,6 +46,8 @@ func (g *grant) holds(need scopes.Requirement) bool { return g.order.Covers(g.he
 
 // opens reports whether g serves the calls of a gate now. It is on the path of
 // every call: see BenchmarkGate.
+//
+// What is needed may be nil, which nothing satisfies.
 func (g *grant) opens(gate *gate) bool {
 	if g == nil {
 		return false

@@ -87,7 +87,7 @@ func (h *held) attend(at *attendance, run handler) outcome {
 func (h *held) follow(at *attendance, run handler) (outcome, error) {
 	if !h.begun() {
 		var err error
-		if !h.owner.grant.Load().opens(h.gate) {
+		if !h.owner.grant.Load().opens(h.gate) && !h.gate.open {
 			_, err = h.owner.authorize(at.ctx, h.gate.need, arriving{h, at})
 		}
 		if r, ok := errors.AsType[inputRequired](err); ok {
@@ -250,10 +250,10 @@ func (h *held) inputRequired(at *attendance, p *part) outcome {
 	if err != nil {
 		return outcome{err: err}
 	}
-	return outcome{result: &mcp.CallToolResult{
-		InputRequests: mcp.InputRequestMap{elicit.ResponseKey: p.flight.prompt.Params("")},
-		RequestState:  state,
-	}}
+	result := elicit.InputRequired()
+	result.InputRequests = mcp.InputRequestMap{elicit.ResponseKey: p.flight.prompt.Params("")}
+	result.RequestState = state
+	return outcome{result: result}
 }
 
 // answered takes the host's answer to the prompt of this id. A refusal ends a

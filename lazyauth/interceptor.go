@@ -34,6 +34,7 @@ type Interceptor struct {
 	owners  sync.Map // Principal → *owner, for everybody else
 
 	installed sync.Map // weak.Pointer[mcp.Server] → struct{}
+	tools     sync.Map // names registered with AddTool → struct{}
 
 	// ctx ends with Close; every goroutine and every wait here hangs on it.
 	ctx    context.Context

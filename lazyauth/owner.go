@@ -17,7 +17,8 @@ type owner struct {
 	auth      *Interceptor
 	principal Principal
 
-	grant atomic.Pointer[grant]
+	grant   atomic.Pointer[grant]
+	refusal error // set for nobody: a caller who may not use any grant
 
 	mu       sync.Mutex
 	flight   *flight
@@ -68,6 +69,9 @@ func (o *owner) authorize(ctx context.Context, need scopes.Requirement, a asker)
 }
 
 func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*grant, error) {
+	if o.refusal != nil {
+		return nil, o.refusal
+	}
 	defer o.leave(&need)
 	// Refreshed once: a token that lapses before it can be used would be
 	// refreshed for ever.

@@ -28,7 +28,7 @@ type handler func(context.Context, *mcp.CallToolRequest) outcome
 
 // serve answers one request of revision 2026-07-28 or later.
 func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler) outcome {
-	o, err := g.auth.owner(ctx, req)
+	o, err := g.owner(ctx, req)
 	if err != nil {
 		return outcome{err: err}
 	}

@@ -24,13 +24,14 @@ import (
 // RequestState travels inside a sealed one.
 func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool, need scopes.Requirement, handler mcp.ToolHandlerFor[In, Out]) {
 	auth.install(server)
+	auth.tools.Store(tool.Name, struct{}{})
 	tool = withScopes(tool, need)
 	g := auth.newGate(tool.Name, need)
 	mcp.AddTool(server, tool, func(ctx context.Context, req *mcp.CallToolRequest, in In) (*mcp.CallToolResult, Out, error) {
 		if elicit.Modern(req.Params.Meta) {
 			out := g.serve(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, output, err := handler(ctx, req, in)
-				return outcome{result: result, output: output, err: plain(err)}
+				return outcome{result: result, output: output, err: err}
 			})
 			output, _ := out.output.(Out)
 			return out.result, output, out.err
@@ -41,7 +42,7 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 			return nil, none, err
 		}
 		result, output, err := handler(c, req, in)
-		return result, output, plain(err)
+		return result, output, err
 	})
 }
 
@@ -75,6 +76,17 @@ type gate struct {
 	tool string
 	need scopes.Requirement
 	bit  uint64 // of grant.open; zero for all but the first 63 needs
+	open bool   // nobody is asked before the handler
+}
+
+// owner returns the resource owner of a call. Where nobody is asked before the
+// handler, an unknown caller is refused only when a grant is used.
+func (g *gate) owner(ctx context.Context, req *mcp.CallToolRequest) (*owner, error) {
+	o, err := g.auth.owner(ctx, req)
+	if err != nil && g.open {
+		return &owner{auth: g.auth, refusal: err}, nil
+	}
+	return o, err
 }
 
 // newGate also notes what the tool declares, as part of the limit of what

@@ -1,0 +1,150 @@
+package lazyauth_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// existing is a server whose tools were registered without lazyauth.
+func existing(policy scopes.Policy) func(*world) {
+	return func(w *world) {
+		me := func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+			return w.get(ctx, "/me")
+		}
+		mcp.AddTool(w.server, &mcp.Tool{Name: "whoami"}, counted(w, "whoami", me))
+		mcp.AddTool(w.server, &mcp.Tool{Name: "unlisted"}, counted(w, "unlisted", me))
+		mcp.AddTool(w.server, &mcp.Tool{Name: "ping"}, func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
+			return nil, answer{"pong"}, nil
+		})
+		mcp.AddTool(w.server, &mcp.Tool{Name: "create_note"}, counted(w, "create_note",
+			func(ctx context.Context, _ *mcp.CallToolRequest, in noteArgs) (*mcp.CallToolResult, answer, error) {
+				if _, _, err := w.post(ctx, in); err != nil {
+					return nil, answer{}, err
+				}
+				return w.get(ctx, "/notes") // needs more: challenged in the middle
+			}))
+		w.server.AddReceivingMiddleware(w.auth.Intercept(policy))
+	}
+}
+
+var notesPolicy = scopes.Policy{Tools: map[string]scopes.Requirement{
+	"whoami":      scopes.Of("profile"),
+	"create_note": scopes.Of("notes:write"),
+	"list_notes":  scopes.Of("notes:read"),
+}}
+
+func TestIntercept(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{tools: existing(notesPolicy)})
+		h := w.host(era, accepts)
+		h.gets("ping", nil, "pong")
+		// Nobody is asked because of a typo, or for a tool that is not there.
+		if r := <-h.call(t.Context(), "create_note", map[string]any{"txet": "x"}); r.err != nil || !r.result.IsError || !strings.Contains(r.text(), "arguments") {
+			t.Errorf("a typo got %q, %v", r.text(), r.err)
+		}
+		if r := <-h.call(t.Context(), "list_notes", nil); r.err == nil || !strings.Contains(r.err.Error(), "unknown tool") {
+			t.Errorf("an unknown tool got %q, %v", r.text(), r.err)
+		}
+		h.wantPrompts(0)
+
+		call := h.call(t.Context(), "create_note", noteArgs{"x"})
+		w.approves()
+		w.approves() // challenged in the middle of the handler
+		(<-call).succeeds(t, "x")
+		h.gets("whoami", nil, "Ada")
+		h.wantPrompts(2)
+		w.wantAuthorizations(2)
+		if n := w.starts("create_note"); n != 1 {
+			t.Errorf("the handler started %d times", n)
+		}
+	})
+}
+
+func TestInterceptUnlisted(t *testing.T) {
+	t.Run("refused", func(t *testing.T) {
+		inBothEras(t, func(t *testing.T, era string) {
+			w := newWorld(t, setup{tools: existing(notesPolicy)})
+			h := w.host(era, accepts)
+			call := h.call(t.Context(), "whoami", nil)
+			w.approves()
+			(<-call).succeeds(t, "Ada")
+			// A grant is there, and yet this tool may not use it.
+			r := <-h.call(t.Context(), "unlisted", nil)
+			r.fails(t, lazyauth.Exceeded)
+			if !strings.Contains(r.text(), "scopes.Policy") {
+				t.Errorf("%q does not say what to do", r.text())
+			}
+			h.wantPrompts(1)
+		})
+	})
+	t.Run("asked at first use", func(t *testing.T) {
+		inBothEras(t, func(t *testing.T, era string) {
+			policy := notesPolicy
+			policy.Unlisted = scopes.Of("profile")
+			w := newWorld(t, setup{tools: existing(policy)})
+			h := w.host(era, accepts)
+			call := h.call(t.Context(), "unlisted", nil)
+			w.approves()
+			(<-call).succeeds(t, "Ada")
+			if n := w.starts("unlisted"); n != 1 {
+				t.Errorf("the handler started %d times", n)
+			}
+		})
+	})
+	t.Run("a caller who is not known", func(t *testing.T) {
+		inBothEras(t, func(t *testing.T, era string) {
+			policy := notesPolicy
+			policy.Unlisted = scopes.Of("profile")
+			w := newWorld(t, setup{tools: existing(policy)})
+			known, unknown := w.host(era, accepts), w.host(era, accepts)
+			call := known.call(t.Context(), "unlisted", nil)
+			w.approves()
+			(<-call).succeeds(t, "Ada")
+			unknown.gets("ping", nil, "pong")
+			r := <-unknown.call(t.Context(), "unlisted", nil)
+			r.fails(t, lazyauth.Anonymous)
+			(<-unknown.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Anonymous)
+		})
+	})
+}
+
+func TestHandler(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{tools: func(w *world) {
+			raw := w.auth.Handler("raw", scopes.Of("profile"), func(ctx context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+				_, a, err := w.get(ctx, "/me")
+				if err != nil {
+					return nil, err
+				}
+				return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: a.Text}}}, nil
+			})
+			w.server.AddTool(&mcp.Tool{Name: "raw", InputSchema: map[string]any{"type": "object"}}, raw)
+		}})
+		h := w.host(era, accepts)
+		call := h.call(t.Context(), "raw", nil)
+		w.denies()
+		(<-call).fails(t, lazyauth.Denied)
+		call = h.call(t.Context(), "raw", nil)
+		w.approves()
+		(<-call).succeeds(t, "Ada")
+	})
+	t.Run("text", func(t *testing.T) {
+		inBothEras(t, func(t *testing.T, era string) {
+			w := newWorld(t, setup{tools: existing(notesPolicy)})
+			h := w.host(era, nil)
+			r := <-h.call(t.Context(), "whoami", nil)
+			r.fails(t, lazyauth.Pending)
+			if !strings.Contains(r.text(), w.person().UserCode) {
+				t.Errorf("%q lacks the code", r.text())
+			}
+			call := h.call(t.Context(), "whoami", nil)
+			w.approves()
+			(<-call).succeeds(t, "Ada")
+		})
+	})
+}
