@@ -65,6 +65,18 @@ func (p Prompt) Params(id string) *mcp.ElicitParams {
 	}
 }
 
+// InputRequired returns a result that says resultType "input_required" on the
+// wire. The SDK says so for what tool handlers return, and for nothing that a
+// middleware returns (go-sdk v1.8.0, issue 1225); this way round it can go when
+// it does.
+func InputRequired() *mcp.CallToolResult {
+	result := new(mcp.CallToolResult)
+	if err := result.UnmarshalJSON([]byte(`{"resultType":"input_required"}`)); err != nil {
+		panic(err) // a constant
+	}
+	return result
+}
+
 // Text returns the prompt as the one line that a host without elicitation
 // hands to its model: terse and neutral, since longer instructions in a tool
 // result read like an attack on the model.
