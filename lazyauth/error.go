@@ -136,6 +136,9 @@ func (e *Error) Error() string {
 		if errors.Is(e.Cause, errClosed) {
 			return fmt.Sprintf("This server is shutting down, and the sign-in to %s with it.", e.service)
 		}
+		if errors.Is(e.Cause, device.ErrRefused) {
+			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator finds the cause in the server's log.", e.service)
+		}
 		return fmt.Sprintf("Signing in to %s is not possible at the moment: its authorization server did not answer as it should. Try again later; the server's log says more.", e.service)
 	}
 }

@@ -51,7 +51,7 @@ func (f *flight) run() {
 	g, err := f.fly(auth.ctx)
 
 	f.owner.mu.Lock()
-	if err == nil && !f.owner.take(g) {
+	if err == nil && !f.owner.take(g, f.want) {
 		g, err = nil, auth.fail(Unavailable, errClosed)
 	}
 	f.grant, f.err = g, err

@@ -38,8 +38,11 @@ func (g *grant) GoString() string { return g.String() }
 
 // covers reports whether g serves need now.
 func (g *grant) covers(need scopes.Requirement) bool {
-	return g != nil && g.open.Load()&expired == 0 && g.holds(need)
+	return g.alive() && g.holds(need)
 }
+
+// alive reports whether there is a grant, and it has not expired.
+func (g *grant) alive() bool { return g != nil && g.open.Load()&expired == 0 }
 
 // holds reports whether g has the scopes that need asks for.
 func (g *grant) holds(need scopes.Requirement) bool { return g.order.Covers(g.held, need) }

@@ -173,18 +173,18 @@ func (o *owner) missing(need scopes.Requirement) scopes.Set {
 	return o.auth.service.Hierarchy.Missing(held, need)
 }
 
-// take makes g the owner's grant, unless the one that is there is as good and
-// better: an authorization that granted nothing new leaves the first one alone.
-// The replaced token is not revoked, since servers exist where that ends the new
+// take makes g the owner's grant. One that lacks some of what was new in the
+// flight, and some of what is held, does not replace that: a step-up that came to
+// nothing leaves the first grant working. The replaced token is not revoked, since servers exist where that ends the new
 // one as well. The owner's mutex is held.
 //
 // It reports false, and drops g, if the interceptor is closed.
-func (o *owner) take(g *grant) bool {
+func (o *owner) take(g *grant, asked scopes.Set) bool {
 	if o.auth.ctx.Err() != nil {
 		g.retire()
 		return false
 	}
-	if old := o.grant.Load(); old.covers(g.scopes) && !g.holds(old.scopes) {
+	if old := o.grant.Load(); old.alive() && !g.holds(old.scopes) && !g.holds(asked.Minus(old.scopes)) {
 		g.retire()
 		return true
 	}

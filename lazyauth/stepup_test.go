@@ -113,6 +113,27 @@ func TestStepUpRefused(t *testing.T) {
 	}
 }
 
+func TestNarrowedStepUpKeepsWhatWorked(t *testing.T) {
+	// Some of what was new is granted, and some of what was held is not: the
+	// call fails, and the first grant goes on working.
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{as: fakeas.Options{Scopes: []string{"profile", "notes:read", "notes:write", "share"}}, tools: func(w *world) {
+			w.addTools()
+			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "share"}, scopes.Of("notes:read", "share"),
+				func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) { return nil, answer{}, nil })
+		}})
+		h := w.host(era, accepts)
+		call := h.call(t.Context(), "create_note", noteArgs{"x"})
+		w.approves()
+		(<-call).succeeds(t, "x")
+		call = h.call(t.Context(), "share", nil)
+		w.approves("profile", "notes:read")
+		(<-call).fails(t, lazyauth.Narrowed)
+		h.gets("create_note", noteArgs{"y"}, "y")
+		h.wantPrompts(2)
+	})
+}
+
 func TestChallengesThatAskNobody(t *testing.T) {
 	for name, test := range map[string]struct {
 		script fakeas.Behaviour

@@ -17,7 +17,7 @@ func (s *story) canary(conversations [][]message) {
 	s.Helper()
 	secrets := map[string]string{apiClient.Secret: "the API's secret"}
 	issued, used := 0, 0
-	for _, e := range world.as.journal(s.T) {
+	for _, e := range s.as.journal(s.T) {
 		for value, what := range map[string]string{
 			e.DeviceCode: "a device code", e.AccessToken: "an access token", e.RefreshToken: "a refresh token",
 		} {
@@ -27,7 +27,7 @@ func (s *story) canary(conversations [][]message) {
 		}
 		if e.ClientID == s.client.ID && e.AccessToken != "" {
 			issued++
-			if world.api.served(e.AccessToken) {
+			if s.as.api.served(e.AccessToken) {
 				used++
 			}
 		}

@@ -12,18 +12,21 @@ import (
 	"golang.org/x/oauth2"
 )
 
+// clientKinds are the ways to be a client, and what the library has to be told
+// about each.
+var clientKinds = map[string]struct {
+	kind  oidcClient
+	style oauth2.AuthStyle
+}{
+	"public":              {publicClient, oauth2.AuthStyleAutoDetect},
+	"client_secret_basic": {basicClient, oauth2.AuthStyleAutoDetect},
+	"client_secret_post":  {postClient, oauth2.AuthStyleInParams},
+}
+
 // Every way to be a client, and every answer of a person, through the library
 // itself. The provider holds a client to the one way that it registered.
 func TestClients(t *testing.T) {
 	t.Parallel()
-	clients := map[string]struct {
-		kind  oidcClient
-		style oauth2.AuthStyle
-	}{
-		"public":              {publicClient, oauth2.AuthStyleAutoDetect},
-		"client_secret_basic": {basicClient, oauth2.AuthStyleAutoDetect},
-		"client_secret_post":  {postClient, oauth2.AuthStyleInParams},
-	}
 	verdicts := map[string]struct {
 		decide func(*person, context.Context, string, string) error
 		reason lazyauth.Reason // of the error, none for a grant
@@ -32,7 +35,7 @@ func TestClients(t *testing.T) {
 		"denied at the code page":    {(*person).deny, lazyauth.Denied},
 		"denied at the consent page": {(*person).cancel, lazyauth.Denied},
 	}
-	for name, c := range clients {
+	for name, c := range clientKinds {
 		for outcome, verdict := range verdicts {
 			t.Run(name+"/"+outcome, func(t *testing.T) {
 				t.Parallel()
@@ -90,36 +93,34 @@ func TestServerFlags(t *testing.T) {
 // twice, which the provider would take for theft and end the grant.
 func TestRefresh(t *testing.T) {
 	t.Parallel()
-	for _, e := range []era{legacy, modern} {
-		t.Run(string(e), func(t *testing.T) {
-			t.Parallel()
-			s := newStory(t, storyOptions{kind: forgetfulClient, era: e, start: startGoSDK})
-			whoami := s.begin("whoami", nil)
-			s.approve(s.prompted(whoami))
-			s.answered(whoami, s.person.name)
+	bothEras(t, storyOptions{kind: forgetfulClient}, refreshing)
+}
 
-			again := time.NewTicker(200 * time.Millisecond)
-			defer again.Stop()
-			for s.refreshes() < 2 {
-				// Two at a time: both need what only one may fetch.
-				one, two := s.begin("whoami", nil), s.begin("whoami", nil)
-				s.answered(one, s.person.name)
-				s.answered(two, s.person.name)
-				select {
-				case <-again.C:
-				case <-s.ctx.Done():
-					t.Fatalf("refreshed %d times", s.refreshes())
-				}
-			}
-			s.finish(1)
-		})
+func refreshing(t *testing.T, s *story) {
+	whoami := s.begin("whoami", nil)
+	s.approve(s.prompted(whoami))
+	s.answered(whoami, s.person.name)
+
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for s.refreshes() < 2 {
+		// Two at a time: both need what only one may fetch.
+		one, two := s.begin("whoami", nil), s.begin("whoami", nil)
+		s.answered(one, s.person.name)
+		s.answered(two, s.person.name)
+		select {
+		case <-again.C:
+		case <-s.ctx.Done():
+			t.Fatalf("refreshed %d times", s.refreshes())
+		}
 	}
+	s.finish(1)
 }
 
 // refreshes returns how often the server's token was refreshed; none may fail.
 func (s *story) refreshes() (n int) {
 	s.Helper()
-	for _, e := range world.as.of(s.T, s.client) {
+	for _, e := range s.as.of(s.T, s.client) {
 		if e.GrantType == "refresh_token" {
 			n++
 			if e.Error != "" {

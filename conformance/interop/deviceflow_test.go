@@ -19,8 +19,8 @@ import (
 func TestServerApproved(t *testing.T) {
 	t.Parallel()
 	client, ada := world.as.register(t, publicClient), newPerson("ada")
-	code := authorize(t, client, "profile")
-	if got := poll(t, client, code.DeviceCode); got.Error != "authorization_pending" {
+	code := world.as.authorize(t, client, "profile")
+	if got := world.as.poll(t, client, code.DeviceCode); got.Error != "authorization_pending" {
 		t.Errorf("polled before anybody approved: %+v", got)
 	}
 	if code.Interval != nil {
@@ -32,40 +32,40 @@ func TestServerApproved(t *testing.T) {
 	if !slices.Equal(ada.consented, []string{"profile"}) {
 		t.Errorf("consented to %q", ada.consented)
 	}
-	got := poll(t, client, code.DeviceCode)
+	got := world.as.poll(t, client, code.DeviceCode)
 	if got.Error != "" || got.Scope != "profile" || got.RefreshToken == "" {
 		t.Fatalf("polled after approval: %+v", got)
 	}
-	if status, challenge := me(t, got.AccessToken); status != http.StatusOK {
+	if status, challenge := world.as.me(t, got.AccessToken); status != http.StatusOK {
 		t.Errorf("the API says %d %s to a good token", status, challenge)
 	}
-	if status, challenge := me(t, "made up"); status != http.StatusUnauthorized || !strings.Contains(challenge, `error="invalid_token"`) {
+	if status, challenge := world.as.me(t, "made up"); status != http.StatusUnauthorized || !strings.Contains(challenge, `error="invalid_token"`) {
 		t.Errorf("the API says %d %s to a bad token", status, challenge)
 	}
 
 	// Step-up: the same browser approves a second flow with more scopes. It is
 	// one grant, and the first token lives on.
-	more := authorize(t, client, "profile notes:read")
+	more := world.as.authorize(t, client, "profile notes:read")
 	if err := ada.approve(t.Context(), more.VerificationURI, more.UserCode); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(ada.consented, []string{"profile", "notes:read"}) {
 		t.Errorf("consented to %q in all", ada.consented)
 	}
-	if up := poll(t, client, more.DeviceCode); up.Scope != "profile notes:read" {
+	if up := world.as.poll(t, client, more.DeviceCode); up.Scope != "profile notes:read" {
 		t.Errorf("polled after the second approval: %+v", up)
 	}
-	if status, challenge := me(t, got.AccessToken); status != http.StatusOK {
+	if status, challenge := world.as.me(t, got.AccessToken); status != http.StatusOK {
 		t.Errorf("after a step-up the API says %d %s to the first token", status, challenge)
 	}
 
 	// A code is good once. Presenting it again is taken for theft and costs
 	// everything that was granted in this browser, so a client that polls once
 	// too often signs the person out.
-	if again := poll(t, client, code.DeviceCode); again.Error != "invalid_grant" {
+	if again := world.as.poll(t, client, code.DeviceCode); again.Error != "invalid_grant" {
 		t.Errorf("a code was good twice: %+v", again)
 	}
-	if status, _ := me(t, got.AccessToken); status != http.StatusUnauthorized {
+	if status, _ := world.as.me(t, got.AccessToken); status != http.StatusUnauthorized {
 		t.Errorf("after a code was presented twice the API says %d to its token", status)
 	}
 }
@@ -80,14 +80,14 @@ func TestServerRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			client, bob := world.as.register(t, publicClient), newPerson("bob")
-			code := authorize(t, client, "profile")
+			code := world.as.authorize(t, client, "profile")
 			if err := refuse(bob, t.Context(), code.VerificationURI, code.UserCode); err != nil {
 				t.Fatal(err)
 			}
-			if got := poll(t, client, code.DeviceCode); got.Error != "access_denied" {
+			if got := world.as.poll(t, client, code.DeviceCode); got.Error != "access_denied" {
 				t.Errorf("polled after the refusal: %+v", got)
 			}
-			if got := poll(t, client, code.DeviceCode); got.Error != "invalid_grant" {
+			if got := world.as.poll(t, client, code.DeviceCode); got.Error != "invalid_grant" {
 				t.Errorf("polled once more: %+v", got)
 			}
 		})
@@ -97,14 +97,14 @@ func TestServerRefused(t *testing.T) {
 func TestServerExpired(t *testing.T) {
 	t.Parallel()
 	client := world.as.register(t, hastyClient)
-	code := authorize(t, client, "profile")
+	code := world.as.authorize(t, client, "profile")
 	if code.ExpiresIn != hastyClient.DeviceCodeTTL {
 		t.Fatalf("expires_in = %d", code.ExpiresIn)
 	}
 	every := time.NewTicker(200 * time.Millisecond)
 	defer every.Stop()
 	for {
-		switch got := poll(t, client, code.DeviceCode); got.Error {
+		switch got := world.as.poll(t, client, code.DeviceCode); got.Error {
 		case "authorization_pending":
 		case "expired_token":
 			return
@@ -119,6 +119,65 @@ func TestServerExpired(t *testing.T) {
 	}
 }
 
+// A scope that the person withholds is missing from the token, and nobody asks
+// for it again in the same browser.
+func TestServerNarrowed(t *testing.T) {
+	t.Parallel()
+	client, ada := world.as.register(t, publicClient), newPerson("ada")
+	const asked = "profile notes:read"
+	for _, step := range []struct {
+		name, consented, granted string
+		prepare                  func()
+	}{
+		{"withheld", asked, "profile", func() { ada.withheld = []string{"notes:read"} }},
+		{"asked in the same browser", "", "profile", func() { ada.withheld = nil }},
+		{"asked in another browser", asked, asked, ada.changeBrowser},
+	} {
+		step.prepare()
+		ada.consented = nil
+		code := world.as.authorize(t, client, asked)
+		if err := ada.approve(t.Context(), code.VerificationURI, code.UserCode); err != nil {
+			t.Fatal(err)
+		}
+		got := world.as.poll(t, client, code.DeviceCode)
+		if got.Scope != step.granted || strings.Join(ada.consented, " ") != step.consented {
+			t.Errorf("%s: consent for %q, granted %q", step.name, ada.consented, got.Scope)
+		}
+	}
+}
+
+// Two flows that were approved in one browser end together when one of them is
+// revoked; in two browsers they do not.
+func TestServerRevoked(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]int{"one cookie jar": http.StatusUnauthorized, "a fresh jar each": http.StatusOK} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client, ada := world.as.register(t, publicClient), newPerson("ada")
+			var tokens []string
+			for range 2 {
+				code := world.as.authorize(t, client, "profile")
+				if err := ada.approve(t.Context(), code.VerificationURI, code.UserCode); err != nil {
+					t.Fatal(err)
+				}
+				tokens = append(tokens, world.as.poll(t, client, code.DeviceCode).AccessToken)
+				if want == http.StatusOK {
+					ada.changeBrowser()
+				}
+			}
+			form := url.Values{"client_id": {client.ID}, "token": {tokens[0]}}
+			res := send(t, http.MethodPost, world.as.Revocation, strings.NewReader(form.Encode()), "Content-Type", "application/x-www-form-urlencoded")
+			res.Body.Close()
+			if status, _ := world.as.me(t, tokens[0]); res.StatusCode != http.StatusOK || status != http.StatusUnauthorized {
+				t.Errorf("revocation: %s; the API says %d to the revoked token", res.Status, status)
+			}
+			if status, _ := world.as.me(t, tokens[1]); status != want {
+				t.Errorf("the API says %d to the other token, want %d", status, want)
+			}
+		})
+	}
+}
+
 type deviceAuthorization struct {
 	DeviceCode      string `json:"device_code"`
 	UserCode        string `json:"user_code"`
@@ -127,9 +186,9 @@ type deviceAuthorization struct {
 	Interval        *int   `json:"interval"`
 }
 
-func authorize(t *testing.T, client oidcClient, scope string) deviceAuthorization {
+func (p *provider) authorize(t *testing.T, client oidcClient, scope string) deviceAuthorization {
 	t.Helper()
-	endpoint, _ := world.as.endpoints(t)
+	endpoint, _ := p.endpoints(t)
 	var code deviceAuthorization
 	post(t, endpoint, url.Values{"client_id": {client.ID}, "scope": {scope}}, &code)
 	if code.DeviceCode == "" || code.UserCode == "" || code.VerificationURI == "" {
@@ -145,9 +204,9 @@ type tokenAnswer struct {
 	Error        string `json:"error"`
 }
 
-func poll(t *testing.T, client oidcClient, deviceCode string) tokenAnswer {
+func (p *provider) poll(t *testing.T, client oidcClient, deviceCode string) tokenAnswer {
 	t.Helper()
-	_, endpoint := world.as.endpoints(t)
+	_, endpoint := p.endpoints(t)
 	var answer tokenAnswer
 	post(t, endpoint, url.Values{
 		"client_id":   {client.ID},
@@ -166,9 +225,9 @@ func post(t *testing.T, endpoint string, form url.Values, v any) {
 	}
 }
 
-func me(t *testing.T, token string) (status int, challenge string) {
+func (p *provider) me(t *testing.T, token string) (status int, challenge string) {
 	t.Helper()
-	res := send(t, http.MethodGet, world.api.URL+"/me", nil, "Authorization", "Bearer "+token)
+	res := send(t, http.MethodGet, p.api.URL+"/me", nil, "Authorization", "Bearer "+token)
 	defer res.Body.Close()
 	return res.StatusCode, res.Header.Get("WWW-Authenticate")
 }

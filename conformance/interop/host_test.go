@@ -97,6 +97,19 @@ func everyHost(t *testing.T, options storyOptions, tell func(t *testing.T, s *st
 	}
 }
 
+// bothEras tells a story with the Go SDK as the host, once in each era.
+func bothEras(t *testing.T, options storyOptions, tell func(t *testing.T, s *story)) {
+	t.Helper()
+	for _, e := range []era{legacy, modern} {
+		o := options
+		o.era, o.start = e, startGoSDK
+		t.Run(string(e), func(t *testing.T) {
+			t.Parallel()
+			tell(t, newStory(t, o))
+		})
+	}
+}
+
 // asResult reads a result that a Go library decoded, by way of what it looks
 // like on the wire.
 func asResult(v any) (r result, err error) {

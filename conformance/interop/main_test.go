@@ -23,15 +23,18 @@ var serverFlag = flag.String("server", "", "test this `binary`, which takes the 
 // world is what all stories share. They do not disturb each other: each has its
 // own host, server, person and browser.
 var world struct {
-	as     *provider
-	api    *notesAPI
-	server string // the binary of examples/stdio
-	self   string // this binary: the relay
+	as     *provider            // oidc-provider
+	better map[string]*provider // better-auth, by the name of the tenant
+	server string               // the binary of examples/stdio
+	self   string               // this binary: the relay
 }
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 3 && os.Args[1] == relayCommand {
 		os.Exit(relay(os.Args[2], os.Args[3], os.Args[4:]))
+	}
+	if len(os.Args) > 1 && os.Args[1] == serveCommand {
+		os.Exit(serve(os.Args[2:]))
 	}
 	flag.Parse()
 	explicit := false
@@ -52,7 +55,7 @@ func TestMain(m *testing.M) {
 // run sets up the world. What is missing fails: a test that skips when Node is
 // not there would pass for ever on a machine without it.
 func run(m *testing.M) (code int, err error) {
-	if err := errors.Join(hasNode(), installed("oidc-provider"), installed("hosts")); err != nil {
+	if err := errors.Join(hasNode(), installed("oidc-provider"), installed("better-auth"), installed("hosts")); err != nil {
 		return 1, err
 	}
 	if world.self, err = os.Executable(); err != nil {
@@ -68,14 +71,17 @@ func run(m *testing.M) (code int, err error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if world.as, err = startProvider(ctx); err != nil {
+	as, end, err := startProvider(ctx)
+	if err != nil {
 		return 1, err
 	}
-	defer func() { err = errors.Join(err, world.as.end()) }()
-	if world.api, err = startNotes(ctx, world.as); err != nil {
+	defer func() { err = errors.Join(err, end()) }()
+	better, endBetter, err := startBetterAuth(ctx)
+	if err != nil {
 		return 1, err
 	}
-	defer world.api.Close()
+	defer func() { err = errors.Join(err, endBetter()) }()
+	world.as, world.better = as, better
 	return m.Run(), nil
 }
 

@@ -18,7 +18,6 @@ import (
 // here is what the server really granted.
 type notesAPI struct {
 	*httptest.Server
-	as            *provider
 	introspection string
 
 	mu      sync.Mutex
@@ -32,25 +31,14 @@ type note struct {
 }
 
 // startNotes starts the API. The caller must call Close.
-func startNotes(ctx context.Context, as *provider) (*notesAPI, error) {
-	api := &notesAPI{as: as, notes: map[string][]string{}, bearers: map[string]bool{}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, as.Issuer+"/.well-known/oauth-authorization-server", nil)
-	if err != nil {
-		return nil, err
-	}
-	var meta struct {
-		Introspection string `json:"introspection_endpoint"`
-	}
-	if err := decode(req, http.StatusOK, &meta); err != nil {
-		return nil, err
-	}
-	api.introspection = meta.Introspection
+func startNotes(as *provider) *notesAPI {
+	api := &notesAPI{introspection: as.Introspection, notes: map[string][]string{}, bearers: map[string]bool{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /me", api.asking("profile", api.me))
 	mux.HandleFunc("GET /notes", api.asking("notes:read", api.list))
 	mux.HandleFunc("POST /notes", api.asking("notes:write", api.create))
 	api.Server = httptest.NewServer(mux)
-	return api, nil
+	return api
 }
 
 // asking serves a request whose token has a scope, and challenges any other

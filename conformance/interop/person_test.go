@@ -14,24 +14,44 @@ import (
 	"golang.org/x/net/html"
 )
 
+// A visitor is somebody who goes where a prompt sends them and decides there. How
+// depends on the authorization server.
+type visitor interface {
+	approve(ctx context.Context, address, userCode string) error
+	deny(ctx context.Context, address, userCode string) error
+	self() *person
+}
+
 // A person has a name and one browser, which keeps its cookies: what was
 // approved before is known to the authorization server when they come back.
+// As a visitor they know the pages of oidc-provider.
 type person struct {
-	name    string
+	name    string // what the notes API calls them
 	browser *http.Client
 	// consented is what the consent pages listed, in order, with no doubles
 	// removed: a second sign-in in the same browser lists only what is new.
 	consented []string
+	// withheld is what they clear the boxes of on consent pages.
+	withheld []string
 }
 
 // newPerson returns somebody with an empty cookie jar.
 func newPerson(name string) *person {
+	p := &person{name: name}
+	p.changeBrowser()
+	return p
+}
+
+// changeBrowser makes the person go on with an empty cookie jar.
+func (p *person) changeBrowser() {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		panic(err) // only for options that are not given here
 	}
-	return &person{name: name, browser: &http.Client{Jar: jar, Transport: direct}}
+	p.browser = &http.Client{Jar: jar, Transport: direct}
 }
+
+func (p *person) self() *person { return p }
 
 // maxPages bounds a walk: code, confirmation, sign-in, consent, done, with room
 // for the pages between that a browser submits by itself.
@@ -50,6 +70,9 @@ func (p *person) approve(ctx context.Context, verificationURL, userCode string) 
 		}
 		if at.field("prompt") == "consent" {
 			p.consented = append(p.consented, at.scopes...)
+			if len(p.withheld) > 0 {
+				at.action += "?" + url.Values{"without": p.withheld}.Encode()
+			}
 		}
 		at, err = p.submit(ctx, at, nil)
 	}

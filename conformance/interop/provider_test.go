@@ -5,16 +5,21 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
 
-// oidcClient is a client as oidc-provider registers it (RFC 7591).
+// oidcClient is a client as it registers itself (RFC 7591). better-auth ignores
+// the two lifetimes.
 type oidcClient struct {
 	ID             string `json:"client_id,omitempty"`
 	Secret         string `json:"client_secret,omitempty"`
@@ -25,7 +30,6 @@ type oidcClient struct {
 
 	GrantTypes    []string `json:"grant_types"`
 	ResponseTypes []string `json:"response_types"`
-	RedirectURIs  []string `json:"redirect_uris"`
 }
 
 // Kinds of clients, to be registered. A hasty one has device codes that expire
@@ -40,40 +44,58 @@ var (
 	forgetfulClient = oidcClient{Auth: "none", Name: "Notes, forgetful", AccessTokenTTL: 10}
 )
 
+// serverScopes are those that the tools of examples/stdio ask for.
+var serverScopes = []string{"profile", "notes:read", "notes:write"}
+
 // apiClient is who the notes API is when it asks about a token.
 var apiClient = oidcClient{
 	ID: "notes-api", Secret: rand.Text(), Auth: "client_secret_basic",
-	GrantTypes: []string{}, ResponseTypes: []string{}, RedirectURIs: []string{},
+	GrantTypes: []string{}, ResponseTypes: []string{},
 }
 
-// A provider is a running oidc-provider.
+// A provider is an authorization server with the notes API that trusts it.
 type provider struct {
-	*child
-	Issuer     string `json:"issuer"`
-	Management string `json:"management"`
+	Issuer        string `json:"issuer"`
+	Registration  string `json:"registration_endpoint"`
+	Introspection string `json:"introspection_endpoint"`
+	Revocation    string `json:"revocation_endpoint"`
+
+	management string         // where its journal is
+	userCode   *regexp.Regexp // how it writes one
+	meet       func(context.Context, *provider) (visitor, error)
+	api        *notesAPI
 }
 
-// startProvider starts the authorization server. The caller must call end.
-func startProvider(ctx context.Context) (*provider, error) {
+// startProvider starts oidc-provider. The caller must call end.
+func startProvider(ctx context.Context) (p *provider, end func() error, err error) {
 	c, err := startChild(ctx, "oidc-provider", "node", "oidc-provider/provider.mjs")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p := &provider{child: c}
+	defer func() {
+		if err != nil {
+			_ = c.end()
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	err = c.send(map[string]any{
-		"scopes":  []string{"profile", "notes:read", "notes:write"},
-		"clients": []oidcClient{apiClient},
-	})
-	if err == nil {
-		err = c.receive(ctx, p)
-	}
+	var ready struct{ Issuer, Management string }
+	err = errors.Join(c.send(map[string]any{"scopes": serverScopes, "clients": []oidcClient{apiClient}}), c.receive(ctx, &ready))
 	if err != nil {
-		_ = c.end()
-		return nil, err
+		return nil, nil, err
 	}
-	return p, nil
+	p = &provider{
+		management: ready.Management,
+		userCode:   regexp.MustCompile(`\b[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}\b`),
+		meet: func(context.Context, *provider) (visitor, error) {
+			return newPerson("ada-" + strings.ToLower(rand.Text()[:8])), nil
+		},
+	}
+	if err := get(ctx, ready.Issuer+"/.well-known/oauth-authorization-server", p); err != nil {
+		return nil, nil, err
+	}
+	p.api = startNotes(p)
+	return p, func() error { p.api.Close(); return c.end() }, nil
 }
 
 // register adds a client of a kind: every story has its own, which makes its
@@ -81,12 +103,12 @@ func startProvider(ctx context.Context) (*provider, error) {
 func (p *provider) register(t *testing.T, kind oidcClient) oidcClient {
 	t.Helper()
 	kind.GrantTypes = []string{"urn:ietf:params:oauth:grant-type:device_code", "refresh_token"}
-	kind.ResponseTypes, kind.RedirectURIs = []string{}, []string{}
+	kind.ResponseTypes = []string{}
 	body, err := json.Marshal(kind)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.Issuer+"/reg", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.Registration, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,9 +128,11 @@ type exchange struct {
 	End          float64 `json:"end"`
 	Status       int     `json:"status"`
 	ClientID     string  `json:"client_id"`
+	Grant        string  `json:"grant"` // which of the grants it keeps, if it says so
 	GrantType    string  `json:"grant_type"`
 	DeviceCode   string  `json:"device_code"`
 	UserCode     string  `json:"user_code"`
+	Interval     float64 `json:"interval"` // seconds, 0 if it stated none
 	AccessToken  string  `json:"access_token"`
 	RefreshToken string  `json:"refresh_token"`
 	Scope        string  `json:"scope"`
@@ -119,14 +143,20 @@ type exchange struct {
 func (p *provider) journal(t *testing.T) []exchange {
 	t.Helper()
 	var all []exchange
-	getJSON(t, p.Management, &all)
+	getJSON(t, p.management, &all)
 	return all
 }
 
 // of returns the exchanges of one client, oldest first.
 func (p *provider) of(t *testing.T, client oidcClient) []exchange {
 	t.Helper()
-	return slices.DeleteFunc(p.journal(t), func(e exchange) bool { return e.ClientID != client.ID || e.Path == "/reg" })
+	return slices.DeleteFunc(p.journal(t), func(e exchange) bool { return e.ClientID != client.ID || p.at(e, p.Registration) })
+}
+
+// at reports whether an exchange took place at an endpoint.
+func (p *provider) at(e exchange, endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	return err == nil && u.Path == e.Path
 }
 
 // endpoints returns the provider's metadata (RFC 8414).
@@ -136,19 +166,33 @@ func (p *provider) endpoints(t *testing.T) (device, token string) {
 		Device string `json:"device_authorization_endpoint"`
 		Token  string `json:"token_endpoint"`
 	}
-	getJSON(t, p.Issuer+"/.well-known/oauth-authorization-server", &meta)
+	getJSON(t, p.metadata(), &meta)
 	return meta.Device, meta.Token
+}
+
+// metadata is where RFC 8414 §3.1 wants the metadata of the issuer to be.
+func (p *provider) metadata() string {
+	u, err := url.Parse(p.Issuer)
+	if err != nil {
+		panic(err) // it has been used by now
+	}
+	u.Path = "/.well-known/oauth-authorization-server" + u.Path
+	return u.String()
 }
 
 func getJSON(t *testing.T, url string, v any) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err := get(t.Context(), url, v); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func get(ctx context.Context, url string, v any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if err := decode(req, http.StatusOK, v); err != nil {
-		t.Fatal(err)
-	}
+	return decode(req, http.StatusOK, v)
 }
 
 // direct opens a connection for each request. Node closes idle ones after some
@@ -158,7 +202,11 @@ var direct = &http.Transport{DisableKeepAlives: true}
 
 // decode sends a request and decodes the JSON answer, which has to have a status.
 func decode(req *http.Request, status int, v any) error {
-	res, err := (&http.Client{Transport: direct}).Do(req)
+	return decodeWith(&http.Client{Transport: direct}, req, status, v)
+}
+
+func decodeWith(client *http.Client, req *http.Request, status int, v any) error {
+	res, err := client.Do(req)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 )
 
@@ -191,30 +192,36 @@ func (s *story) modern(conversation []message) (prompts int) {
 	return prompts
 }
 
-// minSpacing is RFC 8628 §3.2's interval where the server states none, in
-// milliseconds of the server's clock.
-const minSpacing = 5000
-
 // polls judges what the authorization server saw: one flow for each code that
-// the person was shown, and never two polls closer than the interval, counted
-// from the answer before (RFC 8628 §3.5).
+// the person was shown, and never two polls closer than the interval (RFC 8628
+// §3.5), by the server's clock, counted from the answer before. That is five
+// seconds where the server states none (§3.2), and five more after each
+// slow_down.
 func (s *story) polls() {
 	s.Helper()
-	last := map[string]exchange{}
+	const second = 1000 // of the journal's milliseconds
+	last, interval := map[string]exchange{}, map[string]float64{}
 	flows := 0
-	for _, e := range world.as.of(s.T, s.client) {
-		if e.Path == "/device/auth" {
+	for _, e := range s.as.of(s.T, s.client) {
+		if e.DeviceCode == "" {
+			continue
+		}
+		if before, ok := last[e.DeviceCode]; !ok {
 			flows++
+			interval[e.DeviceCode] = cmp.Or(e.Interval, 5) * second
 			if !slices.Contains(s.codes, e.UserCode) {
 				s.Errorf("a code that the person was never shown: %+v", e)
 			}
-		} else if before, ok := last[e.DeviceCode]; ok && e.DeviceCode != "" {
-			if gap := e.Start - before.End; gap < minSpacing {
-				s.Errorf("polled %.0f ms after the answer before: %+v", gap, e)
+		} else {
+			if gap := e.Start - before.End; gap < interval[e.DeviceCode] {
+				s.Errorf("polled %.0f ms after the answer before, not after %.0f: %+v", gap, interval[e.DeviceCode], e)
 			}
 			if before.AccessToken != "" {
 				s.Errorf("polled with a used code, which revokes what was granted: %+v", e)
 			}
+		}
+		if e.Error == "slow_down" {
+			interval[e.DeviceCode] += 5 * second
 		}
 		last[e.DeviceCode] = e
 	}

@@ -20,7 +20,7 @@ func TestFirstCall(t *testing.T) {
 			t.Errorf("tools listed before sign-in: %q, want %q", names, want)
 		}
 		s.call("ping", nil, "")
-		if all := world.as.of(t, s.client); len(all) != 0 {
+		if all := s.as.of(t, s.client); len(all) != 0 {
 			t.Errorf("the authorization server was asked before there was a need: %+v", all)
 		}
 
@@ -54,7 +54,7 @@ func TestSecondTool(t *testing.T) {
 		s.call("create_note", map[string]any{"text": "and bread"}, "")
 		s.finish(1)
 
-		if got := world.api.written(s.person.name); !slices.Equal(got, []string{text, "and bread"}) {
+		if got := s.as.api.written(s.person.name); !slices.Equal(got, []string{text, "and bread"}) {
 			t.Errorf("notes written: %q", got)
 		}
 	})
@@ -113,7 +113,7 @@ func TestHostLeaves(t *testing.T) {
 func TestWithoutElicitation(t *testing.T) {
 	everyHost(t, storyOptions{mute: true}, func(t *testing.T, s *story) {
 		told := s.refused(s.begin("whoami", nil), "pending").text()
-		at := strings.Index(told, world.as.Issuer)
+		at := strings.Index(told, s.as.Issuer)
 		if at < 0 {
 			t.Fatalf("the text has no address: %q", told)
 		}

@@ -2,11 +2,9 @@ package interop_test
 
 import (
 	"context"
-	"crypto/rand"
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,10 +17,12 @@ const patience = 75 * time.Second
 
 // What a story is told with.
 type storyOptions struct {
+	as        *provider  // nil is oidc-provider
 	kind      oidcClient // of client, at the authorization server
 	mute      bool       // the host declares no elicitation
 	endpoints bool       // the server is given endpoints, not an issuer
 	flags     []string   // further flags for the server
+	offline   bool       // the server is serve and not examples/stdio
 
 	era   era
 	start func(context.Context, hostOptions) (host, error)
@@ -35,12 +35,14 @@ type story struct {
 	ctx     context.Context // of its calls
 	cancel  context.CancelFunc
 	options storyOptions
+	as      *provider
 	client  oidcClient
-	person  *person
+	visitor visitor
+	person  *person // the visitor, too
 	host    host
 	prompts chan prompt
 	dir     string // where the relay records
-	log     string // the server's -log
+	log     string // the server's -log, "" if it has none
 	codes   []string
 }
 
@@ -51,30 +53,41 @@ func newStory(t *testing.T, o storyOptions) *story {
 	if o.kind.Auth == "" {
 		o.kind = publicClient
 	}
+	if o.as == nil {
+		o.as = world.as
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
+	visitor, err := o.as.meet(ctx, o.as)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &story{
-		T: t, ctx: ctx, cancel: cancel, options: o,
-		client:  world.as.register(t, o.kind),
-		person:  newPerson("ada-" + strings.ToLower(rand.Text()[:8])),
+		T: t, ctx: ctx, cancel: cancel, options: o, as: o.as,
+		client:  o.as.register(t, o.kind),
+		visitor: visitor, person: visitor.self(),
 		prompts: make(chan prompt, 100),
 		dir:     t.TempDir(),
 	}
-	s.log = filepath.Join(s.dir, "server.log")
-	args := []string{"-client-id", s.client.ID, "-api", world.api.URL, "-log", s.log}
+	server, args := world.self, []string{serveCommand}
+	if !o.offline {
+		s.log = filepath.Join(s.dir, "server.log")
+		server, args = world.server, []string{"-log", s.log}
+	}
+	args = append(args, "-client-id", s.client.ID, "-api", s.as.api.URL)
 	if s.client.Secret != "" {
 		args = append(args, "-client-secret", s.client.Secret)
 	}
 	if o.endpoints {
-		device, token := world.as.endpoints(t)
+		device, token := s.as.endpoints(t)
 		args = append(args, "-device-url", device, "-token-url", token)
 	} else {
-		args = append(args, "-issuer", world.as.Issuer)
+		args = append(args, "-issuer", s.as.Issuer)
 	}
 	args = append(args, o.flags...)
 	h, err := o.start(ctx, hostOptions{
 		era: o.era, elicitation: !o.mute, prompts: s.prompts,
-		command: world.self, args: relayArgs(s.dir, world.server, args),
+		command: world.self, args: relayArgs(s.dir, server, args),
 	})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, s.stderr())
@@ -148,9 +161,6 @@ func (s *story) refused(c *calling, reason string) result {
 	return r
 }
 
-// userCode is how oidc-provider writes a user code.
-var userCode = regexp.MustCompile(`\b[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}\b`)
-
 // prompted waits until the call has asked the person to sign in, and returns
 // where to go and what to type there.
 func (s *story) prompted(c *calling) (address, code string) {
@@ -177,10 +187,10 @@ func (s *story) directions(address, message string) (string, string) {
 	if err != nil || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || u.Hostname() != "127.0.0.1") {
 		s.Fatalf("asked to open %q", address)
 	}
-	if want := world.as.Issuer + "/device"; address != want {
+	if want := s.as.Issuer + "/device"; address != want {
 		s.Errorf("asked to open %q, the verification address is %q", address, want)
 	}
-	codes := slices.Compact(userCode.FindAllString(message, -1))
+	codes := slices.Compact(s.as.userCode.FindAllString(message, -1))
 	if len(codes) != 1 {
 		s.Fatalf("codes %q in the message %q", codes, message)
 	}
@@ -191,14 +201,14 @@ func (s *story) directions(address, message string) (string, string) {
 // approve, deny: what the person does in the browser.
 func (s *story) approve(address, code string) {
 	s.Helper()
-	if err := s.person.approve(s.ctx, address, code); err != nil {
+	if err := s.visitor.approve(s.ctx, address, code); err != nil {
 		s.Fatal(err)
 	}
 }
 
 func (s *story) deny(address, code string) {
 	s.Helper()
-	if err := s.person.deny(s.ctx, address, code); err != nil {
+	if err := s.visitor.deny(s.ctx, address, code); err != nil {
 		s.Fatal(err)
 	}
 }
@@ -218,5 +228,8 @@ func (s *story) stderr() string {
 // printed names the files with what the server printed and logged.
 func (s *story) printed() []string {
 	names, _ := filepath.Glob(filepath.Join(s.dir, "*"+stderrSuffix)) // fails on bad patterns only
-	return append(names, s.log)
+	if s.log != "" {
+		names = append(names, s.log)
+	}
+	return names
 }

@@ -65,6 +65,7 @@ provider.use(async (ctx, next) => {
   Object.assign(entry, {
     status: ctx.status,
     client_id: ctx.oidc?.client?.clientId,
+    grant: ctx.oidc?.entities?.Grant?.jti,
     grant_type: sent.grant_type,
     device_code: given.device_code ?? sent.device_code,
     user_code: given.user_code,
@@ -74,6 +75,25 @@ provider.use(async (ctx, next) => {
     error: given.error,
     end: performance.now(),
   });
+});
+
+// The development pages grant all that is asked for, or nothing. A consent form
+// that is sent with ?without=SCOPE is one on which a box was cleared: the scope
+// is rejected and the others are granted, in the way the documentation tells
+// those to do it who write pages of their own.
+provider.use(async (ctx, next) => {
+  const { without } = ctx.query;
+  if (ctx.method !== 'POST' || !without) return next();
+  const { grantId, params, prompt, session } = await provider.interactionDetails(ctx.req, ctx.res);
+  const grant = grantId
+    ? await provider.Grant.find(grantId)
+    : new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
+  for (const scope of prompt.details.missingOIDCScope) {
+    if ([without].flat().includes(scope)) grant.rejectOIDCScope(scope);
+    else grant.addOIDCScope(scope);
+  }
+  ctx.redirect(await provider.interactionResult(ctx.req, ctx.res, { consent: { grantId: await grant.save() } }));
+  ctx.status = 303;
 });
 server.on('request', provider.callback());
 
