@@ -120,7 +120,9 @@ func TestNarrowedStepUpKeepsWhatWorked(t *testing.T) {
 		w := newWorld(t, setup{as: fakeas.Options{Scopes: []string{"profile", "notes:read", "notes:write", "share"}}, tools: func(w *world) {
 			w.addTools()
 			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "share"}, scopes.Of("notes:read", "share"),
-				func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) { return nil, answer{}, nil })
+				func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
+					return nil, answer{}, nil
+				})
 		}})
 		h := w.host(era, accepts)
 		call := h.call(t.Context(), "create_note", noteArgs{"x"})

@@ -18,6 +18,11 @@ type Answer struct {
 	Members   map[string]any // of the JSON object; OAuth errors have "error"
 	Form      bool           // encode as application/x-www-form-urlencoded
 
+	// Accepted are, of an answer of the notes API, the scopes any one of which
+	// suffices, and Held those of the request's token; nil if there is no valid
+	// token. They must not be changed.
+	Accepted, Held []string
+
 	// Interval is, with slow_down, what the client must wait from now on.
 	// It is sent only if a member says so.
 	Interval time.Duration

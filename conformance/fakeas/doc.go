@@ -18,12 +18,17 @@
 // the pages, as a browser would. Nothing but the page can be reached over
 // HTTP: there is no address that approves by itself.
 //
+// # Another API
+//
+// A test whose API is not the notes serves it by itself, and asks
+// [Server.Introspect] what a bearer token is good for.
+//
 // # Misbehaving
 //
 // [Server.Script] queues a [Behaviour] for an [Operation]: pending for longer
 // than it should, slow_down, a dropped connection, silence, any raw answer.
-// What a server always does differently is a dialect ([Options.Dialect]).
-// [Server.ExpireAccessTokens], [Server.RevokeRefreshTokens],
+// What a server always does differently is a dialect ([Options.Dialect]), such
+// as [GitHub]. [Server.ExpireAccessTokens], [Server.RevokeRefreshTokens],
 // [Server.RevokeAll] and [Server.Restart] are what happens to servers.
 //
 // # Judging the client

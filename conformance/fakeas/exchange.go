@@ -35,6 +35,9 @@ type exchange struct {
 	early    bool          // polled before the interval was over
 	interval time.Duration // after slow_down: the new one
 	lost     func()        // called if the answer did not get through
+
+	// Of requests to the notes API; see [Answer].
+	accepted, held []string
 }
 
 // reply is what an exchange came to.
@@ -167,7 +170,8 @@ func (x *exchange) json(status int, members map[string]any, header http.Header) 
 	// RFC 6749 §5.1.
 	header.Set("Cache-Control", "no-store")
 	header.Set("Pragma", "no-cache")
-	a := &Answer{Operation: x.entry.Operation, Status: status, Header: header, Members: members, Interval: x.interval}
+	a := &Answer{Operation: x.entry.Operation, Status: status, Header: header, Members: members,
+		Accepted: x.accepted, Held: x.held, Interval: x.interval}
 	if x.server.opts.Dialect != nil {
 		x.server.opts.Dialect(x.r, a)
 	}

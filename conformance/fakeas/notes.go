@@ -93,6 +93,7 @@ func (x *exchange) createNote() reply {
 // protect checks the bearer token (RFC 6750 §2.1, §3). A nil token comes with
 // the challenge to send.
 func (x *exchange) protect(scope string) (*token, reply) {
+	x.accepted = []string{scope}
 	challenge := func(status int, code, attributes string) reply {
 		members := map[string]any{"error": code}
 		if code == "" {
@@ -118,6 +119,9 @@ func (x *exchange) protect(scope string) (*token, reply) {
 	}
 	if knownRevoked {
 		x.violate(RevokedTokenUsed, "access token")
+	}
+	if valid {
+		x.held = append([]string{}, t.scopes...) // not nil: the token is valid, though it may have none
 	}
 	switch {
 	case !valid:

@@ -87,7 +87,7 @@ type Options struct {
 	// Dialect may change an answer before it is encoded; r is the request
 	// it answers, which Dialect must not change or keep. It is called
 	// concurrently. Nil: the answer of the RFCs. See [CommaScopes],
-	// [ErrorsUnder200] and [FormUnlessJSON].
+	// [ErrorsUnder200], [FormUnlessJSON], and all of them in [GitHub].
 	Dialect func(r *http.Request, a *Answer)
 
 	// Logger gets one record a request and one a violation. Neither holds

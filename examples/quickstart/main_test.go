@@ -3,20 +3,21 @@ package main
 import (
 	"bytes"
 	"context"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lazyauth/mcp-lazyauth/examples/internal/demo"
 )
 
 func TestSignsInOnceAndTheSameCallGoesOn(t *testing.T) {
-	for _, protocol := range protocols {
+	for _, protocol := range demo.Protocols {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
 			var stdout, stderr bytes.Buffer
-			if code := run(t.Context(), []string{"-approve", "-protocol", protocol}, &stdout, &stderr); code != 0 {
+			if code := quickstart.Run(t.Context(), []string{"-approve", "-protocol", protocol}, &stdout, &stderr); code != 0 {
 				t.Fatalf("exit code %d\n%s%s", code, stderr.String(), stdout.String())
 			}
 			out := stdout.String()
@@ -77,13 +78,13 @@ func (w *trigger) Write(p []byte) (int, error) {
 func TestInterruptedWhileItWaitsForThePerson(t *testing.T) {
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
-	for _, protocol := range protocols {
+	for _, protocol := range demo.Protocols {
 		t.Run(protocol, func(t *testing.T) {
 			ctx, interrupt := context.WithCancel(t.Context())
 			defer interrupt()
 			var stderr bytes.Buffer
 			// It returns when the server has ended: closing the session waits for it.
-			code := run(ctx, []string{"-protocol", protocol}, &trigger{"time left", interrupt}, &stderr)
+			code := quickstart.Run(ctx, []string{"-protocol", protocol}, &trigger{"time left", interrupt}, &stderr)
 			if code != 1 || !strings.Contains(stderr.String(), "interrupted") {
 				t.Errorf("exit code %d, stderr %q; want 1 and interrupted", code, stderr.String())
 			}
@@ -104,29 +105,11 @@ func TestSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
 		{[]string{"now"}, `"now" is not a flag`},
 	} {
 		var stdout, stderr bytes.Buffer
-		if code := run(t.Context(), test.args, &stdout, &stderr); code != 2 {
+		if code := quickstart.Run(t.Context(), test.args, &stdout, &stderr); code != 2 {
 			t.Errorf("%q: exit code %d, want 2", test.args, code)
 		}
 		if !strings.Contains(stderr.String(), test.want) || stdout.Len() > 0 {
 			t.Errorf("%q: stderr %q, stdout %q; want %q on stderr", test.args, stderr.String(), stdout.String(), test.want)
 		}
-	}
-}
-
-func TestNoColourInAFile(t *testing.T) {
-	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if newScreen(file).terminal {
-		t.Error("a file counts as a terminal")
-	}
-}
-
-func TestWrapBreaksBetweenWords(t *testing.T) {
-	got := strings.Join(wrap("one two three  four incomprehensibilities", 9), "|")
-	if want := "one two|three|four|incomprehensibilities"; got != want {
-		t.Errorf("got %s, want %s", got, want)
 	}
 }

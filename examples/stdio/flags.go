@@ -7,12 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/examples/internal/logfile"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 )
 
 const secretVariable = "NOTES_CLIENT_SECRET"
@@ -61,7 +60,7 @@ type config struct {
 	patience                    time.Duration
 	logFile                     string
 
-	log       *zap.Logger
+	log       *zap.Logger // from openLog
 	closeLog  func()
 	transport http.RoundTripper // nil but in tests
 }
@@ -69,7 +68,7 @@ type config struct {
 // parseFlags returns the settings in args, or an error that says which flag is
 // wrong and what would be right. What lazyauth.New checks is left to it.
 func parseFlags(args []string, getenv func(string) string) (*config, error) {
-	cfg := &config{log: zap.NewNop(), closeLog: func() {}}
+	cfg := &config{}
 	flags := flag.NewFlagSet("stdio", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // run prints the error
 	flags.StringVar(&cfg.issuer, "issuer", "", "")
@@ -117,21 +116,11 @@ func (c *config) apiOrigin() string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
 }
 
-// openLog opens the log file, if one was asked for, for appending. Only its
-// owner may read a new one: it holds no secrets, but who did what when.
-func (c *config) openLog() error {
-	if c.logFile == "" {
-		return nil
-	}
-	file, err := os.OpenFile(c.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
+// openLog opens the log file, if one was asked for.
+func (c *config) openLog() (err error) {
+	if c.log, c.closeLog, err = logfile.Open(c.logFile); err != nil {
 		return fmt.Errorf("-log: %w: give a file that can be written", err)
 	}
-	encoding := zap.NewProductionEncoderConfig()
-	encoding.EncodeTime = zapcore.ISO8601TimeEncoder
-	encoding.EncodeDuration = zapcore.StringDurationEncoder
-	c.log = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(encoding), file, zap.DebugLevel))
-	c.closeLog = func() { _ = file.Close() } // written unbuffered: nothing is lost
 	return nil
 }
 

@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -68,25 +66,6 @@ func TestClientSecretComesFromFlagOrEnvironment(t *testing.T) {
 	cfg, err = parseFlags(append(slices.Clone(nowhere), "-client-secret", "from the flag"), environment)
 	if err != nil || cfg.clientSecret != "from the flag" {
 		t.Errorf("%+v, %v", cfg, err)
-	}
-}
-
-func TestLogIsAppendedTo(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "log")
-	for _, message := range []string{"first", "second"} {
-		cfg, err := parseFlags(append(slices.Clone(nowhere), "-log", file), noEnvironment)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cfg.openLog(); err != nil {
-			t.Fatal(err)
-		}
-		cfg.log.Info(message)
-		cfg.closeLog()
-	}
-	text, err := os.ReadFile(file)
-	if err != nil || strings.Count(string(text), "\n") != 2 || !strings.Contains(string(text), `"msg":"first"`) {
-		t.Errorf("%s, %v; want two lines", text, err)
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"io"
 	"net/http/httptest"
@@ -15,36 +14,14 @@ import (
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/examples/internal/hosttest"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// serveVariable makes the test binary be the program.
-const serveVariable = "STDIO_TEST_SERVE"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(serveVariable) != "" {
-		main()
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { hosttest.Main(m, main) }
 
 // nowhere is a command line that names a service where nobody answers.
 var nowhere = []string{"-issuer", "http://127.0.0.1:1", "-client-id", "c", "-api", "http://127.0.0.1:1"}
-
-// program returns the program as a subprocess, with little in its environment,
-// as many hosts start servers.
-func program(t *testing.T, args ...string) (*exec.Cmd, *bytes.Buffer) {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), self, args...)
-	cmd.Env = []string{serveVariable + "=1"}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	return cmd, &stderr
-}
 
 // pipes returns the two ends of a conversation with a program that is about to
 // be started.
@@ -62,20 +39,12 @@ func pipes(t *testing.T, cmd *exec.Cmd) (io.WriteCloser, io.Reader) {
 }
 
 func TestListsItsToolsThoughNobodyAnswersAtTheService(t *testing.T) {
-	for _, protocol := range []string{"2025-11-25", "2026-07-28"} {
+	for _, protocol := range hosttest.Protocols {
 		t.Run(protocol, func(t *testing.T) {
-			cmd, stderr := program(t, nowhere...)
-			session, err := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil).
-				Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, &mcp.ClientSessionOptions{ProtocolVersion: protocol})
-			if err != nil {
-				t.Fatal(err)
-			}
-			list, err := session.ListTools(t.Context(), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			cmd, stderr := hosttest.Program(t, nowhere...)
+			host := hosttest.Connect(t, fakeas.New(nil), protocol, &mcp.CommandTransport{Command: cmd})
 			var names, readOnly []string
-			for _, tool := range list.Tools {
+			for _, tool := range host.Tools() {
 				names = append(names, tool.Name)
 				switch a := tool.Annotations; {
 				case a == nil || a.Title == "" || a.OpenWorldHint == nil:
@@ -94,15 +63,11 @@ func TestListsItsToolsThoughNobodyAnswersAtTheService(t *testing.T) {
 			if got, want := strings.Join(readOnly, " "), "list_notes ping whoami"; got != want {
 				t.Errorf("read-only tools: %s; want %s", got, want)
 			}
-			result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "ping"})
-			if err != nil || result.IsError {
-				t.Errorf("ping: %+v, %v", result, err)
+			host.WantAnswer("ping", nil, "pong")
+			if result := host.Call("whoami", nil); !result.IsError || result.Meta["io.github.lazyauth/reason"] != "unavailable" {
+				t.Errorf("whoami: %+v; want an error result with reason unavailable", result)
 			}
-			result, err = session.CallTool(t.Context(), &mcp.CallToolParams{Name: "whoami"})
-			if err != nil || !result.IsError || result.Meta["io.github.lazyauth/reason"] != "unavailable" {
-				t.Errorf("whoami: %+v, %v; want an error result with reason unavailable", result, err)
-			}
-			if err := session.Close(); err != nil {
+			if err := host.Close(); err != nil {
 				t.Errorf("after the end of its input the server did not exit with 0: %v", err)
 			}
 			if stderr.Len() > 0 {
@@ -113,7 +78,7 @@ func TestListsItsToolsThoughNobodyAnswersAtTheService(t *testing.T) {
 }
 
 func TestWritesOnlyMessagesToStandardOutput(t *testing.T) {
-	cmd, stderr := program(t, append(nowhere, "-log", filepath.Join(t.TempDir(), "log"))...)
+	cmd, stderr := hosttest.Program(t, append(nowhere, "-log", filepath.Join(t.TempDir(), "log"))...)
 	in, out := pipes(t, cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -150,7 +115,7 @@ func TestWritesOnlyMessagesToStandardOutput(t *testing.T) {
 func TestEndsWithItsInputThoughACallWaitsForThePerson(t *testing.T) {
 	service := httptest.NewServer(fakeas.New(nil))
 	defer service.Close()
-	cmd, stderr := program(t, "-issuer", service.URL, "-client-id", fakeas.DefaultClientID, "-api", service.URL, "-patience", "1h")
+	cmd, stderr := hosttest.Program(t, "-issuer", service.URL, "-client-id", fakeas.DefaultClientID, "-api", service.URL, "-patience", "1h")
 	in, out := pipes(t, cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -180,7 +145,7 @@ func TestEndsOnInterrupt(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot be sent an interrupt there")
 	}
-	cmd, stderr := program(t, nowhere...)
+	cmd, stderr := hosttest.Program(t, nowhere...)
 	in, out := pipes(t, cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

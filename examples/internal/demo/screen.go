@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"fmt"
@@ -16,10 +16,10 @@ import (
 // width is how many columns a line has, at most.
 const width = 76
 
-// A screen is where the story is told. On a terminal the time left ticks and
+// A Screen is where the story is told. On a terminal the time left ticks and
 // what matters is bold; anywhere else it is plain text. Its methods may be
 // called concurrently.
-type screen struct {
+type Screen struct {
 	terminal bool
 
 	mu   sync.Mutex
@@ -27,8 +27,9 @@ type screen struct {
 	stop func() // ends the countdown; nil while there is none
 }
 
-func newScreen(w io.Writer) *screen {
-	s := &screen{w: w}
+// NewScreen returns a screen that writes to w.
+func NewScreen(w io.Writer) *Screen {
+	s := &Screen{w: w}
 	if file, ok := w.(*os.File); ok {
 		info, err := file.Stat()
 		s.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
@@ -36,15 +37,15 @@ func newScreen(w io.Writer) *screen {
 	return s
 }
 
-// title begins a step of the story.
-func (s *screen) title(text string) {
+// Title begins a step of the story.
+func (s *Screen) Title(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintf(s.w, "\n%s\n", s.bold(text))
 }
 
-// line prints one line of a step.
-func (s *screen) line(format string, args ...any) {
+// Line prints one line of a step.
+func (s *Screen) Line(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintf(s.w, "   "+format+"\n", args...)
@@ -53,8 +54,8 @@ func (s *screen) line(format string, args ...any) {
 // prompt shows what the server asks for: its words, what the host adds so that
 // its user need not trust them (the domain and the whole URL), and what to do
 // next. A host knows only in words how long the code lives; this one asks the
-// authorization server. On a terminal the time left ticks until [screen.settle].
-func (s *screen) prompt(message string, page *url.URL, request fakeas.Request, next string) {
+// authorization server. On a terminal the time left ticks until [Screen.settle].
+func (s *Screen) prompt(message string, page *url.URL, request fakeas.Request, next string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintln(s.w)
@@ -93,7 +94,7 @@ func countDown(w io.Writer, expires time.Time, ending <-chan struct{}) {
 }
 
 // settle ends the countdown, if there is one.
-func (s *screen) settle() {
+func (s *Screen) settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stop != nil {
@@ -104,7 +105,7 @@ func (s *screen) settle() {
 
 // bold marks text on a terminal, unless its user wants none of that
 // (no-color.org) or it may not know how: older ones on Windows print the codes.
-func (s *screen) bold(text string) string {
+func (s *Screen) bold(text string) string {
 	if !s.terminal || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || runtime.GOOS == "windows" {
 		return text
 	}

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -7,31 +7,36 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// A person is the host's user.
-type person struct {
-	as    *authorizationServer
-	out   *screen
-	asked atomic.Int32
+// A Person is the host's user. Its methods may be called concurrently.
+type Person struct {
+	as  *AuthorizationServer
+	out *Screen
 
 	// visit, if not nil, stands in for the user: it is given what the prompt
 	// showed, and must not block.
 	visit func(page, code string)
+
+	mu    sync.Mutex
+	asked []string
 }
 
-// prompts returns how often the user was asked.
-func (p *person) prompts() int { return int(p.asked.Load()) }
+// Asked returns the scopes of every prompt that the user was shown, in order,
+// with one space between scopes.
+func (p *Person) Asked() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.asked...)
+}
 
 // elicit shows a URL-mode prompt and accepts it. To accept is to agree that
 // the page be opened, not to have signed in: when that has happened the server
 // finds out by itself (MCP client/elicitation).
-func (p *person) elicit(ctx context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-	p.asked.Add(1)
+func (p *Person) elicit(ctx context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
 	page, err := url.Parse(req.Params.URL)
 	if err != nil || req.Params.Mode != "url" {
 		return nil, errors.New("the prompt is not for a page to open")
@@ -40,6 +45,9 @@ func (p *person) elicit(ctx context.Context, req *mcp.ElicitRequest) (*mcp.Elici
 	if err != nil {
 		return nil, err
 	}
+	p.mu.Lock()
+	p.asked = append(p.asked, strings.Join(waiting.Scopes, " "))
+	p.mu.Unlock()
 	if !strings.Contains(req.Params.Message, waiting.UserCode) {
 		return nil, errors.New("the prompt does not show the code")
 	}

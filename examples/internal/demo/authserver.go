@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -13,25 +13,26 @@ import (
 // codeLifetime is how long the person has.
 const codeLifetime = 10 * time.Minute
 
-// An authorizationServer is a fakeas, with its device page and notes API, that
+// An AuthorizationServer is a fakeas, with its device page and notes API, that
 // listens on a free port of the loopback interface.
-type authorizationServer struct {
+type AuthorizationServer struct {
 	*fakeas.Server
-	address string
-	http    http.Server
-	ended   chan struct{}
+	Address string // host and port
+
+	http  http.Server
+	ended chan struct{}
 }
 
 // startAuthorizationServer starts it. The caller must call close.
-func startAuthorizationServer(ctx context.Context) (*authorizationServer, error) {
+func startAuthorizationServer(ctx context.Context) (*AuthorizationServer, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("starting the authorization server: %w", err)
 	}
-	as := &authorizationServer{address: listener.Addr().String(), ended: make(chan struct{})}
+	as := &AuthorizationServer{Address: listener.Addr().String(), ended: make(chan struct{})}
 	as.Server = fakeas.New(&fakeas.Options{
-		Issuer:       "http://" + as.address,
+		Issuer:       "http://" + as.Address,
 		Interval:     time.Second, // the default of 5 s is kinder to servers, and slower to watch
 		CodeLifetime: codeLifetime,
 	})
@@ -44,11 +45,7 @@ func startAuthorizationServer(ctx context.Context) (*authorizationServer, error)
 	return as, nil
 }
 
-func (as *authorizationServer) close() {
+func (as *AuthorizationServer) close() {
 	_ = as.http.Close()
 	<-as.ended
 }
-
-// polls returns how often the token endpoint was asked whether the person has
-// decided.
-func (as *authorizationServer) polls() int { return as.Count(fakeas.Poll, "") }

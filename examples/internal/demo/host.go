@@ -1,0 +1,118 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// A Host is an MCP host with one server, a subprocess.
+type Host struct {
+	out     *Screen
+	dir     string // holds the server's binary
+	session *mcp.ClientSession
+}
+
+// StartHost builds the server in the named package and starts it as a host
+// does, with the flags that examples/stdio has: -issuer, -client-id, -api and
+// -patience. The caller must call Close.
+func (s *Stage) StartHost(ctx context.Context, server string) (_ *Host, err error) {
+	h := &Host{out: s.Screen}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	if h.dir, err = os.MkdirTemp("", s.name); err != nil {
+		return nil, err
+	}
+	binary := filepath.Join(h.dir, "server.exe") // the suffix is needed on Windows, and harmless elsewhere
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, server)
+	if output, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building %s: %w\n%s", server, err, output)
+	}
+
+	//nolint:noctx // The session ends it: first by closing its input, then by force.
+	program := exec.Command(binary,
+		"-issuer", s.AS.Issuer(), "-client-id", fakeas.DefaultClientID, "-api", s.AS.API(),
+		// This host waits for as long as its user does. Others do not; see
+		// -help of examples/stdio.
+		"-patience", codeLifetime.String())
+	program.Stderr = os.Stderr
+	client := mcp.NewClient(&mcp.Implementation{Name: s.name, Version: "1.0.0"}, &mcp.ClientOptions{
+		// A handler alone would declare form mode only.
+		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{
+			Form: &mcp.FormElicitationCapabilities{},
+			URL:  &mcp.URLElicitationCapabilities{},
+		}},
+		ElicitationHandler: s.User.elicit,
+	})
+	h.session, err = client.Connect(ctx, &mcp.CommandTransport{Command: program}, &mcp.ClientSessionOptions{ProtocolVersion: s.Protocol})
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the server: %w", err)
+	}
+	if spoken := h.session.InitializeResult().ProtocolVersion; spoken != s.Protocol {
+		return nil, fmt.Errorf("the server speaks MCP %s, not %s", spoken, s.Protocol)
+	}
+	return h, nil
+}
+
+// Close ends the server and removes its binary.
+func (h *Host) Close() error {
+	var err error
+	if h.session != nil {
+		err = h.session.Close()
+	}
+	return errors.Join(err, os.RemoveAll(h.dir))
+}
+
+// ListTools prints the tools, by name and description.
+func (h *Host) ListTools(ctx context.Context) error {
+	for tool, err := range h.session.Tools(ctx, nil) {
+		if err != nil {
+			return fmt.Errorf("listing the tools: %w", err)
+		}
+		h.out.Line("  %-12s %s", tool.Name, tool.Description)
+	}
+	return nil
+}
+
+// Call calls a tool, prints the answer and returns it. The server may ask the
+// user first.
+func (h *Host) Call(ctx context.Context, tool string, arguments map[string]string) (string, error) {
+	text, err := json.Marshal(arguments)
+	if err != nil {
+		return "", err
+	}
+	h.out.Line("call    %s %s", tool, text)
+	began := time.Now()
+	result, err := h.session.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: arguments})
+	h.out.settle()
+	if cause := context.Cause(ctx); cause != nil {
+		return "", cause
+	}
+	if err != nil {
+		return "", fmt.Errorf("calling %s: %w", tool, err)
+	}
+	var answer strings.Builder
+	for _, content := range result.Content {
+		if text, ok := content.(*mcp.TextContent); ok {
+			answer.WriteString(text.Text)
+		}
+	}
+	if result.IsError {
+		return "", fmt.Errorf("%s failed: %s", tool, answer.String())
+	}
+	h.out.Line("answer  %s", answer.String())
+	h.out.Line("after   %v", time.Since(began).Round(time.Millisecond))
+	return answer.String(), nil
+}

@@ -1,0 +1,36 @@
+package hosttest
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// serveVariable makes a test binary be the program that it tests.
+const serveVariable = "LAZYAUTH_EXAMPLE_SERVE"
+
+// Main is the TestMain of a program that [Program] starts.
+func Main(m *testing.M, main func()) {
+	if os.Getenv(serveVariable) != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// Program returns the program under test as a subprocess, with little in its
+// environment, as many hosts start servers, and what it will write to standard
+// error. Its tests must have [Main] for their TestMain.
+func Program(t *testing.T, args ...string) (cmd *exec.Cmd, stderr *bytes.Buffer) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd = exec.CommandContext(t.Context(), self, args...)
+	cmd.Env = []string{serveVariable + "=1"}
+	stderr = new(bytes.Buffer)
+	cmd.Stderr = stderr
+	return cmd, stderr
+}
