@@ -409,3 +409,63 @@ func TestToolsTellTheirScopes(t *testing.T) {
 		}
 	})
 }
+
+func TestChallengeFromAnotherOrigin(t *testing.T) {
+	// Who is not the service's API gets no token, and cannot have anybody asked.
+	inBothEras(t, func(t *testing.T, era string) {
+		const header = `Bearer error="insufficient_scope", scope="notes:write", resource_metadata="https://evil.example/metadata"`
+		var e elsewhere
+		e.answer = func(w http.ResponseWriter) {
+			w.Header().Set("WWW-Authenticate", header)
+			w.WriteHeader(http.StatusForbidden)
+		}
+		w := newWorld(t, setup{
+			options: lazyauth.Options{Transport: &e},
+			tools: func(w *world) {
+				e.next = w.as.Transport()
+				w.addTools()
+				lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "fetch"}, scopes.Of("profile"),
+					func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+						return read(lazyauth.Client(ctx).Get("https://evil.example/"))
+					})
+			},
+		})
+		h := w.host(era, accepts)
+		call := h.call(t.Context(), "fetch", nil)
+		w.approves()
+		if r := <-call; r.err != nil || !strings.Contains(r.text(), "403") {
+			t.Errorf("got %q, %v", r.text(), r.err)
+		}
+		h.wantPrompts(1)
+		if got := strings.Join(e.seen, " "); got != "https://evil.example" {
+			t.Errorf("requests went to %s", got)
+		}
+	})
+}
+
+func TestContextEndsDuringStepUp(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{tools: func(w *world) {
+			w.addTools()
+			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "hurried"}, scopes.Of("profile"), counted(w, "hurried",
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+					ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+					defer cancel()
+					_, _, err := w.get(ctx, "/notes")
+					if !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("the wait ended with %v", err)
+					}
+					return nil, answer{"without notes"}, nil
+				}))
+		}})
+		h := w.host(era, accepts)
+		call := h.call(t.Context(), "hurried", nil)
+		w.approves()
+		code := w.person().UserCode
+		(<-call).succeeds(t, "without notes")
+		w.as.Approve(code)
+		later(10 * time.Second)
+		h.gets("list_notes", nil, "[]") // the flight went on
+		h.wantPrompts(2)
+	})
+}

@@ -16,7 +16,8 @@ import (
 // elsewhere serves hosts other than the authorization server's and the API's,
 // and notes whether a token came along.
 type elsewhere struct {
-	next http.RoundTripper
+	next   http.RoundTripper
+	answer func(http.ResponseWriter) // nil: a text
 
 	mu   sync.Mutex
 	seen []string // host, and "+token" if there was one
@@ -37,6 +38,8 @@ func (e *elsewhere) RoundTrip(req *http.Request) (*http.Response, error) {
 	recorder := httptest.NewRecorder()
 	if req.URL.Path == "/moved" {
 		http.Redirect(recorder, req, "https://evil.example/catch", http.StatusTemporaryRedirect)
+	} else if e.answer != nil {
+		e.answer(recorder)
 	} else {
 		recorder.WriteString("elsewhere")
 	}
