@@ -145,7 +145,7 @@ func (o *owner) next(ticket *scopes.Requirement, a asker, refresh bool) (*grant,
 		for other := range o.queue {
 			want = want.Union(o.missing(*other))
 		}
-		f := newFlight(o, want, a.tool())
+		f := newFlight(o, o.auth.service.Hierarchy.Reduce(want), a.tool())
 		if !o.auth.spawn(f.run) {
 			return nil, nil, nil, o.auth.fail(Unavailable, errClosed)
 		}

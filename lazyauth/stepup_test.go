@@ -386,7 +386,11 @@ func TestHierarchyAndAlternatives(t *testing.T) {
 		(<-call).succeeds(t, "either")
 		// … and a broader scope that is held is enough.
 		call = h.call(t.Context(), "broad", nil)
-		w.approves()
+		req = w.person()
+		if got := strings.Join(req.Scopes, " "); got != "all profile" {
+			t.Errorf("asked for %q, want nothing that all implies", got)
+		}
+		w.as.Approve(req.UserCode)
 		(<-call).succeeds(t, "broad")
 		h.gets("narrow", nil, "narrow")
 		h.wantPrompts(2)

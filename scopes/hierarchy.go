@@ -89,6 +89,21 @@ func (h *Hierarchy) Expand(held Set) Set {
 	return all
 }
 
+// Reduce returns s without the scopes that others of it imply: what a person has
+// to read to grant all of s. Expand of it is Expand of s.
+func (h *Hierarchy) Reduce(s Set) Set {
+	if h == nil {
+		return s
+	}
+	var b strings.Builder
+	for name := range s.All() {
+		if !h.has(s.Minus(Set{name}), name) {
+			appendName(&b, name)
+		}
+	}
+	return Set{b.String()}
+}
+
 // Covers reports whether held, with all that it implies, satisfies need. It
 // does not allocate, and takes a few comparisons if held is what [Hierarchy.Expand]
 // returned and covers a Set: who asks often keeps that.

@@ -335,3 +335,26 @@ func TestGitHubImpliesWhatItDocuments(t *testing.T) {
 		t.Error("signing keys are not as the other keys")
 	}
 }
+
+func TestReduce(t *testing.T) {
+	github := scopes.GitHub()
+	for text, want := range map[string]string{
+		"":                               "",
+		"repo public_repo":               "repo",
+		"read:org write:org admin:org":   "admin:org",
+		"user:email read:user gist":      "gist read:user user:email",
+		"public_repo repo user read:org": "read:org repo user",
+	} {
+		set, err := scopes.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := github.Reduce(set)
+		if got.String() != want || github.Expand(got) != github.Expand(set) {
+			t.Errorf("of %q is left %q, want %q", text, got, want)
+		}
+		if (*scopes.Hierarchy)(nil).Reduce(set) != set {
+			t.Errorf("%q is reduced without a hierarchy", text)
+		}
+	}
+}

@@ -94,11 +94,11 @@ func TestPrivateRepositoriesTakeTheBroaderScope(t *testing.T) {
 		if !strings.Contains(all, "octocat/diary") || !strings.Contains(all, "octocat/hello-world") {
 			t.Errorf("not both repositories: %s", all)
 		}
-		host.WantAsked("public_repo", "public_repo repo")
+		host.WantAsked("public_repo", "repo")
 		// GitHub calls that "repo" alone. It is enough for what public_repo is.
 		host.WantAnswer("star_repository", helloWorld, isStarred)
 		host.WantAnswer("list_repositories", nil, listsPublic)
-		host.WantAsked("public_repo", "public_repo repo")
+		host.WantAsked("public_repo", "repo")
 	})
 }
 
@@ -122,10 +122,10 @@ func TestStarringAPrivateRepositoryAsksForMoreInMidCall(t *testing.T) {
 	act(t, func(_ *testing.T, g *gitHub, host *hosttest.Host) {
 		diary := map[string]any{"repository": "octocat/diary"}
 		host.WantAnswer("star_repository", diary, `{"repository":"octocat/diary","starred":true}`)
-		host.WantAsked("public_repo", "public_repo repo")
+		host.WantAsked("public_repo", "repo")
 		g.wantJournal("PUT /user/starred/octocat/diary 404", "PUT /user/starred/octocat/diary 204")
 		host.WantError("star_repository", map[string]any{"repository": "octocat/nothing"}, "nothing of that name")
-		host.WantAsked("public_repo", "public_repo repo")
+		host.WantAsked("public_repo", "repo")
 	})
 }
 
