@@ -87,17 +87,21 @@ func (s *story) common(open map[string]message, m message) (asked message) {
 
 // legacy judges a conversation of the legacy era and returns how many prompts it
 // has: elicitation/create, notifications/elicitation/complete with the same id,
-// and only then the result; nothing else that the server starts, and nothing of
-// the modern era.
+// and only then the result, unless the host cancelled that; nothing else that the
+// server starts, and nothing of the modern era.
 func (s *story) legacy(conversation []message) (prompts int) {
 	s.Helper()
 	open := map[string]message{}    // the host's requests in flight
 	unfinished := map[string]bool{} // elicitation ids without a notice
+	cancelled := map[string]bool{}  // the host's requests that it gave up
 	for i, m := range conversation {
 		asked := s.common(open, m)
 		if m.From == fromHost {
 			if i == 0 && m.Method != "initialize" {
 				s.Errorf("the host did not begin in the legacy era: %s", m.Raw)
+			}
+			if m.Method == "notifications/cancelled" {
+				cancelled[string(m.Params.RequestID)] = true
 			}
 			continue
 		}
@@ -116,6 +120,8 @@ func (s *story) legacy(conversation []message) (prompts int) {
 			unfinished[m.Params.ElicitationID] = false
 		case m.notification() && m.Method != "notifications/progress":
 			s.Errorf("unexpected: %s", m.Raw)
+		case m.response() && cancelled[string(m.ID)]:
+			// It was on its way, or the SDK sent it all the same.
 		case m.response() && asked.Method == "tools/call":
 			for id, left := range unfinished {
 				if left {

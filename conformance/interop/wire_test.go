@@ -42,6 +42,7 @@ type message struct {
 		Message         string          `json:"message"`
 		ElicitationID   string          `json:"elicitationId"`
 		RequestState    string          `json:"requestState"`
+		RequestID       json.RawMessage `json:"requestId"`
 		ProgressToken   json.RawMessage `json:"progressToken"`
 	} `json:"params"`
 	Result struct {
