@@ -34,6 +34,7 @@ type flight struct {
 	end   context.CancelFunc
 	grant *grant // once over, if err is nil
 	err   error  // once over
+	kept  bool   // once over: whether the grant is the owner's now
 
 	parts map[client]*part // guarded by owner.mu
 }
@@ -51,20 +52,26 @@ func (f *flight) run() {
 	g, err := f.fly(auth.ctx)
 
 	f.owner.mu.Lock()
-	if err == nil && !f.owner.take(g, f.want) {
+	if err == nil && auth.ctx.Err() != nil {
+		g.retire()
 		g, err = nil, auth.fail(Unavailable, errClosed)
 	}
 	f.grant, f.err = g, err
+	f.kept = err == nil && f.owner.take(g, f.want)
 	f.owner.flight = nil
 	notices := f.notices()
 	f.parts = nil // nobody joins any more
 	f.owner.mu.Unlock()
 
 	event := Event{Principal: f.owner.principal, Tool: f.tool, Scopes: f.want, Took: time.Since(began)}
-	if err != nil {
+	switch {
+	case err != nil:
 		event.Reason, event.Err = causeOf(err)
 		auth.emit(onFailed, event)
-	} else {
+	case !f.kept:
+		event.Reason, event.Scopes = Narrowed, g.scopes
+		auth.emit(onFailed, event)
+	default:
 		event.Scopes = g.scopes
 		if !g.token.Expiry.IsZero() {
 			event.Wait = time.Until(g.token.Expiry)

@@ -48,9 +48,10 @@ type held struct {
 	room      [1]*attendance // for attending, in the usual case
 	abandon   *time.Timer    // runs while nobody attends to a running handler
 	cancel    context.CancelCauseFunc
-	shown     *part  // whose prompt the host was last answered with …
-	shownID   string // … and that prompt's id
-	leg       string // names the next leg of a handler's own round trips
+	shown     *part     // whose prompt the host was last answered with …
+	shownID   string    // … and that prompt's id
+	leg       string    // names the next leg of a handler's own round trips …
+	legEnds   time.Time // … and when its states end, however often they are sealed
 }
 
 // An attendance is a request that waits for a held call.
@@ -74,8 +75,9 @@ func newHeld(g *gate, o *owner, at attendance) *held {
 // run when it may start, and returns what the request is answered with.
 func (h *held) attend(at *attendance, run handler) outcome {
 	h.enter(at)
+	var err error
+	defer func() { h.leave(at, err) }() // also when the handler's panic comes through
 	out, err := h.follow(at, run)
-	h.leave(at, err)
 	if err != nil {
 		return outcome{err: err}
 	}
@@ -115,7 +117,10 @@ func (h *held) follow(at *attendance, run handler) (outcome, error) {
 			case elicit.ChannelFor(at.req) == elicit.RoundTrip:
 				return h.inputRequired(at, p), nil
 			default: // of several requests, the wrong one was rung up
-				p.turn <- struct{}{}
+				select {
+				case p.turn <- struct{}{}:
+				default: // somebody has put it back
+				}
 				return outcome{err: p.inText()}, nil
 			}
 		case <-at.ctx.Done():
@@ -155,7 +160,9 @@ func (h *held) begin(at *attendance, run handler) {
 			if !returned {
 				out.err = h.gate.auth.fail(Abandoned, errExited)
 				if v := recover(); v != nil {
-					out.panicked = &panicked{value: v, stack: debug.Stack()}
+					out.panicked = &panicked{value: v}
+					h.gate.auth.emit(onFailed, Event{Principal: h.owner.principal, Tool: h.gate.tool, Reason: Abandoned,
+						Err: fmt.Errorf("the handler panicked: %v\n\n%s", v, debug.Stack())})
 				}
 			}
 			// A handler that was given up says so, not that its context ended.
@@ -184,7 +191,7 @@ func (h *held) finish(out outcome) {
 	}
 	h.finished, h.outcome = true, out
 	if out.result != nil && out.result.InputRequests != nil {
-		h.leg = rand.Text()
+		h.leg, h.legEnds = rand.Text(), time.Now().Add(innerLife)
 	}
 	if h.abandon != nil {
 		h.abandon.Stop()
@@ -218,7 +225,7 @@ func (h *held) collect(at *attendance) outcome {
 		p.told = true
 		h.mu.Unlock()
 		if first {
-			panic(fmt.Sprintf("%v [recovered from the handler of %s, on another goroutine]\n\n%s", p.value, h.gate.tool, p.stack))
+			panic(p.value) // as it was, for who recovers certain values
 		}
 	}
 	if out.result == nil {
@@ -230,7 +237,7 @@ func (h *held) collect(at *attendance) outcome {
 	out.result = &result
 	if result.InputRequests != nil {
 		state, err := h.gate.seal(at.req, h.owner, h.host, elicit.State{
-			Call: h.leg, Leg: true, Inner: result.RequestState, Expires: time.Now().Add(innerLife),
+			Call: h.leg, Leg: true, Inner: result.RequestState, Expires: h.legEnds,
 		})
 		if err != nil {
 			return outcome{err: err}

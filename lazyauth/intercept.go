@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -30,18 +32,19 @@ func (i *Interceptor) Handler(tool string, need scopes.Requirement, handler mcp.
 	}
 }
 
-// Intercept returns a receiving middleware for [mcp.Server.AddReceivingMiddleware]
-// that gates the tools of an existing server by policy, without touching their
-// registration. A listed tool runs once there is a grant for it; its arguments
+// Intercept gates the tools of an existing server by policy, without touching
+// their registration, by middleware that it adds to the server. A listed tool runs once there is a grant for it; its arguments
 // are held against its input schema first, so that nobody is asked because of a
 // typo. A tool that is not listed runs at once, and what it may use, if anything,
 // is asked for when it first uses [Client], [TokenSource] or [Require]; if the
-// policy allows it nothing, or its caller is not known, these refuse. Tools registered with
-// [AddTool] or [Interceptor.Handler] are left alone.
+// policy allows it nothing, or its caller is not known, these refuse. Tools that
+// were registered with [AddTool] or [Interceptor.Handler] and are not listed are
+// left alone.
 //
-// Put it first: middleware that comes before it sees results that are neither
-// complete nor failed, but prompts.
-func (i *Interceptor) Intercept(policy scopes.Policy) mcp.Middleware {
+// Call it after other middleware was added: what comes before it, as what is
+// added later does, sees prompts among the results.
+func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
+	i.install(server)
 	gates := make(map[string]*gate, len(policy.Tools))
 	for tool := range policy.Tools {
 		if need, listed := policy.Need(tool); listed {
@@ -51,36 +54,39 @@ func (i *Interceptor) Intercept(policy scopes.Policy) mcp.Middleware {
 	if policy.Unlisted != nil {
 		i.newGate("", policy.Unlisted) // counts for the limit of challenges
 	}
-	return func(next mcp.MethodHandler) mcp.MethodHandler {
+	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 		return func(ctx context.Context, method string, r mcp.Request) (mcp.Result, error) {
 			req, ok := r.(*mcp.CallToolRequest)
 			if !ok || method != "tools/call" {
 				return next(ctx, method, r)
 			}
-			if _, own := i.tools.Load(req.Params.Name); own {
-				return next(ctx, method, r)
-			}
 			g := gates[req.Params.Name]
+			if _, own := i.tools.Load(req.Params.Name); g == nil && (own || callFrom(ctx) != nil) {
+				return next(ctx, method, r) // has a call of its own, or is behind somebody else's gate
+			}
 			if g == nil {
 				g = &gate{auth: i, tool: req.Params.Name, need: policy.Unlisted, open: true}
-			} else if !g.wellFormed(ctx, next, req) {
-				return next(ctx, method, r) // where it is refused
+			} else if refused, err := g.malformed(ctx, next, req); refused != nil || err != nil {
+				return refused, err
 			}
 			out := g.around(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, err := next(ctx, method, req)
-				called, _ := result.(*mcp.CallToolResult)
-				return outcome{result: called, err: err}
+				if called, ok := result.(*mcp.CallToolResult); ok {
+					return outcome{result: called, err: err}
+				}
+				return outcome{output: result, err: err} // some other middleware's
 			})
+			if other, ok := out.output.(mcp.Result); ok && out.err == nil {
+				return other, nil
+			}
 			result, err := out.raw()
 			if result == nil {
 				return nil, err
 			}
-			if err == nil {
-				markReason(result)
-			}
+			markReason(result)
 			return result, err
 		}
-	}
+	})
 }
 
 // around runs a raw handler behind the gate, in the manner of req's era.
@@ -104,31 +110,43 @@ func (o outcome) raw() (*mcp.CallToolResult, error) {
 	return o.result, o.err
 }
 
-// wellFormed reports whether the tool of req exists and its arguments satisfy its
-// input schema; a server that cannot say so is taken at its word. It is asked
-// only when somebody would have to be prompted.
-func (g *gate) wellFormed(ctx context.Context, next mcp.MethodHandler, req *mcp.CallToolRequest) bool {
-	if o, err := g.auth.owner(ctx, req); err != nil || o.grant.Load().opens(g) {
-		return true
+// malformed returns why the call is refused before anybody is asked: its tool does
+// not exist, or its arguments do not satisfy the input schema. A server that cannot
+// say so, for want of a list, is taken at its word. It is refused here, and not where it would be
+// anyway: raw handlers do not validate, and lists may leave tools out.
+func (g *gate) malformed(ctx context.Context, next mcp.MethodHandler, req *mcp.CallToolRequest) (mcp.Result, error) {
+	o, err := g.auth.owner(ctx, req)
+	if err != nil {
+		return errorResult(err), nil
+	}
+	if o.grant.Load().opens(g) {
+		return nil, nil
 	}
 	params := &mcp.ListToolsParams{}
 	for range 100 { // pages
 		result, err := next(ctx, "tools/list", &mcp.ListToolsRequest{Session: req.Session, Params: params, Extra: req.Extra})
+		if err != nil {
+			return nil, err
+		}
 		list, ok := result.(*mcp.ListToolsResult)
-		if err != nil || !ok {
-			return true
+		if !ok {
+			return nil, nil
 		}
 		for _, tool := range list.Tools {
-			if tool.Name == req.Params.Name {
-				return satisfies(req.Params.Arguments, tool.InputSchema)
+			if tool.Name != req.Params.Name {
+				continue
 			}
+			if !satisfies(req.Params.Arguments, tool.InputSchema) {
+				return errorResult(fmt.Errorf("the arguments do not satisfy the input schema of %s", req.Params.Name)), nil
+			}
+			return nil, nil
 		}
 		if list.NextCursor == "" {
-			return false
+			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("unknown tool %q", req.Params.Name)}
 		}
 		params = &mcp.ListToolsParams{Cursor: list.NextCursor}
 	}
-	return true
+	return nil, nil
 }
 
 func satisfies(arguments json.RawMessage, inputSchema any) bool {

@@ -28,7 +28,7 @@ func existing(policy scopes.Policy) func(*world) {
 				}
 				return w.get(ctx, "/notes") // needs more: challenged in the middle
 			}))
-		w.server.AddReceivingMiddleware(w.auth.Intercept(policy))
+		w.auth.Intercept(w.server, policy)
 	}
 }
 

@@ -31,6 +31,14 @@ func newOwner(i *Interceptor, who Principal) *owner {
 	return &owner{auth: i, principal: who, declined: make(map[client]time.Duration), queue: make(map[*scopes.Requirement]struct{})}
 }
 
+// sharer is whose share of the table o's calls count against.
+func (o *owner) sharer() *owner {
+	if o.refusal != nil {
+		return nil
+	}
+	return o
+}
+
 // An asker is somebody who waits for an authorization, and through whom the
 // person can be asked: a call, in one of the forms that the eras give it, or a
 // program.
@@ -72,6 +80,9 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 	if o.refusal != nil {
 		return nil, o.refusal
 	}
+	if need == nil { // nothing satisfies it
+		return nil, o.auth.fail(Exceeded, errUnlisted)
+	}
 	defer o.leave(&need)
 	// Refreshed once: a token that lapses before it can be used would be
 	// refreshed for ever.
@@ -98,11 +109,11 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 		switch {
 		case err != nil:
 			return nil, err
-		case g.holds(need):
+		case f.kept && g.holds(need):
 			return g, nil
 		case f.covers(need):
 			e := o.auth.fail(Narrowed, nil)
-			e.Missing = g.order.Missing(g.held, need)
+			e.Missing = o.missing(need)
 			return nil, e
 		}
 		// This flight was for less. The next one asks for both.
@@ -178,15 +189,11 @@ func (o *owner) missing(need scopes.Requirement) scopes.Set {
 // nothing leaves the first grant working. The replaced token is not revoked, since servers exist where that ends the new
 // one as well. The owner's mutex is held.
 //
-// It reports false, and drops g, if the interceptor is closed.
+// It reports whether g is the owner's grant now.
 func (o *owner) take(g *grant, asked scopes.Set) bool {
-	if o.auth.ctx.Err() != nil {
+	if old := o.grant.Load(); old.alive() && !g.holds(old.scopes) && !g.holds(asked.Minus(old.scopes).Minus(o.auth.service.Scopes)) { // which nobody needs
 		g.retire()
 		return false
-	}
-	if old := o.grant.Load(); old.alive() && !g.holds(old.scopes) && !g.holds(asked.Minus(old.scopes)) {
-		g.retire()
-		return true
 	}
 	o.grant.Swap(g).retire()
 	return true

@@ -8,13 +8,9 @@ import (
 	"sync"
 )
 
-const (
-	// maxReplay is the longest body that is kept to be sent again, for requests
-	// without GetBody.
-	maxReplay = 64 << 10
-	// maxDrain is how much of a refusal's body is read.
-	maxDrain = 64 << 10
-)
+// maxReplay is the longest body that is kept to be sent again, for requests
+// without GetBody.
+const maxReplay = 64 << 10
 
 // A replay is the body of a request that may have to be sent again. Nil is that
 // of a request without one.
@@ -44,7 +40,7 @@ func (r *replay) next() (io.ReadCloser, error) {
 	if r.req.GetBody != nil {
 		return r.req.GetBody()
 	}
-	return io.NopCloser(bytes.NewReader(r.recorder.kept.Bytes())), nil
+	return io.NopCloser(bytes.NewReader(r.recorder.bytes())), nil
 }
 
 // possible reports whether there is a next body.
@@ -67,6 +63,9 @@ func (r *recorder) Read(p []byte) (int, error) {
 	n, err := r.body.Read(p)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.done { // kept is being sent again; a body ends once
+		return n, err
+	}
 	if r.over = r.over || r.kept.Len()+n > maxReplay; r.over {
 		r.kept = bytes.Buffer{}
 	} else {
@@ -82,4 +81,10 @@ func (r *recorder) complete() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.done && !r.over
+}
+
+func (r *recorder) bytes() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.kept.Bytes()
 }

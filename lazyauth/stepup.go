@@ -14,7 +14,8 @@ import (
 // is given ends nowhere but in the handler.
 type demands struct {
 	mu    sync.Mutex
-	fresh int // how often its token was refused as such
+	fresh int    // how often its token was refused as such
+	doubt *grant // of which the API said that it has less; of no other one after that
 	more  map[scopes.Requirement]attempt
 }
 
@@ -54,7 +55,7 @@ func (c *call) challenged(ctx context.Context, g *grant, res *http.Response, bod
 		}
 		return again, nil
 	case demand.More:
-		return c.stepUp(ctx, g, demand, body)
+		return c.stepUp(ctx, g, demand, res, body)
 	default:
 		return false, nil
 	}
@@ -86,14 +87,14 @@ func (o *owner) distrust(g *grant, met *demands) bool {
 // stepUp raises the grant to what the API demands of a request that carried g,
 // and reports whether that happened. It did not if there is nothing to ask for
 // by name, or if it was asked for already and did not help.
-func (c *call) stepUp(ctx context.Context, g *grant, demand scopes.Demand, body *replay) (bool, error) {
+func (c *call) stepUp(ctx context.Context, g *grant, demand scopes.Demand, res *http.Response, body *replay) (bool, error) {
 	auth, order := c.owner.auth, c.owner.auth.service.Hierarchy
 	need := demand.Needs
 	if need == nil {
 		need = c.gate.need
 	}
 	held := g.held
-	if demand.HeldKnown && !order.Covers(order.Expand(demand.Held), g.scopes) {
+	if demand.HeldKnown && !order.Covers(order.Expand(demand.Held), g.scopes) && c.met().doubts(g) {
 		// The token has less than it was given: somebody took it away.
 		held = c.owner.correct(g, order.Expand(demand.Held))
 	}
@@ -119,6 +120,7 @@ func (c *call) stepUp(ctx context.Context, g *grant, demand scopes.Demand, body 
 	case tried && before.from != g:
 		return false, nil // granted, and demanded again
 	}
+	res.Body.Close() // and with it the connection, which need not wait for the person
 	_, err := c.authorize(ctx, held.Union(missing))
 	if e, ok := errors.AsType[*Error](err); ok {
 		met.mu.Lock()
@@ -137,11 +139,25 @@ func (o *owner) correct(g *grant, held scopes.Set) scopes.Set {
 			left = left.Union(one)
 		}
 	}
-	corrected := g.reduced(left)
-	if o.grant.CompareAndSwap(g, corrected) {
-		g.retire()
-	} else {
-		corrected.retire()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.renewal != nil || o.grant.Load() != g {
+		return o.auth.service.Hierarchy.Expand(left)
 	}
+	corrected := g.reduced(left)
+	corrected.open.Or(g.open.Load() & expired)
+	o.grant.Store(corrected)
+	g.retire()
 	return corrected.held
+}
+
+// doubts reports whether the API may still say that g has less than it was given:
+// of one grant a call, or it could have the person asked for every request.
+func (d *demands) doubts(g *grant) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.doubt == nil {
+		d.doubt = g
+	}
+	return d.doubt == g
 }

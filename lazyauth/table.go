@@ -17,7 +17,7 @@ type table struct {
 
 	mu     sync.Mutex
 	calls  map[string]*held
-	count  map[*owner]int
+	count  map[*owner]int // callers who are not known count as one, nil
 	closed bool
 }
 
@@ -37,10 +37,10 @@ func (t *table) keepLocked(h *held, until time.Time) bool {
 		t.calls, t.count = make(map[string]*held), make(map[*owner]int)
 	}
 	if t.calls[h.id] != h { // new, or its lease ended while its handler ran
-		if len(t.calls) >= t.max || t.count[h.owner] >= max(1, t.max/16) {
+		if len(t.calls) >= t.max || t.count[h.owner.sharer()] >= max(1, t.max/16) {
 			return false
 		}
-		t.count[h.owner]++
+		t.count[h.owner.sharer()]++
 		if h.id == "" {
 			h.id = rand.Text()
 		}
@@ -89,8 +89,8 @@ func (t *table) drop(h *held) {
 	defer t.mu.Unlock()
 	if t.calls[h.id] == h && !time.Now().Before(h.lease) {
 		delete(t.calls, h.id)
-		if t.count[h.owner]--; t.count[h.owner] == 0 {
-			delete(t.count, h.owner)
+		if t.count[h.owner.sharer()]--; t.count[h.owner.sharer()] == 0 {
+			delete(t.count, h.owner.sharer())
 		}
 	}
 }

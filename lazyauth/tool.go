@@ -122,6 +122,5 @@ type outcome struct {
 // panicked is how a handler ended that did not return.
 type panicked struct {
 	value any
-	stack []byte
 	told  bool // to one request
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -77,10 +76,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err == nil && !again {
 			return res, nil
 		}
-		// Read to its end, within reason, so that the connection can be used
-		// again.
-		_, _ = io.CopyN(io.Discard, res.Body, maxDrain)
-		res.Body.Close()
+		res.Body.Close() // unread: it is not worth waiting for, for the connection's sake
 		if err != nil {
 			return nil, err
 		}
