@@ -145,29 +145,16 @@ func TestInterceptProgress(t *testing.T) {
 			w.auth.Intercept(w.server, scopes.Policy{Tools: map[string]scopes.Requirement{"slow": scopes.Of("profile")}})
 		}})
 		h := w.rawHost()
-		send := func(token, state string) <-chan reply {
-			params := &mcp.CallToolParams{Name: "slow", Meta: mcp.Meta{"progressToken": token}, RequestState: state}
-			out := make(chan reply, 1)
-			go func() {
-				result, err := h.session.CallTool(t.Context(), params)
-				out <- reply{result, err}
-			}()
-			return out
-		}
-		state := (<-send("one", "")).state(t)
-		second := send("two", state)
+		state := (<-h.under("one", "slow", "")).state(t)
+		second := h.under("two", "slow", state)
 		w.approves()
 		state = (<-second).state(t)
-		third := send("three", state)
+		third := h.under("three", "slow", state)
 		synctest.Wait()
 		w.approves()
 		(<-third).succeeds(t, "done")
 		synctest.Wait()
-		for token, want := range map[string]int{"one": 0, "two": 0, "three": 1} {
-			if got := w.wire.count("notifications/progress", `"progressToken":"`+token+`"`); got != want {
-				t.Errorf("%d progress messages under token %s, want %d", got, token, want)
-			}
-		}
+		w.wantProgress(map[string]int{"one": 0, "two": 0, "three": 1})
 	})
 }
 
@@ -175,33 +162,17 @@ func TestInterceptProgress(t *testing.T) {
 // out.
 func TestLegTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{as: fakeas.Options{CodeLifetime: 30 * time.Minute}, tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "confirm"}, scopes.Of("profile"),
-				counted(w, "confirm", func(_ context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-					if _, ok := req.Params.InputResponses["sure"].(*mcp.ElicitResult); ok {
-						return nil, answer{"sent the money"}, nil
-					}
-					return &mcp.CallToolResult{
-						InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{Mode: "form", Message: "Sure?"}},
-						RequestState:  "step-2",
-					}, answer{}, nil
-				}))
-		}})
+		w := newWorld(t, setup{as: fakeas.Options{CodeLifetime: 30 * time.Minute}, tools: withConfirm})
 		h := w.rawHost()
 		state := (<-h.round(t.Context(), "confirm", nil, "", "")).state(t)
 		second := h.round(t.Context(), "confirm", nil, state, "accept")
 		w.approves()
 		one := (<-second).state(t)
-		third := func(state string) reply {
-			result, err := h.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "confirm", RequestState: state,
-				InputResponses: mcp.InputResponseMap{"sure": &mcp.ElicitResult{Action: "accept"}}})
-			return reply{result, err}
-		}
-		third(one).succeeds(t, "sent")
+		h.confirms(one).succeeds(t, "accept step-2")
 		later(10 * time.Minute)
 		two := (<-h.round(t.Context(), "confirm", nil, state, "accept")).state(t) // the outcome again
 		later(6 * time.Minute)
-		third(two)
+		h.confirms(two)
 		if n := w.starts("confirm"); n != 2 {
 			t.Errorf("the handler started %d times, want 2: the money was sent twice", n)
 		}

@@ -71,20 +71,11 @@ func TestParkingOverStatelessHTTP(t *testing.T) {
 	}
 	t.Cleanup(func() { session.Close() })
 	h.session = session
-	send := func(token, state string) <-chan reply {
-		params := &mcp.CallToolParams{Name: "slow", Meta: mcp.Meta{"progressToken": token}, RequestState: state}
-		out := make(chan reply, 1)
-		go func() {
-			result, err := h.session.CallTool(t.Context(), params)
-			out <- reply{result, err}
-		}()
-		return out
-	}
-	state := (<-send("one", "")).state(t)
-	second := send("two", state)
+	state := (<-h.under("one", "slow", "")).state(t)
+	second := h.under("two", "slow", state)
 	w.approves()
 	state = (<-second).state(t)
-	third := send("three", state)
+	third := h.under("three", "slow", state)
 	w.approves()
 	(<-third).succeeds(t, "done")
 	if n := w.starts("slow"); n != 1 {

@@ -139,27 +139,14 @@ func TestTextThenURL(t *testing.T) {
 
 func TestInnerStateSurvivesAPrompt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}, tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "confirm"}, scopes.Of("profile"),
-				func(_ context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-					if sure, ok := req.Params.InputResponses["sure"].(*mcp.ElicitResult); ok {
-						return nil, answer{sure.Action + " " + req.Params.RequestState}, nil
-					}
-					return &mcp.CallToolResult{
-						InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{Mode: "form", Message: "Sure?"}},
-						RequestState:  "step-2",
-					}, answer{}, nil
-				})
-		}})
+		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}, tools: withConfirm})
 		h := w.rawHost()
 		state := (<-h.round(t.Context(), "confirm", nil, "", "")).state(t)
 		second := h.round(t.Context(), "confirm", nil, state, "accept")
 		w.approves()
 		asks := (<-second).state(t)
 		later(2 * time.Minute) // the token lapses while the person thinks
-		result, err := h.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "confirm", RequestState: asks,
-			InputResponses: mcp.InputResponseMap{"sure": &mcp.ElicitResult{Action: "accept"}}})
-		state = reply{result, err}.state(t)
+		state = h.confirms(asks).state(t)
 		last := h.round(t.Context(), "confirm", nil, state, "accept")
 		w.approves()
 		(<-last).succeeds(t, "accept step-2")
@@ -168,27 +155,14 @@ func TestInnerStateSurvivesAPrompt(t *testing.T) {
 
 func TestInnerStateReplayed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "confirm"}, scopes.Of("profile"),
-				counted(w, "confirm", func(_ context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-					if _, ok := req.Params.InputResponses["sure"].(*mcp.ElicitResult); ok {
-						return nil, answer{"sent the money"}, nil
-					}
-					return &mcp.CallToolResult{
-						InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{Mode: "form", Message: "Sure?"}},
-						RequestState:  "step-2",
-					}, answer{}, nil
-				}))
-		}})
+		w := newWorld(t, setup{tools: withConfirm})
 		h := w.rawHost()
 		state := (<-h.round(t.Context(), "confirm", nil, "", "")).state(t)
 		second := h.round(t.Context(), "confirm", nil, state, "accept")
 		w.approves()
 		asks := (<-second).state(t)
 		for range 3 {
-			result, err := h.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "confirm", RequestState: asks,
-				InputResponses: mcp.InputResponseMap{"sure": &mcp.ElicitResult{Action: "accept"}}})
-			reply{result, err}.succeeds(t, "sent")
+			h.confirms(asks).succeeds(t, "accept step-2")
 		}
 		if n := w.starts("confirm"); n != 2 {
 			t.Errorf("the handler started %d times, want 2", n)

@@ -333,23 +333,53 @@ func message(r reply) string {
 	return p.Message
 }
 
+// withConfirm adds a tool whose handler makes a round trip of its own.
+func withConfirm(w *world) {
+	lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "confirm"}, scopes.Of("profile"), counted(w, "confirm",
+		func(_ context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+			if sure, ok := req.Params.InputResponses["sure"].(*mcp.ElicitResult); ok {
+				return nil, answer{sure.Action + " " + req.Params.RequestState}, nil
+			}
+			if len(req.Params.InputResponses) != 0 || req.Params.RequestState != "" {
+				w.t.Errorf("the handler sees what is not its own: %+v", req.Params)
+			}
+			return &mcp.CallToolResult{
+				InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{Mode: "form", Message: "Sure?"}},
+				RequestState:  "step-2",
+			}, answer{}, nil
+		}))
+}
+
+// confirms sends the second leg of the tool that withConfirm adds.
+func (h *host) confirms(state string) reply {
+	result, err := h.session.CallTool(h.w.t.Context(), &mcp.CallToolParams{Name: "confirm", RequestState: state,
+		InputResponses: mcp.InputResponseMap{"sure": &mcp.ElicitResult{Action: "accept"}}})
+	return reply{result, err}
+}
+
+// under sends one request of a call under a progress token.
+func (h *host) under(token, tool, state string) <-chan reply {
+	params := &mcp.CallToolParams{Name: tool, Meta: mcp.Meta{"progressToken": token}, RequestState: state}
+	out := make(chan reply, 1)
+	go func() {
+		result, err := h.session.CallTool(h.w.t.Context(), params)
+		out <- reply{result, err}
+	}()
+	return out
+}
+
+func (w *world) wantProgress(byToken map[string]int) {
+	w.t.Helper()
+	for token, want := range byToken {
+		if got := w.wire.count("notifications/progress", `"progressToken":"`+token+`"`); got != want {
+			w.t.Errorf("%d progress messages under token %s, want %d", got, token, want)
+		}
+	}
+}
+
 func TestHandlerWithRoundTripsOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "confirm"}, scopes.Of("profile"),
-				func(_ context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-					if sure, ok := req.Params.InputResponses["sure"].(*mcp.ElicitResult); ok {
-						return nil, answer{sure.Action + " " + req.Params.RequestState}, nil
-					}
-					if len(req.Params.InputResponses) != 0 || req.Params.RequestState != "" {
-						t.Errorf("the handler sees what is not its own: %+v", req.Params)
-					}
-					return &mcp.CallToolResult{
-						InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{Mode: "form", Message: "Sure?"}},
-						RequestState:  "step-2",
-					}, answer{}, nil
-				})
-		}})
+		w := newWorld(t, setup{tools: withConfirm})
 		h := w.rawHost()
 		state := (<-h.round(t.Context(), "confirm", nil, "", "")).state(t)
 		second := h.round(t.Context(), "confirm", nil, state, "accept")
@@ -358,13 +388,8 @@ func TestHandlerWithRoundTripsOfItsOwn(t *testing.T) {
 		if strings.Contains(asks, "step-2") {
 			t.Error("the handler's state travels in the open")
 		}
-		third := func(state string) reply {
-			result, err := h.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "confirm", RequestState: state,
-				InputResponses: mcp.InputResponseMap{"sure": &mcp.ElicitResult{Action: "accept"}}})
-			return reply{result, err}
-		}
-		third(asks).succeeds(t, "accept step-2")
-		third(flip(asks)).refusesState(t)
+		h.confirms(asks).succeeds(t, "accept step-2")
+		h.confirms(flip(asks)).refusesState(t)
 	})
 }
 
@@ -391,29 +416,16 @@ func TestProgressFollowsTheCall(t *testing.T) {
 				})
 		}})
 		h := w.rawHost()
-		send := func(token, state string) <-chan reply {
-			params := &mcp.CallToolParams{Name: "slow", Meta: mcp.Meta{"progressToken": token}, RequestState: state}
-			out := make(chan reply, 1)
-			go func() {
-				result, err := h.session.CallTool(t.Context(), params)
-				out <- reply{result, err}
-			}()
-			return out
-		}
-		state := (<-send("one", "")).state(t)
-		second := send("two", state)
+		state := (<-h.under("one", "slow", "")).state(t)
+		second := h.under("two", "slow", state)
 		w.approves()
 		state = (<-second).state(t)
 		later(30 * time.Second)
-		third := send("three", state)
+		third := h.under("three", "slow", state)
 		synctest.Wait()
 		w.approves()
 		(<-third).succeeds(t, "done")
 		synctest.Wait()
-		for token, want := range map[string]int{"one": 0, "two": 1, "three": 1} {
-			if got := w.wire.count("notifications/progress", `"progressToken":"`+token+`"`); got != want {
-				t.Errorf("%d progress messages under token %s, want %d", got, token, want)
-			}
-		}
+		w.wantProgress(map[string]int{"one": 0, "two": 1, "three": 1})
 	})
 }
