@@ -58,7 +58,11 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 		return func(ctx context.Context, method string, r mcp.Request) (mcp.Result, error) {
 			req, ok := r.(*mcp.CallToolRequest)
 			if !ok || method != "tools/call" {
-				return next(ctx, method, r)
+				result, err := next(ctx, method, r)
+				if list, ok := result.(*mcp.ListToolsResult); ok && err == nil {
+					tellScopes(list, gates)
+				}
+				return result, err
 			}
 			g := gates[req.Params.Name]
 			if _, own := i.tools.Load(req.Params.Name); g == nil && (own || callFrom(ctx) != nil) {
@@ -87,6 +91,15 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 			return result, err
 		}
 	})
+}
+
+// tellScopes adds to the listed tools what their calls need.
+func tellScopes(list *mcp.ListToolsResult, gates map[string]*gate) {
+	for n, tool := range list.Tools {
+		if g := gates[tool.Name]; g != nil {
+			list.Tools[n] = withScopes(tool, g.need)
+		}
+	}
 }
 
 // around runs a raw handler behind the gate, in the manner of req's era.

@@ -43,6 +43,15 @@ func TestIntercept(t *testing.T) {
 		w := newWorld(t, setup{tools: existing(notesPolicy)})
 		h := w.host(era, accepts)
 		h.gets("ping", nil, "pong")
+		list, err := h.session.ListTools(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tool := range list.Tools {
+			if _, told := tool.Meta[lazyauth.MetaSecuritySchemes]; told != (tool.Name == "whoami" || tool.Name == "create_note") {
+				t.Errorf("%s tells what it needs: %t", tool.Name, told)
+			}
+		}
 		// Nobody is asked because of a typo, or for a tool that is not there.
 		if r := <-h.call(t.Context(), "create_note", map[string]any{"txet": "x"}); r.err != nil || !r.result.IsError || !strings.Contains(r.text(), "arguments") {
 			t.Errorf("a typo got %q, %v", r.text(), r.err)

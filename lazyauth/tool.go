@@ -2,6 +2,7 @@ package lazyauth
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -11,8 +12,9 @@ import (
 )
 
 // AddTool registers a tool that needs a grant which covers need, as
-// [mcp.AddTool] registers one that needs none; it panics where that does. An
-// empty need still asks for a grant, of whatever scopes [Service] names.
+// [mcp.AddTool] registers one that needs none; it panics where that does, and if
+// need is nil. An empty need still asks for a grant, of whatever scopes [Service]
+// names.
 //
 // Arguments are validated before anybody is asked. The handler runs once a
 // grant is there, on the context of its call, from which [Client] and
@@ -23,6 +25,9 @@ import (
 // A handler may make round trips of its own, by returning InputRequests; its
 // RequestState travels inside a sealed one.
 func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool, need scopes.Requirement, handler mcp.ToolHandlerFor[In, Out]) {
+	if need == nil {
+		panic(fmt.Sprintf("lazyauth.AddTool: tool %q has a nil requirement; an empty scopes.Set stands for any grant", tool.Name))
+	}
 	auth.install(server)
 	auth.tools.Store(tool.Name, struct{}{})
 	tool = withScopes(tool, need)
