@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -89,7 +90,7 @@ func (h *held) attend(at *attendance, run handler) outcome {
 func (h *held) follow(at *attendance, run handler) (outcome, error) {
 	if !h.begun() {
 		var err error
-		if !h.owner.grant.Load().opens(h.gate) && !h.gate.open {
+		if !h.owner.grant.Load().opens(h.gate) && !h.gate.late {
 			_, err = h.owner.authorize(at.ctx, h.gate.need, arriving{h, at})
 		}
 		if r, ok := errors.AsType[inputRequired](err); ok {
@@ -161,8 +162,7 @@ func (h *held) begin(at *attendance, run handler) {
 				out.err = h.gate.auth.fail(Abandoned, errExited)
 				if v := recover(); v != nil {
 					out.panicked = &panicked{value: v}
-					h.gate.auth.emit(onFailed, Event{Principal: h.owner.principal, Tool: h.gate.tool, Reason: Abandoned,
-						Err: fmt.Errorf("the handler panicked: %v\n\n%s", v, debug.Stack())})
+					h.gate.auth.emit(onFailed, Event{Principal: h.owner.principal, Tool: h.gate.tool, Reason: Abandoned, Err: describe(v)})
 				}
 			}
 			// A handler that was given up says so, not that its context ended.
@@ -179,6 +179,16 @@ func (h *held) begin(at *attendance, run handler) {
 		h.finished, h.outcome = true, outcome{err: h.gate.auth.fail(Unavailable, errClosed)}
 		close(h.done)
 	}
+}
+
+// describe tells operators of a panic. The value may hold anything, a token
+// included, so only the runtime's own are quoted; the request's goroutine, where
+// the panic goes on, has it whole.
+func describe(value any) error {
+	if e, ok := value.(runtime.Error); ok {
+		return fmt.Errorf("the handler panicked: %w\n\n%s", e, debug.Stack())
+	}
+	return fmt.Errorf("the handler panicked with a %T\n\n%s", value, debug.Stack())
 }
 
 // finish settles what the call is answered with, now and whenever its state is

@@ -33,9 +33,9 @@ func (i *Interceptor) Handler(tool string, need scopes.Requirement, handler mcp.
 }
 
 // Intercept gates the tools of an existing server by policy, without touching
-// their registration, by middleware that it adds to the server. A listed tool runs once there is a grant for it; its arguments
-// are held against its input schema first, so that nobody is asked because of a
-// typo. A tool that is not listed runs at once, and what it may use, if anything,
+// their registration, by middleware that it adds to the server. A listed tool
+// runs once there is a grant for it; its arguments are held against its input
+// schema first, so that nobody is asked because of a typo. A tool that is not listed runs at once, and what it may use, if anything,
 // is asked for when it first uses [Client], [TokenSource] or [Require]; if the
 // policy allows it nothing, or its caller is not known, these refuse. Tools that
 // were registered with [AddTool] or [Interceptor.Handler] and are not listed are
@@ -69,7 +69,7 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 				return next(ctx, method, r) // has a call of its own, or is behind somebody else's gate
 			}
 			if g == nil {
-				g = &gate{auth: i, tool: req.Params.Name, need: policy.Unlisted, open: true}
+				g = &gate{auth: i, tool: req.Params.Name, need: policy.Unlisted, late: true}
 			} else if refused, err := g.malformed(ctx, next, req); refused != nil || err != nil {
 				return refused, err
 			}
@@ -124,9 +124,9 @@ func (o outcome) raw() (*mcp.CallToolResult, error) {
 }
 
 // malformed returns why the call is refused before anybody is asked: its tool does
-// not exist, or its arguments do not satisfy the input schema. A server that cannot
-// say so, for want of a list, is taken at its word. It is refused here, and not where it would be
-// anyway: raw handlers do not validate, and lists may leave tools out.
+// not exist, or its arguments do not satisfy the input schema. It is refused here,
+// and not left to the server: raw handlers do not validate, and lists may leave
+// tools out.
 func (g *gate) malformed(ctx context.Context, next mcp.MethodHandler, req *mcp.CallToolRequest) (mcp.Result, error) {
 	o, err := g.auth.owner(ctx, req)
 	if err != nil {

@@ -186,21 +186,24 @@ func (o *owner) missing(need scopes.Requirement) scopes.Set {
 
 // take makes g the owner's grant. One that lacks some of what was new in the
 // flight, and some of what is held, does not replace that: a step-up that came to
-// nothing leaves the first grant working. The replaced token is not revoked, since servers exist where that ends the new
-// one as well. The owner's mutex is held.
+// nothing leaves the first grant working. The service's own scopes do not count:
+// nobody needs them. The replaced token is not revoked, since servers exist where
+// that ends the new one as well. The owner's mutex is held.
 //
 // It reports whether g is the owner's grant now.
 func (o *owner) take(g *grant, asked scopes.Set) bool {
-	if old := o.grant.Load(); old.alive() && !g.holds(old.scopes) && !g.holds(asked.Minus(old.scopes).Minus(o.auth.service.Scopes)) { // which nobody needs
-		g.retire()
-		return false
+	if old := o.grant.Load(); old.alive() && !g.holds(old.scopes) {
+		if fresh := asked.Minus(old.scopes).Minus(o.auth.service.Scopes); !g.holds(fresh) {
+			g.retire()
+			return false
+		}
 	}
 	o.grant.Swap(g).retire()
 	return true
 }
 
 // forget drops the grant. It is called when the interceptor is closed, after
-// which take stores none.
+// which no flight stores one.
 func (o *owner) forget() {
 	o.mu.Lock()
 	defer o.mu.Unlock()

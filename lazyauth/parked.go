@@ -2,7 +2,6 @@ package lazyauth
 
 import (
 	"context"
-	"crypto/sha256"
 	"hash/maphash"
 	"maps"
 	"strconv"
@@ -82,10 +81,6 @@ func (g *gate) binding(req *mcp.CallToolRequest, o *owner, c client) (elicit.Bin
 	if err != nil {
 		return elicit.Binding{}, err
 	}
-	return g.bind(o, c, digest), nil
-}
-
-func (g *gate) bind(o *owner, c client, arguments [sha256.Size]byte) elicit.Binding {
 	return elicit.Binding{
 		Service:   g.auth.service.Name,
 		Issuer:    g.auth.service.issuerName(),
@@ -95,8 +90,8 @@ func (g *gate) bind(o *owner, c client, arguments [sha256.Size]byte) elicit.Bind
 		Client:    strconv.FormatUint(maphash.Comparable(g.auth.seed, c), 36),
 		Method:    "tools/call",
 		Tool:      g.tool,
-		Arguments: arguments,
-	}
+		Arguments: digest,
+	}, nil
 }
 
 func (g *gate) seal(req *mcp.CallToolRequest, o *owner, c client, s elicit.State) (string, error) {

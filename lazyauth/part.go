@@ -31,11 +31,9 @@ type part struct {
 	// for the reason in err.
 	refused chan struct{}
 	err     error
-	// rejected is set if the host declared what it then answered with a
-	// protocol error: its prompt, too, can only go into the result of a call.
-	rejected bool
 
 	// Guarded by the owner's mutex.
+	rejected bool      // the host answered what it declares with a protocol error: text only
 	prompt   string    // the id of the live prompt; no answer to another counts
 	at       time.Time // when it was shown
 	answered bool      // the host has answered it

@@ -46,8 +46,7 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 			var none Out
 			return nil, none, err
 		}
-		result, output, err := handler(c, req, in)
-		return result, output, err
+		return handler(c, req, in)
 	})
 }
 
@@ -81,14 +80,14 @@ type gate struct {
 	tool string
 	need scopes.Requirement
 	bit  uint64 // of grant.open; zero for all but the first 63 needs
-	open bool   // nobody is asked before the handler
+	late bool   // nobody is asked before the handler uses the grant
 }
 
 // owner returns the resource owner of a call. Where nobody is asked before the
 // handler, an unknown caller is refused only when a grant is used.
 func (g *gate) owner(ctx context.Context, req *mcp.CallToolRequest) (*owner, error) {
 	o, err := g.auth.owner(ctx, req)
-	if err != nil && g.open {
+	if err != nil && g.late {
 		return &owner{auth: g.auth, refusal: err}, nil
 	}
 	return o, err
