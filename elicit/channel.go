@@ -17,54 +17,97 @@ func Modern(meta map[string]any) bool {
 	return ok && version >= FirstModern
 }
 
-// A Channel is a way to reach the person behind a request.
-type Channel int
+// A Channel is a way to bring a prompt to the person behind a request.
+type Channel uint8
 
+// The channels, the worst first.
 const (
 	// Text is the error text of the tool call itself, for hosts that declare
 	// nothing better: the model reads it and passes it on.
 	Text Channel = iota
-	// ServerRequest is an elicitation/create request from the server to the
-	// host while the call waits (up to MCP 2025-11-25).
-	ServerRequest
-	// RoundTrip is an InputRequiredResult which the host answers by sending
-	// the call again (from MCP 2026-07-28).
-	RoundTrip
+	// Progress is the message of the request's progress notifications, which
+	// some hosts show to their person and not to the model.
+	Progress
+	// Form is an elicitation in form mode, without fields and without a link:
+	// the person types the address.
+	Form
+	// URL is an elicitation in URL mode.
+	URL
 )
 
 // String names the channel for logs.
 func (c Channel) String() string {
 	switch c {
-	case ServerRequest:
-		return "elicitation"
-	case RoundTrip:
-		return "input_required"
+	case URL:
+		return "url"
+	case Form:
+		return "form"
+	case Progress:
+		return "progress"
 	default:
 		return "text"
 	}
 }
 
-// ChannelFor returns the channel for a URL-mode prompt that req's host can
-// take, judged by what this very request declares. An undeclared mode is never
-// used: a bare "elicitation": {} means form mode only (MCP 2025-11-25
-// client/elicitation, "Capabilities").
+// Elicits reports whether c is a mode of elicitation.
+func (c Channel) Elicits() bool { return c >= Form }
+
+// A Reach is the set of channels that get to the person behind a request. Text
+// always does.
+type Reach uint8
+
+// With returns r and c.
+func (r Reach) With(c Channel) Reach { return r | 1<<c }
+
+// Without returns r without the channels of other.
+func (r Reach) Without(other Reach) Reach { return r &^ other }
+
+// Has reports whether c is in r.
+func (r Reach) Has(c Channel) bool { return c == Text || r&(1<<c) != 0 }
+
+// Elicits reports whether r has a mode of elicitation.
+func (r Reach) Elicits() bool { return r.Best().Elicits() }
+
+// Best returns the best channel of r.
+func (r Reach) Best() Channel {
+	for c := URL; c > Text; c-- {
+		if r.Has(c) {
+			return c
+		}
+	}
+	return Text
+}
+
+// ReachOf returns the channels that req's host can take, judged by what this
+// very request declares. An undeclared mode is never used: a bare
+// "elicitation": {} means form mode only (MCP 2025-11-25 client/elicitation,
+// "Capabilities"), and without a progress token there is no progress.
 //
-// A request of one era inside a session that was opened in the other gets
-// Text: neither a server request nor an InputRequiredResult is sure to be
+// A request of one era inside a session that was opened in the other is never
+// elicited: neither a server request nor an InputRequiredResult is sure to be
 // understood there.
-func ChannelFor(req *mcp.CallToolRequest) Channel {
+func ReachOf(req *mcp.CallToolRequest) Reach {
+	var r Reach
+	if req.Session == nil {
+		return r
+	}
+	if req.Params.GetProgressToken() != nil {
+		r = r.With(Progress)
+	}
 	caps := req.ClientCapabilities()
-	if caps == nil || caps.Elicitation == nil || caps.Elicitation.URL == nil || req.Session == nil {
-		return Text
+	if caps == nil || caps.Elicitation == nil {
+		return r
 	}
 	opened := req.Session.InitializeParams()
 	sessionIsModern := opened != nil && opened.ProtocolVersion >= FirstModern
-	switch modern := Modern(req.Params.Meta); {
-	case modern != sessionIsModern:
-		return Text
-	case modern:
-		return RoundTrip
-	default:
-		return ServerRequest
+	if Modern(req.Params.Meta) != sessionIsModern {
+		return r
 	}
+	if caps.Elicitation.URL != nil {
+		r = r.With(URL)
+	}
+	if caps.Elicitation.Form != nil || caps.Elicitation.URL == nil {
+		r = r.With(Form)
+	}
+	return r
 }

@@ -192,7 +192,7 @@ func TestPromptTexts(t *testing.T) {
 			Service: "Notes", URL: "https://as.example/device", UserCode: "WDJB-MJHT",
 			Scopes: scopes.Of("notes:read", "profile"), Expires: time.Now().Add(10 * time.Minute),
 		}
-		wire, err := json.Marshal(p.Params("id-1"))
+		wire, err := json.Marshal(elicit.Wording(nil).Elicitation(elicit.URL, p, "id-1"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -200,15 +200,15 @@ func TestPromptTexts(t *testing.T) {
 		if string(wire) != want {
 			t.Errorf("on the wire:\n%s\nwant\n%s", wire, want)
 		}
-		if wire, _ := json.Marshal(p.Params("")); bytes.Contains(wire, []byte("elicitationId")) {
+		if wire, _ := json.Marshal(elicit.Wording(nil).Elicitation(elicit.URL, p, "")); bytes.Contains(wire, []byte("elicitationId")) {
 			t.Errorf("without an id: %s", wire)
 		}
 		for left, want := range map[time.Duration]string{
 			-time.Second: "0 seconds", 59 * time.Second: "59 seconds", 89 * time.Second: "1 minute", 90 * time.Second: "2 minutes", 10*time.Minute - time.Second: "10 minutes",
 		} {
 			p.Expires = time.Now().Add(left)
-			if !strings.Contains(p.Text(), "valid for "+want+")") {
-				t.Errorf("with %v left: %s", left, p.Text())
+			if text := elicit.Wording(nil).Say(elicit.Text, p); !strings.Contains(text, "valid for "+want+")") {
+				t.Errorf("with %v left: %s", left, text)
 			}
 		}
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {

@@ -1,8 +1,11 @@
 package elicit
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,15 +27,28 @@ const ResponseKey = "authorization"
 type Prompt struct {
 	// Service is the name of the service, as the server's author gives it.
 	Service string
-	// URL is the verification URI. It holds no user code unless the author
-	// asked for the complete form.
+	// URL is the verification URI. It holds no user code.
 	URL string `json:"-"`
-	// UserCode is the code to enter there.
+	// Complete is the verification URI with the user code in it, for authors
+	// who asked for that; otherwise it is empty.
+	Complete string `json:"-"`
+	// UserCode is the code to enter at URL. It is empty where somebody is told
+	// only that the sign-in is under way.
 	UserCode string `json:"-"`
 	// Scopes is what the authorization is asked for.
 	Scopes scopes.Set
+	// Access says the same in words, one for each scope, where the author
+	// gives such words.
+	Access []string
 	// Expires is when the code stops working.
 	Expires time.Time
+}
+
+// Hidden returns p without the code and the links, for progress messages to
+// those who wait for a prompt that others were shown.
+func (p Prompt) Hidden() Prompt {
+	p.URL, p.Complete, p.UserCode = "", "", ""
+	return p
 }
 
 // Domain returns the host of the prompt's URL, which the person should
@@ -53,17 +69,56 @@ func (p Prompt) String() string {
 // GoString keeps the code out of %#v.
 func (p Prompt) GoString() string { return p.String() }
 
-// Params returns the parameters of the URL-mode elicitation that shows the
-// prompt (MCP 2025-11-25 client/elicitation). An empty id leaves elicitationId
-// out, as revision 2026-07-28 demands.
-func (p Prompt) Params(id string) *mcp.ElicitParams {
-	return &mcp.ElicitParams{
-		Mode:          "url",
-		Message:       p.message(),
-		URL:           p.URL,
-		ElicitationID: id,
+// A Wording puts a prompt into words, for the person's language or in an author's
+// own terms. What it returns is used as it is if it has the prompt's user code in it,
+// and otherwise, as when it returns "", the built-in English is. It is called with
+//
+//   - [URL]: the message beside a link that the host shows by itself;
+//   - [Form]: the message of a form without fields. It names the address, but not as
+//     a link, which forms must not have (MCP client/elicitation, "Safe URL handling");
+//   - [Progress]: a progress message, again and again, with address and code; and with a
+//     [Prompt.Hidden] one where others were shown the prompt;
+//   - [Text]: the result of a call, for a model to pass on: the shorter the better, since
+//     long instructions in a tool result read like an attack on it.
+type Wording func(Channel, Prompt) string
+
+// Say returns the text for the channel. A nil Wording speaks English.
+func (w Wording) Say(c Channel, p Prompt) string {
+	if w != nil {
+		if said := w(c, p); said != "" && strings.Contains(said, p.UserCode) {
+			return said
+		}
+	}
+	switch c {
+	case URL:
+		return fmt.Sprintf("Sign in to %s at %s with the code %s.%s The code is valid for %s. The call continues by itself once you have approved.",
+			p.Service, p.Domain(), p.UserCode, p.asksFor(), p.left())
+	case Form:
+		return fmt.Sprintf("To sign in to %s, open %s in your browser and enter the code %s.%s The code is valid for %s. The call continues by itself once you have approved.",
+			p.Service, p.address(), p.UserCode, p.asksFor(), p.left())
+	case Progress:
+		if p.UserCode == "" {
+			return fmt.Sprintf("Waiting for the sign-in to %s.", p.Service)
+		}
+		return fmt.Sprintf("Sign in to %s: open %s and enter the code %s (valid for %s).%s", p.Service, p.URL, p.UserCode, p.left(), p.asksFor())
+	default:
+		return fmt.Sprintf("Sign-in to %s needed: open %s and enter the code %s (valid for %s), then call this tool again.",
+			p.Service, p.URL, p.UserCode, p.left())
 	}
 }
+
+// Elicitation returns the parameters of the elicitation that shows the prompt
+// in mode c, [URL] or [Form] (MCP 2025-11-25 client/elicitation). An empty id
+// leaves elicitationId out, as revision 2026-07-28 and forms demand.
+func (w Wording) Elicitation(c Channel, p Prompt, id string) *mcp.ElicitParams {
+	if c == Form {
+		return &mcp.ElicitParams{Mode: "form", Message: w.Say(Form, p), RequestedSchema: noFields}
+	}
+	return &mcp.ElicitParams{Mode: "url", Message: w.Say(URL, p), URL: cmp.Or(p.Complete, p.URL), ElicitationID: id}
+}
+
+// noFields is the schema of a form that asks for nothing but consent.
+var noFields = json.RawMessage(`{"type":"object","properties":{}}`)
 
 // InputRequired returns a result that says resultType "input_required" on the
 // wire. The SDK says so for what tool handlers return, and for nothing that a
@@ -77,22 +132,22 @@ func InputRequired() *mcp.CallToolResult {
 	return result
 }
 
-// Text returns the prompt as the one line that a host without elicitation
-// hands to its model: terse and neutral, since longer instructions in a tool
-// result read like an attack on the model.
-func (p Prompt) Text() string {
-	return fmt.Sprintf("Sign-in to %s needed: open %s and enter the code %s (valid for %s), then call this tool again.",
-		p.Service, p.URL, p.UserCode, p.left())
+// asksFor returns a sentence, with a blank before it, or nothing.
+func (p Prompt) asksFor() string {
+	access := p.Access
+	if len(access) == 0 {
+		access = slices.Collect(p.Scopes.All())
+	}
+	if len(access) == 0 {
+		return ""
+	}
+	return " It asks for: " + strings.Join(access, ", ") + "."
 }
 
-func (p Prompt) message() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Sign in to %s at %s with the code %s.", p.Service, p.Domain(), p.UserCode)
-	if !p.Scopes.IsEmpty() {
-		fmt.Fprintf(&b, " It asks for: %s.", strings.ReplaceAll(p.Scopes.String(), " ", ", "))
-	}
-	fmt.Fprintf(&b, " The code is valid for %s. The call continues by itself once you have approved.", p.left())
-	return b.String()
+// address returns the URL as people type it, which is no link.
+func (p Prompt) address() string {
+	_, rest, _ := strings.Cut(p.URL, "://")
+	return rest
 }
 
 // left returns the time that the code still works, to the nearest minute.

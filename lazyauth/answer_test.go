@@ -150,7 +150,7 @@ func TestHostThatDeclaresWhatItRejects(t *testing.T) {
 		next := h.call(t.Context(), "whoami", nil)
 		w.approves()
 		(<-next).succeeds(t, "Ada")
-		h.wantPrompts(1)
+		h.wantPrompts(2) // one in each mode
 	})
 }
 

@@ -22,6 +22,8 @@ type call struct {
 	arrived time.Duration           // since the interceptor's epoch
 	held    *held                   // nil before revision 2026-07-28
 	demands atomic.Pointer[demands] // of the API, once there are any
+	// progress is the ledger of a call before revision 2026-07-28, once it has one.
+	progress atomic.Pointer[ledger]
 }
 
 // callKey is the key under which a call's context holds the call.
@@ -121,17 +123,26 @@ func (c *call) client() client { return clientOf(c.req, c.owner.principal) }
 // tool implements asker.
 func (c *call) tool() string { return c.gate.tool }
 
-// left implements asker.
-func (c *call) left() time.Duration {
-	return c.arrived + c.owner.auth.options.Patience - c.owner.auth.now()
+// at implements asker.
+func (c *call) at() attendance {
+	return attendance{ctx: c.Context, req: c.req, arrived: c.arrived}
 }
 
-// channel implements asker.
-func (c *call) channel() elicit.Channel { return elicit.ChannelFor(c.req) }
+// ledger implements asker.
+func (c *call) ledger() *ledger {
+	if c.held != nil {
+		return &c.held.progress
+	}
+	if l := c.progress.Load(); l != nil {
+		return l
+	}
+	c.progress.CompareAndSwap(nil, new(ledger))
+	return c.progress.Load()
+}
 
 // ask implements asker.
-func (c *call) ask(ctx context.Context, p *part) error {
-	p.request(ctx, c.req.Session)
+func (c *call) ask(ctx context.Context, p *part, mode elicit.Channel) error {
+	p.request(ctx, c.req, mode)
 	return nil
 }
 

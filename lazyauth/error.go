@@ -79,8 +79,11 @@ type Error struct {
 	Cause error
 
 	service string
-	prompt  *elicit.Prompt // what a host without elicitation is told
+	prompt  *elicit.Prompt // what a host without elicitation is told …
+	wording elicit.Wording // … and how
 	cancel  bool           // declined by dismissing, so no peace follows
+	hasty   bool           // declined sooner than a person could have
+	signIn  bool           // the person has a way to be asked at once
 }
 
 // Unwrap returns the cause.
@@ -90,10 +93,17 @@ func (e *Error) Unwrap() error { return e.Cause }
 func (e *Error) Error() string {
 	switch e.Reason {
 	case Declined:
-		if e.cancel {
-			return fmt.Sprintf("The sign-in to %s was dismissed, and nothing was done. Call again only if the user wants to sign in.", e.service)
+		again := "call again later only if the user wants it."
+		if e.signIn {
+			again = fmt.Sprintf("call again later only if the user wants it, or at once when they have used the prompt %q.", SignInPrompt)
 		}
-		return fmt.Sprintf("The user declined to sign in to %s, and nothing was done. Calls within the next minute are refused without asking; call again later only if the user wants it.", e.service)
+		switch {
+		case e.cancel:
+			return fmt.Sprintf("The sign-in to %s was dismissed, and nothing was done. Call again only if the user wants to sign in.", e.service)
+		case e.hasty:
+			return fmt.Sprintf("The host refused the sign-in to %s without asking its user, and nothing was done. Calls within the next minute are refused as well; %s", e.service, again)
+		}
+		return fmt.Sprintf("The user declined to sign in to %s, and nothing was done. Calls within the next minute are refused without asking; %s", e.service, again)
 	case Denied:
 		return fmt.Sprintf("The user denied this server access to %s. Call again only if the user wants to be asked anew.", e.service)
 	case Expired:
@@ -166,7 +176,7 @@ func advice(cause error) string {
 
 // fail returns an error of this service.
 func (i *Interceptor) fail(reason Reason, cause error) *Error {
-	return &Error{Reason: reason, Cause: cause, service: i.service.Name}
+	return &Error{Reason: reason, Cause: cause, service: i.service.Name, signIn: i.signIn.Load()}
 }
 
 // errClosed is the cause of everything that ends because of Close.
@@ -199,8 +209,12 @@ func markReason(result mcp.Result) {
 	}
 	if e, ok := errors.AsType[*Error](r.GetError()); ok {
 		text := e.Error() // without what a handler or an HTTP client wrapped around it
-		if e.prompt != nil {
-			text = e.prompt.Text()
+		switch {
+		case e.prompt == nil:
+		case e.Reason == Pending:
+			text = e.wording.Say(elicit.Text, *e.prompt)
+		default:
+			text += " " + e.wording.Say(elicit.Text, *e.prompt)
 		}
 		r.Content = []mcp.Content{&mcp.TextContent{Text: text}}
 		meta := mcp.Meta{MetaReason: string(e.Reason)}

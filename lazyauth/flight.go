@@ -2,6 +2,7 @@ package lazyauth
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
@@ -11,11 +12,6 @@ import (
 
 // verifyWait bounds one call of Options.VerifyUser.
 const verifyWait = 30 * time.Second
-
-// promptWait is how long an asker whose patience is over still waits for the
-// prompt to go out. A handler that works for longer than its patience, and then
-// needs the person, would otherwise end before anybody was asked, each time.
-const promptWait = 4 * time.Second
 
 // A flight is one device authorization in progress. The goroutine that runs it
 // owns it, and how far that has come is the flight's state: it has a prompt
@@ -36,7 +32,10 @@ type flight struct {
 	err   error  // once over
 	kept  bool   // once over: whether the grant is the owner's now
 
-	parts map[client]*part // guarded by owner.mu
+	polls   int              // of the goroutine that runs it
+	tickets atomic.Int64     // drawn by all who wait, in their order
+	prompts atomic.Int64     // how often the prompt was shown
+	parts   map[client]*part // guarded by owner.mu
 }
 
 func newFlight(o *owner, want scopes.Set, tool string) *flight {
@@ -63,7 +62,10 @@ func (f *flight) run() {
 	f.parts = nil // nobody joins any more
 	f.owner.mu.Unlock()
 
-	event := Event{Principal: f.owner.principal, Tool: f.tool, Scopes: f.want, Took: time.Since(began)}
+	event := Event{
+		Principal: f.owner.principal, Tool: f.tool, Scopes: f.want, Took: time.Since(began),
+		Attempt: f.polls, Prompts: int(f.prompts.Load()), Calls: int(f.tickets.Load()),
+	}
 	switch {
 	case err != nil:
 		event.Reason, event.Err = causeOf(err)
@@ -96,14 +98,14 @@ func (f *flight) fly(ctx context.Context) (*grant, error) {
 		Service:  auth.service.Name,
 		URL:      authorization.VerificationURI,
 		UserCode: authorization.UserCode,
+		Complete: authorization.VerificationURIComplete,
 		Scopes:   f.want,
+		Access:   auth.service.inWords(f.want),
 		Expires:  authorization.Expires,
-	}
-	if authorization.VerificationURIComplete != "" {
-		f.prompt.URL = authorization.VerificationURIComplete
 	}
 	close(f.ready)
 	token, err := client.Poll(ctx, authorization, func(e device.PollEvent) {
+		f.polls = e.Attempt
 		auth.emit(onPolled, Event{Principal: f.owner.principal, Tool: f.tool,
 			Attempt: e.Attempt, Outcome: string(e.Outcome), Status: e.Status, Wait: e.Wait})
 	})
@@ -128,67 +130,9 @@ func (f *flight) covers(need scopes.Requirement) bool {
 	return order.Covers(order.Expand(f.want), need)
 }
 
-// wait waits for the end of the flight on behalf of a. The first asker of a
-// client shows the prompt; if it cannot, the next one does.
-func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
-	timer := time.NewTimer(max(a.left(), promptWait))
-	defer timer.Stop()
-	ready, turn, refused := f.ready, (chan struct{})(nil), (chan struct{})(nil)
-	var p *part
-	for {
-		select {
-		case <-f.over.Done():
-			return f.grant, f.err
-		case <-ready:
-			ready = nil
-			if p = f.part(a.client()); p == nil {
-				continue // over by now
-			}
-			turn, refused = p.turn, p.refused
-			if a.channel() == elicit.Text {
-				turn = p.first
-			}
-		case <-turn:
-			if f.over.Err() != nil {
-				continue
-			}
-			if a.channel() == elicit.Text {
-				return nil, p.inText()
-			}
-			if err := a.ask(ctx, p); err != nil {
-				p.asked(err)
-				return nil, err
-			}
-		case <-refused:
-			if f.over.Err() != nil {
-				continue // the token came first, and wins
-			}
-			return nil, p.err
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-timer.C:
-			if left := a.left(); left > 0 {
-				timer.Reset(left)
-				continue
-			}
-			switch text, landed := f.standing(p); {
-			case landed: // of which hosts are being told, for a moment
-				timer.Reset(noticeWait)
-				continue
-			case text || p != nil && a.channel() == elicit.Text:
-				return nil, p.pending()
-			case p == nil:
-				return nil, f.owner.auth.fail(Pending, errNoPrompt)
-			}
-			return nil, f.owner.auth.fail(Pending, nil)
-		}
-	}
-}
-
-// standing reports whether the part's prompt can only be shown as text, and
-// whether the flight has come to its end.
-func (f *flight) standing(p *part) (text, landed bool) {
+// landed reports whether the flight has come to its end.
+func (f *flight) landed() bool {
 	f.owner.mu.Lock()
 	defer f.owner.mu.Unlock()
-	return p != nil && p.rejected, f.parts == nil
+	return f.parts == nil
 }

@@ -32,10 +32,12 @@ type held struct {
 	// bell is received from by every attending request: the handler rings to
 	// hand a prompt to one of them, or, with nil, to make sure that somebody
 	// is there.
-	bell chan *part
+	bell chan *inputRequired
 
 	done    chan struct{}
 	outcome outcome // once done
+
+	progress ledger
 
 	// Guarded by the table's mutex.
 	id    string // from when it is first kept
@@ -49,23 +51,17 @@ type held struct {
 	room      [1]*attendance // for attending, in the usual case
 	abandon   *time.Timer    // runs while nobody attends to a running handler
 	cancel    context.CancelCauseFunc
-	shown     *part     // whose prompt the host was last answered with …
-	shownID   string    // … and that prompt's id
-	leg       string    // names the next leg of a handler's own round trips …
-	legEnds   time.Time // … and when its states end, however often they are sealed
-}
-
-// An attendance is a request that waits for a held call.
-type attendance struct {
-	ctx     context.Context // the request's: it ends with the request
-	req     *mcp.CallToolRequest
-	arrived time.Duration
+	latest    *mcp.CallToolRequest // that came
+	shown     *part                // whose prompt the host was last answered with …
+	shownID   string               // … and that prompt's id
+	leg       string               // names the next leg of a handler's own round trips …
+	legEnds   time.Time            // … and when its states end, however often they are sealed
 }
 
 func newHeld(g *gate, o *owner, at attendance) *held {
 	h := &held{
 		gate: g, owner: o, host: clientOf(at.req, o.principal), first: at,
-		bell: make(chan *part),
+		bell: make(chan *inputRequired),
 		done: make(chan struct{}),
 	}
 	h.attending = h.room[:0]
@@ -94,7 +90,7 @@ func (h *held) follow(at *attendance, run handler) (outcome, error) {
 			_, err = h.owner.authorize(at.ctx, h.gate.need, arriving{h, at})
 		}
 		if r, ok := errors.AsType[inputRequired](err); ok {
-			return h.inputRequired(at, r.part), nil
+			return h.inputRequired(at, r), nil
 		}
 		e, failed := errors.AsType[*Error](err)
 		switch {
@@ -112,18 +108,18 @@ func (h *held) follow(at *attendance, run handler) (outcome, error) {
 		select {
 		case <-h.done:
 			return h.collect(at), nil
-		case p := <-h.bell:
-			switch {
-			case p == nil: // just making sure
-			case elicit.ChannelFor(at.req) == elicit.RoundTrip:
-				return h.inputRequired(at, p), nil
-			default: // of several requests, the wrong one was rung up
-				select {
-				case p.turn <- struct{}{}:
-				default: // somebody has put it back
-				}
-				return outcome{err: p.inText()}, nil
+		case r := <-h.bell:
+			if r == nil { // just making sure
+				continue
 			}
+			// Of several requests, another one may be rung up than was looked at.
+			if own := at.reach(); !own.Has(r.mode) {
+				if r.mode = own.Best(); !r.mode.Elicits() {
+					r.part.giveTurn()
+					return outcome{err: r.part.tell()}, nil
+				}
+			}
+			return h.inputRequired(at, *r), nil
 		case <-at.ctx.Done():
 			return outcome{}, context.Cause(at.ctx)
 		}
@@ -214,7 +210,7 @@ func (h *held) finish(out outcome) {
 // outcome. h.mu is held.
 func (h *held) slim() {
 	if h.finished && len(h.attending) == 0 {
-		h.first, h.shown = attendance{}, nil
+		h.first, h.latest, h.shown = attendance{}, nil, nil
 	}
 }
 
@@ -258,8 +254,9 @@ func (h *held) collect(at *attendance) outcome {
 }
 
 // inputRequired answers a request with the prompt.
-func (h *held) inputRequired(at *attendance, p *part) outcome {
-	id := p.shown(elicit.RoundTrip.String(), h)
+func (h *held) inputRequired(at *attendance, r inputRequired) outcome {
+	p := r.part
+	id := p.shown(r.mode, h)
 	h.mu.Lock()
 	h.shown, h.shownID = p, id
 	h.mu.Unlock()
@@ -268,21 +265,21 @@ func (h *held) inputRequired(at *attendance, p *part) outcome {
 		return outcome{err: err}
 	}
 	result := elicit.InputRequired()
-	result.InputRequests = mcp.InputRequestMap{elicit.ResponseKey: p.flight.prompt.Params("")}
+	result.InputRequests = mcp.InputRequestMap{elicit.ResponseKey: h.gate.auth.wording(at.req).Elicitation(r.mode, p.flight.prompt, "")}
 	result.RequestState = state
 	return outcome{result: result}
 }
 
 // answered takes the host's answer to the prompt of this id. A refusal ends a
 // call that has not begun; a parked handler learns of it where it waits.
-func (h *held) answered(id string, action string) {
+func (h *held) answered(id, action string, reach elicit.Reach) {
 	h.mu.Lock()
 	p, current := h.shown, h.shownID
 	h.mu.Unlock()
 	if p == nil || id != current {
 		return
 	}
-	if err := p.answer(id, action); err != nil && !h.begun() {
+	if err := p.answer(id, action, reach); err != nil && !h.begun() {
 		h.finish(outcome{err: err})
 	}
 }
@@ -291,6 +288,7 @@ func (h *held) enter(at *attendance) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.attending = append(h.attending, at)
+	h.latest = at.req
 	if h.abandon != nil {
 		h.abandon.Stop()
 		h.abandon = nil
@@ -324,6 +322,13 @@ func (h *held) current() *attendance {
 		return nil
 	}
 	return h.attending[len(h.attending)-1]
+}
+
+// request returns the latest request that came for the call.
+func (h *held) request() *mcp.CallToolRequest {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.latest
 }
 
 // authorize is call.authorize for a handler that runs: it parks the handler if

@@ -36,7 +36,8 @@ func withReason(next mcp.MethodHandler) mcp.MethodHandler {
 // redirectProgress sends the progress of a held call to the request that
 // attends to it now, and drops it while none does: once a request has been
 // answered, nothing may be said under its progress token (MCP 2026-07-28
-// basic/utilities/progress).
+// basic/utilities/progress). In both eras it keeps the progress of a call that waited
+// increasing.
 func redirectProgress(next mcp.MethodHandler) mcp.MethodHandler {
 	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
 		if method != "notifications/progress" {
@@ -44,19 +45,24 @@ func redirectProgress(next mcp.MethodHandler) mcp.MethodHandler {
 		}
 		c := callFrom(ctx)
 		params, ok := req.GetParams().(*mcp.ProgressNotificationParams)
-		if c == nil || c.held == nil || !ok {
+		if c == nil || !ok {
 			return next(ctx, method, req)
 		}
-		attending := c.held.current()
-		if attending == nil {
-			return nil, nil
+		at := c.at()
+		if c.held != nil {
+			attending := c.held.current()
+			if attending == nil {
+				return nil, nil
+			}
+			at = *attending
 		}
-		token := attending.req.Params.GetProgressToken()
+		token := at.req.Params.GetProgressToken()
 		if token == nil {
 			return nil, nil
 		}
 		redirected := *params
 		redirected.ProgressToken = token
-		return next(attending.ctx, method, &mcp.ServerRequest[mcp.Params]{Session: attending.req.Session, Params: &redirected})
+		c.ledger().worked(&redirected)
+		return next(at.ctx, method, &mcp.ServerRequest[mcp.Params]{Session: at.req.Session, Params: &redirected})
 	}
 }

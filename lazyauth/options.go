@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
@@ -30,9 +31,20 @@ const (
 type Options struct {
 	// Patience is how long after its arrival a call may wait for a person.
 	// Then it is answered with [Pending], the flight lives on, and the next
-	// call joins it. Zero means 55 seconds, since many hosts end calls at 60;
-	// longer suits hosts that are known to wait.
+	// call joins it. Zero means 55 seconds, since many hosts end calls at 60.
 	Patience time.Duration
+	// Hosts says which hosts wait longer, or shorter, by the name in their
+	// clientInfo; one with a star at its end stands for all names that begin like
+	// it. Nil means [KnownHosts]; an empty map treats all alike.
+	Hosts map[string]Host
+	// Wording puts prompts into words, in the language of the person behind the
+	// request, say. Nil means English. Its contract is that of [elicit.Wording].
+	Wording func(*mcp.CallToolRequest, elicit.Channel, elicit.Prompt) string
+	// TextAfterDecline tells the model address and code although its host's person,
+	// or the host in their name, declined the prompt. An agent that can use a browser
+	// in which the person is signed in could then approve by itself what the person
+	// just refused.
+	TextAfterDecline bool
 
 	// Principal tells whose grant a call uses. Nil means: over stdio the one
 	// local user; over HTTP the issuer and subject of the verified bearer
@@ -102,8 +114,24 @@ func (o *Options) withDefaults() (Options, error) {
 	case out.MaxCalls == 0:
 		out.MaxCalls = defaultMaxCalls
 	}
+	if out.Hosts == nil {
+		out.Hosts = knownHosts
+	}
+	for name, h := range out.Hosts {
+		if h.Patience < 0 || h.WithProgress < 0 {
+			return out, fmt.Errorf("lazyauth: Options.Hosts[%q] has a negative duration", name)
+		}
+	}
 	if out.Transport == nil {
 		out.Transport = http.DefaultTransport.(*http.Transport).Clone()
 	}
 	return out, nil
+}
+
+// wording returns how prompts are put to the person behind req; nil is good, too.
+func (i *Interceptor) wording(req *mcp.CallToolRequest) elicit.Wording {
+	if i.options.Wording == nil || req == nil {
+		return nil
+	}
+	return func(c elicit.Channel, p elicit.Prompt) string { return i.options.Wording(req, c, p) }
 }

@@ -39,24 +39,6 @@ func (o *owner) sharer() *owner {
 	return o
 }
 
-// An asker is somebody who waits for an authorization, and through whom the
-// person can be asked: a call, in one of the forms that the eras give it, or a
-// program.
-type asker interface {
-	// client says who would be shown the prompt.
-	client() client
-	// tool names the tool, for the trace.
-	tool() string
-	// channel says how the person can be asked. It is Text if they cannot: the
-	// asker's wait then ends with the prompt as its error.
-	channel() elicit.Channel
-	// ask brings the prompt of p to the person, and returns once it is on its
-	// way; an error ends the asker's wait.
-	ask(ctx context.Context, p *part) error
-	// left is how much longer the asker can wait from now on.
-	left() time.Duration
-}
-
 // authorize returns a grant of o's that covers need. It refreshes an expired
 // one, joins the flight that is under way or starts one, and waits; ctx ends
 // the wait and nothing else. One call of authorize asks for its need at most
@@ -68,6 +50,7 @@ func (o *owner) authorize(ctx context.Context, need scopes.Requirement, a asker)
 		// A follower gets the leader's cause, with its own need.
 		mine := *e
 		mine.Required = need
+		mine.wording = o.auth.wording(a.at().req)
 		if g := o.grant.Load(); g != nil {
 			mine.Held = g.scopes
 		}
@@ -215,12 +198,12 @@ type eager struct {
 	show func(context.Context, elicit.Prompt) error
 }
 
-func (e *eager) client() client          { return e }
-func (e *eager) channel() elicit.Channel { return elicit.ServerRequest } // in effect: the program asks
-func (e *eager) tool() string            { return "" }
-func (e *eager) left() time.Duration     { return time.Hour } // the flight ends first
+func (e *eager) client() client  { return e }
+func (e *eager) tool() string    { return "" }
+func (e *eager) at() attendance  { return attendance{} }
+func (e *eager) ledger() *ledger { return nil } // it has no progress to report
 
-func (e *eager) ask(ctx context.Context, p *part) error {
-	p.shown("caller", nil)
+func (e *eager) ask(ctx context.Context, p *part, _ elicit.Channel) error {
+	p.prompted("caller")
 	return e.show(ctx, p.flight.prompt)
 }

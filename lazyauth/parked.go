@@ -57,7 +57,7 @@ func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler)
 		return outcome{err: errState}
 	}
 	if answer, ok := req.Params.InputResponses[elicit.ResponseKey].(*mcp.ElicitResult); ok {
-		h.answered(state.Prompt, answer.Action)
+		h.answered(state.Prompt, answer.Action, at.reach())
 	}
 	// What was for us is not the handler's.
 	rest := maps.Clone(req.Params.InputResponses)
@@ -108,7 +108,10 @@ func lease(p *part) time.Time { return p.flight.prompt.Expires.Add(time.Minute) 
 
 // inputRequired is how an asker says that its request must be answered with
 // the prompt of the part.
-type inputRequired struct{ part *part }
+type inputRequired struct {
+	part *part
+	mode elicit.Channel
+}
 
 func (inputRequired) Error() string { return "lazyauth: the host's input is required" }
 
@@ -124,21 +127,18 @@ func (h *held) keep(p *part) error {
 // An arriving request asks for a call whose handler has not started.
 type arriving struct {
 	*held
-	at *attendance
+	request *attendance
 }
 
-// channel implements asker.
-func (a arriving) channel() elicit.Channel { return elicit.ChannelFor(a.at.req) }
-
-// left implements asker.
-func (a arriving) left() time.Duration { return a.at.left(a.gate.auth) }
+// at implements asker.
+func (a arriving) at() attendance { return *a.request }
 
 // ask implements asker.
-func (a arriving) ask(_ context.Context, p *part) error {
+func (a arriving) ask(_ context.Context, p *part, mode elicit.Channel) error {
 	if err := a.keep(p); err != nil {
 		return err
 	}
-	return inputRequired{p}
+	return inputRequired{p, mode}
 }
 
 // client implements asker.
@@ -150,35 +150,29 @@ type working struct {
 	parked bool // it has handed out a prompt
 }
 
-// channel implements asker. A handler that nobody attends to can be attended to
-// again only by a retry.
-func (h *working) channel() elicit.Channel {
+// at implements asker. A handler that nobody attends to can be attended to again
+// only by a retry, and while it is parked there is no patience to lose.
+func (h *working) at() attendance {
 	if at := h.current(); at != nil {
-		return elicit.ChannelFor(at.req)
+		return *at
 	}
-	return elicit.RoundTrip
+	return attendance{req: h.request(), arrived: h.gate.auth.now()}
 }
+
+// ledger implements asker.
+func (h *held) ledger() *ledger { return &h.progress }
 
 // tool implements asker.
 func (h *held) tool() string { return h.gate.tool }
 
-// left implements asker for a running handler: the patience of the request
-// that attends to it counts, and while it is parked there is none to lose.
-func (h *working) left() time.Duration {
-	if at := h.current(); at != nil {
-		return at.left(h.gate.auth)
-	}
-	return h.gate.auth.options.Patience
-}
-
 // ask implements asker for a running handler: it hands the prompt to an
 // attending request, which leaves the handler parked.
-func (h *working) ask(ctx context.Context, p *part) error {
+func (h *working) ask(ctx context.Context, p *part, mode elicit.Channel) error {
 	if err := h.keep(p); err != nil {
 		return err
 	}
 	select {
-	case h.bell <- p:
+	case h.bell <- &inputRequired{p, mode}:
 		h.parked = true
 		h.gate.auth.emit(onParked, Event{Principal: h.owner.principal, Tool: h.gate.tool, Scopes: p.flight.want})
 		return nil
@@ -187,8 +181,4 @@ func (h *working) ask(ctx context.Context, p *part) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-func (at *attendance) left(i *Interceptor) time.Duration {
-	return at.arrived + i.options.Patience - i.now()
 }

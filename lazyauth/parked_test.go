@@ -368,11 +368,13 @@ func (h *host) under(token, tool, state string) <-chan reply {
 	return out
 }
 
+// wantProgress counts what handlers report, which says nothing in words here.
 func (w *world) wantProgress(byToken map[string]int) {
 	w.t.Helper()
 	for token, want := range byToken {
-		if got := w.wire.count("notifications/progress", `"progressToken":"`+token+`"`); got != want {
-			w.t.Errorf("%d progress messages under token %s, want %d", got, token, want)
+		under := `"progressToken":"` + token + `"`
+		if got := w.wire.count("notifications/progress", under) - w.wire.count("notifications/progress", under, `"message"`); got != want {
+			w.t.Errorf("%d progress messages of the handler under token %s, want %d", got, token, want)
 		}
 	}
 }

@@ -16,25 +16,33 @@ import (
 // announces.
 const noticeWait = 2 * time.Second
 
+// byHand is the least time in which a person can refuse what they were shown. A
+// host that is quicker has refused for them.
+const byHand = time.Second
+
 // A part is one client's part in a flight: whether its person was shown the
 // prompt, and what they said to it.
 type part struct {
 	flight *flight
 	client client
 
-	// turn holds a token while the prompt is not shown: who takes it shows
-	// it, and puts it back if that fails. Callers that can only be answered in
-	// text have one of their own, first: their answer shows nothing to hosts
-	// that have dialogs.
-	turn, first chan struct{}
+	// turn holds a token while no host has the prompt in an elicitation: who takes it
+	// shows it, and puts it back if that fails. loud holds one while it is in nobody's
+	// progress messages. They are two because on stateless HTTP several hosts are one
+	// client, and what one of them shows is not seen at another.
+	turn, loud chan struct{}
+	// told is closed when somebody was told in text.
+	told chan struct{}
 	// refused is closed when this client's part ends before the flight does,
 	// for the reason in err.
 	refused chan struct{}
 	err     error
 
 	// Guarded by the owner's mutex.
-	rejected bool      // the host answered what it declares with a protocol error: text only
-	prompt   string    // the id of the live prompt; no answer to another counts
+	heard    int64        // the last ticket that was drawn when somebody was told in text
+	failed   elicit.Reach // modes that the host declares and does not deliver
+	prompt   string       // the id of the live prompt; no answer to another counts
+	mode     elicit.Channel
 	at       time.Time // when it was shown
 	answered bool      // the host has answered it
 	carrier  *held     // the call that was answered with it, if one was
@@ -51,34 +59,51 @@ func (p *part) gone() bool {
 	return p.answered
 }
 
-// part returns the client's part in the flight, or nil if that is over. A part
-// that ended begins anew, with the same code; so does, after one patience, one
-// whose prompt the host has done with.
-func (f *flight) part(c client) *part {
+// Whether a client was told in text before somebody began to wait, or while they did.
+type telling int
+
+const (
+	never telling = iota
+	earlier
+	meanwhile
+)
+
+// join returns the client's part in the flight, or nil if that is over, and when
+// somebody was told in text, as seen by who drew the ticket. A part that ended begins
+// anew, with the same code; so does, after one patience, one whose prompt the host has
+// done with.
+func (f *flight) join(c client, ticket int64) (*part, telling) {
 	f.owner.mu.Lock()
 	defer f.owner.mu.Unlock()
 	if f.parts == nil {
-		return nil
+		return nil, never
 	}
 	p := f.parts[c]
 	if p == nil || p.over() {
-		next := &part{flight: f, client: c, turn: make(chan struct{}, 1), first: make(chan struct{}, 1), refused: make(chan struct{})}
-		if p != nil && p.rejected {
-			next.rejected = true // said once already: this caller waits
-		} else {
-			next.turn <- struct{}{}
-			next.first <- struct{}{}
-		}
-		f.parts[c] = next
-		return next
+		p = &part{flight: f, client: c, turn: make(chan struct{}, 1), loud: make(chan struct{}, 1), told: make(chan struct{}), refused: make(chan struct{})}
+		p.turn <- struct{}{}
+		p.loud <- struct{}{}
+		f.parts[c] = p
 	}
-	if p.gone() && time.Since(p.at) >= f.owner.auth.options.Patience {
-		select {
-		case p.turn <- struct{}{}:
-		default:
-		}
+	if p.prompt != "" && p.gone() && time.Since(p.at) >= f.owner.auth.options.Patience {
+		p.giveTurn()
 	}
-	return p
+	switch {
+	case p.heard == 0:
+		return p, never
+	case p.heard >= ticket:
+		return p, meanwhile
+	default:
+		return p, earlier
+	}
+}
+
+// giveTurn lets somebody show the prompt again.
+func (p *part) giveTurn() {
+	select {
+	case p.turn <- struct{}{}:
+	default:
+	}
 }
 
 // over reports whether the part has ended. The owner's mutex is held.
@@ -91,33 +116,47 @@ func (p *part) over() bool {
 	}
 }
 
-// shown notes that the prompt goes out now, and returns its id.
-func (p *part) shown(channel string, carrier *held) string {
+// channel is the best one to a's person that has not failed.
+func (p *part) channel(a asker) elicit.Channel {
+	reach := a.at().reach()
+	p.flight.owner.mu.Lock()
+	defer p.flight.owner.mu.Unlock()
+	return reach.Without(p.failed).Best()
+}
+
+// shown notes that the prompt goes out now by elicitation, in this mode, and returns
+// its id.
+func (p *part) shown(mode elicit.Channel, carrier *held) string {
 	id := rand.Text()
-	o := p.flight.owner
-	o.mu.Lock()
-	p.prompt, p.at, p.answered, p.carrier = id, time.Now(), false, carrier
-	o.mu.Unlock()
-	o.auth.emit(onPrompted, Event{Principal: o.principal, Tool: p.flight.tool, Scopes: p.flight.want, Channel: channel})
+	p.flight.owner.mu.Lock()
+	p.prompt, p.mode, p.at, p.answered, p.carrier = id, mode, time.Now(), false, carrier
+	p.flight.owner.mu.Unlock()
+	p.prompted(mode.String())
 	return id
 }
 
-// asked puts the turn back if the prompt did not get to the host after all.
-func (p *part) asked(err error) {
-	_, answered := errors.AsType[inputRequired](err)
-	if e, ok := errors.AsType[*Error](err); answered || ok && e.Reason == Pending {
-		return // that error is the prompt
-	}
-	select {
-	case p.turn <- struct{}{}:
-	default:
-	}
+// prompted tells the trace that the prompt goes out now.
+func (p *part) prompted(channel string) {
+	p.flight.prompts.Add(1)
+	o := p.flight.owner
+	o.auth.emit(onPrompted, Event{Principal: o.principal, Tool: p.flight.tool, Scopes: p.flight.want, Channel: channel})
 }
 
-// inText ends an asker's wait with the prompt as its text.
-func (p *part) inText() error {
+// tell ends an asker's wait with the prompt as its text, and with it the waits of all
+// who wait already and can be told in no better way: most models see the result of none
+// of their calls before they have those of all.
+func (p *part) tell() *Error {
 	o := p.flight.owner
-	o.auth.emit(onPrompted, Event{Principal: o.principal, Tool: p.flight.tool, Scopes: p.flight.want, Channel: elicit.Text.String()})
+	o.mu.Lock()
+	first := p.heard == 0
+	if first {
+		p.heard = p.flight.tickets.Load()
+		close(p.told)
+	}
+	o.mu.Unlock()
+	if first {
+		p.prompted(elicit.Text.String())
+	}
 	return p.pending()
 }
 
@@ -133,28 +172,33 @@ func (p *part) pending() *Error {
 // leaves a goroutine waiting for the answer, until the flight is over: hosts
 // answer when the person consents, when they come back, or never. The request
 // outlives the call that caused it, since the flight does.
-func (p *part) request(ctx context.Context, session *mcp.ServerSession) {
-	id := p.shown(elicit.ServerRequest.String(), nil)
+func (p *part) request(ctx context.Context, req *mcp.CallToolRequest, mode elicit.Channel) {
+	id := p.shown(mode, nil)
+	session, auth := req.Session, p.flight.owner.auth
 	p.flight.owner.mu.Lock()
 	over := p.flight.parts == nil
-	p.notices = append(p.notices, notice{session, id})
+	if mode == elicit.URL { // forms have no completion notice
+		p.notices = append(p.notices, notice{session, id})
+	}
 	p.flight.owner.mu.Unlock()
 	if over {
 		return
 	}
+	params := auth.wording(req).Elicitation(mode, p.flight.prompt, id)
+	reach := elicit.ReachOf(req)
 	// The values route the request over HTTP; the end is the flight's.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(p.flight.over, cancel)
-	spawned := p.flight.owner.auth.spawn(func() {
+	spawned := auth.spawn(func() {
 		defer stop()
 		defer cancel()
-		result, err := session.Elicit(ctx, p.flight.prompt.Params(id))
+		result, err := session.Elicit(ctx, params)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			p.failed(id, err)
+			p.unanswered(id, err)
 		default:
-			_ = p.answer(id, result.Action) // who waits learns of it by refused
+			_ = p.answer(id, result.Action, reach) // who waits learns of it by refused
 		}
 	})
 	if !spawned {
@@ -163,25 +207,38 @@ func (p *part) request(ctx context.Context, session *mcp.ServerSession) {
 	}
 }
 
-// failed deals with a server request that got no answer. A protocol error says
+// unanswered deals with a server request that got no answer. A protocol error says
 // that the host has not what it declared, which is no refusal: the person saw
-// nothing. Anything else leaves the prompt to the next call.
-func (p *part) failed(id string, err error) {
+// nothing, and the next channel is tried. Anything else leaves the prompt to the next
+// call.
+func (p *part) unanswered(id string, err error) {
 	if _, protocol := errors.AsType[*jsonrpc.Error](err); !protocol || errors.Is(err, mcp.ErrConnectionClosed) {
-		_ = p.answer(id, "")
+		_ = p.answer(id, "", 0)
 		return
 	}
 	p.flight.owner.mu.Lock()
-	p.rejected = true
-	p.flight.owner.mu.Unlock()
-	p.refuse(p.pending())
+	defer p.flight.owner.mu.Unlock()
+	if id == p.prompt {
+		p.fail()
+	}
+}
+
+// fail gives up the mode of the live prompt, and lets somebody show it in another. The
+// owner's mutex is held.
+func (p *part) fail() {
+	p.failed = p.failed.With(p.mode)
+	p.prompt = ""
+	p.giveTurn()
 }
 
 // answer takes what the host says to the prompt of this id; an answer to any
 // other is stale and changes nothing. It returns the error that ends the
 // client's part, if the answer does that. Accepting means that the person
 // consents to open the URL, and says nothing about authorization.
-func (p *part) answer(id, action string) error {
+//
+// A refusal that no person can have made so fast says that the host does not show
+// prompts of this mode: if it declares another, in reach, that is tried first.
+func (p *part) answer(id, action string, reach elicit.Reach) error {
 	o := p.flight.owner
 	o.mu.Lock()
 	if id != p.prompt || p.flight.parts == nil {
@@ -189,20 +246,24 @@ func (p *part) answer(id, action string) error {
 		return nil
 	}
 	p.answered = true
-	o.mu.Unlock()
-	switch action {
-	case "decline":
-		e := o.auth.fail(Declined, nil)
-		p.refuse(e)
-		return e
-	case "cancel":
-		e := o.auth.fail(Declined, nil)
-		e.cancel = true
-		p.refuse(e)
-		return e
-	default:
+	refused := action == "decline" || action == "cancel"
+	hasty := time.Since(p.at) < byHand
+	if refused && hasty && reach.Without(p.failed.With(p.mode)).Elicits() {
+		p.fail()
+		o.mu.Unlock()
 		return nil
 	}
+	o.mu.Unlock()
+	if !refused {
+		return nil
+	}
+	e := o.auth.fail(Declined, nil)
+	e.cancel, e.hasty = action == "cancel", hasty
+	if o.auth.options.TextAfterDecline {
+		e.prompt = &p.flight.prompt
+	}
+	p.refuse(e)
+	return e
 }
 
 // refuse ends the client's part with err, unless the flight is over: a token
@@ -216,15 +277,13 @@ func (p *part) refuse(err *Error) {
 	}
 	p.err = err
 	close(p.refused)
-	if err.Reason == Declined && !err.cancel {
+	if !err.cancel {
 		now := o.auth.now()
 		maps.DeleteFunc(o.declined, func(_ client, until time.Duration) bool { return until <= now })
 		o.declined[p.client] = now + peace
 	}
 	o.mu.Unlock()
-	if err.Reason == Declined {
-		o.auth.emit(onFailed, Event{Principal: o.principal, Tool: p.flight.tool, Scopes: p.flight.want, Reason: Declined})
-	}
+	o.auth.emit(onFailed, Event{Principal: o.principal, Tool: p.flight.tool, Scopes: p.flight.want, Channel: p.mode.String(), Reason: Declined})
 }
 
 // A notice is the news for one host that a prompt of this id is over.

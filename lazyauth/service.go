@@ -1,6 +1,7 @@
 package lazyauth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -43,6 +44,9 @@ type Service struct {
 	// that needs it. A grant without them is still used: what a tool cannot
 	// do without belongs into its own scopes.
 	Scopes scopes.Set
+	// ScopeNames says what scopes mean to a person, for prompts: "notes:write" is
+	// "create and change notes". Scopes without words are shown as they are.
+	ScopeNames map[string]string
 	// API lists the origins the token may be sent to, such as
 	// "https://api.example.com". Only https, or http to a loopback address.
 	// With none, [Client] refuses to send anything.
@@ -91,4 +95,16 @@ func (s *Service) validate() error {
 		return errors.New("lazyauth: Service needs an Issuer, or both Endpoint.DeviceAuthURL and Endpoint.TokenURL")
 	}
 	return nil
+}
+
+// inWords returns what prompts call the scopes; nil if there are no words for any.
+func (s *Service) inWords(set scopes.Set) []string {
+	if len(s.ScopeNames) == 0 {
+		return nil
+	}
+	var words []string
+	for scope := range set.All() {
+		words = append(words, cmp.Or(s.ScopeNames[scope], scope))
+	}
+	return words
 }

@@ -16,7 +16,8 @@ type Trace struct {
 	Prompted func(Event)
 	// Polled: the authorization server answered a poll, or failed to.
 	Polled func(Event)
-	// Granted: an authorization succeeded, and its grant is in use.
+	// Granted: an authorization succeeded, and its grant is in use. The event tells
+	// the whole flight.
 	Granted func(Event)
 	// Refreshed: an expired grant was replaced without asking anybody.
 	Refreshed func(Event)
@@ -25,7 +26,8 @@ type Trace struct {
 	Parked func(Event)
 	// Resumed: a parked handler goes on.
 	Resumed func(Event)
-	// Failed: an authorization or a refresh failed.
+	// Failed: an authorization or a refresh failed, or was refused by somebody. The
+	// event tells the whole flight if that is over.
 	Failed func(Event)
 }
 
@@ -39,11 +41,14 @@ type Event struct {
 	Tool string
 	// Scopes is what is asked for, or was granted.
 	Scopes scopes.Set
-	// Channel is how the prompt went out: "elicitation", "input_required",
-	// "text" or "caller".
+	// Channel is how the prompt went out: "url" or "form" (elicitation), "progress",
+	// "text", or "caller" (see [Interceptor.Authorize]).
 	Channel string
-	// Attempt counts the polls of a flight from 1.
+	// Attempt counts the polls of a flight from 1; at its end, all of them.
 	Attempt int
+	// Prompts is how often the prompt of a flight that ended was shown, and Calls
+	// how many calls waited for it.
+	Prompts, Calls int
 	// Outcome is what a poll brought: "pending", "slow_down", "fault", …
 	Outcome string
 	// Status is the HTTP status of a poll's answer; 0 if there was none.
@@ -57,6 +62,74 @@ type Event struct {
 	// Err is the cause. What a server wrote appears in it only escaped and
 	// shortened, if at all.
 	Err error
+}
+
+// CombineTraces returns a trace whose hooks call those of each of the traces in turn;
+// nil traces and nil hooks are passed over.
+func CombineTraces(traces ...*Trace) *Trace {
+	all := func(hook func(*Trace) func(Event)) func(Event) {
+		var hooks []func(Event)
+		for _, t := range traces {
+			if t != nil && hook(t) != nil {
+				hooks = append(hooks, hook(t))
+			}
+		}
+		if len(hooks) == 0 {
+			return nil
+		}
+		return func(e Event) {
+			for _, h := range hooks {
+				h(e)
+			}
+		}
+	}
+	return &Trace{
+		Waiting: all(onWaiting), Prompted: all(onPrompted), Polled: all(onPolled), Granted: all(onGranted),
+		Refreshed: all(onRefreshed), Parked: all(onParked), Resumed: all(onResumed), Failed: all(onFailed),
+	}
+}
+
+// logTrace returns a trace that writes lines: what operators should see as info,
+// failures as warnings, the rest for debugging. The end of each flight is one line.
+func logTrace(debug, info, warn func(message string, e Event)) *Trace {
+	at := func(write func(string, Event), message string) func(Event) {
+		return func(e Event) { write(message, e) }
+	}
+	return &Trace{
+		Waiting:   at(debug, "call waits for authorization"),
+		Prompted:  at(info, "prompt shown"),
+		Polled:    at(debug, "polled the token endpoint"),
+		Granted:   at(info, "authorization granted"),
+		Refreshed: at(info, "grant refreshed"),
+		Parked:    at(debug, "handler parked"),
+		Resumed:   at(debug, "handler resumed"),
+		Failed:    at(warn, "authorization failed"),
+	}
+}
+
+// fields passes the fields that apply to add, in the order of a log line.
+func (e Event) fields(add func(key string, value any)) {
+	given := func(applies bool, key string, value any) {
+		if applies {
+			add(key, value)
+		}
+	}
+	add("service", e.Service)
+	add("principal", e.Principal.String())
+	given(e.Tool != "", "tool", e.Tool)
+	given(!e.Scopes.IsEmpty(), "scopes", e.Scopes.String())
+	given(e.Channel != "", "channel", e.Channel)
+	given(e.Attempt != 0, "attempt", e.Attempt)
+	given(e.Outcome != "", "outcome", e.Outcome)
+	given(e.Status != 0, "status", e.Status)
+	given(e.Wait != 0, "wait", e.Wait)
+	given(e.Took != 0, "took", e.Took)
+	given(e.Prompts != 0, "prompts", e.Prompts)
+	given(e.Calls != 0, "calls", e.Calls)
+	given(e.Reason != "", "reason", string(e.Reason))
+	if e.Err != nil {
+		add("cause", e.Err.Error())
+	}
 }
 
 // emit calls a hook of the trace if there is one.

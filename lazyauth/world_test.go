@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -52,10 +53,13 @@ type world struct {
 	server *mcp.Server
 	trace  events
 
-	wire    journal // what the server sent to hosts
-	log     bytes.Buffer
-	secrets secrets
-	errs    []string // texts of errors that programs saw
+	wire journal // what the server sent to hosts
+	log  bytes.Buffer
+	slog bytes.Buffer // its handler locks
+
+	counters lazyauth.Counters
+	secrets  secrets
+	errs     []string // texts of errors that programs saw
 
 	tolerated []fakeas.Rule // violations that the story is about
 
@@ -94,7 +98,8 @@ func newWorld(t *testing.T, s setup) *world {
 	}
 	w.secrets.add("canary-key-8byte")
 	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.Lock(zapcore.AddSync(&w.log)), zap.DebugLevel))
-	s.options.Trace = w.trace.and(lazyauth.ZapTrace(log))
+	plain := slog.New(slog.NewJSONHandler(&w.slog, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.options.Trace = lazyauth.CombineTraces(w.trace.trace(), lazyauth.ZapTrace(log), lazyauth.SlogTrace(plain), w.counters.Trace(), s.options.Trace)
 	auth, err := lazyauth.New(service, &s.options)
 	if err != nil {
 		t.Fatal(err)
@@ -239,7 +244,8 @@ func (w *world) check() {
 	credentials, codes := w.secrets.all()
 	for place, text := range map[string]string{
 		"the wire to the host": w.wire.text(),
-		"the log":              w.log.String(),
+		"the log":              w.log.String() + w.slog.String(),
+		"a counter":            w.counters.String(),
 		"the trace":            w.trace.text(),
 		"an error":             strings.Join(w.errs, "\n"),
 	} {
@@ -380,25 +386,37 @@ func (j *journal) count(parts ...string) int {
 type events struct {
 	mu    sync.Mutex
 	list  []string
+	all   []lazyauth.Event
 	text_ strings.Builder
 }
 
-func (e *events) and(other *lazyauth.Trace) *lazyauth.Trace {
-	both := func(name string, then func(lazyauth.Event)) func(lazyauth.Event) {
+func (e *events) trace() *lazyauth.Trace {
+	note := func(name string) func(lazyauth.Event) {
 		return func(ev lazyauth.Event) {
 			e.mu.Lock()
 			e.list = append(e.list, name)
+			e.all = append(e.all, ev)
 			fmt.Fprintf(&e.text_, "%s %+v %#v\n", name, ev, ev)
 			e.mu.Unlock()
-			then(ev)
 		}
 	}
 	return &lazyauth.Trace{
-		Waiting: both("waiting", other.Waiting), Prompted: both("prompted", other.Prompted),
-		Polled: both("polled", other.Polled), Granted: both("granted", other.Granted),
-		Refreshed: both("refreshed", other.Refreshed), Parked: both("parked", other.Parked),
-		Resumed: both("resumed", other.Resumed), Failed: both("failed", other.Failed),
+		Waiting: note("waiting"), Prompted: note("prompted"), Polled: note("polled"), Granted: note("granted"),
+		Refreshed: note("refreshed"), Parked: note("parked"), Resumed: note("resumed"), Failed: note("failed"),
 	}
+}
+
+// channels returns how prompts went out, in their order.
+func (e *events) channels() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []string
+	for n, name := range e.list {
+		if name == "prompted" {
+			out = append(out, e.all[n].Channel)
+		}
+	}
+	return out
 }
 
 func (e *events) count(name string) int {

@@ -1,0 +1,23 @@
+package lazyauth
+
+import (
+	"context"
+	"log/slog"
+)
+
+// SlogTrace returns a trace that writes to log: what operators should see at
+// info level, failures at warn, the rest at debug. The end of each flight is one line.
+func SlogTrace(log *slog.Logger) *Trace {
+	write := func(level slog.Level) func(string, Event) {
+		return func(message string, e Event) {
+			ctx := context.Background() // hooks have none
+			if !log.Enabled(ctx, level) {
+				return
+			}
+			var attrs []slog.Attr
+			e.fields(func(key string, value any) { attrs = append(attrs, slog.Any(key, value)) })
+			log.LogAttrs(ctx, level, message, attrs...)
+		}
+	}
+	return logTrace(write(slog.LevelDebug), write(slog.LevelInfo), write(slog.LevelWarn))
+}

@@ -1,0 +1,218 @@
+package lazyauth
+
+import (
+	"context"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// promptWait is how long an asker whose patience is over still waits for the
+// prompt to go out. A handler that works for longer than its patience, and then
+// needs the person, would otherwise end before anybody was asked, each time.
+const promptWait = 4 * time.Second
+
+// An asker is somebody who waits for an authorization, and through whom the
+// person can be asked: a call, in one of the forms that the eras give it, or a
+// program.
+type asker interface {
+	// client says who would be shown the prompt.
+	client() client
+	// tool names the tool, for the trace.
+	tool() string
+	// at is the request through which the person can be reached for now; its req
+	// is nil if a program asks, and its ctx if the host has to come back first.
+	at() attendance
+	// ledger counts the call's progress.
+	ledger() *ledger
+	// ask brings the prompt of p to the person by elicitation in this mode, and
+	// returns once it is on its way; an error ends the asker's wait.
+	ask(ctx context.Context, p *part, mode elicit.Channel) error
+}
+
+// An attendance is a request that a call waits in.
+type attendance struct {
+	ctx     context.Context // the request's: it ends with the request
+	req     *mcp.CallToolRequest
+	arrived time.Duration // since the interceptor's epoch
+}
+
+// left is how much longer the request can wait from now on.
+func (at attendance) left(i *Interceptor) time.Duration {
+	if at.req == nil {
+		return time.Hour // the flight ends first
+	}
+	return at.arrived + i.patience(at.req) - i.now()
+}
+
+// reach returns the channels to the person behind the request.
+func (at attendance) reach() elicit.Reach {
+	if at.req == nil {
+		return elicit.Reach(0).With(elicit.URL) // in effect: the program asks
+	}
+	return elicit.ReachOf(at.req)
+}
+
+// A wait is one asker's waiting for the end of a flight.
+type wait struct {
+	flight *flight
+	asker  asker
+	ticket int64 // its place among those who wait for the flight
+	part   *part // once there is a prompt
+
+	// What to listen for; nil where there is nothing to hear.
+	turn, loud, told, refused <-chan struct{}
+	stands                    <-chan time.Time // the end of progress alone
+	shows                     bool             // its progress messages have the code
+}
+
+// wait waits for the end of the flight on behalf of a, and brings the prompt to the
+// person if that is a's turn.
+func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
+	w := wait{flight: f, asker: a, ticket: f.tickets.Add(1)}
+	patience := time.NewTimer(max(a.at().left(f.owner.auth), promptWait))
+	defer patience.Stop()
+	var tick <-chan time.Time
+	if at := a.at(); at.req != nil && at.req.Params.GetProgressToken() != nil {
+		ticker := time.NewTicker(progressEvery)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	defer w.quiet()
+	ready := f.ready
+	for {
+		var err error
+		select {
+		case <-f.over.Done():
+			return f.grant, f.err
+		case <-ready:
+			ready = nil
+			err = w.begin()
+		case <-w.turn:
+			if f.over.Err() == nil {
+				err = w.ask(ctx)
+			}
+		case <-w.loud:
+			w.speak()
+		case <-w.stands:
+			err = w.part.tell()
+		case <-w.told:
+			w.told = nil
+			if !w.part.channel(a).Elicits() {
+				err = w.part.pending()
+			}
+		case <-tick:
+			w.report()
+		case <-w.refused:
+			if f.over.Err() == nil { // otherwise the token came first, and wins
+				err = w.part.err
+			}
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-patience.C:
+			if left := a.at().left(f.owner.auth); left > 0 {
+				patience.Reset(left)
+				continue
+			}
+			if f.landed() { // of which hosts are being told, for a moment
+				patience.Reset(noticeWait)
+				continue
+			}
+			err = w.pending()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// begin joins the client's part in the flight, now that there is a prompt.
+func (w *wait) begin() error {
+	p, told := w.flight.join(w.asker.client(), w.ticket)
+	if p == nil {
+		return nil // over by now
+	}
+	w.part, w.refused = p, p.refused
+	switch {
+	case told == never:
+		w.told = p.told
+	case told == meanwhile && !p.channel(w.asker).Elicits():
+		return p.pending()
+	}
+	return w.seek()
+}
+
+// seek goes for the best channel that is left.
+func (w *wait) seek() error {
+	switch c := w.part.channel(w.asker); {
+	case c.Elicits():
+		w.turn = w.part.turn
+	case c == elicit.Progress:
+		w.loud = w.part.loud
+	case w.told != nil: // nobody was told in text
+		return w.part.tell()
+	}
+	return nil
+}
+
+// ask has the asker show the prompt, whose turn it is.
+func (w *wait) ask(ctx context.Context) error {
+	mode := w.part.channel(w.asker)
+	if !mode.Elicits() { // its modes have failed, for others
+		w.part.giveTurn()
+		w.turn = nil
+		return w.seek()
+	}
+	err := w.asker.ask(ctx, w.part, mode)
+	if _, shown := err.(inputRequired); err != nil && !shown { //nolint:errorlint // it is never wrapped
+		w.part.giveTurn()
+	}
+	return err
+}
+
+// speak puts the prompt into the asker's progress messages. Where it is not known
+// that anybody sees those, the model is told soon after.
+func (w *wait) speak() {
+	w.loud, w.shows = nil, true
+	at := w.asker.at()
+	w.part.prompted(elicit.Progress.String())
+	w.report()
+	if w.told != nil && !w.flight.owner.auth.host(at.req).ShowsProgress {
+		w.stands = time.After(progressStands)
+	}
+}
+
+// quiet lets another asker's progress messages have the code.
+func (w *wait) quiet() {
+	if w.shows {
+		w.part.loud <- struct{}{}
+	}
+}
+
+// report tells the request that the call waits, and for what.
+func (w *wait) report() {
+	select {
+	case <-w.flight.ready:
+	default:
+		return // there is nothing to say yet
+	}
+	prompt := w.flight.prompt
+	if !w.shows {
+		prompt = prompt.Hidden()
+	}
+	at := w.asker.at()
+	at.report(w.asker.ledger(), w.flight.owner.auth.wording(at.req).Say(elicit.Progress, prompt))
+}
+
+// pending is the error of a call whose patience ends before the flight does.
+func (w *wait) pending() error {
+	switch {
+	case w.part == nil:
+		return w.flight.owner.auth.fail(Pending, errNoPrompt)
+	case w.part.channel(w.asker).Elicits():
+		return w.flight.owner.auth.fail(Pending, nil)
+	default:
+		return w.part.pending()
+	}
+}
