@@ -128,6 +128,7 @@ func TestHostWithoutElicitation(t *testing.T) {
 		if !strings.Contains(r.text(), code) || !strings.Contains(r.text(), w.as.Issuer()+"/device") {
 			t.Errorf("the text %q lacks the page or the code", r.text())
 		}
+		later(2 * time.Second)                     // the model passes it on
 		next := h.call(t.Context(), "whoami", nil) // joins, although it is too early
 		synctest.Wait()
 		w.as.Approve(code)
@@ -147,6 +148,7 @@ func TestHostThatDeclaresWhatItRejects(t *testing.T) {
 		if !strings.Contains(r.text(), w.person().UserCode) {
 			t.Errorf("the text %q lacks the code", r.text())
 		}
+		later(2 * time.Second)
 		next := h.call(t.Context(), "whoami", nil)
 		w.approves()
 		(<-next).succeeds(t, "Ada")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -151,6 +152,7 @@ func TestHandler(t *testing.T) {
 			if !strings.Contains(r.text(), w.person().UserCode) {
 				t.Errorf("%q lacks the code", r.text())
 			}
+			later(2 * time.Second)
 			call := h.call(t.Context(), "whoami", nil)
 			w.approves()
 			(<-call).succeeds(t, "Ada")

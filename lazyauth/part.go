@@ -16,9 +16,13 @@ import (
 // announces.
 const noticeWait = 2 * time.Second
 
-// byHand is the least time in which a person can refuse what they were shown. A
-// host that is quicker has refused for them.
-const byHand = time.Second
+const (
+	// byHand is the least time in which a person can refuse what they were shown. A
+	// host that is quicker has refused for them.
+	byHand = time.Second
+	// batch is how far apart calls may come that a model made in one go.
+	batch = 100 * time.Millisecond
+)
 
 // A part is one client's part in a flight: whether its person was shown the
 // prompt, and what they said to it.
@@ -40,6 +44,7 @@ type part struct {
 
 	// Guarded by the owner's mutex.
 	heard    int64        // the last ticket that was drawn when somebody was told in text
+	heardAt  time.Time    // when that was
 	failed   elicit.Reach // modes that the host declares and does not deliver
 	prompt   string       // the id of the live prompt; no answer to another counts
 	mode     elicit.Channel
@@ -91,7 +96,7 @@ func (f *flight) join(c client, ticket int64) (*part, telling) {
 	switch {
 	case p.heard == 0:
 		return p, never
-	case p.heard >= ticket:
+	case p.heard >= ticket || time.Since(p.heardAt) < batch:
 		return p, meanwhile
 	default:
 		return p, earlier
@@ -150,7 +155,7 @@ func (p *part) tell() *Error {
 	o.mu.Lock()
 	first := p.heard == 0
 	if first {
-		p.heard = p.flight.tickets.Load()
+		p.heard, p.heardAt = p.flight.tickets.Load(), time.Now()
 		close(p.told)
 	}
 	o.mu.Unlock()

@@ -165,7 +165,7 @@ func TestEndOfInput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := w.connect(era, accepts, &mcp.IOTransport{Reader: fromServer, Writer: toServer})
+		h := w.connect(era, manners{url: true, form: true, react: accepts}, &mcp.IOTransport{Reader: fromServer, Writer: toServer})
 		call := h.call(t.Context(), "whoami", nil)
 		code := w.person().UserCode
 		synctest.Wait()

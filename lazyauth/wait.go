@@ -94,7 +94,7 @@ func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
 				err = w.ask(ctx)
 			}
 		case <-w.loud:
-			w.speak()
+			err = w.speak()
 		case <-w.stands:
 			err = w.part.tell()
 		case <-w.told:
@@ -173,14 +173,20 @@ func (w *wait) ask(ctx context.Context) error {
 
 // speak puts the prompt into the asker's progress messages. Where it is not known
 // that anybody sees those, the model is told soon after.
-func (w *wait) speak() {
+func (w *wait) speak() error {
 	w.loud, w.shows = nil, true
+	select {
+	case <-w.told:
+		return w.part.pending() // while it waited for its turn
+	default:
+	}
 	at := w.asker.at()
 	w.part.prompted(elicit.Progress.String())
 	w.report()
 	if w.told != nil && !w.flight.owner.auth.host(at.req).ShowsProgress {
 		w.stands = time.After(progressStands)
 	}
+	return nil
 }
 
 // quiet lets another asker's progress messages have the code.

@@ -2,6 +2,7 @@ package lazyauth_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -61,7 +62,8 @@ type world struct {
 	secrets  secrets
 	errs     []string // texts of errors that programs saw
 
-	tolerated []fakeas.Rule // violations that the story is about
+	tolerated      []fakeas.Rule   // violations that the story is about
+	codesMayFollow lazyauth.Reason // in whose text codes may be, other than pending
 
 	mu      sync.Mutex
 	started map[string]int // handlers started, by tool
@@ -265,15 +267,15 @@ func (w *world) check() {
 	}
 	for _, m := range w.wire.messages() {
 		for _, c := range codes {
-			if bytes.Contains(m, []byte(c)) && !isPrompt(m) {
+			if bytes.Contains(m, []byte(c)) && !w.isPrompt(m) {
 				w.t.Errorf("a user code is in a message that is no prompt: %s", m)
 			}
 		}
 	}
 }
 
-func isPrompt(m []byte) bool {
-	return bytes.Contains(m, []byte(`"elicitation/create"`)) || bytes.Contains(m, []byte(`"`+lazyauth.MetaReason+`":"pending"`))
+func (w *world) isPrompt(m []byte) bool {
+	return bytes.Contains(m, []byte(`"elicitation/create"`)) || bytes.Contains(m, []byte(`"notifications/progress"`)) || bytes.Contains(m, fmt.Appendf(nil, "%q:%q", lazyauth.MetaReason, cmp.Or(w.codesMayFollow, lazyauth.Pending)))
 }
 
 // A listener notes what the authorization server issues, for the canary.
@@ -440,9 +442,12 @@ func (e *events) text() string {
 // A host is a go-sdk client whose person reacts to prompts as told.
 type host struct {
 	w       *world
+	manners manners
 	session *mcp.ClientSession
 
 	mu        sync.Mutex
+	calls     int
+	messages  []*mcp.ProgressNotificationParams
 	prompts   []*mcp.ElicitParams
 	completed []string
 }
@@ -470,21 +475,36 @@ func says(action string, after time.Duration) reaction {
 	}
 }
 
+// Manners are what a host declares, and how its person reacts to prompts. Calls
+// carry a progress token if it takes progress.
+type manners struct {
+	name     string // "host", if empty
+	url      bool
+	form     bool
+	progress bool
+	react    reaction
+}
+
 // host connects a host that speaks era and shows URL prompts, answering them
 // as react says. A nil react makes one without elicitation.
 func (w *world) host(era string, react reaction) *host {
+	w.t.Helper()
+	return w.hostWith(era, manners{url: react != nil, form: react != nil, react: react})
+}
+
+func (w *world) hostWith(era string, m manners) *host {
 	w.t.Helper()
 	here, there := mcp.NewInMemoryTransports()
 	// The session's context must not be the test's: it ends before Cleanup.
 	if _, err := w.server.Connect(context.Background(), &mcp.LoggingTransport{Transport: there, Writer: &w.wire}, nil); err != nil {
 		w.t.Fatal(err)
 	}
-	return w.connect(era, react, here)
+	return w.connect(era, m, here)
 }
 
-func (w *world) connect(era string, react reaction, transport mcp.Transport) *host {
+func (w *world) connect(era string, m manners, transport mcp.Transport) *host {
 	w.t.Helper()
-	h := &host{w: w}
+	h := &host{w: w, manners: m}
 	options := &mcp.ClientOptions{
 		Capabilities: &mcp.ClientCapabilities{},
 		ElicitationCompleteHandler: func(_ context.Context, req *mcp.ElicitationCompleteNotificationRequest) {
@@ -492,17 +512,28 @@ func (w *world) connect(era string, react reaction, transport mcp.Transport) *ho
 			h.completed = append(h.completed, req.Params.ElicitationID)
 			h.mu.Unlock()
 		},
+		ProgressNotificationHandler: func(_ context.Context, req *mcp.ProgressNotificationClientRequest) {
+			h.mu.Lock()
+			h.messages = append(h.messages, req.Params)
+			h.mu.Unlock()
+		},
 	}
-	if react != nil {
-		options.Capabilities.Elicitation = &mcp.ElicitationCapabilities{Form: &mcp.FormElicitationCapabilities{}, URL: &mcp.URLElicitationCapabilities{}}
+	if m.url || m.form {
+		options.Capabilities.Elicitation = new(mcp.ElicitationCapabilities)
+		if m.url {
+			options.Capabilities.Elicitation.URL = new(mcp.URLElicitationCapabilities)
+		}
+		if m.form {
+			options.Capabilities.Elicitation.Form = new(mcp.FormElicitationCapabilities)
+		}
 		options.ElicitationHandler = func(ctx context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
 			h.mu.Lock()
 			h.prompts = append(h.prompts, req.Params)
 			h.mu.Unlock()
-			return react(ctx, req.Params)
+			return m.react(ctx, req.Params)
 		}
 	}
-	client := mcp.NewClient(&mcp.Implementation{Name: "host", Version: "1"}, options)
+	client := mcp.NewClient(&mcp.Implementation{Name: cmp.Or(m.name, "host"), Version: "1"}, options)
 	session, err := client.Connect(context.Background(), transport, &mcp.ClientSessionOptions{ProtocolVersion: era})
 	if err != nil {
 		w.t.Fatal(err)
@@ -540,8 +571,15 @@ type reply struct {
 // call starts a call and returns where its reply will be.
 func (h *host) call(ctx context.Context, tool string, args any) <-chan reply {
 	out := make(chan reply, 1)
+	params := &mcp.CallToolParams{Name: tool, Arguments: args}
+	if h.manners.progress {
+		h.mu.Lock()
+		h.calls++
+		params.SetProgressToken(fmt.Sprintf("call-%d", h.calls))
+		h.mu.Unlock()
+	}
 	go func() {
-		result, err := h.session.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: args})
+		result, err := h.session.CallTool(ctx, params)
 		out <- reply{result, err}
 	}()
 	return out

@@ -1,0 +1,642 @@
+package lazyauth_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// Habits are what a host does that no single recording tells, because the probe gave it no
+// reason to: they were measured (docs/hosts.md), and are the double's rules.
+type habits struct {
+	limit         time.Duration // after which it gives a call up; 0 if it never does
+	extends       bool          // its limit begins anew with every progress message
+	pauses        bool          // its limit does not run while a dialog is open
+	showsProgress bool          // to the person
+}
+
+// habitsOf is by the beginning of the name that a host gives itself.
+var habitsOf = map[string]habits{
+	"@cline/core":          {limit: time.Minute},
+	"codex-mcp-client":     {limit: 5 * time.Minute, pauses: true},
+	"copilot-cli":          {limit: 3 * time.Minute, extends: true, showsProgress: true},
+	"gemini-cli-mcp":       {limit: 10 * time.Minute, showsProgress: true},
+	"gosdk":                {},
+	"inspector-cli":        {limit: time.Minute},
+	"inspector-tui":        {limit: time.Minute},
+	"mark3":                {},
+	"mcp-inspector":        {limit: time.Minute},
+	"mcporter":             {limit: time.Minute},
+	"opencode":             {limit: time.Minute, extends: true},
+	"qwen-cli-mcp-client-": {limit: 5 * time.Minute, extends: true, showsProgress: true},
+	"sdk1":                 {limit: time.Minute},
+	"sdk2":                 {limit: time.Minute},
+}
+
+// Ends of a call other than the reasons of [lazyauth.Error].
+const (
+	ok          = "ok"
+	gaveUp      = "gave up"
+	interrupted = "interrupted"
+)
+
+// A double plays the part of a recorded host, of its model and of its person.
+//
+// From the recording: what the host says before its first call and how it is paced; what it
+// declares; its calls, their order, their time and what is in their _meta; whether and how
+// fast it answers which prompt with what; what it sends when it gives up, is interrupted or
+// ends; that it cancels what was answered.
+//
+// The double's own rules: its habits; how it answers prompts that the probe did not send
+// (the story says); that a prompt which it refused faster than a person can was not shown;
+// that it retries what was answered input_required at once when it has the answer, with all
+// that the call had, a new id and a new progress token; that its model passes a code in a
+// result on to the person, and calls again when the person says that they have finished, or
+// at once if the story says so or if there is nobody who could finish anything.
+type double struct {
+	t      *testing.T
+	w      *world
+	c      *conversation
+	habits habits
+	story  *recordedStory
+	began  time.Time
+	out    *io.PipeWriter
+
+	wg       sync.WaitGroup // all that it does beside its opening
+	ended    chan struct{}  // when it is over
+	approved chan struct{}  // when the person has approved
+
+	mu       sync.Mutex
+	wire     []spoken        // what was said, in its order
+	lastID   int             // of the host's requests
+	prompted int             // how often it was asked
+	requests map[string]*leg // of the host, by id
+	dialogs  map[string]*dialog
+	decided  bool // the person is on their way
+	broken   bool // a call has been interrupted
+
+	// What came of it.
+	channels []string // by which the prompt came, in their order
+	seen     int      // prompts that the person had before their eyes
+	calls    int      // tools/call requests
+	ends     []string // of calls, as the model sees them
+	handled  map[string]int
+}
+
+// Spoken is one message on the wire.
+type spoken struct {
+	at   time.Duration // since the conversation began
+	host bool          // who said it
+	rpc
+}
+
+// A leg is one request of the host.
+type leg struct {
+	id       string
+	token    string
+	reply    chan rpc      // has room for one
+	progress chan struct{} // has room for one
+	loud     bool          // its progress had the code
+}
+
+// A dialog is an elicitation that the host was asked for by a server request.
+type dialog struct {
+	closed    chan struct{} // withdrawn by the server
+	completed chan struct{} // by a completion notice
+}
+
+// play makes a world for the story and plays it to its end.
+func play(t *testing.T, c *conversation, s *recordedStory) *double {
+	t.Helper()
+	late := new(laggard)
+	set := setup{as: s.as, options: s.options, tools: func(w *world) { addProbeTools(w, c) }}
+	if s.lag > 0 {
+		set.options.Transport = late
+	}
+	w := newWorld(t, set)
+	late.as, late.lag = w.as, s.lag
+	d := &double{
+		t: t, w: w, c: c, story: s, habits: s.habitsOf(t, c), began: time.Now(),
+		ended: make(chan struct{}), approved: make(chan struct{}),
+		requests: make(map[string]*leg), dialogs: make(map[string]*dialog), handled: make(map[string]int),
+	}
+	in, theirs := io.Pipe()
+	ours, out := io.Pipe()
+	d.out = out
+	session, err := w.server.Connect(context.Background(), &mcp.LoggingTransport{
+		Transport: &mcp.IOTransport{Reader: ours, Writer: theirs}, Writer: &w.wire,
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	reading.Go(func() { d.listen(in) })
+	d.run()
+	out.Close() // as hosts do: the end of input
+	in.Close()
+	reading.Wait()
+	session.Wait()
+	return d
+}
+
+// addProbeTools registers tools like those of the server that was recorded. They share one
+// need, as theirs did. A host whose first try of the newer era was refused meets a server
+// that does not speak it.
+func addProbeTools(w *world, c *conversation) {
+	if c.refused {
+		w.server = mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1"}, &mcp.ServerOptions{SupportedProtocolVersions: []string{legacy}})
+	}
+	type query struct {
+		Query string `json:"query,omitempty"`
+	}
+	for _, name := range []string{"create", "search", "whoami"} {
+		lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: name}, scopes.Of("profile"), counted(w, name,
+			func(ctx context.Context, _ *mcp.CallToolRequest, _ query) (*mcp.CallToolResult, answer, error) {
+				return w.get(ctx, "/me")
+			}))
+	}
+}
+
+// run is all that the host says.
+func (d *double) run() {
+	defer d.wg.Wait()
+	defer close(d.ended)
+	if !d.open() {
+		return
+	}
+	if n := len(d.w.as.Journal()); n > 0 {
+		d.t.Errorf("the authorization server had %d requests before the first call", n)
+	}
+	var calls sync.WaitGroup
+	for _, call := range d.c.calls {
+		calls.Go(func() {
+			d.sleepUntil(call.at)
+			d.model(call.rpc, call.id)
+		})
+	}
+	calls.Wait()
+	for _, again := range d.story.again {
+		later(again)
+		d.model(d.c.calls[0].rpc, 0)
+	}
+	// Whatever is still to come must not disturb anybody.
+	later(2 * time.Minute)
+	for _, line := range d.c.farewell {
+		d.send(line.raw)
+	}
+	later(time.Second)
+}
+
+func (d *double) sleepUntil(at time.Duration) { later(at - time.Since(d.began)) }
+
+// open says what the host says before its first call.
+func (d *double) open() bool {
+	for _, line := range d.c.opening {
+		for _, id := range line.answered {
+			answer, ok := d.await(d.request(id))
+			if !ok {
+				d.t.Errorf("request %s of the opening was not answered", id)
+				return false
+			}
+			if r := answer.Result; r != nil && r.ProtocolVersion != "" && r.ProtocolVersion != d.version() {
+				d.t.Errorf("the server speaks %s, and the host has asked for %s", r.ProtocolVersion, d.version())
+			}
+			if refused := answer.Error != nil && answer.Error.Code == mcp.CodeUnsupportedProtocolVersion; answer.Error != nil && !(refused && d.c.refused) {
+				d.t.Errorf("request %s of the opening got error %d", id, answer.Error.Code)
+			}
+		}
+		d.sleepUntil(line.at)
+		if line.ID != nil {
+			d.expect(string(line.ID), line.token())
+		}
+		d.send(line.raw)
+	}
+	for _, call := range d.c.calls {
+		d.lastID = max(d.lastID, call.id)
+	}
+	return true
+}
+
+// version is what the host asks for in its handshake.
+func (d *double) version() string {
+	for _, line := range d.c.opening {
+		if line.Method == "initialize" {
+			return line.Params.ProtocolVersion
+		}
+	}
+	return modern
+}
+
+// await waits for the answer to a request of the opening, and puts it back.
+func (d *double) await(l *leg) (rpc, bool) {
+	select {
+	case m := <-l.reply:
+		l.reply <- m
+		return m, true
+	case <-time.After(time.Minute):
+		return rpc{}, false
+	}
+}
+
+func (d *double) request(id string) *leg {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.requests[id]
+}
+
+// expect notes that the host makes a request.
+func (d *double) expect(id, token string) *leg {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := &leg{id: id, token: token, reply: make(chan rpc, 1), progress: make(chan struct{}, 1)}
+	d.requests[id] = l
+	if n, err := strconv.Atoi(id); err == nil {
+		d.lastID = max(d.lastID, n)
+	}
+	return l
+}
+
+// send writes a message.
+func (d *double) send(raw []byte) {
+	m, err := readMessage(raw)
+	if err != nil {
+		d.t.Errorf("the double's own message: %v", err)
+	}
+	d.mu.Lock()
+	d.wire = append(d.wire, spoken{time.Since(d.began), true, m})
+	if m.Method == "tools/call" {
+		d.calls++
+	}
+	d.mu.Unlock()
+	if _, err := d.out.Write(append(slices.Clone(raw), '\n')); err != nil {
+		d.t.Errorf("the server does not listen any more: %v", err)
+	}
+}
+
+func (d *double) say(v any) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		d.t.Error(err)
+	}
+	d.send(raw)
+}
+
+// listen reads what the server says until it says no more.
+func (d *double) listen(in io.Reader) {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		m, err := readMessage(lines.Bytes())
+		if err != nil {
+			d.t.Errorf("not a message: %q: %v", lines.Bytes(), err)
+			continue
+		}
+		d.hear(m)
+	}
+}
+
+func (d *double) hear(m rpc) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.wire = append(d.wire, spoken{time.Since(d.began), false, m})
+	switch {
+	case m.Method == "":
+		if l := d.requests[string(m.ID)]; l != nil && len(l.reply) == 0 {
+			l.reply <- m
+		}
+	case m.Method == "notifications/progress":
+		d.hearProgress(m)
+	case m.Method == "elicitation/create":
+		d.elicited(m)
+	case m.Method == "notifications/elicitation/complete":
+		if dialog := d.dialogs[m.Params.ElicitationID]; dialog != nil {
+			close(dialog.completed)
+		}
+	case m.Method == "notifications/cancelled":
+		if dialog := d.dialogs[string(m.Params.RequestID)]; dialog != nil {
+			close(dialog.closed)
+		}
+	}
+}
+
+// hearProgress takes a progress message to the request that it belongs to. d.mu is held.
+func (d *double) hearProgress(m rpc) {
+	for _, l := range d.requests {
+		if l.token == "" || l.token != inJSON(m.Params.ProgressToken) {
+			continue
+		}
+		select {
+		case l.progress <- struct{}{}:
+		default:
+		}
+		if !l.loud && userCode.MatchString(m.Params.Message) {
+			l.loud = true
+			d.channels = append(d.channels, "progress")
+			if d.habits.showsProgress {
+				d.sees(m.Params.Message, "", true)
+			}
+		}
+	}
+}
+
+// elicited is what the host does when a server request asks it to show a prompt. d.mu is
+// held.
+func (d *double) elicited(m rpc) {
+	react := d.prompt(m.Params.elicitationFields)
+	dialog := &dialog{closed: make(chan struct{}), completed: make(chan struct{})}
+	d.dialogs[string(m.ID)] = dialog
+	if id := m.Params.ElicitationID; id != "" {
+		d.dialogs[id] = dialog
+	}
+	if react.action == "" {
+		return
+	}
+	d.wg.Go(func() {
+		if react.late {
+			select {
+			case <-dialog.completed:
+			case <-d.ended:
+				return
+			}
+			later(react.after)
+		} else {
+			select {
+			case <-time.After(react.after):
+			case <-dialog.closed: // nobody can answer it any more
+				return
+			case <-d.ended:
+				return
+			}
+		}
+		d.say(map[string]any{"jsonrpc": "2.0", "id": m.ID, "result": said{react.action}})
+		if !react.late {
+			d.mu.Lock()
+			delete(d.dialogs, string(m.ID))
+			d.mu.Unlock()
+		}
+	})
+}
+
+// prompt takes a prompt by elicitation and returns how the host will answer: as it was
+// recorded, and when the recording has no more answers, as the story says. d.mu is held.
+func (d *double) prompt(p elicitationFields) reactionTime {
+	d.channels = append(d.channels, p.Mode)
+	react, n := reactionTime{}, d.prompted
+	d.prompted++
+	switch further := n - len(d.c.answers); {
+	case further < 0:
+		react = d.c.answers[n]
+	case further < len(d.story.further):
+		react = d.story.further[further]
+	default:
+		d.t.Errorf("the host was asked %d times, which nobody expected", d.prompted)
+	}
+	if !react.byItself() {
+		d.sees(p.Message, p.URL, !react.refuses())
+	}
+	return react
+}
+
+// userCode is what a code of the test's authorization server looks like.
+var userCode = regexp.MustCompile(`\b[BCDFGHJKLMNPQRSTVWXZ]{4}-?[BCDFGHJKLMNPQRSTVWXZ]{4}\b`)
+
+// sees is what the person does when a prompt is before their eyes: they read where to go and
+// what to enter, and do so after the story's time, once, if they are willing. They know
+// nothing but what they read. d.mu is held.
+func (d *double) sees(text, link string, willing bool) {
+	d.seen++
+	code := userCode.FindString(text)
+	_, page, _ := strings.Cut(d.w.as.Issuer(), "://")
+	switch {
+	case code == "" || !strings.Contains(text, "Notes"):
+		d.t.Errorf("the person cannot sign in with what they see: %q", text)
+	case link == "" && !strings.Contains(text, page+"/device"):
+		d.t.Errorf("the person is not told where to go: %q", text)
+	case link != "" && link != d.w.as.Issuer()+"/device":
+		d.t.Errorf("the link goes to %q", link)
+	}
+	if !willing || d.decided || d.story.person == 0 {
+		return
+	}
+	d.decided = true
+	d.wg.Go(func() {
+		select {
+		case <-time.After(d.story.person):
+		case <-d.ended:
+			return
+		}
+		if err := d.w.as.Approve(code); err != nil {
+			d.t.Errorf("approving what the person saw: %v", err)
+		}
+		close(d.approved)
+	})
+}
+
+// model makes a call, and does with its result what models do.
+func (d *double) model(call rpc, id int) {
+	for range 8 {
+		end, text := d.call(call, id)
+		id = 0 // but the first has a new one
+		d.mu.Lock()
+		d.ends = append(d.ends, end)
+		code := userCode.MatchString(text)
+		if code {
+			d.channels = append(d.channels, "text")
+			d.sees(text, "", true)
+		}
+		if end == ok {
+			d.handled[call.Params.Name]++
+		}
+		promised := d.decided
+		d.mu.Unlock()
+		switch end {
+		case string(lazyauth.Pending):
+			if promised && !d.story.insists {
+				select {
+				case <-d.approved:
+				case <-time.After(time.Hour):
+					d.t.Error("nobody approves")
+					return
+				}
+			}
+			later(time.Second)
+		case gaveUp:
+			later(time.Second)
+		default:
+			return
+		}
+	}
+	d.t.Error("the model called again and again")
+}
+
+// call makes one call, with all its round trips, and returns its end and its text. An id
+// of 0 means a new one.
+func (d *double) call(call rpc, id int) (end, text string) {
+	var interrupt <-chan time.Time
+	d.mu.Lock()
+	if gives := d.c.gives; gives != nil && !d.broken && (d.habits.limit == 0 || gives.after < d.habits.limit) {
+		interrupt = time.After(gives.after)
+	}
+	d.mu.Unlock()
+	state, responses := "", map[string]said(nil)
+	for {
+		l := d.newLeg(call, id, state, responses)
+		id = 0
+		m, end := d.wait(l, interrupt)
+		if end != "" {
+			return end, ""
+		}
+		switch {
+		case m.Error != nil:
+			d.t.Errorf("a call got error %d", m.Error.Code)
+			return "error " + strconv.Itoa(m.Error.Code), ""
+		case m.Result.ResultType != "input_required":
+			d.afterthink(l)
+			reason, _ := m.Result.Meta[lazyauth.MetaReason].(string)
+			if !m.Result.IsError {
+				reason = ok
+				if !strings.Contains(m.text(), "Ada") {
+					d.t.Errorf("the call returned %q", m.text())
+				}
+			}
+			return reason, m.text()
+		}
+		state, responses = m.Result.RequestState, make(map[string]said)
+		for key, request := range m.Result.InputRequests {
+			d.mu.Lock()
+			react := d.prompt(request.Params)
+			d.mu.Unlock()
+			later(react.after)
+			responses[key] = said{react.action}
+		}
+	}
+}
+
+// afterthink cancels what has been answered, if the host does that.
+func (d *double) afterthink(l *leg) {
+	if a := d.c.afterthought; a != nil {
+		d.wg.Go(func() {
+			later(a.after)
+			d.cancel(a.rpc, l)
+		})
+	}
+}
+
+// newLeg makes one request of a call: what was recorded, less what is different in each.
+func (d *double) newLeg(call rpc, id int, state string, responses map[string]said) *leg {
+	d.mu.Lock()
+	if id == 0 {
+		d.lastID++
+		id = d.lastID
+	}
+	d.mu.Unlock()
+	params := paramsOf(call)
+	recorded, _ := strconv.Atoi(string(call.ID))
+	if meta, ok := params["_meta"].(map[string]any); ok && id != recorded {
+		meta = maps.Clone(meta)
+		switch token := meta["progressToken"].(type) {
+		case float64: // they count, too
+			meta["progressToken"] = token + float64(id-recorded)
+		case string:
+			meta["progressToken"] = token[:len(token)-4] + strconv.Itoa(1000+id)
+		}
+		params["_meta"] = meta
+	}
+	if state != "" {
+		params["requestState"], params["inputResponses"] = state, responses
+	}
+	meta, _ := params["_meta"].(map[string]any)
+	l := d.expect(strconv.Itoa(id), inJSON(meta["progressToken"]))
+	d.say(map[string]any{"jsonrpc": "2.0", "id": id, "method": call.Method, "params": params})
+	return l
+}
+
+func paramsOf(m rpc) map[string]any {
+	var whole struct {
+		Params map[string]any `json:"params"`
+	}
+	json.Unmarshal(m.raw, &whole)
+	return whole.Params
+}
+
+// wait waits for the answer to a leg, for as long as the host does, or until the person
+// interrupts it. Then it sends what was recorded in such a case, if anything.
+func (d *double) wait(l *leg, interrupt <-chan time.Time) (m rpc, end string) {
+	limit := make(<-chan time.Time)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	wind := func() {
+		if d.habits.limit != 0 {
+			timer.Reset(d.habits.limit)
+			limit = timer.C
+		}
+	}
+	for wind(); ; {
+		select {
+		case m := <-l.reply:
+			return m, ""
+		case <-l.progress:
+			if d.habits.extends {
+				wind()
+			}
+		case <-limit:
+			if d.habits.pauses && d.dialogOpen() {
+				wind()
+				continue
+			}
+			if gives := d.c.gives; gives != nil {
+				later(max(0, gives.after-d.habits.limit))
+			}
+			d.giveUp(l)
+			return m, gaveUp
+		case <-interrupt:
+			d.mu.Lock()
+			d.broken = true
+			d.mu.Unlock()
+			d.giveUp(l)
+			return m, interrupted
+		}
+	}
+}
+
+func (d *double) dialogOpen() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, dialog := range d.dialogs {
+		select {
+		case <-dialog.closed:
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+func (d *double) giveUp(l *leg) {
+	if d.c.gives == nil {
+		return // nobody is told
+	}
+	for _, m := range d.c.gives.messages {
+		d.cancel(m, l)
+	}
+}
+
+// cancel sends a recorded cancellation, of this request.
+func (d *double) cancel(m rpc, l *leg) {
+	params := paramsOf(m)
+	params["requestId"] = json.RawMessage(l.id)
+	d.say(map[string]any{"jsonrpc": "2.0", "method": m.Method, "params": params})
+}
