@@ -287,8 +287,9 @@ func (p *part) refuse(err *Error) {
 		maps.DeleteFunc(o.declined, func(_ client, until time.Duration) bool { return until <= now })
 		o.declined[p.client] = now + peace
 	}
+	channel := p.mode.String()
 	o.mu.Unlock()
-	o.auth.emit(onFailed, Event{Principal: o.principal, Tool: p.flight.tool, Scopes: p.flight.want, Channel: p.mode.String(), Reason: Declined})
+	o.auth.emit(onFailed, Event{Principal: o.principal, Tool: p.flight.tool, Scopes: p.flight.want, Channel: channel, Reason: Declined})
 }
 
 // A notice is the news for one host that a prompt of this id is over.

@@ -44,10 +44,7 @@ func TestMixedErasOnOneServer(t *testing.T) {
 	// One server, hosts of both eras, one person: each is prompted in its own
 	// way, and one approval resumes both.
 	synctest.Test(t, func(t *testing.T) {
-		everyone := func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
-			return lazyauth.Principal{}, nil
-		}
-		w := newWorld(t, setup{options: lazyauth.Options{Principal: everyone}})
+		w := newWorld(t, setup{options: lazyauth.Options{Principal: onePerson}})
 		old, current := w.host(legacy, accepts), w.host(modern, accepts)
 		one, two := old.call(t.Context(), "whoami", nil), current.call(t.Context(), "whoami", nil)
 		w.approves()

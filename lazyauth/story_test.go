@@ -151,27 +151,34 @@ func TestArgumentsAreCheckedFirst(t *testing.T) {
 	})
 }
 
+// hostThatHangsUp also returns what ends its connection, from the server's end of
+// input on.
+func (w *world) hostThatHangsUp(era string) (*host, func()) {
+	w.t.Helper()
+	fromHost, toServer := io.Pipe()
+	fromServer, toHost := io.Pipe()
+	session, err := w.server.Connect(context.Background(), &mcp.IOTransport{Reader: fromHost, Writer: toHost}, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	h := w.connect(era, manners{url: true, form: true, react: accepts}, &mcp.IOTransport{Reader: fromServer, Writer: toServer})
+	return h, func() {
+		toServer.Close()
+		session.Wait()
+		toHost.Close()
+	}
+}
+
 func TestEndOfInput(t *testing.T) {
 	// The host is gone in mid-flight. Its wait ends; the flight does not, and
 	// whoever comes next finds the grant.
 	inBothEras(t, func(t *testing.T, era string) {
-		everyone := func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
-			return lazyauth.Principal{}, nil
-		}
-		w := newWorld(t, setup{options: lazyauth.Options{Principal: everyone}})
-		fromHost, toServer := io.Pipe()
-		fromServer, toHost := io.Pipe()
-		session, err := w.server.Connect(context.Background(), &mcp.IOTransport{Reader: fromHost, Writer: toHost}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h := w.connect(era, manners{url: true, form: true, react: accepts}, &mcp.IOTransport{Reader: fromServer, Writer: toServer})
+		w := newWorld(t, setup{options: lazyauth.Options{Principal: onePerson}})
+		h, hangUp := w.hostThatHangsUp(era)
 		call := h.call(t.Context(), "whoami", nil)
 		code := w.person().UserCode
 		synctest.Wait()
-		toServer.Close()
-		session.Wait()
-		toHost.Close()
+		hangUp()
 		if r := <-call; r.err == nil {
 			t.Errorf("a call without a connection returned %q", r.text())
 		}
