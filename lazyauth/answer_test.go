@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,9 +18,12 @@ import (
 
 // inTurn answers each prompt with the next reaction.
 func inTurn(reactions ...reaction) reaction {
+	var mu sync.Mutex
 	return func(ctx context.Context, p *mcp.ElicitParams) (*mcp.ElicitResult, error) {
+		mu.Lock()
 		react := reactions[0]
 		reactions = reactions[1:]
+		mu.Unlock()
 		return react(ctx, p)
 	}
 }

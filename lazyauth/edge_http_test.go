@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
-	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -35,7 +34,7 @@ func TestLegacyOnStatelessHTTP(t *testing.T) {
 	}
 	w.approves()
 	// Others who wait for the same authorization learn when it is over.
-	if err := w.auth.Authorize(t.Context(), lazyauth.Principal{Issuer: "https://idp.example", Subject: "ada"}, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil }); err != nil {
+	if err := w.auth.Authorize(t.Context(), lazyauth.Principal{Issuer: "https://idp.example", Subject: "ada"}, scopes.Of("profile"), nil); err != nil {
 		t.Fatal(err)
 	}
 	h.gets("whoami", nil, "Ada")

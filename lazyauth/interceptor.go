@@ -107,7 +107,8 @@ func (i *Interceptor) now() time.Duration { return time.Since(i.epoch) }
 // called with the prompt, and Authorize waits until the person has finished, the
 // code has expired, or ctx ends. If a call already waits for an authorization,
 // show gets the prompt of that one, and another if that was for less. An error of show ends
-// the wait but not the authorization. The errors of the authorization are
+// the wait but not the authorization. A nil show asks nobody: it waits for somebody who
+// was asked by a call. The errors of the authorization are
 // of type [*Error].
 //
 // The caller vouches for who: [Options.VerifyUser] is asked as for calls.

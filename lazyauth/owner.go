@@ -204,6 +204,9 @@ func (e *eager) at() attendance  { return attendance{} }
 func (e *eager) ledger() *ledger { return nil } // it has no progress to report
 
 func (e *eager) ask(ctx context.Context, p *part, _ elicit.Channel) error {
+	if e.show == nil {
+		return nil
+	}
 	p.prompted("caller")
 	return e.show(ctx, p.flight.prompt)
 }

@@ -1,0 +1,210 @@
+package lazyauth_test
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// waiters is how many calls wait at once in the benchmarks here.
+const waiters = 10_000
+
+// A crowd is one host whose calls wait: for an authorization, or, to compare, for
+// nothing but a channel in a handler of the bare SDK.
+type crowd struct {
+	session *mcp.ClientSession
+	waiting *atomic.Int64 // calls that wait
+	release func()        // lets them go on, in the background
+	from    func() time.Time
+	close   func()
+}
+
+func newCrowd(b *testing.B, era string, server *mcp.Server, c crowd) *crowd {
+	here, there := mcp.NewInMemoryTransports()
+	if _, err := server.Connect(b.Context(), there, nil); err != nil {
+		b.Fatal(err)
+	}
+	client := mcp.NewClient(&mcp.Implementation{Name: "host"}, &mcp.ClientOptions{
+		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
+		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			return &mcp.ElicitResult{Action: "accept"}, nil
+		},
+	})
+	session, err := client.Connect(b.Context(), here, &mcp.ClientSessionOptions{ProtocolVersion: era})
+	if err != nil {
+		b.Fatal(err)
+	}
+	c.session = session
+	return &c
+}
+
+func bareCrowd(b *testing.B, era string) *crowd {
+	var waiting atomic.Int64
+	gate := make(chan struct{})
+	server := mcp.NewServer(&mcp.Implementation{Name: "bare"}, nil)
+	mcp.AddTool(server, &mcp.Tool{Name: "whoami"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+		waiting.Add(1)
+		select {
+		case <-gate:
+			return nil, answer{"hello"}, nil
+		case <-ctx.Done():
+			return nil, answer{}, ctx.Err()
+		}
+	})
+	var opened time.Time
+	return newCrowd(b, era, server, crowd{
+		waiting: &waiting,
+		release: func() { opened = time.Now(); close(gate) },
+		from:    func() time.Time { return opened },
+		close:   func() {},
+	})
+}
+
+func gatedCrowd(b *testing.B, era string) *crowd {
+	var waiting, token atomic.Int64
+	began := time.Now()
+	as := fakeas.New(&fakeas.Options{Interval: time.Second})
+	auth, err := lazyauth.New(lazyauth.Service{
+		Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, API: []string{as.API()},
+	}, &lazyauth.Options{
+		Patience: time.Hour,
+		Trace:    &lazyauth.Trace{Waiting: func(lazyauth.Event) { waiting.Add(1) }},
+		Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+			res, err := as.Transport().RoundTrip(req)
+			if err == nil && res.StatusCode == http.StatusOK && strings.HasSuffix(req.URL.Path, "/token") {
+				token.Store(int64(time.Since(began)))
+			}
+			return res, err
+		}),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := mcp.NewServer(&mcp.Implementation{Name: "notes"}, nil)
+	lazyauth.AddTool(server, auth, &mcp.Tool{Name: "whoami"}, scopes.Of("profile"),
+		func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
+			return nil, answer{"hello"}, nil
+		})
+	return newCrowd(b, era, server, crowd{
+		waiting: &waiting,
+		release: func() {
+			req, err := as.WaitForRequest(b.Context())
+			if err == nil {
+				err = as.Approve(req.UserCode)
+			}
+			if err != nil {
+				b.Error(err)
+			}
+		},
+		from:  func() time.Time { return began.Add(time.Duration(token.Load())) },
+		close: func() { auth.Close() },
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// run makes the calls, and returns the memory and the goroutines that each of them adds
+// while all wait, and the time from the release to the last result.
+func (c *crowd) run(b *testing.B) (bytes, goroutines float64, resume time.Duration) {
+	memory, before := settled()
+	var wg sync.WaitGroup
+	for range waiters {
+		wg.Go(func() {
+			result, err := c.session.CallTool(b.Context(), &mcp.CallToolParams{Name: "whoami"})
+			if err != nil || result.IsError {
+				b.Errorf("the call failed: %+v, %v", result, err)
+			}
+		})
+	}
+	for c.waiting.Load() < waiters {
+		time.Sleep(10 * time.Millisecond) // not a busy wait, which would be measured
+	}
+	loaded, after := settled()
+	c.release()
+	wg.Wait()
+	resume = time.Since(c.from())
+	c.session.Close()
+	c.close()
+	return float64(loaded-memory) / waiters, float64(after-before) / waiters, resume
+}
+
+// settled returns the memory in use, stacks included, and the number of goroutines.
+func settled() (uint64, int) {
+	for range 3 {
+		runtime.GC()
+		time.Sleep(50 * time.Millisecond) // for what is on its way to block
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc + m.StackInuse, runtime.NumGoroutine()
+}
+
+// inCrowds measures 10,000 waiting calls of ours and of the bare SDK in turn.
+func inCrowds(b *testing.B, report func(b *testing.B, ours, bare []measure)) {
+	for _, era := range eras {
+		b.Run(map[string]string{legacy: "legacy", modern: "modern"}[era], func(b *testing.B) {
+			var ours, bare []measure
+			for b.Loop() {
+				for range 3 { // the two of a pair under the same conditions
+					bare = append(bare, measured(b, bareCrowd(b, era)))
+					ours = append(ours, measured(b, gatedCrowd(b, era)))
+				}
+			}
+			report(b, ours, bare)
+		})
+	}
+}
+
+type measure struct {
+	bytes, goroutines float64
+	resume            time.Duration
+}
+
+func measured(b *testing.B, c *crowd) (m measure) {
+	m.bytes, m.goroutines, m.resume = c.run(b)
+	return m
+}
+
+// least returns the smallest of what get reads: the run that was disturbed least.
+func least(runs []measure, get func(measure) float64) float64 {
+	v := get(runs[0])
+	for _, m := range runs[1:] {
+		v = min(v, get(m))
+	}
+	return v
+}
+
+// BenchmarkWaiting reports what a call that waits for a person costs, beside one that
+// waits in a handler of the bare SDK: its memory, as a ratio, and the goroutines it has
+// more.
+func BenchmarkWaiting(b *testing.B) {
+	inCrowds(b, func(b *testing.B, ours, bare []measure) {
+		bytes := func(m measure) float64 { return m.bytes }
+		goroutines := func(m measure) float64 { return m.goroutines }
+		b.ReportMetric(least(ours, bytes)/least(bare, bytes), "x-sdk-bytes")
+		b.ReportMetric(least(ours, bytes), "B/waiting")
+		b.ReportMetric(least(ours, goroutines)-least(bare, goroutines), "goroutines/waiting")
+	})
+}
+
+// BenchmarkResume reports the time from the token's arrival to the last of 10,000
+// resumed calls, beside that from the opening of a channel in the bare SDK.
+func BenchmarkResume(b *testing.B) {
+	inCrowds(b, func(b *testing.B, ours, bare []measure) {
+		resume := func(m measure) float64 { return m.resume.Seconds() }
+		b.ReportMetric(least(ours, resume)/least(bare, resume), "x-sdk-resume")
+		b.ReportMetric(1e3*least(ours, resume), "ms-resume")
+	})
+}
