@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
@@ -15,7 +16,7 @@ import (
 // A server that exists already, whose tools used a token from the environment until now:
 // its registrations stay as they are, and its handlers take the client of their call.
 func ExampleInterceptor_Intercept() {
-	as := fakeas.New(nil) // in place of a real authorization server, and of its API
+	as := fakeas.New(&fakeas.Options{Interval: time.Second}) // in place of a real authorization server, and of its API
 
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1.0.0"}, nil)
 	mcp.AddTool(server, &mcp.Tool{Name: "whoami"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, struct{}, error) {
