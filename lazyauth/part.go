@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
@@ -232,6 +233,7 @@ func (p *part) unanswered(id string, err error) {
 // owner's mutex is held.
 func (p *part) fail() {
 	p.failed = p.failed.With(p.mode)
+	p.notices = slices.DeleteFunc(p.notices, func(n notice) bool { return n.id == p.prompt })
 	p.prompt = ""
 	p.giveTurn()
 }

@@ -5,11 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"maps"
-	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -114,8 +111,11 @@ type leg struct {
 
 // A dialog is an elicitation that the host was asked for by a server request.
 type dialog struct {
-	closed    chan struct{} // withdrawn by the server
-	completed chan struct{} // by a completion notice
+	closed    context.Context // withdrawn by the server
+	completed context.Context // by a completion notice
+	answered  bool
+
+	closeIt, complete context.CancelFunc
 }
 
 // play makes a world for the story and plays it to its end.
@@ -214,8 +214,8 @@ func (d *double) open() bool {
 			if r := answer.Result; r != nil && r.ProtocolVersion != "" && r.ProtocolVersion != d.version() {
 				d.t.Errorf("the server speaks %s, and the host has asked for %s", r.ProtocolVersion, d.version())
 			}
-			if refused := answer.Error != nil && answer.Error.Code == mcp.CodeUnsupportedProtocolVersion; answer.Error != nil && !(refused && d.c.refused) {
-				d.t.Errorf("request %s of the opening got error %d", id, answer.Error.Code)
+			if e := answer.Error; e != nil && (e.Code != mcp.CodeUnsupportedProtocolVersion || !d.c.refused) {
+				d.t.Errorf("request %s of the opening got error %d", id, e.Code)
 			}
 		}
 		d.sleepUntil(line.at)
@@ -312,22 +312,22 @@ func (d *double) hear(m rpc) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.wire = append(d.wire, spoken{time.Since(d.began), false, m})
-	switch {
-	case m.Method == "":
+	switch m.Method {
+	case "":
 		if l := d.requests[string(m.ID)]; l != nil && len(l.reply) == 0 {
 			l.reply <- m
 		}
-	case m.Method == "notifications/progress":
+	case "notifications/progress":
 		d.hearProgress(m)
-	case m.Method == "elicitation/create":
+	case "elicitation/create":
 		d.elicited(m)
-	case m.Method == "notifications/elicitation/complete":
+	case "notifications/elicitation/complete":
 		if dialog := d.dialogs[m.Params.ElicitationID]; dialog != nil {
-			close(dialog.completed)
+			dialog.complete()
 		}
-	case m.Method == "notifications/cancelled":
+	case "notifications/cancelled":
 		if dialog := d.dialogs[string(m.Params.RequestID)]; dialog != nil {
-			close(dialog.closed)
+			dialog.closeIt()
 		}
 	}
 }
@@ -356,10 +356,12 @@ func (d *double) hearProgress(m rpc) {
 // held.
 func (d *double) elicited(m rpc) {
 	react := d.prompt(m.Params.elicitationFields)
-	dialog := &dialog{closed: make(chan struct{}), completed: make(chan struct{})}
-	d.dialogs[string(m.ID)] = dialog
+	shown := new(dialog)
+	shown.closed, shown.closeIt = context.WithCancel(context.Background())
+	shown.completed, shown.complete = context.WithCancel(context.Background())
+	d.dialogs[string(m.ID)] = shown
 	if id := m.Params.ElicitationID; id != "" {
-		d.dialogs[id] = dialog
+		d.dialogs[id] = shown
 	}
 	if react.action == "" {
 		return
@@ -367,7 +369,7 @@ func (d *double) elicited(m rpc) {
 	d.wg.Go(func() {
 		if react.late {
 			select {
-			case <-dialog.completed:
+			case <-shown.completed.Done():
 			case <-d.ended:
 				return
 			}
@@ -375,18 +377,16 @@ func (d *double) elicited(m rpc) {
 		} else {
 			select {
 			case <-time.After(react.after):
-			case <-dialog.closed: // nobody can answer it any more
+			case <-shown.closed.Done(): // nobody can answer it any more
 				return
 			case <-d.ended:
 				return
 			}
 		}
+		d.mu.Lock()
+		shown.answered = true
+		d.mu.Unlock()
 		d.say(map[string]any{"jsonrpc": "2.0", "id": m.ID, "result": said{react.action}})
-		if !react.late {
-			d.mu.Lock()
-			delete(d.dialogs, string(m.ID))
-			d.mu.Unlock()
-		}
 	})
 }
 
@@ -408,235 +408,4 @@ func (d *double) prompt(p elicitationFields) reactionTime {
 		d.sees(p.Message, p.URL, !react.refuses())
 	}
 	return react
-}
-
-// userCode is what a code of the test's authorization server looks like.
-var userCode = regexp.MustCompile(`\b[BCDFGHJKLMNPQRSTVWXZ]{4}-?[BCDFGHJKLMNPQRSTVWXZ]{4}\b`)
-
-// sees is what the person does when a prompt is before their eyes: they read where to go and
-// what to enter, and do so after the story's time, once, if they are willing. They know
-// nothing but what they read. d.mu is held.
-func (d *double) sees(text, link string, willing bool) {
-	d.seen++
-	code := userCode.FindString(text)
-	_, page, _ := strings.Cut(d.w.as.Issuer(), "://")
-	switch {
-	case code == "" || !strings.Contains(text, "Notes"):
-		d.t.Errorf("the person cannot sign in with what they see: %q", text)
-	case link == "" && !strings.Contains(text, page+"/device"):
-		d.t.Errorf("the person is not told where to go: %q", text)
-	case link != "" && link != d.w.as.Issuer()+"/device":
-		d.t.Errorf("the link goes to %q", link)
-	}
-	if !willing || d.decided || d.story.person == 0 {
-		return
-	}
-	d.decided = true
-	d.wg.Go(func() {
-		select {
-		case <-time.After(d.story.person):
-		case <-d.ended:
-			return
-		}
-		if err := d.w.as.Approve(code); err != nil {
-			d.t.Errorf("approving what the person saw: %v", err)
-		}
-		close(d.approved)
-	})
-}
-
-// model makes a call, and does with its result what models do.
-func (d *double) model(call rpc, id int) {
-	for range 8 {
-		end, text := d.call(call, id)
-		id = 0 // but the first has a new one
-		d.mu.Lock()
-		d.ends = append(d.ends, end)
-		code := userCode.MatchString(text)
-		if code {
-			d.channels = append(d.channels, "text")
-			d.sees(text, "", true)
-		}
-		if end == ok {
-			d.handled[call.Params.Name]++
-		}
-		promised := d.decided
-		d.mu.Unlock()
-		switch end {
-		case string(lazyauth.Pending):
-			if promised && !d.story.insists {
-				select {
-				case <-d.approved:
-				case <-time.After(time.Hour):
-					d.t.Error("nobody approves")
-					return
-				}
-			}
-			later(time.Second)
-		case gaveUp:
-			later(time.Second)
-		default:
-			return
-		}
-	}
-	d.t.Error("the model called again and again")
-}
-
-// call makes one call, with all its round trips, and returns its end and its text. An id
-// of 0 means a new one.
-func (d *double) call(call rpc, id int) (end, text string) {
-	var interrupt <-chan time.Time
-	d.mu.Lock()
-	if gives := d.c.gives; gives != nil && !d.broken && (d.habits.limit == 0 || gives.after < d.habits.limit) {
-		interrupt = time.After(gives.after)
-	}
-	d.mu.Unlock()
-	state, responses := "", map[string]said(nil)
-	for {
-		l := d.newLeg(call, id, state, responses)
-		id = 0
-		m, end := d.wait(l, interrupt)
-		if end != "" {
-			return end, ""
-		}
-		switch {
-		case m.Error != nil:
-			d.t.Errorf("a call got error %d", m.Error.Code)
-			return "error " + strconv.Itoa(m.Error.Code), ""
-		case m.Result.ResultType != "input_required":
-			d.afterthink(l)
-			reason, _ := m.Result.Meta[lazyauth.MetaReason].(string)
-			if !m.Result.IsError {
-				reason = ok
-				if !strings.Contains(m.text(), "Ada") {
-					d.t.Errorf("the call returned %q", m.text())
-				}
-			}
-			return reason, m.text()
-		}
-		state, responses = m.Result.RequestState, make(map[string]said)
-		for key, request := range m.Result.InputRequests {
-			d.mu.Lock()
-			react := d.prompt(request.Params)
-			d.mu.Unlock()
-			later(react.after)
-			responses[key] = said{react.action}
-		}
-	}
-}
-
-// afterthink cancels what has been answered, if the host does that.
-func (d *double) afterthink(l *leg) {
-	if a := d.c.afterthought; a != nil {
-		d.wg.Go(func() {
-			later(a.after)
-			d.cancel(a.rpc, l)
-		})
-	}
-}
-
-// newLeg makes one request of a call: what was recorded, less what is different in each.
-func (d *double) newLeg(call rpc, id int, state string, responses map[string]said) *leg {
-	d.mu.Lock()
-	if id == 0 {
-		d.lastID++
-		id = d.lastID
-	}
-	d.mu.Unlock()
-	params := paramsOf(call)
-	recorded, _ := strconv.Atoi(string(call.ID))
-	if meta, ok := params["_meta"].(map[string]any); ok && id != recorded {
-		meta = maps.Clone(meta)
-		switch token := meta["progressToken"].(type) {
-		case float64: // they count, too
-			meta["progressToken"] = token + float64(id-recorded)
-		case string:
-			meta["progressToken"] = token[:len(token)-4] + strconv.Itoa(1000+id)
-		}
-		params["_meta"] = meta
-	}
-	if state != "" {
-		params["requestState"], params["inputResponses"] = state, responses
-	}
-	meta, _ := params["_meta"].(map[string]any)
-	l := d.expect(strconv.Itoa(id), inJSON(meta["progressToken"]))
-	d.say(map[string]any{"jsonrpc": "2.0", "id": id, "method": call.Method, "params": params})
-	return l
-}
-
-func paramsOf(m rpc) map[string]any {
-	var whole struct {
-		Params map[string]any `json:"params"`
-	}
-	json.Unmarshal(m.raw, &whole)
-	return whole.Params
-}
-
-// wait waits for the answer to a leg, for as long as the host does, or until the person
-// interrupts it. Then it sends what was recorded in such a case, if anything.
-func (d *double) wait(l *leg, interrupt <-chan time.Time) (m rpc, end string) {
-	limit := make(<-chan time.Time)
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	wind := func() {
-		if d.habits.limit != 0 {
-			timer.Reset(d.habits.limit)
-			limit = timer.C
-		}
-	}
-	for wind(); ; {
-		select {
-		case m := <-l.reply:
-			return m, ""
-		case <-l.progress:
-			if d.habits.extends {
-				wind()
-			}
-		case <-limit:
-			if d.habits.pauses && d.dialogOpen() {
-				wind()
-				continue
-			}
-			if gives := d.c.gives; gives != nil {
-				later(max(0, gives.after-d.habits.limit))
-			}
-			d.giveUp(l)
-			return m, gaveUp
-		case <-interrupt:
-			d.mu.Lock()
-			d.broken = true
-			d.mu.Unlock()
-			d.giveUp(l)
-			return m, interrupted
-		}
-	}
-}
-
-func (d *double) dialogOpen() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, dialog := range d.dialogs {
-		select {
-		case <-dialog.closed:
-		default:
-			return true
-		}
-	}
-	return false
-}
-
-func (d *double) giveUp(l *leg) {
-	if d.c.gives == nil {
-		return // nobody is told
-	}
-	for _, m := range d.c.gives.messages {
-		d.cancel(m, l)
-	}
-}
-
-// cancel sends a recorded cancellation, of this request.
-func (d *double) cancel(m rpc, l *leg) {
-	params := paramsOf(m)
-	params["requestId"] = json.RawMessage(l.id)
-	d.say(map[string]any{"jsonrpc": "2.0", "method": m.Method, "params": params})
 }

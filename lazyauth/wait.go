@@ -198,14 +198,13 @@ func (w *wait) quiet() {
 
 // report tells the request that the call waits, and for what.
 func (w *wait) report() {
+	prompt := elicit.Prompt{Service: w.flight.owner.auth.service.Name}
 	select {
 	case <-w.flight.ready:
-	default:
-		return // there is nothing to say yet
-	}
-	prompt := w.flight.prompt
-	if !w.shows {
-		prompt = prompt.Hidden()
+		if prompt = w.flight.prompt; !w.shows {
+			prompt = prompt.Hidden()
+		}
+	default: // the authorization server takes its time: the host must not lose patience
 	}
 	at := w.asker.at()
 	at.report(w.asker.ledger(), w.flight.owner.auth.wording(at.req).Say(elicit.Progress, prompt))

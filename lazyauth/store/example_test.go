@@ -1,0 +1,38 @@
+package store_test
+
+import (
+	"encoding/base64"
+	"log"
+	"os"
+	"path/filepath"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+)
+
+// The keychain where there is one, otherwise files encrypted with the operator's
+// key, and the operator is told.
+func ExampleFirstAvailable() {
+	key, err := base64.StdEncoding.DecodeString(os.Getenv("NOTES_GRANTS_KEY"))
+	if err != nil {
+		log.Fatal("NOTES_GRANTS_KEY is not base64")
+	}
+	state, err := os.UserConfigDir()
+	if err != nil {
+		log.Fatal(err)
+	}
+	files, err := store.File(filepath.Join(state, "notes-mcp", "grants"), key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	keychain, err := store.Keychain("notes-mcp")
+	if err != nil {
+		log.Fatal(err)
+	}
+	grants, err := store.FirstAvailable(func(used store.Store, why error) {
+		log.Printf("grants are kept %v: %v", used, why) // to standard error
+	}, keychain, files)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = grants // for lazyauth's Options.Store
+}

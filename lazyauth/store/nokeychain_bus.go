@@ -1,0 +1,35 @@
+//go:build (dragonfly && cgo) || (freebsd && cgo) || linux || netbsd || openbsd
+
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+	"github.com/zalando/go-keyring"
+)
+
+// noKeychain reports whether a request failed because nobody serves keychains:
+// there is no session bus, or no Secret Service on it, even after the request
+// should have started one. It asks the bus, since error texts differ between its
+// implementations.
+func noKeychain(err error) bool {
+	if errors.Is(err, keyring.ErrNotFound) {
+		return false // somebody looked
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	bus, err := dbus.SessionBusPrivateNoAutoStartup(dbus.WithContext(ctx))
+	if err != nil {
+		return true
+	}
+	defer shut(bus)
+	if bus.Auth(nil) != nil || bus.Hello() != nil {
+		return true
+	}
+	var served bool
+	err = bus.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.NameHasOwner", 0, "org.freedesktop.secrets").Store(&served)
+	return err == nil && !served
+}
