@@ -48,7 +48,7 @@ func (s *story) canary(conversations [][]message) {
 					}
 				}
 			}
-			if !s.options.mute && m.From == fromServer && !m.prompting() && s.showsCode(string(m.Raw)) {
+			if m.From == fromServer && !s.mayShow(m) && s.showsCode(string(m.Raw)) {
 				s.Errorf("a live code outside a prompt, where a model can read it: %s", m.Raw)
 			}
 		}
@@ -70,9 +70,17 @@ func (s *story) canary(conversations [][]message) {
 	}
 }
 
-// prompting reports whether a message is there to ask the person.
-func (m message) prompting() bool {
-	return m.Method == "elicitation/create" || m.Result.ResultType == "input_required"
+// mayShow reports whether a message is there to ask the person, as its host lets
+// them be asked: by elicitation, where it has that, and there alone.
+func (s *story) mayShow(m message) bool {
+	switch s.options.reach {
+	case byProgress:
+		return m.Method == "notifications/progress" || m.Result.IsError
+	case byText:
+		return m.Result.IsError
+	default:
+		return m.Method == "elicitation/create" || m.Result.ResultType == "input_required"
+	}
 }
 
 // showsCode reports whether a text has a code that this story's person was given,

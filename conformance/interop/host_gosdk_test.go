@@ -1,14 +1,20 @@
 package interop_test
 
 import (
+	"cmp"
 	"context"
 	"os/exec"
+	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // goSDK is a host on the Go SDK, in this process.
-type goSDK struct{ session *mcp.ClientSession }
+type goSDK struct {
+	session *mcp.ClientSession
+	reach   reach
+	calls   *atomic.Int64
+}
 
 func startGoSDK(ctx context.Context, o hostOptions) (host, error) {
 	options := &mcp.ClientOptions{
@@ -16,17 +22,22 @@ func startGoSDK(ctx context.Context, o hostOptions) (host, error) {
 		// Following the list makes subscriptions/listen the first message.
 		ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) {},
 	}
-	if o.elicitation {
-		// A handler alone would declare form mode only.
+	if o.reach == byURL {
+		// A handler alone declares form mode only.
 		options.Capabilities.Elicitation = &mcp.ElicitationCapabilities{
 			Form: &mcp.FormElicitationCapabilities{}, URL: &mcp.URLElicitationCapabilities{},
 		}
+	}
+	if o.reach.elicits() {
 		options.ElicitationHandler = func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
 			o.prompts <- prompt{Mode: req.Params.Mode, Message: req.Params.Message, URL: req.Params.URL}
 			return &mcp.ElicitResult{Action: "accept"}, nil
 		}
 	}
-	client := mcp.NewClient(&mcp.Implementation{Name: "interop-go-sdk", Version: "1.0.0"}, options)
+	options.ProgressNotificationHandler = func(_ context.Context, req *mcp.ProgressNotificationClientRequest) {
+		o.prompts <- prompt{Mode: "progress", Message: req.Params.Message}
+	}
+	client := mcp.NewClient(&mcp.Implementation{Name: cmp.Or(o.name, "interop-go-sdk"), Version: "1.0.0"}, options)
 	command := exec.Command(o.command, o.args...)
 	inOwnGroup(command)
 	session, err := client.Connect(ctx, &mcp.CommandTransport{Command: command, TerminateDuration: grace},
@@ -34,7 +45,7 @@ func startGoSDK(ctx context.Context, o hostOptions) (host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return goSDK{session}, nil
+	return goSDK{session, o.reach, new(atomic.Int64)}, nil
 }
 
 func (h goSDK) tools(ctx context.Context) (names []string, err error) {
@@ -48,7 +59,11 @@ func (h goSDK) tools(ctx context.Context) (names []string, err error) {
 }
 
 func (h goSDK) call(ctx context.Context, tool string, arguments map[string]any) (result, error) {
-	res, err := h.session.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: arguments})
+	params := &mcp.CallToolParams{Name: tool, Arguments: arguments}
+	if h.reach == byProgress {
+		params.SetProgressToken(h.calls.Add(1))
+	}
+	res, err := h.session.CallTool(ctx, params)
 	if err != nil {
 		return result{}, err
 	}

@@ -1,9 +1,11 @@
 package interop_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os/exec"
+	"sync/atomic"
 
 	"github.com/mark3labs/mcp-go/client"
 	"github.com/mark3labs/mcp-go/client/transport"
@@ -11,14 +13,20 @@ import (
 )
 
 // mcpGo is a host on mcp-go, in this process.
-type mcpGo struct{ client *client.Client }
+type mcpGo struct {
+	client *client.Client
+	reach  reach
+	calls  *atomic.Int64
+}
 
 func startMCPGo(ctx context.Context, o hostOptions) (host, error) {
 	var capabilities mcp.ClientCapabilities
 	options := []client.ClientOption{client.WithProtocolVersion(string(o.era))}
-	if o.elicitation {
-		// A handler alone would declare {}, which is form mode only.
+	if o.reach == byURL {
+		// A handler alone declares {}, which is form mode only.
 		capabilities.Elicitation = &mcp.ElicitationCapability{Form: &struct{}{}, URL: &struct{}{}}
+	}
+	if o.reach.elicits() {
 		options = append(options, client.WithElicitationHandler(mcpGoPerson(o.prompts)))
 	}
 	stdio := transport.NewStdioWithOptions(o.command, nil, o.args,
@@ -28,6 +36,12 @@ func startMCPGo(ctx context.Context, o hostOptions) (host, error) {
 			return cmd, nil
 		}))
 	c := client.NewClient(stdio, options...)
+	c.OnNotification(func(n mcp.JSONRPCNotification) {
+		if n.Method == "notifications/progress" {
+			message, _ := n.Params.AdditionalFields["message"].(string)
+			o.prompts <- prompt{Mode: "progress", Message: message}
+		}
+	})
 	// The transport serves the server's requests under this context for as long
 	// as it lives.
 	if err := c.Start(context.WithoutCancel(ctx)); err != nil {
@@ -35,13 +49,13 @@ func startMCPGo(ctx context.Context, o hostOptions) (host, error) {
 	}
 	initialize := mcp.InitializeRequest{Params: mcp.InitializeParams{
 		ProtocolVersion: string(o.era),
-		ClientInfo:      mcp.Implementation{Name: "interop-mcp-go", Version: "1.0.0"},
+		ClientInfo:      mcp.Implementation{Name: cmp.Or(o.name, "interop-mcp-go"), Version: "1.0.0"},
 		Capabilities:    capabilities,
 	}}
 	if _, err := c.Initialize(ctx, initialize); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	return mcpGo{c}, nil
+	return mcpGo{c, o.reach, new(atomic.Int64)}, nil
 }
 
 func (h mcpGo) tools(ctx context.Context) (names []string, err error) {
@@ -56,9 +70,11 @@ func (h mcpGo) tools(ctx context.Context) (names []string, err error) {
 }
 
 func (h mcpGo) call(ctx context.Context, tool string, arguments map[string]any) (result, error) {
-	res, err := h.client.CallTool(ctx, mcp.CallToolRequest{
-		Params: mcp.CallToolParams{Name: tool, Arguments: arguments},
-	})
+	params := mcp.CallToolParams{Name: tool, Arguments: arguments}
+	if h.reach == byProgress {
+		params.Meta = &mcp.Meta{ProgressToken: h.calls.Add(1)}
+	}
+	res, err := h.client.CallTool(ctx, mcp.CallToolRequest{Params: params})
 	if err != nil {
 		return result{}, err
 	}

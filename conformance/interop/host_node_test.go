@@ -36,7 +36,7 @@ func startNodeHost(script string) func(context.Context, hostOptions) (host, erro
 	return func(ctx context.Context, o hostOptions) (host, error) {
 		task, err := json.Marshal(map[string]any{
 			"command": o.command, "args": o.args,
-			"elicitation": o.elicitation, "modern": o.era == modern,
+			"name": o.name, "reach": o.reach, "modern": o.era == modern,
 		})
 		if err != nil {
 			return nil, err

@@ -18,9 +18,10 @@ type host interface {
 	close() error
 }
 
-// A prompt is what the host was asked to show to the person.
+// A prompt is what the host was asked to show to the person, or a progress message,
+// which it may show.
 type prompt struct {
-	Mode    string `json:"mode"`
+	Mode    string `json:"mode"` // of elicitation, or "progress"
 	Message string `json:"message"`
 	URL     string `json:"url"`
 }
@@ -61,13 +62,29 @@ const (
 	modern era = "2026-07-28"
 )
 
+// A reach is how a host can bring something to its person, as far as it declares
+// that. Where it declares elicitation it consents to what it is asked, at once.
+type reach string
+
+const (
+	byURL      reach = "url"      // elicitation in both modes
+	byForm     reach = "form"     // elicitation in form mode only
+	byProgress reach = "progress" // no elicitation; calls have a progress token
+	byText     reach = "text"     // neither
+)
+
+// elicits reports whether the host declares elicitation.
+func (r reach) elicits() bool { return r == byURL || r == byForm }
+
 // What a host is started with.
 type hostOptions struct {
-	era         era
-	elicitation bool // declares form and url, and consents to what it is asked; or declares nothing
-	command     string
-	args        []string
-	prompts     chan<- prompt
+	era     era
+	reach   reach
+	name    string // of its client; "" is one of its own
+	command string // of the server, with
+	args    []string
+	url     string // instead: where the server is, for hosts that are not to start it
+	prompts chan<- prompt
 }
 
 // hosts are the client libraries, each with the eras that it speaks.

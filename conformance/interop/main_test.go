@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 // run sets up the world. What is missing fails: a test that skips when Node is
 // not there would pass for ever on a machine without it.
 func run(m *testing.M) (code int, err error) {
-	if err := errors.Join(hasNode(), installed("oidc-provider"), installed("better-auth"), installed("hosts")); err != nil {
+	if err := errors.Join(hasNode(), installed("oidc-provider"), installed("better-auth"), installed("hosts"), installed("clis")); err != nil {
 		return 1, err
 	}
 	if world.self, err = os.Executable(); err != nil {

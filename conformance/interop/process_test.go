@@ -35,12 +35,18 @@ type child struct {
 // startChild starts a program. The caller must call end; ctx is the last resort
 // that kills it.
 func startChild(ctx context.Context, name, program string, args ...string) (*child, error) {
+	return startChildIn(ctx, nil, name, program, args...)
+}
+
+// startChildIn does so in an environment; nil is this process's own.
+func startChildIn(ctx context.Context, environment []string, name, program string, args ...string) (*child, error) {
 	ctx, stop := context.WithCancel(ctx)
 	c := &child{
 		name: name, cmd: exec.CommandContext(ctx, program, args...), stop: stop,
 		lines: make(chan []byte, 1024), ended: make(chan struct{}),
 	}
 	inOwnGroup(c.cmd)
+	c.cmd.Env = environment
 	c.cmd.Stderr = &c.stderr
 	// A grandchild may keep standard error open; do not wait for that.
 	c.cmd.WaitDelay = time.Second

@@ -3,6 +3,7 @@ package interop_test
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"slices"
 )
 
@@ -21,6 +22,7 @@ func (s *story) finish(prompts int) {
 		// and does not let it end by itself.
 		probe := i < len(told)-1
 		s.notes(conversation, probe)
+		s.declared(conversation)
 		if s.options.era == modern {
 			asked += s.modern(conversation)
 		} else {
@@ -45,6 +47,66 @@ func (s *story) notes(conversation []message, probe bool) {
 		if m.From == fromRelay && !probe {
 			s.Errorf("on the wire: %s", m.Raw)
 		}
+	}
+}
+
+// declared fails if the host is not what the story is about: it declares another
+// reach, or has a progress token where it should have none or none where it should
+// have one.
+func (s *story) declared(conversation []message) {
+	s.Helper()
+	seen := false
+	for _, m := range conversation {
+		if m.From != fromHost {
+			continue
+		}
+		can := m.Params.Meta.Capabilities
+		if m.Method == "initialize" {
+			can = m.Params.Capabilities
+		}
+		if can != nil {
+			seen = true
+			reach := byText
+			switch e := can.Elicitation; {
+			case e != nil && e.URL != nil:
+				reach = byURL
+			case e != nil: // {} is form mode (2025-11-25 client/elicitation, "Capabilities")
+				reach = byForm
+			case s.options.reach == byProgress:
+				reach = byProgress
+			}
+			if reach != s.options.reach {
+				s.Errorf("the host should reach the person by %s: %s", s.options.reach, m.Raw)
+			}
+		}
+		if has := len(m.Params.Meta.ProgressToken) > 0; m.Method == "tools/call" && has != (s.options.reach == byProgress) {
+			s.Errorf("a progress token, %t: %s", has, m.Raw)
+		}
+	}
+	if !seen {
+		s.Error("the host declares nothing at all")
+	}
+}
+
+// asks judges one elicitation, and that it is of the only mode or the better one of
+// both. A form has no fields and no link: the person types the address.
+func (s *story) asks(e elicitation, raw json.RawMessage) {
+	s.Helper()
+	if e.Mode != string(s.options.reach) {
+		s.Errorf("asks in mode %q a host that reaches the person by %s: %s", e.Mode, s.options.reach, raw)
+	}
+	if e.Mode != "form" {
+		return
+	}
+	var schema struct {
+		Type       string
+		Properties map[string]any
+	}
+	if err := json.Unmarshal(e.RequestedSchema, &schema); err != nil || schema.Type != "object" || len(schema.Properties) != 0 {
+		s.Errorf("a form that has fields, or is none: %s", raw)
+	}
+	if e.URL != "" || e.ElicitationID != "" || bytes.Contains(raw, []byte("://")) {
+		s.Errorf("a form with a link: %s", raw)
 	}
 }
 
@@ -74,9 +136,16 @@ func (s *story) common(open map[string]message, m message) (asked message) {
 		}
 	case m.From == fromServer && m.Method == "notifications/progress":
 		wanted := false
-		for _, r := range open {
-			wanted = wanted || len(r.Params.Meta.ProgressToken) > 0 &&
-				bytes.Equal(r.Params.Meta.ProgressToken, m.Params.ProgressToken)
+		for key, r := range open {
+			if len(r.Params.Meta.ProgressToken) == 0 || !bytes.Equal(r.Params.Meta.ProgressToken, m.Params.ProgressToken) {
+				continue
+			}
+			wanted = true
+			if m.Params.Progress <= r.Params.Progress {
+				s.Errorf("progress %v after %v: %s", m.Params.Progress, r.Params.Progress, m.Raw)
+			}
+			r.Params.Progress = m.Params.Progress // a request has none of its own
+			open[key] = r
 		}
 		if !wanted {
 			s.Errorf("progress that nobody in flight asked for: %s", m.Raw)
@@ -86,14 +155,15 @@ func (s *story) common(open map[string]message, m message) (asked message) {
 }
 
 // legacy judges a conversation of the legacy era and returns how many prompts it
-// has: elicitation/create, notifications/elicitation/complete with the same id,
-// and only then the result, unless the host cancelled that; nothing else that the
-// server starts, and nothing of the modern era.
+// has: elicitation/create, notifications/elicitation/complete with the same id
+// (forms have none), and only then the result, unless the host cancelled that;
+// notifications/cancelled for what it did not answer by then; nothing else that the server starts, and nothing of the modern era.
 func (s *story) legacy(conversation []message) (prompts int) {
 	s.Helper()
 	open := map[string]message{}    // the host's requests in flight
 	unfinished := map[string]bool{} // elicitation ids without a notice
 	cancelled := map[string]bool{}  // the host's requests that it gave up
+	asking := map[string]bool{}     // the server's requests in flight
 	for i, m := range conversation {
 		asked := s.common(open, m)
 		if m.From == fromHost {
@@ -103,21 +173,33 @@ func (s *story) legacy(conversation []message) (prompts int) {
 			if m.Method == "notifications/cancelled" {
 				cancelled[string(m.Params.RequestID)] = true
 			}
+			if m.response() {
+				delete(asking, m.key())
+			}
 			continue
 		}
 		switch {
 		case m.request():
-			if _, known := unfinished[m.Params.ElicitationID]; m.Method != "elicitation/create" ||
-				m.Params.Mode != "url" || m.Params.ElicitationID == "" || known {
+			if m.Method != "elicitation/create" {
 				s.Errorf("the server asks for %s", m.Raw)
 			}
-			unfinished[m.Params.ElicitationID] = true
+			s.asks(m.Params.elicitation, m.Raw)
+			asking[m.key()] = true
+			if id := m.Params.ElicitationID; m.Params.Mode == "url" {
+				if _, known := unfinished[id]; known || id == "" {
+					s.Errorf("an elicitation without an id of its own: %s", m.Raw)
+				}
+				unfinished[id] = true
+			}
 			prompts++
 		case m.notification() && m.Method == "notifications/elicitation/complete":
 			if !unfinished[m.Params.ElicitationID] {
 				s.Errorf("completes what is not open: %s", m.Raw)
 			}
 			unfinished[m.Params.ElicitationID] = false
+		case m.notification() && m.Method == "notifications/cancelled" && asking[string(m.Params.RequestID)]:
+			// The sign-in was over before the host answered.
+			delete(asking, string(m.Params.RequestID))
 		case m.notification() && m.Method != "notifications/progress":
 			s.Errorf("unexpected: %s", m.Raw)
 		case m.response() && cancelled[string(m.ID)]:
@@ -177,9 +259,10 @@ func (s *story) modern(conversation []message) (prompts int) {
 				s.Errorf("requires other than one input, with a state: %s", m.Raw)
 			}
 			for _, input := range r.InputRequests {
-				if input.Method != "elicitation/create" || input.Params.Mode != "url" {
+				if input.Method != "elicitation/create" {
 					s.Errorf("requires %s", m.Raw)
 				}
+				s.asks(input.Params, m.Raw)
 			}
 			if _, known := states[r.RequestState]; known {
 				s.Errorf("gives a state again: %s", m.Raw)

@@ -1,6 +1,7 @@
 package interop_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,8 +16,9 @@ import (
 )
 
 // serveCommand is the first argument that turns this test binary into a server
-// with one tool, whoami, that asks for offline_access as well: some authorization
-// servers give refresh tokens to nobody else, and examples/stdio does not ask.
+// with the tools of newServer that asks for offline_access as well: some
+// authorization servers give refresh tokens to nobody else, and examples/stdio does
+// not ask.
 const serveCommand = "serve"
 
 // serve serves on standard input and output, and returns the exit code.
@@ -34,7 +36,7 @@ func serveUntilEnd(args []string) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	auth, err := lazyauth.New(lazyauth.Service{
+	server, auth, err := newServer(lazyauth.Service{
 		Name: "Notes", Issuer: *issuer, ClientID: *client, API: []string{*api},
 		Scopes: scopes.Of("offline_access"),
 	}, nil)
@@ -42,28 +44,59 @@ func serveUntilEnd(args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, auth.Close()) }()
-	server := mcp.NewServer(&mcp.Implementation{Name: "whoami", Version: "1.0.0"}, nil)
+	return server.Run(context.Background(), &mcp.StdioTransport{})
+}
+
+// newServer returns a server with two of the tools of examples/stdio, whoami and
+// create_note, for the service's first API. The caller must close the interceptor.
+func newServer(service lazyauth.Service, o *lazyauth.Options) (*mcp.Server, *lazyauth.Interceptor, error) {
+	auth, err := lazyauth.New(service, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	api := service.API[0]
+	server := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1.0.0"}, nil)
 	lazyauth.AddTool(server, auth, &mcp.Tool{Name: "whoami"}, scopes.Of("profile"),
-		func(ctx context.Context, _ *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, who, error) {
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, *api+"/me", nil)
-			if err != nil {
-				return nil, who{}, err
-			}
-			res, err := lazyauth.Client(ctx).Do(req)
-			if err != nil {
-				return nil, who{}, err
-			}
-			defer res.Body.Close()
-			if res.StatusCode != http.StatusOK {
-				return nil, who{}, errors.New("the API says " + res.Status)
-			}
-			var out who
-			err = json.NewDecoder(res.Body).Decode(&out)
+		func(ctx context.Context, _ *mcp.CallToolRequest, _ struct{}) (_ *mcp.CallToolResult, out who, err error) {
+			err = fetch(ctx, http.MethodGet, api+"/me", nil, &out)
 			return nil, out, err
 		})
-	return server.Run(context.Background(), &mcp.StdioTransport{})
+	lazyauth.AddTool(server, auth, &mcp.Tool{Name: "create_note"}, scopes.Of("notes:write"),
+		func(ctx context.Context, _ *mcp.CallToolRequest, in newNote) (_ *mcp.CallToolResult, out note, err error) {
+			err = fetch(ctx, http.MethodPost, api+"/notes", in, &out)
+			return nil, out, err
+		})
+	return server, auth, nil
 }
 
 type who struct {
 	Subject string `json:"sub"`
+}
+
+type newNote struct {
+	Text string `json:"text"`
+}
+
+// fetch sends a tool's request, with in as its body unless that is nil.
+func fetch(ctx context.Context, method, url string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	if in == nil {
+		body = nil
+	}
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	res, err := lazyauth.Client(ctx).Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode/100 != 2 {
+		return errors.New("the API says " + res.Status)
+	}
+	return json.NewDecoder(res.Body).Decode(out)
 }

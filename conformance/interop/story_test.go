@@ -1,6 +1,7 @@
 package interop_test
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"os"
@@ -19,10 +20,12 @@ const patience = 75 * time.Second
 type storyOptions struct {
 	as        *provider  // nil is oidc-provider
 	kind      oidcClient // of client, at the authorization server
-	mute      bool       // the host declares no elicitation
+	reach     reach      // what the host declares; "" is byURL
+	name      string     // of the host's client, for one that the library knows
 	endpoints bool       // the server is given endpoints, not an issuer
 	flags     []string   // further flags for the server
 	offline   bool       // the server is serve and not examples/stdio
+	endpoint  endpoint   // the server is there already; "" is one that the host starts
 
 	era   era
 	start func(context.Context, hostOptions) (host, error)
@@ -56,6 +59,7 @@ func newStory(t *testing.T, o storyOptions) *story {
 	if o.as == nil {
 		o.as = world.as
 	}
+	o.reach = cmp.Or(o.reach, byURL)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	visitor, err := o.as.meet(ctx, o.as)
@@ -68,6 +72,10 @@ func newStory(t *testing.T, o storyOptions) *story {
 		visitor: visitor, person: visitor.self(),
 		prompts: make(chan prompt, 100),
 		dir:     t.TempDir(),
+	}
+	if o.endpoint != "" {
+		s.startHost(hostOptions{url: s.serveHTTP()})
+		return s
 	}
 	server, args := world.self, []string{serveCommand}
 	if !o.offline {
@@ -85,20 +93,24 @@ func newStory(t *testing.T, o storyOptions) *story {
 		args = append(args, "-issuer", s.as.Issuer)
 	}
 	args = append(args, o.flags...)
-	h, err := o.start(ctx, hostOptions{
-		era: o.era, elicitation: !o.mute, prompts: s.prompts,
-		command: world.self, args: relayArgs(s.dir, server, args),
-	})
+	s.startHost(hostOptions{command: world.self, args: relayArgs(s.dir, server, args)})
+	return s
+}
+
+// startHost starts the story's host with a server.
+func (s *story) startHost(server hostOptions) {
+	s.Helper()
+	server.era, server.reach, server.name, server.prompts = s.options.era, s.options.reach, s.options.name, s.prompts
+	h, err := s.options.start(s.ctx, server)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, s.stderr())
+		s.Fatalf("%v\n%s", err, s.stderr())
 	}
 	s.host = h
-	t.Cleanup(func() {
+	s.Cleanup(func() {
 		if s.host != nil {
 			_ = s.host.close() // the story broke off
 		}
 	})
-	return s
 }
 
 // A call under way.
@@ -134,11 +146,12 @@ func (c *calling) result() result {
 }
 
 // call calls a tool, to which the API's answer has to contain want, and nobody
-// may be asked anything.
+// may be asked anything. (Progress messages of a call before may still be on their
+// way.)
 func (s *story) call(tool string, arguments map[string]any, want string) {
 	s.Helper()
 	s.answered(s.begin(tool, arguments), want)
-	if n := len(s.prompts); n != 0 {
+	if n := len(s.prompts); n != 0 && s.options.reach != byProgress {
 		s.Fatalf("%s asked the person: %+v", tool, <-s.prompts)
 	}
 }
@@ -167,16 +180,51 @@ func (s *story) prompted(c *calling) (address, code string) {
 	s.Helper()
 	select {
 	case p := <-s.prompts:
-		if p.Mode != "url" {
+		if p.Mode != string(s.options.reach) {
 			s.Fatalf("asked in mode %q: %+v", p.Mode, p)
 		}
-		return s.directions(p.URL, p.Message)
+		switch s.options.reach {
+		case byForm: // the address is typed, and what is no link has no scheme
+			scheme, rest, _ := strings.Cut(s.as.Issuer, "://")
+			return s.directions(scheme+"://"+s.addressIn(p.Message, rest), p.Message)
+		case byProgress:
+			return s.directions(s.addressIn(p.Message, s.as.Issuer), p.Message)
+		default:
+			return s.directions(p.URL, p.Message)
+		}
 	case <-c.done:
 		s.Fatalf("%s asked nobody: %+v %v\n%s", c.tool, c.res, c.err, s.stderr())
 	case <-s.ctx.Done():
 		s.Fatalf("%s asks nobody and does not end\n%s", c.tool, s.stderr())
 	}
 	panic("unreachable")
+}
+
+// reading is how long it takes at least to pass a text on and to read it. Calls that
+// come sooner count as made together with the one that was told, and are told as well.
+const reading = 300 * time.Millisecond
+
+// told waits until the call has ended with where to go and what to type there, for
+// its model to pass on, and returns once somebody can have read it.
+func (s *story) told(c *calling) (address, code string) {
+	s.Helper()
+	text := s.refused(c, "pending").text()
+	select {
+	case <-time.After(reading):
+	case <-s.ctx.Done():
+	}
+	return s.directions(s.addressIn(text, s.as.Issuer), text)
+}
+
+// addressIn returns the word of a text that begins as the authorization server's
+// addresses do.
+func (s *story) addressIn(text, begins string) string {
+	s.Helper()
+	at := strings.Index(text, begins)
+	if at < 0 {
+		s.Fatalf("no address in %q", text)
+	}
+	return strings.TrimRight(strings.Fields(text[at:])[0], ".,;")
 }
 
 // directions checks what the person is told: an address that is safe to open
@@ -194,7 +242,9 @@ func (s *story) directions(address, message string) (string, string) {
 	if len(codes) != 1 {
 		s.Fatalf("codes %q in the message %q", codes, message)
 	}
-	s.codes = append(s.codes, codes[0])
+	if !slices.Contains(s.codes, codes[0]) {
+		s.codes = append(s.codes, codes[0])
+	}
 	return address, codes[0]
 }
 

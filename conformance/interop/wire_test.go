@@ -34,16 +34,16 @@ type message struct {
 	Params struct {
 		Meta struct {
 			Version       string          `json:"io.modelcontextprotocol/protocolVersion"`
+			Capabilities  *capabilities   `json:"io.modelcontextprotocol/clientCapabilities"`
 			ProgressToken json.RawMessage `json:"progressToken"`
 		} `json:"_meta"`
-		ProtocolVersion string          `json:"protocolVersion"`
-		Mode            string          `json:"mode"`
-		URL             string          `json:"url"`
-		Message         string          `json:"message"`
-		ElicitationID   string          `json:"elicitationId"`
-		RequestState    string          `json:"requestState"`
-		RequestID       json.RawMessage `json:"requestId"`
-		ProgressToken   json.RawMessage `json:"progressToken"`
+		ProtocolVersion string        `json:"protocolVersion"`
+		Capabilities    *capabilities `json:"capabilities"`
+		elicitation
+		RequestState  string          `json:"requestState"`
+		RequestID     json.RawMessage `json:"requestId"`
+		ProgressToken json.RawMessage `json:"progressToken"`
+		Progress      float64         `json:"progress"`
 	} `json:"params"`
 	Result struct {
 		ResultType    string          `json:"resultType"`
@@ -51,18 +51,31 @@ type message struct {
 		Structured    json.RawMessage `json:"structuredContent"`
 		RequestState  string          `json:"requestState"`
 		InputRequests map[string]struct {
-			Method string `json:"method"`
-			Params struct {
-				Mode    string `json:"mode"`
-				URL     string `json:"url"`
-				Message string `json:"message"`
-			} `json:"params"`
+			Method string      `json:"method"`
+			Params elicitation `json:"params"`
 		} `json:"inputRequests"`
 	} `json:"result"`
 	Error *struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
 	} `json:"error"`
+}
+
+// What a host declares that it can do, in as far as it matters here.
+type capabilities struct {
+	Elicitation *struct {
+		Form *struct{} `json:"form"`
+		URL  *struct{} `json:"url"`
+	} `json:"elicitation"`
+}
+
+// An elicitation is what the server asks a host to show, in either era.
+type elicitation struct {
+	Mode            string          `json:"mode"`
+	URL             string          `json:"url"`
+	Message         string          `json:"message"` // progress has one, too
+	ElicitationID   string          `json:"elicitationId"`
+	RequestedSchema json.RawMessage `json:"requestedSchema"`
 }
 
 // key is a request id, to compare: the numbers 1 and "1" are two ids.

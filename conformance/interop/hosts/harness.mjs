@@ -9,31 +9,38 @@
 //        {"id": 2, "result": {…}}  or  {"id": 2, "error": "…"}
 //
 // The only argument is a JSON object: {"command", "args"} of the server to
-// start, "elicitation" (declare form and url, or nothing), "modern". When
-// standard input ends the server is shut down as the SDK does it.
+// start, "modern", the client's "name" unless it is empty, and "reach": what to declare, "url" (elicitation in both
+// modes), "form" (in one), "progress" (none, but progress is asked for) or
+// "text" (neither). A progress message counts as a prompt, of mode "progress".
+// When standard input ends the server is shut down as the SDK does it.
 
 import { createInterface } from 'node:readline';
 
 /** What to do, from the command line. */
 export const task = JSON.parse(process.argv[2]);
 
-/** The client's capabilities: both modes, or no elicitation at all. */
-export const capabilities = task.elicitation ? { elicitation: { form: {}, url: {} } } : {};
+/** The client's capabilities: both modes of elicitation, one, or none. */
+export const capabilities =
+  { url: { elicitation: { form: {}, url: {} } }, form: { elicitation: { form: {} } } }[task.reach] ?? {};
 
 /** Reports the prompt and consents at once, as a host does that opens the browser itself. */
 export function elicit(request) {
   report({ prompt: request.params });
-  return { action: 'accept' };
+  return request.params.mode === 'url' ? { action: 'accept' } : { action: 'accept', content: {} };
 }
 
-/** Connects and follows commands until there are no more. */
-export async function follow(client, transport) {
+// What the SDK is told with each call. It makes up the progress token.
+const options =
+  task.reach === 'progress' ? { onprogress: ({ message }) => report({ prompt: { mode: 'progress', message } }) } : {};
+
+/** Connects and follows commands until there are no more. callTool takes parameters and options. */
+export async function follow(client, transport, callTool) {
   await client.connect(transport);
   report({ ready: true });
   for await (const line of createInterface({ input: process.stdin })) {
     const command = JSON.parse(line);
     // Not awaited: calls overlap, as they do in a host.
-    obey(client, command).then(
+    obey(client, callTool, command).then(
       (outcome) => report({ id: command.id, ...outcome }),
       (error) => report({ id: command.id, error: String(error) }),
     );
@@ -41,12 +48,12 @@ export async function follow(client, transport) {
   await client.close();
 }
 
-async function obey(client, command) {
+async function obey(client, callTool, command) {
   if (command.list) {
     const { tools } = await client.listTools();
     return { tools: tools.map((tool) => tool.name) };
   }
-  return { result: await client.callTool({ name: command.call, arguments: command.arguments }) };
+  return { result: await callTool({ name: command.call, arguments: command.arguments }, options) };
 }
 
 function report(event) {

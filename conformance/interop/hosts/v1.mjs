@@ -6,7 +6,8 @@ import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 
 import { capabilities, elicit, follow, task } from './harness.mjs';
 
-const client = new Client({ name: 'interop-ts-v1', version: '1.0.0' }, { capabilities });
-if (task.elicitation) client.setRequestHandler(ElicitRequestSchema, async (request) => elicit(request));
+const client = new Client({ name: task.name || 'interop-ts-v1', version: '1.0.0' }, { capabilities });
+if (capabilities.elicitation) client.setRequestHandler(ElicitRequestSchema, async (request) => elicit(request));
 
-await follow(client, new StdioClientTransport({ command: task.command, args: task.args }));
+const transport = new StdioClientTransport({ command: task.command, args: task.args });
+await follow(client, transport, (params, options) => client.callTool(params, undefined, options));

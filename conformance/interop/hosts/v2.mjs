@@ -8,7 +8,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { capabilities, elicit, follow, task } from './harness.mjs';
 
 const client = new Client(
-  { name: 'interop-ts-v2', version: '1.0.0' },
+  { name: task.name || 'interop-ts-v2', version: '1.0.0' },
   {
     capabilities,
     // Following the list makes subscriptions/listen the first message.
@@ -16,6 +16,7 @@ const client = new Client(
     ...(task.modern && { versionNegotiation: { mode: 'auto' } }),
   },
 );
-if (task.elicitation) client.setRequestHandler('elicitation/create', async (request) => elicit(request));
+if (capabilities.elicitation) client.setRequestHandler('elicitation/create', async (request) => elicit(request));
 
-await follow(client, new StdioClientTransport({ command: task.command, args: task.args }));
+const transport = new StdioClientTransport({ command: task.command, args: task.args });
+await follow(client, transport, (params, options) => client.callTool(params, options));
