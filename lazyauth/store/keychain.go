@@ -100,7 +100,7 @@ func (k *keychain) do(ctx context.Context, request func() error) error {
 	var state atomic.Int32
 	answer := make(chan error, 1)
 	go func() { // ends with the answer
-		err := request()
+		err := guarded(request)
 		switch {
 		case err == nil:
 		case k.absent(err):
@@ -124,6 +124,17 @@ func (k *keychain) do(ctx context.Context, request func() error) error {
 		}
 		return fmt.Errorf("store: the keychain has not answered, it may be asking for a password: %w", context.Cause(ctx))
 	}
+}
+
+// guarded turns a panic into an error: the library trusts what comes over the bus
+// to have the right types.
+func guarded(request func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("its answer could not be understood")
+		}
+	}()
+	return request()
 }
 
 // get returns "" and false if there is no such item.

@@ -208,6 +208,25 @@ func TestWriteWasDismissed(t *testing.T) {
 	expect(t, s, "alice", "old")
 }
 
+// A trusting library takes the keychain at its word.
+type trusting struct{ platform }
+
+func (trusting) Get(string, string) (string, error) {
+	var answer any = "not a list"
+	return answer.([]string)[0], nil
+}
+
+func TestKeychainAnswersNonsense(t *testing.T) {
+	k, s := ownKeychain(t)
+	update(t, s, "alice", "hers")
+	k.library = trusting{}
+	if _, err := s.Load(t.Context(), "alice"); err == nil || errors.Is(err, ErrUnavailable) {
+		t.Errorf("error: %v", err)
+	}
+	k.library = platform{}
+	expect(t, s, "alice", "hers")
+}
+
 // A slow library lets others queue while it works.
 type slow struct{ platform }
 
