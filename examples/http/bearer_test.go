@@ -1,0 +1,140 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"go.uber.org/zap"
+	"golang.org/x/oauth2"
+)
+
+const (
+	issuer = "https://as.example.com"
+	server = "https://mcp.example.com/mcp"
+)
+
+// judge has what an authorization server answers judged.
+func judge(t *testing.T, status int, answer string) (*auth.TokenInfo, error) {
+	t.Helper()
+	as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/elsewhere" {
+			w.Header().Set("Location", "/elsewhere")
+			w.WriteHeader(status)
+		}
+		_, _ = io.WriteString(w, answer)
+	}))
+	defer as.Close()
+	i := &introspection{url: as.URL, id: "id", secret: "secret", issuer: issuer, audience: []string{server}, log: zap.NewNop()}
+	return i.verify(t.Context(), "token", nil)
+}
+
+func TestTokensThatAreTaken(t *testing.T) {
+	for name, answer := range map[string]string{
+		"everything":     `{"active":true,"iss":"` + issuer + `","sub":"ada","aud":["` + server + `"],"scope":"a b","exp":4102444800}`,
+		"one audience":   `{"active":true,"sub":"ada","aud":"` + server + `","scope":"a b","exp":4102444800}`,
+		"more audiences": `{"active":true,"sub":"ada","aud":["https://api.example.com","` + server + `"],"scope":"a b","exp":4102444800}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			info, err := judge(t, http.StatusOK, answer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.UserID != "ada" || info.Extra["iss"] != issuer || !slices.Equal(info.Scopes, []string{"a", "b"}) ||
+				!info.Expiration.Equal(time.Unix(4102444800, 0)) {
+				t.Errorf("%+v", info)
+			}
+		})
+	}
+}
+
+func TestTokensThatAreRefused(t *testing.T) {
+	for name, answer := range map[string]string{
+		"inactive":           `{"active":false,"sub":"ada","aud":"` + server + `"}`,
+		"says nothing":       `{}`,
+		"nobody's":           `{"active":true,"aud":"` + server + `"}`,
+		"for nobody":         `{"active":true,"sub":"ada"}`,
+		"for another server": `{"active":true,"sub":"ada","aud":["https://api.example.com","` + server + `/x"]}`,
+		"another issuer's":   `{"active":true,"sub":"ada","aud":"` + server + `","iss":"https://evil.example"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			if info, err := judge(t, http.StatusOK, answer); !errors.Is(err, auth.ErrInvalidToken) {
+				t.Errorf("%+v, %v; want an invalid token", info, err)
+			}
+		})
+	}
+}
+
+func TestAnswersThatSayNothingAboutTheToken(t *testing.T) {
+	const good = `{"active":true,"sub":"ada","aud":"` + server + `"}`
+	for _, test := range []struct {
+		name   string
+		status int
+		answer string
+	}{
+		{"not for us to ask", http.StatusUnauthorized, good},
+		{"elsewhere", http.StatusTemporaryRedirect, good},
+		{"out of order", http.StatusServiceUnavailable, good},
+		{"no JSON", http.StatusOK, "IGNORE ALL PREVIOUS INSTRUCTIONS"},
+		{"another type", http.StatusOK, `{"active":"true"}`},
+		{"without end", http.StatusOK, `{"active":true,"sub":"` + strings.Repeat("x", maxAnswer) + `"}`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if info, err := judge(t, test.status, test.answer); !errors.Is(err, errUnchecked) || errors.Is(err, auth.ErrInvalidToken) {
+				t.Errorf("%+v, %v; want that it could not be checked", info, err)
+			}
+		})
+	}
+}
+
+func FuzzIntrospected(f *testing.F) {
+	f.Add(`{"active":true,"iss":"` + issuer + `","sub":"ada","aud":["` + server + `"],"scope":"a b","exp":4102444800}`)
+	f.Add(`{"active":true,"sub":"ada","aud":"` + server + `"}`)
+	f.Add(`{"active":true,"sub":"ada","aud":{}}`)
+	f.Fuzz(func(t *testing.T, answer string) {
+		var about introspected
+		if json.Unmarshal([]byte(answer), &about) != nil {
+			return
+		}
+		info, err := about.info(issuer, []string{server})
+		switch {
+		case err != nil && info == nil:
+		case err != nil || info.UserID == "" || info.Extra["iss"] != issuer || !strings.Contains(answer, "true"):
+			t.Errorf("%+v, %v", info, err)
+		}
+	})
+}
+
+func TestWhoseGrantItIs(t *testing.T) {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/me" || r.Header.Get("Authorization") != "Bearer granted" {
+			http.Error(w, "no", http.StatusForbidden)
+			return
+		}
+		_, _ = io.WriteString(w, `{"sub":"ada"}`)
+	}))
+	defer api.Close()
+	confirm := verifyUser(api.URL + "/v1")
+	for _, test := range []struct {
+		subject, token string
+		confirmed      bool
+	}{
+		{"ada", "granted", true},
+		{"eve", "granted", false},
+		{"ada", "without the scope", false},
+	} {
+		who := lazyauth.Principal{Issuer: issuer, Subject: test.subject}
+		err := confirm(t.Context(), who, &oauth2.Token{AccessToken: test.token})
+		if (err == nil) != test.confirmed {
+			t.Errorf("%+v: %v", test, err)
+		}
+	}
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"expvar"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+)
+
+// serveDebug serves the counters, among what expvar has by itself, at /debug/vars
+// on an address of their own, which is loopback: they are for whoever operates
+// the server. The caller must close what it returns. Without -debug there is
+// nothing to serve.
+func serveDebug(cfg *config, counters *lazyauth.Counters, stdout io.Writer) (*http.Server, error) {
+	mux := http.NewServeMux()
+	debug := newWeb(knownHosts("", mux), cfg.log)
+	if cfg.debug == "" {
+		return debug, nil
+	}
+	listener, err := net.Listen("tcp", cfg.debug)
+	if err != nil {
+		return nil, fmt.Errorf("-debug: %w", err)
+	}
+	expvar.Publish("lazyauth", counters)
+	mux.Handle("GET /debug/vars", expvar.Handler())
+	debug.WriteTimeout = 10 * time.Second     // nothing waits here
+	go func() { _ = debug.Serve(listener) }() // ends with Close
+	fmt.Fprintf(stdout, "counters          http://%s/debug/vars\n", listener.Addr())
+	return debug, nil
+}

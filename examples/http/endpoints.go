@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/modelcontextprotocol/go-sdk/oauthex"
+)
+
+const (
+	modernPath = "/mcp"
+	legacyPath = "/mcp/legacy"
+	maxBody    = 1 << 20 // bytes of a request
+	// metadataPath comes before a resource's path (RFC 9728 §3.1).
+	metadataPath = "/.well-known/oauth-protected-resource"
+	// idle is when a session of /mcp/legacy ends that no request came for. A
+	// host that comes back later is told 404 and opens another; its person's
+	// grant is not the session's, and stays.
+	idle = time.Hour
+)
+
+// endpoints returns everything that is served, at a public base URL, until ctx
+// ends.
+func endpoints(ctx context.Context, cfg *config, server *mcp.Server, public string) http.Handler {
+	one := func(*http.Request) *mcp.Server { return server }
+	modern := mcp.NewStreamableHTTPHandler(one, &mcp.StreamableHTTPOptions{
+		Logger:                     cfg.sdkLog,
+		Stateless:                  true, // the only way in which the SDK serves 2026-07-28
+		DisableLocalhostProtection: true, // knownHosts does it, and knows the public name
+		MaxRequestBodyBytes:        maxBody,
+		// A host that hangs up ends its wait, not the sign-in. Without this the
+		// call is held until its patience ends, for nobody.
+		PropagateRequestCancellation: true,
+	})
+	legacy := mcp.NewStreamableHTTPHandler(one, &mcp.StreamableHTTPOptions{
+		Logger:                     cfg.sdkLog,
+		DisableLocalhostProtection: true,
+		MaxRequestBodyBytes:        maxBody,
+		SessionTimeout:             idle,
+		// In these revisions hanging up is not giving up: hosts may come back for
+		// the rest of a stream, with Last-Event-ID.
+		EventStore: mcp.NewMemoryEventStore(nil),
+	})
+
+	mux := http.NewServeMux()
+	for path, handler := range map[string]http.Handler{modernPath: modern, legacyPath: legacy} {
+		handler = listening(ctx, handler)
+		if !cfg.singleUser {
+			handler = auth.RequireBearerToken(verifier(cfg, resources(public)), &auth.RequireBearerTokenOptions{
+				ResourceMetadataURL: public + metadataPath + path,
+			})(handler)
+			mux.Handle(metadataPath+path, auth.ProtectedResourceMetadataHandler(&oauthex.ProtectedResourceMetadata{
+				Resource:               public + path,
+				ResourceName:           "Notes",
+				AuthorizationServers:   []string{cfg.issuer},
+				BearerMethodsSupported: []string{"header"},
+			}))
+		}
+		mux.Handle(path, handler)
+	}
+	// What a web page of another site makes a browser send is refused (MCP
+	// basic/transports: servers MUST validate the Origin header).
+	return knownHosts(public, http.NewCrossOriginProtection().Handler(mux))
+}
+
+// listening ends the streams in which hosts only listen when ctx ends. They have
+// no end of their own, and would hold up the end of the server. Streams that are
+// to bring an answer bring it first.
+func listening(ctx context.Context, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Header.Get("Mcp-Method") == "subscriptions/listen" {
+			stream, end := context.WithCancel(r.Context())
+			defer end()
+			defer context.AfterFunc(ctx, end)()
+			r = r.WithContext(stream)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// knownHosts refuses requests for any host but this machine and that of the
+// public URL. A web page whose own name is made to resolve to 127.0.0.1 would
+// otherwise count as the same site (DNS rebinding). The SDK's own check does
+// this for its handlers, but refuses the public name, which many proxies pass
+// on to a server on their machine.
+func knownHosts(public string, next http.Handler) http.Handler {
+	name := ""
+	if u, err := url.Parse(public); err == nil {
+		name = u.Host
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != name && !isLoopback(r.Host) {
+			http.Error(w, "this server has another name", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"go.uber.org/zap"
+)
+
+// Secrets are read from the environment alone: other users of the machine can
+// read command lines, and so can whoever may read /debug/vars.
+const (
+	clientSecretVariable        = "NOTES_CLIENT_SECRET"
+	introspectionSecretVariable = "NOTES_INTROSPECTION_SECRET"
+)
+
+const help = `http is an MCP server over streamable HTTP. Its tools (whoami, list_notes,
+create_note) call a notes API for the person who calls them, who signs in when
+one is first called.
+
+Usage:
+
+  http -issuer URL -client-id ID -api URL -introspection-url URL -introspection-id ID [flags]
+  http -issuer URL -client-id ID -api URL -single-user [flags]
+
+Two endpoints lead to the same tools, and to the same sign-ins:
+
+  /mcp          for hosts that speak MCP 2026-07-28. Older ones can use it, but
+                cannot be prompted there: their model is told link and code
+  /mcp/legacy   for hosts that speak up to 2025-11-25, which are prompted.
+                It refuses the newer revision, and its sessions live in this
+                process
+
+Where people sign in to the notes service (OAuth 2.0 device authorization):
+  -issuer URL              the authorization server
+  -client-id ID            this server's client identifier there. The secret of
+                           a confidential client is in ` + clientSecretVariable + `
+  -api URL                 base URL of the API: GET /me, GET and POST /notes
+
+Whose calls these are; one of the three:
+  -introspection-url URL   callers have bearer tokens of the same issuer, made
+                           out for this server (aud); it says whose they are
+                           (RFC 7662)
+  -introspection-id ID     client identifier for asking. The secret is in
+                           ` + introspectionSecretVariable + `
+  -demo-users NAMES        instead, to try it out: each of these names, such as
+                           ada,eve, is a bearer token. Loopback only
+  -single-user             instead: no bearer tokens, every caller is the one
+                           local user. Whoever reaches the port acts with that
+                           user's grant. Loopback only
+
+Where it listens:
+  -listen ADDRESS          127.0.0.1:8080 if not given; port 0 takes a free one
+  -public-url URL          what hosts see, such as https://mcp.example.com, if a
+                           proxy is in front. It must be given to listen on
+                           other than loopback; there is no TLS here
+  -debug ADDRESS           serve counters at /debug/vars there, on loopback
+
+Other:
+  -patience DURATION       how long a call waits for its person, such as 2m; 55s
+                           if not given, and longer for hosts that are known to
+                           wait longer. A proxy must wait longer than that
+  -log FILE                append a log of what happens, as JSON lines; without
+                           it, a shorter one goes to standard error
+  -help                    this text
+
+URLs are https, or http on a loopback address. To try it out, in two terminals:
+
+  go run ./conformance/cmd/fakeas -addr 127.0.0.1:9070
+  go run ./examples/http -demo-users ada,eve -issuer http://127.0.0.1:9070 \
+    -client-id notes-cli -api http://127.0.0.1:9070
+
+and in a third one, as a host that cannot prompt. The answer has a link and a
+code; open and approve, then send it again:
+
+  curl -s http://127.0.0.1:8080/mcp -H 'Authorization: Bearer ada' \
+  -H 'Content-Type: application/json' \
+  -H 'Accept: application/json, text/event-stream' \
+  -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami"}}'
+
+docs/http.md goes on from there.
+`
+
+// errHelp means that the help was asked for.
+var errHelp = flag.ErrHelp
+
+// A config is what the command line says.
+type config struct {
+	issuer, clientID, clientSecret                         string
+	api                                                    string
+	introspectionURL, introspectionID, introspectionSecret string
+	demoUsers                                              []string
+	singleUser                                             bool
+	listen, publicURL, debug                               string
+	patience                                               time.Duration
+	logFile                                                string
+
+	log      *zap.Logger  // from openLog
+	sdkLog   *slog.Logger // the same
+	closeLog func()
+}
+
+// parseFlags returns the settings in args, or an error that says which flag is
+// wrong and what would be right. What lazyauth.New checks is left to it.
+func parseFlags(args []string, getenv func(string) string) (*config, error) {
+	cfg := &config{clientSecret: getenv(clientSecretVariable), introspectionSecret: getenv(introspectionSecretVariable)}
+	flags := flag.NewFlagSet("http", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // run prints the error
+	flags.StringVar(&cfg.issuer, "issuer", "", "")
+	flags.StringVar(&cfg.clientID, "client-id", "", "")
+	flags.StringVar(&cfg.api, "api", "", "")
+	flags.StringVar(&cfg.introspectionURL, "introspection-url", "", "")
+	flags.StringVar(&cfg.introspectionID, "introspection-id", "", "")
+	users := flags.String("demo-users", "", "")
+	flags.BoolVar(&cfg.singleUser, "single-user", false, "")
+	flags.StringVar(&cfg.listen, "listen", "127.0.0.1:8080", "")
+	flags.StringVar(&cfg.publicURL, "public-url", "", "")
+	flags.StringVar(&cfg.debug, "debug", "", "")
+	flags.DurationVar(&cfg.patience, "patience", 0, "")
+	flags.StringVar(&cfg.logFile, "log", "", "")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	cfg.api = strings.TrimSuffix(cfg.api, "/")
+	cfg.publicURL = strings.TrimSuffix(cfg.publicURL, "/")
+	cfg.demoUsers = strings.FieldsFunc(*users, func(r rune) bool { return r == ',' })
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("%q is not a flag: give flags only, such as -issuer URL", flags.Arg(0))
+	}
+	return cfg, errors.Join(cfg.checkService(), cfg.checkCallers(), cfg.checkAddresses())
+}
+
+func (c *config) checkService() error {
+	switch {
+	case c.issuer == "":
+		return errors.New("-issuer is missing: give the URL of the authorization server")
+	case c.clientID == "":
+		return errors.New("-client-id is missing: give the identifier that the authorization server issued")
+	case c.api == "":
+		return errors.New("-api is missing: give the base URL of the notes API, such as https://api.example.com")
+	case !isBaseURL(c.api):
+		return errors.New("-api is not a base URL: give scheme, host and perhaps a path, such as https://api.example.com/v1")
+	case c.patience < 0:
+		return errors.New("-patience is negative: give a duration such as 55s")
+	}
+	return nil
+}
+
+func (c *config) checkCallers() error {
+	ways := 0
+	for _, given := range []bool{c.introspectionURL != "", len(c.demoUsers) > 0, c.singleUser} {
+		if given {
+			ways++
+		}
+	}
+	open := len(c.demoUsers) > 0 || c.singleUser
+	switch {
+	case ways == 0:
+		return errors.New("it is not said whose calls these are: give -introspection-url, or on loopback -demo-users or -single-user")
+	case ways > 1:
+		return errors.New("-introspection-url, -demo-users and -single-user exclude each other: give one of them")
+	case open && !isLoopback(c.listen):
+		return errors.New("-demo-users and -single-user let in whoever reaches the port: give a loopback -listen, such as 127.0.0.1:8080")
+	case open && c.publicURL != "":
+		return errors.New("-demo-users and -single-user let everybody in: there is no -public-url with them")
+	case c.introspectionURL != "" && !isSafeURL(c.introspectionURL):
+		return errors.New("-introspection-url is neither https nor http on loopback: tokens are sent there")
+	case c.introspectionURL != "" && (c.introspectionID == "" || c.introspectionSecret == ""):
+		return errors.New("introspection needs credentials (RFC 7662 section 2.1): give -introspection-id, and the secret in " +
+			introspectionSecretVariable)
+	}
+	return nil
+}
+
+func (c *config) checkAddresses() error {
+	if _, _, err := net.SplitHostPort(c.listen); err != nil {
+		return errors.New("-listen is not an address: give host and port, such as 127.0.0.1:8080")
+	}
+	switch {
+	case c.publicURL == "" && !isLoopback(c.listen):
+		return errors.New("-public-url is missing: on other than loopback give the https URL that hosts see")
+	case c.publicURL != "" && !isOrigin(c.publicURL):
+		return errors.New("-public-url is not an origin: give https and a host, and no path, such as https://mcp.example.com")
+	case c.debug != "" && !isLoopback(c.debug):
+		return errors.New("-debug is not a loopback address: give one such as 127.0.0.1:8081")
+	}
+	return nil
+}
+
+// hosts is what is known of hosts. A -patience goes for all of them: how long a
+// proxy waits is the same for all.
+func (c *config) hosts() map[string]lazyauth.Host {
+	hosts := lazyauth.KnownHosts()
+	if c.patience > 0 {
+		for name, host := range hosts {
+			host.Patience, host.WithProgress = 0, 0
+			hosts[name] = host
+		}
+	}
+	return hosts
+}
+
+// apiOrigin is the part of -api that says who may get the token.
+func (c *config) apiOrigin() string {
+	u, err := url.Parse(c.api)
+	if err != nil {
+		return c.api // lazyauth.New refuses it
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
+}
+
+func isBaseURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
+}
+
+// isOrigin reports whether an address is scheme and host alone, and safe.
+func isOrigin(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && isSafeURL(text) && text == u.Scheme+"://"+u.Host
+}
+
+// isSafeURL reports whether a secret may be sent to an address.
+func isSafeURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Host))
+}
+
+// isLoopback reports whether a host, with or without a port, is this machine
+// by its own account: a name that somebody else's DNS resolves never is.
+func isLoopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// resources are the names by which a bearer token may say that it is for this
+// server (RFC 8707 §2): each endpoint, and all of it.
+func resources(public string) []string {
+	return []string{public, public + modernPath, public + legacyPath}
+}
+
+// misused reports a mistake on the command line and returns the exit code for
+// it.
+func misused(stderr io.Writer, err error) int {
+	fmt.Fprintf(stderr, "http: %v\nRun http -help for the flags and an example.\n", err)
+	return 2
+}
