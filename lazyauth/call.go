@@ -141,8 +141,8 @@ func (c *call) ledger() *ledger {
 }
 
 // ask implements asker.
-func (c *call) ask(ctx context.Context, p *part, mode elicit.Channel) error {
-	p.request(ctx, c.req, mode)
+func (c *call) ask(_ context.Context, p *part, mode elicit.Channel) error {
+	p.request(c.Context, c.req, mode)
 	return nil
 }
 

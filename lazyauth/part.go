@@ -184,7 +184,7 @@ func (p *part) request(ctx context.Context, req *mcp.CallToolRequest, mode elici
 	p.flight.owner.mu.Lock()
 	over := p.flight.parts == nil
 	if mode == elicit.URL { // forms have no completion notice
-		p.notices = append(p.notices, notice{session, id})
+		p.notices = append(p.notices, notice{ctx, session, id})
 	}
 	p.flight.owner.mu.Unlock()
 	if over {
@@ -294,8 +294,10 @@ func (p *part) refuse(err *Error) {
 	o.auth.emit(onFailed, Event{Principal: o.principal, Tool: p.flight.tool, Scopes: p.flight.want, Channel: channel, Reason: Declined})
 }
 
-// A notice is the news for one host that a prompt of this id is over.
+// A notice is the news for one host that a prompt of this id is over. Over HTTP it
+// goes into the stream of the request that caused the prompt, while that is open.
 type notice struct {
+	request context.Context
 	session *mcp.ServerSession
 	id      string
 }
@@ -321,6 +323,12 @@ func (i *Interceptor) announce(notices []notice) {
 	sent := make(chan struct{}, len(notices))
 	for _, n := range notices {
 		if !i.spawn(func() {
+			ctx := ctx
+			if n.request.Err() == nil {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(n.request, noticeWait)
+				defer cancel()
+			}
 			// A host that is gone needs no notice.
 			_ = n.session.NotifyElicitationComplete(ctx, &mcp.ElicitationCompleteParams{ElicitationID: n.id})
 			sent <- struct{}{}

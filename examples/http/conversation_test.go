@@ -69,7 +69,6 @@ func TestOnTheLegacyEndpointTheServerAsks(t *testing.T) {
 	w := started(t)
 	token := w.bearer("ada")
 	s := w.initialize(token, `"elicitation":{"url":{}}`)
-	own := curl(t, s.caller...) // the session's own stream
 	call := s.send("1", "whoami")
 	prompt := call.event()
 	if prompt.Method != "elicitation/create" || prompt.Params.Mode != "url" || prompt.Params.ElicitationID == "" {
@@ -82,7 +81,7 @@ func TestOnTheLegacyEndpointTheServerAsks(t *testing.T) {
 	if err := fakeas.Visit(t.Context(), nil, prompt.Params.URL, w.request().UserCode, true); err != nil {
 		t.Fatal(err)
 	}
-	if m := own.event(); m.Method != "notifications/elicitation/complete" || m.Params.ElicitationID != prompt.Params.ElicitationID {
+	if m := call.event(); m.Method != "notifications/elicitation/complete" || m.Params.ElicitationID != prompt.Params.ElicitationID {
 		t.Errorf("%v, want the notice that the prompt is over", m)
 	}
 	call.wantAnswer(ada)
@@ -228,6 +227,9 @@ func TestALegacyStreamCanBeResumed(t *testing.T) {
 		rest = curl(t, append(s.caller, "-H", "Last-Event-ID: "+call.last)...)
 		return rest.status == http.StatusOK
 	})
+	if m := rest.event(); m.Method != "notifications/elicitation/complete" {
+		t.Errorf("%v, want the notice that the prompt is over", m)
+	}
 	rest.wantAnswer(ada)
 }
 
