@@ -1,0 +1,136 @@
+package broken_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/refhost"
+)
+
+// guest is the reference host with a fault, inside this process.
+func guest(fault refhost.Fault) func(context.Context, hostcheck.Seat) error {
+	return func(ctx context.Context, seat hostcheck.Seat) error {
+		return refhost.Run(ctx, refhost.Seat{
+			Task: seat.Task, Control: seat.Control, Launch: seat.Launch, Dial: seat.Dial,
+		}, fault)
+	}
+}
+
+// stage runs the whole suite, in both protocols and over both transports, in
+// virtual time.
+func stage(t *testing.T, fault refhost.Fault) (report *hostcheck.Report) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		if report, err = hostcheck.Run(t.Context(), hostcheck.Config{Play: guest(fault)}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return report
+}
+
+// The reference host meets everything that is checked.
+func TestReferenceHostPasses(t *testing.T) {
+	t.Parallel()
+	for _, r := range stage(t, refhost.None).Results {
+		for _, c := range r.Checks {
+			if c.Status != hostcheck.Success {
+				t.Errorf("%s: %s is %s: %s %v", name(r), c.ID, c.Status, c.ErrorMessage, c.Details)
+			}
+		}
+	}
+}
+
+// Each host that is wrong in one way trips the checks that are about that, and
+// no other.
+func TestBrokenHostsTripTheirChecks(t *testing.T) {
+	t.Parallel()
+	for _, fault := range refhost.Faults() {
+		t.Run(string(fault), func(t *testing.T) {
+			t.Parallel()
+			want, ok := expected[fault]
+			if !ok {
+				t.Fatal("nothing is expected of this fault")
+			}
+			got := reading(stage(t, fault))
+			if !slices.Equal(got.trips, sorted(want.trips)) {
+				t.Errorf("trips %v, not %v", got.trips, sorted(want.trips))
+			}
+			if !slices.Equal(got.lacks, sorted(want.lacks)) {
+				t.Errorf("leaves undecided %v, not %v", got.lacks, sorted(want.lacks))
+			}
+			if t.Failed() {
+				t.Log(strings.Join(got.why, "\n"))
+			}
+		})
+	}
+}
+
+// Every requirement that a scenario decides is tripped by a host.
+func TestEveryCheckCanFail(t *testing.T) {
+	t.Parallel()
+	tripped := make(map[string]bool)
+	for _, e := range expected {
+		for _, id := range sorted(e.trips) {
+			tripped[id] = true
+		}
+	}
+	for _, r := range hostcheck.Requirements() {
+		if r.Reason == "" && !tripped[r.ID] {
+			t.Errorf("no broken host trips %s (%s)", r.ID, r.Name)
+		}
+	}
+}
+
+// A findings is what a report says against a host.
+type findings struct {
+	trips []string // failed, or a MAY that is not made use of
+	lacks []string // could not be decided, for want of something before
+	why   []string
+}
+
+func reading(report *hostcheck.Report) findings {
+	levels := make(map[string]hostcheck.Level)
+	for _, r := range hostcheck.Requirements() {
+		levels[r.ID] = r.Level
+	}
+	trips, lacks := make(map[string]bool), make(map[string]bool)
+	var f findings
+	for _, r := range report.Results {
+		for _, c := range r.Checks {
+			if c.Status == hostcheck.Success {
+				continue
+			}
+			f.why = append(f.why, fmt.Sprintf("%s: %s is %s: %s %v", name(r), c.ID, c.Status, c.ErrorMessage, c.Details))
+			switch {
+			case strings.HasPrefix(c.ErrorMessage, "prerequisite missing"),
+				c.Status == hostcheck.Info && levels[c.ID] != hostcheck.May:
+				lacks[c.ID] = true
+			default:
+				trips[c.ID] = true
+			}
+		}
+	}
+	f.trips = slices.Sorted(maps.Keys(trips))
+	for id := range lacks {
+		if !trips[id] {
+			f.lacks = append(f.lacks, id)
+		}
+	}
+	slices.Sort(f.lacks)
+	return f
+}
+
+func name(r hostcheck.Result) string { return r.Scenario + " " + r.Protocol + " " + r.Transport }
+
+func sorted(ids string) []string {
+	out := strings.Fields(ids)
+	slices.Sort(out)
+	return slices.Compact(out)
+}

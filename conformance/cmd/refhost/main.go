@@ -1,0 +1,116 @@
+// Command refhost is a host that meets every requirement of hostcheck, in both
+// protocols and over both transports, with nobody at the keyboard:
+//
+//	hostcheck run --protocol both --transport both -- refhost
+//
+// It reads its task from HOSTCHECK_TASK, and takes part in the adapter protocol
+// at HOSTCHECK_CONTROL: what it shows is what it reports there, and the person
+// is the suite. With -fault it gets one thing wrong; -faults lists what.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/refhost"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "refhost:", err)
+		os.Exit(1)
+	}
+}
+
+// errUsage says that the flag package has reported the error.
+var errUsage = errors.New("usage")
+
+func run(ctx context.Context, args []string, env func(string) string, out, log io.Writer) error {
+	flags := flag.NewFlagSet("refhost", flag.ContinueOnError)
+	flags.SetOutput(log)
+	fault := flags.String("fault", "", "get this `one` thing wrong")
+	list := flags.Bool("faults", false, "list the faults and exit")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return errUsage
+	}
+	if *list {
+		for _, f := range refhost.Faults() {
+			fmt.Fprintln(out, f)
+		}
+		return nil
+	}
+	if *fault != "" && !slices.Contains(refhost.Faults(), refhost.Fault(*fault)) {
+		return fmt.Errorf("there is no fault %q; -faults lists them", *fault)
+	}
+	var seat refhost.Seat
+	if err := json.Unmarshal([]byte(env("HOSTCHECK_TASK")), &seat.Task); err != nil {
+		return fmt.Errorf("HOSTCHECK_TASK: %w; this host is started by hostcheck", err)
+	}
+	seat.Control = env("HOSTCHECK_CONTROL")
+	seat.Launch = func(context.Context) (io.ReadWriteCloser, error) { return launch(seat.Task.Server.Command, log) }
+	return refhost.Run(ctx, seat, refhost.Fault(*fault))
+}
+
+// launch starts the server that the task names.
+func launch(command []string, log io.Writer) (io.ReadWriteCloser, error) {
+	if len(command) == 0 {
+		return nil, errors.New("the task names no server")
+	}
+	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec,noctx // what the suite tells it to start; Close ends it
+	cmd.Stderr = log
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return &server{ReadCloser: stdout, stdin: stdin, cmd: cmd}, nil
+}
+
+// A server is a server process.
+type server struct {
+	io.ReadCloser
+	stdin io.WriteCloser
+	cmd   *exec.Cmd
+}
+
+func (s *server) Write(p []byte) (int, error) { return s.stdin.Write(p) }
+
+// shutdown is how long a server has to end once its input has ended.
+const shutdown = 2 * time.Second
+
+// Close ends the server as the specification says: its input first, and by
+// force if that does not do.
+func (s *server) Close() error {
+	_ = s.stdin.Close() // a server that has ended closed it
+	timer := time.AfterFunc(shutdown, func() { _ = s.cmd.Process.Kill() })
+	defer timer.Stop()
+	// What it still says is read, or it could not end.
+	_, _ = io.Copy(io.Discard, s.ReadCloser)
+	return s.cmd.Wait()
+}

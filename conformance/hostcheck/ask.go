@@ -1,0 +1,126 @@
+package hostcheck
+
+import (
+	"fmt"
+	"time"
+)
+
+// ask asks the person in the way of the protocol, and waits for the answer.
+func (f *flow) ask(p *prompt) answer {
+	if f.st.protocol == Legacy {
+		return f.elicit(p)
+	}
+	state := oddState(p.id)
+	return f.require(map[string]*prompt{"sign-in": p}, &state)["sign-in"]
+}
+
+// may says whether the host declared the mode of a prompt; if not, it says
+// why the conversation ends.
+func (f *flow) may(p *prompt) bool {
+	d := f.now().declared
+	if p.unasked || (p.mode == "url" && d.url) || (p.mode != "url" && d.form) {
+		return true
+	}
+	f.st.block(fmt.Sprintf("the host declares no elicitation in %s mode, so that it cannot be asked", p.mode))
+	return false
+}
+
+// elicit sends elicitation/create and waits for its response.
+func (f *flow) elicit(p *prompt) answer {
+	if !f.may(p) {
+		return answer{never: true}
+	}
+	st := f.st
+	id := "elicit-" + p.id
+	got := make(chan *line, 1)
+	st.guard.Lock()
+	st.pending[id] = got
+	st.issue(f, p)
+	st.guard.Unlock()
+	if f.now().back.send(encode(map[string]any{
+		"jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": p.params(st.protocol),
+	})) != nil {
+		return answer{never: true}
+	}
+	limit, stop := deadline(p.limit)
+	defer stop()
+	select {
+	case l := <-got:
+		return st.settle(p, l, l.Result, l.Error)
+	case <-f.now().cancelled:
+	case <-limit:
+	case <-st.ctx.Done():
+	}
+	return answer{never: true}
+}
+
+// require answers with input requests, and waits for the retry. Nil prompts and
+// a nil state are left out.
+func (f *flow) require(prompts map[string]*prompt, state *string) map[string]answer {
+	answers := make(map[string]answer)
+	requests := make(map[string]any)
+	st := f.st
+	for key, p := range prompts {
+		if !f.may(p) {
+			f.fail("the host cannot be asked")
+			return map[string]answer{key: {never: true}}
+		}
+		answers[key] = answer{never: true}
+		requests[key] = map[string]any{"method": "elicitation/create", "params": p.params(st.protocol)}
+	}
+	r := map[string]any{"resultType": "input_required"}
+	if prompts != nil {
+		r["inputRequests"] = requests
+	}
+	patience := f.limit
+	for _, p := range prompts {
+		patience = max(patience, p.limit)
+	}
+	st.guard.Lock()
+	if f.state != nil {
+		f.older = append(f.older, *f.state)
+	}
+	f.state, f.asked, f.waiting = state, prompts, true
+	for _, p := range prompts {
+		st.issue(f, p)
+	}
+	st.guard.Unlock()
+	if state != nil {
+		r["requestState"] = *state
+	}
+	f.result(r)
+	limit, stop := deadline(patience)
+	defer stop()
+	select {
+	case c := <-f.retry:
+		for key, p := range prompts {
+			if raw, ok := c.InputResponses[key]; ok {
+				answers[key] = st.settle(p, c.line, raw, nil)
+			}
+		}
+		answers[""] = answer{line: c.line}
+	case <-limit:
+		answers[""] = answer{never: true}
+	case <-st.ctx.Done():
+		answers[""] = answer{never: true}
+	}
+	st.guard.Lock()
+	f.waiting = false
+	st.guard.Unlock()
+	return answers
+}
+
+// deadline is a channel that gets a value after d, or never if d is zero.
+func deadline(d time.Duration) (<-chan time.Time, func()) {
+	if d <= 0 {
+		return nil, func() {}
+	}
+	t := time.NewTimer(d)
+	return t.C, func() { t.Stop() }
+}
+
+// oddState is a state that a host which touches it will spoil: JSON inside,
+// quotes, spaces at both ends, characters that HTML and URLs escape.
+func oddState(id string) string {
+	return ` {"n": 1.0, "id":"` + id + `"} <&> %2F+/= \u0041 ü€😀 ` + "\t"
+}

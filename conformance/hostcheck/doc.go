@@ -1,0 +1,52 @@
+// Package hostcheck finds out whether an MCP host can take part in lazy
+// authorization: whether it shows a person the prompts of a server, answers
+// them as the person did, keeps a call alive or comes back to it, and carries
+// round trips without spoiling what they carry.
+//
+// # How it works
+//
+// A [Scenario] is a conversation. For each one, in each protocol and over each
+// transport, [Run] opens a loopback port, starts the host, tells it what to do
+// (a [Task]: which server to use, which tools to call, with which time-outs),
+// and plays the server itself, on raw JSON-RPC, so that it can say things that
+// no library would say, and see every byte that the host says.
+//
+//	              task, dialogs, presses (adapter protocol)
+//	  ┌───────────────────────────────────────────────────────┐
+//	  │                                                       │
+//	host ── stdin/stdout ── stub ── loopback ── stage ── record ── checks
+//	  │                                           │
+//	  └── streamable HTTP ────────────────────────┤
+//	  └── whatever it requests of a prompt's URL ─┘ canary
+//
+// Over stdio, the server that the host launches is a stub ([Stub]) that relays
+// bytes. Over HTTP the host is given a URL. Behind the URL of every prompt is a
+// canary, a web server that records who comes before a person agreed.
+//
+// A host that can be scripted reports what it shows, over a small protocol of
+// JSON and HTTP (see [Shown], [Press], [Opened] and [Outcome]), and is told what
+// the person does. A requirement that shows in a user interface alone is
+// SKIPPED for a host that does not; that is the one reason for which anything
+// is skipped. Whatever else cannot be decided because the conversation did not
+// get there is a FAILURE, "prerequisite missing".
+//
+// # Requirements
+//
+// Each [Requirement] has an ID: A for what revision 2025-11-25 of the
+// specification asks of a host, B for 2026-07-28, P for what this project asks
+// beyond that. Its text is in our words; its Section is a link to theirs. A
+// check has the ID of its requirement, whether it passed or failed. A
+// requirement that no scenario decides says why ([Requirement].Reason).
+//
+// # How to read the source
+//
+// scenario_*.go are the scenarios, one file for each subject: which calls the
+// host makes, the server's part in each of them (play), and what is judged at
+// the end (conclude). flow.go and prompt.go are what scenarios are written in:
+// a flow is one call as the model sees it; ask.go asks in the way of either era.
+// checks_wire.go looks at single messages as they arrive, checks_prompt.go at
+// every prompt when all is over; verdict.go turns findings into checks.
+// server.go, stdio.go and http.go are the server; venue.go the ports; adapter.go
+// the adapter protocol; process.go the host's process; guide.go the same with a
+// person in place of a script.
+package hostcheck

@@ -1,0 +1,276 @@
+package hostcheck
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"text/template"
+	"time"
+)
+
+// A host is something that does a task: a process, or a function.
+type host interface {
+	ended() <-chan struct{}
+	howEnded() string
+	// stop ends it and all that it left behind, waits for that, and returns the
+	// end of what it wrote to standard error.
+	stop() string
+}
+
+// start starts the host for one scenario.
+func (c Config) start(ctx context.Context, n network, seat Seat) host {
+	if c.Play != nil {
+		return startGuest(ctx, c.Play, n, seat)
+	}
+	p, err := c.startProcess(seat)
+	if err != nil {
+		return nobody(err.Error())
+	}
+	return p
+}
+
+// A nobody is a host that could not be started.
+type nobody string
+
+func (n nobody) ended() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+func (n nobody) howEnded() string { return "the host could not be started (" + string(n) + ")" }
+func (n nobody) stop() string     { return "" }
+
+// A guest is a host inside this process.
+type guest struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error
+}
+
+func startGuest(ctx context.Context, play func(context.Context, Seat) error, n network, seat Seat) *guest {
+	seat.Dial = n.dial
+	ctx, cancel := context.WithCancel(ctx)
+	g := &guest{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(g.done)
+		g.err = play(ctx, seat)
+	}()
+	return g
+}
+
+func (g *guest) ended() <-chan struct{} { return g.done }
+
+func (g *guest) howEnded() string {
+	if g.err != nil {
+		return "the host ended (" + g.err.Error() + ")"
+	}
+	return "the host ended"
+}
+
+func (g *guest) stop() string {
+	g.cancel()
+	<-g.done
+	return ""
+}
+
+// grace is how long a host has to end when its scenario is over.
+const grace = 500 * time.Millisecond
+
+// A process is a host that was started from a command.
+type process struct {
+	cmd    *exec.Cmd
+	dir    string
+	stderr tail
+	done   chan struct{}
+	err    error
+}
+
+func (c Config) startProcess(seat Seat) (*process, error) {
+	dir, err := os.MkdirTemp("", "hostcheck-")
+	if err != nil {
+		return nil, err
+	}
+	seat.Dir = dir
+	p := &process{dir: dir, done: make(chan struct{})}
+	if err := p.start(c, seat); err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, err
+	}
+	go func() {
+		defer close(p.done)
+		p.err = p.cmd.Wait()
+	}()
+	return p, nil
+}
+
+func (p *process) start(c Config, seat Seat) error {
+	if c.Template != "" {
+		name := c.TemplateName
+		if name == "" {
+			name = "host.json"
+		}
+		seat.ConfigAt = filepath.Join(p.dir, filepath.FromSlash(name))
+		if !filepath.IsLocal(filepath.FromSlash(name)) {
+			return fmt.Errorf("the name of the template, %q, leaves its folder", name)
+		}
+		if err := c.render(seat); err != nil {
+			return err
+		}
+	}
+	args := seat.fill(c.Host)
+	p.cmd = exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // the host that the user names; stop ends it
+	p.cmd.Env = append(os.Environ(), seat.environment()...)
+	p.cmd.Stderr = &p.stderr
+	p.cmd.Stdout = io.Discard
+	// A descendant may keep standard error open; do not wait for that.
+	p.cmd.WaitDelay = grace
+	leadGroup(p.cmd)
+	return p.cmd.Start()
+}
+
+func (p *process) ended() <-chan struct{} { return p.done }
+
+func (p *process) howEnded() string {
+	var exit *exec.ExitError
+	switch {
+	case p.err == nil, errors.Is(p.err, exec.ErrWaitDelay):
+		return "the host exited"
+	case errors.As(p.err, &exit):
+		return "the host ended with " + exit.String()
+	}
+	return "the host ended (" + p.err.Error() + ")"
+}
+
+func (p *process) stop() string {
+	select {
+	case <-p.done:
+	default:
+		interrupt(p.cmd)
+		select {
+		case <-p.done:
+		case <-time.After(grace):
+		}
+	}
+	kill(p.cmd) // the group, which outlives its leader
+	<-p.done
+	_ = os.RemoveAll(p.dir)
+	return p.stderr.String()
+}
+
+// fill replaces the placeholders in a command line.
+func (s Seat) fill(host []string) []string {
+	var server []string
+	if s.Transport == Stdio {
+		server = s.Command
+	} else {
+		server = []string{s.URL}
+	}
+	quoted := make([]string, len(server))
+	for i, word := range server {
+		quoted[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	words := strings.Join(quoted, " ")
+	if s.Transport == HTTP {
+		words = s.URL
+	}
+	first := Call{}
+	if len(s.Task.Steps) > 0 && len(s.Task.Steps[0]) > 0 {
+		first = s.Task.Steps[0][0]
+	}
+	replace := strings.NewReplacer(
+		"{server}", words, "{control}", s.Control, "{task}", string(encode(s.Task)), "{tool}", first.Tool,
+		"{arguments}", string(encode(first.Arguments)), "{config}", s.ConfigAt, "{dir}", s.Dir,
+		"{scenario}", s.Scenario, "{protocol}", s.Protocol, "{transport}", s.Transport,
+	)
+	var out []string
+	for _, arg := range host {
+		if arg == "{server}" {
+			out = append(out, server...)
+			continue
+		}
+		out = append(out, replace.Replace(arg))
+	}
+	return out
+}
+
+// environment is the same for programs that read it there.
+func (s Seat) environment() []string {
+	env := []string{
+		"HOSTCHECK_CONTROL=" + s.Control, "HOSTCHECK_TASK=" + string(encode(s.Task)), "HOSTCHECK_SCENARIO=" + s.Scenario,
+		"HOSTCHECK_PROTOCOL=" + s.Protocol, "HOSTCHECK_TRANSPORT=" + s.Transport, "HOSTCHECK_DIR=" + s.Dir,
+	}
+	if s.ConfigAt != "" {
+		env = append(env, "HOSTCHECK_CONFIG="+s.ConfigAt)
+	}
+	if s.Transport == HTTP {
+		return append(env, "HOSTCHECK_URL="+s.URL)
+	}
+	return append(env, "HOSTCHECK_COMMAND="+string(encode(s.Command)))
+}
+
+// parseTemplate reads the template, if there is one.
+func (c Config) parseTemplate() (*template.Template, error) {
+	t, err := template.New("host").Funcs(template.FuncMap{
+		"json": func(v any) (string, error) {
+			out, err := json.Marshal(v)
+			return string(out), err
+		},
+	}).Parse(c.Template)
+	if err != nil {
+		return nil, fmt.Errorf("hostcheck: %w", err)
+	}
+	return t, nil
+}
+
+// render writes the host's configuration file.
+func (c Config) render(seat Seat) error {
+	t, err := c.parseTemplate()
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	if err := t.Execute(&out, seat); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(seat.ConfigAt), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(seat.ConfigAt, out.Bytes(), 0o600)
+}
+
+// A tail keeps the end of what is written to it.
+type tail struct {
+	mu  sync.Mutex
+	b   []byte
+	cut bool
+}
+
+const tailSize = 16 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.b = append(t.b, p[max(0, len(p)-tailSize):]...); len(t.b) > tailSize {
+		t.b = append(t.b[:0:0], t.b[len(t.b)-tailSize:]...)
+		t.cut = true
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := strings.ToValidUTF8(string(t.b), "�")
+	if t.cut {
+		s = "…" + s
+	}
+	return s
+}

@@ -1,0 +1,99 @@
+package hostcheck
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// A Status is the verdict of a check, in the words of the official suite.
+type Status string
+
+// The statuses. A failed MUST is a FAILURE, a failed SHOULD a WARNING.
+const (
+	Success Status = "SUCCESS"
+	Failure Status = "FAILURE"
+	Warning Status = "WARNING"
+	Skipped Status = "SKIPPED"
+	Info    Status = "INFO"
+)
+
+// A Reference points into a specification.
+type Reference struct {
+	ID  string `json:"id"`
+	URL string `json:"url,omitempty"`
+}
+
+// A Check is one verdict, in the shape of the official suite's checks.json, so
+// that results can be merged. Its ID is the same whether it passed or failed.
+type Check struct {
+	ID             string         `json:"id"`
+	Name           string         `json:"name"`
+	Description    string         `json:"description"`
+	Status         Status         `json:"status"`
+	Timestamp      time.Time      `json:"timestamp"`
+	SpecReferences []Reference    `json:"specReferences,omitempty"`
+	Details        map[string]any `json:"details,omitempty"`
+	ErrorMessage   string         `json:"errorMessage,omitempty"`
+	Logs           []string       `json:"logs,omitempty"`
+}
+
+// A Party is who a recorded event comes from.
+type Party string
+
+// The parties. A note is the suite's own remark on what happened between two
+// messages: a connection, a press of a button, a process that ended.
+const (
+	FromHost   Party = "host"
+	FromServer Party = "server"
+	FromCanary Party = "canary" // a request to the web server behind a prompt's URL
+	Note       Party = "note"
+)
+
+// An Event is one line of a recorded conversation.
+type Event struct {
+	// At is the time since the scenario began.
+	At time.Duration `json:"at"`
+	// From is who spoke.
+	From Party `json:"from"`
+	// Connection numbers the server processes (stdio) or the requests (HTTP)
+	// from 1, so that parallel ones can be told apart.
+	Connection int `json:"connection,omitempty"`
+	// Message is the JSON-RPC message as it went over the wire, if that was JSON.
+	Message json.RawMessage `json:"message,omitempty"`
+	// Text is a note, or bytes that were not JSON, escaped and shortened.
+	Text string `json:"text,omitempty"`
+	// Checks are the IDs of the checks that this event decided.
+	Checks []string `json:"checks,omitempty"`
+}
+
+// A Result is what one run of a scenario came to.
+type Result struct {
+	Scenario  string        `json:"scenario"`
+	Title     string        `json:"title"`
+	Protocol  string        `json:"protocol"`  // "2025-11-25" or "2026-07-28"
+	Transport string        `json:"transport"` // "stdio" or "http"
+	Started   time.Time     `json:"started"`
+	Took      time.Duration `json:"took"`
+	Checks    []Check       `json:"checks"`
+	Events    []Event       `json:"events"`
+	// HostOutput is the end of what the host wrote to standard error, bounded.
+	HostOutput string `json:"hostOutput,omitempty"`
+}
+
+// A Report is what a whole run came to.
+type Report struct {
+	// Host is the command that was run.
+	Host    []string      `json:"host"`
+	Started time.Time     `json:"started"`
+	Took    time.Duration `json:"took"`
+	Results []Result      `json:"results"`
+	// Baseline is what --expected-failures made of the failures; nil without it.
+	Baseline *Baseline `json:"baseline,omitempty"`
+}
+
+// A Baseline compares a report with the failures that were expected of it.
+type Baseline struct {
+	Expected   []string `json:"expected"`   // failed, as expected
+	Unexpected []string `json:"unexpected"` // failed, and was not expected to
+	Stale      []string `json:"stale"`      // expected to fail, and did not
+}

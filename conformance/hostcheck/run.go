@@ -1,0 +1,225 @@
+package hostcheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+)
+
+// staging is one scenario in one protocol over one transport.
+type staging struct {
+	scenario            Scenario
+	protocol, transport string
+}
+
+// Run stages the scenarios with the host and returns what came of it. The
+// error is about the configuration alone: whatever a host does is in the
+// report. When ctx ends, the scenarios that have not ended are judged as they
+// stand.
+func Run(ctx context.Context, c Config) (*Report, error) {
+	c, todo, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	report := &Report{Host: c.Host, Started: time.Now(), Results: make([]Result, len(todo))}
+	var (
+		wg   sync.WaitGroup
+		told sync.Mutex
+		done int
+		room         = make(chan struct{}, c.Parallel)
+		net  network = loopback{}
+	)
+	if c.Play != nil {
+		net = &memory{}
+	}
+	for i, s := range todo {
+		room <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-room }()
+			report.Results[i] = c.stage(ctx, net, s)
+			told.Lock()
+			defer told.Unlock()
+			done++
+			if c.Progress != nil {
+				c.Progress(done, len(todo), report.Results[i])
+			}
+		})
+	}
+	wg.Wait()
+	report.Took = time.Since(report.Started)
+	return report, nil
+}
+
+// complete checks a configuration, fills in its defaults, and says what is to
+// be staged.
+func (c Config) complete() (Config, []staging, error) {
+	if len(c.Host) == 0 && c.Play == nil {
+		return c, nil, errors.New("hostcheck: no host to run")
+	}
+	var err error
+	if c.Protocols, err = chosen("protocol", c.Protocols, Legacy, Modern); err != nil {
+		return c, nil, err
+	}
+	if c.Transports, err = chosen("transport", c.Transports, Stdio, HTTP); err != nil {
+		return c, nil, err
+	}
+	names := make([]string, len(scenarios))
+	for i, s := range scenarios {
+		names[i] = s.Name
+	}
+	if c.Scenarios, err = chosen("scenario", c.Scenarios, names...); err != nil {
+		return c, nil, err
+	}
+	if _, err := c.parseTemplate(); err != nil {
+		return c, nil, err
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = 30 * time.Second
+	}
+	if c.Parallel <= 0 {
+		// Scenarios mostly wait; a host and its server take two processes.
+		c.Parallel = min(4*runtime.NumCPU(), 16)
+		if c.Play != nil {
+			c.Parallel = 1
+		}
+	}
+	if len(c.Stub) == 0 && c.Play == nil && slices.Contains(c.Transports, Stdio) {
+		self, err := os.Executable()
+		if err != nil {
+			return c, nil, fmt.Errorf("hostcheck: %w", err)
+		}
+		c.Stub = []string{self, "stub"}
+	}
+	var todo []staging
+	for _, s := range scenarios {
+		for _, protocol := range c.Protocols {
+			for _, transport := range c.Transports {
+				if slices.Contains(c.Scenarios, s.Name) && slices.Contains(s.Protocols, protocol) &&
+					slices.Contains(s.Transports, transport) {
+					todo = append(todo, staging{s, protocol, transport})
+				}
+			}
+		}
+	}
+	if len(todo) == 0 {
+		return c, nil, errors.New("hostcheck: none of these scenarios exists for that protocol and transport")
+	}
+	return c, todo, nil
+}
+
+// chosen checks names against those there are; none means all.
+func chosen(what string, names []string, all ...string) ([]string, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	for _, n := range names {
+		if !slices.Contains(all, n) {
+			return nil, fmt.Errorf("hostcheck: there is no %s %q", what, n)
+		}
+	}
+	return names, nil
+}
+
+// linger is how long a scenario goes on when all was done and the host does not
+// end: time for what a host should not do.
+const linger = 1500 * time.Millisecond
+
+// settling is how long the last things that a host did take to be noticed.
+const settling = 100 * time.Millisecond
+
+// stage runs one scenario.
+func (c Config) stage(ctx context.Context, n network, s staging) Result {
+	st := newStage(ctx, s.scenario, s.protocol, s.transport)
+	defer st.end()
+	if ctx.Err() != nil {
+		st.block(interrupted)
+		return st.judged("")
+	}
+	v, err := open(n)
+	if err != nil {
+		st.block(err.Error())
+		return st.judged("")
+	}
+	seat := c.seat(st, v)
+	v.stage.Store(st)
+	h := c.start(st.ctx, n, seat)
+	why := st.follow(c.Timeout, h, v)
+	st.sleep(settling)
+	st.end() // whoever waits for the host waits no more
+	output := h.stop()
+	v.close()
+	st.playing.Wait()
+	st.block(why)
+	return st.judged(output)
+}
+
+// seat is what the host is told, and the stage knows it too.
+func (c Config) seat(st *stage, v *venue) Seat {
+	st.canary = v.canary
+	seat := Seat{
+		Control: v.controlURL(), Scenario: st.scenario.Name, Protocol: st.protocol, Transport: st.transport,
+	}
+	st.task.Server.Name = serverName
+	if st.transport == Stdio {
+		seat.Command = append(slices.Clone(c.Stub), "--control", v.controlURL())
+		st.task.Server.Command = seat.Command
+	} else {
+		seat.URL = v.serverURL()
+		st.task.Server.URL = seat.URL
+	}
+	seat.Task = st.task
+	return seat
+}
+
+// follow waits for the end of the scenario, and says why nothing more came: the
+// reason that a check gives which could not be decided.
+func (st *stage) follow(limit time.Duration, h host, v *venue) string {
+	timeout := time.NewTimer(limit)
+	defer timer(timeout)()
+	quiet := time.NewTimer(limit)
+	defer timer(quiet)()
+	for {
+		st.guard.Lock()
+		done, stepped := st.done(), st.stepped
+		st.guard.Unlock()
+		st.mu.Lock()
+		flooded, changed := st.flooded, st.changed
+		st.mu.Unlock()
+		if flooded {
+			return "the host sent more than the suite takes"
+		}
+		if done {
+			quiet.Reset(linger)
+		} else {
+			quiet.Reset(limit)
+		}
+		select {
+		case <-h.ended():
+			why := h.howEnded()
+			if !v.wasReached() {
+				return why + " without having connected to the server"
+			}
+			return why + " before that"
+		case <-quiet.C:
+			return "the host left it at that"
+		case <-timeout.C:
+			if !v.wasReached() {
+				return fmt.Sprintf("the host did not connect to the server within %v", limit)
+			}
+			return fmt.Sprintf("the host did not get there within %v", limit)
+		case <-st.ctx.Done():
+			return interrupted
+		case <-stepped:
+		case <-changed:
+		}
+	}
+}
+
+const interrupted = "the run was interrupted"
+
+func timer(t *time.Timer) func() { return func() { t.Stop() } }

@@ -1,0 +1,140 @@
+package hostcheck
+
+import (
+	"slices"
+	"time"
+)
+
+// A script is what a scenario does.
+type script struct {
+	// steps are the calls that the host is to make.
+	steps func(protocol string) [][]Call
+	// play is the server's part in one call of a tool. It runs once for each
+	// call as the model sees it, retries included, on a goroutine of its own.
+	play func(f *flow)
+	// conclude judges what can be judged at the end only.
+	conclude []func(*stage)
+	// refusal is the error with which a server of the older era answers what it
+	// does not know; 0 means the usual one.
+	refusal int
+	// guided says that a person can do the scenario by hand.
+	guided bool
+}
+
+// scenarios are all there are, in the order in which they are best read.
+var scenarios = []Scenario{
+	advertising, era, modeNames,
+	consenting, refusing, unanswered, oddURLs, burst,
+	roundTrips, parallel,
+	waiting, pausing, resumption,
+	completion, urlRequired,
+	resultTypes, streams, restart,
+}
+
+// Who a scenario is for.
+var (
+	both       = []string{Legacy, Modern}
+	legacyOnly = []string{Legacy}
+	modernOnly = []string{Modern}
+	everywhere = []string{Stdio, HTTP}
+	stdioOnly  = []string{Stdio}
+	httpOnly   = []string{HTTP}
+)
+
+// calling is a call with the ID for a label.
+func calling(id string) Call {
+	return Call{ID: id, Tool: toolSearch, Arguments: map[string]any{"call": id, "text": "tea & <cake> ü"}}
+}
+
+// within is a call with a time-out.
+func within(id string, timeout time.Duration) Call {
+	c := calling(id)
+	c.TimeoutMs = int(timeout.Milliseconds())
+	return c
+}
+
+// inTurn is one call after the other, in both eras.
+func inTurn(ids ...string) func(string) [][]Call {
+	return func(string) [][]Call {
+		steps := make([][]Call, len(ids))
+		for i, id := range ids {
+			steps[i] = []Call{calling(id)}
+		}
+		return steps
+	}
+}
+
+// sequence is the calls given, one after the other.
+func sequence(calls ...Call) func(string) [][]Call {
+	return func(string) [][]Call {
+		steps := make([][]Call, len(calls))
+		for i, c := range calls {
+			steps[i] = []Call{c}
+		}
+		return steps
+	}
+}
+
+// sideBySide is calls side by side.
+func sideBySide(ids ...string) func(string) [][]Call {
+	return func(string) [][]Call {
+		var step []Call
+		for i, id := range ids {
+			c := calling(id)
+			if i%2 == 1 {
+				c.Tool = toolAdd
+			}
+			step = append(step, c)
+		}
+		return [][]Call{step}
+	}
+}
+
+// labelled returns the flows of a label. It takes guard.
+func (st *stage) labelled(label string) []*flow {
+	st.guard.Lock()
+	defer st.guard.Unlock()
+	var out []*flow
+	for _, f := range st.flows {
+		if f.label == label {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// together waits until calls with all of these labels are under way. If they do
+// not come, the host does not make calls side by side.
+func (st *stage) together(labels ...string) bool {
+	all := st.await(4*time.Second, func() bool {
+		return !slices.ContainsFunc(labels, func(label string) bool {
+			return !slices.ContainsFunc(st.flows, func(f *flow) bool { return f.label == label })
+		})
+	})
+	if !all {
+		st.block("the calls that were to be made side by side did not come together")
+	}
+	return all
+}
+
+// outcome returns what the host says a call came to.
+func (st *stage) outcome(id string) (Outcome, bool) {
+	st.guard.Lock()
+	defer st.guard.Unlock()
+	list := st.outcomes[id]
+	if len(list) == 0 {
+		return Outcome{}, false
+	}
+	return list[len(list)-1], true
+}
+
+// nextCall is the label of the call that shows that a host goes on.
+const nextCall = "next"
+
+// goesOn says whether the host made the last call of the task, and with what.
+func (st *stage) goesOn() (*flow, bool) {
+	if fs := st.labelled(nextCall); len(fs) > 0 {
+		return fs[0], true
+	}
+	return nil, false
+}

@@ -1,0 +1,232 @@
+package hostcheck
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+var consenting = Scenario{
+	Name: "consent", Title: "A person agrees to sign in",
+	Description: "A call needs a sign-in. The host shows who asks and where the URL leads, opens it only when the person has " +
+		"agreed, out of its own sight, and says accept at that moment. The sign-in takes longer; the call waits for it. " +
+		"The page behind the URL records who comes.",
+	Protocols: both, Transports: everywhere,
+	Checks: []string{
+		"A6", "A7", "A8", "A9", "A10", "A11", "A12", "A13", "A14", "A15", "A17", "A22", "B5",
+		"P3", "P4", "P5", "P6", "P10",
+	},
+	Ask: "Ask your host to call notes_search with call set to sign-in. Look at the dialog for a few seconds, agree, open the " +
+		"page, and wait for the result.",
+	script: script{
+		steps: inTurn("sign-in"),
+		play: func(f *flow) {
+			p := f.st.prompt("accept", 1500*time.Millisecond)
+			p.limit = f.patience()
+			if a := f.ask(p); a.action != "accept" {
+				f.fail("nobody signed in: " + a.said())
+				return
+			}
+			if f.signIn(p, 1500*time.Millisecond) {
+				f.text("3 notes found, now that you are signed in")
+			}
+		},
+		guided: true,
+	},
+}
+
+// patience is how long an answer may take that is not the point.
+func (f *flow) patience() time.Duration {
+	if f.st.guided {
+		return 10 * time.Minute
+	}
+	return 8 * time.Second
+}
+
+var refusing = Scenario{
+	Name: "refusal", Title: "A person declines, and dismisses",
+	Description: "The first prompt is declined, the second one dismissed. The host says which, opens nothing, gives the " +
+		"model the error, and does not try again by itself.",
+	Protocols: both, Transports: everywhere,
+	Checks: []string{"A7", "A8", "A11", "A12", "A34", "P3", "P4", "P9"},
+	Ask: "Ask your host to call notes_search with call set to declined, and decline. Then ask for call set to cancelled, and " +
+		"dismiss the dialog (press Escape, or close it).",
+	script: script{
+		steps: inTurn("declined", "cancelled"),
+		play: func(f *flow) {
+			press := "decline"
+			if f.label == "cancelled" {
+				press = "cancel"
+			}
+			p := f.st.prompt(press, 1200*time.Millisecond)
+			p.limit = f.patience()
+			if len(f.st.labelled(f.label)) > 1 {
+				f.fail("nobody signed in: the prompt got " + press)
+				return
+			}
+			a := f.ask(p)
+			if f.st.protocol == Modern && a.never {
+				return // the host is free to end the call by itself
+			}
+			f.fail("nobody signed in: the prompt got " + a.said())
+		},
+		conclude: []func(*stage){func(st *stage) {
+			for _, label := range []string{"declined", "cancelled"} {
+				calls := st.labelled(label)
+				if len(calls) == 0 {
+					continue
+				}
+				st.judge("P9", len(calls) == 1, "the call "+label+" was made again although nobody asked for that",
+					calls[len(calls)-1].rounds[0].event)
+			}
+		}},
+		guided: true,
+	},
+}
+
+var unanswered = Scenario{
+	Name: "unanswered", Title: "Nobody answers",
+	Description: "The person looks away. For as long as the server waits, the host makes up no answer, opens nothing, and " +
+		"does not look at the page either.",
+	Protocols: both, Transports: everywhere,
+	Checks: []string{"A11", "A12", "P3", "P4"},
+	Ask:    "Ask your host to call notes_search with call set to left-alone, and leave the dialog alone for ten seconds.",
+	script: script{
+		steps: inTurn("left-alone"),
+		play: func(f *flow) {
+			p := f.st.prompt("", 0)
+			p.limit = 3 * time.Second
+			if a := f.ask(p); !a.never {
+				f.fail("nobody signed in: the prompt got " + a.said())
+				return
+			}
+			if f.st.protocol == Legacy {
+				f.notify("notifications/cancelled", map[string]any{"requestId": "elicit-" + p.id, "reason": "it took too long"})
+				f.fail("nobody signed in, and time is up")
+			}
+		},
+	},
+}
+
+var oddURLs = Scenario{
+	Name: "odd-urls", Title: "URLs that a host should not trust",
+	Description: "Three prompts: with an address in Punycode, with a javascript: URL, and with a URL that a shell would run. " +
+		"The host warns of the first, and opens neither of the others in a way that does harm. It may refuse them.",
+	Protocols: both, Transports: everywhere,
+	Checks: []string{"A16", "B32", "B33"},
+	Ask: "Ask your host to call notes_search with call set to punycode, then script, then shell. Decline the first, and agree " +
+		"to the other two if you are asked at all.",
+	script: script{
+		steps:    inTurn("punycode", "script", "shell"),
+		play:     playOddURL,
+		conclude: []func(*stage){concludeOddURLs},
+	},
+}
+
+func playOddURL(f *flow) {
+	p := f.st.prompt("accept", 300*time.Millisecond)
+	p.odd, p.limit = true, 3*time.Second
+	switch f.label {
+	case "punycode":
+		p.url, p.press = "http://xn--ntbook-dya.example/sign-in?p="+p.id, "decline"
+	case "script":
+		p.url = "javascript:fetch('" + f.st.canary + "/script')"
+	case "shell":
+		p.url += "&next=$(curl${IFS}" + f.st.canary + "/shell);exit&" + "`id`"
+	}
+	if a := f.ask(p); f.st.protocol == Modern && a.never {
+		return
+	}
+	f.fail("nobody signed in")
+}
+
+func concludeOddURLs(st *stage) {
+	visited := func(path string) int {
+		for _, v := range st.visits {
+			if v.path == path {
+				return v.event
+			}
+		}
+		return -1
+	}
+	for _, p := range st.prompts {
+		if p.flow == nil {
+			continue
+		}
+		switch p.flow.label {
+		case "punycode":
+			if st.hasHook(HookShown) {
+				for _, d := range p.dialogs {
+					st.judge("A16", d.Warning != "", "an address in Punycode is shown without a warning", d.event)
+				}
+				if len(p.dialogs) == 0 {
+					st.find("A16", passed, "")
+				}
+			}
+		case "script":
+			opened := slices.IndexFunc(st.openings, func(o opening) bool {
+				return !strings.HasPrefix(o.URL, "http://") && !strings.HasPrefix(o.URL, "https://")
+			})
+			if st.hasHook(HookOpened) {
+				event := visited("/script")
+				if opened >= 0 {
+					event = st.openings[opened].event
+				}
+				st.judge("B32", event < 0, "a URL that is neither http nor https was opened", event)
+			}
+		case "shell":
+			if st.hasHook(HookOpened) {
+				event := visited("/shell")
+				for _, o := range st.openings {
+					if strings.Contains(o.URL, "p="+p.id) && o.URL != p.url {
+						event = o.event
+					}
+				}
+				st.judge("B33", event < 0, "a shell saw the URL: what was opened differs from it, or a part of it was run", event)
+			}
+		}
+	}
+}
+
+var burst = Scenario{
+	Name: "burst", Title: "Twenty-five prompts at once",
+	Description: "A server that has gone wrong sends 25 prompts within one call. The person is not flooded: the host shows " +
+		"them a few at a time, or refuses most.",
+	Protocols: legacyOnly, Transports: everywhere,
+	Checks: []string{"A23"},
+	Ask:    "Ask your host to call notes_search with call set to burst. Dismiss what it shows.",
+	script: script{
+		steps: inTurn("burst"),
+		play: func(f *flow) {
+			answers := make(chan answer)
+			const n = 25
+			for range n {
+				p := f.st.prompt("cancel", 300*time.Millisecond)
+				p.odd, p.limit = true, 6*time.Second
+				go func() { answers <- f.elicit(p) }()
+			}
+			for range n {
+				<-answers
+			}
+			f.fail("nobody signed in")
+		},
+		conclude: []func(*stage){func(st *stage) {
+			if !st.hasHook(HookShown) || len(st.prompts) == 0 {
+				return
+			}
+			most, event := 0, -1
+			for i, d := range st.dialogs {
+				n := 0
+				for _, other := range st.dialogs[i:] {
+					if other.at-d.at < time.Second {
+						n++
+					}
+				}
+				if n > most {
+					most, event = n, d.event
+				}
+			}
+			st.judge("A23", most <= 10, "more than ten dialogs were shown within a second", event)
+		}},
+	},
+}

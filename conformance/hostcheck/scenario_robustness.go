@@ -1,0 +1,207 @@
+package hostcheck
+
+import (
+	"fmt"
+	"time"
+)
+
+var resultTypes = Scenario{
+	Name: "result-types", Title: "Results and requests that are out of order",
+	Description: "A result without a type, which is complete; a result of a type that nobody knows, which is invalid whatever " +
+		"else is in it; and a request from the server, which this protocol does not have and the host does not answer.",
+	Protocols: modernOnly, Transports: everywhere,
+	Checks: []string{"B15", "B20"},
+	Ask:    "Ask your host to call notes_search with call set to absent, then unknown, then backwards, then next.",
+	script: script{
+		steps: inTurn("absent", "unknown", "backwards", nextCall),
+		play: func(f *flow) {
+			switch f.label {
+			case "absent":
+				r := textResult(absentText)
+				f.answer(success(r))
+			case "unknown":
+				playUnknownType(f)
+			case "backwards":
+				_ = f.now().back.send(encode(map[string]any{"jsonrpc": "2.0", "id": "backwards-1", "method": "ping"}))
+				f.wait(700 * time.Millisecond)
+				f.text("3 notes found")
+			default:
+				f.text("3 notes found")
+			}
+		},
+		conclude: []func(*stage){concludeResultTypes},
+		guided:   true,
+	},
+}
+
+const (
+	absentText  = "3 notes found, complete"
+	unknownText = "half of a note found"
+)
+
+// playUnknownType answers with a type that nobody knows, and with everything
+// that could tempt a host to take it for one it knows.
+func playUnknownType(f *flow) {
+	r := textResult(unknownText)
+	p := f.st.prompt("cancel", 200*time.Millisecond)
+	p.odd = true
+	r["resultType"] = "half_done"
+	r["requestState"] = "half"
+	r["inputRequests"] = map[string]any{"sign-in": map[string]any{"method": "elicitation/create", "params": p.params(Modern)}}
+	state := "half"
+	f.st.guard.Lock()
+	f.state, f.asked, f.waiting = &state, map[string]*prompt{"sign-in": p}, true
+	f.st.issue(f, p)
+	f.st.guard.Unlock()
+	f.result(r)
+	select {
+	case c := <-f.retry:
+		f.st.find("B15", failed, "a result of an unknown type was taken for a request for input", c.event)
+		f.text("3 notes found")
+	case <-time.After(1200 * time.Millisecond):
+	case <-f.st.ctx.Done():
+	}
+}
+
+func concludeResultTypes(st *stage) {
+	next, ok := st.goesOn()
+	if !ok {
+		return
+	}
+	if len(st.labelled("backwards")) > 0 {
+		st.find("B20", passed, "", next.now().event)
+	}
+	if st.hasHook(HookOutcome) {
+		if o, ok := st.outcome("absent"); ok {
+			st.judge("B15", !o.Error && o.Text == absentText, "a result without a type was not taken for complete")
+		}
+		if o, ok := st.outcome("unknown"); ok {
+			st.judge("B15", o.Error && o.Text != unknownText, "a result of an unknown type was used")
+		}
+	}
+	st.find("B15", passed, "", next.now().event)
+}
+
+var streams = Scenario{
+	Name: "streams", Title: "Event streams that stutter and break",
+	Description: "Comments in an event stream mean nothing. In the newer era a request whose stream breaks is sent again " +
+		"under a new id; in the older one the host comes back to the stream, and not before the time that it was told.",
+	Protocols: both, Transports: httpOnly,
+	Checks: []string{"A31", "A32", "B25", "B26"},
+	Ask:    "Ask your host to call notes_search with call set to commented, then broken, then next.",
+	script: script{
+		steps: func(protocol string) [][]Call {
+			if protocol == Modern {
+				return inTurn("commented", "broken", nextCall)(protocol)
+			}
+			return inTurn("suspended", nextCall)(protocol)
+		},
+		play:     playStreams,
+		conclude: []func(*stage){concludeStreams},
+	},
+}
+
+const commentedText = "3 notes found among the comments"
+
+func playStreams(f *flow) {
+	x, ok := f.now().back.(*exchange)
+	switch {
+	case ok && f.label == "commented":
+		_ = x.raw(": a comment\n\n:\n:data: {\"not\": \"data\"}\n\n")
+		f.wait(300 * time.Millisecond)
+		_ = x.raw(":keep-alive\r\n\r\n")
+		f.wait(300 * time.Millisecond)
+		_ = x.raw("event: message\n: between the lines\ndata: " + string(encode(map[string]any{
+			"jsonrpc": "2.0", "method": "notifications/message", "params": map[string]any{"level": "info", "data": "searching"},
+		})) + "\n\n")
+		f.text(commentedText)
+	case ok && f.label == "broken" && len(f.st.labelled("broken")) == 1:
+		x.drop()
+		f.st.await(3*time.Second, func() bool { return len(f.st.flows) > 2 })
+	case ok && f.label == "suspended":
+		playSuspended(f, x)
+	default:
+		f.text("3 notes found")
+	}
+}
+
+// comeBack is how long the host is told to wait before it reconnects.
+const comeBack = 900 * time.Millisecond
+
+const notResumed = "the host did not come back to the stream of a call"
+
+func playSuspended(f *flow, x *exchange) {
+	st := f.st
+	ended := st.now()
+	back := x.suspend("stream-"+f.label+"-1", comeBack)
+	select {
+	case r := <-back:
+		st.find("A31", passed, "", r.event)
+		waited := r.at - ended
+		st.judge("A32", waited >= comeBack*95/100, fmt.Sprintf("the host came back after %v, and was told to wait %v",
+			waited.Round(10*time.Millisecond), comeBack), r.event)
+		st.guard.Lock()
+		f.now().back = r.x
+		st.guard.Unlock()
+		f.text("3 notes found")
+	case <-time.After(5 * time.Second):
+		st.find("A31", failed, notResumed, f.now().event)
+	case <-st.ctx.Done():
+		st.find("A31", failed, notResumed, f.now().event)
+	}
+}
+
+func concludeStreams(st *stage) {
+	if fs := st.labelled("commented"); len(fs) > 0 {
+		c := fs[0].now()
+		_, on := st.goesOn()
+		on = on || len(st.labelled("broken")) > 0
+		ok := on && c.stopped == 0
+		if o, told := st.outcome("commented"); told {
+			ok = ok && !o.Error && o.Text == commentedText
+		}
+		st.judge("B25", ok, "comments in the event stream kept the host from the result", c.event)
+	}
+	if fs := st.labelled("broken"); len(fs) > 0 {
+		first := fs[0].now()
+		switch {
+		case len(fs) == 1:
+			st.find("B26", failed, "a request whose stream broke was not sent again", first.event)
+		default:
+			again := fs[1].now()
+			st.judge("B26", !sameJSON(first.ID, again.ID), "a request whose stream broke was sent again under the same id", first.event, again.event)
+		}
+	}
+}
+
+var restart = Scenario{
+	Name: "restart", Title: "A server that dies",
+	Description: "The server process ends in the middle of a call. The host starts it again, and the next call works.",
+	Protocols:   modernOnly, Transports: stdioOnly,
+	Checks: []string{"B22"},
+	Ask:    "Ask your host to call notes_search with call set to dying, and then with call set to next.",
+	script: script{
+		steps: inTurn("dying", nextCall),
+		play: func(f *flow) {
+			if p, ok := f.now().back.(*pipe); ok && f.label == "dying" && len(f.st.labelled("dying")) == 1 {
+				p.die()
+				return
+			}
+			f.text("3 notes found")
+		},
+		conclude: []func(*stage){func(st *stage) {
+			dying := st.labelled("dying")
+			if len(dying) == 0 {
+				return
+			}
+			first := dying[0].now()
+			started := -1
+			for _, l := range st.all() {
+				if l.conn > first.conn {
+					started = l.event
+				}
+			}
+			st.judge("B22", started >= 0, "the server was not started again", first.event)
+		}},
+	},
+}

@@ -1,0 +1,174 @@
+package hostcheck
+
+import (
+	"fmt"
+	"time"
+)
+
+var roundTrips = Scenario{
+	Name: "round-trips", Title: "Round trips",
+	Description: "Calls that need several rounds: two side by side whose rounds interleave, one with eight, one without " +
+		"state, one with nothing but state, one with two questions at once, one that asks the same thing twice, and one that " +
+		"is made twice. Whatever the server hands out comes back with the right request, unchanged, and nowhere else.",
+	Protocols: modernOnly, Transports: everywhere,
+	Checks: []string{
+		"B1", "B2", "B3", "B4", "B6", "B7", "B8", "B9", "B10", "B11", "B12", "B13", "B14", "B16", "B24", "B27", "B29", "P8", "P13",
+	},
+	Ask: "Ask your host to call notes_search with call set to eight, and agree to whatever it asks.",
+	script: script{
+		steps: func(protocol string) [][]Call {
+			steps := sideBySide("alpha", "beta")(protocol)
+			steps = append(steps, inTurn("eight", "stateless", "state-only", "pair", "twice", "cached")(protocol)...)
+			again := calling("cached")
+			again.ID = "cached-again"
+			return append(steps, []Call{again}, []Call{calling(nextCall)})
+		},
+		play: playRounds,
+		conclude: []func(*stage){concludeTokens, func(st *stage) {
+			if _, ok := st.goesOn(); !ok {
+				return
+			}
+			calls := st.labelled("cached")
+			if len(calls) > 0 {
+				st.judge("B27", len(calls) > 1, "the same call was made twice, and the second did not reach the server",
+					calls[0].now().event)
+			}
+		}},
+	},
+}
+
+func playRounds(f *flow) {
+	st := f.st
+	quick := func(key string, state *string) (answer, bool) {
+		p := st.prompt("accept", 50*time.Millisecond)
+		p.limit = 5 * time.Second
+		if f.label == "beta" {
+			p.after = 80 * time.Millisecond
+		}
+		a := f.require(map[string]*prompt{key: p}, state)[key]
+		if a.never {
+			st.block("the host did not retry call " + f.label)
+		}
+		return a, !a.never
+	}
+	state := func(n int) *string {
+		s := oddState(fmt.Sprintf("%s-%d", f.label, n))
+		return &s
+	}
+	rounds := func(n int) bool {
+		for i := range n {
+			if _, ok := quick(fmt.Sprintf("%s-%d", f.label, i), state(i)); !ok {
+				return false
+			}
+		}
+		return true
+	}
+	ok := true
+	switch f.label {
+	case "alpha", "beta":
+		// Both are under way before either is asked anything, and the last
+		// round has no state where the one before had.
+		if ok = st.together("alpha", "beta"); ok && rounds(3) {
+			_, ok = quick(f.label+"-last", nil)
+		}
+	case "eight":
+		ok = rounds(8)
+		if !f.now().declared.url {
+			return // it could not be asked
+		}
+		st.judge("P8", ok, fmt.Sprintf("the call ended after %d of eight rounds", len(f.rounds)-1), f.now().event)
+	case "stateless":
+		_, ok = quick("only", nil)
+	case "state-only":
+		playStateOnly(f, state(0))
+	case "pair":
+		ok = playPair(f, state(0))
+	case "twice":
+		if _, ok = quick("sign-in", state(0)); ok {
+			_, ok = quick("sign-in", state(1))
+			st.judge("B4", ok, "the host does not ask again after accept", f.now().event)
+		}
+	case "cached":
+		if len(st.labelled("cached")) == 1 {
+			_, ok = quick("sign-in", state(0))
+		}
+	}
+	if ok {
+		f.text("3 notes found")
+	}
+}
+
+// playStateOnly answers with a state and asks nothing. The host may retry at
+// once; it may as well not.
+func playStateOnly(f *flow, state *string) {
+	f.limit = 2 * time.Second
+	if f.require(nil, state)[""].never {
+		f.st.find("B7", noted, "the host does not retry when nothing is asked", f.now().event)
+		return
+	}
+	f.st.find("B7", passed, "", f.now().event)
+}
+
+// playPair asks two things at once.
+func playPair(f *flow, state *string) bool {
+	left, right := f.st.prompt("accept", 100*time.Millisecond), f.st.prompt("accept", 250*time.Millisecond)
+	left.limit, right.limit = 5*time.Second, 5*time.Second
+	answers := f.require(map[string]*prompt{"left": left, "right": right}, state)
+	return !answers[""].never
+}
+
+var parallel = Scenario{
+	Name: "parallel", Title: "Three first calls side by side",
+	Description: "Three calls at once, each of which needs a sign-in. The person answers the last one first, and declines the " +
+		"one in the middle. Each call gets its own answer, each prompt one dialog, and all three end.",
+	Protocols: both, Transports: everywhere,
+	Checks: []string{"A7", "A29", "B11", "B12", "B13", "B16", "B29", "P3", "P4", "P7", "P13"},
+	Ask: "Ask your host to call notes_search, notes_add and notes_search at once, with call set to one, two and three. Agree to " +
+		"the third dialog, decline the second, agree to the first.",
+	script: script{
+		steps: sideBySide("one", "two", "three"),
+		play: func(f *flow) {
+			if !f.st.together("one", "two", "three") {
+				f.fail("the calls were to be made side by side")
+				return
+			}
+			press, after := "accept", 900*time.Millisecond
+			switch f.label {
+			case "two":
+				press, after = "decline", 700*time.Millisecond
+			case "three":
+				after = 500 * time.Millisecond
+			}
+			p := f.st.prompt(press, after)
+			p.limit = f.patience()
+			a := f.ask(p)
+			if a.never {
+				if !f.now().declared.url {
+					return // it could not be asked
+				}
+				f.st.find("P7", failed, "the prompt of call "+f.label+" was not answered", f.now().event)
+				return
+			}
+			f.st.judge("P7", len(p.dialogs) <= 1, "the prompt of call "+f.label+" was shown more than once", a.line.event)
+			if a.action != "accept" {
+				f.fail("nobody signed in: the prompt got " + a.said())
+				return
+			}
+			f.text("3 notes found")
+		},
+		conclude: []func(*stage){concludeTokens},
+	},
+}
+
+// concludeTokens is for hosts that send no progress tokens: they are optional.
+func concludeTokens(st *stage) {
+	for _, c := range st.requests {
+		if _, ok := c.Meta["progressToken"]; ok {
+			return
+		}
+	}
+	if len(st.flows) > 0 {
+		st.find("A29", noted, "the host sends no progress tokens")
+		st.find("B29", noted, "the host sends no progress tokens")
+	}
+}

@@ -1,0 +1,101 @@
+package hostcheck
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// stubWelcome is the answer to a stub, after which the connection carries the
+// bytes of standard input and output.
+const stubWelcome = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: hostcheck-stub\r\n\r\n"
+
+// Stub is the stdio server that a host launches: it connects back to the suite
+// at the control URL, which must be a loopback one, and relays bytes both ways
+// until either side ends. It is what `hostcheck stub --control URL` runs. It
+// may leave a read of stdin behind, which ends with the process. A server that
+// is to die makes it return an error.
+func Stub(ctx context.Context, control string, stdin io.Reader, stdout io.Writer) error {
+	conn, in, err := connectStub(ctx, control, (&net.Dialer{Timeout: 5 * time.Second}).DialContext)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = io.Copy(conn, stdin)
+		// The host is done; what the server still says may yet be read.
+		if half, ok := conn.(interface{ CloseWrite() error }); ok {
+			_ = half.CloseWrite()
+		}
+	}()
+	_, err = io.Copy(stdout, in)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	select {
+	case <-ended:
+		return nil // the host went first
+	default:
+	}
+	if err == nil {
+		err = errors.New("hostcheck: the server ended")
+	}
+	return err
+}
+
+// connectStub opens the connection of a stub.
+func connectStub(ctx context.Context, control string, dial func(context.Context, string, string) (net.Conn, error)) (net.Conn, *bufio.Reader, error) {
+	u, err := url.Parse(control)
+	if err != nil || u.Scheme != "http" || !isLoopback(u.Hostname()) || strings.ContainsAny(u.Path, "\r\n ") {
+		return nil, nil, errors.New("hostcheck: the control URL must be http on a loopback address")
+	}
+	conn, err := dial(ctx, "tcp", u.Host)
+	if err != nil {
+		return nil, nil, fmt.Errorf("hostcheck: %w", err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	if _, err := fmt.Fprintf(conn, "POST %s/stub HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: hostcheck-stub\r\nContent-Length: 0\r\n\r\n",
+		u.EscapedPath(), u.Host); err != nil {
+		conn.Close()
+		return nil, nil, fmt.Errorf("hostcheck: %w", err)
+	}
+	in := bufio.NewReader(conn)
+	welcome := make([]byte, len(stubWelcome))
+	if _, err := io.ReadFull(in, welcome); err != nil || string(welcome) != stubWelcome {
+		conn.Close()
+		return nil, nil, errors.New("hostcheck: nobody expects a server at the control URL; is the scenario over?")
+	}
+	_ = conn.SetDeadline(time.Time{})
+	return conn, in, nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
+}
+
+// Launch starts the stdio server as a host in this process does: reading gives
+// what the server writes, and closing ends it. It is for [Config.Play].
+func (s Seat) Launch(ctx context.Context) (io.ReadWriteCloser, error) {
+	if s.Dial == nil || len(s.Command) == 0 {
+		return nil, errors.New("hostcheck: not a stdio seat in this process")
+	}
+	conn, in, err := connectStub(ctx, s.Command[len(s.Command)-1], s.Dial)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.WriteCloser
+	}{in, conn}, nil
+}

@@ -1,0 +1,172 @@
+package hostcheck
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// The protocols and transports that a host can be checked in.
+const (
+	Legacy = "2025-11-25" // initialize, elicitation/create
+	Modern = "2026-07-28" // server/discover, input_required
+	Stdio  = "stdio"
+	HTTP   = "http" // streamable HTTP
+)
+
+// A Level says how binding a requirement is, in the words of RFC 2119.
+type Level string
+
+// The levels. A violated MUST or MUST NOT is a [Failure], a violated SHOULD or
+// SHOULD NOT a [Warning]; a MAY is told as [Success] where a host makes use of
+// it, and as [Info] where it does not.
+const (
+	Must      Level = "MUST"
+	MustNot   Level = "MUST NOT"
+	Should    Level = "SHOULD"
+	ShouldNot Level = "SHOULD NOT"
+	May       Level = "MAY"
+)
+
+// An Observation is a way in which it shows whether a host meets a
+// requirement.
+type Observation string
+
+// The ways. A requirement that has [UI] among them is SKIPPED for a host that
+// reports nothing of what it shows.
+const (
+	Wire   Observation = "wire"   // in the messages alone
+	UI     Observation = "ui"     // in what the host reports to show, over the control endpoint
+	Canary Observation = "canary" // at the web server behind a prompt's URL
+)
+
+// A Requirement is one thing that a host must, should or may do.
+type Requirement struct {
+	ID       string        `json:"id"`       // "A8", "B11", "P7"
+	Name     string        `json:"name"`     // a few words
+	Text     string        `json:"text"`     // a sentence or two, in our own words
+	Level    Level         `json:"level"`    // how binding it is
+	Revision string        `json:"revision"` // [Legacy], [Modern] or "profile"
+	Section  Reference     `json:"section"`  // where the specification says so
+	Observed []Observation `json:"observed"` // all of them are needed
+	// Reason is why no scenario decides it; empty if one does.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Requirements returns the catalogue, in order. The caller owns the slice.
+func Requirements() []Requirement { return append([]Requirement(nil), catalogue...) }
+
+// A Scenario is a conversation that is staged with a host, and the
+// requirements that it decides.
+type Scenario struct {
+	Name        string   `json:"name"` // as in --scenario: "round-trips"
+	Title       string   `json:"title"`
+	Description string   `json:"description"`
+	Protocols   []string `json:"protocols"`
+	Transports  []string `json:"transports"`
+	// Checks are the IDs of the requirements it decides. Those that do not
+	// apply to a protocol or transport are left out of its results.
+	Checks []string `json:"checks"`
+	// Ask is what a person is told to do in guided mode.
+	Ask string `json:"ask"`
+
+	script
+}
+
+// Scenarios returns all scenarios, in order. The caller owns the slice.
+func Scenarios() []Scenario { return append([]Scenario(nil), scenarios...) }
+
+// Config says which host is checked, and in what.
+type Config struct {
+	// Host is the command that starts the host, once for each scenario. These
+	// placeholders in its arguments are replaced:
+	//
+	//	{server}    the server: a URL; or, for stdio, the command line to start
+	//	            it. An argument that is just {server} becomes as many
+	//	            arguments as it has words; within another it is quoted for a
+	//	            POSIX shell.
+	//	{control}   the control endpoint, see [Task]
+	//	{task}      the [Task], as JSON
+	//	{tool}      the name of the first tool to call
+	//	{arguments} its arguments, as JSON
+	//	{config}    the path of the rendered Template
+	//	{dir}       a folder that exists as long as the scenario
+	//	{scenario}, {protocol}, {transport}
+	//
+	// The same is in the environment: HOSTCHECK_CONTROL, HOSTCHECK_TASK,
+	// HOSTCHECK_SCENARIO, HOSTCHECK_PROTOCOL, HOSTCHECK_TRANSPORT,
+	// HOSTCHECK_DIR, HOSTCHECK_CONFIG, and HOSTCHECK_URL for HTTP or
+	// HOSTCHECK_COMMAND, a JSON array, for stdio.
+	Host []string
+	// Protocols and Transports are what to check; nil means all.
+	Protocols, Transports []string
+	// Scenarios are the names of those to run; nil means all.
+	Scenarios []string
+	// Timeout bounds one scenario. Zero means 30 s.
+	Timeout time.Duration
+	// Parallel is how many scenarios run side by side. Zero means as many as
+	// are sensible on this machine.
+	Parallel int
+	// Template is a text/template of a configuration file for the host, and
+	// TemplateName the name that the file gets in the scenario's folder
+	// (default "host.json"). It is executed with a [Seat]; besides the built-in
+	// functions it has json, which encodes any value.
+	Template, TemplateName string
+	// Stub is the command line that becomes a stdio server when --control and
+	// a URL are added: a program that calls [Stub]. Nil means this very
+	// executable and "stub".
+	Stub []string
+	// Play, if set, is a host inside this process, in place of Host: it runs
+	// until it has done its task or ctx ends. What it reaches it reaches over
+	// a network in memory, so that the suite can run inside a testing/synctest
+	// bubble, where waiting takes no time. Parallel is then 1 by default.
+	Play func(ctx context.Context, seat Seat) error
+	// Progress, if set, is called after each scenario, one call at a time.
+	Progress func(done, total int, r Result)
+}
+
+// A Seat is everything that a host is told when it is started.
+type Seat struct {
+	Control   string   // the control endpoint; paths are appended
+	Scenario  string   // the name of the scenario
+	Protocol  string   // [Legacy] or [Modern]
+	Transport string   // [Stdio] or [HTTP]
+	Command   []string // stdio: how to start the server
+	URL       string   // HTTP: where the server is
+	Dir       string   // a folder; empty for [Config.Play]
+	ConfigAt  string   // the path of the rendered template; empty without one
+	Task      Task     // what to do
+
+	// Dial reaches Control, URL and the control URL in Command. It is set for
+	// [Config.Play] alone.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error) `json:"-"`
+}
+
+// A Task is what the host is to do in a scenario. The host's adapter reads it
+// as JSON from HOSTCHECK_TASK or from GET {control}/task.
+type Task struct {
+	Server Server `json:"server"`
+	// Steps are done one after the other; the calls of a step all at once.
+	Steps [][]Call `json:"steps"`
+}
+
+// A Server is how the host reaches the server that it is to use.
+type Server struct {
+	Name    string   `json:"name"`              // what the host is to call it
+	Command []string `json:"command,omitempty"` // stdio
+	URL     string   `json:"url,omitempty"`     // HTTP
+}
+
+// A Call is one call of a tool. Its arguments name it, so that the server knows
+// which is which.
+type Call struct {
+	ID        string         `json:"id"` // names the call in reports: "first"
+	Tool      string         `json:"tool"`
+	Arguments map[string]any `json:"arguments"`
+	// TimeoutMs is the call time-out to use, in milliseconds; 0 means that of
+	// the host, which must then be at least ten seconds.
+	TimeoutMs int `json:"timeoutMs,omitempty"`
+	// MaxMs is how long progress may prolong the call at the most; 0 leaves that
+	// to the host.
+	MaxMs int `json:"maxMs,omitempty"`
+}

@@ -1,0 +1,83 @@
+package refhost
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
+)
+
+// connect finds out which protocol the server speaks, and opens it.
+func (h *host) connect(ctx context.Context) (*client, error) {
+	c, err := h.dial(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.request(ctx, "server/discover", nil, hostcheck.Call{})
+	if h.speaksModern(r, err) {
+		_, err = c.request(ctx, "tools/list", nil, hostcheck.Call{})
+		return c, err
+	}
+	if h.fault == FallsBackOnOneCode && (r.Error == nil || r.Error.Code != -32601) {
+		c.close()
+		return nil, errors.New("the server does not speak the newer protocol")
+	}
+	if link, ok := c.link.(*httpLink); ok {
+		link.modern = false
+	}
+	c.modern = false
+	return c, h.initialize(ctx, c)
+}
+
+func (h *host) dial(ctx context.Context, modern bool) (*client, error) {
+	c := &client{
+		h: h, modern: modern, pending: make(map[string]*outgoing), gaveUp: make(map[string]bool), last: make(map[string]string),
+	}
+	if h.seat.Task.Server.URL != "" {
+		c.link = newHTTPLink(h, c.receive, modern)
+		return c, nil
+	}
+	conn, err := h.seat.Launch(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("starting the server: %w", err)
+	}
+	c.link = newStdioLink(conn, c.receive)
+	return c, nil
+}
+
+// speaksModern reads the answer to server/discover. An error of the newer era
+// is proof of it too; any other one is not.
+func (h *host) speaksModern(r message, err error) bool {
+	if err != nil {
+		return false
+	}
+	if r.Error != nil {
+		return r.Error.Code <= -32020 && r.Error.Code >= -32022
+	}
+	var d struct {
+		SupportedVersions []string `json:"supportedVersions"`
+	}
+	_ = json.Unmarshal(r.Result, &d)
+	return slices.Contains(d.SupportedVersions, hostcheck.Modern)
+}
+
+func (h *host) initialize(ctx context.Context, c *client) error {
+	r, err := c.request(ctx, "initialize", map[string]any{
+		"protocolVersion": hostcheck.Legacy, "capabilities": h.capabilities(), "clientInfo": clientInfo,
+	}, hostcheck.Call{})
+	if err != nil {
+		return err
+	}
+	if r.Error != nil {
+		return errors.New("initialize: " + r.Error.Message)
+	}
+	c.notify("notifications/initialized", nil)
+	if link, ok := c.link.(*httpLink); ok {
+		link.listen()
+	}
+	_, err = c.request(ctx, "tools/list", nil, hostcheck.Call{})
+	return err
+}

@@ -1,0 +1,123 @@
+package refhost
+
+import "slices"
+
+// A Fault is the one thing that a host gets wrong. The empty one is nothing.
+type Fault string
+
+// The faults, by what they spoil.
+const (
+	None Fault = ""
+
+	// What the host says of itself.
+	DeclaresNothing     Fault = "declares-nothing"
+	DeclaresNoMode      Fault = "declares-no-mode"
+	DeclaresEmpty       Fault = "declares-empty"
+	DeclaresOnce        Fault = "declares-once"
+	RetryWithoutMeta    Fault = "retry-without-meta"
+	Nameless            Fault = "nameless"
+	FallsBackOnOneCode  Fault = "falls-back-on-one-code"
+	NeedsMode           Fault = "needs-mode"
+	CancelsUnknownModes Fault = "cancels-unknown-modes"
+
+	// What it shows.
+	NoWayOut         Fault = "no-way-out"
+	NothingToApprove Fault = "nothing-to-approve"
+	NoServerName     Fault = "no-server-name"
+	NoDomain         Fault = "no-domain"
+	ShortensURL      Fault = "shortens-url"
+	NoHighlight      Fault = "no-highlight"
+	NoWarning        Fault = "no-warning"
+	LinksInMessage   Fault = "links-in-message"
+	NoControls       Fault = "no-controls"
+	NothingToCopy    Fault = "nothing-to-copy"
+	AllDialogsAtOnce Fault = "all-dialogs-at-once"
+	ShowsTwice       Fault = "shows-twice"
+	DeclinesUnseen   Fault = "declines-unseen"
+
+	// What it opens.
+	Prefetches     Fault = "prefetches"
+	OpensUnasked   Fault = "opens-unasked"
+	EmbedsPage     Fault = "embeds-page"
+	OpensAnything  Fault = "opens-anything"
+	OpensWithShell Fault = "opens-with-shell"
+
+	// What it answers.
+	ContentWithURL   Fault = "content-with-url"
+	CancelForDecline Fault = "cancel-for-decline"
+	AnswersForPerson Fault = "answers-for-person"
+	GivesUpForPerson Fault = "gives-up-for-person"
+	AcceptsAtTheEnd  Fault = "accepts-at-the-end"
+	RepeatsDeclined  Fault = "repeats-declined"
+	AnyNoticeCloses  Fault = "any-notice-closes"
+	HidesErrors      Fault = "hides-errors"
+	LeaksURL         Fault = "leaks-url"
+
+	// Error -32042.
+	RetriesUnasked   Fault = "retries-unasked"
+	RetriesAtConsent Fault = "retries-at-consent"
+	NeverRetries     Fault = "never-retries"
+	LoopsOnRequired  Fault = "loops-on-required"
+
+	// Round trips.
+	DropsState       Fault = "drops-state"
+	TrimsState       Fault = "trims-state"
+	InventsState     Fault = "invents-state"
+	KeepsFirstState  Fault = "keeps-first-state"
+	ChangesArguments Fault = "changes-arguments"
+	SharesResponses  Fault = "shares-responses"
+	AnswersOneInput  Fault = "answers-one-input"
+	AsksOnce         Fault = "asks-once"
+	IgnoresStateOnly Fault = "ignores-state-only"
+	FiveRounds       Fault = "five-rounds"
+	RetryKeepsID     Fault = "retry-keeps-id"
+	CarriesStale     Fault = "carries-stale"
+	CachesCalls      Fault = "caches-calls"
+
+	// Requests, and waiting for them.
+	SameIDs           Fault = "same-ids"
+	OneProgressToken  Fault = "one-progress-token"
+	AnswersRequests   Fault = "answers-requests"
+	NeverTimesOut     Fault = "never-times-out"
+	ImpatientCalls    Fault = "impatient-calls"
+	NeverCancels      Fault = "never-cancels"
+	NeverHangsUp      Fault = "never-hangs-up"
+	CancelsStrangers  Fault = "cancels-strangers"
+	IgnoresProgress   Fault = "ignores-progress"
+	NoMaximum         Fault = "no-maximum"
+	ClockRunsOn       Fault = "clock-runs-on"
+	UsesLateResponses Fault = "uses-late-responses"
+	UsesUnknownTypes  Fault = "uses-unknown-types"
+	GuessesTypes      Fault = "guesses-types"
+	NeedsResultType   Fault = "needs-result-type"
+
+	// HTTP, and the server process.
+	AcceptsJSONOnly  Fault = "accepts-json-only"
+	RetryWithoutName Fault = "retry-without-name"
+	ChokesOnComments Fault = "chokes-on-comments"
+	NeverResumes     Fault = "never-resumes"
+	IgnoresRetry     Fault = "ignores-retry"
+	GivesUpBroken    Fault = "gives-up-broken"
+	SameIDAfterBreak Fault = "same-id-after-break"
+	LeavesServerDead Fault = "leaves-server-dead"
+)
+
+// Faults returns all faults but none.
+func Faults() []Fault { return slices.Clone(faults) }
+
+var faults = []Fault{
+	DeclaresNothing, DeclaresNoMode, DeclaresEmpty, DeclaresOnce, RetryWithoutMeta, Nameless, FallsBackOnOneCode, NeedsMode,
+	CancelsUnknownModes,
+	NoWayOut, NothingToApprove, NoServerName, NoDomain, ShortensURL, NoHighlight, NoWarning, LinksInMessage, NoControls,
+	NothingToCopy, AllDialogsAtOnce, ShowsTwice, DeclinesUnseen,
+	Prefetches, OpensUnasked, EmbedsPage, OpensAnything, OpensWithShell,
+	ContentWithURL, CancelForDecline, AnswersForPerson, GivesUpForPerson, AcceptsAtTheEnd, RepeatsDeclined, AnyNoticeCloses,
+	HidesErrors, LeaksURL,
+	RetriesUnasked, RetriesAtConsent, NeverRetries, LoopsOnRequired,
+	DropsState, TrimsState, InventsState, KeepsFirstState, ChangesArguments, SharesResponses, AnswersOneInput, AsksOnce,
+	IgnoresStateOnly, FiveRounds, RetryKeepsID, CarriesStale, CachesCalls,
+	SameIDs, OneProgressToken, AnswersRequests, NeverTimesOut, ImpatientCalls, NeverCancels, NeverHangsUp, CancelsStrangers,
+	IgnoresProgress, NoMaximum, ClockRunsOn, UsesLateResponses, UsesUnknownTypes, GuessesTypes, NeedsResultType,
+	AcceptsJSONOnly, RetryWithoutName, ChokesOnComments, NeverResumes, IgnoresRetry, GivesUpBroken, SameIDAfterBreak,
+	LeavesServerDead,
+}

@@ -1,0 +1,329 @@
+// Package refhost is a host that meets every requirement of the conformance
+// suite, and that can be told to miss one.
+//
+// It has a client of its own, by hand, and not that of the SDK: a host that is
+// to be wrong in exactly one way has to be in control of every byte, and the
+// SDK's client (v1.8.0) would miss some of the checks itself. It never sends
+// progress tokens by itself nor lets progress prolong a call, leaves
+// restarting a dead server and re-issuing a request whose stream broke to its
+// caller, waits without end for the completion notice after error -32042, and
+// takes a context for what a call time-out is.
+package refhost
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
+)
+
+// A Seat is what the host needs of the suite.
+type Seat struct {
+	Task    hostcheck.Task
+	Control string // the control endpoint
+	// Launch starts the stdio server; closing what it returns ends it.
+	Launch func(ctx context.Context) (io.ReadWriteCloser, error)
+	// Dial replaces the network; nil means the machine's.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// host is one run.
+type host struct {
+	seat   Seat
+	fault  Fault
+	web    *http.Client // for MCP
+	desk   *http.Client // for the control endpoint, and for pages
+	begun  context.Context
+	dialog chan struct{} // room for dialogs on the screen
+
+	mu       sync.Mutex
+	peer     *client // nil until connected, and after the server died
+	open     int     // dialogs that are open
+	turned   chan struct{}
+	finished map[string]chan struct{} // by elicitation: closed by the completion notice
+	closing  chan struct{}            // closed and replaced: every open dialog goes away (a fault)
+	refused  int                      // how many prompts the person refused
+	stash    stash
+}
+
+// stash is what faulty hosts carry from one call to another.
+type stash struct {
+	responses map[string]response
+	state     *string
+	cached    map[string]outcome
+}
+
+// An outcome is what a call comes to.
+type outcome struct {
+	text   string
+	failed bool
+}
+
+// Run does the task, and returns when it is done or ctx ends.
+func Run(ctx context.Context, seat Seat, fault Fault) error {
+	transport := &http.Transport{DialContext: seat.Dial, DisableCompression: true}
+	defer transport.CloseIdleConnections()
+	h := &host{
+		seat: seat, fault: fault, begun: ctx,
+		web: &http.Client{Transport: transport}, desk: &http.Client{Transport: transport},
+		dialog: make(chan struct{}, 2), turned: make(chan struct{}), closing: make(chan struct{}),
+		finished: make(map[string]chan struct{}),
+	}
+	if fault == AllDialogsAtOnce {
+		h.dialog = make(chan struct{}, 1000)
+	}
+	if err := h.announce(ctx); err != nil {
+		return err
+	}
+	defer h.hangUp()
+	for _, step := range seat.Task.Steps {
+		if err := h.step(ctx, step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step makes calls side by side.
+func (h *host) step(ctx context.Context, calls []hostcheck.Call) error {
+	if len(calls) > 1 {
+		// So that they do not connect twice.
+		if _, err := h.connected(ctx); err != nil {
+			return err
+		}
+	}
+	var wg sync.WaitGroup
+	for _, c := range calls {
+		wg.Go(func() {
+			out := h.call(ctx, c)
+			h.report(ctx, c.ID, out)
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// call is one call as the model makes it.
+func (h *host) call(ctx context.Context, c hostcheck.Call) outcome {
+	key := string(mustJSON(c.Arguments))
+	if h.fault == CachesCalls {
+		if out, ok := h.cached(key); ok {
+			return out
+		}
+	}
+	out, refused := h.attempt(ctx, c)
+	if h.fault == RepeatsDeclined && refused {
+		out, _ = h.attempt(ctx, c)
+	}
+	if h.fault == CachesCalls {
+		h.mu.Lock()
+		if h.stash.cached == nil {
+			h.stash.cached = make(map[string]outcome)
+		}
+		h.stash.cached[key] = out
+		h.mu.Unlock()
+	}
+	if h.fault == HidesErrors && out.failed {
+		out.text = "the tool failed"
+	}
+	return out
+}
+
+func (h *host) cached(key string) (outcome, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out, ok := h.stash.cached[key]
+	return out, ok
+}
+
+// attempt makes the call until there is a result. It says whether a person
+// refused on the way.
+func (h *host) attempt(ctx context.Context, c hostcheck.Call) (outcome, bool) {
+	p, err := h.connected(ctx)
+	if err != nil {
+		return failure(err), false
+	}
+	if p.modern {
+		return h.rounds(ctx, p, c)
+	}
+	refusedBefore := h.refusals()
+	for range 3 {
+		r, err := p.request(ctx, "tools/call", h.params(c), c)
+		if err != nil {
+			return failure(err), false
+		}
+		if again, out := h.required(ctx, c.ID, r); !again {
+			return out, h.refusals() > refusedBefore
+		}
+	}
+	return outcome{"the server keeps asking for a sign-in", true}, false
+}
+
+// params are those of tools/call.
+func (h *host) params(c hostcheck.Call) map[string]any {
+	return map[string]any{"name": c.Tool, "arguments": c.Arguments}
+}
+
+// required handles error -32042 of the older era. It says whether to retry.
+func (h *host) required(ctx context.Context, call string, r message) (bool, outcome) {
+	if r.Error == nil || r.Error.Code != -32042 {
+		return false, h.read(r)
+	}
+	var data struct {
+		Elicitations []elicitation `json:"elicitations"`
+	}
+	_ = json.Unmarshal(r.Error.Data, &data)
+	if h.fault == LeaksURL && len(data.Elicitations) > 0 {
+		h.report(ctx, call, outcome{"sign in at " + data.Elicitations[0].URL, true})
+	}
+	if h.fault == RetriesUnasked {
+		return true, outcome{}
+	}
+	var wg sync.WaitGroup
+	answers := make([]string, len(data.Elicitations))
+	for i, e := range data.Elicitations {
+		wait := h.await(e.ID)
+		wg.Go(func() {
+			if answers[i] = h.present(ctx, e); answers[i] == "accept" && h.fault != RetriesAtConsent {
+				select {
+				case <-wait:
+				case <-time.After(10 * time.Second):
+				case <-ctx.Done():
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, a := range answers {
+		if a != "accept" {
+			return false, outcome{"the sign-in was refused", true}
+		}
+	}
+	return h.fault != NeverRetries, outcome{"a sign-in is needed", true}
+}
+
+// read makes an outcome of a response.
+func (h *host) read(r message) outcome {
+	if r.Error != nil {
+		text := r.Error.Message
+		if h.fault == LeaksURL {
+			text += " " + string(r.Error.Data)
+		}
+		return outcome{text, true}
+	}
+	var result struct {
+		ResultType *string `json:"resultType"`
+		IsError    bool    `json:"isError"`
+		Content    []struct {
+			Text string `json:"text"`
+		} `json:"content"`
+	}
+	if err := json.Unmarshal(r.Result, &result); err != nil {
+		return failure(err)
+	}
+	if result.ResultType != nil && *result.ResultType != "complete" && h.fault != UsesUnknownTypes {
+		return outcome{fmt.Sprintf("the server sent a result of the unknown type %q", *result.ResultType), true}
+	}
+	if result.ResultType == nil && h.modern() && h.fault == NeedsResultType {
+		return outcome{"the server sent a result without a type", true}
+	}
+	out := outcome{failed: result.IsError}
+	for _, c := range result.Content {
+		out.text += c.Text
+	}
+	return out
+}
+
+func (h *host) modern() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.peer != nil && h.peer.modern
+}
+
+func failure(err error) outcome { return outcome{err.Error(), true} }
+
+// await returns what is closed when an elicitation is complete.
+func (h *host) await(id string) <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ch, ok := h.finished[id]
+	if !ok {
+		ch = make(chan struct{})
+		h.finished[id] = ch
+	}
+	return ch
+}
+
+// complete takes a completion notice. Those nobody waits for mean nothing.
+func (h *host) complete(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ch, ok := h.finished[id]
+	if !ok {
+		if h.fault == AnyNoticeCloses {
+			close(h.closing)
+			h.closing = make(chan struct{})
+		}
+		return
+	}
+	select {
+	case <-ch:
+	default:
+		close(ch)
+	}
+}
+
+// refusals counts what the person refused so far.
+func (h *host) refusals() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.refused
+}
+
+// connected returns the client, connecting first if there is none.
+func (h *host) connected(ctx context.Context) (*client, error) {
+	h.mu.Lock()
+	p := h.peer
+	h.mu.Unlock()
+	if p != nil && !p.dead() {
+		return p, nil
+	}
+	if p != nil && h.fault == LeavesServerDead {
+		return nil, errDead
+	}
+	p, err := h.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	h.peer = p
+	h.mu.Unlock()
+	return p, nil
+}
+
+func (h *host) hangUp() {
+	h.mu.Lock()
+	p := h.peer
+	h.mu.Unlock()
+	if p != nil {
+		p.close()
+	}
+}
+
+var errDead = errors.New("the server died")
+
+// mustJSON encodes what can be encoded.
+func mustJSON(v any) []byte {
+	out, err := json.Marshal(v)
+	if err != nil {
+		panic("refhost: " + err.Error())
+	}
+	return out
+}

@@ -1,0 +1,83 @@
+package refhost
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"sync"
+)
+
+// A stdioLink is the connection to a server process.
+type stdioLink struct {
+	conn  io.ReadWriteCloser
+	write sync.Mutex
+	ended chan struct{} // closed when the server is gone
+
+	mu    sync.Mutex
+	lost  map[int]func(error)
+	count int
+}
+
+// maxLine is more than any message here.
+const maxLine = 4 << 20
+
+func newStdioLink(conn io.ReadWriteCloser, receive func([]byte)) *stdioLink {
+	l := &stdioLink{conn: conn, ended: make(chan struct{}), lost: make(map[int]func(error))}
+	go func() {
+		in := bufio.NewScanner(conn)
+		in.Buffer(nil, maxLine)
+		for in.Scan() {
+			receive(append([]byte(nil), in.Bytes()...))
+		}
+		close(l.ended)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, f := range l.lost {
+			f(errDead)
+		}
+		l.lost = nil
+	}()
+	return l
+}
+
+func (l *stdioLink) send(ctx context.Context, raw []byte, _ head, ended func(error)) {
+	l.mu.Lock()
+	if l.lost == nil {
+		l.mu.Unlock()
+		ended(errDead)
+		return
+	}
+	l.count++
+	n := l.count
+	l.lost[n] = ended
+	l.mu.Unlock()
+	context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.lost, n)
+	})
+	if err := l.post(ctx, raw); err != nil {
+		ended(err)
+	}
+}
+
+func (l *stdioLink) post(_ context.Context, raw []byte) error {
+	l.write.Lock()
+	defer l.write.Unlock()
+	_, err := l.conn.Write(append(raw, '\n'))
+	return err
+}
+
+func (l *stdioLink) close() {
+	_ = l.conn.Close() // how the server ended is in the suite's record
+	<-l.ended
+}
+
+func (l *stdioLink) dead() bool {
+	select {
+	case <-l.ended:
+		return true
+	default:
+		return false
+	}
+}

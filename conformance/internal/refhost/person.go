@@ -1,0 +1,271 @@
+package refhost
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
+)
+
+// An elicitation is the parameters of elicitation/create.
+type elicitation struct {
+	Mode    string `json:"mode"`
+	Message string `json:"message"`
+	URL     string `json:"url"`
+	ID      string `json:"elicitationId"`
+}
+
+// announce says what the host reports.
+func (h *host) announce(ctx context.Context) error {
+	return h.control(ctx, http.MethodGet, "task?hooks=shown,opened,outcome", nil, nil)
+}
+
+// report says what a call came to.
+func (h *host) report(ctx context.Context, call string, out outcome) {
+	_ = h.control(ctx, http.MethodPost, "outcome", hostcheck.Outcome{Call: call, Text: out.text, Error: out.failed}, nil)
+}
+
+// elicit asks the person and returns the result of the elicitation.
+func (h *host) elicit(ctx context.Context, e elicitation) response {
+	action := h.present(ctx, e)
+	out := response{"action": action}
+	if e.Mode != "url" && action == "accept" || e.Mode == "url" && h.fault == ContentWithURL {
+		out["content"] = map[string]any{}
+	}
+	if h.fault == CancelForDecline && action == "decline" {
+		out["action"] = "cancel"
+	}
+	if action != "accept" {
+		h.mu.Lock()
+		h.refused++
+		h.mu.Unlock()
+	}
+	if h.fault == AcceptsAtTheEnd && action == "accept" {
+		h.sleep(ctx, 1300*time.Millisecond)
+	}
+	return out
+}
+
+// present shows a prompt, and opens its URL if the person agrees. It returns
+// what the person did: accept, decline or cancel.
+func (h *host) present(ctx context.Context, e elicitation) string {
+	if h.fault == DeclinesUnseen {
+		return "decline"
+	}
+	if h.fault == Prefetches && e.Mode == "url" {
+		h.visit(ctx, e.URL)
+	}
+	h.begin()
+	defer h.end()
+	select {
+	case h.dialog <- struct{}{}:
+		defer func() { <-h.dialog }()
+	case <-ctx.Done():
+		return "cancel"
+	}
+	if e.Mode == "url" {
+		u, err := url.Parse(e.URL)
+		if (err != nil || u.Scheme != "http" && u.Scheme != "https") && h.fault != OpensAnything {
+			return "cancel" // nothing to show that could be opened
+		}
+	}
+	if h.fault == OpensUnasked && e.Mode == "url" {
+		h.browse(ctx, e.URL)
+	}
+	if h.fault == AnswersForPerson {
+		go func() {
+			if h.show(ctx, e) == "accept" && e.Mode == "url" {
+				h.browse(ctx, e.URL)
+			}
+		}()
+		return "accept"
+	}
+	if h.fault == ShowsTwice {
+		_ = h.control(ctx, http.MethodPost, "shown", h.dialogFor(e), nil)
+	}
+	action := h.show(ctx, e)
+	if action == "accept" && e.Mode == "url" && h.fault != OpensUnasked {
+		h.browse(ctx, e.URL)
+	}
+	return action
+}
+
+// code is what this host makes copyable.
+var code = regexp.MustCompile(`\b[A-Z]{3}-\d{3}-\d{3}\b`)
+
+// dialogFor is what this host shows of a prompt.
+func (h *host) dialogFor(e elicitation) hostcheck.Shown {
+	s := hostcheck.Shown{
+		Mode: e.Mode, Server: h.seat.Task.Server.Name, Message: e.Message,
+		Actions: []string{"accept", "decline", "cancel"}, Controls: []string{"retry", "cancel"},
+		Copyable: code.FindAllString(e.Message, -1),
+	}
+	if s.Mode == "" {
+		s.Mode = "form"
+	}
+	if e.Mode == "url" {
+		s.URL = e.URL
+		if u, err := url.Parse(e.URL); err == nil {
+			s.Domain, s.Highlight = u.Hostname(), u.Hostname()
+			if strings.Contains(u.Hostname(), "xn--") {
+				s.Warning = "This address imitates letters with others."
+			}
+		}
+	}
+	h.misrender(&s)
+	return s
+}
+
+// show reports a dialog and waits for the person.
+func (h *host) show(ctx context.Context, e elicitation) string {
+	var d hostcheck.Dialog
+	if err := h.control(ctx, http.MethodPost, "shown", h.dialogFor(e), &d); err != nil {
+		return "cancel"
+	}
+	pressing, stop := context.WithCancel(ctx)
+	defer stop()
+	h.mu.Lock()
+	closing := h.closing
+	h.mu.Unlock()
+	go func() {
+		select {
+		case <-closing:
+			stop()
+		case <-pressing.Done():
+		}
+	}()
+	var press hostcheck.Press
+	err := h.control(pressing, http.MethodGet, "press?dialog="+url.QueryEscape(d.Dialog), nil, &press)
+	switch {
+	case err != nil:
+		return "cancel"
+	case press.Action == "nothing":
+		if h.fault == GivesUpForPerson {
+			h.sleep(ctx, time.Second)
+			return "cancel"
+		}
+		<-ctx.Done()
+		return "cancel"
+	}
+	return press.Action
+}
+
+// misrender spoils a dialog in the way of the fault.
+func (h *host) misrender(s *hostcheck.Shown) {
+	switch h.fault {
+	case NoWayOut:
+		s.Actions = []string{"accept"}
+	case NothingToApprove:
+		s.Actions = []string{"decline", "cancel"}
+	case NoServerName:
+		s.Server = ""
+	case NoDomain:
+		s.Domain = ""
+	case ShortensURL:
+		s.URL, _, _ = strings.Cut(s.URL, "?")
+	case NoHighlight:
+		s.Highlight = ""
+	case NoWarning:
+		s.Warning = ""
+	case LinksInMessage:
+		s.Links = regexp.MustCompile(`https?://\S+`).FindAllString(s.Message, -1)
+	case NoControls:
+		s.Controls = nil
+	case NothingToCopy:
+		s.Copyable = nil
+	}
+}
+
+// browse opens a URL.
+func (h *host) browse(ctx context.Context, address string) {
+	o := hostcheck.Opened{URL: address, In: "browser"}
+	switch h.fault {
+	case EmbedsPage:
+		o.In = "embedded"
+	case OpensWithShell:
+		o.URL, _, _ = strings.Cut(address, "&") // where a shell ends a command
+		if run := regexp.MustCompile(`\$\(curl\$\{IFS\}([^)]*)\)`).FindStringSubmatch(address); run != nil {
+			h.visit(ctx, run[1])
+		}
+	}
+	_ = h.control(ctx, http.MethodPost, "opened", o, nil)
+}
+
+// visit requests a page, as a host should not.
+func (h *host) visit(ctx context.Context, address string) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return
+	}
+	if resp, err := h.desk.Do(req); err == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+		resp.Body.Close()
+	}
+}
+
+// begin and end count the dialogs that are open.
+func (h *host) begin() { h.count(1) }
+func (h *host) end()   { h.count(-1) }
+
+func (h *host) count(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.open += n
+	close(h.turned)
+	h.turned = make(chan struct{})
+}
+
+// asking says whether a dialog is open, and gives what is closed when that may
+// have changed.
+func (h *host) asking() (bool, <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.open > 0, h.turned
+}
+
+func (h *host) sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// control speaks to the suite.
+func (h *host) control(ctx context.Context, method, path string, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		body = bytes.NewReader(mustJSON(in))
+	}
+	req, err := http.NewRequestWithContext(ctx, method, h.seat.Control+"/"+path, body)
+	if err != nil {
+		return err
+	}
+	resp, err := h.desk.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode >= 300 {
+		return fmt.Errorf("control endpoint: %s", resp.Status)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return errors.New("control endpoint: " + err.Error())
+	}
+	return nil
+}
