@@ -27,6 +27,8 @@ const ResponseKey = "authorization"
 type Prompt struct {
 	// Service is the name of the service, as the server's author gives it.
 	Service string
+	// Account names the person's account that is asked for, where they have several.
+	Account string
 	// URL is the verification URI. It holds no user code.
 	URL string `json:"-"`
 	// Complete is the verification URI with the user code in it, for authors
@@ -92,18 +94,18 @@ func (w Wording) Say(c Channel, p Prompt) string {
 	switch c {
 	case URL:
 		return fmt.Sprintf("Sign in to %s at %s with the code %s.%s The code is valid for %s. The call continues by itself once you have approved.",
-			p.Service, p.Domain(), p.UserCode, p.asksFor(), p.left())
+			p.what(), p.Domain(), p.UserCode, p.asksFor(), p.left())
 	case Form:
 		return fmt.Sprintf("To sign in to %s, open %s in your browser and enter the code %s.%s The code is valid for %s. The call continues by itself once you have approved.",
-			p.Service, p.address(), p.UserCode, p.asksFor(), p.left())
+			p.what(), p.address(), p.UserCode, p.asksFor(), p.left())
 	case Progress:
 		if p.UserCode == "" {
-			return fmt.Sprintf("Waiting for the sign-in to %s.", p.Service)
+			return fmt.Sprintf("Waiting for the sign-in to %s.", p.what())
 		}
-		return fmt.Sprintf("Sign in to %s: open %s and enter the code %s (valid for %s).%s", p.Service, p.URL, p.UserCode, p.left(), p.asksFor())
+		return fmt.Sprintf("Sign in to %s: open %s and enter the code %s (valid for %s).%s", p.what(), p.URL, p.UserCode, p.left(), p.asksFor())
 	default:
 		return fmt.Sprintf("Sign-in to %s needed: open %s and enter the code %s (valid for %s), then call this tool again.",
-			p.Service, p.URL, p.UserCode, p.left())
+			p.what(), p.URL, p.UserCode, p.left())
 	}
 }
 
@@ -130,6 +132,14 @@ func InputRequired() *mcp.CallToolResult {
 		panic(err) // a constant
 	}
 	return result
+}
+
+// what names the service, and the account if there is one to name.
+func (p Prompt) what() string {
+	if p.Account == "" {
+		return p.Service
+	}
+	return fmt.Sprintf("%s (account %s)", p.Service, p.Account)
 }
 
 // asksFor returns a sentence, with a blank before it, or nothing.

@@ -54,7 +54,7 @@ func (g *gate) admit(ctx context.Context, req *mcp.CallToolRequest) (*call, erro
 		return nil, err
 	}
 	c := &call{Context: ctx, owner: o, gate: g, req: req, arrived: g.auth.now()}
-	if !o.grant.Load().opens(g) && !g.late {
+	if !o.opens(g) && !g.late {
 		if _, err := c.authorize(ctx, g.need); err != nil {
 			return nil, err
 		}
@@ -93,8 +93,10 @@ func (c *call) Token() (*oauth2.Token, error) {
 // current returns a grant that covers the tool's scopes, waiting for it if it
 // must.
 func (c *call) current(ctx context.Context) (*grant, error) {
-	if g := c.owner.grant.Load(); g.opens(c.gate) {
-		return g, nil
+	if c.owner.opens(c.gate) {
+		if g := c.owner.grant.Load(); g != nil { // it may have been dropped just now
+			return g, nil
+		}
 	}
 	return c.authorize(ctx, c.gate.need)
 }

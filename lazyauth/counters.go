@@ -42,10 +42,12 @@ func (c *Counters) Trace() *Trace {
 			granted(e)
 			c.add("seconds", int64(e.Took.Seconds()))
 		},
-		Refreshed: count("refreshed", nil),
-		Parked:    count("parked", nil),
-		Resumed:   count("resumed", nil),
-		Failed:    count("failed", func(e Event) string { return string(e.Reason) }),
+		Refreshed:    count("refreshed", nil),
+		Parked:       count("parked", nil),
+		Resumed:      count("resumed", nil),
+		StoreFailed:  count("storefailed", nil),
+		Unidentified: count("unidentified", nil),
+		Failed:       count("failed", func(e Event) string { return string(e.Reason) }),
 	}
 }
 

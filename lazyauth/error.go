@@ -146,6 +146,9 @@ func (e *Error) Error() string {
 		if errors.Is(e.Cause, errClosed) {
 			return fmt.Sprintf("This server is shutting down, and the sign-in to %s with it.", e.service)
 		}
+		if _, ok := errors.AsType[errConfiguredToken](e.Cause); ok {
+			return fmt.Sprintf("The token that this server's operator configured for %s cannot be used. Calling again will not change that; the operator finds the cause in the server's log.", e.service)
+		}
 		if errors.Is(e.Cause, device.ErrRefused) {
 			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator finds the cause in the server's log.", e.service)
 		}
@@ -164,6 +167,7 @@ const (
 	errNoUser        configuration = "Put the endpoint behind a bearer token verifier that sets TokenInfo.UserID, or set Options.SingleUser if it serves one person."
 	errUnlisted      configuration = "List it in the scopes.Policy, or say there what unlisted tools may use."
 	errNoReplay      configuration = "Its author can declare the scopes with the tool, or set http.Request.GetBody."
+	errAccount       configuration = "An account is named by at most 64 printable characters."
 	errNoVerifyUser  configuration = "Set Options.VerifyUser to check whose grant was given, or Options.SingleUser if the endpoint serves one person."
 )
 

@@ -96,6 +96,7 @@ func (f *flight) fly(ctx context.Context) (*grant, error) {
 	}
 	f.prompt = elicit.Prompt{
 		Service:  auth.service.Name,
+		Account:  f.owner.principal.Account,
 		URL:      authorization.VerificationURI,
 		UserCode: authorization.UserCode,
 		Complete: authorization.VerificationURIComplete,
@@ -121,6 +122,8 @@ func (f *flight) fly(ctx context.Context) (*grant, error) {
 			return nil, auth.fail(Unverified, err)
 		}
 	}
+	auth.identify(ctx, f.owner, g)
+	f.owner.keep(ctx, g)
 	return g, nil
 }
 

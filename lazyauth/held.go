@@ -86,7 +86,7 @@ func (h *held) attend(at *attendance, run handler) outcome {
 func (h *held) follow(at *attendance, run handler) (outcome, error) {
 	if !h.begun() {
 		var err error
-		if !h.owner.grant.Load().opens(h.gate) && !h.gate.late {
+		if !h.owner.opens(h.gate) && !h.gate.late {
 			_, err = h.owner.authorize(at.ctx, h.gate.need, arriving{h, at})
 		}
 		if r, ok := errors.AsType[inputRequired](err); ok {

@@ -26,6 +26,9 @@ func (i *Interceptor) Handler(tool string, need scopes.Requirement, handler mcp.
 	return func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		out := g.around(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 			result, err := handler(ctx, req)
+			if c := callFrom(ctx); err == nil && result != nil && c != nil {
+				result = c.owner.named(result)
+			}
 			return outcome{result: result, err: err}
 		})
 		return out.raw()
@@ -76,6 +79,9 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 			out := g.around(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, err := next(ctx, method, req)
 				if called, ok := result.(*mcp.CallToolResult); ok {
+					if c := callFrom(ctx); err == nil && called != nil && c != nil && !c.gate.late {
+						called = c.owner.named(called)
+					}
 					return outcome{result: called, err: err}
 				}
 				return outcome{output: result, err: err} // some other middleware's
@@ -132,7 +138,7 @@ func (g *gate) malformed(ctx context.Context, next mcp.MethodHandler, req *mcp.C
 	if err != nil {
 		return errorResult(err), nil
 	}
-	if o.grant.Load().opens(g) {
+	if o.opens(g) {
 		return nil, nil
 	}
 	params := &mcp.ListToolsParams{}

@@ -116,14 +116,18 @@ func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.
 	if !who.IsLocal() && i.options.VerifyUser == nil {
 		return i.fail(Unverified, errNoVerifyUser)
 	}
+	if err := checkAccount(who.Account); err != nil {
+		return i.fail(Anonymous, err)
+	}
 	_, err := i.ownerOf(who).authorize(ctx, need, &eager{show: show})
 	return err
 }
 
 // Close ends all flights, waits and held calls, and waits at most five seconds
 // for handlers to return; its error names those that ignored their context.
-// Calls that come later fail. The grants are forgotten, not revoked. Close may
-// be called more than once.
+// Calls that come later fail. The grants are forgotten, and revoked only if
+// [Options.RevokeOnClose] allows time for that; a failure to is an error that wraps
+// [ErrNotRevoked]. What a store keeps it keeps. Close may be called more than once.
 func (i *Interceptor) Close() error {
 	i.mu.Lock()
 	i.closed = true
@@ -133,12 +137,22 @@ func (i *Interceptor) Close() error {
 	i.mu.Unlock()
 	i.cancel(errClosed)
 	i.calls.clear()
-	i.local.forget()
+	var grants []*grant // no flight stores one from now on
+	drop := func(o *owner) {
+		if g := o.drop(); g != nil && !g.configured {
+			grants = append(grants, g)
+		}
+	}
+	drop(i.local)
 	i.owners.Range(func(_, o any) bool {
-		o.(*owner).forget()
+		drop(o.(*owner))
 		return true
 	})
+	return errors.Join(i.join(), i.revokeAll(grants))
+}
 
+// join waits for every goroutine, for a while.
+func (i *Interceptor) join() error {
 	ended := make(chan struct{})
 	go func() {
 		i.wg.Wait()

@@ -2,6 +2,7 @@ package lazyauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -69,6 +70,29 @@ type Options struct {
 	// loopback or behind an access control of your own.
 	SingleUser bool
 
+	// Store keeps grants beyond the life of the process; package [store] has some. Nil
+	// means that they are kept in memory alone, and that every start of the server
+	// signs in anew. What a store protects from, and what not, is in
+	// docs/persistence.md.
+	//
+	// [store]: https://pkg.go.dev/github.com/lazyauth/mcp-lazyauth/lazyauth/store
+	Store GrantStore
+	// Account names the account that a call is for, where one person has several:
+	// [AccountFromEnv], [AccountFromArgument], [AccountOfHost], or a function of your
+	// own. It is asked once the principal is known. Nil means that each has one.
+	Account func(context.Context, *mcp.CallToolRequest) (string, error)
+	// Token is a token that the operator gave, such as [EnvToken]: the local user's
+	// calls use it and nobody is asked. It is taken to have all scopes; what the API
+	// refuses it, the handler sees. Nil means none.
+	Token oauth2.TokenSource
+	// Identify learns who signed in, once a flight; see [Service.UserInfo], which it
+	// takes the place of. It should honour ctx, which ends after 10 seconds.
+	Identify func(ctx context.Context, token *oauth2.Token) (Identity, error)
+	// RevokeOnClose is how long [Interceptor.Close] may take to revoke the grants
+	// that are in memory alone (RFC 7009); see [Interceptor.Revoke] for what that may
+	// end besides. Zero means that they are forgotten, and live on until they expire.
+	RevokeOnClose time.Duration
+
 	// MaxScopes is what challenges of the API may raise a grant to, beyond what
 	// the tools declare and [Service].Scopes names. Whatever a challenge says,
 	// no more is ever asked for. None means that the declarations are the limit.
@@ -113,6 +137,12 @@ func (o *Options) withDefaults() (Options, error) {
 		return out, fmt.Errorf("lazyauth: Options.MaxCalls is %d: it must not be negative", out.MaxCalls)
 	case out.MaxCalls == 0:
 		out.MaxCalls = defaultMaxCalls
+	}
+	if out.RevokeOnClose < 0 {
+		return out, fmt.Errorf("lazyauth: Options.RevokeOnClose is %v: it must not be negative", out.RevokeOnClose)
+	}
+	if out.RevokeOnClose > 0 && out.Store != nil {
+		return out, errors.New("lazyauth: Options has both a Store, to keep grants, and RevokeOnClose, to end them: set one of them")
 	}
 	if out.Hosts == nil {
 		out.Hosts = knownHosts

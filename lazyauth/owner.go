@@ -12,7 +12,7 @@ import (
 )
 
 // An owner is a resource owner (RFC 6749 §1.1), as far as this server knows
-// one: a principal's grant, and the one flight or renewal under way for it.
+// one: a principal's grant, and the one flight or errand under way for it.
 type owner struct {
 	auth      *Interceptor
 	principal Principal
@@ -20,15 +20,18 @@ type owner struct {
 	grant   atomic.Pointer[grant]
 	refusal error // set for nobody: a caller who may not use any grant
 
+	key string // of its grant in a store
+
 	mu       sync.Mutex
 	flight   *flight
-	renewal  *renewal
+	errand   *errand
+	refused  string                           // the access token that the API refused last, which must not come back
 	declined map[client]time.Duration         // until when, since the epoch
 	queue    map[*scopes.Requirement]struct{} // needs that wait for a flight for less
 }
 
 func newOwner(i *Interceptor, who Principal) *owner {
-	return &owner{auth: i, principal: who, declined: make(map[client]time.Duration), queue: make(map[*scopes.Requirement]struct{})}
+	return &owner{auth: i, principal: who, key: i.service.storeKey(who), declined: make(map[client]time.Duration), queue: make(map[*scopes.Requirement]struct{})}
 }
 
 // sharer is whose share of the table o's calls count against.
@@ -67,25 +70,26 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 		return nil, o.auth.fail(Exceeded, errUnlisted)
 	}
 	defer o.leave(&need)
-	// Refreshed once: a token that lapses before it can be used would be
+	// Each errand is run once: a token that lapses before it can be used would be
 	// refreshed for ever.
-	refreshed := false
+	var tried errandKind
 	for waited := false; ; waited = true {
-		g, f, r, err := o.next(&need, a, !refreshed)
+		g, f, e, err := o.next(&need, a, tried)
 		switch {
 		case err != nil:
 			return nil, err
 		case g != nil:
 			return g, nil
 		}
-		if !waited {
+		if !waited && f != nil {
 			o.auth.emit(onWaiting, Event{Principal: o.principal, Tool: a.tool(), Scopes: o.missing(need)})
 		}
-		if r != nil {
-			if err := r.wait(ctx); err != nil {
+		if e != nil {
+			if err := e.wait(ctx); err != nil {
 				return nil, err
 			}
-			refreshed = true
+			tried |= e.kind
+			waited = false
 			continue // to the new grant, or without the old one
 		}
 		g, err = f.wait(ctx, a)
@@ -104,8 +108,8 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 }
 
 // next decides what somebody who needs a grant has to do: take it, or wait for
-// a flight, or for a renewal. The ticket stands for the need in the queue.
-func (o *owner) next(ticket *scopes.Requirement, a asker, refresh bool) (*grant, *flight, *renewal, error) {
+// an errand of a kind that was not tried, or for a flight. The ticket stands for the need in the queue.
+func (o *owner) next(ticket *scopes.Requirement, a asker, tried errandKind) (*grant, *flight, *errand, error) {
 	need := *ticket
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -113,15 +117,24 @@ func (o *owner) next(ticket *scopes.Requirement, a asker, refresh bool) (*grant,
 	if g.covers(need) {
 		return g, nil, nil, nil
 	}
-	if refresh && g != nil && g.refresh != "" && g.holds(need) {
-		if o.renewal == nil {
-			r := newRenewal(o, g)
-			if !o.auth.spawn(r.run) {
-				return nil, nil, nil, o.auth.fail(Unavailable, errClosed)
-			}
-			o.renewal = r
+	if o.errand != nil && o.flight == nil {
+		return nil, nil, o.errand, nil
+	}
+	var e *errand
+	var err error
+	switch {
+	case o.static():
+		if tried&configured != 0 { // it was refused, or has expired
+			return nil, nil, nil, o.auth.fail(Unavailable, errConfiguredToken{errTokenRefused})
 		}
-		return nil, nil, o.renewal, nil
+		e, err = o.start(configured, o.configure)
+	case o.auth.options.Store != nil && tried&restoring == 0 && o.flight == nil:
+		e, err = o.start(restoring, o.restore)
+	case tried&refreshing == 0 && g != nil && g.refresh != "" && g.holds(need):
+		e, err = o.start(refreshing, func(ctx context.Context) error { return o.refresh(ctx, g) })
+	}
+	if e != nil || err != nil {
+		return nil, nil, e, err
 	}
 	if until, ok := o.declined[a.client()]; ok {
 		if o.auth.now() < until {
@@ -181,16 +194,30 @@ func (o *owner) take(g *grant, asked scopes.Set) bool {
 			return false
 		}
 	}
-	o.grant.Swap(g).retire()
+	o.publish(g)
 	return true
 }
 
-// forget drops the grant. It is called when the interceptor is closed, after
-// which no flight stores one.
-func (o *owner) forget() {
+// publish makes g the owner's grant, whatever there was. The owner's mutex is held.
+func (o *owner) publish(g *grant) {
+	if o.auth.ctx.Err() != nil { // nobody uses it any more
+		g.retire()
+		return
+	}
+	o.grant.Swap(g).retire()
+}
+
+// static reports whether o's grant is the operator's token, so that nobody is asked.
+func (o *owner) static() bool { return o.auth.options.Token != nil && o.principal == Principal{} }
+
+// refreshAhead has g refreshed in the background, since it is used and will end soon.
+func (o *owner) refreshAhead(g *grant) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.grant.Swap(nil).retire()
+	if o.errand == nil && o.grant.Load() == g && g.refresh != "" {
+		// An error means that the interceptor is closed.
+		_, _ = o.start(refreshing, func(ctx context.Context) error { return o.refresh(ctx, g) })
+	}
 }
 
 // eager is the asker behind Interceptor.Authorize.

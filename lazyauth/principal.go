@@ -16,25 +16,35 @@ type Principal struct {
 	Issuer string
 	// Subject identifies the person to that issuer.
 	Subject string
+	// Account tells several grants of one person for the service apart: "work" and
+	// "private". It is at most 64 printable characters; see [Options.Account].
+	Account string
 }
 
-// IsLocal reports whether p is the local user.
-func (p Principal) IsLocal() bool { return p == Principal{} }
+// IsLocal reports whether p is the local user, with whatever account.
+func (p Principal) IsLocal() bool { return p.Issuer == "" && p.Subject == "" }
 
 // String returns a form for logs.
 func (p Principal) String() string {
+	var who string
 	switch {
 	case p.IsLocal():
-		return "local user"
+		who = "local user"
 	case p.Issuer == "":
-		return p.Subject
+		who = p.Subject
 	default:
-		return p.Subject + " of " + p.Issuer
+		who = p.Subject + " of " + p.Issuer
 	}
+	if p.Account != "" {
+		who += ", account " + p.Account
+	}
+	return who
 }
 
 // key encodes p unambiguously.
-func (p Principal) key() string { return strconv.Itoa(len(p.Issuer)) + ":" + p.Issuer + p.Subject }
+func (p Principal) key() string {
+	return strconv.Itoa(len(p.Issuer)) + ":" + p.Issuer + strconv.Itoa(len(p.Subject)) + ":" + p.Subject + p.Account
+}
 
 // principal tells whose call req is, or refuses it. Its rules decide who may
 // use whose grant: see docs/design.md, "Principals".
@@ -74,10 +84,18 @@ func (i *Interceptor) principal(ctx context.Context, req *mcp.CallToolRequest) (
 
 // owner returns the resource owner of the principal behind req.
 func (i *Interceptor) owner(ctx context.Context, req *mcp.CallToolRequest) (*owner, error) {
-	if i.options.Principal == nil && req.Extra == nil && i.session.Load() == req.Session {
+	if i.options.Principal == nil && i.options.Account == nil && req.Extra == nil && i.session.Load() == req.Session {
 		return i.local, nil // the usual stdio server, without a detour
 	}
 	who, err := i.principal(ctx, req)
+	if err == nil && i.options.Account != nil {
+		if who.Account, err = i.options.Account(ctx, req); err == nil {
+			err = checkAccount(who.Account)
+		}
+		if err != nil {
+			err = i.fail(Anonymous, err)
+		}
+	}
 	if err != nil {
 		reason, cause := causeOf(err)
 		i.emit(onFailed, Event{Principal: who, Tool: req.Params.Name, Reason: reason, Err: cause})
@@ -87,7 +105,7 @@ func (i *Interceptor) owner(ctx context.Context, req *mcp.CallToolRequest) (*own
 }
 
 func (i *Interceptor) ownerOf(who Principal) *owner {
-	if who.IsLocal() {
+	if (who == Principal{}) {
 		return i.local
 	}
 	if o, ok := i.owners.Load(who); ok {

@@ -27,6 +27,7 @@ func newAuthorizationServer(s *Service, transport http.RoundTripper) (*authoriza
 			Endpoints: device.Endpoints{
 				DeviceAuthorization: s.Endpoint.DeviceAuthURL,
 				Token:               s.Endpoint.TokenURL,
+				Revocation:          s.RevocationURL,
 			},
 			ClientID:     s.ClientID,
 			ClientSecret: s.ClientSecret,

@@ -51,6 +51,14 @@ type Service struct {
 	// "https://api.example.com". Only https, or http to a loopback address.
 	// With none, [Client] refuses to send anything.
 	API []string
+	// UserInfo is where the service tells whose token it is: the UserInfo endpoint of
+	// OpenID Connect, or GitHub's https://api.github.com/user. Https, or http to a
+	// loopback address. The token is sent there, once for each sign-in, and the name
+	// is put into the _meta of results ([MetaAccount]). Empty means that nobody asks.
+	UserInfo string
+	// RevocationURL is the revocation endpoint (RFC 7009) of a service without an
+	// Issuer; with one it is discovered.
+	RevocationURL string
 	// Hierarchy says which scopes imply others: a broader one that is held
 	// suffices, and is not asked for again. Nil means that none does.
 	Hierarchy *scopes.Hierarchy
@@ -93,6 +101,14 @@ func (s *Service) validate() error {
 		return errors.New("lazyauth: Service has both an Issuer and endpoint URLs: set one of them")
 	case s.Issuer == "" && (s.Endpoint.DeviceAuthURL == "" || s.Endpoint.TokenURL == ""):
 		return errors.New("lazyauth: Service needs an Issuer, or both Endpoint.DeviceAuthURL and Endpoint.TokenURL")
+	case s.Issuer != "" && s.RevocationURL != "":
+		return errors.New("lazyauth: Service has both an Issuer and a RevocationURL: set one of them")
+	}
+	if s.UserInfo != "" {
+		u, err := url.Parse(s.UserInfo)
+		if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+			return errors.New("lazyauth: Service.UserInfo must be an https URL, or an http one on a loopback address")
+		}
 	}
 	return nil
 }

@@ -48,6 +48,8 @@ func (c *call) challenged(ctx context.Context, g *grant, res *http.Response, bod
 		return false, auth.fail(Unsupported, err)
 	}
 	switch {
+	case g.configured: // nobody can be asked for another one
+		return false, nil
 	case demand.Fresh:
 		again := c.owner.distrust(g, c.met())
 		if again && !body.possible() {
@@ -78,6 +80,12 @@ func (o *owner) distrust(g *grant, met *demands) bool {
 	case met.fresh == 2 && g.renewed:
 		o.grant.Store(nil)
 		g.retire()
+		o.refused = g.token.AccessToken // which a store must not bring back
+		o.auth.spawn(func() {
+			if err := o.discard(o.auth.ctx, g); err != nil {
+				o.storeFailed(err)
+			}
+		})
 	default:
 		return false
 	}
@@ -141,11 +149,10 @@ func (o *owner) correct(g *grant, held scopes.Set) scopes.Set {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.renewal != nil || o.grant.Load() != g {
+	if o.errand != nil || o.grant.Load() != g {
 		return o.auth.service.Hierarchy.Expand(left)
 	}
 	corrected := g.reduced(left)
-	corrected.open.Or(g.open.Load() & expired)
 	o.grant.Store(corrected)
 	g.retire()
 	return corrected.held

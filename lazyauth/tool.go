@@ -36,6 +36,9 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 		if elicit.Modern(req.Params.Meta) {
 			out := g.serve(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, output, err := handler(ctx, req, in)
+				if c := callFrom(ctx); err == nil && c != nil {
+					result = c.owner.named(result)
+				}
 				return outcome{result: result, output: output, err: err}
 			})
 			output, _ := out.output.(Out)
@@ -46,7 +49,11 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 			var none Out
 			return nil, none, err
 		}
-		return handler(c, req, in)
+		result, output, err := handler(c, req, in)
+		if err == nil {
+			result = c.owner.named(result)
+		}
+		return result, output, err
 	})
 }
 
@@ -100,7 +107,7 @@ func (i *Interceptor) newGate(tool string, need scopes.Requirement) *gate {
 	defer i.mu.Unlock()
 	i.limit = i.limit.Union(scopes.Ceiling(need))
 	bit, known := i.bits[need]
-	if !known && len(i.bits) < 63 {
+	if !known && len(i.bits) < gateBits {
 		bit = 1 << len(i.bits)
 		i.bits[need] = bit
 	}

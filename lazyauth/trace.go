@@ -26,6 +26,11 @@ type Trace struct {
 	Parked func(Event)
 	// Resumed: a parked handler goes on.
 	Resumed func(Event)
+	// StoreFailed: the grant could not be read from or written to the store; what is
+	// in memory still works.
+	StoreFailed func(Event)
+	// Unidentified: it could not be learnt who signed in.
+	Unidentified func(Event)
 	// Failed: an authorization or a refresh failed, or was refused by somebody. The
 	// event tells the whole flight if that is over.
 	Failed func(Event)
@@ -86,6 +91,7 @@ func CombineTraces(traces ...*Trace) *Trace {
 	return &Trace{
 		Waiting: all(onWaiting), Prompted: all(onPrompted), Polled: all(onPolled), Granted: all(onGranted),
 		Refreshed: all(onRefreshed), Parked: all(onParked), Resumed: all(onResumed), Failed: all(onFailed),
+		StoreFailed: all(onStoreFailed), Unidentified: all(onUnidentified),
 	}
 }
 
@@ -104,6 +110,9 @@ func logTrace(debug, info, warn func(message string, e Event)) *Trace {
 		Parked:    at(debug, "handler parked"),
 		Resumed:   at(debug, "handler resumed"),
 		Failed:    at(warn, "authorization failed"),
+
+		StoreFailed:  at(warn, "the grant is in memory only: the store failed"),
+		Unidentified: at(warn, "could not learn who signed in"),
 	}
 }
 
@@ -143,11 +152,13 @@ func (i *Interceptor) emit(hook func(*Trace) func(Event), e Event) {
 	}
 }
 
-func onWaiting(t *Trace) func(Event)   { return t.Waiting }
-func onPrompted(t *Trace) func(Event)  { return t.Prompted }
-func onPolled(t *Trace) func(Event)    { return t.Polled }
-func onGranted(t *Trace) func(Event)   { return t.Granted }
-func onRefreshed(t *Trace) func(Event) { return t.Refreshed }
-func onParked(t *Trace) func(Event)    { return t.Parked }
-func onResumed(t *Trace) func(Event)   { return t.Resumed }
-func onFailed(t *Trace) func(Event)    { return t.Failed }
+func onWaiting(t *Trace) func(Event)      { return t.Waiting }
+func onPrompted(t *Trace) func(Event)     { return t.Prompted }
+func onPolled(t *Trace) func(Event)       { return t.Polled }
+func onGranted(t *Trace) func(Event)      { return t.Granted }
+func onRefreshed(t *Trace) func(Event)    { return t.Refreshed }
+func onParked(t *Trace) func(Event)       { return t.Parked }
+func onResumed(t *Trace) func(Event)      { return t.Resumed }
+func onStoreFailed(t *Trace) func(Event)  { return t.StoreFailed }
+func onUnidentified(t *Trace) func(Event) { return t.Unidentified }
+func onFailed(t *Trace) func(Event)       { return t.Failed }

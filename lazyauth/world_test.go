@@ -72,6 +72,7 @@ type world struct {
 
 type setup struct {
 	as      fakeas.Options
+	shared  *fakeas.Server // instead of one with those options: another world's
 	service func(*lazyauth.Service)
 	options lazyauth.Options
 	tools   func(*world)
@@ -79,7 +80,11 @@ type setup struct {
 
 func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
-	w := &world{t: t, as: fakeas.New(&s.as), started: map[string]int{}, ended: map[string]int{}}
+	as := s.shared
+	if as == nil {
+		as = fakeas.New(&s.as)
+	}
+	w := &world{t: t, as: as, started: map[string]int{}, ended: map[string]int{}}
 	service := lazyauth.Service{
 		Name: "Notes", Issuer: w.as.Issuer(), ClientID: fakeas.DefaultClientID,
 		Scopes: scopes.Of("profile"), API: []string{w.as.API()},
@@ -304,6 +309,7 @@ func (l *listener) RoundTrip(req *http.Request) (*http.Response, error) {
 		issued.Refresh, issued.Code = form.Get("refresh_token"), form.Get("user_code")
 	}
 	l.secrets.add(issued.Device, issued.Access, issued.Refresh)
+	l.secrets.issued(issued.Access)
 	l.secrets.addCode(issued.Code)
 	return res, nil
 }
@@ -318,8 +324,18 @@ func (f failing) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
+func (s *secrets) issued(access string) {
+	if access == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.access = access
+}
+
 type secrets struct {
 	mu          sync.Mutex
+	access      string // the last one
 	credentials []string
 	codes       []string
 }
@@ -332,6 +348,13 @@ func (s *secrets) add(values ...string) {
 			s.credentials = append(s.credentials, v)
 		}
 	}
+}
+
+// last returns the access token that was issued last.
+func (s *secrets) last() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.access
 }
 
 func (s *secrets) addCode(code string) {
@@ -405,6 +428,7 @@ func (e *events) trace() *lazyauth.Trace {
 	return &lazyauth.Trace{
 		Waiting: note("waiting"), Prompted: note("prompted"), Polled: note("polled"), Granted: note("granted"),
 		Refreshed: note("refreshed"), Parked: note("parked"), Resumed: note("resumed"), Failed: note("failed"),
+		StoreFailed: note("storefailed"), Unidentified: note("unidentified"),
 	}
 }
 

@@ -99,6 +99,30 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string, held scopes.S
 	return token, nil
 }
 
+// unfit says why the token cannot be used, in our words, if it cannot.
+func (t *Token) unfit() string {
+	switch {
+	case t.Access == "":
+		return "the access token is missing"
+	case len(t.Access) > maxToken || len(t.Refresh) > maxToken:
+		return "a token is too long"
+	case !isPrintable(t.Access) || strings.Contains(t.Access, " "):
+		return "the access token has a character that does not belong in a header"
+	case !isPrintable(t.Refresh):
+		return "the refresh token has a character that does not belong in one"
+	}
+	return ""
+}
+
+// Check reports whether a token that comes from somewhere else, such as a store, is one
+// that a server could have granted. Its error quotes nothing of it.
+func (t *Token) Check() error {
+	if why := t.unfit(); why != "" {
+		return errors.New("device: " + why)
+	}
+	return nil
+}
+
 // readToken checks the answer of RFC 6749 §5.1. If it cannot be used, the second
 // result says why, in our words. An unfit refresh token or scope is not just left
 // out: then the grant would be less than it seems, and nobody would know.
@@ -109,15 +133,8 @@ func readToken(a *answer, sent time.Time, asked scopes.Set) (*Token, string) {
 		Type:    "Bearer",
 		Scopes:  asked,
 	}
-	switch {
-	case token.Access == "":
-		return nil, "the access token is missing"
-	case len(token.Access) > maxToken || len(token.Refresh) > maxToken:
-		return nil, "a token is too long"
-	case !isPrintable(token.Access) || strings.Contains(token.Access, " "):
-		return nil, "the access token has a character that does not belong in a header"
-	case !isPrintable(token.Refresh):
-		return nil, "the refresh token has a character that does not belong in one"
+	if why := token.unfit(); why != "" {
+		return nil, why
 	}
 	// The type is case-insensitive (RFC 6749 §5.1), and some servers leave it out.
 	if kind := a.fields["token_type"].text; kind != "" && !strings.EqualFold(kind, "Bearer") {

@@ -1,0 +1,275 @@
+package lazyauth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"golang.org/x/oauth2"
+)
+
+// An errand gets an owner a grant without asking anybody, once for everybody who waits:
+// from the store, by a refresh, or from where the operator put a token.
+type errand struct {
+	kind errandKind
+	over chan struct{}
+	err  error // once over: why callers cannot go on
+}
+
+type errandKind uint8
+
+const (
+	restoring  errandKind = 1 << iota // from the store
+	refreshing                        // the grant (RFC 6749 §6)
+	configured                        // the operator's token
+)
+
+// start sends for a grant, and returns the errand; o.mu is held.
+func (o *owner) start(kind errandKind, run func(context.Context) error) (*errand, error) {
+	e := &errand{kind: kind, over: make(chan struct{})}
+	spawned := o.auth.spawn(func() {
+		defer close(e.over)
+		e.err = run(o.auth.ctx)
+		o.mu.Lock()
+		o.errand = nil
+		o.mu.Unlock()
+	})
+	if !spawned {
+		return nil, o.auth.fail(Unavailable, errClosed)
+	}
+	o.errand = e
+	return e, nil
+}
+
+func (e *errand) wait(ctx context.Context) error {
+	select {
+	case <-e.over:
+		return e.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// restore takes over what the store has, if that is any better than what is at hand:
+// another process may have signed in, refreshed or stepped up. A store that fails is no
+// reason not to ask the person.
+func (o *owner) restore(ctx context.Context) error {
+	record, err := o.auth.options.Store.Load(ctx, o.key)
+	var kept *grant
+	if err == nil && record != nil {
+		kept, err = o.auth.decode(record)
+	}
+	if err != nil {
+		o.storeFailed(err)
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if kept == nil || kept.token.AccessToken == o.refused {
+		kept.retire()
+		return nil
+	}
+	now := o.grant.Load()
+	if now != nil && (now.token.AccessToken == kept.token.AccessToken || now.alive() && !kept.holds(now.scopes)) {
+		kept.retire()
+		return nil
+	}
+	o.publish(kept)
+	return nil
+}
+
+// refresh renews old. The refresh token is used by one request at a time, in this
+// process and, with a store, in all: many servers rotate it, and take a second use for
+// theft.
+//
+// Once it is over, callers look again: they find the new grant, or none, which makes
+// them ask the person. A server that is out of reach is an error: it keeps the grant for
+// a better time.
+func (o *owner) refresh(ctx context.Context, old *grant) error {
+	auth, began := o.auth, time.Now()
+	var fresh *grant
+	var err error
+	if auth.options.Store == nil {
+		fresh, err = o.exchange(ctx, old)
+	} else {
+		fresh, err = o.refreshStored(ctx, old)
+	}
+	gone := errors.Is(err, device.ErrRevoked) || errors.Is(err, device.ErrInvalid)
+
+	o.mu.Lock()
+	switch {
+	case err == nil:
+		if o.grant.Load() == old {
+			o.publish(fresh)
+		} else { // a flight has brought a newer one
+			fresh.retire()
+		}
+	case !gone || auth.ctx.Err() != nil:
+		if old.alive() { // it was renewed ahead of time: there is time for another try
+			old.later()
+		}
+	case o.grant.Load() != old:
+	case old.alive(): // good until it ends
+		o.publish(old.withoutRefresh())
+	default:
+		o.grant.Swap(nil).retire()
+	}
+	o.mu.Unlock()
+
+	event := Event{Principal: o.principal, Scopes: old.scopes, Took: time.Since(began)}
+	if err == nil {
+		event.Scopes = fresh.scopes
+		auth.emit(onRefreshed, event)
+		return nil
+	}
+	_, event.Err = causeOf(err)
+	event.Reason = Unavailable
+	if gone {
+		event.Reason = Expired
+	}
+	auth.emit(onFailed, event)
+	if gone {
+		return nil
+	}
+	return auth.fail(Unavailable, err)
+}
+
+// exchange is one use of a refresh token.
+func (o *owner) exchange(ctx context.Context, old *grant) (*grant, error) {
+	client, err := o.auth.server.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	token, err := client.Refresh(ctx, old.refresh, old.scopes)
+	if err != nil {
+		return nil, err
+	}
+	fresh := o.auth.newGrant(token, true)
+	fresh.identity = old.identity
+	return fresh, nil
+}
+
+// errSettled ends an update of the store that found nothing to write.
+var errSettled = errors.New("lazyauth: nothing to write")
+
+// refreshStored is exchange while no other process uses the store's refresh token. It
+// looks first whether one has refreshed already, and uses what is stored and not what
+// is at hand.
+func (o *owner) refreshStored(ctx context.Context, old *grant) (*grant, error) {
+	var fresh *grant
+	var refused error // what the server said, which is not the store's failure
+	var tried bool
+	err := o.auth.options.Store.Update(ctx, o.key, func(record []byte) ([]byte, error) {
+		from := old
+		if record != nil {
+			if kept, err := o.auth.decode(record); err == nil {
+				kept.timers.stop()
+				switch {
+				case kept.token.AccessToken == old.token.AccessToken:
+				case kept.alive() && kept.holds(old.scopes):
+					fresh = kept.restarted()
+					return nil, errSettled
+				case kept.refresh != "":
+					from = kept
+				}
+			}
+		}
+		tried = true
+		if fresh, refused = o.exchange(ctx, from); refused == nil {
+			return fresh.encode(), nil
+		}
+		if record != nil && (errors.Is(refused, device.ErrRevoked) || errors.Is(refused, device.ErrInvalid)) {
+			if old.alive() {
+				return old.withoutRefresh().encode(), nil
+			}
+			return nil, nil // under the lock: it is nobody's newer one
+		}
+		return nil, errSettled
+	})
+	switch {
+	case refused != nil:
+		return nil, refused
+	case err == nil || errors.Is(err, errSettled):
+		return fresh, nil
+	}
+	o.storeFailed(err)
+	if !tried { // the store could not even be read: do without
+		return o.exchange(ctx, old)
+	}
+	return fresh, nil // unwritten, and good
+}
+
+// keep writes a new grant to the store, unless what is there by now is better.
+func (o *owner) keep(ctx context.Context, g *grant) {
+	store := o.auth.options.Store
+	if store == nil {
+		return
+	}
+	err := store.Update(ctx, o.key, func(record []byte) ([]byte, error) {
+		if record != nil {
+			if kept, err := o.auth.decode(record); err == nil {
+				kept.timers.stop()
+				if kept.alive() && kept.token.AccessToken != o.refused && !g.holds(kept.scopes) && kept.holds(g.scopes) {
+					return nil, errSettled // somebody has stepped up meanwhile
+				}
+			}
+		}
+		return g.encode(), nil
+	})
+	if err != nil && !errors.Is(err, errSettled) {
+		o.storeFailed(err)
+	}
+}
+
+// discard deletes g from the store, if it is what is there.
+func (o *owner) discard(ctx context.Context, g *grant) error {
+	store := o.auth.options.Store
+	if store == nil {
+		return nil
+	}
+	err := store.Update(ctx, o.key, func(record []byte) ([]byte, error) {
+		if record == nil {
+			return nil, errSettled
+		}
+		kept, err := o.auth.decode(record)
+		if err != nil {
+			return nil, err
+		}
+		kept.timers.stop()
+		if g != nil && kept.token.AccessToken != g.token.AccessToken {
+			return nil, errSettled
+		}
+		return nil, nil
+	})
+	if errors.Is(err, errSettled) {
+		return nil
+	}
+	return err
+}
+
+// storeFailed says aloud that grants are not kept where they should be.
+func (o *owner) storeFailed(err error) {
+	o.auth.emit(onStoreFailed, Event{Principal: o.principal, Err: err})
+}
+
+// configure takes the operator's token.
+func (o *owner) configure(context.Context) error {
+	token, err := o.auth.options.Token.Token()
+	switch {
+	case err != nil:
+		return o.auth.fail(Unavailable, errConfiguredToken{err})
+	case token == nil || token.AccessToken == "":
+		return o.auth.fail(Unavailable, errConfiguredToken{errors.New("the source returned no token")})
+	}
+	g := o.auth.newGrant(&device.Token{Access: token.AccessToken, Expires: token.Expiry}, false)
+	g.configured = true
+	o.mu.Lock()
+	o.publish(g)
+	o.mu.Unlock()
+	return nil
+}
+
+// EnvToken returns the token in the environment variable of this name, for
+// [Options.Token]; nil if the variable is not set or empty.
+func EnvToken(name string) oauth2.TokenSource { return envToken(name) }
