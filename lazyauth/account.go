@@ -33,12 +33,16 @@ func AccountFromEnv(name string) func(context.Context, *mcp.CallToolRequest) (st
 func AccountFromArgument(name string) func(context.Context, *mcp.CallToolRequest) (string, error) {
 	return func(_ context.Context, req *mcp.CallToolRequest) (string, error) {
 		var arguments map[string]json.RawMessage
-		if len(req.Params.Arguments) == 0 || json.Unmarshal(req.Params.Arguments, &arguments) != nil || arguments[name] == nil {
-			return "", nil // the input schema has its say about it elsewhere
-		}
 		var account string
-		if err := json.Unmarshal(arguments[name], &account); err != nil {
-			return "", fmt.Errorf("the argument %q must be the name of an account", name)
+		if len(req.Params.Arguments) > 0 {
+			if err := json.Unmarshal(req.Params.Arguments, &arguments); err != nil {
+				return "", errors.New("the arguments must be an object")
+			}
+		}
+		if chosen := arguments[name]; chosen != nil {
+			if err := json.Unmarshal(chosen, &account); err != nil {
+				return "", fmt.Errorf("the argument %q must be the name of an account", name)
+			}
 		}
 		return account, nil
 	}

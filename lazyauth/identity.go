@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -131,9 +132,7 @@ func (o *owner) named(result *mcp.CallToolResult) *mcp.CallToolResult {
 		return result
 	}
 	meta := mcp.Meta{MetaAccount: g.identity.Name}
-	for key, value := range result.Meta {
-		meta[key] = value
-	}
+	maps.Copy(meta, result.Meta)
 	result.Meta = meta
 	return result
 }

@@ -73,7 +73,8 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 	// Each errand is run once: a token that lapses before it can be used would be
 	// refreshed for ever.
 	var tried errandKind
-	for waited := false; ; waited = true {
+	waited := false
+	for {
 		g, f, e, err := o.next(&need, a, tried)
 		switch {
 		case err != nil:
@@ -82,14 +83,16 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 			return g, nil
 		}
 		if !waited && f != nil {
+			waited = true
 			o.auth.emit(onWaiting, Event{Principal: o.principal, Tool: a.tool(), Scopes: o.missing(need)})
 		}
 		if e != nil {
-			if err := e.wait(ctx); err != nil {
+			// What failed may have been for others: a refresh ahead of time, while
+			// more is needed here.
+			if err := e.wait(ctx); err != nil && (ctx.Err() != nil || !o.grant.Load().alive()) {
 				return nil, err
 			}
 			tried |= e.kind
-			waited = false
 			continue // to the new grant, or without the old one
 		}
 		g, err = f.wait(ctx, a)
