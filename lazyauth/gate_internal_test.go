@@ -12,6 +12,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
@@ -75,22 +76,22 @@ func gateCall(ctx context.Context, g *gate, req *mcp.CallToolRequest) *oauth2.To
 // BenchmarkGate measures what an authorized call pays for being gated, and
 // reports it as a multiple of the floor: the median over batches that run in
 // turns within one process, so that what else the machine does falls on both.
+//
+// With a store that keeps the grant on the disk it is the same, and the store is not
+// touched.
 func BenchmarkGate(b *testing.B) {
-	auth, err := New(Service{
-		Name: "Notes", Issuer: "https://as.example.test", ClientID: "c", API: []string{"https://api.example.test"},
-	}, nil)
+	memory := gateAuth(b, nil)
+	files, err := store.File(b.TempDir()+"/grants", []byte("a key for tests, of 32 bytes ..."))
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer auth.Close()
-	auth.local.grant.Store(auth.newGrant(&device.Token{
-		Access: "token", Expires: time.Now().Add(24 * time.Hour), Scopes: scopes.Of("notes:read", "notes:write", "profile"),
-	}, false))
+	disk := &touched{Store: files}
+	stored := gateAuth(b, disk)
 	floorGrant.Store(&floor{token: &oauth2.Token{AccessToken: "token"}, scopes: 7, until: 24 * time.Hour})
-	g := auth.newGate("list_notes", scopes.Of("notes:read"))
 	ctx := b.Context()
 
-	bench := func(b *testing.B, meta mcp.Meta) {
+	bench := func(b *testing.B, auth *Interceptor, meta mcp.Meta) {
+		g := auth.newGate("list_notes", scopes.Of("notes:read"))
 		req := &mcp.CallToolRequest{Session: new(mcp.ServerSession), Params: &mcp.CallToolParamsRaw{Name: "list_notes", Meta: meta}}
 		auth.session.Store(req.Session)
 		if gateCall(ctx, g, req) == nil || floorCall(ctx, 1, floorHandler) == nil {
@@ -118,6 +119,48 @@ func BenchmarkGate(b *testing.B) {
 		b.ReportMetric(float64(spent.Nanoseconds())/float64(len(ratios)*batch), "ns/call")
 		b.ReportMetric(testing.AllocsPerRun(1000, func() { gateCall(ctx, g, req) }), "allocs/call")
 	}
-	b.Run("legacy", func(b *testing.B) { bench(b, nil) })
-	b.Run("modern", func(b *testing.B) { bench(b, mcp.Meta{mcp.MetaKeyProtocolVersion: elicit.FirstModern}) })
+	newer := mcp.Meta{mcp.MetaKeyProtocolVersion: elicit.FirstModern}
+	b.Run("legacy", func(b *testing.B) { bench(b, memory, nil) })
+	b.Run("modern", func(b *testing.B) { bench(b, memory, newer) })
+	before := disk.uses.Load()
+	b.Run("legacy-stored", func(b *testing.B) { bench(b, stored, nil) })
+	b.Run("modern-stored", func(b *testing.B) { bench(b, stored, newer) })
+	if before == 0 || disk.uses.Load() != before {
+		b.Errorf("the store was used %d times before the calls and %d times by them", before, disk.uses.Load()-before)
+	}
+}
+
+// gateAuth returns an interceptor whose local user has signed in, and whose grants are
+// in kept, which may be nil.
+func gateAuth(b *testing.B, kept GrantStore) *Interceptor {
+	b.Helper()
+	auth, err := New(Service{
+		Name: "Notes", Issuer: "https://as.example.test", ClientID: "c", API: []string{"https://api.example.test"},
+	}, &Options{Store: kept})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { auth.Close() })
+	g := auth.newGrant(&device.Token{
+		Access: "token", Expires: time.Now().Add(24 * time.Hour), Scopes: scopes.Of("notes:read", "notes:write", "profile"),
+	}, false)
+	auth.local.keep(b.Context(), g)
+	auth.local.grant.Store(g)
+	return auth
+}
+
+// touched counts the uses of a store.
+type touched struct {
+	store.Store
+	uses atomic.Int64
+}
+
+func (s *touched) Load(ctx context.Context, key string) ([]byte, error) {
+	s.uses.Add(1)
+	return s.Store.Load(ctx, key)
+}
+
+func (s *touched) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
+	s.uses.Add(1)
+	return s.Store.Update(ctx, key, change)
 }

@@ -84,7 +84,7 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 		}
 		if !waited && f != nil {
 			waited = true
-			o.auth.emit(onWaiting, Event{Principal: o.principal, Tool: a.tool(), Scopes: o.missing(need)})
+			o.waits(need, a)
 		}
 		if e != nil {
 			// What failed may have been for others: a refresh ahead of time, while
@@ -102,12 +102,23 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 		case f.kept && g.holds(need):
 			return g, nil
 		case f.covers(need):
-			e := o.auth.fail(Narrowed, nil)
-			e.Missing = o.missing(need)
-			return nil, e
+			return nil, o.narrowed(need)
 		}
 		// This flight was for less. The next one asks for both.
 	}
+}
+
+// waits tells the trace that a call begins to wait. It is apart from obtain for the sake
+// of that one's stack, of which there is one for each waiting call.
+func (o *owner) waits(need scopes.Requirement, a asker) {
+	o.auth.emit(onWaiting, Event{Principal: o.principal, Tool: a.tool(), Scopes: o.missing(need)})
+}
+
+// narrowed is the error of a flight that brought less than what it asked for.
+func (o *owner) narrowed(need scopes.Requirement) *Error {
+	e := o.auth.fail(Narrowed, nil)
+	e.Missing = o.missing(need)
+	return e
 }
 
 // next decides what somebody who needs a grant has to do: take it, or wait for

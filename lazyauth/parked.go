@@ -31,30 +31,39 @@ func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler)
 	if err != nil {
 		return outcome{err: err}
 	}
-	at := attendance{ctx: ctx, req: req, arrived: g.auth.now()}
 	if req.Params.RequestState == "" {
-		h := newHeld(g, o, at)
+		h := newHeld(g, o, attendance{ctx: ctx, req: req, arrived: g.auth.now()})
 		return h.attend(&h.first, run)
 	}
-	c := clientOf(req, o.principal)
+	h, at, err := g.retry(ctx, req, o)
+	if err != nil {
+		return outcome{err: err}
+	}
+	return h.attend(at, run)
+}
 
+// retry returns the call that the request's state names, and the request as the call
+// sees it. It is apart from serve so that a call that waits does not keep its stack.
+func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, o *owner) (*held, *attendance, error) {
+	at := &attendance{ctx: ctx, req: req, arrived: g.auth.now()}
+	c := clientOf(req, o.principal)
 	b, err := g.binding(req, o, c)
 	if err != nil {
-		return outcome{err: errState}
+		return nil, nil, errState
 	}
 	state, err := g.auth.sealer.Open(req.Params.RequestState, b, time.Now())
 	if err != nil {
-		return outcome{err: errState}
+		return nil, nil, errState
 	}
 	h := g.auth.calls.get(state.Call)
 	if state.Leg { // a handler's own round trip: a new call for us, once
 		at.req = withState(req, state.Inner, req.Params.InputResponses)
-		if h = g.auth.calls.leg(state, newHeld(g, o, at)); h == nil {
-			return outcome{err: g.auth.fail(Busy, nil)}
+		if h = g.auth.calls.leg(state, newHeld(g, o, *at)); h == nil {
+			return nil, nil, g.auth.fail(Busy, nil)
 		}
 	}
 	if h == nil || h.owner != o || h.host != c || h.gate.tool != g.tool {
-		return outcome{err: errState}
+		return nil, nil, errState
 	}
 	if answer, ok := req.Params.InputResponses[elicit.ResponseKey].(*mcp.ElicitResult); ok {
 		h.answered(state.Prompt, answer.Action, at.reach())
@@ -63,7 +72,7 @@ func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler)
 	rest := maps.Clone(req.Params.InputResponses)
 	delete(rest, elicit.ResponseKey)
 	at.req = withState(req, "", rest)
-	return h.attend(&at, run)
+	return h, at, nil
 }
 
 // withState returns a copy of req with this state and these responses.

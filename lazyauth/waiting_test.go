@@ -157,7 +157,7 @@ func inCrowds(b *testing.B, report func(b *testing.B, ours, bare []measure)) {
 		b.Run(map[string]string{legacy: "legacy", modern: "modern"}[era], func(b *testing.B) {
 			var ours, bare []measure
 			for b.Loop() {
-				for range 3 { // the two of a pair under the same conditions
+				for range 2 { // the two of a pair under the same conditions
 					bare = append(bare, measured(b, bareCrowd(b, era)))
 					ours = append(ours, measured(b, gatedCrowd(b, era)))
 				}
