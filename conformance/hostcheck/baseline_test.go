@@ -60,6 +60,8 @@ func TestBaselineCompares(t *testing.T) {
 		{name: "what fails twice is named once", report: ran([]string{"consent", "A10", fail}, []string{"consent", "A10", fail}), unexpected: "consent:A10"},
 		{name: "what was skipped or did not run says nothing", file: "client: [consent:A10, consent:A11, waiting, parallel:P7]",
 			report: ran([]string{"consent", "A10", skip, "A11", info}, []string{"waiting", "P1", skip})},
+		{name: "passing once and being skipped otherwise is passing", file: "client: [consent:A10, waiting]",
+			report: ran([]string{"consent", "A10", pass}, []string{"consent", "A10", skip}, []string{"waiting", "P1", pass, "P2", info}), stale: "consent:A10 waiting"},
 		{name: "a warning need not be expected", report: ran([]string{"waiting", "P2", warn})},
 		{name: "but can be", file: "client: [waiting:P2]", report: ran([]string{"waiting", "P2", warn}), expected: "waiting:P2"},
 		{name: "and has to be if warnings fail", strict: true, report: ran([]string{"waiting", "P2", warn}), unexpected: "waiting:P2"},

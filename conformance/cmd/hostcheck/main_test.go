@@ -1,0 +1,414 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
+)
+
+// refhost is the reference host, built for these tests.
+var refhost string
+
+// As a child of its own test, this binary is the program, or a host.
+func TestMain(m *testing.M) {
+	if os.Getenv("HOSTCHECK_MAIN") != "" {
+		if len(os.Args) > 1 && os.Args[1] == "stuck-host" {
+			stuckHost(os.Args[2], os.Args[3])
+			return
+		}
+		main()
+		return
+	}
+	os.Exit(func() int {
+		folder, err := os.MkdirTemp("", "hostcheck-test-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(folder)
+		refhost = filepath.Join(folder, "refhost.exe")
+		build := exec.Command("go", "build", "-o", refhost, "../refhost")
+		build.Stderr = os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, "building the reference host:", err)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// stuckHost is the reference host in one scenario. In all others it says that
+// it is there, at address, and hangs.
+func stuckHost(refhost, address string) {
+	if os.Getenv("HOSTCHECK_SCENARIO") == "advertising" {
+		cmd := exec.Command(refhost)
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			os.Exit(1)
+		}
+		return
+	}
+	if conn, err := net.Dial("tcp", address); err == nil {
+		io.Copy(io.Discard, conn) // for as long as the test is there
+	}
+	os.Exit(1)
+}
+
+// A child is the program, running.
+type child struct {
+	*exec.Cmd
+	out, err bytes.Buffer
+}
+
+func start(t *testing.T, args ...string) *child {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &child{Cmd: exec.CommandContext(t.Context(), self, args...)}
+	c.Env = append(os.Environ(), "HOSTCHECK_MAIN=1")
+	c.Stdout, c.Stderr = &c.out, &c.err
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// status is the exit status of the program.
+func (c *child) status(t *testing.T) int {
+	t.Helper()
+	err := c.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 0
+}
+
+// program runs the program and returns its exit status and output.
+func program(t *testing.T, args ...string) (status int, out, err string) {
+	t.Helper()
+	c := start(t, args...)
+	status = c.status(t)
+	return status, c.out.String(), c.err.String()
+}
+
+// short are flags for a run of a few seconds.
+func short(more ...string) []string {
+	return append([]string{"run", "--scenario", "advertising", "--scenario", "consent"}, more...)
+}
+
+// The reference host passes, over both transports and in both protocols, and
+// what --out has says so to people and programs.
+func TestRun(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "report")
+	status, out, errs := program(t, short("--out", folder, "--", refhost)...)
+	if status != statusOK || errs != "" {
+		t.Errorf("status %d, %s", status, errs)
+	}
+	if lines := strings.Split(out, "\n"); len(lines) != 4 || !strings.HasPrefix(lines[0], "2 scenarios in 8 runs, ") || lines[1] != "OK" ||
+		lines[2] != "See "+filepath.Join(folder, "report.html") {
+		t.Errorf("printed:\n%s", out)
+	}
+	var r hostcheck.Report
+	data, err := os.ReadFile(filepath.Join(folder, "report.json"))
+	if err != nil || json.Unmarshal(data, &r) != nil || len(r.Results) != 8 || !slices.Equal(r.Host, []string{refhost}) {
+		t.Errorf("report.json: %v, %d results", err, len(r.Results))
+	}
+	checks, err := filepath.Glob(filepath.Join(folder, "results", "*", "checks.json"))
+	if err != nil || len(checks) != 8 {
+		t.Errorf("checks.json: %v %q", err, checks)
+	}
+	left, err := filepath.Glob(filepath.Join(folder, "*.partial"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left: %v %q", err, left)
+	}
+}
+
+// A fault fails the run, unless a file says that it is known; and when it is
+// mended, the file has to follow.
+func TestExpectedFailures(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	baseline, empty := filepath.Join(folder, "expected.yaml"), filepath.Join(folder, "empty.yaml")
+	if err := errors.Join(os.WriteFile(baseline, []byte("client:\n  - consent:A11\n"), 0o600), os.WriteFile(empty, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name   string
+		flags  []string
+		fault  string
+		status int
+		says   string
+	}{
+		{"not expected", nil, "prefetches", statusFailed, "FAIL  A11"},
+		{"expected", []string{"--expected-failures", baseline}, "prefetches", statusOK, "(MUST NOT), as expected"},
+		{"stale", []string{"--expected-failures", baseline}, "", statusFailed, "stale, passes now; remove it from the file: consent:A11"},
+		{"a warning, which is none of its business", []string{"--expected-failures", empty}, "no-highlight", statusOK, "warn  A15"},
+		{"a warning that counts", []string{"--expected-failures", empty, "--strict"}, "no-highlight", statusFailed, "not expected: consent:A15"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			args := short(test.flags...)
+			args = append(args, "--protocol", "2025-11-25", "--transport", "stdio", "--", refhost)
+			if test.fault != "" {
+				args = append(args, "-fault", test.fault)
+			}
+			if status, out, errs := program(t, args...); status != test.status || !strings.Contains(out, test.says) || errs != "" {
+				t.Errorf("status %d\n%s%s", status, out, errs)
+			}
+		})
+	}
+}
+
+// A warning fails the run only if it is told to.
+func TestStrict(t *testing.T) {
+	t.Parallel()
+	args := []string{"run", "--scenario", "consent", "--protocol", "2025-11-25", "--transport", "http"}
+	host := []string{"--", refhost, "-fault", "no-highlight"}
+	if status, out, _ := program(t, slices.Concat(args, host)...); status != statusOK || !strings.Contains(out, "warn  A15") {
+		t.Errorf("status %d\n%s", status, out)
+	}
+	if status, out, _ := program(t, slices.Concat(args, []string{"--strict"}, host)...); status != statusFailed || !strings.HasSuffix(out, "FAILED\n") {
+		t.Errorf("strict: status %d\n%s", status, out)
+	}
+}
+
+// A host that ends at once is told as one thing that is wrong.
+func TestHostThatEnds(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, out, _ := program(t, short("--timeout", "5s", "--", self, "no-such-command")...)
+	if status != statusFailed || strings.Count(out, "Not reached") != 1 || strings.Count(out, "exit status 2") != 1 {
+		t.Errorf("status %d\n%s", status, out)
+	}
+}
+
+// The formats for programs go to standard output, and nothing else does.
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	args := []string{"run", "--scenario", "advertising", "--transport", "http"}
+	status, out, errs := program(t, append(args, "--json", "--", refhost)...)
+	var r hostcheck.Report
+	if err := json.Unmarshal([]byte(out), &r); status != statusOK || err != nil || len(r.Results) != 2 || !strings.HasSuffix(errs, "\nOK\n") {
+		t.Errorf("status %d, %v, %d results\n%s", status, err, len(r.Results), errs)
+	}
+	status, out, errs = program(t, append(args, "--junit", "--", refhost)...)
+	if status != statusOK || !strings.HasPrefix(out, "<?xml") || !strings.HasSuffix(out, "</testsuites>\n") || !strings.HasSuffix(errs, "\nOK\n") {
+		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+}
+
+// A host that reads a configuration file finds in it what the template has.
+func TestTemplate(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no sh")
+	}
+	folder := t.TempDir()
+	for _, transport := range []string{hostcheck.Stdio, hostcheck.HTTP} {
+		seen := filepath.Join(folder, transport)
+		status, out, errs := program(t, "run", "--template", filepath.Join("testdata", "host.json.tmpl"), "--template-name", ".my-host/settings.json",
+			"--scenario", "advertising", "--protocol", "2026-07-28", "--transport", transport,
+			"--", "sh", "-c", `case $1 in */.my-host/settings.json) cat "$1" >"$3";; esac; exec "$2"`, "sh", "{config}", refhost, seen)
+		if status != statusOK {
+			t.Fatalf("status %d\n%s%s", status, out, errs)
+		}
+		data, err := os.ReadFile(seen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var config struct {
+			MCPServers map[string]struct {
+				Type, URL, Command string
+				Args               []string
+			} `json:"mcpServers"`
+		}
+		if err := json.Unmarshal(data, &config); err != nil {
+			t.Fatalf("%v in %s", err, data)
+		}
+		server := config.MCPServers["hostcheck"]
+		stdio := server.Command != "" && len(server.Args) == 3 && server.Args[0] == "stub"
+		if stdio != (transport == hostcheck.Stdio) || !stdio && !regexp.MustCompile(`^http://127\.0\.0\.1:\d+/\w+/mcp$`).MatchString(server.URL) {
+			t.Errorf("%s: %s", transport, data)
+		}
+	}
+}
+
+// Ctrl-C ends the hosts; what had ended before is reported.
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no signals to send to a child")
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	c := start(t, short("--parallel", "1", "--timeout", "2m", "--out", folder, "--", self, "stuck-host", refhost, listener.Addr().String())...)
+	stuck, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if status := c.status(t); status != statusInterrupted || time.Since(began) > time.Minute {
+		t.Errorf("status %d after %v", status, time.Since(began))
+	}
+	if _, err := stuck.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !strings.Contains(fmt.Sprint(err), "reset") {
+		t.Errorf("the host is still there: %v", err)
+	}
+	if !strings.Contains(c.err.String(), "interrupted: 4 of 8 runs had ended") || !strings.HasPrefix(c.out.String(), "1 scenario in 4 runs") {
+		t.Errorf("%s%s", c.out.String(), c.err.String())
+	}
+	if _, err := os.Stat(filepath.Join(folder, "report.html")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	status, out, errs := program(t, "list", "--coverage")
+	if status != statusOK || errs != "" {
+		t.Errorf("status %d %s", status, errs)
+	}
+	for _, s := range hostcheck.Scenarios() {
+		if !strings.Contains(out, "\n"+s.Name+": "+s.Title+"\n") {
+			t.Errorf("there is no scenario %s", s.Name)
+		}
+	}
+	for _, r := range hostcheck.Requirements() {
+		if !regexp.MustCompile(`(?m)^` + r.ID + ` +` + string(r.Level) + ` +` + regexp.QuoteMeta(r.Name) + ` \(.*\)\n +` + regexp.QuoteMeta(r.Section.URL) + `\n +(in \w|not decided: \w)`).MatchString(out) {
+			t.Errorf("%s is not listed, or not with all that there is to it", r.ID)
+		}
+	}
+	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+	var decided, of, percent int
+	last := lines[len(lines)-1]
+	if n, err := fmt.Sscanf(last, "coverage: %d of %d wire-observable, %d %%", &decided, &of, &percent); n != 3 || err != nil ||
+		decided*100/of != percent || decided == 0 || decided > of {
+		t.Errorf("the last line is %q: %v", last, err)
+	}
+
+	_, out, _ = program(t, "list", "--json")
+	var listed struct {
+		Scenarios    []hostcheck.Scenario
+		Requirements []hostcheck.Requirement
+	}
+	if err := json.Unmarshal([]byte(out), &listed); err != nil || len(listed.Scenarios) != len(hostcheck.Scenarios()) ||
+		len(listed.Requirements) != len(hostcheck.Requirements()) {
+		t.Errorf("%v, %d scenarios, %d requirements", err, len(listed.Scenarios), len(listed.Requirements))
+	}
+}
+
+// What is wrong with a command line is said before any host is started, with
+// what to do about it.
+func TestUsage(t *testing.T) {
+	folder := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	host := []string{"--", refhost}
+	for _, test := range []struct {
+		args []string
+		says string
+	}{
+		{nil, "hostcheck run [flags] -- HOST"},
+		{[]string{"check"}, `there is no command "check"; there are list, run and serve`},
+		{[]string{"run"}, "no host; its command comes after the flags"},
+		{[]string{"run", "--"}, "no host"},
+		{[]string{"run", "--", "./no-such-host"}, "the host cannot be started"},
+		{append([]string{"run", "--protocol", "2024-11-05"}, host...), `--protocol "2024-11-05": it is one of 2025-11-25, 2026-07-28, both`},
+		{append([]string{"run", "--transport", "sse"}, host...), `--transport "sse": it is one of stdio, http, both`},
+		{append([]string{"run", "--scenario", "concent"}, host...), "there is no such scenario; there are advertising, "},
+		{append([]string{"run", "--scenario", "streams", "--transport", "stdio"}, host...), "nothing to run"},
+		{append([]string{"run", "--timeout", "45"}, host...), "a number with a unit, as in 45s"},
+		{append([]string{"run", "--timeout", "-1s"}, host...), "a number with a unit, as in 45s"},
+		{append([]string{"run", "--parallel", "-1"}, host...), "--parallel is not negative"},
+		{append([]string{"run", "--no-such-flag"}, host...), `"hostcheck run -h" lists the flags`},
+		{append([]string{"run", "--json", "--junit"}, host...), "--out writes both"},
+		{append([]string{"run", "--out", file("out", "")}, host...), "--out: "},
+		{append([]string{"run", "--template", filepath.Join(folder, "gone")}, host...), "--template: "},
+		{append([]string{"run", "--template", file("open", "{{")}, host...), "template: "},
+		{append([]string{"run", "--template", file("good", ""), "--template-name", "../x"}, host...), "stays in its folder"},
+		{append([]string{"run", "--template-name", "x"}, host...), "there is none"},
+		{append([]string{"run", "--expected-failures", filepath.Join(folder, "gone")}, host...), "--expected-failures: "},
+		{append([]string{"run", "--expected-failures", file("bad.yaml", "client:\n  - consent: A11\n")}, host...), `bad.yaml: line 2: an entry is "scenario"`},
+		{[]string{"list", "all"}, `unexpected argument "all"`},
+		{[]string{"list", "--json", "--coverage"}, "do not go together"},
+		{[]string{"serve", "--protocol", "both"}, "it is one of 2025-11-25, 2026-07-28"},
+		{[]string{"serve", "--", refhost}, "the host is started by you"},
+		{[]string{"serve", "--port", "99999"}, "--port: "},
+		{[]string{"stub"}, "it takes --control URL"},
+		{[]string{"stub", "--control", "https://example.com/x"}, "loopback"},
+	} {
+		var out, errs bytes.Buffer
+		status := run(t.Context(), test.args, streams{strings.NewReader(""), &out, &errs})
+		if status != statusUsage || !strings.Contains(errs.String(), test.says) || out.Len() > 0 {
+			t.Errorf("%q: status %d, %s%s", test.args, status, errs.String(), out.String())
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, test := range []struct {
+		args []string
+		says []string
+	}{
+		{[]string{"-h"}, []string{"list", "run", "serve"}},
+		{[]string{"help"}, []string{"A first report"}},
+		{[]string{"run", "-h"}, []string{"{server}", "-expected-failures file", "-timeout duration", "130 interrupted", "(default \"both\")"}},
+		{[]string{"list", "--help"}, []string{"-coverage"}},
+		{[]string{"serve", "-h"}, []string{"-port port", "by hand"}},
+	} {
+		var out, errs bytes.Buffer
+		status := run(context.Background(), test.args, streams{strings.NewReader(""), &out, &errs})
+		if status != statusOK || errs.Len() > 0 {
+			t.Errorf("%q: status %d %s", test.args, status, errs.String())
+		}
+		for _, want := range test.says {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%q does not say %q:\n%s", test.args, want, out.String())
+			}
+		}
+		for l := range strings.Lines(out.String()) {
+			if columns := len(strings.Replace(strings.TrimSuffix(l, "\n"), "    \t", "        ", 1)); columns > 80 {
+				t.Errorf("%q: %d columns: %q", test.args, columns, l)
+			}
+		}
+	}
+}

@@ -1,0 +1,261 @@
+// Package report writes what a run of hostcheck came to, for people and for
+// programs:
+//
+//   - [Text]: a summary for a terminal or a log
+//   - [HTML]: one page that needs nothing but itself, with the recorded conversations
+//   - [JSON]: the whole report
+//   - [JUnit]: XML for continuous integration
+//   - [Checks]: checks.json, in the shape of the official conformance suite
+//
+// [Write] writes all but the first into a folder. Much of what is in a report
+// comes from the host under test; whatever it holds, it neither gets out of its
+// place in a file nor reaches a terminal as anything but visible text.
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
+)
+
+// Options say how a report is written. The zero value is good.
+type Options struct {
+	// Strict counts warnings as failures, as the official suite does.
+	Strict bool
+
+	// Verbose has Text list every run and what was skipped.
+	Verbose bool
+	// Colour has Text use the colours of a terminal.
+	Colour bool
+	// Width is that of Text, in columns. Zero means 80.
+	Width int
+}
+
+// counts are how many checks came to each status.
+type counts map[hostcheck.Status]int
+
+func (c counts) add(checks []hostcheck.Check) {
+	for _, check := range checks {
+		c[check.Status]++
+	}
+}
+
+// statuses are in the order in which people want to see them.
+var statuses = []hostcheck.Status{hostcheck.Failure, hostcheck.Warning, hostcheck.Success, hostcheck.Skipped, hostcheck.Info}
+
+// inWords are the statuses as a summary puts them, after a number.
+var inWords = map[hostcheck.Status]string{
+	hostcheck.Failure: "failed",
+	hostcheck.Warning: "warned",
+	hostcheck.Success: "passed",
+	hostcheck.Skipped: "skipped",
+	hostcheck.Info:    "for information",
+}
+
+// String is, for example, "1 failed, 12 passed, 3 skipped".
+func (c counts) String() string {
+	var parts []string
+	for _, s := range statuses {
+		if c[s] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c[s], inWords[s]))
+		}
+	}
+	if parts == nil {
+		return "no checks"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// verdict is the worst status that there is.
+func (c counts) verdict() hostcheck.Status {
+	for _, s := range statuses {
+		if c[s] > 0 {
+			return s
+		}
+	}
+	return hostcheck.Skipped
+}
+
+// bySeverity returns the checks, failures first, otherwise in their order.
+func bySeverity(checks []hostcheck.Check) []hostcheck.Check {
+	sorted := slices.Clone(checks)
+	slices.SortStableFunc(sorted, func(a, b hostcheck.Check) int {
+		return slices.Index(statuses, a.Status) - slices.Index(statuses, b.Status)
+	})
+	return sorted
+}
+
+// A finding is a check of a scenario that failed or warned, with all the runs
+// in which it did.
+type finding struct {
+	scenario, title string
+	check           hostcheck.Check // the worst one
+	seen            []sighting
+}
+
+// A sighting is what was seen in one or more runs alike.
+type sighting struct {
+	message string
+	in      []*hostcheck.Result
+}
+
+// findings gathers the checks of one status over all runs, in the order in
+// which they first appear. Those that were not reached are not among them.
+func findings(r *hostcheck.Report, status hostcheck.Status) []*finding {
+	var list []*finding
+	for i := range r.Results {
+		result := &r.Results[i]
+		for _, check := range result.Checks {
+			if check.Status != status || strings.HasPrefix(check.ErrorMessage, missing) {
+				continue
+			}
+			at := slices.IndexFunc(list, func(f *finding) bool { return f.scenario == result.Scenario && f.check.ID == check.ID })
+			if at < 0 {
+				at = len(list)
+				list = append(list, &finding{scenario: result.Scenario, title: result.Title, check: check})
+			}
+			list[at].sighted(Why(check), result)
+		}
+	}
+	return list
+}
+
+func (f *finding) sighted(message string, in *hostcheck.Result) {
+	for i := range f.seen {
+		if f.seen[i].message == message {
+			if !slices.Contains(f.seen[i].in, in) {
+				f.seen[i].in = append(f.seen[i].in, in)
+			}
+			return
+		}
+	}
+	f.seen = append(f.seen, sighting{message, []*hostcheck.Result{in}})
+}
+
+// missing begins the message of a check that failed because the conversation
+// did not get to it. One reason makes many of them.
+const missing = "prerequisite missing: "
+
+// An obstacle is why checks were not reached, with all that it stood in the
+// way of.
+type obstacle struct {
+	reason string
+	before []*shadow
+}
+
+// A shadow is what an obstacle kept from being checked in one scenario.
+type shadow struct {
+	scenario string
+	checks   []string
+	in       []*hostcheck.Result
+}
+
+// obstacles gathers the checks that were not reached, by their reasons, in the
+// order in which they first appear.
+func obstacles(r *hostcheck.Report) []*obstacle {
+	var list []*obstacle
+	for i := range r.Results {
+		result := &r.Results[i]
+		for _, check := range result.Checks {
+			reason, ok := strings.CutPrefix(check.ErrorMessage, missing)
+			if !ok {
+				continue
+			}
+			at := slices.IndexFunc(list, func(o *obstacle) bool { return o.reason == reason })
+			if at < 0 {
+				at = len(list)
+				list = append(list, &obstacle{reason: reason})
+			}
+			list[at].hit(check.ID, result)
+		}
+	}
+	return list
+}
+
+func (o *obstacle) hit(check string, in *hostcheck.Result) {
+	at := slices.IndexFunc(o.before, func(s *shadow) bool { return s.scenario == in.Scenario })
+	if at < 0 {
+		at = len(o.before)
+		o.before = append(o.before, &shadow{scenario: in.Scenario})
+	}
+	s := o.before[at]
+	if !slices.Contains(s.checks, check) {
+		s.checks = append(s.checks, check)
+	}
+	if !slices.Contains(s.in, in) {
+		s.in = append(s.in, in)
+	}
+}
+
+// runs names runs of one scenario: "2025-11-25 over stdio and http; 2026-07-28 over http".
+func runs(results []*hostcheck.Result) string {
+	var parts []string
+	for i := 0; i < len(results); {
+		var over []string
+		protocol := results[i].Protocol
+		for ; i < len(results) && results[i].Protocol == protocol; i++ {
+			over = append(over, results[i].Transport)
+		}
+		parts = append(parts, protocol+" over "+strings.Join(over, " and "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// level is that of the requirement behind a check; empty if the catalogue does
+// not have it.
+func level(checkID string) string {
+	for _, r := range hostcheck.Requirements() {
+		if r.ID == checkID {
+			return string(r.Level)
+		}
+	}
+	return ""
+}
+
+// Why is what a check says of itself: what was wrong, or the reason for which
+// it was not decided.
+func Why(c hostcheck.Check) string {
+	if c.ErrorMessage != "" {
+		return c.ErrorMessage
+	}
+	for _, key := range []string{"reason", "note"} {
+		if text, ok := c.Details[key].(string); ok {
+			return text
+		}
+	}
+	return ""
+}
+
+// command is the host's command line as it can be read, and mostly as it can
+// be typed.
+func command(host []string) string {
+	words := make([]string, len(host))
+	for i, word := range host {
+		words[i] = visible(word)
+		if word == "" || strings.ContainsAny(word, " \t\n'\"\\$`&|;<>(){}*?#!~") {
+			words[i] = "'" + strings.ReplaceAll(words[i], "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// took is a duration as people read it.
+func took(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
