@@ -116,7 +116,7 @@ func playMissingMode(f *flow) {
 	case a.never:
 		f.st.find("A4", failed, "a request without a mode was not answered", f.now().event)
 	case !declared.form:
-		f.st.judge("A4", a.err != nil && a.err.Code == invalidParams,
+		f.st.judge("A4", a.refused(declared),
 			"the host declares no form mode, and does not answer a request without a mode with -32602", a.line.event)
 	default:
 		asForm := a.err == nil
@@ -140,8 +140,18 @@ func (f *flow) takesURL() bool {
 	return !a.never && a.err == nil
 }
 
-// invalidParams is the JSON-RPC error for parameters that are wrong.
-const invalidParams = -32602
+// The JSON-RPC errors for methods that are not there, and for parameters that
+// are wrong.
+const (
+	methodNotFound = -32601
+	invalidParams  = -32602
+)
+
+// refused says whether an answer is the error for a mode that was not declared.
+// A host that declares no elicitation at all need not know the method.
+func (a answer) refused(declared modes) bool {
+	return a.err != nil && (a.err.Code == invalidParams || !declared.declared && a.err.Code == methodNotFound)
+}
 
 func playUndeclaredMode(f *flow) {
 	declared := f.now().declared
@@ -160,7 +170,7 @@ func playUndeclaredMode(f *flow) {
 	case a.never:
 		f.st.find("A5", failed, "a request in the mode "+p.mode+", which was not declared, was not answered", f.now().event)
 	default:
-		f.st.judge("A5", a.err != nil && a.err.Code == invalidParams,
+		f.st.judge("A5", a.refused(declared),
 			"a request in the mode "+p.mode+", which was not declared, was answered with "+a.said(), a.line.event)
 	}
 	f.text("3 notes found")

@@ -58,7 +58,7 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "GET ":
 		p.index(w)
 	case "GET page.css":
-		send(w, "text/css", []byte(pageStyle))
+		send(w, "text/css", []byte(report.BaseStyle+pageStyle))
 	case "GET page.js":
 		send(w, "text/javascript", []byte(pageScript))
 	case "GET events":

@@ -19,8 +19,14 @@ import (
 //go:embed page.html
 var pageText string
 
+// BaseStyle is the style sheet that pages of this suite share: colours, for light and
+// dark, and plain elements.
+//
+//go:embed base.css
+var BaseStyle string
+
 //go:embed page.css
-var pageStyle string
+var ownStyle string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"visible": visible,
@@ -45,9 +51,10 @@ var statusWords = map[hostcheck.Status]string{
 // The page has no scripts and asks for nothing over the network; its content
 // security policy holds a browser to that.
 func HTML(w io.Writer, r *hostcheck.Report, o Options) error {
-	hash := sha256.Sum256([]byte(pageStyle))
+	style := BaseStyle + ownStyle
+	hash := sha256.Sum256([]byte(style))
 	p := page{
-		Style: template.CSS(pageStyle), //nolint:gosec // G203: our own file
+		Style: template.CSS(style), //nolint:gosec // G203: our own file
 		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) +
 			"'; base-uri 'none'; form-action 'none'",
 		Command:  command(r.Host),
