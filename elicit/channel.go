@@ -94,11 +94,14 @@ func ReachOf(req *mcp.CallToolRequest) Reach {
 	if req.Params.GetProgressToken() != nil {
 		r = r.With(Progress)
 	}
+	opened := req.Session.InitializeParams()
 	caps := req.ClientCapabilities()
+	if !Modern(req.Params.Meta) && opened != nil {
+		caps = opened.Capabilities // what the server request will be held against
+	}
 	if caps == nil || caps.Elicitation == nil {
 		return r
 	}
-	opened := req.Session.InitializeParams()
 	sessionIsModern := opened != nil && opened.ProtocolVersion >= FirstModern
 	if Modern(req.Params.Meta) != sessionIsModern {
 		return r

@@ -133,13 +133,9 @@ func (c *call) at() attendance {
 // ledger implements asker.
 func (c *call) ledger() *ledger {
 	if c.held != nil {
-		return &c.held.progress
+		return c.held.ledger()
 	}
-	if l := c.progress.Load(); l != nil {
-		return l
-	}
-	c.progress.CompareAndSwap(nil, new(ledger))
-	return c.progress.Load()
+	return ledgerIn(&c.progress)
 }
 
 // ask implements asker.

@@ -83,7 +83,7 @@ type Error struct {
 	wording elicit.Wording // … and how
 	cancel  bool           // declined by dismissing, so no peace follows
 	hasty   bool           // declined sooner than a person could have
-	signIn  bool           // the person has a way to be asked at once
+	signIn  *string        // the prompt by which the person is asked at once, if there is one
 }
 
 // Unwrap returns the cause.
@@ -94,8 +94,8 @@ func (e *Error) Error() string {
 	switch e.Reason {
 	case Declined:
 		again := "call again later only if the user wants it."
-		if e.signIn {
-			again = fmt.Sprintf("call again later only if the user wants it, or at once when they have used the prompt %q.", SignInPrompt)
+		if e.signIn != nil {
+			again = fmt.Sprintf("call again later only if the user wants it, or at once when they have used the prompt %q.", *e.signIn)
 		}
 		switch {
 		case e.cancel:

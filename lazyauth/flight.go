@@ -34,8 +34,10 @@ type flight struct {
 
 	polls   int              // of the goroutine that runs it
 	tickets atomic.Int64     // drawn by all who wait, in their order
+	calls   atomic.Int64     // that waited
 	prompts atomic.Int64     // how often the prompt was shown
 	parts   map[client]*part // guarded by owner.mu
+	stale   []notice         // of prompts before one that was refused; guarded by owner.mu
 }
 
 func newFlight(o *owner, want scopes.Set, tool string) *flight {
@@ -64,7 +66,7 @@ func (f *flight) run() {
 
 	event := Event{
 		Principal: f.owner.principal, Tool: f.tool, Scopes: f.want, Took: time.Since(began),
-		Attempt: f.polls, Prompts: int(f.prompts.Load()), Calls: int(f.tickets.Load()),
+		Attempt: f.polls, Prompts: int(f.prompts.Load()), Calls: int(f.calls.Load()),
 	}
 	switch {
 	case err != nil:

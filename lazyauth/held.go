@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
@@ -37,7 +38,7 @@ type held struct {
 	done    chan struct{}
 	outcome outcome // once done
 
-	progress ledger
+	progress atomic.Pointer[ledger] // once there is any
 
 	// Guarded by the table's mutex.
 	id    string // from when it is first kept
@@ -256,7 +257,7 @@ func (h *held) collect(at *attendance) outcome {
 // inputRequired answers a request with the prompt.
 func (h *held) inputRequired(at *attendance, r inputRequired) outcome {
 	p := r.part
-	id := p.shown(r.mode, h)
+	id := p.shown(at.req, r.mode, h)
 	h.mu.Lock()
 	h.shown, h.shownID = p, id
 	h.mu.Unlock()
@@ -272,15 +273,15 @@ func (h *held) inputRequired(at *attendance, r inputRequired) outcome {
 
 // answered takes the host's answer to the prompt of this id. A refusal ends a
 // call that has not begun; a parked handler learns of it where it waits.
-func (h *held) answered(id, action string, reach elicit.Reach) {
+func (h *held) answered(id, action string, at attendance) {
 	h.mu.Lock()
 	p, current := h.shown, h.shownID
 	h.mu.Unlock()
 	if p == nil || id != current {
 		return
 	}
-	if err := p.answer(id, action, reach); err != nil && !h.begun() {
-		h.finish(outcome{err: err})
+	if err := p.answer(id, action, at.reach()); err != nil && !h.begun() {
+		h.finish(outcome{err: h.owner.explain(err, h.gate.need, at.req)})
 	}
 }
 
@@ -299,6 +300,10 @@ func (h *held) enter(at *attendance) {
 // handler is then given up: after a grace if the host can still come back, at
 // once if it was never told the call's name.
 func (h *held) leave(at *attendance, broken error) {
+	if l := h.progress.Load(); l != nil { // nothing more is said to the request
+		l.hold()
+		defer l.release()
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := slices.Index(h.attending, at)

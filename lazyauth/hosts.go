@@ -41,6 +41,9 @@ func KnownHosts() map[string]Host { return maps.Clone(knownHosts) }
 
 // host returns what is known of the host behind req; the zero value if nothing is.
 func (i *Interceptor) host(req *mcp.CallToolRequest) Host {
+	if req == nil { // of a call that is over
+		return Host{}
+	}
 	info := req.ClientInfo()
 	if info == nil {
 		return Host{}

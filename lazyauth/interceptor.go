@@ -33,9 +33,9 @@ type Interceptor struct {
 	local   *owner
 	owners  sync.Map // Principal → *owner, for everybody else
 
-	installed sync.Map    // weak.Pointer[mcp.Server] → struct{}
-	tools     sync.Map    // names registered with AddTool → struct{}
-	signIn    atomic.Bool // whether there is a prompt for the person who changes their mind
+	installed sync.Map               // weak.Pointer[mcp.Server] → struct{}
+	tools     sync.Map               // names registered with AddTool → struct{}
+	signIn    atomic.Pointer[string] // the name of the prompt for the person who changes their mind
 
 	// ctx ends with Close; every goroutine and every wait here hangs on it.
 	ctx    context.Context

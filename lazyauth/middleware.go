@@ -48,6 +48,9 @@ func redirectProgress(next mcp.MethodHandler) mcp.MethodHandler {
 		if c == nil || !ok {
 			return next(ctx, method, req)
 		}
+		l := c.ledger()
+		l.hold()
+		defer l.release()
 		at := c.at()
 		if c.held != nil {
 			attending := c.held.current()
@@ -62,7 +65,7 @@ func redirectProgress(next mcp.MethodHandler) mcp.MethodHandler {
 		}
 		redirected := *params
 		redirected.ProgressToken = token
-		c.ledger().worked(&redirected)
+		l.worked(&redirected)
 		return next(at.ctx, method, &mcp.ServerRequest[mcp.Params]{Session: at.req.Session, Params: &redirected})
 	}
 }

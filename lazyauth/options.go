@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"time"
 
@@ -147,6 +148,7 @@ func (o *Options) withDefaults() (Options, error) {
 	if out.Hosts == nil {
 		out.Hosts = knownHosts
 	}
+	out.Hosts = maps.Clone(out.Hosts)
 	for name, h := range out.Hosts {
 		if h.Patience < 0 || h.WithProgress < 0 {
 			return out, fmt.Errorf("lazyauth: Options.Hosts[%q] has a negative duration", name)

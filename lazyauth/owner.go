@@ -9,6 +9,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // An owner is a resource owner (RFC 6749 §1.1), as far as this server knows
@@ -50,16 +51,20 @@ func (o *owner) sharer() *owner {
 func (o *owner) authorize(ctx context.Context, need scopes.Requirement, a asker) (*grant, error) {
 	g, err := o.obtain(ctx, need, a)
 	if e, ok := errors.AsType[*Error](err); ok {
-		// A follower gets the leader's cause, with its own need.
-		mine := *e
-		mine.Required = need
-		mine.wording = o.auth.wording(a.at().req)
-		if g := o.grant.Load(); g != nil {
-			mine.Held = g.scopes
-		}
-		return nil, &mine
+		return nil, o.explain(e, need, a.at().req)
 	}
 	return g, err
+}
+
+// explain returns e for one call: a follower gets the leader's cause, with its own need.
+func (o *owner) explain(e *Error, need scopes.Requirement, req *mcp.CallToolRequest) *Error {
+	mine := *e
+	mine.Required = need
+	mine.wording = o.auth.wording(req)
+	if g := o.grant.Load(); g != nil {
+		mine.Held = g.scopes
+	}
+	return &mine
 }
 
 func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*grant, error) {

@@ -45,7 +45,7 @@ func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler)
 // retry returns the call that the request's state names, and the request as the call
 // sees it. It is apart from serve so that a call that waits does not keep its stack.
 func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, o *owner) (*held, *attendance, error) {
-	at := &attendance{ctx: ctx, req: req, arrived: g.auth.now()}
+	at := &attendance{ctx: ctx, req: req, arrived: g.auth.now(), again: true}
 	c := clientOf(req, o.principal)
 	b, err := g.binding(req, o, c)
 	if err != nil {
@@ -57,6 +57,7 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, o *owner) (*
 	}
 	h := g.auth.calls.get(state.Call)
 	if state.Leg { // a handler's own round trip: a new call for us, once
+		at.again = false
 		at.req = withState(req, state.Inner, req.Params.InputResponses)
 		if h = g.auth.calls.leg(state, newHeld(g, o, *at)); h == nil {
 			return nil, nil, g.auth.fail(Busy, nil)
@@ -66,7 +67,7 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, o *owner) (*
 		return nil, nil, errState
 	}
 	if answer, ok := req.Params.InputResponses[elicit.ResponseKey].(*mcp.ElicitResult); ok {
-		h.answered(state.Prompt, answer.Action, at.reach())
+		h.answered(state.Prompt, answer.Action, *at)
 	}
 	// What was for us is not the handler's.
 	rest := maps.Clone(req.Params.InputResponses)
@@ -162,14 +163,16 @@ type working struct {
 // at implements asker. A handler that nobody attends to can be attended to again
 // only by a retry, and while it is parked there is no patience to lose.
 func (h *working) at() attendance {
-	if at := h.current(); at != nil {
-		return *at
+	if current := h.current(); current != nil {
+		at := *current
+		at.again = false // this wait is the handler's, and its first
+		return at
 	}
 	return attendance{req: h.request(), arrived: h.gate.auth.now()}
 }
 
 // ledger implements asker.
-func (h *held) ledger() *ledger { return &h.progress }
+func (h *held) ledger() *ledger { return ledgerIn(&h.progress) }
 
 // tool implements asker.
 func (h *held) tool() string { return h.gate.tool }

@@ -47,12 +47,14 @@ type part struct {
 	heard    int64        // the last ticket that was drawn when somebody was told in text
 	heardAt  time.Time    // when that was
 	failed   elicit.Reach // modes that the host declares and does not deliver
+	hushed   bool         // the host refused one of them by itself: no code for its model
 	prompt   string       // the id of the live prompt; no answer to another counts
 	mode     elicit.Channel
-	at       time.Time // when it was shown
-	answered bool      // the host has answered it
-	carrier  *held     // the call that was answered with it, if one was
-	notices  []notice  // to be sent when the flight is over
+	at       time.Time     // when it was shown …
+	patience time.Duration // … and how long its host waits
+	answered bool          // the host has answered it
+	carrier  *held         // the call that was answered with it, if one was
+	notices  []notice      // to be sent when the flight is over
 }
 
 // gone reports whether the host has done with the prompt, as far as can be
@@ -91,7 +93,7 @@ func (f *flight) join(c client, ticket int64) (*part, telling) {
 		p.loud <- struct{}{}
 		f.parts[c] = p
 	}
-	if p.prompt != "" && p.gone() && time.Since(p.at) >= f.owner.auth.options.Patience {
+	if p.prompt != "" && p.gone() && time.Since(p.at) >= p.patience {
 		p.giveTurn()
 	}
 	switch {
@@ -132,13 +134,20 @@ func (p *part) channel(a asker) elicit.Channel {
 
 // shown notes that the prompt goes out now by elicitation, in this mode, and returns
 // its id.
-func (p *part) shown(mode elicit.Channel, carrier *held) string {
+func (p *part) shown(req *mcp.CallToolRequest, mode elicit.Channel, carrier *held) string {
 	id := rand.Text()
 	p.flight.owner.mu.Lock()
-	p.prompt, p.mode, p.at, p.answered, p.carrier = id, mode, time.Now(), false, carrier
+	p.prompt, p.mode, p.at, p.answered, p.carrier, p.patience = id, mode, time.Now(), false, carrier, p.flight.owner.auth.patience(req)
 	p.flight.owner.mu.Unlock()
 	p.prompted(mode.String())
 	return id
+}
+
+// live reports whether a host has the prompt.
+func (p *part) live() bool {
+	p.flight.owner.mu.Lock()
+	defer p.flight.owner.mu.Unlock()
+	return p.prompt != ""
 }
 
 // prompted tells the trace that the prompt goes out now.
@@ -179,7 +188,7 @@ func (p *part) pending() *Error {
 // answer when the person consents, when they come back, or never. The request
 // outlives the call that caused it, since the flight does.
 func (p *part) request(ctx context.Context, req *mcp.CallToolRequest, mode elicit.Channel) {
-	id := p.shown(mode, nil)
+	id := p.shown(req, mode, nil)
 	session, auth := req.Session, p.flight.owner.auth
 	p.flight.owner.mu.Lock()
 	over := p.flight.parts == nil
@@ -202,7 +211,7 @@ func (p *part) request(ctx context.Context, req *mcp.CallToolRequest, mode elici
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			p.unanswered(id, err)
+			p.unanswered(id, err, reach)
 		default:
 			_ = p.answer(id, result.Action, reach) // who waits learns of it by refused
 		}
@@ -217,15 +226,23 @@ func (p *part) request(ctx context.Context, req *mcp.CallToolRequest, mode elici
 // that the host has not what it declared, which is no refusal: the person saw
 // nothing, and the next channel is tried. Anything else leaves the prompt to the next
 // call.
-func (p *part) unanswered(id string, err error) {
+func (p *part) unanswered(id string, err error, reach elicit.Reach) {
 	if _, protocol := errors.AsType[*jsonrpc.Error](err); !protocol || errors.Is(err, mcp.ErrConnectionClosed) {
 		_ = p.answer(id, "", 0)
 		return
 	}
-	p.flight.owner.mu.Lock()
-	defer p.flight.owner.mu.Unlock()
-	if id == p.prompt {
+	o := p.flight.owner
+	o.mu.Lock()
+	current := id == p.prompt
+	if current && (!p.hushed || reach.Without(p.failed.With(p.mode)).Elicits()) {
 		p.fail()
+		current = false
+	}
+	o.mu.Unlock()
+	if current { // what is left is the text, and the host has refused before
+		e := o.auth.fail(Declined, nil)
+		e.hasty = true
+		p.refuse(e)
 	}
 }
 
@@ -245,7 +262,7 @@ func (p *part) fail() {
 //
 // A refusal that no person can have made so fast says that the host does not show
 // prompts of this mode: if it declares another, in reach, that is tried first.
-func (p *part) answer(id, action string, reach elicit.Reach) error {
+func (p *part) answer(id, action string, reach elicit.Reach) *Error {
 	o := p.flight.owner
 	o.mu.Lock()
 	if id != p.prompt || p.flight.parts == nil {
@@ -256,6 +273,7 @@ func (p *part) answer(id, action string, reach elicit.Reach) error {
 	refused := action == "decline" || action == "cancel"
 	hasty := time.Since(p.at) < byHand
 	if refused && hasty && reach.Without(p.failed.With(p.mode)).Elicits() {
+		p.hushed = true
 		p.fail()
 		o.mu.Unlock()
 		return nil
@@ -283,6 +301,11 @@ func (p *part) refuse(err *Error) {
 		return
 	}
 	p.err = err
+	for _, n := range p.notices {
+		if n.id != p.prompt { // dialogs that the host was not asked to take down
+			p.flight.stale = append(p.flight.stale, n)
+		}
+	}
 	close(p.refused)
 	if !err.cancel {
 		now := o.auth.now()
@@ -305,7 +328,7 @@ type notice struct {
 // notices returns what is to be announced to the hosts that did not refuse.
 // The owner's mutex is held.
 func (f *flight) notices() []notice {
-	var out []notice
+	out := f.stale
 	for _, p := range f.parts {
 		if !p.over() {
 			out = append(out, p.notices...)
@@ -318,11 +341,11 @@ func (f *flight) notices() []notice {
 // client/elicitation, "Completion notifications"), so that they can take their
 // dialogs down. Hosts that do not read hold it up for at most noticeWait.
 func (i *Interceptor) announce(notices []notice) {
-	ctx, cancel := context.WithTimeout(i.ctx, noticeWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(i.ctx), noticeWait) // Close is an end like any other
 	defer cancel()
 	sent := make(chan struct{}, len(notices))
 	for _, n := range notices {
-		if !i.spawn(func() {
+		i.wg.Go(func() { // the flight's own goroutine is counted as long as this function runs
 			ctx := ctx
 			if n.request.Err() == nil {
 				var cancel context.CancelFunc
@@ -332,9 +355,7 @@ func (i *Interceptor) announce(notices []notice) {
 			// A host that is gone needs no notice.
 			_ = n.session.NotifyElicitationComplete(ctx, &mcp.ElicitationCompleteParams{ElicitationID: n.id})
 			sent <- struct{}{}
-		}) {
-			return
-		}
+		})
 	}
 	for range notices {
 		select {

@@ -120,7 +120,7 @@ func (i *Interceptor) ownerOf(who Principal) *owner {
 type client any
 
 func clientOf(req *mcp.CallToolRequest, who Principal) client {
-	if req.Extra != nil && (elicit.Modern(req.Params.Meta) || req.Session.ID() == "") {
+	if req.Extra != nil && (req.Session == nil || elicit.Modern(req.Params.Meta) || req.Session.ID() == "") {
 		return who // stateless HTTP: a session is one request
 	}
 	return req.Session

@@ -132,8 +132,8 @@ func (p *program) updates() int {
 	return n
 }
 
-// ends ends the host and its server, which had nothing to complain about.
-func (p *program) ends() {
+// close ends the host and its server, which had nothing to complain about.
+func (p *program) close() {
 	p.t.Helper()
 	if err := p.session.Close(); err != nil {
 		p.t.Error(err)
@@ -207,7 +207,7 @@ func TestTwoRealProcesses(t *testing.T) {
 		t.Errorf("violation: %v", v)
 	}
 	for _, p := range both {
-		p.ends()
+		p.close()
 	}
 	// What is left behind is one grant, whole.
 	left, err := os.ReadDir(folder)

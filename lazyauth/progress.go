@@ -1,7 +1,8 @@
 package lazyauth
 
 import (
-	"sync"
+	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -21,36 +22,51 @@ const (
 // A ledger keeps the progress of one call increasing, whoever reports it: this library,
 // while the call waits, and the handler (MCP basic/utilities/progress: "the progress
 // value MUST increase with each notification").
+//
+// Whoever sends a message holds the ledger until it is on its way, and so does who ends
+// an attendance: messages keep their order, and none follows the answer. It is held by
+// a token in a channel, since a host may be slow to read.
 type ledger struct {
-	mu    sync.Mutex
+	held  chan struct{}
 	last  float64
 	total float64
 	begun bool
 }
 
-// waited returns the progress of a message about waiting.
+func newLedger() *ledger { return &ledger{held: make(chan struct{}, 1)} }
+
+// ledgerIn returns the ledger in p, or puts a new one there.
+func ledgerIn(p *atomic.Pointer[ledger]) *ledger {
+	if l := p.Load(); l != nil {
+		return l
+	}
+	p.CompareAndSwap(nil, newLedger())
+	return p.Load()
+}
+
+func (l *ledger) hold()    { l.held <- struct{}{} }
+func (l *ledger) release() { <-l.held }
+
+// waited returns the progress of a message about waiting. l is held.
 func (l *ledger) waited() (progress, total float64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.last += progressStep
-	l.begun = true
+	l.last, l.begun = above(l.last, progressStep), true
 	return l.last, l.total
 }
 
-// worked corrects what the handler reports if more was reported already.
+// above is x and a step, or what comes next after x where that is more.
+func above(x, step float64) float64 { return max(x+step, math.Nextafter(x, math.Inf(1))) }
+
+// worked corrects what the handler reports if more was reported already. l is held.
 func (l *ledger) worked(p *mcp.ProgressNotificationParams) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.begun && p.Progress <= l.last {
-		p.Progress = l.last + progressStep/1000
+		p.Progress = above(l.last, progressStep/1000)
 	}
 	l.last, l.total, l.begun = p.Progress, p.Total, true
 }
 
-// report sends a progress message to the request, if it takes any. The caller sees to
-// it that the request is not answered meanwhile.
+// report sends a progress message to the request, if it takes any. l is held.
 func (at attendance) report(l *ledger, message string) {
-	if at.ctx == nil || at.ctx.Err() != nil {
+	if at.ctx == nil || at.ctx.Err() != nil || at.req.Session == nil {
 		return
 	}
 	token := at.req.Params.GetProgressToken()

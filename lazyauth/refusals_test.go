@@ -117,14 +117,14 @@ func TestPersonChangesTheirMind(t *testing.T) {
 		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)
 		r := <-h.call(t.Context(), "whoami", nil)
 		r.fails(t, lazyauth.Declined)
-		if !strings.Contains(r.text(), `"sign-in"`) {
+		if !strings.Contains(r.text(), `"sign-in-notes"`) {
 			t.Errorf("%q does not say how to override it", r.text())
 		}
 		list, err := h.session.ListPrompts(t.Context(), nil)
-		if err != nil || len(list.Prompts) != 1 || list.Prompts[0].Name != lazyauth.SignInPrompt {
+		if err != nil || len(list.Prompts) != 1 || list.Prompts[0].Name != "sign-in-notes" {
 			t.Fatalf("prompts: %+v, %v", list, err)
 		}
-		got, err := h.session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: lazyauth.SignInPrompt})
+		got, err := h.session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"})
 		if err != nil || len(got.Messages) != 1 || got.Messages[0].Role != "user" {
 			t.Fatalf("the prompt: %+v, %v", got, err)
 		}
@@ -144,7 +144,7 @@ func TestSignInPromptOfAStranger(t *testing.T) {
 		}})
 		first, second := w.host(legacy, says("decline", 3*time.Second)), w.host(legacy, accepts)
 		(<-first.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)
-		if _, err := second.session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: lazyauth.SignInPrompt}); err == nil {
+		if _, err := second.session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err == nil {
 			t.Error("a second session may end the peace of the first")
 		}
 		(<-first.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)

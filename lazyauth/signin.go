@@ -3,32 +3,33 @@ package lazyauth
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// SignInPrompt is the name of the prompt that [AddSignInPrompt] registers.
-const SignInPrompt = "sign-in"
-
 // AddSignInPrompt registers a prompt (MCP server/prompts) by which the person, and
 // not the model, says that they want to be asked after all: hosts offer prompts to
 // people, as a slash command or a menu. It does what [Interceptor.AskAgain] does, and
-// has the model call the tool again. Errors of declined calls then mention it.
+// has the model call the tool again. Its name is "sign-in-" and the service's, in lower
+// case and with a hyphen for what is neither letter nor digit; errors of declined calls
+// then mention it.
 //
 // Options.Principal, if set, is called for it with a request that names no tool.
 func AddSignInPrompt(server *mcp.Server, auth *Interceptor) {
-	auth.signIn.Store(true)
+	name := auth.signInPrompt()
+	auth.signIn.Store(&name)
 	server.AddPrompt(&mcp.Prompt{
-		Name:        SignInPrompt,
+		Name:        name,
 		Title:       "Sign in to " + auth.service.Name,
 		Description: fmt.Sprintf("Ask me to sign in to %s again, although I declined a moment ago.", auth.service.Name),
 	}, func(ctx context.Context, req *mcp.GetPromptRequest) (*mcp.GetPromptResult, error) {
 		call := &mcp.CallToolRequest{Session: req.Session, Extra: req.Extra, Params: &mcp.CallToolParamsRaw{Meta: req.Params.Meta}}
-		o, err := auth.owner(ctx, call)
+		who, err := auth.principal(ctx, call)
 		if err != nil {
 			return nil, err
 		}
-		o.askAgain()
+		auth.askAgain(who)
 		return &mcp.GetPromptResult{
 			Messages: []*mcp.PromptMessage{{
 				Role:    "user",
@@ -38,10 +39,35 @@ func AddSignInPrompt(server *mcp.Server, auth *Interceptor) {
 	})
 }
 
+// signInPrompt is the name of the prompt: each service on a server has its own.
+func (i *Interceptor) signInPrompt() string {
+	return "sign-in-" + strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		default:
+			return '-'
+		}
+	}, i.service.Name)
+}
+
 // AskAgain forgets that who declined, so that the next call prompts them although the
 // minute is not over. It is for programs in which the person says so, and not the
 // model, which could nag. See [AddSignInPrompt].
 func (i *Interceptor) AskAgain(who Principal) { i.ownerOf(who).askAgain() }
+
+// askAgain is AskAgain for all accounts of a person: who says it names none.
+func (i *Interceptor) askAgain(who Principal) {
+	i.ownerOf(who).askAgain()
+	i.owners.Range(func(_, o any) bool {
+		if o := o.(*owner); o.principal.Issuer == who.Issuer && o.principal.Subject == who.Subject {
+			o.askAgain()
+		}
+		return true
+	})
+}
 
 func (o *owner) askAgain() {
 	o.mu.Lock()

@@ -36,6 +36,7 @@ type attendance struct {
 	ctx     context.Context // the request's: it ends with the request
 	req     *mcp.CallToolRequest
 	arrived time.Duration // since the interceptor's epoch
+	again   bool          // it came for a call that has waited before it
 }
 
 // left is how much longer the request can wait from now on.
@@ -43,7 +44,7 @@ func (at attendance) left(i *Interceptor) time.Duration {
 	if at.req == nil {
 		return time.Hour // the flight ends first
 	}
-	return at.arrived + i.patience(at.req) - i.now()
+	return i.patience(at.req) - (i.now() - at.arrived) // in this order: patience may be endless
 }
 
 // reach returns the channels to the person behind the request.
@@ -71,10 +72,14 @@ type wait struct {
 // person if that is a's turn.
 func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
 	w := wait{flight: f, asker: a, ticket: f.tickets.Add(1)}
-	patience := time.NewTimer(max(a.at().left(f.owner.auth), promptWait))
+	at, began := a.at(), time.Now()
+	if !at.again {
+		f.calls.Add(1)
+	}
+	patience := time.NewTimer(max(at.left(f.owner.auth), 0))
 	defer patience.Stop()
 	var tick <-chan time.Time
-	if at := a.at(); at.req != nil && at.req.Params.GetProgressToken() != nil {
+	if at.req != nil && at.req.Params.GetProgressToken() != nil {
 		ticker := time.NewTicker(progressEvery)
 		defer ticker.Stop()
 		tick = ticker.C
@@ -113,6 +118,10 @@ func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
 		case <-patience.C:
 			if left := a.at().left(f.owner.auth); left > 0 {
 				patience.Reset(left)
+				continue
+			}
+			if late := promptWait - time.Since(began); late > 0 && w.unasked() {
+				patience.Reset(late)
 				continue
 			}
 			if f.landed() { // of which hosts are being told, for a moment
@@ -156,6 +165,11 @@ func (w *wait) seek() error {
 	return nil
 }
 
+// unasked reports whether the prompt has yet to get to the asker's person.
+func (w *wait) unasked() bool {
+	return w.part == nil || w.part.channel(w.asker).Elicits() && !w.part.live()
+}
+
 // ask has the asker show the prompt, whose turn it is.
 func (w *wait) ask(ctx context.Context) error {
 	mode := w.part.channel(w.asker)
@@ -164,7 +178,14 @@ func (w *wait) ask(ctx context.Context) error {
 		w.turn = nil
 		return w.seek()
 	}
+	asked := false
+	defer func() {
+		if !asked { // the author's Wording has panicked
+			w.part.giveTurn()
+		}
+	}()
 	err := w.asker.ask(ctx, w.part, mode)
+	asked = true
 	if _, shown := err.(inputRequired); err != nil && !shown { //nolint:errorlint // it is never wrapped
 		w.part.giveTurn()
 	}
@@ -206,8 +227,14 @@ func (w *wait) report() {
 		}
 	default: // the authorization server takes its time: the host must not lose patience
 	}
+	l := w.asker.ledger()
+	if l == nil {
+		return // a program asks
+	}
+	l.hold()
+	defer l.release()
 	at := w.asker.at()
-	at.report(w.asker.ledger(), w.flight.owner.auth.wording(at.req).Say(elicit.Progress, prompt))
+	at.report(l, w.flight.owner.auth.wording(at.req).Say(elicit.Progress, prompt))
 }
 
 // pending is the error of a call whose patience ends before the flight does.
