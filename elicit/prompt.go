@@ -139,7 +139,7 @@ func (p Prompt) what() string {
 	if p.Account == "" {
 		return p.Service
 	}
-	return fmt.Sprintf("%s (account %s)", p.Service, p.Account)
+	return fmt.Sprintf("%s (account %q)", p.Service, p.Account)
 }
 
 // asksFor returns a sentence, with a blank before it, or nothing.

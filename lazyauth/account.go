@@ -28,8 +28,10 @@ func AccountFromEnv(name string) func(context.Context, *mcp.CallToolRequest) (st
 
 // AccountFromArgument returns an Options.Account for tools that take the account as an
 // argument of this name, which must be text; calls without it use the account without
-// a name. The model chooses then, so the person should see which account was used
-// ([MetaAccount]), and tools with side effects should say it in their result.
+// a name. The model chooses then, and what it chooses stands in the prompt: such names
+// have letters, digits and ". _ @ + -" only, so that they cannot pass for a part of the
+// prompt. The person should see which account was used ([MetaAccount]), and tools with
+// side effects should say it in their result.
 func AccountFromArgument(name string) func(context.Context, *mcp.CallToolRequest) (string, error) {
 	return func(_ context.Context, req *mcp.CallToolRequest) (string, error) {
 		var arguments map[string]json.RawMessage
@@ -42,6 +44,11 @@ func AccountFromArgument(name string) func(context.Context, *mcp.CallToolRequest
 		if chosen := arguments[name]; chosen != nil {
 			if err := json.Unmarshal(chosen, &account); err != nil {
 				return "", fmt.Errorf("the argument %q must be the name of an account", name)
+			}
+			if strings.ContainsFunc(account, func(r rune) bool {
+				return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._@+-", r)
+			}) {
+				return "", errChosen
 			}
 		}
 		return account, nil
@@ -88,8 +95,10 @@ func envToken(name string) oauth2.TokenSource {
 
 // storeKey is the key of somebody's grant in a store: the service, who vouches for them,
 // who they are, and the account. Quoted, so that nothing in it can be read in two ways.
+// The parameters are part of the service: a resource or an audience makes its tokens good
+// for something else (RFC 8707).
 func (s *Service) storeKey(who Principal) string {
-	fields := []string{s.issuerName(), s.ClientID, who.Issuer, who.Subject, who.Account}
+	fields := []string{s.issuerName(), s.ClientID, s.Params.Encode(), who.Issuer, who.Subject, who.Account}
 	for n, f := range fields {
 		fields[n] = strconv.QuoteToASCII(f)
 	}
@@ -111,16 +120,15 @@ func (s *Service) ofKey(key string) (Principal, bool) {
 		fields = append(fields, field)
 		key = strings.TrimPrefix(key[len(quoted):], " ")
 	}
-	if len(fields) != 5 || fields[0] != s.issuerName() || fields[1] != s.ClientID {
+	if len(fields) != 6 || fields[0] != s.issuerName() || fields[1] != s.ClientID || fields[2] != s.Params.Encode() {
 		return Principal{}, false
 	}
-	return Principal{Issuer: fields[2], Subject: fields[3], Account: fields[4]}, true
+	return Principal{Issuer: fields[3], Subject: fields[4], Account: fields[5]}, true
 }
 
 // Accounts returns who has a grant of the service, in this process or in the store, in a
 // fixed order.
-func (i *Interceptor) Accounts(ctx context.Context) ([]Principal, error) {
-	var all []Principal
+func (i *Interceptor) Accounts(ctx context.Context) (all []Principal, err error) {
 	add := func(o *owner) {
 		if g := o.grant.Load(); g != nil && !slices.Contains(all, o.principal) {
 			all = append(all, o.principal)
@@ -132,10 +140,8 @@ func (i *Interceptor) Accounts(ctx context.Context) ([]Principal, error) {
 		return true
 	})
 	if i.options.Store != nil {
-		keys, err := i.options.Store.Keys(ctx)
-		if err != nil {
-			return nil, err
-		}
+		keys, failed := i.options.Store.Keys(ctx)
+		err = failed
 		for _, key := range keys {
 			if who, ok := i.service.ofKey(key); ok && !slices.Contains(all, who) {
 				all = append(all, who)
@@ -143,7 +149,7 @@ func (i *Interceptor) Accounts(ctx context.Context) ([]Principal, error) {
 		}
 	}
 	slices.SortFunc(all, func(a, b Principal) int { return strings.Compare(a.key(), b.key()) })
-	return all, nil
+	return all, err
 }
 
 // errConfiguredToken is the cause of a failure to get the operator's token.

@@ -3,6 +3,7 @@ package lazyauth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
@@ -30,10 +31,12 @@ func (o *owner) start(kind errandKind, run func(context.Context) error) (*errand
 	e := &errand{kind: kind, over: make(chan struct{})}
 	spawned := o.auth.spawn(func() {
 		defer close(e.over)
+		defer func() {
+			o.mu.Lock()
+			o.errand = nil
+			o.mu.Unlock()
+		}()
 		e.err = run(o.auth.ctx)
-		o.mu.Lock()
-		o.errand = nil
-		o.mu.Unlock()
 	})
 	if !spawned {
 		return nil, o.auth.fail(Unavailable, errClosed)
@@ -55,6 +58,11 @@ func (e *errand) wait(ctx context.Context) error {
 // another process may have signed in, refreshed or stepped up. A store that fails is no
 // reason not to ask the person.
 func (o *owner) restore(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, restoreWait)
+	defer cancel()
+	o.mu.Lock()
+	logouts := o.logouts
+	o.mu.Unlock()
 	record, err := o.auth.options.Store.Load(ctx, o.key)
 	var kept *grant
 	if err == nil && record != nil {
@@ -66,7 +74,7 @@ func (o *owner) restore(ctx context.Context) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if kept == nil || kept.token.AccessToken == o.refused {
+	if kept == nil || kept.token.AccessToken == o.refused || kept.token.AccessToken == o.stale || o.logouts != logouts {
 		kept.retire()
 		return nil
 	}
@@ -90,12 +98,22 @@ func (o *owner) refresh(ctx context.Context, old *grant) error {
 	auth, began := o.auth, time.Now()
 	var fresh *grant
 	var err error
+	if auth.options.Store != nil {
+		// Close gives it a moment: the server may have replaced the refresh token already.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(context.WithoutCancel(ctx))
+		defer cancel()
+		defer context.AfterFunc(auth.ctx, func() { time.AfterFunc(refreshGrace, cancel) })()
+	}
 	if auth.options.Store == nil {
 		fresh, err = o.exchange(ctx, old)
 	} else {
 		fresh, err = o.refreshStored(ctx, old)
 	}
 	gone := errors.Is(err, device.ErrRevoked) || errors.Is(err, device.ErrInvalid)
+	// Another refusal may be of the token, or of this client: the next sign-in will
+	// tell. The grant is kept.
+	ask := errors.Is(err, device.ErrRefused)
 
 	o.mu.Lock()
 	switch {
@@ -105,6 +123,9 @@ func (o *owner) refresh(ctx context.Context, old *grant) error {
 		} else { // a flight has brought a newer one
 			fresh.retire()
 		}
+	case errors.Is(err, errSuperseded):
+		o.mu.Unlock()
+		return nil
 	case !gone || auth.ctx.Err() != nil:
 		if old.alive() { // it was renewed ahead of time: there is time for another try
 			old.later()
@@ -129,7 +150,7 @@ func (o *owner) refresh(ctx context.Context, old *grant) error {
 		event.Reason = Expired
 	}
 	auth.emit(onFailed, event)
-	if gone {
+	if gone || ask {
 		return nil
 	}
 	return auth.fail(Unavailable, err)
@@ -160,13 +181,21 @@ func (o *owner) refreshStored(ctx context.Context, old *grant) (*grant, error) {
 	var fresh *grant
 	var refused error // what the server said, which is not the store's failure
 	var tried bool
-	err := o.auth.options.Store.Update(ctx, o.key, func(record []byte) ([]byte, error) {
-		from := old
+	var found string // the access token of the record
+	var damaged bool // what was there was set aside
+	change := func(record []byte) ([]byte, error) {
+		if !o.current(old) {
+			return nil, errSuperseded
+		}
+		from, foreign := old, false
 		if record != nil {
-			if kept, err := o.auth.decode(record); err == nil {
+			kept, err := o.auth.decode(record)
+			foreign = errors.Is(err, errForeign)
+			if err == nil {
 				kept.timers.stop()
+				found = kept.token.AccessToken
 				switch {
-				case kept.token.AccessToken == old.token.AccessToken:
+				case found == old.token.AccessToken, o.isStale(found):
 				case kept.alive() && kept.holds(old.scopes):
 					fresh = kept.restarted()
 					return nil, errSettled
@@ -175,30 +204,75 @@ func (o *owner) refreshStored(ctx context.Context, old *grant) (*grant, error) {
 				}
 			}
 		}
+		if record == nil && old.kept && !damaged {
+			refused = fmt.Errorf("lazyauth: the grant was taken out of the store, by a logout elsewhere: %w", device.ErrRevoked)
+			return nil, errSettled
+		}
 		tried = true
 		if fresh, refused = o.exchange(ctx, from); refused == nil {
+			if foreign {
+				return nil, errForeign
+			}
+			fresh.kept = true
 			return fresh.encode(), nil
 		}
-		if record != nil && (errors.Is(refused, device.ErrRevoked) || errors.Is(refused, device.ErrInvalid)) {
+		if record != nil && !foreign && (errors.Is(refused, device.ErrRevoked) || errors.Is(refused, device.ErrInvalid)) {
 			if old.alive() {
 				return old.withoutRefresh().encode(), nil
 			}
 			return nil, nil // under the lock: it is nobody's newer one
 		}
 		return nil, errSettled
-	})
+	}
+	err := o.auth.options.Store.Update(ctx, o.key, change)
+	if err != nil && !tried && !errors.Is(err, errSettled) && !errors.Is(err, errSuperseded) {
+		// What was damaged may have been set aside.
+		damaged = true
+		err = o.auth.options.Store.Update(ctx, o.key, change)
+	}
 	switch {
+	case errors.Is(err, errSuperseded):
+		return nil, err
 	case refused != nil:
 		return nil, refused
-	case err == nil || errors.Is(err, errSettled):
+	case err == nil:
+		o.written("")
+		return fresh, nil
+	case errors.Is(err, errSettled):
 		return fresh, nil
 	}
 	o.storeFailed(err)
+	o.written(found)
 	if !tried { // the store could not even be read: do without
 		return o.exchange(ctx, old)
 	}
+	fresh.kept = false
 	return fresh, nil // unwritten, and good
 }
+
+// current reports whether g is the owner's grant.
+func (o *owner) current(g *grant) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.grant.Load() == g
+}
+
+func (o *owner) isStale(access string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return access != "" && access == o.stale
+}
+
+// written notes that the store has what is at hand, or else the record with this access
+// token in its place.
+func (o *owner) written(instead string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.stale = instead
+}
+
+// errSuperseded is why a refresh that waited for the store is not done any more.
+var errSuperseded = errors.New("lazyauth: the grant was replaced or given up meanwhile")
 
 // keep writes a new grant to the store, unless what is there by now is better.
 func (o *owner) keep(ctx context.Context, g *grant) {
@@ -206,18 +280,35 @@ func (o *owner) keep(ctx context.Context, g *grant) {
 	if store == nil {
 		return
 	}
+	var found string
 	err := store.Update(ctx, o.key, func(record []byte) ([]byte, error) {
 		if record != nil {
-			if kept, err := o.auth.decode(record); err == nil {
+			kept, err := o.auth.decode(record)
+			if errors.Is(err, errForeign) {
+				return nil, err
+			}
+			if err == nil {
 				kept.timers.stop()
-				if kept.alive() && kept.token.AccessToken != o.refused && !g.holds(kept.scopes) && kept.holds(g.scopes) {
+				found = kept.token.AccessToken
+				o.mu.Lock()
+				bad := found == o.refused || found == o.stale
+				now := o.grant.Load()
+				bad = bad || now != nil && !now.alive() && now.token.AccessToken == found
+				o.mu.Unlock()
+				if kept.alive() && !bad && !g.holds(kept.scopes) && kept.holds(g.scopes) {
 					return nil, errSettled // somebody has stepped up meanwhile
 				}
 			}
 		}
+		g.kept = true
 		return g.encode(), nil
 	})
-	if err != nil && !errors.Is(err, errSettled) {
+	switch {
+	case err == nil:
+		o.written("")
+	case !errors.Is(err, errSettled):
+		g.kept = false
+		o.written(found)
 		o.storeFailed(err)
 	}
 }
@@ -253,21 +344,37 @@ func (o *owner) storeFailed(err error) {
 	o.auth.emit(onStoreFailed, Event{Principal: o.principal, Err: err})
 }
 
-// configure takes the operator's token.
-func (o *owner) configure(context.Context) error {
+// configure takes the operator's token, and learns of it what the service tells.
+func (o *owner) configure(ctx context.Context) error {
 	token, err := o.auth.options.Token.Token()
-	switch {
-	case err != nil:
-		return o.auth.fail(Unavailable, errConfiguredToken{err})
-	case token == nil || token.AccessToken == "":
-		return o.auth.fail(Unavailable, errConfiguredToken{errors.New("the source returned no token")})
+	if err == nil && (token == nil || token.AccessToken == "") {
+		err = errors.New("the source returned no token")
+	}
+	if err != nil {
+		e := o.auth.fail(Unavailable, errConfiguredToken{err})
+		o.auth.emit(onFailed, Event{Principal: o.principal, Reason: Unavailable, Err: e.Cause})
+		return e
 	}
 	g := o.auth.newGrant(&device.Token{Access: token.AccessToken, Expires: token.Expiry}, false)
 	g.configured = true
+	o.auth.identify(ctx, o, g)
 	o.mu.Lock()
 	o.publish(g)
 	o.mu.Unlock()
 	return nil
+}
+
+// reconfigure asks the operator's source again after the API has refused g, and reports
+// whether it has another token.
+func (o *owner) reconfigure(ctx context.Context, g *grant) bool {
+	if o.grant.Load() != g {
+		return true
+	}
+	if o.configure(ctx) != nil {
+		return false
+	}
+	now := o.grant.Load()
+	return now != nil && now.token.AccessToken != g.token.AccessToken
 }
 
 // EnvToken returns the token in the environment variable of this name, for

@@ -78,12 +78,13 @@ type Error struct {
 	// secret, and is not part of the text.
 	Cause error
 
-	service string
-	prompt  *elicit.Prompt // what a host without elicitation is told …
-	wording elicit.Wording // … and how
-	cancel  bool           // declined by dismissing, so no peace follows
-	hasty   bool           // declined sooner than a person could have
-	signIn  *string        // the prompt by which the person is asked at once, if there is one
+	service    string
+	prompt     *elicit.Prompt // what a host without elicitation is told …
+	wording    elicit.Wording // … and how
+	cancel     bool           // declined by dismissing, so no peace follows
+	configured bool           // narrowed, and the operator's token
+	hasty      bool           // declined sooner than a person could have
+	signIn     *string        // the prompt by which the person is asked at once, if there is one
 }
 
 // Unwrap returns the cause.
@@ -109,6 +110,9 @@ func (e *Error) Error() string {
 	case Expired:
 		return fmt.Sprintf("The sign-in to %s was not finished before its code expired. Call again for a new code.", e.service)
 	case Narrowed:
+		if e.configured {
+			return fmt.Sprintf("The token that this server's operator configured for %s lacks: %s. The operator must configure one that has it.", e.service, e.Missing)
+		}
 		return fmt.Sprintf("%s granted less than this tool needs; missing: %s. Call again if the user wants to grant it.", e.service, e.Missing)
 	case Unsupported:
 		if errors.Is(e.Cause, errNoReplay) {
@@ -167,6 +171,7 @@ const (
 	errNoUser        configuration = "Put the endpoint behind a bearer token verifier that sets TokenInfo.UserID, or set Options.SingleUser if it serves one person."
 	errUnlisted      configuration = "List it in the scopes.Policy, or say there what unlisted tools may use."
 	errNoReplay      configuration = "Its author can declare the scopes with the tool, or set http.Request.GetBody."
+	errChosen        configuration = "The name of an account has letters, digits and . _ @ + - only."
 	errAccount       configuration = "An account is named by at most 64 printable characters."
 	errNoVerifyUser  configuration = "Set Options.VerifyUser to check whose grant was given, or Options.SingleUser if the endpoint serves one person."
 )

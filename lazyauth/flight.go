@@ -2,6 +2,7 @@ package lazyauth
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,7 @@ type flight struct {
 	err   error  // once over
 	kept  bool   // once over: whether the grant is the owner's now
 
+	logouts int              // of the owner, when the token came
 	polls   int              // of the goroutine that runs it
 	tickets atomic.Int64     // drawn by all who wait, in their order
 	calls   atomic.Int64     // that waited
@@ -56,6 +58,12 @@ func (f *flight) run() {
 	if err == nil && auth.ctx.Err() != nil {
 		g.retire()
 		g, err = nil, auth.fail(Unavailable, errClosed)
+	}
+	if err == nil && f.owner.logouts != f.logouts {
+		late := g
+		auth.spawn(func() { _ = f.owner.discard(auth.ctx, late); _ = auth.revoke(auth.ctx, late) })
+		g.retire()
+		g, err = nil, auth.fail(Denied, errLoggedOut)
 	}
 	f.grant, f.err = g, err
 	f.kept = err == nil && f.owner.take(g, f.want)
@@ -116,6 +124,10 @@ func (f *flight) fly(ctx context.Context) (*grant, error) {
 		return nil, auth.deviceError(err)
 	}
 	g := auth.newGrant(token, false)
+	f.owner.mu.Lock()
+	logouts := f.owner.logouts
+	f.owner.mu.Unlock()
+	f.logouts = logouts
 	if verify := auth.options.VerifyUser; verify != nil && !f.owner.principal.IsLocal() {
 		ctx, cancel := context.WithTimeout(ctx, verifyWait)
 		defer cancel()
@@ -125,9 +137,13 @@ func (f *flight) fly(ctx context.Context) (*grant, error) {
 		}
 	}
 	auth.identify(ctx, f.owner, g)
-	f.owner.keep(ctx, g)
+	if f.owner.wants(g, f.want, logouts) {
+		f.owner.keep(ctx, g)
+	}
 	return g, nil
 }
+
+var errLoggedOut = errors.New("lazyauth: the person logged out before the sign-in was finished")
 
 // covers reports whether what the flight asks for satisfies need.
 func (f *flight) covers(need scopes.Requirement) bool {

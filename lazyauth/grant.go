@@ -17,11 +17,13 @@ type grant struct {
 	header     []string      // the Authorization header's value
 	refresh    string
 	renewed    bool // got by refreshing
-	configured bool // the operator's, of which no scopes are known
+	configured bool // the operator's …
+	told       bool // … whose scopes the service has told
 	scopes     scopes.Set
 	held       scopes.Set // with what they imply
 	order      *scopes.Hierarchy
 	identity   Identity // who signed in, if that is known
+	kept       bool     // the store has it
 
 	// open has a bit for each gate that the grant is known to open, so that
 	// calls need not compare scopes, and two that timers set when the token
@@ -65,10 +67,10 @@ func (g *grant) covers(need scopes.Requirement) bool {
 // alive reports whether there is a grant, and it has not expired.
 func (g *grant) alive() bool { return g != nil && g.open.Load()&expired == 0 }
 
-// holds reports whether g has the scopes that need asks for. An operator's token is
-// taken to have them: who gave it had no prompt in mind.
+// holds reports whether g has the scopes that need asks for. An operator's token of which
+// the service does not tell is taken to have them: who gave it had no prompt in mind.
 func (g *grant) holds(need scopes.Requirement) bool {
-	return g.configured && need != nil || g.order.Covers(g.held, need)
+	return g.configured && !g.told && need != nil || g.order.Covers(g.held, need)
 }
 
 // opens reports whether o's grant serves the calls of a gate now. It is on the path of
@@ -115,8 +117,8 @@ func (i *Interceptor) newGrant(t *device.Token, renewed bool) *grant {
 // token.
 func (g *grant) like(actual scopes.Set, refresh string) *grant {
 	r := &grant{
-		token: g.token, header: g.header, refresh: refresh, renewed: g.renewed, configured: g.configured,
-		scopes: actual, held: g.order.Expand(actual), order: g.order, identity: g.identity,
+		token: g.token, header: g.header, refresh: refresh, renewed: g.renewed, configured: g.configured, told: g.told,
+		scopes: actual, held: g.order.Expand(actual), order: g.order, identity: g.identity, kept: g.kept,
 	}
 	r.startTimers()
 	r.open.Or(g.open.Load() & expired)
@@ -143,6 +145,10 @@ func (g *grant) startTimers() {
 	life := time.Until(g.token.Expiry)
 	early := min(10*time.Second, max(life/5, 1500*time.Millisecond), life/2)
 	end := life - early
+	if end <= 0 {
+		g.open.Or(expired)
+		return
+	}
 	g.timers.end = time.AfterFunc(end, func() { g.open.Or(expired) })
 	if g.refresh != "" {
 		// Ahead of the end, so that nobody waits; at another moment in each process

@@ -61,7 +61,7 @@ func (i *Interceptor) identify(ctx context.Context, o *owner, g *grant) {
 		if i.service.UserInfo == "" {
 			return
 		}
-		ask = i.userInfo
+		ask = func(ctx context.Context, token *oauth2.Token) (Identity, error) { return i.userInfo(ctx, token, g) }
 	}
 	ctx, cancel := context.WithTimeout(ctx, identifyWait)
 	defer cancel()
@@ -76,8 +76,9 @@ func (i *Interceptor) identify(ctx context.Context, o *owner, g *grant) {
 	g.identity = id
 }
 
-// userInfo asks the service's UserInfo endpoint.
-func (i *Interceptor) userInfo(ctx context.Context, token *oauth2.Token) (Identity, error) {
+// userInfo asks the service's UserInfo endpoint. GitHub's says in a header which scopes a
+// token has, which is the only way to learn them of one that the operator gave.
+func (i *Interceptor) userInfo(ctx context.Context, token *oauth2.Token, g *grant) (Identity, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, i.service.UserInfo, nil)
 	if err != nil {
 		return Identity{}, err
@@ -92,20 +93,32 @@ func (i *Interceptor) userInfo(ctx context.Context, token *oauth2.Token) (Identi
 	if res.StatusCode != http.StatusOK {
 		return Identity{}, fmt.Errorf("lazyauth: the UserInfo endpoint answered with status %d", res.StatusCode)
 	}
-	var claims struct {
-		Sub      string      `json:"sub"`
-		ID       json.Number `json:"id"` // GitHub's is a number
-		Username string      `json:"preferred_username"`
-		Login    string      `json:"login"`
-		Email    string      `json:"email"`
-		Name     string      `json:"name"`
+	if told := res.Header.Values("X-Oauth-Scopes"); g.configured && len(told) > 0 {
+		if held, err := scopes.Parse(strings.Join(told, ",")); err == nil {
+			g.scopes, g.held, g.told = held, i.service.Hierarchy.Expand(held), true
+		}
 	}
-	if err := json.NewDecoder(io.LimitReader(res.Body, identifySize)).Decode(&claims); err != nil {
+	var claims struct {
+		Sub      string `json:"sub"`
+		ID       any    `json:"id"` // GitHub's is a number
+		Username string `json:"preferred_username"`
+		Login    string `json:"login"`
+		Email    string `json:"email"`
+		Name     string `json:"name"`
+	}
+	claimed := json.NewDecoder(io.LimitReader(res.Body, identifySize))
+	claimed.UseNumber()
+	if err := claimed.Decode(&claims); err != nil {
 		return Identity{}, errors.New("lazyauth: the UserInfo endpoint did not answer with the claims of a person")
 	}
 	id := Identity{Subject: claims.Sub}
 	if id.Subject == "" {
-		id.Subject = claims.ID.String()
+		switch subject := claims.ID.(type) {
+		case string:
+			id.Subject = subject
+		case json.Number:
+			id.Subject = subject.String()
+		}
 	}
 	for _, name := range []string{claims.Username, claims.Login, claims.Email, claims.Name, id.Subject} {
 		if name != "" {
@@ -133,8 +146,9 @@ func (o *owner) named(result *mcp.CallToolResult) *mcp.CallToolResult {
 	}
 	meta := mcp.Meta{MetaAccount: g.identity.Name}
 	maps.Copy(meta, result.Meta)
-	result.Meta = meta
-	return result
+	named := *result // the handler's may be everybody's
+	named.Meta = meta
+	return &named
 }
 
 // A Status is what is known of somebody's access to the service. It holds no token.
@@ -143,8 +157,8 @@ type Status struct {
 	Principal Principal
 	// Identity is who signed in, if that was learnt.
 	Identity Identity
-	// Scopes is what was granted; empty for the operator's token, of which nothing is
-	// known.
+	// Scopes is what was granted; empty for an operator's token of which the service
+	// does not tell.
 	Scopes scopes.Set
 	// Expires is when the access token ends; zero if it does not, or does not say.
 	Expires time.Time

@@ -297,10 +297,15 @@ func TestStoredRecordOfAnotherKind(t *testing.T) {
 	}
 }
 
+// localKey is the key of the local user's grant.
+func localKey(w *world) string {
+	return fmt.Sprintf("%q %q %q %q %q %q", w.as.Issuer(), fakeas.DefaultClientID, "", "", "", "")
+}
+
 // plant puts a record in the place of the local user's.
 func plant(t *testing.T, w *world, kept store.Store, text string) {
 	t.Helper()
-	key := fmt.Sprintf("%q %q %q %q %q", w.as.Issuer(), fakeas.DefaultClientID, "", "", "")
+	key := localKey(w)
 	if err := kept.Update(t.Context(), key, func([]byte) ([]byte, error) { return []byte(text), nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -352,7 +357,7 @@ func TestLogout(t *testing.T) {
 		w.approves()
 		(<-call).succeeds(t, "work")
 		h.wantPrompts(3)
-		if p := h.shown()[2]; !strings.Contains(p.Message, "Notes (account work)") {
+		if p := h.shown()[2]; !strings.Contains(p.Message, `Notes (account "work")`) {
 			t.Errorf("the prompt does not name the account: %s", p.Message)
 		}
 		if err := w.auth.Revoke(t.Context(), lazyauth.Principal{Account: "nobody"}); err != nil {

@@ -26,6 +26,10 @@ const (
 	grace = 30 * time.Second
 	// closeWait bounds how long Close waits for handlers.
 	closeWait = 5 * time.Second
+	// restoreWait bounds how long calls wait for the store before the person is asked.
+	restoreWait = 20 * time.Second
+	// refreshGrace is how long of that a refresh may take whose result is stored.
+	refreshGrace = 4 * time.Second
 )
 
 // Options are the settings of an [Interceptor] that most servers leave alone.

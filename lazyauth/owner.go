@@ -24,6 +24,8 @@ type owner struct {
 	key string // of its grant in a store
 
 	mu       sync.Mutex
+	logouts  int    // counted by Revoke: what was begun before one is not for after it
+	stale    string // the access token of a record that should have been replaced, and was not
 	flight   *flight
 	errand   *errand
 	refused  string                           // the access token that the API refused last, which must not come back
@@ -36,11 +38,11 @@ func newOwner(i *Interceptor, who Principal) *owner {
 }
 
 // sharer is whose share of the table o's calls count against.
-func (o *owner) sharer() *owner {
+func (o *owner) sharer() Principal {
 	if o.refusal != nil {
-		return nil
+		return Principal{Issuer: "nobody"} // no principal has an issuer alone
 	}
-	return o
+	return Principal{Issuer: o.principal.Issuer, Subject: o.principal.Subject}
 }
 
 // authorize returns a grant of o's that covers need. It refreshes an expired
@@ -122,7 +124,7 @@ func (o *owner) waits(need scopes.Requirement, a asker) {
 // narrowed is the error of a flight that brought less than what it asked for.
 func (o *owner) narrowed(need scopes.Requirement) *Error {
 	e := o.auth.fail(Narrowed, nil)
-	e.Missing = o.missing(need)
+	e.Missing, e.configured = o.missing(need), o.static()
 	return e
 }
 
@@ -143,6 +145,9 @@ func (o *owner) next(ticket *scopes.Requirement, a asker, tried errandKind) (*gr
 	var err error
 	switch {
 	case o.static():
+		if g.alive() && g.configured {
+			return nil, nil, nil, o.narrowed(need)
+		}
 		if tried&configured != 0 { // it was refused, or has expired
 			return nil, nil, nil, o.auth.fail(Unavailable, errConfiguredToken{errTokenRefused})
 		}
@@ -150,6 +155,9 @@ func (o *owner) next(ticket *scopes.Requirement, a asker, tried errandKind) (*gr
 	case o.auth.options.Store != nil && tried&restoring == 0 && o.flight == nil:
 		e, err = o.start(restoring, o.restore)
 	case tried&refreshing == 0 && g != nil && g.refresh != "" && g.holds(need):
+		if o.errand != nil { // under way, beside the flight
+			return nil, nil, o.errand, nil
+		}
 		e, err = o.start(refreshing, func(ctx context.Context) error { return o.refresh(ctx, g) })
 	}
 	if e != nil || err != nil {
@@ -207,14 +215,25 @@ func (o *owner) missing(need scopes.Requirement) scopes.Set {
 //
 // It reports whether g is the owner's grant now.
 func (o *owner) take(g *grant, asked scopes.Set) bool {
-	if old := o.grant.Load(); old.alive() && !g.holds(old.scopes) {
-		if fresh := asked.Minus(old.scopes).Minus(o.auth.service.Scopes); !g.holds(fresh) {
-			g.retire()
-			return false
-		}
+	if !o.gains(g, asked) {
+		g.retire()
+		return false
 	}
 	o.publish(g)
 	return true
+}
+
+// gains reports whether g is worth the grant that there is. The owner's mutex is held.
+func (o *owner) gains(g *grant, asked scopes.Set) bool {
+	old := o.grant.Load()
+	return !old.alive() || g.holds(old.scopes) || g.holds(asked.Minus(old.scopes).Minus(o.auth.service.Scopes))
+}
+
+// wants is gains, ahead of time.
+func (o *owner) wants(g *grant, asked scopes.Set, logouts int) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.logouts == logouts && o.gains(g, asked)
 }
 
 // publish makes g the owner's grant, whatever there was. The owner's mutex is held.
@@ -227,12 +246,16 @@ func (o *owner) publish(g *grant) {
 }
 
 // static reports whether o's grant is the operator's token, so that nobody is asked.
-func (o *owner) static() bool { return o.auth.options.Token != nil && o.principal == Principal{} }
+func (o *owner) static() bool { return o.auth.options.Token != nil && o.principal.IsLocal() }
 
 // refreshAhead has g refreshed in the background, since it is used and will end soon.
 func (o *owner) refreshAhead(g *grant) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.errand != nil && o.errand.kind != refreshing {
+		g.open.Or(due) // the next call, then
+		return
+	}
 	if o.errand == nil && o.grant.Load() == g && g.refresh != "" {
 		// An error means that the interceptor is closed.
 		_, _ = o.start(refreshing, func(ctx context.Context) error { return o.refresh(ctx, g) })

@@ -38,6 +38,9 @@ const recordVersion = 1
 // maxRecord bounds what is decoded.
 const maxRecord = 64 << 10
 
+// errForeign: the record is another program's, and not to be touched.
+var errForeign = errors.New("lazyauth: the stored grant was written by another version")
+
 // A record is a grant as it is stored.
 type record struct {
 	Version  int       `json:"v"`
@@ -70,7 +73,7 @@ func (i *Interceptor) decode(text []byte) (*grant, error) {
 		return nil, errors.New("lazyauth: the stored grant is not JSON")
 	}
 	if r.Version != recordVersion {
-		return nil, fmt.Errorf("lazyauth: the stored grant has version %d, and this program reads %d: it was written by another one", r.Version, recordVersion)
+		return nil, fmt.Errorf("%w: it has version %d, and this program reads %d", errForeign, r.Version, recordVersion)
 	}
 	token := &device.Token{Access: r.Access, Refresh: r.Refresh, Expires: r.Expires}
 	var err error
@@ -85,5 +88,6 @@ func (i *Interceptor) decode(text []byte) (*grant, error) {
 	}
 	g := i.newGrant(token, r.Renewed)
 	g.identity = r.Identity
+	g.kept = true
 	return g, nil
 }

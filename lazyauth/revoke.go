@@ -24,7 +24,7 @@ func (i *Interceptor) Revoke(ctx context.Context, who Principal) error {
 	o := i.ownerOf(who)
 	g := o.drop()
 	var stored *grant
-	var err error
+	var err, unread error
 	if i.options.Store != nil {
 		// What is stored may be newer than what is at hand.
 		err = i.options.Store.Update(ctx, o.key, func(record []byte) ([]byte, error) {
@@ -35,12 +35,15 @@ func (i *Interceptor) Revoke(ctx context.Context, who Principal) error {
 			if kept, err := i.decode(record); err == nil {
 				kept.timers.stop()
 				stored = kept
+			} else {
+				unread = notRevoked{err}
 			}
 			return nil, nil
 		})
 		if errors.Is(err, errSettled) {
 			err = nil
 		}
+		err = errors.Join(err, unread)
 	}
 	for _, old := range []*grant{g, stored} {
 		if old == nil || old.configured || old == stored && g != nil && g.refresh == stored.refresh && g.token.AccessToken == stored.token.AccessToken {
@@ -87,7 +90,11 @@ func (i *Interceptor) revoke(ctx context.Context, g *grant) error {
 func (o *owner) drop() *grant {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.logouts++
 	g := o.grant.Swap(nil)
+	if g != nil {
+		o.refused = g.token.AccessToken // which a store that fails now must not bring back
+	}
 	g.retire()
 	return g
 }

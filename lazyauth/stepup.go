@@ -19,6 +19,14 @@ type demands struct {
 	more  map[scopes.Requirement]attempt
 }
 
+// first reports whether this is the first time that the call's token is refused.
+func (d *demands) first() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fresh++
+	return d.fresh == 1
+}
+
 // An attempt is one to raise a grant.
 type attempt struct {
 	from *grant // the one that did not suffice
@@ -49,7 +57,7 @@ func (c *call) challenged(ctx context.Context, g *grant, res *http.Response, bod
 	}
 	switch {
 	case g.configured: // nobody can be asked for another one
-		return false, nil
+		return demand.Fresh && body.possible() && c.met().first() && c.owner.reconfigure(ctx, g), nil
 	case demand.Fresh:
 		again := c.owner.distrust(g, c.met())
 		if again && !body.possible() {

@@ -17,7 +17,7 @@ type table struct {
 
 	mu     sync.Mutex
 	calls  map[string]*held
-	count  map[*owner]int // callers who are not known count as one, nil
+	count  map[Principal]int // callers who are not known count as one, nil
 	closed bool
 }
 
@@ -34,7 +34,7 @@ func (t *table) keepLocked(h *held, until time.Time) bool {
 		return false
 	}
 	if t.calls == nil {
-		t.calls, t.count = make(map[string]*held), make(map[*owner]int)
+		t.calls, t.count = make(map[string]*held), make(map[Principal]int)
 	}
 	if t.calls[h.id] != h { // new, or its lease ended while its handler ran
 		if len(t.calls) >= t.max || t.count[h.owner.sharer()] >= max(1, t.max/16) {

@@ -86,7 +86,7 @@ type gate struct {
 	auth *Interceptor
 	tool string
 	need scopes.Requirement
-	bit  uint64 // of grant.open; zero for all but the first 63 needs
+	bit  uint64 // of grant.open; zero for all but the first needs: see gateBits
 	late bool   // nobody is asked before the handler uses the grant
 }
 

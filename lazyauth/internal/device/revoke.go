@@ -44,6 +44,8 @@ func (c *Client) Revoke(ctx context.Context, token string, kind TokenKind) error
 		return ended(ctx, op)
 	case a.fault != "" && a.passing():
 		return c.fail(op, ErrUnavailable, a, token)
+	case a.status == 429, a.status == 408, code == "slow_down":
+		return c.fail(op, ErrUnavailable, a, token)
 	case code == "invalid_client", code == "unauthorized_client", code == "unsupported_token_type":
 		return c.fail(op, ErrRefused, a, token)
 	case code != "" && understand(code).means == meansTrouble:

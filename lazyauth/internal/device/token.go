@@ -76,6 +76,8 @@ func (c *Client) Refresh(ctx context.Context, refreshToken string, held scopes.S
 		return nil, ended(ctx, op)
 	case a.fault != "" && a.passing():
 		return nil, c.fail(op, ErrUnavailable, a, refreshToken)
+	case a.fault != "" && a.status != 400 && a.status != 401:
+		return nil, c.fail(op, ErrUnavailable, a, refreshToken) // a page of something in between is no verdict
 	case a.fault != "":
 		return nil, c.fail(op, ErrInvalid, a, refreshToken)
 	}

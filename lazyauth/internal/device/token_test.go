@@ -146,7 +146,7 @@ func TestRefreshErrors(t *testing.T) {
 		{"429", answer(429, "", ""), device.ErrUnavailable, ""},
 		{"empty 400", answer(400, "", ""), device.ErrInvalid, ""},
 		{"empty 401", answer(401, "", ""), device.ErrInvalid, ""},
-		{"redirect", answer(307, "", "", "Location", "https://evil.example/"), device.ErrInvalid, ""},
+		{"redirect", answer(307, "", "", "Location", "https://evil.example/"), device.ErrUnavailable, ""},
 		{"200 {}", ok("{}"), device.ErrInvalid, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
