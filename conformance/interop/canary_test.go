@@ -86,7 +86,7 @@ func (s *story) mayShow(m message) bool {
 // showsCode reports whether a text has a code that this story's person was given,
 // with or without the dash.
 func (s *story) showsCode(text string) bool {
-	for _, code := range s.codes {
+	for _, code := range *s.codes {
 		if strings.Contains(text, code) || strings.Contains(text, strings.ReplaceAll(code, "-", "")) {
 			return true
 		}

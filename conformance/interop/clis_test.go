@@ -93,7 +93,7 @@ func anew(t *testing.T, s *story) {
 	s.approve(s.told(s.begin("whoami", nil)))
 	s.told(s.begin("whoami", nil))
 	s.finish(0)
-	if told := s.conversations(); len(told) != 2 || len(s.codes) != 2 {
-		t.Errorf("%d servers told the codes %q, want a server and a code for each call", len(told), s.codes)
+	if told := s.conversations(); len(told) != 2 || len(*s.codes) != 2 {
+		t.Errorf("%d servers told the codes %q, want a server and a code for each call", len(told), *s.codes)
 	}
 }

@@ -34,14 +34,15 @@ type oidcClient struct {
 
 // Kinds of clients, to be registered. A hasty one has device codes that expire
 // before the polling interval that is assumed where none is stated, five
-// seconds, has passed; a forgetful one has access tokens that live for ten,
-// give or take the second that the provider rounds away.
+// seconds, has passed; a forgetful one has access tokens that live for ten, and
+// a fleeting one for four, give or take the second that the provider rounds away.
 var (
 	publicClient    = oidcClient{Auth: "none", Name: "Notes"}
 	basicClient     = oidcClient{Auth: "client_secret_basic", Name: "Notes, basic"}
 	postClient      = oidcClient{Auth: "client_secret_post", Name: "Notes, post"}
 	hastyClient     = oidcClient{Auth: "none", Name: "Notes, hasty", DeviceCodeTTL: 3}
 	forgetfulClient = oidcClient{Auth: "none", Name: "Notes, forgetful", AccessTokenTTL: 10}
+	fleetingClient  = oidcClient{Auth: "none", Name: "Notes, fleeting", AccessTokenTTL: 4}
 )
 
 // serverScopes are those that the tools of examples/stdio ask for.
@@ -64,38 +65,66 @@ type provider struct {
 	userCode   *regexp.Regexp // how it writes one
 	meet       func(context.Context, *provider) (visitor, error)
 	api        *notesAPI
+	past       []exchange // its journal before it was started anew
+}
+
+// How oidc-provider is started: forgetful and on any port, or with a folder in which it
+// keeps what it knows.
+type providerConfig struct {
+	Scopes  []string     `json:"scopes"`
+	Clients []oidcClient `json:"clients"`
+	Folder  string       `json:"folder,omitempty"`
+	Port    int          `json:"port,omitempty"`
+	Key     string       `json:"key,omitempty"` // of its cookies
+}
+
+// launch starts the process of oidc-provider, and returns where it is. The caller must
+// end it.
+func launch(ctx context.Context, config providerConfig) (c *child, issuer, management string, err error) {
+	c, err = startChild(ctx, "oidc-provider", "node", "oidc-provider/provider.mjs")
+	if err != nil {
+		return nil, "", "", err
+	}
+	config.Scopes, config.Clients = serverScopes, []oidcClient{apiClient}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	var ready struct{ Issuer, Management string }
+	if err := errors.Join(c.send(config), c.receive(ctx, &ready)); err != nil {
+		_ = c.end()
+		return nil, "", "", err
+	}
+	return c, ready.Issuer, ready.Management, nil
 }
 
 // startProvider starts oidc-provider. The caller must call end.
 func startProvider(ctx context.Context) (p *provider, end func() error, err error) {
-	c, err := startChild(ctx, "oidc-provider", "node", "oidc-provider/provider.mjs")
+	c, issuer, management, err := launch(ctx, providerConfig{})
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() {
-		if err != nil {
-			_ = c.end()
-		}
-	}()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	var ready struct{ Issuer, Management string }
-	err = errors.Join(c.send(map[string]any{"scopes": serverScopes, "clients": []oidcClient{apiClient}}), c.receive(ctx, &ready))
+	p, err = newProvider(ctx, issuer, management)
 	if err != nil {
+		_ = c.end()
 		return nil, nil, err
 	}
-	p = &provider{
-		management: ready.Management,
+	return p, func() error { p.api.Close(); return c.end() }, nil
+}
+
+// newProvider returns the oidc-provider that runs there, with an API. The caller must
+// close that.
+func newProvider(ctx context.Context, issuer, management string) (*provider, error) {
+	p := &provider{
+		management: management,
 		userCode:   regexp.MustCompile(`\b[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}\b`),
 		meet: func(context.Context, *provider) (visitor, error) {
 			return newPerson("ada-" + strings.ToLower(rand.Text()[:8])), nil
 		},
 	}
-	if err := get(ctx, ready.Issuer+"/.well-known/oauth-authorization-server", p); err != nil {
-		return nil, nil, err
+	if err := get(ctx, issuer+"/.well-known/oauth-authorization-server", p); err != nil {
+		return nil, err
 	}
 	p.api = startNotes(p)
-	return p, func() error { p.api.Close(); return c.end() }, nil
+	return p, nil
 }
 
 // register adds a client of a kind: every story has its own, which makes its
@@ -121,7 +150,7 @@ func (p *provider) register(t *testing.T, kind oidcClient) oidcClient {
 }
 
 // An exchange is one request of a client and what it was given for it. Times are
-// milliseconds on the provider's monotonic clock.
+// milliseconds on the provider's clock, which does not go back while it runs.
 type exchange struct {
 	Path         string  `json:"path"`
 	Start        float64 `json:"start"`
@@ -135,6 +164,7 @@ type exchange struct {
 	Interval     float64 `json:"interval"` // seconds, 0 if it stated none
 	AccessToken  string  `json:"access_token"`
 	RefreshToken string  `json:"refresh_token"`
+	Presented    string  `json:"presented"` // a refresh token, by the client; oidc-provider says so
 	Scope        string  `json:"scope"`
 	Error        string  `json:"error"`
 }
@@ -144,7 +174,7 @@ func (p *provider) journal(t *testing.T) []exchange {
 	t.Helper()
 	var all []exchange
 	getJSON(t, p.management, &all)
-	return all
+	return slices.Concat(p.past, all)
 }
 
 // of returns the exchanges of one client, oldest first.

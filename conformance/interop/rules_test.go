@@ -298,7 +298,7 @@ func (s *story) polls() {
 		if before, ok := last[e.DeviceCode]; !ok {
 			flows++
 			interval[e.DeviceCode] = cmp.Or(e.Interval, 5) * second
-			if !slices.Contains(s.codes, e.UserCode) {
+			if !slices.Contains(*s.codes, e.UserCode) {
 				s.Errorf("a code that the person was never shown: %+v", e)
 			}
 		} else {
@@ -314,7 +314,7 @@ func (s *story) polls() {
 		}
 		last[e.DeviceCode] = e
 	}
-	if flows != len(s.codes) {
-		s.Errorf("%d device authorizations, the person was shown %q", flows, s.codes)
+	if flows != len(*s.codes) {
+		s.Errorf("%d device authorizations, the person was shown %q", flows, *s.codes)
 	}
 }

@@ -7,19 +7,24 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // serveCommand is the first argument that turns this test binary into a server
-// with the tools of newServer that asks for offline_access as well: some
-// authorization servers give refresh tokens to nobody else, and examples/stdio does
-// not ask.
+// with the tools of newServer. It asks for offline_access as well, unless it is told
+// other scopes: some authorization servers give refresh tokens to nobody else, and
+// examples/stdio does not ask. It keeps its grants in a folder, if it is told one.
 const serveCommand = "serve"
+
+// storeKey is the key of every such folder.
+var storeKey = []byte("a key for tests, of 32 bytes ...")
 
 // serve serves on standard input and output, and returns the exit code.
 func serve(args []string) int {
@@ -33,13 +38,21 @@ func serve(args []string) int {
 func serveUntilEnd(args []string) (err error) {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	issuer, client, api := flags.String("issuer", "", ""), flags.String("client-id", "", ""), flags.String("api", "", "")
+	scope, folder := flags.String("scope", "offline_access", ""), flags.String("store", "", "")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	options := &lazyauth.Options{
+		Trace: lazyauth.SlogTrace(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+	}
+	if *folder != "" {
+		if options.Store, err = store.File(*folder, storeKey); err != nil {
+			return err
+		}
+	}
 	server, auth, err := newServer(lazyauth.Service{
-		Name: "Notes", Issuer: *issuer, ClientID: *client, API: []string{*api},
-		Scopes: scopes.Of("offline_access"),
-	}, nil)
+		Name: "Notes", Issuer: *issuer, ClientID: *client, API: []string{*api}, Scopes: scopes.Of(*scope),
+	}, options)
 	if err != nil {
 		return err
 	}
@@ -48,7 +61,8 @@ func serveUntilEnd(args []string) (err error) {
 }
 
 // newServer returns a server with two of the tools of examples/stdio, whoami and
-// create_note, for the service's first API. The caller must close the interceptor.
+// create_note, for the service's first API, and one to log out, which answers once the
+// authorization server has ended the grant. The caller must close the interceptor.
 func newServer(service lazyauth.Service, o *lazyauth.Options) (*mcp.Server, *lazyauth.Interceptor, error) {
 	auth, err := lazyauth.New(service, o)
 	if err != nil {
@@ -65,6 +79,10 @@ func newServer(service lazyauth.Service, o *lazyauth.Options) (*mcp.Server, *laz
 		func(ctx context.Context, _ *mcp.CallToolRequest, in newNote) (_ *mcp.CallToolResult, out note, err error) {
 			err = fetch(ctx, http.MethodPost, api+"/notes", in, &out)
 			return nil, out, err
+		})
+	mcp.AddTool(server, &mcp.Tool{Name: "log_out"},
+		func(ctx context.Context, _ *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, struct{}, error) {
+			return nil, struct{}{}, auth.Revoke(ctx, lazyauth.Principal{})
 		})
 	return server, auth, nil
 }

@@ -25,6 +25,7 @@ type storyOptions struct {
 	endpoints bool       // the server is given endpoints, not an issuer
 	flags     []string   // further flags for the server
 	offline   bool       // the server is serve and not examples/stdio
+	kept      bool       // the server, serve again, keeps its grants in a folder
 	endpoint  endpoint   // the server is there already; "" is one that the host starts
 
 	era   era
@@ -44,9 +45,10 @@ type story struct {
 	person  *person // the visitor, too
 	host    host
 	prompts chan prompt
-	dir     string // where the relay records
-	log     string // the server's -log, "" if it has none
-	codes   []string
+	dir     string    // where the relay records
+	log     string    // the server's -log, "" if it has none
+	folder  string    // where the server keeps its grants, "" for one that does not
+	codes   *[]string // what the person was shown, on all hosts of the story
 }
 
 // newStory starts the host. When the test ends the host is ended, whatever
@@ -72,13 +74,45 @@ func newStory(t *testing.T, o storyOptions) *story {
 		visitor: visitor, person: visitor.self(),
 		prompts: make(chan prompt, 100),
 		dir:     t.TempDir(),
+		codes:   new([]string),
+	}
+	if o.kept {
+		s.folder = filepath.Join(t.TempDir(), "grants")
 	}
 	if o.endpoint != "" {
 		s.startHost(hostOptions{url: s.serveHTTP()})
 		return s
 	}
+	s.startHost(s.server())
+	return s
+}
+
+// another starts one more host for the same person, of this era, whose server is another
+// process of the same client, and keeps its grants in folder.
+func (s *story) another(e era, folder string) *story {
+	s.Helper()
+	other := *s
+	other.options.era, other.folder = e, folder
+	ctx, cancel := context.WithTimeout(s.T.Context(), patience)
+	s.Cleanup(cancel)
+	other.ctx, other.cancel = ctx, cancel
+	other.host, other.prompts, other.dir = nil, make(chan prompt, 100), s.TempDir()
+	other.startHost(other.server())
+	return &other
+}
+
+// server returns how a host starts the story's server.
+func (s *story) server() hostOptions {
+	s.Helper()
+	o := s.options
 	server, args := world.self, []string{serveCommand}
-	if !o.offline {
+	switch {
+	case s.folder != "":
+		args = append(args, "-store", s.folder)
+		if !o.offline {
+			args = append(args, "-scope", "profile")
+		}
+	case !o.offline:
 		s.log = filepath.Join(s.dir, "server.log")
 		server, args = world.server, []string{"-log", s.log}
 	}
@@ -87,14 +121,13 @@ func newStory(t *testing.T, o storyOptions) *story {
 		args = append(args, "-client-secret", s.client.Secret)
 	}
 	if o.endpoints {
-		device, token := s.as.endpoints(t)
+		device, token := s.as.endpoints(s.T)
 		args = append(args, "-device-url", device, "-token-url", token)
 	} else {
 		args = append(args, "-issuer", s.as.Issuer)
 	}
 	args = append(args, o.flags...)
-	s.startHost(hostOptions{command: world.self, args: relayArgs(s.dir, server, args)})
-	return s
+	return hostOptions{command: world.self, args: relayArgs(s.dir, server, args)}
 }
 
 // startHost starts the story's host with a server.
@@ -242,8 +275,8 @@ func (s *story) directions(address, message string) (string, string) {
 	if len(codes) != 1 {
 		s.Fatalf("codes %q in the message %q", codes, message)
 	}
-	if !slices.Contains(s.codes, codes[0]) {
-		s.codes = append(s.codes, codes[0])
+	if !slices.Contains(*s.codes, codes[0]) {
+		*s.codes = append(*s.codes, codes[0])
 	}
 	return address, codes[0]
 }

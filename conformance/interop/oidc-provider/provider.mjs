@@ -5,7 +5,9 @@
 // One JSON object on standard input configures it: {"scopes": [...], "clients":
 // [...]}, clients as oidc-provider takes them. Further clients register
 // themselves (RFC 7591); theirs may have device_code_ttl and access_token_ttl,
-// in seconds. It prints one line, {"issuer", "management"}, when it listens.
+// in seconds. With "folder" it keeps there what it knows, instead of forgetting it
+// when it ends; "port" and "key", which signs cookies, then have to be those of the
+// time before. It prints one line, {"issuer", "management"}, when it listens.
 // Standard input is also its leash: when that ends, so does the process,
 // whatever became of the test.
 
@@ -15,17 +17,20 @@ import { createInterface } from 'node:readline';
 
 import { Provider } from 'oidc-provider';
 
+import { filesIn } from './files.mjs';
+
 const lines = createInterface({ input: process.stdin });
 lines.on('close', () => process.exit(0));
 const config = JSON.parse(await new Promise((resolve) => lines.once('line', resolve)));
 
 const server = createServer();
-const issuer = await listen(server);
+const issuer = await listen(server, config.port);
 const provider = new Provider(issuer, {
+  adapter: config.folder ? filesIn(config.folder) : undefined,
   clients: config.clients,
   extraClientMetadata: { properties: ['device_code_ttl', 'access_token_ttl'] },
   scopes: config.scopes,
-  cookies: { keys: [randomBytes(24).toString('base64url')] },
+  cookies: { keys: [config.key ?? randomBytes(24).toString('base64url')] },
   features: {
     deviceFlow: { enabled: true },
     devInteractions: { enabled: true },
@@ -56,8 +61,9 @@ const provider = new Provider(issuer, {
 // where there should be none. It is complete when the client has its answer:
 // this runs before the answer is written.
 const journal = [];
+const now = () => performance.timeOrigin + performance.now();
 provider.use(async (ctx, next) => {
-  const entry = { path: ctx.path, start: performance.now() };
+  const entry = { path: ctx.path, start: now() };
   if (ctx.method === 'POST') journal.push(entry);
   await next();
   const sent = ctx.oidc?.params ?? {};
@@ -71,9 +77,10 @@ provider.use(async (ctx, next) => {
     user_code: given.user_code,
     access_token: given.access_token,
     refresh_token: given.refresh_token,
+    presented: sent.refresh_token,
     scope: given.scope ?? sent.scope,
     error: given.error,
-    end: performance.now(),
+    end: now(),
   });
 });
 
@@ -106,9 +113,9 @@ const management = createServer((request, response) => {
 
 console.log(JSON.stringify({ issuer, management: await listen(management) }));
 
-function listen(listener) {
+function listen(listener, port = 0) {
   return new Promise((resolve, reject) => {
     listener.once('error', reject);
-    listener.listen(0, '127.0.0.1', () => resolve(`http://127.0.0.1:${listener.address().port}`));
+    listener.listen(port, '127.0.0.1', () => resolve(`http://127.0.0.1:${listener.address().port}`));
   });
 }
