@@ -807,3 +807,31 @@ func TestConfiguredTokenIsNamed(t *testing.T) {
 		}
 	})
 }
+
+// slowStore needs a minute for what others do at once.
+type slowStore struct{ lazyauth.GrantStore }
+
+func (s slowStore) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
+	later(time.Minute)
+	return s.GrantStore.Update(ctx, key, change)
+}
+
+// A call does not wait longer for a store than its host does for it.
+func TestStoreThatIsSlow(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		kept := store.Memory()
+		first := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour}, options: lazyauth.Options{Store: kept}})
+		first.signedIn(era)
+		later(2 * time.Hour)
+		w := newWorld(t, setup{shared: first.as, options: lazyauth.Options{Store: slowStore{kept}}})
+		h := w.host(era, accepts)
+		began := time.Now()
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Pending)
+		if took := time.Since(began); took > 56*time.Second {
+			t.Errorf("the call was held for %v", took)
+		}
+		later(10 * time.Second)
+		h.gets("whoami", nil, "Ada")
+		h.wantPrompts(0)
+	})
+}

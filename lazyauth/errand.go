@@ -45,14 +45,22 @@ func (o *owner) start(kind errandKind, run func(context.Context) error) (*errand
 	return e, nil
 }
 
-func (e *errand) wait(ctx context.Context) error {
+// wait returns the errand's error, that of ctx, or errSlow when the patience is over.
+func (e *errand) wait(ctx context.Context, patience time.Duration) error {
+	timer := time.NewTimer(max(patience, promptWait))
+	defer timer.Stop()
 	select {
 	case <-e.over:
 		return e.err
+	case <-timer.C:
+		return errSlow
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
+
+// errSlow is why a call does not wait for an errand any longer.
+var errSlow = errors.New("lazyauth: the store or the authorization server has not answered")
 
 // restore takes over what the store has, if that is any better than what is at hand:
 // another process may have signed in, refreshed or stepped up. A store that fails is no

@@ -96,7 +96,11 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 		if e != nil {
 			// What failed may have been for others: a refresh ahead of time, while
 			// more is needed here.
-			if err := e.wait(ctx); err != nil && (ctx.Err() != nil || !o.grant.Load().alive()) {
+			err := e.wait(ctx, a.at().left(o.auth))
+			switch {
+			case errors.Is(err, errSlow):
+				return nil, o.auth.fail(Pending, errNoPrompt)
+			case err != nil && (ctx.Err() != nil || !o.grant.Load().alive()):
 				return nil, err
 			}
 			tried |= e.kind
