@@ -82,6 +82,7 @@ type Error struct {
 	prompt     *elicit.Prompt // what a host without elicitation is told …
 	wording    elicit.Wording // … and how
 	cancel     bool           // declined by dismissing, so no peace follows
+	alone      bool           // declined by one of several hosts, which speaks for itself
 	configured bool           // narrowed, and the operator's token
 	hasty      bool           // declined sooner than a person could have
 	signIn     *string        // the prompt by which the person is asked at once, if there is one
@@ -101,6 +102,8 @@ func (e *Error) Error() string {
 		switch {
 		case e.cancel:
 			return fmt.Sprintf("The sign-in to %s was dismissed, and nothing was done. Call again only if the user wants to sign in.", e.service)
+		case e.alone:
+			return fmt.Sprintf("The host refused the sign-in to %s without asking its user, and nothing was done. Call again only where the user can be asked.", e.service)
 		case e.hasty:
 			return fmt.Sprintf("The host refused the sign-in to %s without asking its user, and nothing was done. Calls within the next minute are refused as well; %s", e.service, again)
 		}

@@ -39,6 +39,7 @@ type held struct {
 	outcome outcome // once done
 
 	progress atomic.Pointer[ledger] // once there is any
+	failed   atomic.Uint32          // an elicit.Reach: what its host declares and does not deliver, see part.fail
 
 	// Guarded by the table's mutex.
 	id    string // from when it is first kept
@@ -114,10 +115,10 @@ func (h *held) follow(at *attendance, run handler) (outcome, error) {
 				continue
 			}
 			// Of several requests, another one may be rung up than was looked at.
-			if own := at.reach(); !own.Has(r.mode) {
+			if own := h.seen(*at).reach(); !own.Has(r.mode) {
 				if r.mode = own.Best(); !r.mode.Elicits() {
 					r.part.giveTurn()
-					return outcome{err: r.part.tell()}, nil
+					return outcome{err: h.owner.explain(r.part.tell(), h.gate.need, at.req)}, nil
 				}
 			}
 			return h.inputRequired(at, *r), nil
@@ -280,8 +281,13 @@ func (h *held) answered(id, action string, at attendance) {
 	if p == nil || id != current {
 		return
 	}
-	if err := p.answer(id, action, at.reach()); err != nil && !h.begun() {
+	err := p.answer(id, action, h.seen(at).reach())
+	switch {
+	case err == nil:
+	case !h.begun():
 		h.finish(outcome{err: h.owner.explain(err, h.gate.need, at.req)})
+	case err.alone:
+		h.cancel(h.owner.explain(err, h.gate.need, at.req))
 	}
 }
 
@@ -327,6 +333,12 @@ func (h *held) current() *attendance {
 		return nil
 	}
 	return h.attending[len(h.attending)-1]
+}
+
+// seen returns at with what was found out about its host.
+func (h *held) seen(at attendance) attendance {
+	at.failed = elicit.Reach(h.failed.Load())
+	return at
 }
 
 // request returns the latest request that came for the call.

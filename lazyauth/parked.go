@@ -141,7 +141,7 @@ type arriving struct {
 }
 
 // at implements asker.
-func (a arriving) at() attendance { return *a.request }
+func (a arriving) at() attendance { return a.seen(*a.request) }
 
 // ask implements asker.
 func (a arriving) ask(_ context.Context, p *part, mode elicit.Channel) error {
@@ -166,9 +166,9 @@ func (h *working) at() attendance {
 	if current := h.current(); current != nil {
 		at := *current
 		at.again = false // this wait is the handler's, and its first
-		return at
+		return h.seen(at)
 	}
-	return attendance{req: h.request(), arrived: h.gate.auth.now()}
+	return h.seen(attendance{req: h.request(), arrived: h.gate.auth.now()})
 }
 
 // ledger implements asker.

@@ -246,10 +246,22 @@ func (p *part) unanswered(id string, err error, reach elicit.Reach) {
 	}
 }
 
+// shared reports whether the client may be several hosts of one person, of which one
+// must not decide for the others: on stateless HTTP a client is a principal. What is
+// known then is which call the prompt was the answer to.
+func (p *part) shared() bool {
+	_, principal := p.client.(Principal)
+	return principal && p.carrier != nil
+}
+
 // fail gives up the mode of the live prompt, and lets somebody show it in another. The
 // owner's mutex is held.
 func (p *part) fail() {
-	p.failed = p.failed.With(p.mode)
+	if p.shared() {
+		p.carrier.failed.Or(uint32(elicit.Reach(0).With(p.mode)))
+	} else {
+		p.failed = p.failed.With(p.mode)
+	}
 	p.notices = slices.DeleteFunc(p.notices, func(n notice) bool { return n.id == p.prompt })
 	p.prompt = ""
 	p.giveTurn()
@@ -278,16 +290,22 @@ func (p *part) answer(id, action string, reach elicit.Reach) *Error {
 		o.mu.Unlock()
 		return nil
 	}
+	alone := refused && hasty && p.shared()
+	if alone { // the person's other hosts can still ask
+		p.fail()
+	}
 	o.mu.Unlock()
 	if !refused {
 		return nil
 	}
 	e := o.auth.fail(Declined, nil)
-	e.cancel, e.hasty = action == "cancel", hasty
+	e.cancel, e.hasty, e.alone = action == "cancel", hasty, alone
 	if o.auth.options.TextAfterDecline {
 		e.prompt = &p.flight.prompt
 	}
-	p.refuse(e)
+	if !alone {
+		p.refuse(e)
+	}
 	return e
 }
 

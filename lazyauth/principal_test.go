@@ -108,25 +108,9 @@ func overHTTP(t *testing.T, w *world, era string, verified bool) func(user strin
 	t.Helper()
 	url := serveHTTP(t, w, era == modern, verified)
 	return func(user string) *host {
-		h := &host{w: w}
-		client := mcp.NewClient(&mcp.Implementation{Name: "host", Version: "1"}, &mcp.ClientOptions{
-			Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
-			ElicitationHandler: func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-				h.mu.Lock()
-				h.prompts = append(h.prompts, req.Params)
-				h.mu.Unlock()
-				return &mcp.ElicitResult{Action: "accept"}, nil
-			},
-		})
-		session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{
+		return w.connect(era, manners{url: true, react: accepts}, &mcp.StreamableClientTransport{
 			Endpoint: url, HTTPClient: &http.Client{Transport: asUser(user)},
-		}, &mcp.ClientSessionOptions{ProtocolVersion: era})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { session.Close() })
-		h.session = session
-		return h
+		})
 	}
 }
 

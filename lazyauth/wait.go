@@ -37,6 +37,7 @@ type attendance struct {
 	req     *mcp.CallToolRequest
 	arrived time.Duration // since the interceptor's epoch
 	again   bool          // it came for a call that has waited before it
+	failed  elicit.Reach  // modes that its host declares and does not deliver
 }
 
 // left is how much longer the request can wait from now on.
@@ -52,7 +53,7 @@ func (at attendance) reach() elicit.Reach {
 	if at.req == nil {
 		return elicit.Reach(0).With(elicit.URL) // in effect: the program asks
 	}
-	return elicit.ReachOf(at.req)
+	return elicit.ReachOf(at.req).Without(at.failed)
 }
 
 // A wait is one asker's waiting for the end of a flight.
