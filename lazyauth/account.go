@@ -114,8 +114,8 @@ func (s *Service) ofKey(key string) (Principal, bool) {
 			return Principal{}, false
 		}
 		field, err := strconv.Unquote(quoted)
-		if err != nil {
-			return Principal{}, false
+		if err != nil || strings.ContainsFunc(field, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return Principal{}, false // not for a list that people read
 		}
 		fields = append(fields, field)
 		key = strings.TrimPrefix(key[len(quoted):], " ")

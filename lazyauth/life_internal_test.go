@@ -72,6 +72,9 @@ func TestKeysOfOthers(t *testing.T) {
 	if got, ok := a.service.ofKey(a.service.storeKey(who)); !ok || got != who {
 		t.Errorf("%+v, %t", got, ok)
 	}
+	if _, ok := a.service.ofKey(a.service.storeKey(Principal{Account: "a\x1b[2J"})); ok {
+		t.Error("control characters come out of a store")
+	}
 	for _, b := range []*Interceptor{aNotes(t, "d", "https://as.example.test"), aNotes(t, "c", "https://as2.example.test")} {
 		if _, ok := a.service.ofKey(b.service.storeKey(who)); ok {
 			t.Error("the key of another service is taken for one's own")

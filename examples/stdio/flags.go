@@ -1,52 +1,115 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/lazyauth/mcp-lazyauth/examples/internal/logfile"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"go.uber.org/zap"
+	"golang.org/x/oauth2"
 )
 
-const secretVariable = "NOTES_CLIENT_SECRET"
+// The commands for people. Without one the program is the server.
+const (
+	loginCommand  = "login"
+	statusCommand = "status"
+	logoutCommand = "logout"
+)
 
-const help = `stdio is an MCP server on standard input and output. Its tools (ping, whoami,
-list_notes, create_note) call a notes API; all but ping need the user to sign
-in, and ask for it when they are first called.
+// Environment variables. What is secret has no place in a command line, which other
+// users of the machine see in the list of processes.
+const (
+	secretVariable  = "NOTES_CLIENT_SECRET"
+	keyVariable     = "NOTES_STORE_KEY"
+	accountVariable = "NOTES_ACCOUNT"
+)
+
+// {} stands for the program's name.
+const help = `{} is an MCP server on standard input and output. Its tools (ping,
+whoami, list_notes, create_note) call a notes API; all but ping need the user to
+sign in, and ask for it when they are first called.
 
 Usage, as the command in a host's configuration:
 
-  stdio -issuer URL -client-id ID -api URL [flags]
-  stdio -device-url URL -token-url URL -client-id ID -api URL [flags]
+  {} -issuer URL -client-id ID -api URL [flags]
+  {} -device-url URL -token-url URL -client-id ID -api URL [flags]
+
+Usage at a terminal, with the same flags, so that it finds the same grants; the
+command may stand before or after them:
+
+  {} login [flags]     sign in ahead of time
+  {} status [flags]    who is signed in, for what and until when
+  {} logout [flags]    forget a grant and have its tokens ended
 
 Where the user signs in (OAuth 2.0 device authorization):
   -issuer URL          the authorization server; its endpoints are looked up
-  -device-url URL      instead: its device authorization endpoint, and
-  -token-url URL       its token endpoint
+  -device-url URL      instead: its device authorization endpoint,
+  -token-url URL       its token endpoint, and
+  -revocation-url URL  its revocation endpoint, if it has one, for logout
   -client-id ID        this server's client identifier there
-  -client-secret TEXT  for confidential clients. Other users of this machine
-                       see it in the list of processes; better set the
-                       environment variable ` + secretVariable + `
+  -client-secret TEXT  for confidential clients; better set the environment
+                       variable NOTES_CLIENT_SECRET
 
 What the tools call:
   -api URL             base URL of the API: GET /me, GET and POST /notes
 
-Other:
+Where grants are kept, and whose are used:
+  -store KIND          memory (if not given): they end with the server;
+                       keychain: in that of your desktop session;
+                       file: in files encrypted with a key of yours;
+                       unencrypted-file: in files that whoever gets at them can
+                       use; or keychain,KIND to fall back to KIND where there
+                       is no keychain, which is said on standard error. login,
+                       status and logout need something else than memory
+  -store-dir DIR       the folder of the files; if not given, notes-mcp/grants
+                       in your configuration folder (~/.config, on Linux)
+  NOTES_STORE_KEY      environment variable with the key for file: 32 random
+                       bytes in base64 or hexadecimal, as from
+                       openssl rand -base64 32; several separated by commas to
+                       replace one: the first encrypts, all of them decrypt
+  -account NAME        which of your accounts to use, such as work; if not
+                       given, the environment variable NOTES_ACCOUNT, and
+                       without that the account that has no name
+  -token-env NAME      use the token in this environment variable, if it is
+                       set, for all accounts, and ask nobody to sign in
+
+Of the server:
   -patience DURATION   how long a call waits for the user, such as 2m; 55s if
                        not given, since many hosts end calls after 60s
+
+Of login:
+  -scopes "A B"        what to ask for besides profile: notes:read, notes:write
+  -no-qr               show no QR code, for screen readers and narrow terminals
+
+Of status and logout:
+  -all                 all accounts; for status, that is so without -account
+
+Other:
   -log FILE            append a log of what happens, as JSON lines
   -help                this text
+
+Exit codes: 0 done, or signed in; 1 failed, declined, expired, or not signed in;
+2 the command line is wrong; 130 interrupted, with Ctrl-C for example.
 
 URLs are https, or http on a loopback address. To try it out:
 
   go run ./conformance/cmd/fakeas -addr 127.0.0.1:9070
-  stdio -issuer http://127.0.0.1:9070 -client-id notes-cli -api http://127.0.0.1:9070
+  {} login -issuer http://127.0.0.1:9070 -client-id notes-cli \
+    -api http://127.0.0.1:9070 -store unencrypted-file -store-dir /tmp/grants
 `
 
 // errHelp means that the help was asked for.
@@ -54,57 +117,119 @@ var errHelp = flag.ErrHelp
 
 // A config is what the command line says.
 type config struct {
-	issuer, deviceURL, tokenURL string
-	clientID, clientSecret      string
-	api                         string
-	patience                    time.Duration
-	logFile                     string
+	command                                    string // empty for the server
+	issuer, deviceURL, tokenURL, revocationURL string
+	clientID, clientSecret                     string
+	api                                        string
+	patience                                   time.Duration
+	account                                    string
+	accountGiven                               bool // even as ""
+	all                                        bool
+	scopes                                     scopes.Set
+	noQR                                       bool
+	tokenEnv                                   string
+	token                                      oauth2.TokenSource // nil if there is none
+	store                                      store.Store        // nil: in memory
+	logFile                                    string
 
-	log       *zap.Logger // from openLog
-	closeLog  func()
-	transport http.RoundTripper // nil but in tests
+	process
+	name     string      // of the program, for people
+	log      *zap.Logger // from openLog
+	closeLog func()
+	unkept   error    // of login: why the grant is not in the store
+	said     sync.Map // what sayOnce has said
 }
 
 // parseFlags returns the settings in args, or an error that says which flag is
 // wrong and what would be right. What lazyauth.New checks is left to it.
 func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	cfg := &config{}
-	flags := flag.NewFlagSet("stdio", flag.ContinueOnError)
+	var kinds, dir, wanted string
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // run prints the error
 	flags.StringVar(&cfg.issuer, "issuer", "", "")
 	flags.StringVar(&cfg.deviceURL, "device-url", "", "")
 	flags.StringVar(&cfg.tokenURL, "token-url", "", "")
+	flags.StringVar(&cfg.revocationURL, "revocation-url", "", "")
 	flags.StringVar(&cfg.clientID, "client-id", "", "")
 	flags.StringVar(&cfg.clientSecret, "client-secret", getenv(secretVariable), "")
 	flags.StringVar(&cfg.api, "api", "", "")
+	flags.StringVar(&kinds, "store", memoryStore, "")
+	flags.StringVar(&dir, "store-dir", "", "")
+	flags.StringVar(&cfg.account, "account", getenv(accountVariable), "")
+	flags.StringVar(&cfg.tokenEnv, "token-env", "", "")
+	flags.StringVar(&wanted, "scopes", "", "")
+	flags.BoolVar(&cfg.noQR, "no-qr", false, "")
+	flags.BoolVar(&cfg.all, "all", false, "")
 	flags.StringVar(&cfg.logFile, "log", "", "")
 	flags.DurationVar(&cfg.patience, "patience", 0, "")
-	if err := flags.Parse(args); err != nil {
+	// Somebody may take the command line of a host and put the command behind it.
+	for {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		if args = flags.Args(); len(args) == 0 {
+			break
+		}
+		switch command := args[0]; {
+		case !slices.Contains([]string{loginCommand, statusCommand, logoutCommand}, command):
+			return nil, fmt.Errorf("%q is not a flag, nor one of the commands login, status and logout: give flags, such as -issuer URL", command)
+		case cfg.command != "":
+			return nil, fmt.Errorf("%s and %s are two commands: give one", cfg.command, command)
+		default:
+			cfg.command, args = command, args[1:]
+		}
+	}
+	given := make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	cfg.accountGiven = given["account"] || cfg.account != ""
+	if cfg.tokenEnv != "" {
+		cfg.token = lazyauth.EnvToken(cfg.tokenEnv)
+	}
+	if err := cfg.check(given); err != nil {
 		return nil, err
 	}
-	cfg.api = strings.TrimSuffix(cfg.api, "/")
-	api, err := url.Parse(cfg.api)
-	switch {
-	case flags.NArg() > 0:
-		return nil, fmt.Errorf("%q is not a flag: give flags only, such as -issuer URL", flags.Arg(0))
-	case cfg.issuer == "" && cfg.deviceURL == "" && cfg.tokenURL == "":
-		return nil, errors.New("-issuer is missing: give it, or -device-url and -token-url")
-	case cfg.issuer != "" && (cfg.deviceURL != "" || cfg.tokenURL != ""):
-		return nil, errors.New("-issuer and -device-url or -token-url exclude each other: give -issuer alone, or the two without it")
-	case cfg.issuer == "" && cfg.deviceURL == "":
-		return nil, errors.New("-device-url is missing: -token-url needs it, unless -issuer is given instead of both")
-	case cfg.issuer == "" && cfg.tokenURL == "":
-		return nil, errors.New("-token-url is missing: -device-url needs it, unless -issuer is given instead of both")
-	case cfg.clientID == "":
-		return nil, errors.New("-client-id is missing: give the identifier that the authorization server issued")
-	case cfg.api == "":
-		return nil, errors.New("-api is missing: give the base URL of the notes API, such as https://api.example.com")
-	case err != nil || api.Host == "" || api.User != nil || api.RawQuery != "" || api.Fragment != "":
-		return nil, errors.New("-api is not a base URL: give scheme, host and perhaps a path, such as https://api.example.com/v1")
-	case cfg.patience < 0:
-		return nil, errors.New("-patience is negative: give a duration such as 55s")
+	var err error
+	if cfg.scopes, err = scopes.Parse(wanted); err != nil {
+		return nil, errors.New(`-scopes is not a list of scopes: separate them by single blanks, such as "notes:read notes:write"`)
+	}
+	if cfg.store, err = cfg.newStore(kinds, dir, given["store-dir"], getenv(keyVariable)); err != nil {
+		return nil, err
 	}
 	return cfg, nil
+}
+
+// check says what is wrong with the flags, of which these were given.
+func (c *config) check(given map[string]bool) error {
+	c.api = strings.TrimSuffix(c.api, "/")
+	api, err := url.Parse(c.api)
+	switch {
+	case c.issuer == "" && c.deviceURL == "" && c.tokenURL == "":
+		return errors.New("-issuer is missing: give it, or -device-url and -token-url")
+	case c.issuer != "" && (c.deviceURL != "" || c.tokenURL != "" || c.revocationURL != ""):
+		return errors.New("-issuer excludes -device-url, -token-url and -revocation-url: give -issuer alone, or those without it")
+	case c.issuer == "" && c.deviceURL == "":
+		return errors.New("-device-url is missing: -token-url needs it, unless -issuer is given instead of both")
+	case c.issuer == "" && c.tokenURL == "":
+		return errors.New("-token-url is missing: -device-url needs it, unless -issuer is given instead of both")
+	case c.clientID == "":
+		return errors.New("-client-id is missing: give the identifier that the authorization server issued")
+	case c.api == "":
+		return errors.New("-api is missing: give the base URL of the notes API, such as https://api.example.com")
+	case err != nil || api.Host == "" || api.User != nil || api.RawQuery != "" || api.Fragment != "":
+		return errors.New("-api is not a base URL: give scheme, host and perhaps a path, such as https://api.example.com/v1")
+	case c.patience < 0:
+		return errors.New("-patience is negative: give a duration such as 55s")
+	case utf8.RuneCountInString(c.account) > 64 || printable(c.account) != c.account:
+		return errors.New("-account is not a name: give at most 64 printable characters")
+	case (given["scopes"] || given["no-qr"]) && c.command != loginCommand:
+		return errors.New("-scopes and -no-qr are for login")
+	case c.all && c.command != statusCommand && c.command != logoutCommand:
+		return errors.New("-all is for status and logout")
+	case c.all && given["account"]:
+		return errors.New("-all and -account exclude each other: give one of them")
+	}
+	return nil
 }
 
 // apiOrigin is the part of -api that says who may get the token.
@@ -116,6 +241,26 @@ func (c *config) apiOrigin() string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
 }
 
+// options are those of the server or of a command.
+func (c *config) options() *lazyauth.Options {
+	o := &lazyauth.Options{Patience: c.patience, Transport: c.transport, Trace: lazyauth.ZapTrace(c.log)}
+	if c.store != nil {
+		o.Store = c.store // and not a nil *T in an interface
+	}
+	if c.command != "" { // it is about the grants that are stored, whatever token takes precedence
+		o.Trace = lazyauth.CombineTraces(o.Trace, &lazyauth.Trace{StoreFailed: func(e lazyauth.Event) { c.unkept = e.Err }})
+		return o
+	}
+	o.Token = c.token
+	if c.account != "" {
+		o.Account = func(context.Context, *mcp.CallToolRequest) (string, error) { return c.account, nil }
+	}
+	o.Trace = lazyauth.CombineTraces(o.Trace, &lazyauth.Trace{StoreFailed: func(e lazyauth.Event) {
+		c.sayOnce("the sign-in is kept in memory only: %s", c.explain(e.Err))
+	}})
+	return o
+}
+
 // openLog opens the log file, if one was asked for.
 func (c *config) openLog() (err error) {
 	if c.log, c.closeLog, err = logfile.Open(c.logFile); err != nil {
@@ -124,9 +269,25 @@ func (c *config) openLog() (err error) {
 	return nil
 }
 
-// misused reports a mistake on the command line and returns the exit code for
-// it.
-func misused(stderr io.Writer, err error) int {
-	fmt.Fprintf(stderr, "stdio: %v\nRun stdio -help for the flags and an example.\n", err)
-	return 2
+// say tells the person, or the operator, something beside the result of a command.
+func (c *config) say(format string, args ...any) {
+	fmt.Fprintf(c.stderr, "%s: %s\n", c.name, fmt.Sprintf(format, args...))
+}
+
+// sayOnce is say for what would be repeated with every call.
+func (c *config) sayOnce(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if _, again := c.said.LoadOrStore(text, true); !again {
+		c.say("%s", text)
+	}
+}
+
+// printable returns text as it may be written to a terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
 }

@@ -25,7 +25,7 @@ func act(t *testing.T, story func(t *testing.T, as *fakeas.Server, host *hosttes
 					t.Fatal(err)
 				}
 				cfg.transport = as.Transport()
-				server, auth, err := newServer(cfg)
+				auth, err := newAuth(cfg, cfg.options())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -34,7 +34,7 @@ func act(t *testing.T, story func(t *testing.T, as *fakeas.Server, host *hosttes
 						t.Error(err)
 					}
 				})
-				story(t, as, hosttest.ConnectInMemory(t, as, protocol, server))
+				story(t, as, hosttest.ConnectInMemory(t, as, protocol, newServer(cfg, auth)))
 				for _, violation := range as.Violations() {
 					t.Error(violation)
 				}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/examples/internal/terminal"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+)
+
+// login signs in ahead of time. Address and code go to standard error, so that they
+// do not end up where the output is sent; the result goes to standard output.
+func login(ctx context.Context, cfg *config, auth *lazyauth.Interceptor) int {
+	if cfg.token != nil {
+		fmt.Fprintf(cfg.stdout, "Nobody needs to sign in to %s: the token in %s takes precedence. Unset it to sign in.\n", serviceName, cfg.tokenEnv)
+		return done
+	}
+	who := lazyauth.Principal{Account: cfg.account}
+	before, err := auth.Status(ctx, who)
+	switch {
+	case ctx.Err() != nil:
+		return cfg.interrupted("nothing was done")
+	case err != nil: // nobody should sign in for what cannot be kept
+		cfg.say("%s", cfg.explain(err))
+		return failed
+	}
+	asked := false
+	stop := func() {}
+	err = auth.Authorize(ctx, who, inEverySignIn.Union(cfg.scopes), func(_ context.Context, p elicit.Prompt) error {
+		asked = true
+		stop()
+		stop = cfg.prompt(p)
+		return nil
+	})
+	stop()
+	if ctx.Err() != nil {
+		return interruptedLogin(ctx, cfg, auth, who, before)
+	}
+	if err != nil {
+		cfg.say("%s", failure(err, cfg.clientID))
+		return failed
+	}
+	if cfg.unkept != nil { // and with this process it would be lost
+		cfg.say("the sign-in cannot be kept: %s", cfg.explain(cfg.unkept))
+		_ = auth.Revoke(ctx, who) // nobody will use it
+		return failed
+	}
+	now, err := auth.Status(ctx, who)
+	if err != nil || now == nil {
+		cfg.say("somebody logged out at the same moment")
+		return failed
+	}
+	if !asked {
+		fmt.Fprintf(cfg.stdout, "Already signed in: nothing to do.\n")
+	}
+	cfg.describe(now)
+	if before != nil && before.Identity.Name != "" && before.Identity != now.Identity {
+		fmt.Fprintf(cfg.stdout, "   It was %s before. If that is not meant: log out, and sign in again.\n", printable(known(before.Identity)))
+	}
+	return done
+}
+
+// prompt shows what the person needs, and the time they have until stop is called. The
+// QR code is that of the plain address: one with the code in it would spare the person
+// the comparison that protects them (RFC 8628 §5.4).
+func (c *config) prompt(p elicit.Prompt) (stop func()) {
+	screen := terminal.New(c.stderr, c.getenv)
+	fmt.Fprintf(screen, "%s\n\n", terminal.Wrap(fmt.Sprintf("To sign in to %s, open the page and enter the code.", forAccount(c.account)), 0))
+	fmt.Fprintf(screen, "   page  %s\n", printable(p.URL))
+	fmt.Fprintf(screen, "   code  %s\n", printable(p.UserCode))
+	fmt.Fprintf(screen, "   for   %s\n", terminal.Wrap(strings.ReplaceAll(p.Scopes.String(), " ", ", "), 9))
+	if c.noQR || !screen.QR(p.URL) {
+		fmt.Fprintln(screen)
+	}
+	return screen.CountDown(p.Expires, "Ctrl-C gives up")
+}
+
+// interruptedLogin waits for what is under way, and says what became of it: the person
+// may have approved in the very moment.
+func interruptedLogin(ctx context.Context, cfg *config, auth *lazyauth.Interceptor, who lazyauth.Principal, before *lazyauth.Status) int {
+	_ = auth.Close()
+	now, err := auth.Status(context.WithoutCancel(ctx), who)
+	if err == nil && now != nil && (before == nil || !now.Expires.Equal(before.Expires) || now.Scopes != before.Scopes) {
+		return cfg.interrupted("the sign-in was complete already, and is stored")
+	}
+	return cfg.interrupted("nothing was stored")
+}
+
+// interrupted says what Ctrl-C came to.
+func (c *config) interrupted(what string) int {
+	c.say("interrupted; %s", what)
+	return interrupted
+}
+
+// failure says to a person at a terminal why a sign-in failed. What *lazyauth.Error
+// says itself is for a model.
+func failure(err error, client string) string {
+	e, ok := errors.AsType[*lazyauth.Error](err)
+	if !ok {
+		return err.Error()
+	}
+	because := ""
+	if e.Cause != nil {
+		because = ": " + printable(strings.TrimPrefix(e.Cause.Error(), "lazyauth: "))
+	}
+	switch e.Reason {
+	case lazyauth.Denied:
+		return "the sign-in was declined; nothing was stored"
+	case lazyauth.Expired:
+		return "the code expired before the sign-in was finished; nothing was stored"
+	case lazyauth.Narrowed:
+		return fmt.Sprintf("less was granted than asked for, without %s; see status for what there is", e.Missing)
+	case lazyauth.Unsupported:
+		return fmt.Sprintf("the authorization server does not offer device authorization to the client %q%s", client, because)
+	default:
+		return "signing in is not possible now" + because
+	}
+}
