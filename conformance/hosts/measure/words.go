@@ -1,0 +1,77 @@
+package main
+
+// The page, but for its tables and lists.
+const (
+	opening = `<!-- Written by conformance/hosts/measure. Change the words there, not here. -->
+
+# Hosts, measured
+
+What [hostcheck](hostcheck.md) finds in six MCP hosts that are in use. It is not a ranking: most of what is below "failed" shows
+only when a server does something unusual. It says what a server that signs people in on the first call can rely on.
+
+**In short.** All four libraries carry URL prompts from the server to the person and back, in each protocol revision that they speak,
+without mixing up parallel calls, and without touching what they carry. None of them sends a progress token by itself, so
+progress does not keep a call alive unless the host asks for it. None handles error -32042 by itself. The two command lines cannot
+be asked anything.
+
+`
+
+	middle = `
+An adapter is the least that somebody would write to have a host on that library: it declares both modes of elicitation, shows prompts,
+opens the browser when the person agrees, uses the call time-outs that it is told, and leaves to the library whatever the library
+decides. A command line is run anew for each call, in an environment of its own, with a configuration file.
+
+## Results
+
+Requirements, each counted once in a row, by the worst that was seen of it in any scenario:
+
+`
+
+	columns = `
+- **failed** a MUST or MUST NOT; **excused** the same, but see below why it is not held against the host; **warned** a SHOULD.
+- **not reached** the conversation did not get to where it is decided, which hostcheck counts as failed.
+- **nothing to decide** the host did not do what it may do; **skipped** it shows in a user interface alone, and the host has none.
+
+The libraries are given all scenarios. The command lines are given the eight that do not begin with a prompt, as nothing can be
+learnt from the others.
+`
+
+	aboutFailures = `Each failure was looked at in the recording and compared with the text that it is about. Some say more of the check than of the host.
+`
+
+	aboutWarnings = `None of these breaks a MUST, and somebody who writes a host on a library can make good most of them.
+
+`
+
+	aboutDialog = `The library hands a prompt to the host, and these are about what the host's dialog and browser do. They decide nothing here.`
+
+	aboutTimeouts = `How a call is given up cannot be told of a host that cannot be told when: the Inspector's command line has no option for it, and
+that of mcporter, '--timeout', covers the start of the server, too.`
+
+	closing = `
+## Doing it again
+
+With Go, Node.js 20 or later, and a clone of this repository:
+
+` + "```sh" + `
+npm ci --ignore-scripts --prefix conformance/hosts/node
+go run -C conformance/hosts ./measure           # all six, and this page
+go run -C conformance/hosts ./measure -check    # fails if this page would change
+go run -C conformance/hosts ./measure go-sdk    # one of them: go-sdk, mcp-go, typescript-v1, typescript-v2, inspector, mcporter
+` + "```" + `
+
+` + "`-out DIR`" + ` keeps the reports with the recorded conversations. All versions are pinned by go.mod and package-lock.json in
+conformance/hosts. The page has no times in it, and two runs give the same.
+`
+)
+
+// warnings are what there is to say of each.
+var warnings = map[string]string{
+	"A21": "The error reaches the host with its data; presenting what is in it is left to the host.",
+	"A25": "The host's context ends, and the library closes the connection of the request without a word; in this revision that is not " +
+		"a cancellation, so the server goes on.",
+	"B22": "That the server ended reaches the host as an error of the call; starting it again is left to the host.",
+	"P2": "The token, and that progress restarts the clock, have to be asked for with each call in the TypeScript SDK; in the Go libraries " +
+		"the token is a parameter of the call, and the clock is the caller's. The command lines ask for no progress.",
+	"P11": "The clock of a call is the caller's, and the library does not stop it while the host shows a prompt.",
+}

@@ -1,0 +1,65 @@
+// The part of a host that an SDK leaves to whoever writes the host: the dialog that a
+// prompt is shown in, the browser, and the model that reads results. Here nothing is on a
+// screen: what would be is reported to hostcheck, and the person is hostcheck. The Go
+// package screen does the same.
+
+import { each, learn, report, talk } from './control.mjs';
+
+/** What to do. */
+export const task = await learn('shown', 'opened');
+
+/** What the hosts declare: this screen shows both modes of elicitation. */
+export const capabilities = { elicitation: { form: {}, url: {} } };
+
+/** How many dialogs can be open at once, and how long a place stays empty between two. */
+const dialogs = 3;
+const pause = 500;
+let open = 0;
+const queue = [];
+
+/**
+ * Shows a prompt and waits for the person, as long as the signal lasts. The result of the
+ * elicitation says what they did; the URL of a prompt that was accepted has been opened.
+ * What a browser is never to open is cancelled unseen.
+ */
+export async function ask({ mode, message, url }, signal) {
+  const shown = { mode: 'form', server: task.server.name, message, actions: ['accept', 'decline', 'cancel'] };
+  if (mode === 'url') {
+    const parsed = URL.canParse(url) ? new URL(url) : undefined;
+    if (!['https:', 'http:'].includes(parsed?.protocol)) return { action: 'cancel' };
+    Object.assign(shown, { mode, url, domain: parsed.hostname, highlight: parsed.hostname });
+    if (`.${parsed.hostname}`.includes('.xn--')) shown.warning = 'The name of this site may imitate another.';
+  }
+  if (open >= dialogs) await new Promise((resolve) => queue.push(resolve));
+  else open++;
+  try {
+    const { dialog } = await talk('shown', shown, signal);
+    const { action } = await talk(`press?dialog=${encodeURIComponent(dialog)}`, undefined, signal);
+    if (action === 'nothing') {
+      // The dialog is left alone.
+      await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+    }
+    if (action !== 'accept') return { action };
+    if (mode !== 'url') return { action, content: {} };
+    await talk('opened', { url, in: 'browser' });
+    return { action };
+  } finally {
+    setTimeout(() => (queue.length > 0 ? queue.shift()() : open--), pause);
+  }
+}
+
+/**
+ * Makes the calls of the task, and hands to the model whatever comes of them. The function is
+ * given the parameters of tools/call, and the time-outs as options of the SDKs; it returns
+ * or rejects as callTool does.
+ */
+export const follow = (callTool) =>
+  each(task, ({ id, tool, arguments: args, timeoutMs, maxMs }) => {
+    const options = { ...(timeoutMs && { timeout: timeoutMs }), ...(maxMs && { maxTotalTimeout: maxMs }) };
+    const text = ({ content }) => content.map(({ text = '' }) => text).join('');
+    const outcome = callTool({ name: tool, arguments: args }, options);
+    return report(
+      id,
+      outcome.then((result) => ({ text: text(result), error: result.isError ?? false })),
+    );
+  });
