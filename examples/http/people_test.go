@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/examples/internal/hosttest"
@@ -74,7 +75,11 @@ func TestDeclined(t *testing.T) {
 	onBothEndpoints(t, func(t *testing.T, w *world, connect func(string) *hosttest.Host) {
 		ada := connect(w.bearer("ada"))
 		var code string
-		ada.Decide = func(request fakeas.Request) string { code = request.UserCode; return "decline" }
+		ada.Decide = func(request fakeas.Request) string {
+			code = request.UserCode
+			<-time.After(1100 * time.Millisecond) // a person: what is quicker was decided by the host alone
+			return "decline"
+		}
 		for range 2 { // the second time nobody is asked
 			result := ada.Call("whoami", nil)
 			if text := hosttest.Text(result); !result.IsError || result.Meta[metaReason] != "declined" || strings.Contains(text, code) {
