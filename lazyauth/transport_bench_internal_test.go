@@ -98,7 +98,7 @@ func BenchmarkPark(b *testing.B) {
 			b.Fatal(err)
 		}
 		g := auth.newGate("saga", scopes.Of("a"))
-		session := new(mcp.ServerSession)
+		session := modernSession(b)
 		auth.session.Store(session)
 		auth.local.grant.Store(auth.newGrant(&device.Token{Access: "token", Scopes: scopes.Of("a")}, false))
 
@@ -113,7 +113,10 @@ func BenchmarkPark(b *testing.B) {
 		held := make([]*held, calls)
 		for n := range held {
 			at := attendance{ctx: b.Context(), arrived: auth.now(), req: &mcp.CallToolRequest{
-				Session: session, Params: &mcp.CallToolParamsRaw{Name: "saga", Meta: mcp.Meta{mcp.MetaKeyProtocolVersion: elicit.FirstModern}},
+				Session: session, Params: &mcp.CallToolParamsRaw{Name: "saga", Meta: mcp.Meta{
+					mcp.MetaKeyProtocolVersion:    elicit.FirstModern,
+					mcp.MetaKeyClientCapabilities: map[string]any{"elicitation": map[string]any{"url": map[string]any{}}},
+				}},
 			}}
 			h := newHeld(g, auth.local, at)
 			held[n] = h
@@ -152,6 +155,21 @@ func BenchmarkPark(b *testing.B) {
 	b.ReportMetric(goroutines/float64(b.N), "parked-goroutines/call")
 	b.ReportMetric(leftBytes/float64(b.N), "left-bytes/call")
 	b.ReportMetric(leftGoroutines/float64(b.N), "left-goroutines")
+}
+
+// modernSession is a session with a host of the newer era.
+func modernSession(b *testing.B) *mcp.ServerSession {
+	here, there := mcp.NewInMemoryTransports()
+	session, err := mcp.NewServer(&mcp.Implementation{Name: "notes"}, nil).Connect(b.Context(), there, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	host, err := mcp.NewClient(&mcp.Implementation{Name: "host"}, nil).Connect(b.Context(), here, &mcp.ClientSessionOptions{ProtocolVersion: elicit.FirstModern})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { host.Close() })
+	return session
 }
 
 type footprint struct {
