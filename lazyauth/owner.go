@@ -59,6 +59,11 @@ func (o *owner) authorize(ctx context.Context, need scopes.Requirement, a asker)
 }
 
 // explain returns e for one call: a follower gets the leader's cause, with its own need.
+//
+// It and some others here are kept out of line for the sake of the stacks of calls that
+// wait, of which there may be very many: see BenchmarkWaiting.
+//
+//go:noinline
 func (o *owner) explain(e *Error, need scopes.Requirement, req *mcp.CallToolRequest) *Error {
 	mine := *e
 	mine.Required = need
@@ -94,13 +99,7 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 			o.waits(need, a)
 		}
 		if e != nil {
-			// What failed may have been for others: a refresh ahead of time, while
-			// more is needed here.
-			err := e.wait(ctx, a.at().left(o.auth))
-			switch {
-			case errors.Is(err, errSlow):
-				return nil, o.auth.fail(Pending, errNoPrompt)
-			case err != nil && (ctx.Err() != nil || !o.grant.Load().alive()):
+			if err := o.await(ctx, e, a); err != nil {
 				return nil, err
 			}
 			tried |= e.kind
@@ -119,8 +118,24 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 	}
 }
 
-// waits tells the trace that a call begins to wait. It is apart from obtain for the sake
-// of that one's stack, of which there is one for each waiting call.
+// await waits for an errand, and returns why the call cannot go on, if it cannot. What
+// failed may have been for others: a refresh ahead of time, while more is needed here.
+//
+//go:noinline
+func (o *owner) await(ctx context.Context, e *errand, a asker) error {
+	err := e.wait(ctx, a.at().left(o.auth))
+	switch {
+	case errors.Is(err, errSlow):
+		return o.auth.fail(Pending, errNoPrompt)
+	case err != nil && (ctx.Err() != nil || !o.grant.Load().alive()):
+		return err
+	}
+	return nil
+}
+
+// waits tells the trace that a call begins to wait.
+//
+//go:noinline
 func (o *owner) waits(need scopes.Requirement, a asker) {
 	o.auth.emit(onWaiting, Event{Principal: o.principal, Tool: a.tool(), Scopes: o.missing(need)})
 }

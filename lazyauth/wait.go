@@ -61,6 +61,7 @@ type wait struct {
 	flight *flight
 	asker  asker
 	ticket int64 // its place among those who wait for the flight
+	began  time.Time
 	part   *part // once there is a prompt
 
 	// What to listen for; nil where there is nothing to hear.
@@ -72,19 +73,11 @@ type wait struct {
 // wait waits for the end of the flight on behalf of a, and brings the prompt to the
 // person if that is a's turn.
 func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
-	w := wait{flight: f, asker: a, ticket: f.tickets.Add(1)}
-	at, began := a.at(), time.Now()
-	if !at.again {
-		f.calls.Add(1)
-	}
-	patience := time.NewTimer(max(at.left(f.owner.auth), 0))
+	w := wait{flight: f, asker: a, ticket: f.tickets.Add(1), began: time.Now()}
+	patience := time.NewTimer(max(w.left(), 0))
 	defer patience.Stop()
-	var tick <-chan time.Time
-	if at.req != nil && at.req.Params.GetProgressToken() != nil {
-		ticker := time.NewTicker(progressEvery)
-		defer ticker.Stop()
-		tick = ticker.C
-	}
+	tick, stop := w.come()
+	defer stop()
 	defer w.quiet()
 	ready := f.ready
 	for {
@@ -117,16 +110,8 @@ func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		case <-patience.C:
-			if left := a.at().left(f.owner.auth); left > 0 {
-				patience.Reset(left)
-				continue
-			}
-			if late := promptWait - time.Since(began); late > 0 && w.unasked() {
-				patience.Reset(late)
-				continue
-			}
-			if f.landed() { // of which hosts are being told, for a moment
-				patience.Reset(noticeWait)
+			if more := w.more(); more > 0 {
+				patience.Reset(more)
 				continue
 			}
 			err = w.pending()
@@ -135,6 +120,44 @@ func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
 			return nil, err
 		}
 	}
+}
+
+// come counts the call, and returns what ticks while it waits if its host wants to hear
+// of progress.
+//
+//go:noinline
+func (w *wait) come() (tick <-chan time.Time, stop func()) {
+	at := w.asker.at()
+	if !at.again {
+		w.flight.calls.Add(1)
+	}
+	if at.req == nil || at.req.Params.GetProgressToken() == nil {
+		return nil, func() {}
+	}
+	ticker := time.NewTicker(progressEvery)
+	return ticker.C, ticker.Stop
+}
+
+// left is the asker's patience.
+//
+//go:noinline
+func (w *wait) left() time.Duration { return w.asker.at().left(w.flight.owner.auth) }
+
+// more is how much longer the wait goes on when a timer has rung; zero or less if it is
+// over.
+//
+//go:noinline
+func (w *wait) more() time.Duration {
+	if left := w.left(); left > 0 {
+		return left
+	}
+	if late := promptWait - time.Since(w.began); late > 0 && w.unasked() {
+		return late
+	}
+	if w.flight.landed() { // of which hosts are being told, for a moment
+		return noticeWait
+	}
+	return 0
 }
 
 // begin joins the client's part in the flight, now that there is a prompt.
