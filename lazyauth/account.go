@@ -16,6 +16,9 @@ import (
 	"golang.org/x/oauth2"
 )
 
+// maxForeignText is the length of the longest text of others in a log.
+const maxForeignText = 200
+
 // maxAccount is the length of the longest account name, in characters.
 const maxAccount = 64
 
@@ -152,10 +155,17 @@ func (i *Interceptor) Accounts(ctx context.Context) (all []Principal, err error)
 	return all, err
 }
 
-// errConfiguredToken is the cause of a failure to get the operator's token.
+// errConfiguredToken is the cause of a failure to get the operator's token. The source may
+// quote a server, so its text appears escaped and shortened.
 type errConfiguredToken struct{ err error }
 
-func (e errConfiguredToken) Error() string { return "Options.Token: " + e.err.Error() }
+func (e errConfiguredToken) Error() string {
+	text := e.err.Error()
+	if len(text) > maxForeignText {
+		text = text[:maxForeignText] + "…"
+	}
+	return "Options.Token: " + strconv.QuoteToASCII(text)
+}
 func (e errConfiguredToken) Unwrap() error { return e.err }
 
 var errTokenRefused = errors.New("lazyauth: the API refused the operator's token")

@@ -70,14 +70,7 @@ func TestCloseDuringARefresh(t *testing.T) {
 		g := two.host(era, accepts)
 		c := g.call(t.Context(), "whoami", nil)
 		later(10 * time.Second)
-		select {
-		case r := <-c:
-			r.succeeds(t, "Ada")
-		default:
-			t.Error("the person is asked")
-			two.approves()
-			<-c
-		}
+		two.answers(c, "Ada")
 	})
 }
 
@@ -106,12 +99,7 @@ func TestLogoutBeforeTheEndOfASignIn(t *testing.T) {
 			if s, err := w.auth.Status(t.Context(), lazyauth.Principal{}); s != nil || err != nil {
 				t.Errorf("store %t: after the logout: %+v, %v", withStore, s, err)
 			}
-			select {
-			case <-c:
-			default:
-				w.approves()
-				<-c
-			}
+			w.ends(c)
 		}
 	})
 }
@@ -138,12 +126,7 @@ func TestLogoutDuringARestore(t *testing.T) {
 		if s, err := two.auth.Status(t.Context(), lazyauth.Principal{}); s != nil || err != nil {
 			t.Errorf("after the logout: %+v, %v", s, err)
 		}
-		select {
-		case <-c:
-		default:
-			two.approves()
-			<-c
-		}
+		two.ends(c)
 	})
 }
 
@@ -212,14 +195,7 @@ func TestStoreThatCannotBeWritten(t *testing.T) {
 						later(20 * time.Minute)
 						c := h.call(t.Context(), "whoami", nil)
 						later(20 * time.Second)
-						select {
-						case r := <-c:
-							r.succeeds(t, "Ada")
-						default:
-							t.Error("the person is asked")
-							w.approves()
-							<-c
-						}
+						w.answers(c, "Ada")
 					}
 				}
 				h.wantPrompts(1)
@@ -289,14 +265,7 @@ func TestExpiredRecord(t *testing.T) {
 		g := three.host(era, accepts)
 		c = g.call(t.Context(), "whoami", nil)
 		later(20 * time.Second)
-		select {
-		case r := <-c:
-			r.succeeds(t, "Ada")
-		default:
-			t.Error("the grant was not stored: the person is asked again")
-			three.approves()
-			<-c
-		}
+		three.answers(c, "Ada")
 	})
 }
 
@@ -322,14 +291,7 @@ func TestStepUpForNothing(t *testing.T) {
 		later(time.Minute)
 		c = h.call(t.Context(), "list_notes", nil)
 		later(20 * time.Second)
-		select {
-		case r := <-c:
-			r.succeeds(t, "[]")
-		default:
-			t.Error("the person is asked again for what they gave and never took back")
-			w.approves()
-			<-c
-		}
+		w.answers(c, "[]")
 	})
 }
 
@@ -345,14 +307,7 @@ func TestConfiguredTokenForAllAccounts(t *testing.T) {
 		h := ci.host(era, accepts)
 		c := h.call(t.Context(), "whoami", nil)
 		later(20 * time.Second)
-		select {
-		case r := <-c:
-			r.succeeds(t, "Ada")
-		default:
-			t.Error("the person is asked although there is an operator's token")
-			ci.approves()
-			<-c
-		}
+		ci.answers(c, "Ada")
 	})
 }
 
@@ -529,14 +484,7 @@ func TestDamagedRecordOfTwoProcesses(t *testing.T) {
 		later(2 * time.Hour)
 		c := b.call(t.Context(), "whoami", nil)
 		later(20 * time.Second)
-		select {
-		case r := <-c:
-			r.succeeds(t, "Ada")
-		default:
-			t.Error("the person is asked")
-			two.approves()
-			<-c
-		}
+		two.answers(c, "Ada")
 	})
 }
 
@@ -666,6 +614,30 @@ func TestDueDuringAnErrand(t *testing.T) {
 	})
 }
 
+// answers demands that a call was answered like this by now, and nobody was asked.
+func (w *world) answers(c <-chan reply, want string) {
+	w.t.Helper()
+	select {
+	case r := <-c:
+		r.succeeds(w.t, want)
+	default:
+		w.t.Error("the person is asked")
+		w.approves()
+		<-c
+	}
+}
+
+// ends lets a call end, however it does.
+func (w *world) ends(c <-chan reply) {
+	w.t.Helper()
+	select {
+	case <-c:
+	default:
+		w.approves()
+		<-c
+	}
+}
+
 // slowAnswer delays the answers to refreshes: the server has done its work.
 type slowAnswer struct {
 	next http.RoundTripper
@@ -786,6 +758,26 @@ func TestFailingSourceIsSaid(t *testing.T) {
 		(<-w.host(legacy, accepts).call(t.Context(), "whoami", nil)).fails(t, lazyauth.Unavailable)
 		if w.trace.count("failed") == 0 {
 			t.Error("the operator is told nothing: the cause is in no event")
+		}
+	})
+}
+
+// verbose is a token source that quotes what a server wrote.
+type verbose struct{}
+
+func (verbose) Token() (*oauth2.Token, error) {
+	return nil, errors.New("answer: \x1b[2J" + strings.Repeat("x", 10_000))
+}
+
+// What a source quotes reaches the log escaped and shortened, and the model not at all.
+func TestVerboseSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{options: lazyauth.Options{Token: verbose{}}})
+		r := <-w.host(legacy, accepts).call(t.Context(), "whoami", nil)
+		r.fails(t, lazyauth.Unavailable)
+		synctest.Wait()
+		if log := w.log.String(); !strings.Contains(log, "Options.Token") || strings.Contains(log, strings.Repeat("x", 300)) || strings.Contains(r.text(), "xxx") {
+			t.Errorf("the log has %d bytes, the model gets %q", len(log), r.text())
 		}
 	})
 }

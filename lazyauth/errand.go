@@ -106,16 +106,13 @@ func (o *owner) refresh(ctx context.Context, old *grant) error {
 	auth, began := o.auth, time.Now()
 	var fresh *grant
 	var err error
-	if auth.options.Store != nil {
-		// Close gives it a moment: the server may have replaced the refresh token already.
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(context.WithoutCancel(ctx))
-		defer cancel()
-		defer context.AfterFunc(auth.ctx, func() { time.AfterFunc(refreshGrace, cancel) })()
-	}
 	if auth.options.Store == nil {
 		fresh, err = o.exchange(ctx, old)
 	} else {
+		// Close gives it a moment: the server may have replaced the refresh token already.
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		defer cancel()
+		defer context.AfterFunc(auth.ctx, func() { time.AfterFunc(refreshGrace, cancel) })()
 		fresh, err = o.refreshStored(ctx, old)
 	}
 	gone := errors.Is(err, device.ErrRevoked) || errors.Is(err, device.ErrInvalid)
