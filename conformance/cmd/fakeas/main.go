@@ -16,7 +16,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -24,6 +23,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/loopback"
 )
 
 func main() {
@@ -62,26 +62,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	as := fakeas.New(&f.options)
 	describe(out, as, f.options.Clients[0])
 
-	server := &http.Server{
-		Handler:           as,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	// Nothing here is worth more than a moment's wait.
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	if server.Shutdown(last) != nil {
-		server.Close()
-	}
-	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+	if err := loopback.Serve(ctx, listener, as); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "stopped; violations: %d\n", len(as.Violations()))

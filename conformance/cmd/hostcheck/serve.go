@@ -3,16 +3,14 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"flag"
 	"fmt"
 	"net"
-	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/report"
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/loopback"
 )
 
 const serveHelp = `hostcheck serve [flags]
@@ -78,29 +76,7 @@ func serve(ctx context.Context, args []string, std streams) (int, error) {
 func (p *page) serve(ctx context.Context, listener net.Listener) error {
 	// Streams of events end with ctx, so that shutting down does not wait for
 	// them.
-	server := &http.Server{
-		Handler:           p,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	if server.Shutdown(last) != nil {
-		server.Close()
-	}
-	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return loopback.Serve(ctx, listener, p)
 }
 
 // A guide is a [hostcheck.Guide].
