@@ -14,10 +14,10 @@ import (
 // The checks here look at single messages of the host as they arrive.
 
 // checkRequest looks at what every request has: its id, its metadata, its
-// progress token.
-func (st *stage) checkRequest(c *call) {
-	st.checkID(c)
-	st.checkToken(c)
+// progress token. The others are those that were in flight when it came.
+func (st *stage) checkRequest(c *call, others []*call) {
+	st.checkID(c, others)
+	st.checkToken(c, others)
 	if st.protocol != Modern || c.Method == "initialize" {
 		return
 	}
@@ -41,23 +41,7 @@ func (st *stage) checkRequest(c *call) {
 	st.checkHeaders(c)
 }
 
-// inFlight returns the requests that await an answer, other than c: in the same
-// process, or over HTTP from the same host. Subscriptions, which are never
-// answered, count.
-func (st *stage) inFlight(c *call) []*call {
-	st.guard.Lock()
-	defer st.guard.Unlock()
-	var out []*call
-	for _, other := range st.requests {
-		if other != c && other.answered == 0 && other.stopped == 0 && (st.transport == HTTP || other.conn == c.conn) {
-			out = append(out, other)
-		}
-	}
-	return out
-}
-
-func (st *stage) checkID(c *call) {
-	others := st.inFlight(c)
+func (st *stage) checkID(c *call, others []*call) {
 	for _, other := range others {
 		if sameJSON(other.ID, c.ID) {
 			st.find("B16", failed, fmt.Sprintf("the id %s is that of a request in flight", excerpt(c.ID, 40)), other.event, c.event)
@@ -74,7 +58,7 @@ func (st *stage) checkID(c *call) {
 }
 
 // checkToken is about progress tokens, a rule that both revisions have.
-func (st *stage) checkToken(c *call) {
+func (st *stage) checkToken(c *call, others []*call) {
 	id := "A29"
 	if st.protocol == Modern {
 		id = "B29"
@@ -87,7 +71,7 @@ func (st *stage) checkToken(c *call) {
 		st.find(id, failed, fmt.Sprintf("the progress token %s is neither a string nor an integer", excerpt(token, 40)), c.event)
 		return
 	}
-	for _, other := range st.inFlight(c) {
+	for _, other := range others {
 		if theirs, ok := other.Meta["progressToken"]; ok && sameJSON(token, theirs) {
 			st.find(id, failed, fmt.Sprintf("the progress token %s is that of a request in flight", excerpt(token, 40)), other.event, c.event)
 			return

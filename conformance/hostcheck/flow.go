@@ -46,9 +46,7 @@ func (f *flow) now() *call { return f.rounds[len(f.rounds)-1] }
 
 // arrived takes a tools/call: it starts a flow, or goes on with one.
 func (st *stage) arrived(c *call) {
-	c.cancelled = make(chan struct{})
 	st.guard.Lock()
-	st.requests = append(st.requests, c)
 	if st.closed {
 		st.guard.Unlock()
 		return

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -55,6 +57,38 @@ func FuzzHear(f *testing.F) {
 			t.Errorf("the result cannot be written: %v", err)
 		}
 	})
+}
+
+// Over HTTP two requests can come at the same moment. One of them comes second
+// all the same, and its id is compared with that of the other.
+func TestHear_RequestsAtTheSameMoment(t *testing.T) {
+	const id1, id2 = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}`, `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{}}`
+	for name, c := range map[string]struct {
+		second string
+		want   mark
+	}{"two ids": {id2, passed}, "one id": {id1, failed}} {
+		t.Run(name, func(t *testing.T) {
+			for range 500 {
+				st := newStage(t.Context(), parallel, Modern, HTTP)
+				var wg sync.WaitGroup
+				start := make(chan struct{})
+				for _, raw := range []string{id1, c.second} {
+					l := st.received(1, []byte(raw), http.Header{})
+					wg.Go(func() {
+						<-start
+						st.hear(l, deaf{}, &session{})
+					})
+				}
+				close(start)
+				wg.Wait()
+				st.end()
+				st.playing.Wait()
+				if found := st.findings["B16"]; len(found) != 1 || found[0].mark != c.want {
+					t.Fatalf("of two requests at the same moment the suite finds %v", found)
+				}
+			}
+		})
+	}
 }
 
 func FuzzReadLine(f *testing.F) {

@@ -97,17 +97,15 @@ func (st *stage) hearRequest(l *line, back channel, s *session) {
 		c.declared = elicitationModes(s.capabilities)
 		st.guard.Unlock()
 	}
-	st.checkRequest(c)
+	st.checkRequest(c, st.register(c))
 	switch {
 	case l.Method == "tools/call" && st.speaks(c, s):
 		st.arrived(c)
 		return
 	case l.Method == "initialize" && st.protocol == Legacy:
-		st.register(c)
 		st.initialize(c, s)
 		return
 	}
-	st.register(c)
 	if !st.speaks(c, s) {
 		st.refuse(c)
 		return
@@ -135,12 +133,22 @@ func (st *stage) hearRequest(l *line, back channel, s *session) {
 	}
 }
 
-// register counts a request among those in flight.
-func (st *stage) register(c *call) {
+// register counts a request among those in flight. It returns the others that
+// await an answer: in the same process, or over HTTP from the same host.
+// Subscriptions, which are never answered, count. It is one step, so that of two
+// requests at the same moment one finds the other.
+func (st *stage) register(c *call) []*call {
 	c.cancelled = make(chan struct{})
 	st.guard.Lock()
 	defer st.guard.Unlock()
+	var others []*call
+	for _, other := range st.requests {
+		if other.answered == 0 && other.stopped == 0 && (st.transport == HTTP || other.conn == c.conn) {
+			others = append(others, other)
+		}
+	}
 	st.requests = append(st.requests, c)
+	return others
 }
 
 // speaks says whether a request is one of the era that the server speaks.
