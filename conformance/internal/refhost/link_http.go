@@ -206,16 +206,31 @@ func isResponse(text string) bool {
 	return json.Unmarshal([]byte(text), &m) == nil && m.Method == ""
 }
 
-// listen opens the stream for what belongs to no request.
+// answering is how long a server may take to answer the request for the stream
+// that belongs to no request.
+const answering = time.Second
+
+// listen opens the stream for what belongs to no request. It returns when the
+// server has answered, since what the server says there before that is lost; but
+// a server that has no such stream, or never answers, does not keep the host.
 func (l *httpLink) listen() {
+	answered := make(chan struct{})
 	l.busy.Go(func() {
 		resp, err := l.open(l.ctx, "")
+		close(answered)
 		if err != nil {
 			return // a server need not have one
 		}
 		defer resp.Body.Close()
 		_, _, _ = l.events(resp.Body)
 	})
+	late := time.NewTimer(answering)
+	defer late.Stop()
+	select {
+	case <-answered:
+	case <-late.C:
+	case <-l.ctx.Done():
+	}
 }
 
 func (l *httpLink) close() {
