@@ -10,17 +10,19 @@ import (
 	"time"
 )
 
-//go:embed page.html page.css
+//go:embed page.html page.css page.js
 var pageFiles embed.FS
 
 var (
 	pageTemplates = template.Must(template.ParseFS(pageFiles, "page.html"))
 	pageStyle, _  = pageFiles.ReadFile("page.css")
+	pageScript, _ = pageFiles.ReadFile("page.js")
 )
 
 const (
 	decisionPath = "/device/decision"
 	stylePath    = "/device.css"
+	scriptPath   = "/device.js"
 )
 
 // view is what a page shows. Its name is the template's, and data-page in the
@@ -54,9 +56,9 @@ func (x *exchange) page() reply {
 	path := strings.TrimPrefix(x.r.URL.Path, strings.TrimSuffix(x.server.issuer.Path, "/"))
 	switch {
 	case path == stylePath && x.r.Method == http.MethodGet:
-		out := x.dress(reply{status: http.StatusOK, body: pageStyle, outcome: OK})
-		out.header.Set("Content-Type", "text/css; charset=utf-8")
-		return out
+		return x.file(pageStyle, "text/css; charset=utf-8")
+	case path == scriptPath && x.r.Method == http.MethodGet:
+		return x.file(pageScript, "text/javascript; charset=utf-8")
 	case path == paths[Page] && x.r.Method == http.MethodGet:
 		typed := x.query.Get("user_code")
 		return x.show(view{name: "enter", status: http.StatusOK, outcome: OK, Typed: typed[:min(len(typed), 64)]})
@@ -68,7 +70,7 @@ func (x *exchange) page() reply {
 		out := x.dress(reply{status: http.StatusSeeOther, outcome: OK})
 		out.header.Set("Location", strings.TrimSuffix(x.base, "/")+paths[Page])
 		return out
-	case path == stylePath:
+	case path == stylePath, path == scriptPath:
 		return notAllowed(http.MethodGet)
 	}
 	return notAllowed("GET, POST")
@@ -206,11 +208,18 @@ func (x *exchange) show(v view) reply {
 	return out
 }
 
+// file is a file that the pages load.
+func (x *exchange) file(body []byte, contentType string) reply {
+	out := x.dress(reply{status: http.StatusOK, body: body, outcome: OK})
+	out.header.Set("Content-Type", contentType)
+	return out
+}
+
 // dress adds the headers that keep a page to itself.
 func (x *exchange) dress(out reply) reply {
 	out.header = http.Header{}
 	for name, value := range map[string]string{
-		"Content-Security-Policy":      "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+		"Content-Security-Policy":      "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
 		"Referrer-Policy":              "same-origin", // no-referrer would turn a form's Origin into null
 		"X-Content-Type-Options":       "nosniff",
 		"X-Frame-Options":              "DENY",

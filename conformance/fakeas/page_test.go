@@ -101,6 +101,9 @@ func TestPageErrors(t *testing.T) {
 			if !strings.Contains(a.body, `value="`+kept+`"`) {
 				t.Errorf("what was typed is lost: %s", a.body)
 			}
+			if !strings.Contains(a.body, `<title>Error: `) || !strings.Contains(a.body, `<script src="/device.js" defer></script>`) {
+				t.Errorf("the title does not say that it is an error, or what was typed is not selected: %s", a.body)
+			}
 		}
 		wantError(p.submit("/device", "user_code", " - "), 422, "Enter the code", " - ")
 		wantError(p.submit("/device", "user_code", `"><script>`), 422, "not known", "&#34;&gt;&lt;script&gt;")
@@ -153,11 +156,12 @@ func TestPageHeaders(t *testing.T) {
 	for path, contentType := range map[string]string{
 		"/device":     "text/html; charset=utf-8",
 		"/device.css": "text/css; charset=utf-8",
+		"/device.js":  "text/javascript; charset=utf-8",
 	} {
 		a := p.must(p.request(http.MethodGet, p.as.Issuer()+path, "", ""))
 		for name, value := range map[string]string{
 			"Content-Type":            contentType,
-			"Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+			"Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
 			"Referrer-Policy":         "same-origin",
 			"X-Content-Type-Options":  "nosniff",
 			"X-Frame-Options":         "DENY",
@@ -171,7 +175,7 @@ func TestPageHeaders(t *testing.T) {
 			t.Errorf("%s: %d, or a script, style or resource that the policy forbids", path, a.status)
 		}
 	}
-	for path, allow := range map[string]string{"/device": "GET, POST", "/device.css": "GET"} {
+	for path, allow := range map[string]string{"/device": "GET, POST", "/device.css": "GET", "/device.js": "GET"} {
 		if a := p.must(p.request(http.MethodPut, p.as.Issuer()+path, "", "")); a.status != 405 || a.header.Get("Allow") != allow {
 			t.Errorf("PUT %s: %d, Allow %q", path, a.status, a.header.Get("Allow"))
 		}
@@ -245,7 +249,10 @@ func TestVisitBelowAPath(t *testing.T) {
 	if got := p.poll(d.text("device_code")); got != "ok" {
 		t.Errorf("poll: %s", got)
 	}
-	if a := p.must(p.request(http.MethodGet, "https://id.example.test/tenant/device.css", "", "")); a.status != http.StatusOK {
-		t.Errorf("style: %d", a.status)
+	refused := p.must(p.request(http.MethodPost, "https://id.example.test/tenant/device", "application/x-www-form-urlencoded", "user_code=ZZZZ"))
+	for _, file := range []string{"/tenant/device.css", "/tenant/device.js"} {
+		if a := p.must(p.request(http.MethodGet, "https://id.example.test"+file, "", "")); a.status != http.StatusOK || !strings.Contains(refused.body, `"`+file+`"`) {
+			t.Errorf("%s: %d, named by the page: %s", file, a.status, refused.body)
+		}
 	}
 }

@@ -124,7 +124,7 @@ func (s *Server) locate(at site, method, path string) (Operation, func(*exchange
 				return Token, (*exchange).token
 			case paths[Revocation]:
 				return Revocation, (*exchange).revoke
-			case paths[Page], decisionPath, stylePath:
+			case paths[Page], decisionPath, stylePath, scriptPath:
 				return Page, (*exchange).page
 			}
 		}
