@@ -2,6 +2,7 @@ package scopes
 
 import (
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -18,25 +19,21 @@ type Set struct {
 	text string
 }
 
-// Of returns the set of the given scopes. It is meant for names written in a
-// program: it panics if one of them is not a valid scope, or if together they
-// exceed what [Parse] accepts. A name with a comma in it is refused as well,
-// because on the way back Parse would read two.
+// Of returns the set of the given scopes, however many. It is meant for names
+// written in a program: it panics if one of them is no scope by the rules of
+// [Parse]. A name with a blank or a comma in it is refused as well, because on the
+// way back Parse would read two.
 func Of(names ...string) Set {
 	for _, name := range names {
-		if err := checkName(name); err != nil {
+		if err := declared(name); err != nil {
 			panic(err)
 		}
 	}
-	set, err := Parse(strings.Join(names, " "))
-	if err != nil {
-		panic(err)
-	}
-	return set
+	return setOf(slices.Clone(names))
 }
 
 // Union returns the set of everything that is in s, in other, or in both. It
-// always succeeds: a union may be larger than the limits that Parse keeps.
+// always succeeds: a union may be larger than what [Parse] accepts.
 func (s Set) Union(other Set) Set {
 	switch {
 	case s.Covers(other):
@@ -153,13 +150,14 @@ func (s Set) All() iter.Seq[string] {
 func (s Set) String() string { return s.text }
 
 // MarshalText returns the form of [Set.String], so that a set is one string in
-// JSON. It never fails.
+// JSON. It never fails, and [Set.UnmarshalText] reads it back.
 func (s Set) MarshalText() ([]byte, error) { return []byte(s.text), nil }
 
-// UnmarshalText reads what [Parse] reads, with the same limits and errors. On
-// error the set is left as it was.
+// UnmarshalText reads what MarshalText wrote of any set. It is [Parse] without
+// limits on the whole: it is meant for what this program stored, and leaves the
+// size to who reads that. On error the set is left as it was.
 func (s *Set) UnmarshalText(text []byte) error {
-	set, err := Parse(string(text))
+	set, err := parse(string(text))
 	if err != nil {
 		return err
 	}

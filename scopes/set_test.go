@@ -2,6 +2,7 @@ package scopes_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -97,18 +98,19 @@ func TestAllYieldsInOrderAndStops(t *testing.T) {
 	}
 }
 
-func TestAUnionMayOutgrowTheLimitsOfParse(t *testing.T) {
-	many := func(prefix string) scopes.Set {
-		names := make([]string, 100)
-		for i := range names {
-			names[i] = fmt.Sprintf("%s%d", prefix, i)
-		}
-		return scopes.Of(names...)
+// What can be held must be stored and read again, however much it is.
+func TestASetOfAnySizeIsReadBack(t *testing.T) {
+	many := make([]string, 5000)
+	for n := range many {
+		many[n] = fmt.Sprintf("%0200d", n)
 	}
-	both := many("a").Union(many("b"))
-	if both.Len() != 200 || !both.Covers(many("a")) || !both.Covers(many("b")) {
+	left, right := scopes.Of(many[:3000]...), scopes.Of(many[2000:]...)
+	both := left.Union(right)
+	if both.Len() != 5000 || !both.Covers(left) || !both.Covers(right) {
 		t.Errorf("the union has %d scopes", both.Len())
 	}
+	checkRoundTrip(t, left)
+	checkRoundTrip(t, both)
 }
 
 func TestASetIsOneStringInJSON(t *testing.T) {
@@ -129,18 +131,38 @@ func TestASetIsOneStringInJSON(t *testing.T) {
 	}
 }
 
+var long = strings.Repeat("x", 257)
+
 func TestOfPanicsOnWhatIsNotAScope(t *testing.T) {
-	for _, names := range [][]string{
-		{""}, {"a b"}, {"a,b"}, {`a"`}, {`a\b`}, {"a\n"}, {"é"}, {strings.Repeat("a", 257)}, numbered(129),
+	for name, message := range map[string]string{
+		"":        `scopes: invalid: empty scope: ""`,
+		"a b":     `scopes: invalid: "a b" is not one scope: write each as an argument of its own`,
+		"a,b":     `scopes: invalid: "a,b" is not one scope: write each as an argument of its own`,
+		"a\tb":    `scopes: invalid: "a\tb" is not one scope: write each as an argument of its own`,
+		" a":      `scopes: invalid: " a" begins or ends with a blank: remove it`,
+		"a\n":     `scopes: invalid: "a\n" begins or ends with a blank: remove it`,
+		`a"`:      `scopes: invalid: character 0x22 not allowed: "a\""`,
+		`a\b`:     `scopes: invalid: character 0x5c not allowed: "a\\b"`,
+		"\u00e9a": `scopes: invalid: character 0xc3 not allowed: "\u00e9a"`,
+		"a\u00a0": `scopes: invalid: "a\u00a0" begins or ends with a blank: remove it`,
+		long:      `scopes: invalid: scope of 257 bytes, at most 256 allowed: "` + long + `"`,
 	} {
 		func() {
 			defer func() {
-				if recover() == nil {
-					t.Errorf("Of accepts %.20q", names)
+				err, _ := recover().(error)
+				if !errors.Is(err, scopes.ErrInvalid) || err.Error() != message {
+					t.Errorf("Of(%q) panics with %q, want %q", name, err, message)
 				}
 			}()
-			scopes.Of(names...)
+			scopes.Of("fine", name)
 		}()
+	}
+}
+
+func TestOfLeavesItsArgumentsAlone(t *testing.T) {
+	names := []string{"b", "a", "b"}
+	if scopes.Of(names...) != scopes.Of("a", "b") || !slices.Equal(names, []string{"b", "a", "b"}) {
+		t.Errorf("changed to %q", names)
 	}
 }
 
