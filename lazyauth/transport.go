@@ -102,18 +102,30 @@ func parseOrigins(list []string) (origins, error) {
 		case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
 			return nil, fmt.Errorf("lazyauth: Service.API[%d] %q must be https, or http to a loopback address", n, text)
 		}
-		out[originOf(u)] = struct{}{}
+		o, ok := originOf(u)
+		if !ok {
+			return nil, fmt.Errorf("lazyauth: Service.API[%d] %q must name its host by an IP address or by ASCII letters, digits, dots, dashes and underscores; write another name in its ASCII form (xn--…), and list each host by itself", n, text)
+		}
+		out[o] = struct{}{}
 	}
 	return out, nil
 }
 
 func (o origins) allow(u *url.URL) bool {
-	_, ok := o[originOf(u)]
+	at, ok := originOf(u)
+	if !ok {
+		return false
+	}
+	_, ok = o[at]
 	return ok
 }
 
-func originOf(u *url.URL) origin {
-	o := origin{strings.ToLower(u.Scheme), strings.ToLower(u.Hostname()), u.Port()}
+// originOf returns the origin of u. It reports false for a host that is spelled in any
+// way but plain ASCII: net/http dials such a name in another form (RFC 5891), and
+// Unicode has letters whose lower case is an ASCII one, so that a name which only looks
+// like one of ours would be taken for it.
+func originOf(u *url.URL) (origin, bool) {
+	o := origin{lowerASCII(u.Scheme), lowerASCII(u.Hostname()), u.Port()}
 	switch {
 	case o.port != "":
 	case o.scheme == "https":
@@ -121,11 +133,38 @@ func originOf(u *url.URL) origin {
 	case o.scheme == "http":
 		o.port = "80"
 	}
-	return o
+	return o, plainHost(o.host)
 }
 
+// plainHost reports whether host is an IP address without a zone, or a name of ASCII
+// letters, digits, dots, dashes and underscores.
+func plainHost(host string) bool {
+	if address, err := netip.ParseAddr(host); err == nil {
+		return address.Zone() == ""
+	}
+	for i := range len(host) {
+		switch c := host[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return host != ""
+}
+
+// lowerASCII returns text with its ASCII letters in lower case, and nothing else changed.
+func lowerASCII(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, text)
+}
+
+// loopback reports whether host is this machine by its very name.
 func loopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
+	if lowerASCII(host) == "localhost" {
 		return true
 	}
 	address, err := netip.ParseAddr(host)

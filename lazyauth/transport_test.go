@@ -54,6 +54,9 @@ func TestTokenStaysWithTheAPI(t *testing.T) {
 		"https://api.example.test.evil.org/": "https://api.example.test.evil.org",
 		"https://api.example.test:8443/":     "https://api.example.test:8443",
 		"http://api.example.test:443/":       "http://api.example.test:443",
+		"https://ap%C4%B0.example.test/":     "https://ap\u0130.example.test", // whose lower case in Unicode is ours
+		"https://api.example.te%C5%BFt/":     "https://api.example.te\u017ft", // whose upper case is
+		"https://api.example.test./":         "https://api.example.test.",
 		"https://API.example.TEST:443/moved": "https://API.example.TEST:443+token https://evil.example",
 	} {
 		t.Run(target, func(t *testing.T) {

@@ -241,7 +241,7 @@ func isLoopback(host string) bool {
 		host = name
 	}
 	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+	return strings.ToLower(host) == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // resources are the names by which a bearer token may say that it is for this
