@@ -64,6 +64,9 @@ func (g *gate) admit(ctx context.Context, req *mcp.CallToolRequest) (*call, erro
 
 // authorize returns a grant that covers need, waiting for it if it must.
 func (c *call) authorize(ctx context.Context, need scopes.Requirement) (*grant, error) {
+	if c.gate.need == nil { // whatever its handler requires
+		return nil, c.gate.mayUseNothing()
+	}
 	if g := c.owner.grant.Load(); g.covers(need) {
 		return g, nil
 	}

@@ -145,7 +145,7 @@ func (e *Error) Error() string {
 		}
 		return fmt.Sprintf("The sign-in to %s is not finished yet. Finish it in the browser, then call this tool again.", e.service)
 	case Exceeded:
-		if errors.Is(e.Cause, errUnlisted) {
+		if errors.Is(e.Cause, errUnlisted) || errors.Is(e.Cause, errMayUseNothing) {
 			return fmt.Sprintf("This tool may not use the access to %s. %s", e.service, advice(e.Cause))
 		}
 		return fmt.Sprintf("%s demands more access than this server may ask for.", e.service)
@@ -173,6 +173,7 @@ const (
 	errSecondSession configuration = "A second session without user information appeared, as on the SSE transport: set Options.Principal to tell callers apart."
 	errNoUser        configuration = "Put the endpoint behind a bearer token verifier that sets TokenInfo.UserID, or set Options.SingleUser if it serves one person."
 	errUnlisted      configuration = "List it in the scopes.Policy, or say there what unlisted tools may use."
+	errMayUseNothing configuration = "The scopes.Policy lists it as one that may use nothing."
 	errNoReplay      configuration = "Its author can declare the scopes with the tool, or set http.Request.GetBody."
 	errChosen        configuration = "The name of an account has letters, digits and . _ @ + - only."
 	errAccount       configuration = "An account is named by at most 64 printable characters."

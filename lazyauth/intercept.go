@@ -40,19 +40,22 @@ func (i *Interceptor) Handler(tool string, need scopes.Requirement, handler mcp.
 // runs once there is a grant for it; its arguments are held against its input
 // schema first, so that nobody is asked because of a typo. A tool that is not listed runs at once, and what it may use, if anything,
 // is asked for when it first uses [Client], [TokenSource] or [Require]; if the
-// policy allows it nothing, or its caller is not known, these refuse. Tools that
+// policy allows it nothing, or its caller is not known, these refuse. A tool that is
+// listed with a nil requirement may use nothing: it runs, and these refuse. Tools that
 // were registered with [AddTool] or [Interceptor.Handler] and are not listed are
-// left alone.
+// left alone; one that is listed with nil is not called.
 //
 // Call it after other middleware was added: what comes before it, as what is
 // added later does, sees prompts among the results.
 func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 	i.install(server)
 	gates := make(map[string]*gate, len(policy.Tools))
-	for tool := range policy.Tools {
-		if need, listed := policy.Need(tool); listed {
-			gates[tool] = i.newGate(tool, need)
+	for tool, need := range policy.Tools {
+		if need == nil { // it may use nothing, whatever unlisted tools may
+			gates[tool] = &gate{auth: i, tool: tool, late: true, listed: true}
+			continue
 		}
+		gates[tool] = i.newGate(tool, need)
 	}
 	if policy.Unlisted != nil {
 		i.newGate("", policy.Unlisted) // counts for the limit of challenges
@@ -68,13 +71,19 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 				return result, err
 			}
 			g := gates[req.Params.Name]
-			if _, own := i.tools.Load(req.Params.Name); g == nil && (own || callFrom(ctx) != nil) {
+			_, own := i.tools.Load(req.Params.Name)
+			if g == nil && (own || callFrom(ctx) != nil) {
 				return next(ctx, method, r) // has a call of its own, or is behind somebody else's gate
 			}
-			if g == nil {
+			switch {
+			case g == nil:
 				g = &gate{auth: i, tool: req.Params.Name, need: policy.Unlisted, late: true}
-			} else if refused, err := g.malformed(ctx, next, req); refused != nil || err != nil {
-				return refused, err
+			case g.need == nil && own: // its own gate would let it
+				return errorResult(g.mayUseNothing()), nil
+			case g.need != nil:
+				if refused, err := g.malformed(ctx, next, req); refused != nil || err != nil {
+					return refused, err
+				}
 			}
 			out := g.around(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, err := next(ctx, method, req)
@@ -102,7 +111,7 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 // tellScopes adds to the listed tools what their calls need.
 func tellScopes(list *mcp.ListToolsResult, gates map[string]*gate) {
 	for n, tool := range list.Tools {
-		if g := gates[tool.Name]; g != nil {
+		if g := gates[tool.Name]; g != nil && g.need != nil {
 			list.Tools[n] = withScopes(tool, g.need)
 		}
 	}

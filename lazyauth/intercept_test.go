@@ -2,6 +2,7 @@ package lazyauth_test
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -73,6 +74,65 @@ func TestIntercept(t *testing.T) {
 			t.Errorf("the handler started %d times", n)
 		}
 	})
+}
+
+// A tool that may use nothing, because the policy lists it with nil or lists it not at
+// all, gets neither the client nor the token nor what it requires, and prompts nobody.
+func TestInterceptMayUseNothing(t *testing.T) {
+	for name, policy := range map[string]scopes.Policy{
+		"listed with nil": {Tools: map[string]scopes.Requirement{"curious": nil, "own": nil}, Unlisted: scopes.Of("profile", "notes:write")},
+		"not listed":      {Tools: map[string]scopes.Requirement{"own": nil}},
+	} {
+		for way, use := range map[string]func(context.Context, *world) error{
+			"client": func(ctx context.Context, w *world) error {
+				_, _, err := w.get(ctx, "/me")
+				return err
+			},
+			"token": func(ctx context.Context, _ *world) error {
+				_, err := lazyauth.TokenSource(ctx).Token()
+				return err
+			},
+			"require": func(ctx context.Context, _ *world) error { return lazyauth.Require(ctx, scopes.Of("notes:write")) },
+		} {
+			t.Run(name+"/"+way, func(t *testing.T) {
+				inBothEras(t, func(t *testing.T, era string) {
+					ran := 0
+					w := newWorld(t, setup{tools: func(w *world) {
+						handler := func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+							ran++
+							return nil, answer{"ran"}, use(ctx, w)
+						}
+						mcp.AddTool(w.server, &mcp.Tool{Name: "curious"}, handler)
+						mcp.AddTool(w.server, &mcp.Tool{Name: "whoami"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+							return w.get(ctx, "/me")
+						})
+						lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "own"}, scopes.Of("profile"), handler)
+						policy := scopes.Policy{Tools: maps.Clone(policy.Tools), Unlisted: policy.Unlisted}
+						policy.Tools["whoami"] = scopes.Of("profile", "notes:write")
+						w.auth.Intercept(w.server, policy)
+					}})
+					h := w.host(era, accepts)
+					// Nor is it given a grant that is there already.
+					for _, granted := range []bool{false, true} {
+						if granted {
+							call := h.call(t.Context(), "whoami", nil)
+							w.approves()
+							(<-call).succeeds(t, "Ada")
+						}
+						prompts := len(h.shown())
+						(<-h.call(t.Context(), "curious", nil)).fails(t, lazyauth.Exceeded)
+						(<-h.call(t.Context(), "own", nil)).fails(t, lazyauth.Exceeded)
+						if len(h.shown()) != prompts {
+							t.Errorf("prompted: %q", h.shown()[prompts].Message)
+						}
+					}
+					if ran != 2 {
+						t.Errorf("handlers ran %d times, want that of the tool of the author's alone, twice", ran)
+					}
+				})
+			})
+		}
+	}
 }
 
 func TestInterceptUnlisted(t *testing.T) {

@@ -88,6 +88,17 @@ type gate struct {
 	need scopes.Requirement
 	bit  uint64 // of grant.open; zero for all but the first needs: see gateBits
 	late bool   // nobody is asked before the handler uses the grant
+
+	listed bool // in a policy; of a gate without a need, it says why there is none
+}
+
+// mayUseNothing is the error of a handler that asks for a grant although its tool may
+// have none.
+func (g *gate) mayUseNothing() *Error {
+	if g.listed {
+		return g.auth.fail(Exceeded, errMayUseNothing)
+	}
+	return g.auth.fail(Exceeded, errUnlisted)
 }
 
 // owner returns the resource owner of a call. Where nobody is asked before the
