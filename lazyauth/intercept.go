@@ -191,7 +191,7 @@ func satisfies(arguments json.RawMessage, inputSchema any) bool {
 		return true
 	}
 	values := make(map[string]any)
-	if len(arguments) > 0 && json.Unmarshal(arguments, &values) != nil {
+	if len(arguments) > 0 && !isNull(arguments) && json.Unmarshal(arguments, &values) != nil {
 		return false
 	}
 	return resolved.ApplyDefaults(&values) == nil && resolved.Validate(values) == nil

@@ -2,6 +2,8 @@ package lazyauth_test
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -74,6 +76,53 @@ func TestIntercept(t *testing.T) {
 			t.Errorf("the handler started %d times", n)
 		}
 	})
+}
+
+// Whatever stands for the arguments of a call, the server answers it, and null is none:
+// input schemas have defaults, which are filled in before the handler.
+func TestArgumentsOfAnyKind(t *testing.T) {
+	schema := json.RawMessage(`{"type":"object","properties":{"limit":{"type":"integer","default":30},
+		"page":{"type":"object","properties":{"size":{"type":"integer","default":10}}}}}`)
+	type listArgs struct {
+		Limit int `json:"limit,omitempty"`
+		Page  struct {
+			Size int `json:"size,omitempty"`
+		} `json:"page,omitzero"`
+	}
+	typed := func(_ context.Context, _ *mcp.CallToolRequest, in listArgs) (*mcp.CallToolResult, answer, error) {
+		return nil, answer{fmt.Sprint(in.Limit)}, nil
+	}
+	raw := func(_ context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "30"}}}, nil
+	}
+	for _, tool := range []string{"added", "typed", "free", "raw"} {
+		t.Run(tool, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				w := newWorld(t, setup{tools: func(w *world) {
+					tool := func(name string) *mcp.Tool { return &mcp.Tool{Name: name, InputSchema: schema} }
+					lazyauth.AddTool(w.server, w.auth, tool("added"), scopes.Of("profile"), typed)
+					mcp.AddTool(w.server, tool("typed"), typed)
+					mcp.AddTool(w.server, tool("free"), typed)
+					w.server.AddTool(tool("raw"), raw)
+					w.auth.Intercept(w.server, scopes.Policy{Tools: map[string]scopes.Requirement{"typed": scopes.Of("profile"), "raw": scopes.Of("profile")}})
+				}})
+				h := w.host(era, accepts)
+				for n, arguments := range []string{`null`, ` null `, `{}`, `{"page":{}}`} {
+					for _, bad := range []string{`[]`, `5`, `"x"`, `true`, `{"limit":"x"}`, `{"page":5}`} {
+						r := <-h.call(t.Context(), tool, json.RawMessage(bad))
+						if refused := r.err != nil || r.result.IsError; !refused && (tool != "raw" || n == 0) { // a raw handler validates for itself
+							t.Errorf("the arguments %s got %q", bad, r.text())
+						}
+					}
+					call := h.call(t.Context(), tool, json.RawMessage(arguments))
+					if n == 0 && tool != "free" {
+						w.approves()
+					}
+					(<-call).succeeds(t, "30")
+				}
+			})
+		})
+	}
 }
 
 // A tool that may use nothing, because the policy lists it with nil or lists it not at

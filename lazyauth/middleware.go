@@ -1,7 +1,9 @@
 package lazyauth
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"runtime"
 	"weak"
 
@@ -16,7 +18,7 @@ func (i *Interceptor) install(server *mcp.Server) {
 		return
 	}
 	runtime.AddCleanup(server, func(key weak.Pointer[mcp.Server]) { i.installed.Delete(key) }, key)
-	server.AddReceivingMiddleware(withReason)
+	server.AddReceivingMiddleware(withReason, withoutNull)
 	server.AddSendingMiddleware(redirectProgress)
 }
 
@@ -32,6 +34,24 @@ func withReason(next mcp.MethodHandler) mcp.MethodHandler {
 		return result, err
 	}
 }
+
+// withoutNull takes null for the arguments of a tool call as none. The SDK would panic
+// where the tool's input schema has a default (seen in go-sdk v1.8.0), and one request
+// would end the server.
+func withoutNull(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
+		if call, ok := req.(*mcp.CallToolRequest); ok && isNull(call.Params.Arguments) {
+			params := *call.Params
+			params.Arguments = nil
+			copied := *call
+			copied.Params = &params
+			req = &copied
+		}
+		return next(ctx, method, req)
+	}
+}
+
+func isNull(raw json.RawMessage) bool { return string(bytes.TrimSpace(raw)) == "null" }
 
 // redirectProgress sends the progress of a held call to the request that
 // attends to it now, and drops it while none does: once a request has been
