@@ -115,7 +115,8 @@ type Options struct {
 	MaxCalls int
 
 	// Transport carries all requests to the authorization server and the API.
-	// Nil means a clone of [http.DefaultTransport].
+	// Nil means a clone of [http.DefaultTransport], or that itself where a program has
+	// put something else there than an [http.Transport].
 	Transport http.RoundTripper
 	// Trace is told what happens; nil means nobody is.
 	Trace *Trace
@@ -159,9 +160,19 @@ func (o *Options) withDefaults() (Options, error) {
 		}
 	}
 	if out.Transport == nil {
-		out.Transport = http.DefaultTransport.(*http.Transport).Clone()
+		out.Transport = defaultTransport()
 	}
 	return out, nil
+}
+
+// defaultTransport is a clone, so that its idle connections are nobody else's. What
+// instrumentation or a mock has put into the place of the default cannot be cloned,
+// and is meant to see all requests: it is used as it is.
+func defaultTransport() http.RoundTripper {
+	if t, ok := http.DefaultTransport.(*http.Transport); ok {
+		return t.Clone()
+	}
+	return http.DefaultTransport
 }
 
 // wording returns how prompts are put to the person behind req; nil is good, too.
