@@ -23,9 +23,10 @@ type Options struct {
 	// Issuer is the issuer identifier and the base of every URL of the
 	// authorization server; it may have a path. Empty: [DefaultIssuer]
 	// through [Server.Transport], and on a listener the origin that each
-	// request was sent to. When set, a listener refuses other Host
-	// headers, so that a web page that rebinds its name cannot read or
-	// press anything.
+	// request was sent to, if that is a loopback one or the listener's own
+	// address. A listener refuses other Host headers, and when an issuer is
+	// set all but its, so that a web page that rebinds its name cannot read
+	// or press anything.
 	Issuer string
 
 	// API is the base URL of the notes API. Empty: [DefaultAPI] while

@@ -2,8 +2,10 @@ package fakeas_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -79,6 +81,53 @@ func TestListenerFollowsHost(t *testing.T) {
 	}
 	if a := p.must(p.request(http.MethodGet, ts.URL+"/me", "", "")); a.status != http.StatusUnauthorized {
 		t.Errorf("GET /me: %d", a.status)
+	}
+}
+
+// Without an issuer too, a page that has rebound its name to this address is refused:
+// what a listener is called is loopback, or the address that the connection came to.
+func TestListener_RefusesReboundNames(t *testing.T) {
+	as := fakeas.New(nil)
+	ts := httptest.NewServer(as)
+	defer ts.Close()
+	p := &peer{t, as, ts.Client()}
+	_, port, _ := net.SplitHostPort(ts.Listener.Addr().String())
+	for host, want := range map[string]int{
+		"rebound.example.net:" + port:         http.StatusMisdirectedRequest,
+		"rebound.example.net":                 http.StatusMisdirectedRequest,
+		"localhost.example.net:" + port:       http.StatusMisdirectedRequest,
+		"127.0.0.1.example.net:" + port:       http.StatusMisdirectedRequest,
+		"192.0.2.1:" + port:                   http.StatusMisdirectedRequest,
+		"user@rebound.example.net:" + port:    http.StatusMisdirectedRequest,
+		"127.0.0.1:" + port:                   http.StatusOK,
+		"127.0.0.1:99999@rebound.example.net": http.StatusMisdirectedRequest,
+		"localhost:" + port:                   http.StatusOK,
+		"LOCALHOST:" + port:                   http.StatusOK,
+		"[::1]:" + port:                       http.StatusOK,
+		"127.0.0.1":                           http.StatusOK, // behind a forwarded port
+	} {
+		req := p.request(http.MethodGet, ts.URL+"/device", "", "")
+		req.Host = host
+		if a, err := p.do(req); err == nil && a.status != want || err != nil && want == http.StatusOK {
+			t.Errorf("Host %s: status %d, %v, want %d", host, a.status, err, want)
+		}
+	}
+	if n := as.Count(fakeas.Page, ""); n != 5 {
+		t.Errorf("%d requests reached the page", n)
+	}
+}
+
+// A listener on another address than loopback is called by that address.
+func TestListener_KnowsItsOwnAddress(t *testing.T) {
+	as := fakeas.New(nil)
+	own := &net.TCPAddr{IP: net.ParseIP("192.0.2.7"), Port: 9070}
+	for host, want := range map[string]int{"192.0.2.7:9070": 200, "192.0.2.8:9070": 421, "as.example.net:9070": 421} {
+		req := httptest.NewRequestWithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, own), http.MethodGet, "http://"+host+"/device", nil)
+		w := httptest.NewRecorder()
+		as.ServeHTTP(w, req)
+		if w.Code != want {
+			t.Errorf("Host %s: status %d, want %d", host, w.Code, want)
+		}
 	}
 }
 
