@@ -1,35 +1,19 @@
 package lazyauth
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
-// A GrantStore keeps grants beyond the life of a process. Package [store] has some; a
-// record of one is opaque bytes that hold tokens, a few KiB at the most, under a key of
-// printable text, at most 1 KiB long. Its methods are safe for concurrent use.
-//
-// [store]: https://pkg.go.dev/github.com/lazyauth/mcp-lazyauth/lazyauth/store
-type GrantStore interface {
-	// Load returns the record of key, or nil if there is none.
-	Load(ctx context.Context, key string) ([]byte, error)
-	// Update replaces the record of key by what change returns for the present one; nil
-	// stands for none, and returning nil deletes. Whoever else updates the same key
-	// waits meanwhile, in this process and in all others that share the store; change
-	// may take the seconds that a network needs. If change fails nothing is written, and
-	// its error is returned as it is. When Update returns nil the new record is durable.
-	Update(ctx context.Context, key string, change func(old []byte) (record []byte, err error)) error
-	// Keys lists the keys that have records.
-	Keys(ctx context.Context) ([]string, error)
-	// String says for people where grants are kept: "in the keychain".
-	String() string
-}
+// A GrantStore keeps grants beyond the life of a process. It is [store.Store], which
+// says what it has to do; package store has some.
+type GrantStore = store.Store
 
 // recordVersion is that of the records written here. A later one that cannot be read by
 // this program gets another number, and is left alone.

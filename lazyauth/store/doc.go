@@ -2,8 +2,8 @@
 // in to it: in the operating system's keychain, or in files encrypted with a
 // key that the operator gives.
 //
-// A [Store] is what lazyauth's Options.Store takes. The package knows nothing of
-// grants: it keeps records, which are opaque bytes with tokens in them, under
+// A [Store] is what lazyauth's Options.Store takes, one of this package or of your
+// own. The package knows nothing of grants: it keeps records, which are opaque bytes with tokens in them, under
 // keys, which are opaque text. What is kept where, and what that protects from,
 // is written in docs/persistence.md.
 //

@@ -2,8 +2,6 @@ package store_test
 
 import (
 	"bytes"
-	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,17 +11,6 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/zalando/go-keyring"
 )
-
-// Contract repeats what lazyauth asks of a store, in its words: the types here
-// satisfy it without either package knowing the other.
-type contract interface {
-	Load(ctx context.Context, key string) ([]byte, error)
-	Update(ctx context.Context, key string, change func(old []byte) ([]byte, error)) error
-	Keys(ctx context.Context) ([]string, error)
-	fmt.Stringer
-}
-
-var _ contract = store.Store(nil)
 
 // secret is what no error may contain.
 const secret = "gho_0123456789SECRET"
