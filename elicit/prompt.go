@@ -123,12 +123,20 @@ func (w Wording) Elicitation(c Channel, p Prompt, id string) *mcp.ElicitParams {
 var noFields = json.RawMessage(`{"type":"object","properties":{}}`)
 
 // InputRequired returns a result that says resultType "input_required" on the
-// wire. The SDK says so for what tool handlers return, and for nothing that a
-// middleware returns (go-sdk v1.8.0, issue 1225); this way round it can go when
-// it does.
-func InputRequired() *mcp.CallToolResult {
+// wire.
+func InputRequired() *mcp.CallToolResult { return ofType(`{"resultType":"input_required"}`) }
+
+// Complete returns a result that says resultType "complete" on the wire. From
+// revision 2026-07-28 on every result must have a type, and hosts refuse one that
+// has none: the TypeScript SDK's version 2, for one.
+func Complete() *mcp.CallToolResult { return ofType(`{"resultType":"complete"}`) }
+
+// ofType returns a result with a type. The SDK gives one to what tool handlers
+// return, and to nothing that a middleware returns (go-sdk v1.8.0, issue 1225);
+// this way round it can go when it does.
+func ofType(object string) *mcp.CallToolResult {
 	result := new(mcp.CallToolResult)
-	if err := result.UnmarshalJSON([]byte(`{"resultType":"input_required"}`)); err != nil {
+	if err := result.UnmarshalJSON([]byte(object)); err != nil {
 		panic(err) // a constant
 	}
 	return result

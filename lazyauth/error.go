@@ -204,9 +204,12 @@ var errNoPrompt = errors.New("lazyauth: the device authorization request has not
 // errNoCall is what Client and TokenSource report outside of a call.
 var errNoCall = errors.New("lazyauth: the context does not come from a tool registered with lazyauth.AddTool")
 
-// errorResult returns err as a call's result, for where the SDK does not.
-func errorResult(err error) *mcp.CallToolResult {
+// errorResult returns err as the result of req, for where the SDK does not.
+func errorResult(req *mcp.CallToolRequest, err error) *mcp.CallToolResult {
 	result := new(mcp.CallToolResult)
+	if elicit.Modern(req.Params.Meta) {
+		result = elicit.Complete()
+	}
 	result.SetError(err)
 	markReason(result)
 	return result

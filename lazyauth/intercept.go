@@ -31,7 +31,7 @@ func (i *Interceptor) Handler(tool string, need scopes.Requirement, handler mcp.
 			}
 			return outcome{result: result, err: err}
 		})
-		return out.raw()
+		return out.raw(req)
 	}
 }
 
@@ -79,7 +79,7 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 			case g == nil:
 				g = &gate{auth: i, tool: req.Params.Name, need: policy.Unlisted, late: true}
 			case g.need == nil && own: // its own gate would let it
-				return errorResult(g.mayUseNothing()), nil
+				return errorResult(req, g.mayUseNothing()), nil
 			case g.need != nil:
 				if refused, err := g.malformed(ctx, next, req); refused != nil || err != nil {
 					return refused, err
@@ -98,7 +98,7 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 			if other, ok := out.output.(mcp.Result); ok && out.err == nil {
 				return other, nil
 			}
-			result, err := out.raw()
+			result, err := out.raw(req)
 			if result == nil {
 				return nil, err
 			}
@@ -131,9 +131,9 @@ func (g *gate) around(ctx context.Context, req *mcp.CallToolRequest, run handler
 
 // raw returns the outcome as a raw handler does, for which an error is one of
 // the protocol.
-func (o outcome) raw() (*mcp.CallToolResult, error) {
+func (o outcome) raw(req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	if _, ok := errors.AsType[*Error](o.err); ok {
-		return errorResult(o.err), nil
+		return errorResult(req, o.err), nil
 	}
 	return o.result, o.err
 }
@@ -145,7 +145,7 @@ func (o outcome) raw() (*mcp.CallToolResult, error) {
 func (g *gate) malformed(ctx context.Context, next mcp.MethodHandler, req *mcp.CallToolRequest) (mcp.Result, error) {
 	o, err := g.auth.owner(ctx, req)
 	if err != nil {
-		return errorResult(err), nil
+		return errorResult(req, err), nil
 	}
 	if o.opens(g) {
 		return nil, nil
@@ -165,7 +165,7 @@ func (g *gate) malformed(ctx context.Context, next mcp.MethodHandler, req *mcp.C
 				continue
 			}
 			if !satisfies(req.Params.Arguments, tool.InputSchema) {
-				return errorResult(fmt.Errorf("the arguments do not satisfy the input schema of %s", req.Params.Name)), nil
+				return errorResult(req, fmt.Errorf("the arguments do not satisfy the input schema of %s", req.Params.Name)), nil
 			}
 			return nil, nil
 		}

@@ -71,6 +71,7 @@ func TestEraMixtureGetsText(t *testing.T) {
 	// one: neither a server request nor an InputRequiredResult is safe.
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{})
+		w.mixed = true
 		h := w.host(legacy, accepts)
 		params := &mcp.CallToolParams{Name: "whoami", Meta: mcp.Meta{
 			mcp.MetaKeyProtocolVersion:    modern,

@@ -64,6 +64,7 @@ type world struct {
 
 	tolerated      []fakeas.Rule   // violations that the story is about
 	codesMayFollow lazyauth.Reason // in whose text codes may be, other than pending
+	mixed          bool            // eras in one session, of whose results the SDK gives the type by the session's
 
 	mu      sync.Mutex
 	started map[string]int // handlers started, by tool
@@ -271,6 +272,10 @@ func (w *world) check() {
 		}
 	}
 	for _, m := range w.wire.messages() {
+		// Results of the newer era, which say what server they are from, must say their type.
+		if !w.mixed && bytes.Contains(m, []byte(`"result":`)) && bytes.Contains(m, []byte(mcp.MetaKeyServerInfo)) && !bytes.Contains(m, []byte(`"resultType":`)) {
+			w.t.Errorf("a result without a type: %s", m)
+		}
 		for _, c := range codes {
 			if bytes.Contains(m, []byte(c)) && !w.isPrompt(m) {
 				w.t.Errorf("a user code is in a message that is no prompt: %s", m)
