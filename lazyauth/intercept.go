@@ -164,8 +164,8 @@ func (g *gate) malformed(ctx context.Context, next mcp.MethodHandler, req *mcp.C
 			if tool.Name != req.Params.Name {
 				continue
 			}
-			if !satisfies(req.Params.Arguments, tool.InputSchema) {
-				return errorResult(req, fmt.Errorf("the arguments do not satisfy the input schema of %s", req.Params.Name)), nil
+			if err := satisfies(req.Params.Arguments, tool.InputSchema); err != nil {
+				return errorResult(req, fmt.Errorf("the arguments do not satisfy the input schema of %s: %w", req.Params.Name, err)), nil
 			}
 			return nil, nil
 		}
@@ -177,22 +177,29 @@ func (g *gate) malformed(ctx context.Context, next mcp.MethodHandler, req *mcp.C
 	return nil, nil
 }
 
-func satisfies(arguments json.RawMessage, inputSchema any) bool {
+// satisfies returns what keeps the arguments from satisfying the schema, if anything. A
+// schema that cannot be read refuses nothing: it is the author's, and not the caller's fault.
+func satisfies(arguments json.RawMessage, inputSchema any) error {
 	raw, err := json.Marshal(inputSchema)
 	if err != nil {
-		return true
+		return nil
 	}
 	var schema jsonschema.Schema
 	if json.Unmarshal(raw, &schema) != nil {
-		return true
+		return nil
 	}
 	resolved, err := schema.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: false})
 	if err != nil {
-		return true
+		return nil
 	}
 	values := make(map[string]any)
-	if len(arguments) > 0 && !isNull(arguments) && json.Unmarshal(arguments, &values) != nil {
-		return false
+	if len(arguments) > 0 && !isNull(arguments) {
+		if json.Unmarshal(arguments, &values) != nil {
+			return errors.New("they are no JSON object")
+		}
 	}
-	return resolved.ApplyDefaults(&values) == nil && resolved.Validate(values) == nil
+	if err := resolved.ApplyDefaults(&values); err != nil {
+		return err
+	}
+	return resolved.Validate(values)
 }

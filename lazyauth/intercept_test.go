@@ -57,7 +57,7 @@ func TestIntercept(t *testing.T) {
 			}
 		}
 		// Nobody is asked because of a typo, or for a tool that is not there.
-		if r := <-h.call(t.Context(), "create_note", map[string]any{"txet": "x"}); r.err != nil || !r.result.IsError || !strings.Contains(r.text(), "arguments") {
+		if r := <-h.call(t.Context(), "create_note", map[string]any{"txet": "x"}); r.err != nil || !r.result.IsError || !strings.Contains(r.text(), "arguments") || !strings.Contains(r.text(), "txet") {
 			t.Errorf("a typo got %q, %v", r.text(), r.err)
 		}
 		if r := <-h.call(t.Context(), "list_notes", nil); r.err == nil || !strings.Contains(r.err.Error(), "unknown tool") {
