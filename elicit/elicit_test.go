@@ -200,8 +200,8 @@ func TestPromptTexts(t *testing.T) {
 		if string(wire) != want {
 			t.Errorf("on the wire:\n%s\nwant\n%s", wire, want)
 		}
-		if wire, _ := json.Marshal(elicit.Wording(nil).Elicitation(elicit.URL, p, "")); bytes.Contains(wire, []byte("elicitationId")) {
-			t.Errorf("without an id: %s", wire)
+		if wire, _ := json.Marshal(elicit.Wording(nil).Elicitation(elicit.Form, p, "id-1")); bytes.Contains(wire, []byte("elicitationId")) {
+			t.Errorf("a form with an id: %s", wire)
 		}
 		for left, want := range map[time.Duration]string{
 			-time.Second: "0 seconds", 59 * time.Second: "59 seconds", 89 * time.Second: "1 minute", 90 * time.Second: "2 minutes", 10*time.Minute - time.Second: "10 minutes",

@@ -110,8 +110,13 @@ func (w Wording) Say(c Channel, p Prompt) string {
 }
 
 // Elicitation returns the parameters of the elicitation that shows the prompt
-// in mode c, [URL] or [Form] (MCP 2025-11-25 client/elicitation). An empty id
-// leaves elicitationId out, as revision 2026-07-28 and forms demand.
+// in mode c, [URL] or [Form] (MCP 2025-11-25 client/elicitation).
+//
+// The id is the elicitationId of a URL; forms have none. Revision 2026-07-28 has
+// dropped the member and does not forbid others: it is sent there as well, because
+// rmcp up to 3.1.4, the library under GitHub Copilot CLI among others, takes a URL
+// elicitation only with it and fails the whole result without. It can go from that
+// revision when hosts on those versions are gone.
 func (w Wording) Elicitation(c Channel, p Prompt, id string) *mcp.ElicitParams {
 	if c == Form {
 		return &mcp.ElicitParams{Mode: "form", Message: w.Say(Form, p), RequestedSchema: noFields}

@@ -267,7 +267,7 @@ func (h *held) inputRequired(at *attendance, r inputRequired) outcome {
 		return outcome{err: err}
 	}
 	result := elicit.InputRequired()
-	result.InputRequests = mcp.InputRequestMap{elicit.ResponseKey: h.gate.auth.wording(at.req).Elicitation(r.mode, p.flight.prompt, "")}
+	result.InputRequests = mcp.InputRequestMap{elicit.ResponseKey: h.gate.auth.wording(at.req).Elicitation(r.mode, p.flight.prompt, id)}
 	result.RequestState = state
 	return outcome{result: result}
 }

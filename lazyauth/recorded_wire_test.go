@@ -172,7 +172,8 @@ func (j *judgement) result(r *asked, s spoken) (faults []string) {
 		wrong(s.Result.RequestState == "", "no state")
 		for _, p := range s.Result.InputRequests {
 			wrong(p.Method != "elicitation/create", "no elicitation")
-			wrong(p.Params.ElicitationID != "", "an elicitationId in the newer era")
+			wrong(p.Params.Mode == "url" && p.Params.ElicitationID == "", "no elicitationId")
+			wrong(p.Params.Mode == "form" && p.Params.ElicitationID != "", "a form with an elicitationId")
 			faults = append(faults, elicitation(p.Params, r.declared)...)
 		}
 		return faults

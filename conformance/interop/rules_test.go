@@ -243,8 +243,8 @@ func (s *story) modern(conversation []message) (prompts int) {
 			m.Method != "notifications/subscriptions/acknowledged" {
 			s.Errorf("the server must not start this: %s", m.Raw)
 		}
-		if bytes.Contains(m.Raw, []byte("elicitationId")) {
-			s.Errorf("of the legacy era: %s", m.Raw)
+		if url := bytes.Contains(m.Raw, []byte(`"mode":"url"`)); url != bytes.Contains(m.Raw, []byte(`"elicitationId":"`)) {
+			s.Errorf("a URL must have an elicitationId, for hosts that need it, and nothing else has one: %s", m.Raw)
 		}
 		if !m.response() || asked.Method != "tools/call" || m.Error != nil {
 			continue
