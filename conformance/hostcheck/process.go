@@ -14,12 +14,14 @@ import (
 	"sync"
 	"text/template"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/process"
 )
 
 // A host is something that does a task: a process, or a function.
 type host interface {
 	ended() <-chan struct{}
-	howEnded() string
+	howEnded() string // after stop
 	// stop ends it and all that it left behind, waits for that, and returns the
 	// end of what it wrote to standard error.
 	stop() string
@@ -84,34 +86,29 @@ func (g *guest) stop() string {
 // grace is how long a host has to end when its scenario is over.
 const grace = 500 * time.Millisecond
 
-// A process is a host that was started from a command.
-type process struct {
-	cmd    *exec.Cmd
+// A program is a host that was started from a command.
+type program struct {
+	*process.Process
 	dir    string
 	stderr tail
-	done   chan struct{}
-	err    error
+	err    error // how it ended; set by stop
 }
 
-func (c Config) startProcess(seat Seat) (*process, error) {
+func (c Config) startProcess(seat Seat) (*program, error) {
 	dir, err := os.MkdirTemp("", "hostcheck-")
 	if err != nil {
 		return nil, err
 	}
 	seat.Dir = dir
-	p := &process{dir: dir, done: make(chan struct{})}
+	p := &program{dir: dir}
 	if err := p.start(c, seat); err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, err
 	}
-	go func() {
-		defer close(p.done)
-		p.err = p.cmd.Wait()
-	}()
 	return p, nil
 }
 
-func (p *process) start(c Config, seat Seat) error {
+func (p *program) start(c Config, seat Seat) error {
 	if c.Template != "" {
 		name := c.TemplateName
 		if name == "" {
@@ -126,19 +123,20 @@ func (p *process) start(c Config, seat Seat) error {
 		}
 	}
 	args := seat.fill(c.Host)
-	p.cmd = exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // the host that the user names; stop ends it
-	p.cmd.Env = append(os.Environ(), seat.environment()...)
-	p.cmd.Stderr = &p.stderr
-	p.cmd.Stdout = io.Discard
+	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // the host that the user names; stop ends it
+	cmd.Env = append(os.Environ(), seat.environment()...)
+	cmd.Stderr = &p.stderr
+	cmd.Stdout = io.Discard
 	// A descendant may keep standard error open; do not wait for that.
-	p.cmd.WaitDelay = grace
-	leadGroup(p.cmd)
-	return p.cmd.Start()
+	cmd.WaitDelay = grace
+	var err error
+	p.Process, err = process.Start(cmd, "HOSTCHECK_DIR="+p.dir)
+	return err
 }
 
-func (p *process) ended() <-chan struct{} { return p.done }
+func (p *program) ended() <-chan struct{} { return p.Exited() }
 
-func (p *process) howEnded() string {
+func (p *program) howEnded() string {
 	var exit *exec.ExitError
 	switch {
 	case p.err == nil, errors.Is(p.err, exec.ErrWaitDelay):
@@ -149,18 +147,8 @@ func (p *process) howEnded() string {
 	return "the host ended (" + p.err.Error() + ")"
 }
 
-func (p *process) stop() string {
-	select {
-	case <-p.done:
-	default:
-		interrupt(p.cmd)
-		select {
-		case <-p.done:
-		case <-time.After(grace):
-		}
-	}
-	kill(p.cmd) // the group, which outlives its leader
-	<-p.done
+func (p *program) stop() string {
+	p.err = p.End(grace)
 	_ = os.RemoveAll(p.dir)
 	return p.stderr.String()
 }
@@ -201,11 +189,12 @@ func (s Seat) fill(host []string) []string {
 	return out
 }
 
-// environment is the same for programs that read it there.
+// environment is the same for programs that read it there. HOSTCHECK_DIR, which
+// differs for each, is set where the program is started.
 func (s Seat) environment() []string {
 	env := []string{
 		"HOSTCHECK_CONTROL=" + s.Control, "HOSTCHECK_TASK=" + string(encode(s.Task)), "HOSTCHECK_SCENARIO=" + s.Scenario,
-		"HOSTCHECK_PROTOCOL=" + s.Protocol, "HOSTCHECK_TRANSPORT=" + s.Transport, "HOSTCHECK_DIR=" + s.Dir,
+		"HOSTCHECK_PROTOCOL=" + s.Protocol, "HOSTCHECK_TRANSPORT=" + s.Transport,
 	}
 	if s.ConfigAt != "" {
 		env = append(env, "HOSTCHECK_CONFIG="+s.ConfigAt)

@@ -154,7 +154,7 @@ func (c Config) stage(ctx context.Context, n network, s staging) Result {
 	output := h.stop()
 	v.close()
 	st.playing.Wait()
-	st.block(why)
+	st.block(why())
 	return st.judged(output)
 }
 
@@ -176,9 +176,11 @@ func (c Config) seat(st *stage, v *venue) Seat {
 	return seat
 }
 
-// follow waits for the end of the scenario, and says why nothing more came: the
-// reason that a check gives which could not be decided.
-func (st *stage) follow(limit time.Duration, h host, v *venue) string {
+// follow waits for the end of the scenario. What it returns says, once the host was
+// stopped, why nothing more came: the reason that a check gives which could not be
+// decided.
+func (st *stage) follow(limit time.Duration, h host, v *venue) func() string {
+	because := func(why string) func() string { return func() string { return why } }
 	timeout := time.NewTimer(limit)
 	defer timer(timeout)()
 	quiet := time.NewTimer(limit)
@@ -191,7 +193,7 @@ func (st *stage) follow(limit time.Duration, h host, v *venue) string {
 		flooded, changed := st.flooded, st.changed
 		st.mu.Unlock()
 		if flooded {
-			return "the host sent more than the suite takes"
+			return because("the host sent more than the suite takes")
 		}
 		if done {
 			quiet.Reset(linger)
@@ -200,20 +202,20 @@ func (st *stage) follow(limit time.Duration, h host, v *venue) string {
 		}
 		select {
 		case <-h.ended():
-			why := h.howEnded()
+			when := " before that"
 			if !v.wasReached() {
-				return why + " without having connected to the server"
+				when = " without having connected to the server"
 			}
-			return why + " before that"
+			return func() string { return h.howEnded() + when }
 		case <-quiet.C:
-			return "the host left it at that"
+			return because("the host left it at that")
 		case <-timeout.C:
 			if !v.wasReached() {
-				return fmt.Sprintf("the host did not connect to the server within %v", limit)
+				return because(fmt.Sprintf("the host did not connect to the server within %v", limit))
 			}
-			return fmt.Sprintf("the host did not get there within %v", limit)
+			return because(fmt.Sprintf("the host did not get there within %v", limit))
 		case <-st.ctx.Done():
-			return interrupted
+			return because(interrupted)
 		case <-stepped:
 		case <-changed:
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/report"
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/process"
 )
 
 const runHelp = `hostcheck run [flags] -- HOST ARG...
@@ -62,6 +63,7 @@ func check(ctx context.Context, args []string, std streams) (int, error) {
 		}
 	}
 
+	process.Adopt()            // hosts are all that is started here
 	ended := map[string]bool{} // until the interrupt, if there is one
 	var progress *report.Progress
 	if terminal(std.err) {

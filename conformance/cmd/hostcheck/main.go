@@ -30,6 +30,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/process"
 )
 
 // The exit statuses.
@@ -41,10 +43,30 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second interrupt ends the program at once.
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	ctx := interruptible()
+	status := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	process.KillAll() // what the hosts left behind, and End could not tell from what others started
+	os.Exit(status)
+}
+
+// interruptible returns a context that ends with the first signal that asks this
+// program to end; the second one ends the program at once, and the hosts with it.
+func interruptible() context.Context {
+	asked := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		asked = append(asked, syscall.SIGHUP)
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, asked...)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		process.KillAll()
+		os.Exit(statusInterrupted)
+	}()
+	return ctx
 }
 
 // streams are the standard streams.

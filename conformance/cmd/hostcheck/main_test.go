@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -10,11 +11,13 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,8 +30,12 @@ var refhost string
 // As a child of its own test, this binary is the program, or a host.
 func TestMain(m *testing.M) {
 	if os.Getenv("HOSTCHECK_MAIN") != "" {
-		if len(os.Args) > 1 && os.Args[1] == "stuck-host" {
+		if len(os.Args) > 3 && os.Args[1] == "stuck-host" {
 			stuckHost(os.Args[2], os.Args[3])
+			return
+		}
+		if len(os.Args) > 2 && os.Args[1] == "leaving-host" {
+			leavingHost(os.Args[2])
 			return
 		}
 		main()
@@ -53,7 +60,7 @@ func TestMain(m *testing.M) {
 }
 
 // stuckHost is the reference host in one scenario. In all others it says that
-// it is there, at address, and hangs.
+// it is there, at address, and hangs; asked to end, it says so, and does not.
 func stuckHost(refhost, address string) {
 	if os.Getenv("HOSTCHECK_SCENARIO") == "advertising" {
 		cmd := exec.Command(refhost)
@@ -63,7 +70,13 @@ func stuckHost(refhost, address string) {
 		}
 		return
 	}
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM)
 	if conn, err := net.Dial("tcp", address); err == nil {
+		go func() {
+			<-asked
+			conn.Write([]byte("asked to end\n"))
+		}()
 		io.Copy(io.Discard, conn) // for as long as the test is there
 	}
 	os.Exit(1)
@@ -257,9 +270,10 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
-// Ctrl-C ends the hosts; what had ended before is reported.
-func TestInterrupt(t *testing.T) {
-	t.Parallel()
+// withStuckHost starts a run, and returns when its host hangs, with what that host
+// says. All that had ended until then are the four runs of one scenario.
+func withStuckHost(t *testing.T, flags ...string) (*child, *bufio.Reader) {
+	t.Helper()
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no signals to send to a child")
 	}
@@ -267,33 +281,75 @@ func TestInterrupt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	t.Cleanup(func() { listener.Close() })
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder := t.TempDir()
-	c := start(t, short("--parallel", "1", "--timeout", "2m", "--out", folder, "--", self, "stuck-host", refhost, listener.Addr().String())...)
+	flags = append([]string{"--parallel", "1", "--timeout", "2m"}, flags...)
+	c := start(t, short(append(flags, "--", self, "stuck-host", refhost, listener.Addr().String())...)...)
 	stuck, err := listener.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
+	t.Cleanup(func() { stuck.Close() })                // which ends it if nothing else did
+	stuck.SetReadDeadline(time.Now().Add(time.Minute)) // for isGone
+	return c, bufio.NewReader(stuck)
+}
+
+// isGone checks that a host is not there any more.
+func isGone(t *testing.T, stuck *bufio.Reader) {
+	t.Helper()
+	// Whether its end of the connection was closed or reset is not the point.
+	if said, err := stuck.ReadString(0); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the host is still there, and says %q", said)
+	}
+}
+
+// Ctrl-C ends the hosts, and so does the end of the terminal; what had ended before
+// is reported.
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	for _, how := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(how.String(), func(t *testing.T) {
+			t.Parallel()
+			folder := t.TempDir()
+			c, stuck := withStuckHost(t, "--out", folder)
+			if err := c.Process.Signal(how); err != nil {
+				t.Fatal(err)
+			}
+			if status := c.status(t); status != statusInterrupted {
+				t.Errorf("status %d", status)
+			}
+			isGone(t, stuck)
+			if !strings.Contains(c.err.String(), "interrupted: 4 of 8 runs had ended") || !strings.HasPrefix(c.out.String(), "1 scenario in 4 runs") {
+				t.Errorf("%s%s", c.out.String(), c.err.String())
+			}
+			if _, err := os.Stat(filepath.Join(folder, "report.html")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A second Ctrl-C ends the program at once, and its hosts with it, though they do
+// not end when they are asked to.
+func TestInterrupt_Twice(t *testing.T) {
+	t.Parallel()
+	c, stuck := withStuckHost(t)
 	if err := c.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if status := c.status(t); status != statusInterrupted || time.Since(began) > time.Minute {
-		t.Errorf("status %d after %v", status, time.Since(began))
+	if said, err := stuck.ReadString('\n'); err != nil {
+		t.Fatalf("the host was not asked to end: %q %v", said, err)
 	}
-	if _, err := stuck.Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !strings.Contains(fmt.Sprint(err), "reset") {
-		t.Errorf("the host is still there: %v", err)
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
 	}
-	if !strings.Contains(c.err.String(), "interrupted: 4 of 8 runs had ended") || !strings.HasPrefix(c.out.String(), "1 scenario in 4 runs") {
-		t.Errorf("%s%s", c.out.String(), c.err.String())
+	if status := c.status(t); status != statusInterrupted {
+		t.Errorf("status %d", status)
 	}
-	if _, err := os.Stat(filepath.Join(folder, "report.html")); err != nil {
-		t.Error(err)
-	}
+	isGone(t, stuck)
 }
 
 func TestList(t *testing.T) {

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// leavingHost is a host that leaves a process behind which has nothing of it: not
+// its group, nor its session, nor its environment. The process writes its number to
+// a file.
+func leavingHost(path string) {
+	cmd := exec.Command("sh", "-c", `echo $$ >>"$1"; sleep 600`, "sh", path)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	if err := cmd.Start(); err != nil {
+		panic(err)
+	}
+	for { // until it is there
+		if said, err := os.ReadFile(path); err == nil && len(said) > 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// Nothing that a host started outlives the run.
+func TestRun_LeavesNothing(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := t.TempDir() + "/pids"
+	if status, _, errs := program(t, "run", "--scenario", "era", "--", self, "leaving-host", path); status != statusFailed {
+		t.Errorf("status %d\n%s", status, errs)
+	}
+	pids := strings.Fields(readText(t, path))
+	if len(pids) != 1 {
+		t.Fatalf("the host left %q", pids)
+	}
+	stat, err := os.ReadFile("/proc/" + pids[0] + "/stat")
+	if _, rest, _ := strings.Cut(string(stat), ") "); err == nil && !strings.HasPrefix(rest, "Z") {
+		t.Errorf("process %s is still there", pids[0])
+		if pid, err := strconv.Atoi(pids[0]); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
