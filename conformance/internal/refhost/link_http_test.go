@@ -1,4 +1,4 @@
-package refhost
+package refhost_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/refhost"
 )
 
 // pipes is a network in this process, with one listener.
@@ -97,7 +98,7 @@ func TestListen_BeforeTheFirstCall(t *testing.T) {
 					Server: hostcheck.Server{Name: "slow", URL: "http://server/mcp"},
 					Steps:  [][]hostcheck.Call{{{ID: "first", Tool: "notes_search"}}},
 				}
-				if err := Run(t.Context(), Seat{Task: task, Control: "http://server/control", Dial: network.dial}, None); err != nil {
+				if err := refhost.Run(t.Context(), refhost.Seat{Task: task, Control: "http://server/control", Dial: network.dial}, refhost.None); err != nil {
 					t.Fatal(err)
 				}
 				if want := []string{"server/discover", "initialize", "notifications/initialized", "tools/list", "tools/call"}; !slices.Equal(order, want) {
