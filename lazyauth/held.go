@@ -50,14 +50,14 @@ type held struct {
 	started   bool
 	finished  bool
 	attending []*attendance
-	room      [1]*attendance // for attending, in the usual case
-	abandon   *time.Timer    // runs while nobody attends to a running handler
-	cancel    context.CancelCauseFunc
-	latest    *mcp.CallToolRequest // that came
-	shown     *part                // whose prompt the host was last answered with …
-	shownID   string               // … and that prompt's id
-	leg       string               // names the next leg of a handler's own round trips …
-	legEnds   time.Time            // … and when its states end, however often they are sealed
+	room      [1]*attendance          // for attending, in the usual case
+	abandon   *time.Timer             // runs while nobody attends to a running handler
+	cancel    context.CancelCauseFunc // once started; see giveUp
+	latest    *mcp.CallToolRequest    // that came
+	shown     *part                   // whose prompt the host was last answered with …
+	shownID   string                  // … and that prompt's id
+	leg       string                  // names the next leg of a handler's own round trips …
+	legEnds   time.Time               // … and when its states end, however often they are sealed
 }
 
 func newHeld(g *gate, o *owner, at attendance) *held {
@@ -89,13 +89,17 @@ func (h *held) follow(at *attendance, run handler) (outcome, error) {
 	if !h.begun() {
 		var err error
 		if !h.owner.opens(h.gate) && !h.gate.late {
-			_, err = h.owner.authorize(at.ctx, h.gate.need, arriving{h, at})
+			ctx, stop := h.waits(at)
+			_, err = h.owner.authorize(ctx, h.gate.need, arriving{h, at})
+			stop(nil)
 		}
 		if r, ok := errors.AsType[inputRequired](err); ok {
 			return h.inputRequired(at, r), nil
 		}
 		e, failed := errors.AsType[*Error](err)
 		switch {
+		case errors.Is(err, errFinished):
+			return h.collect(at), nil
 		case at.ctx.Err() != nil:
 			return outcome{}, context.Cause(at.ctx)
 		case err == nil:
@@ -126,6 +130,26 @@ func (h *held) follow(at *attendance, run handler) (outcome, error) {
 			return outcome{}, context.Cause(at.ctx)
 		}
 	}
+}
+
+// errFinished is why a request waits no more for the authorization of a call that came
+// to its end meanwhile.
+var errFinished = errors.New("lazyauth: the call is finished")
+
+// waits returns the context of at's wait for the authorization. It ends with the request,
+// by stop, or with the call: the decline of a host that speaks for itself, say, is the
+// answer to all requests that wait in its call.
+//
+//go:noinline
+func (h *held) waits(at *attendance) (ctx context.Context, stop context.CancelCauseFunc) {
+	ctx, stop = context.WithCancelCause(at.ctx)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.finished {
+		stop(errFinished)
+	}
+	at.stop = stop
+	return ctx, stop
 }
 
 func (h *held) begun() bool {
@@ -194,10 +218,19 @@ func describe(value any) error {
 func (h *held) finish(out outcome) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.finishLocked(out)
+}
+
+func (h *held) finishLocked(out outcome) {
 	if h.finished {
 		return
 	}
 	h.finished, h.outcome = true, out
+	for _, at := range h.attending {
+		if at.stop != nil {
+			at.stop(errFinished)
+		}
+	}
 	if out.result != nil && out.result.InputRequests != nil {
 		h.leg, h.legEnds = rand.Text(), time.Now().Add(innerLife)
 	}
@@ -206,6 +239,22 @@ func (h *held) finish(out outcome) {
 	}
 	h.slim()
 	close(h.done)
+}
+
+// giveUp ends the call with this error: a handler that runs has its context cancelled,
+// and a call whose handler was never started is finished.
+func (h *held) giveUp(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.giveUpLocked(err)
+}
+
+func (h *held) giveUpLocked(err error) {
+	if h.started {
+		h.cancel(err)
+		return
+	}
+	h.finishLocked(outcome{err: err})
 }
 
 // slim forgets what a finished call needs no more, while it is kept for its
@@ -255,13 +304,21 @@ func (h *held) collect(at *attendance) outcome {
 	return out
 }
 
-// inputRequired answers a request with the prompt.
+// inputRequired answers a request with the prompt, unless the call is finished by now:
+// then it is answered with that, and the prompt is left to others.
 func (h *held) inputRequired(at *attendance, r inputRequired) outcome {
 	p := r.part
 	id := p.shown(at.req, r.mode, h)
 	h.mu.Lock()
-	h.shown, h.shownID = p, id
+	finished := h.finished
+	if !finished {
+		h.shown, h.shownID = p, id
+	}
 	h.mu.Unlock()
+	if finished {
+		p.withdraw(id)
+		return h.collect(at)
+	}
 	state, err := h.gate.seal(at.req, h.owner, h.host, elicit.State{Call: h.id, Prompt: id, Expires: lease(p)})
 	if err != nil {
 		return outcome{err: err}
@@ -282,12 +339,11 @@ func (h *held) answered(id, action string, at attendance) {
 		return
 	}
 	err := p.answer(id, action, h.seen(at).reach())
-	switch {
-	case err == nil:
-	case !h.begun():
-		h.finish(outcome{err: h.owner.explain(err, h.gate.need, at.req)})
-	case err.alone:
-		h.cancel(h.owner.explain(err, h.gate.need, at.req))
+	if err != nil && (err.alone || !h.begun()) {
+		h.giveUp(h.owner.explain(err, h.gate.need, at.req))
+	}
+	if err != nil && err.alone { // not before: no request of this call shows it again
+		p.pass(id)
 	}
 }
 
@@ -319,10 +375,10 @@ func (h *held) leave(at *attendance, broken error) {
 		return
 	}
 	if !h.gate.auth.calls.holds(h) {
-		h.cancel(broken)
+		h.giveUpLocked(broken)
 		return
 	}
-	h.abandon = time.AfterFunc(grace, func() { h.cancel(h.gate.auth.fail(Abandoned, nil)) })
+	h.abandon = time.AfterFunc(grace, func() { h.giveUp(h.gate.auth.fail(Abandoned, nil)) })
 }
 
 // current returns the latest request that attends to the call, or nil.
@@ -367,7 +423,7 @@ func (h *held) authorize(ctx context.Context, need scopes.Requirement) (*grant, 
 		return g, nil
 	case <-timer.C:
 		e := h.gate.auth.fail(Abandoned, nil)
-		h.cancel(e)
+		h.giveUp(e)
 		return nil, e
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -131,10 +132,11 @@ func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.
 func (i *Interceptor) Close() error {
 	i.mu.Lock()
 	i.closed = true
-	for h := range i.running {
-		h.cancel(i.fail(Unavailable, errClosed))
-	}
+	running := slices.Collect(maps.Keys(i.running)) // of which there will be no more
 	i.mu.Unlock()
+	for _, h := range running { // a call that starts has its own mutex locked, and then ours
+		h.giveUp(i.fail(Unavailable, errClosed))
+	}
 	i.cancel(errClosed)
 	i.calls.clear()
 	var grants []*grant // no flight stores one from now on

@@ -144,7 +144,10 @@ type arriving struct {
 func (a arriving) at() attendance { return a.seen(*a.request) }
 
 // ask implements asker.
-func (a arriving) ask(_ context.Context, p *part, mode elicit.Channel) error {
+func (a arriving) ask(ctx context.Context, p *part, mode elicit.Channel) error {
+	if ctx.Err() != nil { // the request, or its call, came to its end at the same moment
+		return context.Cause(ctx)
+	}
 	if err := a.keep(p); err != nil {
 		return err
 	}

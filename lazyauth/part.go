@@ -143,6 +143,26 @@ func (p *part) shown(req *mcp.CallToolRequest, mode elicit.Channel, carrier *hel
 	return id
 }
 
+// pass leaves the prompt to the person's other hosts, after the one that was shown the
+// prompt of this id has refused it by itself.
+func (p *part) pass(id string) {
+	p.flight.owner.mu.Lock()
+	defer p.flight.owner.mu.Unlock()
+	if p.prompt == id {
+		p.fail()
+	}
+}
+
+// withdraw takes back the prompt of this id, which no host was given after all.
+func (p *part) withdraw(id string) {
+	p.flight.owner.mu.Lock()
+	defer p.flight.owner.mu.Unlock()
+	if p.prompt == id {
+		p.prompt = ""
+		p.giveTurn()
+	}
+}
+
 // live reports whether a host has the prompt.
 func (p *part) live() bool {
 	p.flight.owner.mu.Lock()
@@ -273,7 +293,9 @@ func (p *part) fail() {
 // consents to open the URL, and says nothing about authorization.
 //
 // A refusal that no person can have made so fast says that the host does not show
-// prompts of this mode: if it declares another, in reach, that is tried first.
+// prompts of this mode: if it declares another, in reach, that is tried first. If it
+// does not, and the client may be several hosts, it ends the one call alone; once that
+// is done the caller lets the others ask, by pass.
 func (p *part) answer(id, action string, reach elicit.Reach) *Error {
 	o := p.flight.owner
 	o.mu.Lock()
@@ -291,9 +313,6 @@ func (p *part) answer(id, action string, reach elicit.Reach) *Error {
 		return nil
 	}
 	alone := refused && hasty && p.shared()
-	if alone { // the person's other hosts can still ask
-		p.fail()
-	}
 	o.mu.Unlock()
 	if !refused {
 		return nil

@@ -38,6 +38,9 @@ type attendance struct {
 	arrived time.Duration // since the interceptor's epoch
 	again   bool          // it came for a call that has waited before it
 	failed  elicit.Reach  // modes that its host declares and does not deliver
+	// stop ends the request's wait for the authorization, while there is one; guarded by
+	// held.mu.
+	stop context.CancelCauseFunc
 }
 
 // left is how much longer the request can wait from now on.
