@@ -122,8 +122,12 @@ func TestAHierarchyWithoutAnEndIsAMistake(t *testing.T) {
 			t.Errorf("%v: %v, %v", test.implies, h, err)
 		}
 	}
-	for _, name := range []string{"", "a b", "a,b", "é"} {
-		if h, err := scopes.NewHierarchy(map[string]scopes.Set{name: scopes.Of("x")}); h != nil || !errors.Is(err, scopes.ErrInvalid) {
+	for name, message := range map[string]string{
+		"":    `scopes: invalid: empty scope: "", in the hierarchy`,
+		"a b": `scopes: invalid: "a b" is not one scope: write each as an argument of its own, in the hierarchy`,
+		"é":   `scopes: invalid: character 0xc3 not allowed: "\u00e9", in the hierarchy`,
+	} {
+		if h, err := scopes.NewHierarchy(map[string]scopes.Set{name: scopes.Of("x")}); h != nil || !errors.Is(err, scopes.ErrInvalid) || err.Error() != message {
 			t.Errorf("%q: %v, %v", name, h, err)
 		}
 	}
@@ -160,7 +164,6 @@ func TestAHierarchyIsUsedByManyAtOnce(t *testing.T) {
 
 // TestHierarchyLaws holds every law against random hierarchies and sets.
 func TestHierarchyLaws(t *testing.T) {
-	names := numbered(9)
 	for seed := range uint64(3000) {
 		random := rand.New(rand.NewPCG(seed, 4))
 		pick := func(from []string, among int) scopes.Set {
@@ -172,56 +175,99 @@ func TestHierarchyLaws(t *testing.T) {
 			}
 			return scopes.Of(some...)
 		}
-		// Each implies only later ones, so there is no cycle.
+		// Each implies only later ones, so there is no cycle. Some have a second name.
+		var names []string
+		var same []scopes.Set
 		implies := make(map[string]scopes.Set)
-		for n, name := range names {
-			implies[name] = pick(names[n+1:], 4)
+		for n := range 9 {
+			called := []string{fmt.Sprintf("s%d", n)}
+			if random.IntN(3) == 0 {
+				called = append(called, fmt.Sprintf("t%d", n))
+				same = append(same, scopes.Of(called...))
+			}
+			for _, name := range called {
+				implies[name] = pick(names, 4)
+			}
+			names = append(names, called...)
 		}
-		h := hierarchy(implies)
+		h, err := scopes.NewHierarchy(implies, same...)
+		if err != nil {
+			t.Fatal(err)
+		}
 		sets := make([]scopes.Set, 1+random.IntN(4))
 		for n := range sets {
 			sets[n] = pick(names, 3)
 		}
-		checkHierarchy(t, h, implies, pick(names, 4), pick(names, 4), pick(names, 2), sets)
+		checkHierarchy(t, lawful{h, implies, same}, pick(names, 4), pick(names, 4), pick(names, 2), sets)
 		if t.Failed() {
-			t.Fatalf("with seed %d: %v", seed, implies)
+			t.Fatalf("with seed %d: %v, the same %v", seed, implies, same)
 		}
 	}
 }
 
-func checkHierarchy(t *testing.T, h *scopes.Hierarchy, implies map[string]scopes.Set, a, b, limit scopes.Set, sets []scopes.Set) {
+// lawful is a hierarchy with what it was made of.
+type lawful struct {
+	*scopes.Hierarchy
+	implies map[string]scopes.Set
+	same    []scopes.Set
+}
+
+// names returns s by all names.
+func (h lawful) names(s scopes.Set) scopes.Set {
+	for _, set := range h.same {
+		if set.Minus(s) != set {
+			s = s.Union(set)
+		}
+	}
+	return s
+}
+
+// size counts the scopes that held has or implies.
+func (h lawful) size(held scopes.Set) int {
+	n := h.Expand(held).Len()
+	for _, set := range h.same {
+		if h.Expand(held).Covers(set) {
+			n -= set.Len() - 1
+		}
+	}
+	return n
+}
+
+func checkHierarchy(t *testing.T, h lawful, a, b, limit scopes.Set, sets []scopes.Set) {
 	need := scopes.AnyOf(sets...)
 	closed, missing := h.Expand(a), h.Missing(a, need)
 	ask, ok := h.Narrowest(a, need, limit)
 	covered := h.Covers(a, need)
 	step := closed // one more level adds nothing
 	for name := range closed.All() {
-		step = step.Union(implies[name])
+		step = step.Union(h.implies[name])
 	}
 	var byHand, permitted bool
-	size := h.Expand(a.Union(missing)).Len()
+	size := h.size(a.Union(missing))
 	minimal, minimalWithin := true, true
 	isOne, isOneWithin := false, false
 	for _, set := range sets {
 		byHand = byHand || closed.Covers(set)
 		lacks := h.Missing(a, set)
-		whole := h.Expand(a.Union(lacks))
-		minimal = minimal && size <= whole.Len()
+		whole := h.size(a.Union(lacks))
+		minimal = minimal && size <= whole
 		isOne = isOne || lacks == missing
 		if h.Expand(limit).Covers(lacks) {
 			permitted = true
-			minimalWithin = minimalWithin && h.Expand(a.Union(ask)).Len() <= whole.Len()
-			isOneWithin = isOneWithin || lacks == ask
+			minimalWithin = minimalWithin && h.size(a.Union(ask)) <= whole
+			isOneWithin = isOneWithin || h.names(lacks) == h.names(ask)
 		}
 	}
+	reduced := h.Reduce(a)
 	for law, holds := range map[string]bool{
 		"the closure contains what it is of":                closed.Covers(a),
-		"the closure is closed":                             step == closed,
+		"the closure is closed":                             step == closed && h.names(closed) == closed,
 		"the closure is idempotent":                         h.Expand(closed) == closed,
 		"the closure is monotone":                           h.Expand(a.Union(b)).Covers(closed),
 		"the closure of a union is the union of closures":   h.Expand(a.Union(b)) == closed.Union(h.Expand(b)),
 		"what is covered lies in the closure":               covered == byHand && h.Covers(a, b) == closed.Covers(b),
 		"to expand first changes no answer":                 covered == h.Covers(closed, need) && missing == h.Missing(closed, need),
+		"names change no answer":                            covered == h.Covers(h.names(a), need) && missing == h.Missing(h.names(a), need),
 		"holding more covers no less":                       !covered || h.Covers(a.Union(b), need),
 		"nothing is missing exactly if covered":             covered == missing.IsEmpty(),
 		"what is missing of a set lies outside the closure": h.Missing(a, b) == b.Minus(closed),
@@ -233,6 +279,16 @@ func checkHierarchy(t *testing.T, h *scopes.Hierarchy, implies map[string]scopes
 		"what is found suffices":                            !ok || h.Covers(a.Union(ask), need),
 		"what is found is minimal within the limit":         !ok || minimalWithin && isOneWithin,
 		"nothing is asked for beyond the limit":             h.Covers(limit, ask),
+		"the limit names what it has":                       h.names(limit).Minus(limit).Minus(ask) == h.names(limit).Minus(limit),
+		"what is reduced has the same closure":              h.Expand(reduced) == closed && a.Covers(reduced),
+		"what is reduced has nothing to spare": func() bool {
+			for name := range reduced.All() {
+				if h.Covers(reduced.Minus(scopes.Of(name)), scopes.Of(name)) {
+					return false
+				}
+			}
+			return true
+		}(),
 		"the ceiling is no limit": func() bool {
 			within, found := h.Narrowest(a, need, scopes.Ceiling(need))
 			return found && within == missing
@@ -254,6 +310,85 @@ func TestHierarchyCoversWithoutAllocating(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() { levels.Covers(held, need); levels.Covers(expanded, need) }); n != 0 {
 			t.Errorf("%q: %v allocations", need, n)
 		}
+	}
+	graph, err := scopes.Entra().Extend(map[string]scopes.Set{"Mail.ReadWrite": scopes.Of("Mail.Read")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	held = scopes.Of("https://graph.microsoft.com/mail.readwrite", "openid", "User.Read")
+	for need, covered := range map[scopes.Requirement]bool{
+		scopes.Of("USER.READ", "Mail.Read"):                                     true,
+		scopes.Of("Mail.Send"):                                                  false,
+		scopes.AnyOf(scopes.Of("Mail.Send"), scopes.Of("Mail.READWRITE")):       true,
+		scopes.Of("https://graph.microsoft.com/" + strings.Repeat("Mail.", 30)): false,
+	} {
+		if graph.Covers(held, need) != covered {
+			t.Errorf("%q covers %q: %t", held, need, !covered)
+		}
+		if n := testing.AllocsPerRun(100, func() { graph.Covers(held, need) }); n != 0 {
+			t.Errorf("%q, by Entra: %v allocations", need, n)
+		}
+	}
+}
+
+func TestNewHierarchy_NamesThatMeanTheSame(t *testing.T) {
+	h, err := scopes.NewHierarchy(map[string]scopes.Set{"admin": scopes.Of("mail"), "postmaster": scopes.Of("send")},
+		scopes.Of("email", "mail"), scopes.Of("mail", "post"), scopes.Of("admin", "postmaster"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := scopes.Of
+	for _, test := range []struct {
+		held, need, limit, missing, ask string
+	}{
+		{"email", "post", "", "", ""}, // by way of mail
+		{"postmaster", "email send", "", "", ""},
+		{"", "email", "email", "email", "email"},
+		{"", "email", "post x", "email", "post"}, // as the limit names it
+		{"", "email", "admin", "email", "email"},
+		{"email", "admin", "postmaster", "admin", "postmaster"},
+		{"email", "admin", "mail", "admin", "-"},
+		{"", "Email", "email", "Email", "-"},
+	} {
+		held, need, limit := parse(t, test.held), parse(t, test.need), parse(t, test.limit)
+		if got := h.Missing(held, need); got.String() != test.missing || h.Covers(held, need) != (test.missing == "") {
+			t.Errorf("%q lacks %q for %q, want %q", held, got, need, test.missing)
+		}
+		if got, ok := h.Narrowest(held, need, limit); ok != (test.ask != "-") || ok && got.String() != test.ask {
+			t.Errorf("to be asked for within %q is %q, %t, want %q", limit, got, ok, test.ask)
+		}
+	}
+	if got := h.Expand(of("email", "x")); got != of("email", "mail", "post", "x") {
+		t.Errorf("expanded to %q", got)
+	}
+	if got := h.Reduce(of("post", "email", "send", "x")); got != of("email", "send", "x") {
+		t.Errorf("reduced to %q", got)
+	}
+	if got := h.Reduce(of("post", "email", "postmaster", "send")); got != of("postmaster") {
+		t.Errorf("reduced to %q", got)
+	}
+	// Other names do not make an alternative wider.
+	if got := h.Missing(of(), scopes.AnyOf(of("y", "z"), of("post"))); got != of("post") {
+		t.Errorf("the narrowest is %q", got)
+	}
+	if h, err := scopes.NewHierarchy(map[string]scopes.Set{"a": of("b")}, of("b", "c"), of("c", "a")); err == nil || h != nil {
+		t.Errorf("a implies itself by another name: %v", err)
+	}
+}
+
+func TestHierarchy_Extend(t *testing.T) {
+	h, err := scopes.GitHub().Extend(map[string]scopes.Set{"repo": scopes.Of("x"), "y": scopes.Of("repo")}, scopes.Of("user", "me"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !h.Covers(scopes.Of("y", "me"), scopes.Of("x", "public_repo", "read:user")) {
+		t.Errorf("y and me are %q", h.Expand(scopes.Of("y", "me")))
+	}
+	if scopes.GitHub().Covers(scopes.Of("repo"), scopes.Of("x")) || scopes.GitHub().Covers(scopes.Of("me"), scopes.Of("user")) {
+		t.Error("GitHub's own is extended")
+	}
+	if _, err := scopes.GitHub().Extend(map[string]scopes.Set{"read:user": scopes.Of("user")}); err == nil {
+		t.Error("user implies itself")
 	}
 }
 
@@ -278,6 +413,13 @@ func BenchmarkHierarchyCovers(b *testing.B) {
 			}
 		})
 	}
+	b.Run("spelled otherwise", func(b *testing.B) {
+		entra, held, need := scopes.Entra(), scopes.Of("Mail.Read", "User.Read", "openid", "profile"), scopes.Of("https://graph.microsoft.com/user.read")
+		b.ReportAllocs()
+		for b.Loop() {
+			entra.Covers(held, need)
+		}
+	})
 }
 
 func TestADeepHierarchy(t *testing.T) {

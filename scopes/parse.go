@@ -108,9 +108,9 @@ func setOf(names []string) Set {
 	return Set{strings.Join(slices.Compact(names), " ")}
 }
 
-// declared says whether name, which stands in a program, is one scope. Unlike a
-// server's, such a name is repeated, with what to do about it.
-func declared(name string) error {
+// checkDeclared says whether name, which stands in a program, is one scope. Unlike
+// a server's, such a name is repeated, with what to do about it.
+func checkDeclared(name string) error {
 	err := checkName(name)
 	switch {
 	case err == nil:

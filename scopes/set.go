@@ -25,7 +25,7 @@ type Set struct {
 // way back Parse would read two.
 func Of(names ...string) Set {
 	for _, name := range names {
-		if err := declared(name); err != nil {
+		if err := checkDeclared(name); err != nil {
 			panic(err)
 		}
 	}
