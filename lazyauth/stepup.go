@@ -58,8 +58,10 @@ func (c *call) challenged(ctx context.Context, g *grant, res *http.Response, bod
 	switch {
 	case g.configured: // nobody can be asked for another one
 		return demand.Fresh && body.possible() && c.met().first() && c.owner.reconfigure(ctx, g), nil
+	case demand.More && demand.Needs != nil && !g.holds(demand.Needs):
+		return c.stepUp(ctx, g, demand, res, body)
 	case demand.Fresh:
-		again := c.owner.distrust(g, c.met())
+		again := c.owner.distrust(g, c.met(), demand.SignIn)
 		if again && !body.possible() {
 			return false, auth.fail(Unsupported, errNoReplay)
 		}
@@ -72,9 +74,9 @@ func (c *call) challenged(ctx context.Context, g *grant, res *http.Response, bod
 }
 
 // distrust gives up g, which the API does not accept, and reports whether there
-// is hope for another one: by a refresh at first, then from the person, then no
-// more.
-func (o *owner) distrust(g *grant, met *demands) bool {
+// is hope for another one: by a refresh at first, then from the person if a sign-in
+// may help, then no more.
+func (o *owner) distrust(g *grant, met *demands, signIn bool) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.grant.Load() != g || g.open.Load()&expired != 0 {
@@ -83,9 +85,9 @@ func (o *owner) distrust(g *grant, met *demands) bool {
 	met.mu.Lock()
 	defer met.mu.Unlock()
 	switch met.fresh++; {
-	case met.fresh == 1:
+	case met.fresh == 1 && (g.refresh != "" || signIn):
 		g.open.Or(expired)
-	case met.fresh == 2 && g.renewed:
+	case met.fresh == 2 && g.renewed && signIn:
 		o.grant.Store(nil)
 		g.retire()
 		o.refused = g.token.AccessToken // which a store must not bring back

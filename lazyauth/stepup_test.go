@@ -249,6 +249,84 @@ func TestTokenRevokedAtTheServer(t *testing.T) {
 	})
 }
 
+// A 401 means the token, whatever its header says: it is refreshed, and the person is
+// asked only where a sign-in may help.
+func TestRefused_WhateverTheHeaderSays(t *testing.T) {
+	for name, header := range map[string]string{
+		"no commas":        `Bearer realm="service" error="invalid_token" error_description="gone"`,
+		"a bad neighbour":  `Basic realm="security" charset="UTF-8", Bearer realm="security", ApiKey`,
+		"bare URLs":        `Bearer authorization_uri=https://login.test/authorize, resource_id=https://org.test/`,
+		"unquoted":         `Bearer error=invalid_token, error_description=The token has expired`,
+		"single quotes":    `Bearer realm='my api', error='invalid_token'`,
+		"another scheme":   `Token realm="Application"`,
+		"another code":     `Bearer error="expired_token"`,
+		"claims":           `Bearer error="insufficient_claims", claims="eyJ"`,
+		"scopes like dust": `Bearer error="invalid_token", scope="a\"b"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				w := newWorld(t, setup{})
+				w.as.Script(fakeas.Me, challenge(401, header))
+				h := w.host(era, accepts)
+				call := h.call(t.Context(), "whoami", nil)
+				w.approves()
+				(<-call).succeeds(t, "Ada")
+				h.wantPrompts(1)
+				if n := w.as.Count(fakeas.Refresh, fakeas.OK); n != 1 {
+					t.Errorf("%d refreshes, want 1", n)
+				}
+			})
+		})
+	}
+}
+
+func TestRefused_WhereNoSignInHelps(t *testing.T) {
+	for name, test := range map[string]struct {
+		as        fakeas.Options
+		header    string
+		refreshes int
+	}{
+		"after a refresh":         {fakeas.Options{}, `Negotiate`, 1},
+		"without a refresh token": {fakeas.Options{NoRefresh: true}, `Bearer error="insufficient_user_authentication"`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				w := newWorld(t, setup{as: test.as})
+				w.as.Script(fakeas.Me, challenge(401, test.header).Times(-1))
+				h := w.host(era, accepts)
+				call := h.call(t.Context(), "whoami", nil)
+				w.approves()
+				if r := <-call; r.err != nil || !strings.Contains(r.text(), "401") {
+					t.Errorf("got %q, %v", r.text(), r.err)
+				}
+				h.wantPrompts(1)
+				w.wantAuthorizations(1)
+				if n := w.as.Count(fakeas.Refresh, fakeas.OK); n != test.refreshes {
+					t.Errorf("%d refreshes, want %d", n, test.refreshes)
+				}
+			})
+		})
+	}
+}
+
+// Some APIs say 401 where RFC 6750 §3.1 has 403.
+func TestRefused_ForWantOfScopes(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{tools: withDigest})
+		w.as.Script(fakeas.ListNotes, challenge(401, `Bearer error="insufficient_scope", scope="notes:read"`))
+		h := w.host(era, accepts)
+		call := h.call(t.Context(), "digest", noteArgs{"x"})
+		w.approves()
+		w.approves()
+		(<-call).succeeds(t, "x")
+		h.wantPrompts(2)
+		w.wantDigest(1, 1)
+		if n := w.as.Count(fakeas.Refresh, fakeas.OK); n != 0 {
+			t.Errorf("%d refreshes, want none", n)
+		}
+	})
+}
+
 // withUpload adds a tool that sends what body returns.
 func withUpload(body func() io.Reader, client func(*http.Client)) func(*world) {
 	return func(w *world) {

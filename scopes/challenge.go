@@ -55,7 +55,11 @@ var ErrChallenge = errors.New("scopes: unreadable challenge")
 // Whatever does not follow the grammar is an error and not skipped, because the
 // meaning of the rest would be a guess; so are a parameter that occurs twice
 // (RFC 9110 §11.2), scopes that [Parse] refuses, and more than 16 values, 16
-// KiB, 16 challenges, or 32 parameters in one of them.
+// KiB, 16 challenges, or 32 parameters in one of them. The exception are errors
+// in a challenge of another scheme than Bearer, from where they are to the next
+// comma, if it is certain that nothing of a Bearer challenge is there: no word of
+// one, and no quote that is left open. Elasticsearch puts such a one, with a comma
+// left out, beside its own.
 func ParseChallenges(values []string) ([]Challenge, error) {
 	if err := checkValues(values); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrChallenge, err)
@@ -120,32 +124,59 @@ func (p *challengeParser) value() error {
 			return nil
 		}
 		before := p.rest
-		name := p.token()
-		if name == "" {
-			return errSyntax
-		}
-		blanks := p.blanks()
-		var err error
-		switch {
-		case strings.HasPrefix(p.rest, "="):
-			p.rest = before
-			err = p.param()
-		case p.atEnd():
-			err = p.challenge(name)
-		case !blanks:
-			return errSyntax
-		default:
-			if err = p.challenge(name); err != nil {
-				break
-			}
-			if p.opaque = p.token68(); !p.opaque {
-				err = p.param()
-			}
-		}
-		if err != nil {
+		if err := p.element(); err != nil && (errors.Is(err, errMany) || !p.passOver(before)) {
 			return err
 		}
 	}
+}
+
+// element reads an element of the list: a parameter of the last challenge, or a
+// new one with all that comes before a comma.
+func (p *challengeParser) element() error {
+	before := p.rest
+	name := p.token()
+	if name == "" {
+		return errSyntax
+	}
+	blanks := p.blanks()
+	switch {
+	case strings.HasPrefix(p.rest, "="):
+		p.rest = before
+		return p.param()
+	case p.atEnd():
+		return p.challenge(name)
+	case !blanks:
+		return errSyntax
+	}
+	if err := p.challenge(name); err != nil {
+		return err
+	}
+	if p.opaque = p.token68(); p.opaque {
+		return nil
+	}
+	return p.param()
+}
+
+// passOver goes to the end of an element that could not be read, if that is safe,
+// as [ParseChallenges] says. If it is not, everything stays as it is.
+func (p *challengeParser) passOver(element string) bool {
+	if len(p.out) == 0 || p.out[len(p.out)-1].Scheme == "bearer" {
+		return false
+	}
+	end := challengeParser{rest: element}
+	for !end.atEnd() {
+		if end.rest[0] != '"' {
+			end.rest = end.rest[1:]
+		} else if _, ok := end.quoted(); !ok {
+			return false
+		}
+	}
+	element = element[:len(element)-len(end.rest)]
+	if strings.Contains(strings.ToLower(element), "bearer") {
+		return false
+	}
+	p.rest = end.rest
+	return true
 }
 
 // challenge begins a new one.

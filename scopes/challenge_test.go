@@ -71,6 +71,30 @@ func TestSeveralChallenges(t *testing.T) {
 	}
 }
 
+// A neighbour of a Bearer challenge does not spoil it.
+func TestParseChallenges_UnreadableNeighbours(t *testing.T) {
+	basic := scopes.Challenge{Scheme: "basic"}
+	more := scopes.Challenge{Scheme: "bearer", Error: scopes.InsufficientScope, Scopes: scopes.Of("a")}
+	const bearer = `Bearer error="insufficient_scope", scope="a"`
+	for _, test := range []struct {
+		values []string
+		want   []scopes.Challenge
+	}{
+		{[]string{`Basic realm="security" charset="UTF-8"`, bearer}, []scopes.Challenge{basic, more}}, // Elasticsearch before 8.15
+		{[]string{bearer, `Basic realm="security" charset="UTF-8"`}, []scopes.Challenge{more, basic}},
+		{[]string{`Basic realm="security" charset="UTF-8", ` + bearer}, []scopes.Challenge{basic, more}},
+		{[]string{bearer + `, Basic realm="a, \"b" charset="UTF-8"`}, []scopes.Challenge{more, basic}},
+		{[]string{`Basic realm=https://x.test/, ` + bearer}, []scopes.Challenge{basic, more}}, // Azure DevOps
+		{[]string{`Basic realm="x", realm="y", scope="b" scope="c", ` + bearer}, []scopes.Challenge{basic, more}},
+		{[]string{`Basic x;y`, `scope="b"`, bearer}, []scopes.Challenge{basic, more}},
+		{[]string{`Negotiate`, `oops;`, bearer}, []scopes.Challenge{{Scheme: "negotiate"}, more}},
+	} {
+		if got, err := scopes.ParseChallenges(test.values); err != nil || !slices.Equal(got, test.want) {
+			t.Errorf("%q is read as %+v, %v, want %+v", test.values, got, err, test.want)
+		}
+	}
+}
+
 func TestUnreadableChallengesAreRefusedAndNothingIsRepeated(t *testing.T) {
 	for name, values := range map[string][]string{
 		"parameter before any scheme":   {`secret="x"`},
@@ -97,7 +121,11 @@ func TestUnreadableChallengesAreRefusedAndNothingIsRepeated(t *testing.T) {
 		"not ASCII":                     {"Bearer sécret=x"},
 		"realm twice":                   {`Bearer realm="secret", REALM="secret"`},
 		"error twice":                   {`Bearer error=secret, error=invalid_token`},
-		"scope twice, not Bearer's":     {`Basic scope="secret", scope="secret"`},
+		"beside, and no scheme":         {`secret;x, Bearer`},
+		"beside, and after Bearer":      {`Bearer realm="x", secret;x`},
+		"beside, with a quote open":     {`Basic realm="x" secret="`, `Bearer error=invalid_token`},
+		"beside, with Bearer in it":     {`Basic realm="x" Bearer error="secret"`},
+		"beside, with Bearer in quotes": {`Basic realm="secret" charset="use bearer"`},
 		"error twice, in two values":    {`Bearer error=secret`, `error=invalid_token`},
 		"many values":                   append(slices.Repeat([]string{""}, 16), "secret"),
 		"long":                          {`Bearer realm="secret` + strings.Repeat("x", 16<<10) + `"`},

@@ -3,6 +3,7 @@ package scopes_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,8 +15,15 @@ var (
 	_ scopes.Dialect = scopes.GitHubDemand
 )
 
+// What a response asks for that refuses the token: where a sign-in may help, and
+// where it does not.
+var (
+	refused   = scopes.Demand{Fresh: true, SignIn: true}
+	refreshed = scopes.Demand{Fresh: true}
+)
+
 func TestWhatAResponseDemands(t *testing.T) {
-	fresh, more := scopes.Demand{Fresh: true}, scopes.Demand{More: true}
+	more := scopes.Demand{More: true}
 	a := scopes.Of("a")
 	for _, test := range []struct {
 		name   string
@@ -23,29 +31,32 @@ func TestWhatAResponseDemands(t *testing.T) {
 		values []string
 		want   scopes.Demand
 	}{
-		{"expired", 401, []string{`Bearer realm="x", error="invalid_token", error_description="The token expired"`}, fresh},
-		{"refused without an error", 401, []string{`Bearer realm="x"`}, fresh},
-		{"refused without a challenge", 401, nil, fresh},
-		{"refused with an empty one", 401, []string{""}, fresh},
-		{"refused, with what the next one has to have", 401, []string{`Bearer error="invalid_token", scope="a"`}, scopes.Demand{Fresh: true, Needs: a}},
-		{"refused, among others", 401, []string{`Basic realm="x", Bearer`, `Negotiate`}, fresh},
-		{"refused with 403", 403, []string{`Bearer error="invalid_token"`}, fresh},
+		{"expired", 401, []string{`Bearer realm="x", error="invalid_token", error_description="The token expired"`}, refused},
+		{"refused without an error", 401, []string{`Bearer realm="x"`}, refused},
+		{"refused without a challenge", 401, nil, refused},
+		{"refused with an empty one", 401, []string{""}, refused},
+		{"refused, with what the next one has to have", 401, []string{`Bearer error="invalid_token", scope="a"`}, scopes.Demand{Fresh: true, SignIn: true, Needs: a}},
+		{"refused, among others", 401, []string{`Basic realm="x", Bearer`, `Negotiate`}, refused},
+		{"refused with 403", 403, []string{`Bearer error="invalid_token"`}, refused},
+		{"another scheme", 401, []string{`Basic realm="x"`}, refreshed},
+		{"another kind of sign-in (RFC 9470)", 401, []string{`Bearer error="insufficient_user_authentication", acr_values="high"`}, refreshed},
+		{"the request is wrong", 401, []string{`Bearer error="invalid_request"`}, refreshed},
 		{"more", 403, []string{`Bearer error="insufficient_scope", scope="a"`}, scopes.Demand{More: true, Needs: a}},
 		{"more, in the second value", 403, []string{`Basic realm=x`, `Bearer scope="a", error="insufficient_scope"`}, scopes.Demand{More: true, Needs: a}},
 		{"more, nobody knows what", 403, []string{`Bearer error="insufficient_scope"`}, more},
 		{"more, nobody says what", 403, []string{`Bearer error="insufficient_scope", scope=""`}, more},
-		{"more with 401", 401, []string{`Bearer error="insufficient_scope", scope="a"`}, scopes.Demand{More: true, Needs: a}},
+		{"more with 401", 401, []string{`Bearer error="insufficient_scope", scope="a"`}, scopes.Demand{Fresh: true, More: true, Needs: a}},
 		{"more, with a choice", 403, []string{`Bearer error="insufficient_scope", scope="b", Bearer error="insufficient_scope", scope="a"`},
 			scopes.Demand{More: true, Needs: scopes.AnyOf(scopes.Of("b"), a)}},
-		{"more and nothing", 401, []string{`Bearer realm="x", scope="z", Bearer error="insufficient_scope", scope="a"`}, scopes.Demand{More: true, Needs: a}},
-		{"both", 401, []string{`Bearer error="invalid_token", Bearer error="insufficient_scope", scope="a"`}, scopes.Demand{Fresh: true, More: true, Needs: a}},
+		{"more and nothing", 401, []string{`Bearer realm="x", scope="z", Bearer error="insufficient_scope", scope="a"`}, scopes.Demand{Fresh: true, More: true, Needs: a}},
+		{"both", 401, []string{`Bearer error="invalid_token", Bearer error="insufficient_scope", scope="a"`}, scopes.Demand{Fresh: true, SignIn: true, More: true, Needs: a}},
+		{"more, beside what nobody can read", 403, []string{`Basic realm="x" charset="UTF-8"`, `Bearer error="insufficient_scope", scope="a"`}, scopes.Demand{More: true, Needs: a}},
 
 		{"forbidden", 403, nil, scopes.Demand{}},
 		{"forbidden, and the scheme named", 403, []string{`Bearer realm="x", scope="a"`}, scopes.Demand{}},
-		{"another scheme", 401, []string{`Basic realm="x"`}, scopes.Demand{}},
 		{"another scheme with the words of Bearer", 403, []string{`DPoP error="insufficient_scope", scope="a"`}, scopes.Demand{}},
-		{"another kind of sign-in (RFC 9470)", 401, []string{`Bearer error="insufficient_user_authentication", acr_values="high"`}, scopes.Demand{}},
-		{"the request is wrong", 401, []string{`Bearer error="invalid_request"`}, scopes.Demand{}},
+		{"another kind of sign-in, with 403", 403, []string{`Bearer error="insufficient_user_authentication", acr_values="high"`}, scopes.Demand{}},
+		{"another scheme, with 403", 403, []string{`Basic realm="x"`}, scopes.Demand{}},
 		{"success", 200, []string{`Bearer error="insufficient_scope", scope="a"`}, scopes.Demand{}},
 		{"not found", 404, []string{`Bearer error="insufficient_scope", scope="a"`}, scopes.Demand{}},
 		{"a proxy's", 407, []string{`Bearer error="invalid_token"`}, scopes.Demand{}},
@@ -59,13 +70,66 @@ func TestWhatAResponseDemands(t *testing.T) {
 	}
 }
 
+// refusals are what WWW-Authenticate was seen to say beside a 401, or could say
+// likewise.
+var refusals = []struct {
+	from   string
+	values []string
+	signIn bool // a Bearer challenge, or none, says that it may help
+}{
+	{"Kong (issue 14429)", []string{`Bearer realm="service" error="invalid_token" error_description="The access token is invalid or has expired"`}, true},
+	{"Elasticsearch before 8.15", []string{`Basic realm="security" charset="UTF-8"`, `Bearer realm="security"`, `ApiKey`}, true},
+	{"Elasticsearch in one line", []string{`Bearer realm="security", ApiKey, Basic realm="security" charset="UTF-8"`}, true},
+	{"no comma before Bearer", []string{`Basic realm="security" Bearer realm="security"`}, true},
+	{"Dataverse", []string{`Bearer authorization_uri=https://login.microsoftonline.com/c0/oauth2/authorize, resource_id=https://org.crm.dynamics.com/`}, true},
+	{"Azure DevOps", []string{`Bearer authorization_uri=https://login.microsoftonline.com/c0`, `Basic realm="https://tfs.app.visualstudio.com/"`, `TFS-Federated`}, true},
+	{"hand-made", []string{`Bearer error=invalid_token, error_description=The token has expired`}, true},
+	{"hand-made, with semicolons", []string{`Bearer error="invalid_token"; error_description="gone"`}, true},
+	{"single quotes", []string{`Bearer realm='my api', error='invalid_token'`}, true},
+	{"single quotes, with a comma", []string{`Bearer realm='mine, all mine', error='invalid_token'`}, true},
+	{"a quote left open", []string{`Bearer error="invalid_token`}, true},
+	{"a code of another kind", []string{`Bearer error="expired_token"`}, true},
+	{"and another", []string{`Bearer error=Token_Expired`}, true},
+	{"an empty code", []string{`Bearer error="", scope="a" x`}, true},
+	{"a scope that is none", []string{`Bearer error="invalid_token", scope="a\"b"`}, true},
+	{"a scope given twice", []string{`Bearer error="invalid_token", scope="a", scope="b"`}, true},
+	{"Token", []string{`Token realm="Application"`}, false}, // Rails
+	{"OAuth", []string{`OAuth realm="https://jira.test"`}, false},
+	{"Windows", []string{`Negotiate`, `NTLM`}, false},
+	{"Windows, in mid-air", []string{`Negotiate oRQwEqADCgEBoQsGCSqGSIb3EgECAg==`}, false},
+	{"Facebook", []string{`OAuth "Facebook Platform" "invalid_token" "Error validating access token"`}, false},
+	{"the word alone", []string{`Basic realm="use Bearer", x='Bearer'`}, false},
+	{"the word in what is said", []string{`Basic realm=Ask the Bearer, error=invalid_token`}, false},
+	{"Entra, for claims", []string{`Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ=="`}, false},
+	{"RFC 9470", []string{`Bearer error="insufficient_user_authentication" error_description="with max_age, token"`}, false},
+	{"more, unreadable", []string{`Bearer error="insufficient_scope" scope="a"`}, false},
+	{"nothing of the kind", []string{"\x00\xff=\"'"}, false},
+	{"as long as can be", []string{strings.Repeat(" ", 16<<10-5) + "Basic"}, false},
+	{"too long", []string{strings.Repeat("x", 20<<10)}, false},
+	{"too long, and Bearer before", []string{"Bearer error=invalid_token, realm=" + strings.Repeat("x", 20<<10)}, true},
+	{"too many", append(slices.Repeat([]string{""}, 16), "Basic"), false},
+}
+
+func TestBearerDemand_A401IsAlwaysAboutTheToken(t *testing.T) {
+	for _, test := range refusals {
+		for name, dialect := range dialects {
+			got, err := dialect(401, http.Header{"Www-Authenticate": test.values})
+			if want := (scopes.Demand{Fresh: true, SignIn: test.signIn}); err != nil || got != want {
+				t.Errorf("%s, %s: %+v, %v, want %+v", test.from, name, got, err, want)
+			}
+		}
+	}
+}
+
+var dialects = map[string]scopes.Dialect{"RFC 6750": scopes.BearerDemand, "GitHub": scopes.GitHubDemand}
+
 func TestAnUnreadableChallengeDemandsNothing(t *testing.T) {
 	for _, value := range []string{
 		`Bearer error="insufficient_scope", scope="a", scope="b"`,
 		`Bearer error="insufficient_scope" scope="a"`,
 		`Bearer error="invalid_token", scope="` + strings.Repeat("a", 257) + `"`,
 	} {
-		for _, dialect := range []scopes.Dialect{scopes.BearerDemand, scopes.GitHubDemand} {
+		for _, dialect := range dialects {
 			got, err := dialect(403, http.Header{"Www-Authenticate": {value}})
 			if !errors.Is(err, scopes.ErrChallenge) || !got.IsZero() {
 				t.Errorf("%q: %+v, %v", value, got, err)
@@ -108,8 +172,8 @@ func TestWhatGitHubDemands(t *testing.T) {
 		{"success", 200, http.Header{"X-OAuth-Scopes": {""}, "X-Accepted-OAuth-Scopes": {"user"}}, scopes.Demand{}},
 		{"unprocessable", 422, http.Header{"X-OAuth-Scopes": {""}, "X-Accepted-OAuth-Scopes": {"repo"}}, scopes.Demand{}},
 
-		{"bad credentials", 401, http.Header{}, scopes.Demand{Fresh: true}},
-		{"bad credentials, and headers", 401, http.Header{"X-OAuth-Scopes": {""}, "X-Accepted-OAuth-Scopes": {"repo"}}, scopes.Demand{Fresh: true}},
+		{"bad credentials", 401, http.Header{}, refused},
+		{"bad credentials, and headers", 401, http.Header{"X-OAuth-Scopes": {""}, "X-Accepted-OAuth-Scopes": {"repo"}}, refused},
 		{"somebody in between speaks Bearer", 403, http.Header{"WWW-Authenticate": {`Bearer error="insufficient_scope", scope="a"`}},
 			scopes.Demand{More: true, Needs: of("a")}},
 	} {
@@ -206,6 +270,60 @@ func FuzzDemand(f *testing.F) {
 	})
 }
 
+// FuzzRefusal looks for headers that make a 401 anything but one about the token,
+// or have a 403 ask for what is not in the text.
+func FuzzRefusal(f *testing.F) {
+	for _, test := range refusals {
+		f.Add(append(test.values, "")[0], strings.Join(test.values[1:], ","))
+	}
+	for _, value := range []string{
+		`Bearer error="insufficient_scope", scope="a b"`, `Basic x;y, Bearer error=insufficient_scope, scope=a`,
+		`Bearer realm="https://accounts.google.com/", error="insufficient_scope", scope="https://www.googleapis.com/auth/contacts https://www.google.com/m8/feeds"`,
+		`Bearer error="insufficient_scope", scope="\a"`, `error=invalid_token`, "",
+	} {
+		f.Add(value, "")
+		f.Add(`Basic realm="x" charset="UTF-8"`, value)
+	}
+	f.Fuzz(func(t *testing.T, first, second string) {
+		header := http.Header{"Www-Authenticate": {first, second}}
+		challenges, unreadable := scopes.ParseChallenges(header.Values("WWW-Authenticate"))
+		for name, dialect := range dialects {
+			refused, err := dialect(401, header)
+			checkDemand(t, 401, refused, err)
+			if err != nil || !refused.Fresh {
+				t.Errorf("%s: on 401: %+v, %v", name, refused, err)
+			}
+			if unreadable != nil && refused.More {
+				t.Errorf("%s: more is asked for by what cannot be read", name)
+			}
+			for _, c := range challenges {
+				if c.Error == scopes.InvalidToken && !refused.SignIn {
+					t.Errorf("%s: invalid_token, and no sign-in: %+v", name, refused)
+				}
+			}
+
+			forbidden, err := dialect(403, header)
+			checkDemand(t, 403, forbidden, err)
+			if (err != nil) != (unreadable != nil) {
+				t.Errorf("%s: on 403: %+v, %v, challenges %v", name, forbidden, err, unreadable)
+			}
+			if forbidden.More && !strings.Contains(unescape(first+second), scopes.InsufficientScope) {
+				t.Errorf("%s: on 403: %+v", name, forbidden)
+			}
+			for _, d := range []scopes.Demand{refused, forbidden} {
+				for asked := range scopes.Ceiling(d.Needs).All() {
+					if !strings.Contains(unescape(first), asked) && !strings.Contains(unescape(second), asked) {
+						t.Errorf("%s: %q is asked for, and not in the text", name, asked)
+					}
+				}
+			}
+		}
+	})
+}
+
+// unescape takes the escapes of quoted strings out of a text.
+func unescape(text string) string { return strings.ReplaceAll(text, `\`, "") }
+
 func checkDemand(t *testing.T, status int, d scopes.Demand, err error) {
 	t.Helper()
 	if err != nil {
@@ -218,7 +336,7 @@ func checkDemand(t *testing.T, status int, d scopes.Demand, err error) {
 	if d.IsZero() {
 		return
 	}
-	if !d.Fresh && !d.More || !d.HeldKnown && !d.Held.IsEmpty() || status != 401 && status != 403 && status != 404 {
+	if !d.Fresh && (!d.More || d.SignIn) || !d.HeldKnown && !d.Held.IsEmpty() || status != 401 && status != 403 && status != 404 {
 		t.Errorf("on %d: %+v", status, d)
 	}
 	if d.Needs != nil {

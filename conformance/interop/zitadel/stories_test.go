@@ -104,7 +104,7 @@ type who struct {
 // invalid_token.
 func userInfoDemand(status int, header http.Header) (scopes.Demand, error) {
 	if status == http.StatusForbidden {
-		return scopes.Demand{Fresh: true}, nil
+		return scopes.Demand{Fresh: true, SignIn: true}, nil
 	}
 	return scopes.BearerDemand(status, header)
 }
