@@ -13,6 +13,7 @@ import (
 var (
 	_ scopes.Dialect = scopes.BearerDemand
 	_ scopes.Dialect = scopes.GitHubDemand
+	_ scopes.Dialect = scopes.GoogleDemand
 )
 
 // What a response asks for that refuses the token: where a sign-in may help, and
@@ -121,7 +122,7 @@ func TestBearerDemand_A401IsAlwaysAboutTheToken(t *testing.T) {
 	}
 }
 
-var dialects = map[string]scopes.Dialect{"RFC 6750": scopes.BearerDemand, "GitHub": scopes.GitHubDemand}
+var dialects = map[string]scopes.Dialect{"RFC 6750": scopes.BearerDemand, "GitHub": scopes.GitHubDemand, "Google": scopes.GoogleDemand}
 
 func TestAnUnreadableChallengeDemandsNothing(t *testing.T) {
 	for _, value := range []string{

@@ -76,11 +76,7 @@ func GitHubDemand(status int, header http.Header) (Demand, error) {
 	if accepted.IsEmpty() || len(header.Values("X-Oauth-Scopes")) == 0 {
 		return BearerDemand(status, header)
 	}
-	var sets []Set
-	for name := range accepted.All() {
-		sets = append(sets, Set{name})
-	}
-	needs := AnyOf(sets...)
+	needs := anyOne(accepted)
 	if GitHub().Covers(held, needs) {
 		return BearerDemand(status, header)
 	}

@@ -50,6 +50,15 @@ func AnyOf(sets ...Set) Requirement {
 	return anyOf{strings.Join(kept, or)}
 }
 
+// anyOne returns the requirement that one scope of s be held, which one does not
+// matter.
+func anyOne(s Set) Requirement {
+	if s.Len() < 2 {
+		return s
+	}
+	return anyOf{strings.ReplaceAll(s.text, " ", or)}
+}
+
 // redundant reports whether another of the sets makes the nth one superfluous.
 // Of equal sets the first one stays.
 func redundant(sets []Set, n int) bool {
