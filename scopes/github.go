@@ -59,6 +59,12 @@ var gitHub = sync.OnceValue(func() *Hierarchy {
 // does not exist at all looks like one for what is hidden, so it can demand
 // scopes that then change nothing.
 //
+// It is for OAuth apps. The token of a GitHub App has permissions and no scopes:
+// it is granted as "scope": "", and its X-OAuth-Scopes is empty, just like that of
+// an OAuth app which was granted nothing, so more would be asked for in vain
+// ("Differences between GitHub Apps and OAuth apps", docs.github.com). For such an
+// app leave the dialect at [BearerDemand], and have tools need the empty set.
+//
 // An error wraps [ErrInvalid] if one of the lists is unusable, or is one of
 // [BearerDemand].
 func GitHubDemand(status int, header http.Header) (Demand, error) {
