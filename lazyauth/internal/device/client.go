@@ -20,6 +20,31 @@ type Endpoints struct {
 	DeviceAuthorization string // RFC 8628 §3.1
 	Token               string // RFC 6749 §3.2
 	Revocation          string // RFC 7009 §2; empty if there is none
+
+	// AuthStyle is the one way in which the token endpoint lets clients with a secret
+	// authenticate; zero if there are two, or if that is not known.
+	AuthStyle oauth2.AuthStyle
+}
+
+// check says what is wrong with the URLs, if anything. Those that are missing are
+// passed over if they are optional.
+func (e Endpoints) check(optional bool) error {
+	for _, endpoint := range []struct {
+		name, url string
+		optional  bool
+	}{
+		{"device authorization endpoint", e.DeviceAuthorization, optional},
+		{"token endpoint", e.Token, optional},
+		{"revocation endpoint", e.Revocation, true},
+	} {
+		if endpoint.url == "" && endpoint.optional {
+			continue
+		}
+		if _, why := checkURL(endpoint.url, true); why != "" {
+			return fmt.Errorf("the %s %s", endpoint.name, why)
+		}
+	}
+	return nil
 }
 
 // A Config says how to speak to one authorization server as one client.
@@ -37,8 +62,10 @@ type Config struct {
 
 	// AuthStyle says how a client with a secret authenticates (RFC 6749 §2.3.1):
 	// oauth2.AuthStyleInHeader (client_secret_basic) or oauth2.AuthStyleInParams
-	// (client_secret_post). The zero value, oauth2.AuthStyleAutoDetect, means the
-	// header; nothing is found out by trying. Without a secret it has no meaning.
+	// (client_secret_post). The zero value, oauth2.AuthStyleAutoDetect, means what the
+	// metadata lists; where that is nothing or both, the header, and the body once the
+	// server has refused the client. Which one brought a token is remembered.
+	// Without a secret it has no meaning.
 	AuthStyle oauth2.AuthStyle
 
 	// Params are added to each device authorization request, for example audience,
@@ -50,6 +77,9 @@ type Config struct {
 	// one careless click; without it the victim has to type a code as well.
 	UseComplete bool
 
+	// UserAgent is sent with each request; empty means DefaultUserAgent.
+	UserAgent string
+
 	// Transport sends the requests; nil means http.DefaultTransport. It is used
 	// directly, not through an http.Client: no redirects, no cookies.
 	Transport http.RoundTripper `json:"-"`
@@ -59,22 +89,16 @@ type Config struct {
 // has nothing to close.
 type Client struct {
 	config Config
+	auth   *clientAuth
 }
+
+const maxUserAgent = 256 // bytes
 
 // New checks the configuration and returns a client for it. It does not dial. Its
 // errors are for the author of the configuration and quote none of it.
 func New(config Config) (*Client, error) {
-	for _, endpoint := range []struct{ name, url string }{
-		{"device authorization endpoint", config.Endpoints.DeviceAuthorization},
-		{"token endpoint", config.Endpoints.Token},
-		{"revocation endpoint", config.Endpoints.Revocation},
-	} {
-		if endpoint.url == "" && endpoint.name == "revocation endpoint" {
-			continue
-		}
-		if _, why := checkURL(endpoint.url, true); why != "" {
-			return nil, fmt.Errorf("the %s %s", endpoint.name, why)
-		}
+	if err := config.Endpoints.check(false); err != nil {
+		return nil, err
 	}
 	if err := config.CheckClient(); err != nil {
 		return nil, err
@@ -84,12 +108,15 @@ func New(config Config) (*Client, error) {
 		params[name] = slices.Clone(values)
 	}
 	config.Params = params
-	return &Client{config}, nil
+	return &Client{config, new(clientAuth)}, nil
 }
 
-// CheckClient checks all of the configuration but the endpoints, for when these
-// are to be discovered later. Its errors quote no value.
+// CheckClient checks all of the configuration but endpoints that are missing, for when
+// these are to be discovered later. Its errors quote no value.
 func (c Config) CheckClient() error {
+	if err := c.Endpoints.check(true); err != nil {
+		return err
+	}
 	switch {
 	case c.ClientID == "":
 		return errors.New("the client id is missing")
@@ -99,6 +126,8 @@ func (c Config) CheckClient() error {
 		return errors.New("the client secret is not printable ASCII (RFC 6749 appendix A.2)")
 	case c.AuthStyle < oauth2.AuthStyleAutoDetect || c.AuthStyle > oauth2.AuthStyleInHeader:
 		return errors.New("unknown AuthStyle")
+	case !isPrintable(c.UserAgent) || len(c.UserAgent) > maxUserAgent:
+		return errors.New("the user agent is not printable ASCII of at most 256 bytes")
 	}
 	for name := range c.Params {
 		switch name {
@@ -140,8 +169,11 @@ func (c *Client) fail(op string, kind error, a *answer, sent ...string) *Error {
 		if text := a.fields.text("error_description"); text != "" {
 			e.Detail += ", error_description " + hidden.quote(text)
 		}
-	} else if a.trace != "" {
-		e.Detail = hidden.quote(a.trace)
+	} else {
+		e.Detail = hidden.about(a)
+	}
+	if a.note != "" {
+		e.Detail = strings.TrimPrefix(e.Detail+"; ", "; ") + a.note
 	}
 	return e
 }
@@ -159,6 +191,9 @@ func (c *Client) invalid(op, why string, a *answer, sent ...string) *Error {
 		}
 	}
 	e.Detail = strings.Join(shown, ", ")
+	if e.Detail == "" {
+		e.Detail = hidden.about(a)
+	}
 	return e
 }
 

@@ -14,6 +14,9 @@ type DiscoverOptions struct {
 	// or none. An attacker who can make one tenant of a server serve another's
 	// metadata then decides where the device code and the client secret go.
 	AnyIssuer bool
+
+	// UserAgent is sent with each request; empty means DefaultUserAgent.
+	UserAgent string
 }
 
 // Discover finds the endpoints of an issuer: in its authorization server metadata,
@@ -47,7 +50,7 @@ func Discover(ctx context.Context, rt http.RoundTripper, issuer string, opt Disc
 		if err != nil {
 			return Endpoints{}, &Error{Op: op, Kind: ErrInvalid, reason: "the issuer is not a URL"}
 		}
-		a := roundTrip(rt, req)
+		a := roundTrip(rt, opt.UserAgent, req)
 		if a.fault != "" && ctx.Err() != nil {
 			return Endpoints{}, ended(ctx, op)
 		}

@@ -67,7 +67,7 @@ func TestDiscoverLooksWhereTheRFCsSay(t *testing.T) {
 			var got []string
 			for _, r := range s.requests {
 				got = append(got, r.url)
-				if r.method != "GET" || r.header.Get("Accept") != "application/json" || len(r.header) != 1 {
+				if r.method != "GET" || r.header.Get("Accept") != "application/json" || len(r.header) != 2 {
 					t.Errorf("%s with %v", r.method, r.header)
 				}
 			}

@@ -80,7 +80,8 @@ func readJSON(body []byte) fields {
 			}
 		case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
 			found[name] = field{text: string(raw), literal: true}
-		case raw[0] == '[' && name == "scope": // a list of scopes, as some send it
+		case raw[0] == '[' && (name == "scope" || name == "token_endpoint_auth_methods_supported"):
+			// Some send a list of scopes; metadata has lists anyway (RFC 8414 §2).
 			var list []string
 			if json.Unmarshal(raw, &list) == nil {
 				found[name] = field{text: strings.Join(list, " ")}

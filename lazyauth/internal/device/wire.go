@@ -1,12 +1,16 @@
 package device
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,21 +42,51 @@ type answer struct {
 
 	// trace is the transport's error, which may quote the server: for Detail only.
 	trace string
+
+	// What follows is for Detail only, too: the media type and the body, up to maxBody,
+	// where a redirect leads, and how the client authenticated if it was refused.
+	mediaType, body, location, note string
 }
 
-// post sends a form as the configured client and reads the answer.
+// post sends a form as the configured client and reads the answer. Where it is not known
+// how the client has to authenticate, and the answer is that it did not, the form is
+// sent once more in the other way. A poll is not, which would come too early: the answer
+// is then a fault, and the next poll is sent in the other way.
 func (c *Client) post(ctx context.Context, endpoint string, form url.Values) *answer {
-	var basic bool
+	style, settled := c.authStyle()
+	a := c.send(ctx, endpoint, form, style)
+	settled = settled || c.config.ClientSecret == ""
+	polls := form.Get("grant_type") == grantType
 	switch {
-	case c.config.ClientSecret == "":
-		form.Set("client_id", c.config.ClientID)
-	case c.config.AuthStyle == oauth2.AuthStyleInParams:
-		form.Set("client_id", c.config.ClientID)
-		form.Set("client_secret", c.config.ClientSecret)
-	default:
-		// One authentication method a request (RFC 6749 §2.3): nothing in the body.
-		basic = true
+	case !a.refusesClient(style) && (polls || !a.isUnauthorized()):
+		c.accepted(style, a)
+		return a
+	case settled:
+		a.note = c.refusal(style)
+		return a
+	case polls && c.turnTo(otherStyle(style)):
+		return &answer{status: a.status, retryAfter: a.retryAfter, fault: "the client authentication was refused; the next poll uses the other method"}
+	case polls:
+		a.note = c.refusal(otherStyle(style), style)
+		return a
 	}
+	other := otherStyle(style)
+	b := c.send(ctx, endpoint, form, other)
+	switch refused := b.refusesClient(other); {
+	case !refused && !b.isUnauthorized():
+		c.accepted(other, b)
+		return b
+	case refused && !a.refusesClient(other): // what was said first was about the header
+		a = b
+	}
+	a.note = c.refusal(style, other)
+	return a
+}
+
+// send sends a form, with the client authenticated in this way, and reads the answer.
+func (c *Client) send(ctx context.Context, endpoint string, form url.Values, style oauth2.AuthStyle) *answer {
+	form = maps.Clone(form)
+	basic := c.authenticate(form, style)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		return &answer{fault: "the request could not be made", trace: err.Error()}
@@ -62,7 +96,7 @@ func (c *Client) post(ctx context.Context, endpoint string, form url.Values) *an
 		// Both are form-encoded before they are joined (RFC 6749 §2.3.1).
 		req.SetBasicAuth(url.QueryEscape(c.config.ClientID), url.QueryEscape(c.config.ClientSecret))
 	}
-	a := roundTrip(c.config.Transport, req)
+	a := roundTrip(c.config.Transport, c.config.UserAgent, req)
 	switch {
 	case a.fields.text("error") != "":
 		// The body decides: an OAuth error is one under any status.
@@ -78,11 +112,12 @@ func (c *Client) post(ctx context.Context, endpoint string, form url.Values) *an
 // roundTrip sends one request, directly and not through an http.Client, so that no
 // redirect is followed and no cookie kept. It reads the body up to the limit and
 // always closes it.
-func roundTrip(rt http.RoundTripper, req *http.Request) *answer {
+func roundTrip(rt http.RoundTripper, userAgent string, req *http.Request) *answer {
 	ctx, cancel := context.WithTimeout(req.Context(), requestTime)
 	defer cancel()
 	// GitHub answers with a form unless it is asked for JSON.
 	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", cmp.Or(userAgent, DefaultUserAgent()))
 	if rt == nil {
 		rt = http.DefaultTransport
 	}
@@ -100,7 +135,10 @@ func roundTrip(rt http.RoundTripper, req *http.Request) *answer {
 		a.status = resp.StatusCode
 		return a
 	}
-	a := &answer{status: resp.StatusCode, retryAfter: readRetryAfter(resp.Header, time.Now())}
+	a := &answer{
+		status: resp.StatusCode, retryAfter: readRetryAfter(resp.Header, time.Now()),
+		mediaType: resp.Header.Get("Content-Type"), location: resp.Header.Get("Location"), body: string(body),
+	}
 	switch {
 	case len(body) > maxBody:
 		a.fault = tooLarge
@@ -136,6 +174,36 @@ func (a *answer) passing() bool {
 		return true
 	}
 	return a.status >= 500 || a.trace != ""
+}
+
+// maySecret finds what a body might give away if it is quoted: an answer with a token
+// that could not be read, say, because it was cut off.
+var maySecret = regexp.MustCompile(`(?i)(token|secret)["']?\s*[:=>]|(code|password|assertion)["']?\s*[:=]`)
+
+// about describes an answer without an OAuth error, for Detail: what it is, and how it
+// begins. What came with a success, or might hold a token, is not shown unless it is a
+// page.
+func (s secrets) about(a *answer) string {
+	var facts []string
+	if a.trace != "" {
+		facts = append(facts, s.quote(a.trace))
+	}
+	if a.mediaType != "" {
+		facts = append(facts, "content type "+s.quote(a.mediaType))
+	}
+	if a.location != "" {
+		facts = append(facts, "redirected to "+s.quote(a.location))
+	}
+	text := strings.Join(strings.Fields(a.body), " ")
+	switch {
+	case text == "":
+	case maySecret.MatchString(text[:min(len(text), 4*maxQuote)]),
+		a.status < 300 && text[0] != '<' && text[0] != '{':
+		facts = append(facts, "a body of "+strconv.Itoa(len(a.body))+" bytes")
+	default:
+		facts = append(facts, "body "+s.quote(text))
+	}
+	return strings.Join(facts, ", ")
 }
 
 // maxRetryAfter bounds Retry-After: a server under repair asks for minutes, and

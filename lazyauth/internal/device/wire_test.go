@@ -80,6 +80,7 @@ func TestRequestsOnTheWire(t *testing.T) {
 				wantHeader := http.Header{
 					"Accept":       {"application/json"},
 					"Content-Type": {"application/x-www-form-urlencoded"},
+					"User-Agent":   {device.DefaultUserAgent()},
 				}
 				if test.authorization != "" {
 					wantHeader.Set("Authorization", test.authorization)
@@ -178,6 +179,8 @@ func TestNewRefusesAndQuotesNothing(t *testing.T) {
 		"client id with a line end": func(c *device.Config) { c.ClientID = "s3cr3t\r\n" },
 		"client secret, not ASCII":  func(c *device.Config) { c.ClientSecret = "s3cr3té" },
 		"unknown style":             func(c *device.Config) { c.AuthStyle = 3 },
+		"user agent of two lines":   func(c *device.Config) { c.UserAgent = "s3cr3t\r\nX-Evil: 1" },
+		"long user agent":           func(c *device.Config) { c.UserAgent = strings.Repeat("s3cr3t", 50) },
 		"negative style":            func(c *device.Config) { c.AuthStyle = -1 },
 		"no token endpoint":         func(c *device.Config) { c.Endpoints.Token = "" },
 		"no device endpoint":        func(c *device.Config) { c.Endpoints.DeviceAuthorization = "" },
@@ -215,5 +218,41 @@ func TestNewAcceptsLoopback(t *testing.T) {
 		}); err != nil {
 			t.Errorf("%s: %v", base, err)
 		}
+	}
+}
+
+// An answer that is no OAuth is described to the operator, and to nobody else. What may
+// hold a token is not shown.
+func TestDetail_TellsWhatSomebodyInBetweenAnswered(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		reply reply
+		want  string
+	}{
+		{"a page of a CDN", answer(403, "text/html", "<html>\n<title>Access evil\x1b denied</title>"), `content type "text/html", body "<html> <title>Access evil\x1b denied</title>"`},
+		{"a gateway", answer(404, "application/json", `{"message":"no evil route"}`), `content type "application/json", body "{\"message\":\"no evil route\"}"`},
+		{"maintenance under 200", answer(200, "application/json", `{"status":"maintenance"}`), `body "{\"status\":\"maintenance\"}"`},
+		{"a long page", answer(403, "text/html", "<html>"+strings.Repeat("evil ", 9000)), `body "<html>evil `},
+		{"a redirect", answer(307, "", "", "Location", "https://evil.example/"), `redirected to "https://evil.example/"`},
+		{"a token that was cut off", answer(200, "application/json", `{"access_token":"`+accessToken), "a body of 40 bytes"},
+		{"a token under 403", answer(403, "application/json", `{"data":{"accessToken" : "`+accessToken+`"}}`), "a body of"},
+		{"a token in XML", answer(200, "text/xml", `<AccessToken>`+accessToken+`</AccessToken>`), "a body of"},
+		{"a token in a form", answer(403, "text/html", `access_token=`+accessToken), "a body of"},
+		{"nothing but a token", answer(200, "text/plain", accessToken), "a body of"},
+		{"a binary", answer(200, "application/json", "\x1f\x8b\x08\x00"+accessToken), "a body of"},
+		{"the client secret", answer(403, "text/plain", "we got "+clientSecret), `body "we got [secret]"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := new(server).on("/device_authorization", test.reply)
+			c := client(t, s, func(c *device.Config) { c.ClientSecret = clientSecret })
+			_, err := c.Authorize(t.Context(), scopes.Set{})
+			e := wantError(t, err, device.ErrInvalid)
+			if !strings.Contains(e.Detail, test.want) || len(e.Detail) > 700 {
+				t.Errorf("detail %s, want %s", e.Detail, test.want)
+			}
+			if strings.Contains(e.Error(), "evil") {
+				t.Errorf("the error quotes the server: %v", e)
+			}
+		})
 	}
 }
