@@ -5,8 +5,18 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 )
+
+// ErrUnsupported means that by its metadata the server has no device authorization
+// endpoint.
+var ErrUnsupported = errors.New("the authorization server does not offer device authorization")
+
+// discoveryTime is how long all of a discovery may take: two places that are as slow as
+// can be borne. A place that does not answer at all is the last one.
+const discoveryTime = 2 * requestTime
 
 // DiscoverOptions change how [Discover] judges what it finds.
 type DiscoverOptions struct {
@@ -15,38 +25,48 @@ type DiscoverOptions struct {
 	// metadata then decides where the device code and the client secret go.
 	AnyIssuer bool
 
+	// Given are endpoints that the author has named. They take the place of the
+	// metadata's, which need not have them then. They obey the rules of [New].
+	Given Endpoints
+
 	// UserAgent is sent with each request; empty means DefaultUserAgent.
 	UserAgent string
 }
 
-// Discover finds the endpoints of an issuer: in its authorization server metadata,
-// whose URL has the issuer's path inserted after the well-known part (RFC 8414
-// §3.1), or else in its OpenID Connect configuration (Discovery 1.0 §4). The issuer
-// is an https URL without a query, or http on a loopback host.
+// Discover finds the endpoints of an issuer, in the places where MCP's authorization
+// specification makes clients look, in its order: in the authorization server metadata,
+// whose URL has the issuer's path inserted after the well-known part (RFC 8414 §3.1);
+// in the OpenID Connect configuration with the path inserted likewise (RFC 8414 §5); and
+// in the one with the path in front (OpenID Connect Discovery 1.0 §4), which is the
+// same where there is no path. The issuer is an https URL without a query, or http on a
+// loopback host.
 //
 // The metadata must name exactly this issuer, byte for byte (RFC 8414 §3.3; a slash
-// at the end counts), a device authorization endpoint and a token endpoint. The
-// endpoints may be on other hosts, as Google's are; they are https, or http on
-// loopback if the issuer itself is on loopback. A revocation endpoint that cannot be
-// used is left out. Endpoints.Issuer is the issuer that was asked for.
+// at the end counts), a device authorization endpoint and a token endpoint, unless
+// these are given. The endpoints may be on other hosts, as Google's are; they are
+// https, or http on loopback if the issuer itself is on loopback. A revocation endpoint
+// that cannot be used is left out. Endpoints.Issuer is the issuer that was asked for.
 //
 // Redirects are not followed; one counts as "not there", as does any other answer
 // that is not a JSON object, under 200 or a status that is not about being busy. It
-// blocks for at most two requests of 30 s. A nil rt means http.DefaultTransport.
+// blocks for at most a minute. A nil rt means http.DefaultTransport.
 //
-// Errors: ErrUnavailable if metadata may be there but could not be got; ErrInvalid
-// if there is none, or none that can be used, or the issuer is malformed; that of
-// ctx.
+// Errors: ErrUnavailable if metadata may be there but could not be got; ErrUnsupported
+// if there is some without a device authorization endpoint; ErrInvalid if there is
+// none, or none that can be used, or the issuer is malformed; that of ctx. The Detail
+// tells of each place what it answered.
 func Discover(ctx context.Context, rt http.RoundTripper, issuer string, opt DiscoverOptions) (Endpoints, error) {
 	const op = "discovery"
 	base, err := parseIssuer(issuer)
 	if err != nil {
 		return Endpoints{}, &Error{Op: op, Kind: ErrInvalid, reason: err.Error()}
 	}
+	limited, cancel := context.WithTimeout(ctx, discoveryTime)
+	defer cancel()
 	var worst *Error
 	var details []string
 	for _, location := range metadataURLs(base) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, location, nil)
+		req, err := http.NewRequestWithContext(limited, http.MethodGet, location, nil)
 		if err != nil {
 			return Endpoints{}, &Error{Op: op, Kind: ErrInvalid, reason: "the issuer is not a URL"}
 		}
@@ -58,7 +78,7 @@ func Discover(ctx context.Context, rt http.RoundTripper, issuer string, opt Disc
 		if e == nil {
 			return found, nil
 		}
-		details = append(details, location+": "+e.reason+" "+e.Detail)
+		details = append(details, location+": "+e.reason+" ("+e.Detail+")")
 		if worst == nil || rank(e) > rank(worst) {
 			worst = e
 		}
@@ -70,50 +90,67 @@ func Discover(ctx context.Context, rt http.RoundTripper, issuer string, opt Disc
 	return Endpoints{}, worst
 }
 
-const notThere = "no metadata found at the issuer"
+const (
+	notThere = "no metadata found at the issuer"
+	moved    = "no metadata found at the issuer: redirects are not followed"
+)
 
-// rank orders the errors of the two locations by what they tell: one that could not
-// be read leaves the question open, and one that was read says more than one that
-// is not there.
+// rank orders the errors of the locations by what they tell: one that could not be read
+// leaves the question open, and one that was read says more than one that is not there.
 func rank(e *Error) int {
 	switch {
 	case errors.Is(e, ErrUnavailable):
-		return 2
-	case e.reason != notThere:
+		return 4
+	case errors.Is(e, ErrUnsupported):
+		return 3
+	case e.reason == moved:
 		return 1
+	case e.reason == notThere:
+		return 0
 	}
-	return 0
+	return 2
 }
 
 // metadataURLs returns where to look, in this order.
 func metadataURLs(issuer *url.URL) []string {
+	const oauth, openID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
 	origin := issuer.Scheme + "://" + issuer.Host
 	path := strings.TrimSuffix(issuer.EscapedPath(), "/")
-	return []string{
-		origin + "/.well-known/oauth-authorization-server" + path,
-		origin + path + "/.well-known/openid-configuration",
-	}
+	return slices.Compact([]string{origin + oauth + path, origin + openID + path, origin + path + openID})
 }
 
-// readMetadata judges what one location answered.
+// readMetadata judges what one location answered. The Detail of its error is what the
+// answer was.
 func readMetadata(a *answer, base *url.URL, issuer string, opt DiscoverOptions) (Endpoints, *Error) {
 	fail := func(kind error, reason, detail string) (Endpoints, *Error) {
+		if detail == "" {
+			detail = secrets{}.about(a)
+		}
+		if a.status != 0 {
+			detail = strings.TrimSuffix("HTTP status "+strconv.Itoa(a.status)+", "+detail, ", ")
+		}
 		return Endpoints{}, &Error{Op: "discovery", Kind: kind, Status: a.status, reason: reason, Detail: detail}
 	}
 	switch {
 	case a.fault != "" && a.passing():
-		return fail(ErrUnavailable, a.fault, secrets{}.quote(a.trace))
+		return fail(ErrUnavailable, a.fault, "")
 	case a.status >= 500 || a.status == http.StatusTooManyRequests:
 		return fail(ErrUnavailable, "the answer carries no metadata", "")
 	case a.fault == tooLarge && a.status == http.StatusOK:
 		return fail(ErrInvalid, a.fault, "")
+	case a.status >= 300 && a.status < 400 && a.location != "":
+		return fail(ErrInvalid, moved, "")
 	case a.fault != "" || a.status != http.StatusOK:
 		return fail(ErrInvalid, notThere, "")
 	}
 	if named := a.fields.text("issuer"); named != issuer && !opt.AnyIssuer {
-		return fail(ErrInvalid, "the metadata is that of another issuer", secrets{}.quote(named))
+		return fail(ErrInvalid, "the metadata is that of another issuer", compareIssuers(issuer, named))
 	}
-	found := Endpoints{Issuer: issuer}
+	found := opt.Given
+	found.Issuer = issuer
+	if opt.Given.Token == "" { // or else the methods are not those of the endpoint
+		found.AuthStyle = listedStyle(a.fields)
+	}
 	for _, endpoint := range []struct {
 		name string
 		url  *string
@@ -121,16 +158,62 @@ func readMetadata(a *answer, base *url.URL, issuer string, opt DiscoverOptions) 
 		{"device_authorization_endpoint", &found.DeviceAuthorization},
 		{"token_endpoint", &found.Token},
 	} {
+		if *endpoint.url != "" {
+			continue
+		}
 		text := a.fields.text(endpoint.name)
+		if text == "" && endpoint.url == &found.DeviceAuthorization {
+			return fail(ErrUnsupported, "the metadata has no device_authorization_endpoint", "")
+		}
 		if _, why := checkURL(text, isLoopback(base)); why != "" {
 			return fail(ErrInvalid, "in the metadata "+endpoint.name+" "+why, secrets{}.quote(text))
 		}
 		*endpoint.url = text
 	}
-	if text := a.fields.text("revocation_endpoint"); text != "" {
+	if text := a.fields.text("revocation_endpoint"); text != "" && found.Revocation == "" {
 		if _, why := checkURL(text, isLoopback(base)); why == "" {
 			found.Revocation = text
 		}
 	}
 	return found, nil
+}
+
+// compareIssuers tells the operator which issuer was configured, which the metadata
+// names, and what to set.
+func compareIssuers(configured, named string) string {
+	text := "configured is " + strconv.Quote(configured) + ", "
+	if named == "" {
+		return text + "the metadata names none"
+	}
+	text += "the metadata names " + secrets{}.quote(named)
+	a, b := strings.TrimSuffix(configured, "/"), strings.TrimSuffix(named, "/")
+	if plainOrigin(a) != plainOrigin(b) {
+		return text + ": if that is the server you mean, configure its issuer as it is named there"
+	}
+	var by []string
+	if strings.HasSuffix(configured, "/") != strings.HasSuffix(named, "/") {
+		by = append(by, "the slash at the end")
+	}
+	if a != b {
+		by = append(by, "upper and lower case or the port")
+	}
+	return text + ": they differ by " + strings.Join(by, ", and by ") + "; configure the issuer as it is named there"
+}
+
+// plainOrigin returns the issuer with its host in lower case and without the port that
+// its scheme implies.
+func plainOrigin(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return issuer
+	}
+	host := lowerASCII(u.Hostname())
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if p := port(u); p != port(&url.URL{Scheme: u.Scheme}) {
+		host += ":" + p
+	}
+	u.Host = host
+	return u.String()
 }

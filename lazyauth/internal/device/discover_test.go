@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"golang.org/x/oauth2"
 )
 
 // metadata is what an issuer publishes; members replace or, if empty, remove.
@@ -39,13 +42,17 @@ func discover(t *testing.T, s *server, issuer string) (device.Endpoints, error) 
 }
 
 func TestDiscoverLooksWhereTheRFCsSay(t *testing.T) {
-	for _, test := range []struct{ issuer, oauth, openid string }{
-		{"https://as.example", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"},
-		{"https://as.example/", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"},
-		{"https://as.example/t/1", "/.well-known/oauth-authorization-server/t/1", "/t/1/.well-known/openid-configuration"},
-		{"https://as.example/t/1/", "/.well-known/oauth-authorization-server/t/1", "/t/1/.well-known/openid-configuration"},
+	const oauth, openID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
+	for _, test := range []struct {
+		issuer string
+		places []string
+	}{
+		{"https://as.example", []string{oauth, openID}},
+		{"https://as.example/", []string{oauth, openID}},
+		{"https://as.example/t/1", []string{oauth + "/t/1", openID + "/t/1", "/t/1" + openID}},
+		{"https://as.example/t/1/", []string{oauth + "/t/1", openID + "/t/1", "/t/1" + openID}},
 	} {
-		for _, at := range []string{test.oauth, test.openid} {
+		for n, at := range test.places {
 			s := new(server).on(at, ok(metadata(test.issuer)))
 			found, err := discover(t, s, test.issuer)
 			if err != nil {
@@ -60,18 +67,15 @@ func TestDiscoverLooksWhereTheRFCsSay(t *testing.T) {
 			}) {
 				t.Errorf("%s at %s: found %+v", test.issuer, at, found)
 			}
-			want := []string{"https://as.example" + test.oauth, "https://as.example" + test.openid}
-			if at == test.oauth {
-				want = want[:1]
-			}
 			var got []string
 			for _, r := range s.requests {
-				got = append(got, r.url)
-				if r.method != "GET" || r.header.Get("Accept") != "application/json" || len(r.header) != 2 {
+				got = append(got, strings.TrimPrefix(r.url, "https://as.example"))
+				if r.method != "GET" || r.header.Get("Accept") != "application/json" ||
+					r.header.Get("User-Agent") != device.DefaultUserAgent() || len(r.header) != 2 {
 					t.Errorf("%s with %v", r.method, r.header)
 				}
 			}
-			if strings.Join(got, " ") != strings.Join(want, " ") {
+			if want := test.places[:n+1]; !slices.Equal(got, want) {
 				t.Errorf("%s: asked %q, want %q", test.issuer, got, want)
 			}
 		}
@@ -113,8 +117,14 @@ func TestDiscoverySaysWhatIsWrong(t *testing.T) {
 		says          string
 	}{
 		{"nothing there", none, none, device.ErrInvalid, "no metadata found"},
-		{"no device endpoint", ok(metadata("https://as.example", "device_authorization_endpoint", "")), none, device.ErrInvalid, "device_authorization_endpoint is missing"},
-		{"no device endpoint, OpenID", none, ok(metadata("https://as.example", "device_authorization_endpoint", "")), device.ErrInvalid, "device_authorization_endpoint is missing"},
+		{"no device endpoint", ok(metadata("https://as.example", "device_authorization_endpoint", "")), none, device.ErrUnsupported, "the metadata has no device_authorization_endpoint"},
+		{"no device endpoint, OpenID", none, ok(metadata("https://as.example", "device_authorization_endpoint", "")), device.ErrUnsupported, "the metadata has no device_authorization_endpoint"},
+		{"null for one", ok(`{"issuer":"https://as.example","device_authorization_endpoint":null,"token_endpoint":"https://as.example/token"}`), none, device.ErrUnsupported, "no device_authorization_endpoint"},
+		{"an empty one", ok(`{"issuer":"https://as.example","device_authorization_endpoint":"","token_endpoint":"https://as.example/token"}`), none, device.ErrUnsupported, "no device_authorization_endpoint"},
+		{"nothing but an issuer", ok(`{"issuer":"https://as.example"}`), none, device.ErrUnsupported, "no device_authorization_endpoint"},
+		{"no device endpoint, then busy", ok(metadata("https://as.example", "device_authorization_endpoint", "")), answer(503, "", ""), device.ErrUnavailable, "unavailable"},
+		{"redirect", answer(301, "", "", "Location", "https://login.evil.example/"), none, device.ErrInvalid, "redirects are not followed"},
+		{"blocked", answer(403, "text/html", "<html>evil"), answer(403, "text/html", "<html>evil"), device.ErrInvalid, "HTTP status 403"},
 		{"no token endpoint", ok(metadata("https://as.example", "token_endpoint", "")), none, device.ErrInvalid, "token_endpoint is missing"},
 		{"http endpoint", ok(metadata("https://as.example", "token_endpoint", "http://as.example/token")), none, device.ErrInvalid, "token_endpoint is not https"},
 		{"loopback endpoint", ok(metadata("https://as.example", "token_endpoint", "http://127.0.0.1/token")), none, device.ErrInvalid, "token_endpoint is not https"},
@@ -144,11 +154,108 @@ func TestDiscoverySaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestAnotherIssuerIsShownToTheOperator(t *testing.T) {
-	s := new(server).on("/.well-known/oauth-authorization-server", ok(metadata("https://as.example/")))
-	_, err := discover(t, s, "https://as.example")
-	if e := wantError(t, err, device.ErrInvalid); !strings.Contains(e.Detail, `"https://as.example/"`) {
-		t.Errorf("detail %s", e.Detail)
+// The text of the error is for anybody; what to set is for the operator, who sees both
+// issuers.
+func TestDiscover_AnotherIssuerIsShownToTheOperator(t *testing.T) {
+	for _, test := range []struct{ configured, named, says string }{
+		{"https://as.example", "https://as.example/", "they differ by the slash at the end; configure the issuer as it is named there"},
+		{"https://as.example/", "https://as.example", "by the slash at the end;"},
+		{"https://as.example", "https://AS.example", "by upper and lower case or the port;"},
+		{"https://as.example", "https://as.example:443", "by upper and lower case or the port;"},
+		{"https://as.example:443", "https://as.example/", "by the slash at the end, and by upper and lower case or the port;"},
+		{"https://as.example", "https://sts.evil.example/{tenantid}", "if that is the server you mean, configure its issuer as it is named there"},
+		{"https://as.example", "https://as.example/Tenant", "if that is the server you mean"},
+		{"https://as.example", "http://as.example", "if that is the server you mean"},
+		{"https://as.example", "not evil\x1b[2J", "if that is the server you mean"},
+		{"https://as.example", "", "the metadata names none"},
+	} {
+		s := new(server).on("/.well-known/oauth-authorization-server", ok(metadata(test.named)))
+		_, err := discover(t, s, test.configured)
+		e := wantError(t, err, device.ErrInvalid)
+		if !strings.Contains(e.Detail, strconv.Quote(test.configured)) || !strings.Contains(e.Detail, test.says) ||
+			test.named != "" && !strings.Contains(e.Detail, strconv.QuoteToASCII(test.named)) {
+			t.Errorf("%s, named %q: detail %s", test.configured, test.named, e.Detail)
+		}
+		if !strings.Contains(e.Error(), "that of another issuer") || strings.Contains(e.Error(), "evil") || strings.Contains(e.Detail, "\x1b") {
+			t.Errorf("%s, named %q: %v, detail %s", test.configured, test.named, e, e.Detail)
+		}
+	}
+}
+
+// Each place has its line in the operator's log: status, type and how the body begins.
+func TestDiscover_DetailTellsWhatEachPlaceAnswered(t *testing.T) {
+	s := new(server).
+		on("/.well-known/oauth-authorization-server/t", answer(403, "text/html; charset=utf-8", "<!doctype html>\n<title>Attention\x1b[31m\u202erequired</title>"+strings.Repeat("x", 10_000))).
+		on("/.well-known/openid-configuration/t", answer(302, "text/html", "", "Location", "https://login.example/?a=\x1b")).
+		on("/t/.well-known/openid-configuration", ok(`["no object"]`))
+	_, err := discover(t, s, "https://as.example/t")
+	e := wantError(t, err, device.ErrInvalid)
+	for _, want := range []string{
+		`https://as.example/.well-known/oauth-authorization-server/t: no metadata found at the issuer (HTTP status 403, content type "text/html; charset=utf-8", body "<!doctype html> <title>Attention\x1b[31m\u202erequired</title>xxx`,
+		`https://as.example/.well-known/openid-configuration/t: no metadata found at the issuer: redirects are not followed (HTTP status 302, content type "text/html", redirected to "https://login.example/?a=\x1b")`,
+		`https://as.example/t/.well-known/openid-configuration: no metadata found at the issuer (HTTP status 200, content type "application/json", a body of 13 bytes)`,
+	} {
+		if !strings.Contains(e.Detail, want) {
+			t.Errorf("detail %s\nlacks  %s", e.Detail, want)
+		}
+	}
+	if len(e.Detail) > 2000 {
+		t.Errorf("the detail has %d bytes", len(e.Detail))
+	}
+}
+
+// What the author has named takes the place of the metadata's, which may lack it.
+func TestDiscover_GivenEndpoints(t *testing.T) {
+	for name, test := range map[string]struct {
+		given    device.Endpoints
+		metadata string
+		want     device.Endpoints
+	}{
+		"device endpoint": {
+			device.Endpoints{DeviceAuthorization: "https://given.example/device"},
+			metadata("https://as.example", "device_authorization_endpoint", ""),
+			device.Endpoints{DeviceAuthorization: "https://given.example/device", Token: "https://as.example/token", Revocation: "https://as.example/revoke"},
+		},
+		"token endpoint": {
+			device.Endpoints{Token: "https://given.example/token"},
+			metadata("https://as.example", "token_endpoint", "http://evil.example", "token_endpoint_auth_methods_supported", "client_secret_post"),
+			device.Endpoints{DeviceAuthorization: "https://as.example/device_authorization", Token: "https://given.example/token", Revocation: "https://as.example/revoke"},
+		},
+		"revocation endpoint": {
+			device.Endpoints{Revocation: "https://given.example/revoke"},
+			metadata("https://as.example"),
+			device.Endpoints{DeviceAuthorization: "https://as.example/device_authorization", Token: "https://as.example/token", Revocation: "https://given.example/revoke"},
+		},
+	} {
+		s := new(server).on("/.well-known/oauth-authorization-server", ok(test.metadata))
+		found, err := device.Discover(t.Context(), s, "https://as.example", device.DiscoverOptions{Given: test.given})
+		test.want.Issuer = "https://as.example"
+		if err != nil || found != test.want {
+			t.Errorf("%s: %+v, %v", name, found, err)
+		}
+	}
+}
+
+func TestDiscover_AuthMethods(t *testing.T) {
+	for list, want := range map[string]oauth2.AuthStyle{
+		`["client_secret_post"]`:                          oauth2.AuthStyleInParams,
+		`["client_secret_post","private_key_jwt","none"]`: oauth2.AuthStyleInParams,
+		`["client_secret_basic"]`:                         oauth2.AuthStyleInHeader,
+		`["client_secret_basic","client_secret_jwt"]`:     oauth2.AuthStyleInHeader,
+		`["client_secret_basic","client_secret_post"]`:    oauth2.AuthStyleAutoDetect,
+		`["private_key_jwt"]`:                             oauth2.AuthStyleAutoDetect,
+		`["none"]`:                                        oauth2.AuthStyleAutoDetect,
+		`[]`:                                              oauth2.AuthStyleAutoDetect,
+		`null`:                                            oauth2.AuthStyleAutoDetect,
+		`[1,{"a":["client_secret_post"]}]`:                oauth2.AuthStyleAutoDetect,
+		`{"client_secret_post":true}`:                     oauth2.AuthStyleAutoDetect,
+		`["CLIENT_SECRET_POST"]`:                          oauth2.AuthStyleAutoDetect,
+	} {
+		text := strings.TrimSuffix(metadata("https://as.example"), "}") + `,"token_endpoint_auth_methods_supported":` + list + `}`
+		found, err := discover(t, new(server).on("/.well-known/oauth-authorization-server", ok(text)), "https://as.example")
+		if err != nil || found.AuthStyle != want {
+			t.Errorf("%s: style %v, %v, want %v", list, found.AuthStyle, err, want)
+		}
 	}
 }
 
@@ -203,6 +310,17 @@ func TestDiscoveryEndsInTime(t *testing.T) {
 		wantError(t, err, device.ErrUnavailable)
 		if time.Since(start) != 30*time.Second || len(s.requests) != 1 {
 			t.Errorf("%d requests in %v", len(s.requests), time.Since(start))
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		late := slowly(25*time.Second, answer(404, "", ""))
+		s := new(server).on("/.well-known/oauth-authorization-server/a", late).
+			on("/.well-known/openid-configuration/a", late).on("/a/.well-known/openid-configuration", late)
+		start := time.Now()
+		_, err := discover(t, s, "https://as.example/a")
+		wantError(t, err, device.ErrUnavailable)
+		if time.Since(start) != time.Minute {
+			t.Errorf("three slow places took %v", time.Since(start))
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
