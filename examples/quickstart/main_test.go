@@ -84,7 +84,7 @@ func TestInterruptedWhileItWaitsForThePerson(t *testing.T) {
 			defer interrupt()
 			var stderr bytes.Buffer
 			// It returns when the server has ended: closing the session waits for it.
-			code := quickstart.Run(ctx, []string{"-protocol", protocol}, &trigger{"time left", interrupt}, &stderr)
+			code := quickstart.Run(ctx, []string{"-protocol", protocol}, &trigger{"Time left", interrupt}, &stderr)
 			if code != 1 || !strings.Contains(stderr.String(), "interrupted") {
 				t.Errorf("exit code %d, stderr %q; want 1 and interrupted", code, stderr.String())
 			}

@@ -38,6 +38,14 @@ func New(w io.Writer, getenv func(string) string) *Terminal {
 	return t
 }
 
+// Bold marks text, where that is understood and wanted.
+func (t *Terminal) Bold(text string) string {
+	if !t.Colour {
+		return text
+	}
+	return "\x1b[1m" + text + plain
+}
+
 // CountDown shows the time until end, and a note beside it, and counts down until stop
 // is called, which takes the line away. On plain output it writes one line for good.
 // The caller must call stop, and write nothing before.

@@ -57,6 +57,14 @@ func TestTheEnvironmentSaysWhatATerminalCan(t *testing.T) {
 	}
 }
 
+func TestBold(t *testing.T) {
+	for colour, want := range map[bool]string{false: "text", true: "\x1b[1mtext\x1b[0m"} {
+		if got := (&terminal.Terminal{Colour: colour}).Bold("text"); got != want {
+			t.Errorf("colour %t: %q, want %q", colour, got, want)
+		}
+	}
+}
+
 func TestTheTimeLeftIsCountedInItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
