@@ -29,7 +29,7 @@ var quickstart = demo.Command{
 func main() { quickstart.Main() }
 
 // tell tells the story; an error is the step that did not work.
-func tell(ctx context.Context, s *demo.Stage) (err error) {
+func tell(ctx context.Context, s *demo.Stage) error {
 	s.Title("1. An authorization server and an API, on this machine only")
 	s.Line("listening on %s", s.AS.Address)
 
@@ -38,7 +38,6 @@ func tell(ctx context.Context, s *demo.Stage) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, host.Close()) }()
 	s.Line("It speaks MCP %s. Its tools, listed before anybody has signed in:", s.Protocol)
 	if err := host.ListTools(ctx); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/examples/internal/demo"
 )
 
@@ -22,6 +23,9 @@ func TestSignsInOnceAndTheSameCallGoesOn(t *testing.T) {
 			}
 			out := stdout.String()
 			listed, told, _ := strings.Cut(out, "3. A call")
+			if took := regexp.MustCompile(`(?m)^   took {4}(\d+ s|less than a second)$`).FindAllString(out, -1); len(took) != 2 {
+				t.Errorf("what the two calls took, in words: %q", took)
+			}
 			for _, tool := range []string{"ping", "whoami", "list_notes", "create_note"} {
 				if !strings.Contains(listed, "\n     "+tool+" ") {
 					t.Errorf("%s is not listed before the sign-in", tool)
@@ -75,21 +79,81 @@ func (w *trigger) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestInterruptedWhileItWaitsForThePerson(t *testing.T) {
+// Interrupted while the server is built: so that is said before it is done.
+func TestInterrupted(t *testing.T) {
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
-	for _, protocol := range demo.Protocols {
-		t.Run(protocol, func(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		at   string
+	}{
+		"while it builds the server":                {[]string{"-approve"}, "building examples/stdio"},
+		"while it waits for the person, 2026-07-28": {[]string{"-protocol", "2026-07-28"}, "Time left"},
+		"while it waits for the person, 2025-11-25": {[]string{"-protocol", "2025-11-25"}, "Time left"},
+	} {
+		t.Run(name, func(t *testing.T) {
 			ctx, interrupt := context.WithCancel(t.Context())
 			defer interrupt()
 			var stderr bytes.Buffer
 			// It returns when the server has ended: closing the session waits for it.
-			code := quickstart.Run(ctx, []string{"-protocol", protocol}, &trigger{"Time left", interrupt}, &stderr)
-			if code != 1 || !strings.Contains(stderr.String(), "interrupted") {
-				t.Errorf("exit code %d, stderr %q; want 1 and interrupted", code, stderr.String())
+			code := quickstart.Run(ctx, test.args, &trigger{test.at, interrupt}, &stderr)
+			if code != 130 || stderr.String() != "quickstart: interrupted\n" {
+				t.Errorf("exit code %d, stderr %q; want 130 and interrupted", code, stderr.String())
 			}
 			if left, err := filepath.Glob(filepath.Join(temporary, "quickstart*")); err != nil || len(left) > 0 {
 				t.Errorf("left behind: %q, %v", left, err)
+			}
+		})
+	}
+}
+
+// A refuser denies at the device page what the prompt asks for, as a person may.
+type refuser struct {
+	bytes.Buffer
+	done chan error // nil until then
+}
+
+var prompted = regexp.MustCompile(`(?s)open {4}(http\S+)\n.*code {4}(\S+)\n.*Time left`)
+
+func (w *refuser) Write(p []byte) (int, error) {
+	n, err := w.Buffer.Write(p)
+	if shown := prompted.FindStringSubmatch(w.String()); shown != nil && w.done == nil {
+		w.done = make(chan error, 1)
+		go func() { w.done <- fakeas.Visit(context.Background(), nil, shown[1], shown[2], false) }()
+	}
+	return n, err
+}
+
+// To deny is an answer, and no failure of the program.
+func TestDenied(t *testing.T) {
+	for _, protocol := range demo.Protocols {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			var stdout refuser
+			var stderr bytes.Buffer
+			code := quickstart.Run(t.Context(), []string{"-protocol", protocol}, &stdout, &stderr)
+			if stdout.done == nil {
+				t.Fatalf("nobody was asked: %s%s", stderr.String(), stdout.String())
+			}
+			if err := <-stdout.done; err != nil {
+				t.Fatal(err)
+			}
+			_, told, _ := strings.Cut(stdout.String(), "Time left")
+			for _, want := range []string{"\n   answer  The user denied ", "\n   reason  denied\n", "\n   took    ", "\n   That is what the model is told."} {
+				if !strings.Contains(told, want) {
+					t.Errorf("it does not say: %q", want)
+				}
+			}
+			for line := range strings.Lines(told) {
+				if len(line) > 80 {
+					t.Errorf("longer than 80 columns: %q", line)
+				}
+			}
+			if code != 0 || stderr.Len() > 0 {
+				t.Errorf("exit code %d, stderr %q", code, stderr.String())
+			}
+			if t.Failed() {
+				t.Log(stdout.String())
 			}
 		})
 	}

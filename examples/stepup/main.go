@@ -12,7 +12,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -31,14 +30,13 @@ var stepup = demo.Command{
 func main() { stepup.Main() }
 
 // tell tells the story; an error is the step that did not work.
-func tell(ctx context.Context, s *demo.Stage) (err error) {
+func tell(ctx context.Context, s *demo.Stage) error {
 	s.Title("1. An authorization server, an API, and an MCP server in front of it")
 	s.Line("listening on %s", s.AS.Address)
 	host, err := s.StartHost(ctx, serverPackage)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, host.Close()) }()
 	s.Line("The MCP server speaks %s. Its tools:", s.Protocol)
 	if err := host.ListTools(ctx); err != nil {
 		return err

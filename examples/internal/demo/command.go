@@ -20,7 +20,7 @@ type Command struct {
 	Name string // of the program
 	Does string // what it shows, in one line, for its help
 
-	// Tell tells the story. An error is the step that did not work.
+	// Tell tells the story. An error is the step that did not work, or [ErrEnded].
 	Tell func(context.Context, *Stage) error
 }
 
@@ -33,7 +33,12 @@ type Stage struct {
 	Protocol string // the MCP revision to speak
 
 	name string // of the command
+	host *Host  // nil before [Stage.StartHost]
 }
+
+// ErrEnded ends a story before its end because the person decided so. That is
+// no failure: what the tool's caller learns of it has been shown.
+var ErrEnded = errors.New("the person ended the story")
 
 // Protocols are the two ways of asking a user, newest first.
 var Protocols = []string{"2026-07-28", "2025-11-25"}
@@ -46,14 +51,25 @@ Usage: go run ./examples/%[1]s [flags]
   -protocol VERSION  the MCP revision to speak: 2026-07-28 (if not given), or
                      2025-11-25, where the server asks in another way
   -help              this text
+
+Exit codes: 0 the story was told, or ended since you denied or let the code
+expire; 1 a step did not work; 2 the command line is wrong; 130 interrupted,
+with Ctrl-C for example.
 `
+
+// Exit codes.
+const (
+	told        = 0
+	failed      = 1
+	usage       = 2
+	interrupted = 130 // as shells have it
+)
 
 // Main runs the command as the whole program, until it ends or is interrupted.
 func (c Command) Main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := c.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
+	os.Exit(c.Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // Run parses the arguments, tells the story, and returns the exit code.
@@ -66,7 +82,7 @@ func (c Command) Run(ctx context.Context, args []string, stdout, stderr io.Write
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprintf(stdout, help, c.Name, c.Does)
-		return 0
+		return told
 	case err == nil && flags.NArg() > 0:
 		err = fmt.Errorf("%q is not a flag", flags.Arg(0))
 	case err == nil && !slices.Contains(Protocols, *protocol):
@@ -74,19 +90,19 @@ func (c Command) Run(ctx context.Context, args []string, stdout, stderr io.Write
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\nRun it with -help for its flags.\n", c.Name, err)
-		return 2
+		return usage
 	}
 
 	err = c.tell(ctx, NewScreen(stdout), *protocol, *approve)
 	switch {
 	case ctx.Err() != nil:
 		fmt.Fprintf(stderr, "%s: interrupted\n", c.Name)
-		return 1
+		return interrupted
 	case err != nil:
 		fmt.Fprintf(stderr, "%s: %v\n", c.Name, err)
-		return 1
+		return failed
 	}
-	return 0
+	return told
 }
 
 // tell sets the stage and tells the story.
@@ -106,5 +122,11 @@ func (c Command) tell(ctx context.Context, out *Screen, protocol string, approve
 		defer wait()
 		user.visit = visit
 	}
-	return c.Tell(ctx, &Stage{Screen: out, AS: as, User: user, Protocol: protocol, name: c.Name})
+	stage := &Stage{Screen: out, AS: as, User: user, Protocol: protocol, name: c.Name}
+	err = c.Tell(ctx, stage)
+	if errors.Is(err, ErrEnded) {
+		out.Line("That is what the model is told. To see the call go on, start again.")
+		err = nil
+	}
+	return errors.Join(err, stage.host.Close())
 }

@@ -12,8 +12,13 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/examples/internal/terminal"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
+
+// module is what the names of its packages begin with.
+const module = "github.com/lazyauth/mcp-lazyauth/"
 
 // A Host is an MCP host with one server, a subprocess.
 type Host struct {
@@ -24,17 +29,15 @@ type Host struct {
 
 // StartHost builds the server in the named package and starts it as a host
 // does, with the flags that examples/stdio has: -issuer, -client-id, -api and
-// -patience. The caller must call Close.
-func (s *Stage) StartHost(ctx context.Context, server string) (_ *Host, err error) {
+// -patience. It ends with the story, which has one.
+func (s *Stage) StartHost(ctx context.Context, server string) (*Host, error) {
 	h := &Host{out: s.Screen}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, h.Close())
-		}
-	}()
+	s.host = h
+	var err error
 	if h.dir, err = os.MkdirTemp("", s.name); err != nil {
 		return nil, err
 	}
+	s.Line("building %s; the first time, that takes a while", strings.TrimPrefix(server, module))
 	binary := filepath.Join(h.dir, "server.exe") // the suffix is needed on Windows, and harmless elsewhere
 	build := exec.CommandContext(ctx, "go", "build", "-o", binary, server)
 	if output, err := build.CombinedOutput(); err != nil {
@@ -44,9 +47,10 @@ func (s *Stage) StartHost(ctx context.Context, server string) (_ *Host, err erro
 	//nolint:noctx // The session ends it: first by closing its input, then by force.
 	program := exec.Command(binary,
 		"-issuer", s.AS.Issuer(), "-client-id", fakeas.DefaultClientID, "-api", s.AS.API(),
-		// This host waits for as long as its user does. Others do not; see
-		// -help of examples/stdio.
-		"-patience", codeLifetime.String())
+		// This host waits for as long as its user does, and until a code that
+		// they let expire is seen to have. Others do not; see -help of
+		// examples/stdio.
+		"-patience", (codeLifetime + time.Minute).String())
 	program.Stderr = os.Stderr
 	client := mcp.NewClient(&mcp.Implementation{Name: s.name, Version: "1.0.0"}, &mcp.ClientOptions{
 		// A handler alone would declare form mode only.
@@ -60,14 +64,17 @@ func (s *Stage) StartHost(ctx context.Context, server string) (_ *Host, err erro
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the server: %w", err)
 	}
-	if spoken := h.session.InitializeResult().ProtocolVersion; spoken != s.Protocol {
-		return nil, fmt.Errorf("the server speaks MCP %s, not %s", spoken, s.Protocol)
+	if elapsed := h.session.InitializeResult().ProtocolVersion; elapsed != s.Protocol {
+		return nil, fmt.Errorf("the server speaks MCP %s, not %s", elapsed, s.Protocol)
 	}
 	return h, nil
 }
 
-// Close ends the server and removes its binary.
+// Close ends the server and removes its binary. A nil host has none.
 func (h *Host) Close() error {
+	if h == nil {
+		return nil
+	}
 	var err error
 	if h.session != nil {
 		err = h.session.Close()
@@ -87,7 +94,8 @@ func (h *Host) ListTools(ctx context.Context) error {
 }
 
 // Call calls a tool, prints the answer and returns it. The server may ask the
-// user first.
+// user first. If they deny, or let the code expire, that is printed as the
+// answer that it is, and the error is [ErrEnded].
 func (h *Host) Call(ctx context.Context, tool string, arguments map[string]string) (string, error) {
 	text, err := json.Marshal(arguments)
 	if err != nil {
@@ -109,10 +117,30 @@ func (h *Host) Call(ctx context.Context, tool string, arguments map[string]strin
 			answer.WriteString(text.Text)
 		}
 	}
-	if result.IsError {
-		return "", fmt.Errorf("%s failed: %s", tool, answer.String())
+	reason, _ := result.Meta[lazyauth.MetaReason].(string)
+	switch lazyauth.Reason(reason) {
+	case lazyauth.Denied, lazyauth.Expired:
+		h.out.Line("answer  %s", terminal.Wrap(answer.String(), 11))
+		h.out.Line("reason  %s", reason)
+		err = ErrEnded
+	default:
+		if result.IsError {
+			return "", fmt.Errorf("%s failed: %s", tool, answer.String())
+		}
+		h.out.Line("answer  %s", answer.String())
 	}
-	h.out.Line("answer  %s", answer.String())
-	h.out.Line("after   %v", time.Since(began).Round(time.Millisecond))
-	return answer.String(), nil
+	h.out.Line("took    %s", elapsed(time.Since(began)))
+	return answer.String(), err
+}
+
+// elapsed is a duration as people say it: nobody reads milliseconds.
+func elapsed(d time.Duration) string {
+	switch seconds := int(d.Seconds()); {
+	case seconds == 0:
+		return "less than a second"
+	case seconds < 60:
+		return fmt.Sprintf("%d s", seconds)
+	default:
+		return fmt.Sprintf("%d min %d s", seconds/60, seconds%60)
+	}
 }
