@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -15,9 +14,6 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
 )
-
-// maxForeignText is the length of the longest text of others in a log.
-const maxForeignText = 200
 
 // maxAccount is the length of the longest account name, in characters.
 const maxAccount = 64
@@ -80,14 +76,6 @@ func AccountOfHost(_ context.Context, req *mcp.CallToolRequest) (string, error) 
 	return name, nil
 }
 
-// checkAccount reports whether text can name an account.
-func checkAccount(text string) error {
-	if utf8.RuneCountInString(text) > maxAccount || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return errAccount
-	}
-	return nil
-}
-
 // envToken is the source of a token in the environment, or nil.
 func envToken(name string) oauth2.TokenSource {
 	if token := strings.TrimSpace(os.Getenv(name)); token != "" {
@@ -96,50 +84,17 @@ func envToken(name string) oauth2.TokenSource {
 	return nil
 }
 
-// storeKey is the key of somebody's grant in a store: the service, who vouches for them,
-// who they are, and the account. Quoted, so that nothing in it can be read in two ways.
-// The parameters are part of the service: a resource or an audience makes its tokens good
-// for something else (RFC 8707).
-func (s *Service) storeKey(who Principal) string {
-	fields := []string{s.issuerName(), s.ClientID, s.Params.Encode(), who.Issuer, who.Subject, who.Account}
-	for n, f := range fields {
-		fields[n] = strconv.QuoteToASCII(f)
-	}
-	return strings.Join(fields, " ")
-}
-
-// ofKey is the inverse of storeKey; false if the key is another service's.
-func (s *Service) ofKey(key string) (Principal, bool) {
-	var fields []string
-	for key != "" {
-		quoted, err := strconv.QuotedPrefix(key)
-		if err != nil {
-			return Principal{}, false
-		}
-		field, err := strconv.Unquote(quoted)
-		if err != nil || strings.ContainsFunc(field, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			return Principal{}, false // not for a list that people read
-		}
-		fields = append(fields, field)
-		key = strings.TrimPrefix(key[len(quoted):], " ")
-	}
-	if len(fields) != 6 || fields[0] != s.issuerName() || fields[1] != s.ClientID || fields[2] != s.Params.Encode() {
-		return Principal{}, false
-	}
-	return Principal{Issuer: fields[3], Subject: fields[4], Account: fields[5]}, true
-}
-
 // Accounts returns who has a grant of the service, in this process or in the store, in a
 // fixed order.
 func (i *Interceptor) Accounts(ctx context.Context) (all []Principal, err error) {
-	add := func(o *owner) {
+	add := func(o *person) {
 		if g := o.grant.Load(); g != nil && !slices.Contains(all, o.principal) {
 			all = append(all, o.principal)
 		}
 	}
 	add(i.local)
 	i.owners.Range(func(_, o any) bool {
-		add(o.(*owner))
+		add(o.(*person))
 		return true
 	})
 	if i.options.Store != nil {
@@ -155,17 +110,84 @@ func (i *Interceptor) Accounts(ctx context.Context) (all []Principal, err error)
 	return all, err
 }
 
-// errConfiguredToken is the cause of a failure to get the operator's token. The source may
-// quote a server, so its text appears escaped and shortened.
-type errConfiguredToken struct{ err error }
+// EnvToken returns the token in the environment variable of this name, for
+// [Options.Token]; nil if the variable is not set or empty.
+func EnvToken(name string) oauth2.TokenSource { return envToken(name) }
 
-func (e errConfiguredToken) Error() string {
-	text := e.err.Error()
-	if len(text) > maxForeignText {
-		text = text[:maxForeignText] + "…"
+// Status returns what access who has, in this process or in the store; nil if none. It
+// asks nobody, and refreshes nothing.
+func (i *Interceptor) Status(ctx context.Context, who Principal) (*Status, error) {
+	o := i.ownerOf(who)
+	g := o.grant.Load()
+	if g == nil && o.static() {
+		if err := o.configure(ctx); err != nil {
+			return nil, err
+		}
+		g = o.grant.Load()
 	}
-	return "Options.Token: " + strconv.QuoteToASCII(text)
+	if g == nil && i.options.Store != nil {
+		record, err := i.options.Store.Load(ctx, o.key)
+		if err != nil {
+			return nil, err
+		}
+		if record != nil {
+			if g, err = i.decode(record); err != nil {
+				return nil, err
+			}
+			g.timers.stop()
+		}
+	}
+	if g == nil {
+		return nil, nil //nolint:nilnil // there is none, and that is no error
+	}
+	return &Status{
+		Principal: who, Identity: g.identity, Scopes: g.scopes, Expires: g.token.Expiry,
+		Renewable: g.refresh != "", Configured: g.configured,
+	}, nil
 }
-func (e errConfiguredToken) Unwrap() error { return e.err }
 
-var errTokenRefused = errors.New("lazyauth: the API refused the operator's token")
+// Revoke logs who out: their grant is forgotten here and in the store, whatever comes
+// then, and the authorization server is told to end its tokens (RFC 7009). Other
+// accounts keep theirs. Calls under way may go on with a token they have in hand; what
+// they ask for afterwards needs a new sign-in.
+//
+// What the server ends besides is its own choice: on some, all tokens that the person
+// gave in the same browser session, those of other programs with this client identifier
+// among them. A server without a revocation endpoint ends nothing, which is an error
+// that wraps [ErrNotRevoked]; so does any other failure to end the tokens. ctx bounds
+// the requests.
+//
+// Logging out somebody without a grant is no error.
+func (i *Interceptor) Revoke(ctx context.Context, who Principal) error {
+	o := i.ownerOf(who)
+	g := o.drop()
+	var stored *grant
+	var err, unread error
+	if i.options.Store != nil {
+		// What is stored may be newer than what is at hand.
+		err = i.options.Store.Update(ctx, o.key, func(record []byte) ([]byte, error) {
+			if record == nil {
+				return nil, errSettled
+			}
+			// One that cannot be read cannot be revoked either, but it can be forgotten.
+			if kept, err := i.decode(record); err == nil {
+				kept.timers.stop()
+				stored = kept
+			} else {
+				unread = notRevoked{err}
+			}
+			return nil, nil
+		})
+		if errors.Is(err, errSettled) {
+			err = nil
+		}
+		err = errors.Join(err, unread)
+	}
+	for _, old := range []*grant{g, stored} {
+		if old == nil || old.configured || old == stored && g != nil && g.refresh == stored.refresh && g.token.AccessToken == stored.token.AccessToken {
+			continue
+		}
+		err = errors.Join(err, i.revoke(ctx, old))
+	}
+	return err
+}

@@ -2,6 +2,7 @@ package lazyauth
 
 import (
 	"context"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 type call struct {
 	context.Context // the request's, or what outlives it
 
-	owner   *owner
+	owner   *person
 	gate    *gate
 	req     *mcp.CallToolRequest
 	arrived time.Duration           // since the interceptor's epoch
@@ -54,7 +55,7 @@ func (g *gate) admit(ctx context.Context, req *mcp.CallToolRequest) (*call, erro
 		return nil, err
 	}
 	c := &call{Context: ctx, owner: o, gate: g, req: req, arrived: g.auth.now()}
-	if !o.opens(g) && !g.late {
+	if !o.opens(g.bit, g.need) && !g.late {
 		if _, err := c.authorize(ctx, g.need); err != nil {
 			return nil, err
 		}
@@ -96,7 +97,7 @@ func (c *call) Token() (*oauth2.Token, error) {
 // current returns a grant that covers the tool's scopes, waiting for it if it
 // must.
 func (c *call) current(ctx context.Context) (*grant, error) {
-	if c.owner.opens(c.gate) {
+	if c.owner.opens(c.gate.bit, c.gate.need) {
 		if g := c.owner.grant.Load(); g != nil { // it may have been dropped just now
 			return g, nil
 		}
@@ -158,4 +159,23 @@ func Require(ctx context.Context, need scopes.Requirement) error {
 	}
 	_, err := c.authorize(ctx, need)
 	return err
+}
+
+// named adds to a result whose grant was used, if that is known.
+func (c *call) named(result *mcp.CallToolResult) *mcp.CallToolResult {
+	g := c.owner.grant.Load()
+	if g == nil || g.identity.Name == "" {
+		return result
+	}
+	if result == nil {
+		result = new(mcp.CallToolResult)
+	}
+	if result.InputRequests != nil || result.IsError {
+		return result
+	}
+	meta := mcp.Meta{MetaAccount: g.identity.Name}
+	maps.Copy(meta, result.Meta)
+	named := *result // the handler's may be everybody's
+	named.Meta = meta
+	return &named
 }

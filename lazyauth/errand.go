@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
-	"golang.org/x/oauth2"
 )
 
 // An errand gets an owner a grant without asking anybody, once for everybody who waits:
@@ -382,6 +381,9 @@ func (o *owner) reconfigure(ctx context.Context, g *grant) bool {
 	return now != nil && now.token.AccessToken != g.token.AccessToken
 }
 
-// EnvToken returns the token in the environment variable of this name, for
-// [Options.Token]; nil if the variable is not set or empty.
-func EnvToken(name string) oauth2.TokenSource { return envToken(name) }
+// promptWait is how long an asker whose patience is over still waits for the
+// prompt to go out. A handler that works for longer than its patience, and then
+// needs the person, would otherwise end before anybody was asked, each time.
+const promptWait = 4 * time.Second
+
+var errTokenRefused = errors.New("lazyauth: the API refused the operator's token")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
@@ -187,11 +188,6 @@ func advice(cause error) string {
 	return "Its operator finds the cause in the server's log."
 }
 
-// fail returns an error of this service.
-func (i *Interceptor) fail(reason Reason, cause error) *Error {
-	return &Error{Reason: reason, Cause: cause, service: i.service.Name, signIn: i.signIn.Load()}
-}
-
 // errClosed is the cause of everything that ends because of Close.
 var errClosed = errors.New("lazyauth: the interceptor is closed")
 
@@ -241,3 +237,20 @@ func markReason(result mcp.Result) {
 		r.Meta = meta
 	}
 }
+
+// errConfiguredToken is the cause of a failure to get the operator's token. The source may
+// quote a server, so its text appears escaped and shortened.
+type errConfiguredToken struct{ err error }
+
+func (e errConfiguredToken) Error() string {
+	text := e.err.Error()
+	if len(text) > maxForeignText {
+		text = text[:maxForeignText] + "…"
+	}
+	return "Options.Token: " + strconv.QuoteToASCII(text)
+}
+
+func (e errConfiguredToken) Unwrap() error { return e.err }
+
+// maxForeignText is the length of the longest text of others in a log.
+const maxForeignText = 200

@@ -33,17 +33,17 @@ type flight struct {
 	err   error  // once over
 	kept  bool   // once over: whether the grant is the owner's now
 
-	logouts int              // of the owner, when the token came
-	polls   int              // of the goroutine that runs it
-	tickets atomic.Int64     // drawn by all who wait, in their order
-	calls   atomic.Int64     // that waited
-	prompts atomic.Int64     // how often the prompt was shown
-	parts   map[client]*part // guarded by owner.mu
-	stale   []notice         // of prompts before one that was refused; guarded by owner.mu
+	logouts int          // of the owner, when the token came
+	polls   int          // of the goroutine that runs it
+	tickets atomic.Int64 // drawn by all who wait, in their order
+	calls   atomic.Int64 // that waited
+	prompts atomic.Int64 // how often the prompt was shown
+	ended   atomic.Bool  // whether it has come to its end; set under owner.mu
+	hooks   []func()     // to be called before who waits goes on; guarded by owner.mu
 }
 
 func newFlight(o *owner, want scopes.Set, tool string) *flight {
-	f := &flight{owner: o, want: want, tool: tool, ready: make(chan struct{}), parts: make(map[client]*part)}
+	f := &flight{owner: o, want: want, tool: tool, ready: make(chan struct{})}
 	f.over, f.end = context.WithCancel(context.Background())
 	return f
 }
@@ -68,8 +68,8 @@ func (f *flight) run() {
 	f.grant, f.err = g, err
 	f.kept = err == nil && f.owner.take(g, f.want)
 	f.owner.flight = nil
-	notices := f.notices()
-	f.parts = nil // nobody joins any more
+	f.ended.Store(true)
+	hooks := f.hooks
 	f.owner.mu.Unlock()
 
 	event := Event{
@@ -90,8 +90,9 @@ func (f *flight) run() {
 		}
 		auth.emit(onGranted, event)
 	}
-	// The notice goes out before any waiting call is answered.
-	auth.announce(notices)
+	for _, hook := range hooks {
+		hook()
+	}
 }
 
 func (f *flight) fly(ctx context.Context) (*grant, error) {
@@ -152,8 +153,16 @@ func (f *flight) covers(need scopes.Requirement) bool {
 }
 
 // landed reports whether the flight has come to its end.
-func (f *flight) landed() bool {
+func (f *flight) landed() bool { return f.ended.Load() }
+
+// before has hook called when the flight has come to its end, before who waits for that
+// goes on. It reports false, and calls nothing, if the end has come.
+func (f *flight) before(hook func()) bool {
 	f.owner.mu.Lock()
 	defer f.owner.mu.Unlock()
-	return f.parts == nil
+	if f.ended.Load() {
+		return false
+	}
+	f.hooks = append(f.hooks, hook)
+	return true
 }

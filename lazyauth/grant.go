@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
 )
@@ -77,40 +76,26 @@ func (g *grant) holds(need scopes.Requirement) bool {
 // every call: see BenchmarkGate.
 //
 // What is needed may be nil, which nothing satisfies.
-func (o *owner) opens(gate *gate) bool {
+func (o *owner) opens(bit uint64, need scopes.Requirement) bool {
 	g := o.grant.Load()
 	if g == nil {
 		return false
 	}
-	if gate.bit != 0 && g.open.Load()&(gate.bit|expired|due) == gate.bit {
+	if bit != 0 && g.open.Load()&(bit|expired|due) == bit {
 		return true
 	}
-	return o.looksCloser(g, gate)
+	return o.looksCloser(g, bit, need)
 }
 
-func (o *owner) looksCloser(g *grant, gate *gate) bool {
-	if !g.covers(gate.need) {
+func (o *owner) looksCloser(g *grant, bit uint64, need scopes.Requirement) bool {
+	if !g.covers(need) {
 		return false
 	}
 	if old := g.open.And(^uint64(due)); old&due != 0 {
 		o.refreshAhead(g)
 	}
-	g.open.Or(gate.bit)
+	g.open.Or(bit)
 	return true
-}
-
-func (i *Interceptor) newGrant(t *device.Token, renewed bool) *grant {
-	g := &grant{
-		token:   &oauth2.Token{AccessToken: t.Access, TokenType: "Bearer", Expiry: t.Expires},
-		header:  []string{"Bearer " + t.Access},
-		refresh: t.Refresh,
-		renewed: renewed,
-		scopes:  t.Scopes,
-		held:    i.service.Hierarchy.Expand(t.Scopes),
-		order:   i.service.Hierarchy,
-	}
-	g.startTimers()
-	return g
 }
 
 // like returns a grant of the same token as g, with these scopes and this refresh

@@ -26,7 +26,7 @@ import (
 // the attending request's goroutine, then the handler has one of its own.
 type held struct {
 	gate  *gate
-	owner *owner
+	owner *person
 	host  client
 	first attendance // the request that the call came with
 
@@ -60,7 +60,7 @@ type held struct {
 	legEnds   time.Time               // … and when its states end, however often they are sealed
 }
 
-func newHeld(g *gate, o *owner, at attendance) *held {
+func newHeld(g *gate, o *person, at attendance) *held {
 	h := &held{
 		gate: g, owner: o, host: clientOf(at.req, o.principal), first: at,
 		bell: make(chan *inputRequired),
@@ -88,13 +88,14 @@ func (h *held) attend(at *attendance, run handler) outcome {
 func (h *held) follow(at *attendance, run handler) (outcome, error) {
 	if !h.begun() {
 		var err error
-		if !h.owner.opens(h.gate) && !h.gate.late {
+		if !h.owner.opens(h.gate.bit, h.gate.need) && !h.gate.late {
 			ctx, stop := h.waits(at)
-			_, err = h.owner.authorize(ctx, h.gate.need, arriving{h, at})
+			a := &arriving{held: h, request: at}
+			_, err = h.owner.authorize(ctx, h.gate.need, a)
 			stop(nil)
-		}
-		if r, ok := errors.AsType[inputRequired](err); ok {
-			return h.inputRequired(at, r), nil
+			if errors.Is(err, errHandedOver) {
+				return h.inputRequired(at, a.shows), nil
+			}
 		}
 		e, failed := errors.AsType[*Error](err)
 		switch {
@@ -429,3 +430,9 @@ func (h *held) authorize(ctx context.Context, need scopes.Requirement) (*grant, 
 		return nil, context.Cause(ctx)
 	}
 }
+
+// attended implements carrier.
+func (h *held) attended() bool { return h.current() != nil }
+
+// fails implements carrier.
+func (h *held) fails(mode elicit.Channel) { h.failed.Or(uint32(elicit.Reach(0).With(mode))) }

@@ -27,7 +27,7 @@ func (i *Interceptor) Handler(tool string, need scopes.Requirement, handler mcp.
 		out := g.around(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 			result, err := handler(ctx, req)
 			if c := callFrom(ctx); err == nil && result != nil && c != nil {
-				result = c.owner.named(result)
+				result = c.named(result)
 			}
 			return outcome{result: result, err: err}
 		})
@@ -89,7 +89,7 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 				result, err := next(ctx, method, req)
 				if called, ok := result.(*mcp.CallToolResult); ok {
 					if c := callFrom(ctx); err == nil && called != nil && c != nil && !c.gate.late {
-						called = c.owner.named(called)
+						called = c.named(called)
 					}
 					return outcome{result: called, err: err}
 				}
@@ -147,7 +147,7 @@ func (g *gate) malformed(ctx context.Context, next mcp.MethodHandler, req *mcp.C
 	if err != nil {
 		return errorResult(req, err), nil
 	}
-	if o.opens(g) {
+	if o.opens(g.bit, g.need) {
 		return nil, nil
 	}
 	params := &mcp.ListToolsParams{}

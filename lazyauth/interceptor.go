@@ -20,34 +20,24 @@ import (
 // An Interceptor stands between a server's tools and their callers, and keeps
 // the grants of one [Service]. Its methods are safe for concurrent use.
 type Interceptor struct {
-	service Service
-	options Options
+	*keeper
 	origins origins
-	server  *authorizationServer
 	sealer  *elicit.Sealer
 	calls   table
 	seed    maphash.Seed
-	epoch   time.Time
 
 	// session is the one that speaks for the local user; see principal.
 	session atomic.Pointer[mcp.ServerSession]
-	local   *owner
-	owners  sync.Map // Principal → *owner, for everybody else
+	local   *person
+	owners  sync.Map // Principal → *person, for everybody else
 
-	installed sync.Map               // weak.Pointer[mcp.Server] → struct{}
-	tools     sync.Map               // names registered with AddTool → struct{}
-	signIn    atomic.Pointer[string] // the name of the prompt for the person who changes their mind
+	installed sync.Map // weak.Pointer[mcp.Server] → struct{}
+	tools     sync.Map // names registered with AddTool → struct{}
 
-	// ctx ends with Close; every goroutine and every wait here hangs on it.
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-
-	mu      sync.Mutex
+	gates   sync.Mutex
 	bits    map[scopes.Requirement]uint64 // see grant.open
 	limit   scopes.Set                    // see Options.MaxScopes
-	closed  bool
-	wg      sync.WaitGroup // goes up only under mu, and not once closed
-	running map[*held]struct{}
+	running map[*held]struct{}            // guarded by keeper.mu
 }
 
 // New returns an interceptor for service; nil options mean the defaults. It
@@ -80,49 +70,22 @@ func New(service Service, options *Options) (*Interceptor, error) {
 		return nil, errors.New("lazyauth: Options has both SingleUser and Principal: set one of them")
 	}
 	i := &Interceptor{
-		service: service,
-		options: o,
+		keeper:  &keeper{service: service, options: o, server: server, epoch: time.Now()},
 		origins: allowed,
-		server:  server,
 		sealer:  sealer,
 		calls:   table{max: o.MaxCalls},
 		seed:    maphash.MakeSeed(),
-		epoch:   time.Now(),
 		bits:    make(map[scopes.Requirement]uint64),
 		limit:   service.Scopes.Union(o.MaxScopes),
 		running: make(map[*held]struct{}),
 	}
 	i.ctx, i.cancel = context.WithCancelCause(context.Background())
-	i.local = newOwner(i, Principal{})
+	i.local = newPerson(i.keeper, Principal{})
 	return i, nil
 }
 
 // Format writes what the service's Format does.
 func (i *Interceptor) Format(f fmt.State, verb rune) { i.service.Format(f, verb) }
-
-// now is the time since the interceptor was made, on the monotonic clock.
-func (i *Interceptor) now() time.Duration { return time.Since(i.epoch) }
-
-// Authorize obtains a grant of who that covers need, without a tool call: for
-// signing in at a terminal, or ahead of time. If there is none yet, show is
-// called with the prompt, and Authorize waits until the person has finished, the
-// code has expired, or ctx ends. If a call already waits for an authorization,
-// show gets the prompt of that one, and another if that was for less. An error of show ends
-// the wait but not the authorization. A nil show asks nobody: it waits for somebody who
-// was asked by a call. The errors of the authorization are
-// of type [*Error].
-//
-// The caller vouches for who: [Options.VerifyUser] is asked as for calls.
-func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.Requirement, show func(context.Context, elicit.Prompt) error) error {
-	if !who.IsLocal() && i.options.VerifyUser == nil {
-		return i.fail(Unverified, errNoVerifyUser)
-	}
-	if err := checkAccount(who.Account); err != nil {
-		return i.fail(Anonymous, err)
-	}
-	_, err := i.ownerOf(who).authorize(ctx, need, &eager{show: show})
-	return err
-}
 
 // Close ends all flights, waits and held calls, and waits at most five seconds
 // for handlers to return; its error names those that ignored their context.
@@ -140,14 +103,14 @@ func (i *Interceptor) Close() error {
 	i.cancel(errClosed)
 	i.calls.clear()
 	var grants []*grant // no flight stores one from now on
-	drop := func(o *owner) {
+	drop := func(o *person) {
 		if g := o.drop(); g != nil && !g.configured {
 			grants = append(grants, g)
 		}
 	}
 	drop(i.local)
 	i.owners.Range(func(_, o any) bool {
-		drop(o.(*owner))
+		drop(o.(*person))
 		return true
 	})
 	return errors.Join(i.join(), i.revokeAll(grants))
@@ -178,18 +141,6 @@ func (i *Interceptor) join() error {
 	}
 	slices.Sort(tools)
 	return fmt.Errorf("lazyauth: handlers ignored that their context ended: %s", strings.Join(slices.Compact(tools), ", "))
-}
-
-// spawn runs f on a goroutine that Close waits for. It reports false, and runs
-// nothing, once the interceptor is closed.
-func (i *Interceptor) spawn(f func()) bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.closed {
-		return false
-	}
-	i.wg.Go(f)
-	return true
 }
 
 // spawnHeld is spawn for the handler of a held call, which Close cancels and

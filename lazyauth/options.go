@@ -174,11 +174,3 @@ func defaultTransport() http.RoundTripper {
 	}
 	return http.DefaultTransport
 }
-
-// wording returns how prompts are put to the person behind req; nil is good, too.
-func (i *Interceptor) wording(req *mcp.CallToolRequest) elicit.Wording {
-	if i.options.Wording == nil || req == nil {
-		return nil
-	}
-	return func(c elicit.Channel, p elicit.Prompt) string { return i.options.Wording(req, c, p) }
-}

@@ -7,15 +7,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // An owner is a resource owner (RFC 6749 §1.1), as far as this server knows
 // one: a principal's grant, and the one flight or errand under way for it.
 type owner struct {
-	auth      *Interceptor
+	auth      *keeper
 	principal Principal
 
 	grant   atomic.Pointer[grant]
@@ -23,18 +21,30 @@ type owner struct {
 
 	key string // of its grant in a store
 
-	mu       sync.Mutex
-	logouts  int    // counted by Revoke: what was begun before one is not for after it
-	stale    string // the access token of a record that should have been replaced, and was not
-	flight   *flight
-	errand   *errand
-	refused  string                           // the access token that the API refused last, which must not come back
-	declined map[client]time.Duration         // until when, since the epoch
-	queue    map[*scopes.Requirement]struct{} // needs that wait for a flight for less
+	mu      sync.Mutex
+	logouts int    // counted by Revoke: what was begun before one is not for after it
+	stale   string // the access token of a record that should have been replaced, and was not
+	flight  *flight
+	errand  *errand
+	refused string                           // the access token that the API refused last, which must not come back
+	queue   map[*scopes.Requirement]struct{} // needs that wait for a flight for less
 }
 
-func newOwner(i *Interceptor, who Principal) *owner {
-	return &owner{auth: i, principal: who, key: i.service.storeKey(who), declined: make(map[client]time.Duration), queue: make(map[*scopes.Requirement]struct{})}
+func newOwner(k *keeper, who Principal) *owner {
+	return &owner{auth: k, principal: who, key: k.service.storeKey(who), queue: make(map[*scopes.Requirement]struct{})}
+}
+
+// An asker is somebody who wants a grant, and through whom the person can be asked for it.
+type asker interface {
+	// tool names the tool, for the trace.
+	tool() string
+	// mayAsk reports why the person must not be asked now.
+	mayAsk() error
+	// left is how much longer the asker can wait.
+	left() time.Duration
+	// follow brings the prompt of f to the person, and returns once f is over, or why the
+	// asker waits no longer.
+	follow(ctx context.Context, f *flight) error
 }
 
 // sharer is whose share of the table o's calls count against.
@@ -45,35 +55,11 @@ func (o *owner) sharer() Principal {
 	return Principal{Issuer: o.principal.Issuer, Subject: o.principal.Subject}
 }
 
-// authorize returns a grant of o's that covers need. It refreshes an expired
+// obtain returns a grant of o's that covers need. It refreshes an expired
 // one, joins the flight that is under way or starts one, and waits; ctx ends
-// the wait and nothing else. One call of authorize asks for its need at most
+// the wait and nothing else. One call of obtain asks for its need at most
 // once: a grant that turns out to lack it is an error, not a reason to ask
 // again.
-func (o *owner) authorize(ctx context.Context, need scopes.Requirement, a asker) (*grant, error) {
-	g, err := o.obtain(ctx, need, a)
-	if e, ok := errors.AsType[*Error](err); ok {
-		return nil, o.explain(e, need, a.at().req)
-	}
-	return g, err
-}
-
-// explain returns e for one call: a follower gets the leader's cause, with its own need.
-//
-// It and some others here are kept out of line for the sake of the stacks of calls that
-// wait, of which there may be very many: see BenchmarkWaiting.
-//
-//go:noinline
-func (o *owner) explain(e *Error, need scopes.Requirement, req *mcp.CallToolRequest) *Error {
-	mine := *e
-	mine.Required = need
-	mine.wording = o.auth.wording(req)
-	if g := o.grant.Load(); g != nil {
-		mine.Held = g.scopes
-	}
-	return &mine
-}
-
 func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*grant, error) {
 	if o.refusal != nil {
 		return nil, o.refusal
@@ -105,12 +91,15 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 			tried |= e.kind
 			continue // to the new grant, or without the old one
 		}
-		g, err = f.wait(ctx, a)
+		err = a.follow(ctx, f)
+		if err == nil {
+			err = f.err
+		}
 		switch {
 		case err != nil:
 			return nil, err
-		case f.kept && g.holds(need):
-			return g, nil
+		case f.kept && f.grant.holds(need):
+			return f.grant, nil
 		case f.covers(need):
 			return nil, o.narrowed(need)
 		}
@@ -123,7 +112,7 @@ func (o *owner) obtain(ctx context.Context, need scopes.Requirement, a asker) (*
 //
 //go:noinline
 func (o *owner) await(ctx context.Context, e *errand, a asker) error {
-	err := e.wait(ctx, a.at().left(o.auth))
+	err := e.wait(ctx, a.left())
 	switch {
 	case errors.Is(err, errSlow):
 		return o.auth.fail(Pending, errNoPrompt)
@@ -182,11 +171,8 @@ func (o *owner) next(ticket *scopes.Requirement, a asker, tried errandKind) (*gr
 	if e != nil || err != nil {
 		return nil, nil, e, err
 	}
-	if until, ok := o.declined[a.client()]; ok {
-		if o.auth.now() < until {
-			return nil, nil, nil, o.auth.fail(Declined, nil)
-		}
-		delete(o.declined, a.client())
+	if err := a.mayAsk(); err != nil {
+		return nil, nil, nil, err
 	}
 	if o.flight == nil {
 		// For everything that anybody here waits for, so that a burst of
@@ -279,22 +265,4 @@ func (o *owner) refreshAhead(g *grant) {
 		// An error means that the interceptor is closed.
 		_, _ = o.start(refreshing, func(ctx context.Context) error { return o.refresh(ctx, g) })
 	}
-}
-
-// eager is the asker behind Interceptor.Authorize.
-type eager struct {
-	show func(context.Context, elicit.Prompt) error
-}
-
-func (e *eager) client() client  { return e }
-func (e *eager) tool() string    { return "" }
-func (e *eager) at() attendance  { return attendance{} }
-func (e *eager) ledger() *ledger { return nil } // it has no progress to report
-
-func (e *eager) ask(ctx context.Context, p *part, _ elicit.Channel) error {
-	if e.show == nil {
-		return nil
-	}
-	p.prompted("caller")
-	return e.show(ctx, p.flight.prompt)
 }

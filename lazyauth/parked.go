@@ -44,7 +44,7 @@ func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler)
 
 // retry returns the call that the request's state names, and the request as the call
 // sees it. It is apart from serve so that a call that waits does not keep its stack.
-func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, o *owner) (*held, *attendance, error) {
+func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, o *person) (*held, *attendance, error) {
 	at := &attendance{ctx: ctx, req: req, arrived: g.auth.now(), again: true}
 	c := clientOf(req, o.principal)
 	b, err := g.binding(req, o, c)
@@ -86,7 +86,7 @@ func withState(req *mcp.CallToolRequest, state string, responses mcp.InputRespon
 }
 
 // binding says what a state for req is good for.
-func (g *gate) binding(req *mcp.CallToolRequest, o *owner, c client) (elicit.Binding, error) {
+func (g *gate) binding(req *mcp.CallToolRequest, o *person, c client) (elicit.Binding, error) {
 	digest, err := elicit.DigestArguments(req.Params.Arguments)
 	if err != nil {
 		return elicit.Binding{}, err
@@ -104,7 +104,7 @@ func (g *gate) binding(req *mcp.CallToolRequest, o *owner, c client) (elicit.Bin
 	}, nil
 }
 
-func (g *gate) seal(req *mcp.CallToolRequest, o *owner, c client, s elicit.State) (string, error) {
+func (g *gate) seal(req *mcp.CallToolRequest, o *person, c client, s elicit.State) (string, error) {
 	b, err := g.binding(req, o, c)
 	if err != nil {
 		return "", err
@@ -116,14 +116,11 @@ func (g *gate) seal(req *mcp.CallToolRequest, o *owner, c client, s elicit.State
 // than the code, so that a host that comes back late finds what became of it.
 func lease(p *part) time.Time { return p.flight.prompt.Expires.Add(time.Minute) }
 
-// inputRequired is how an asker says that its request must be answered with
-// the prompt of the part.
+// inputRequired is a prompt that a request must be answered with.
 type inputRequired struct {
 	part *part
 	mode elicit.Channel
 }
-
-func (inputRequired) Error() string { return "lazyauth: the host's input is required" }
 
 // keep makes sure that the host can come back to the call.
 func (h *held) keep(p *part) error {
@@ -138,20 +135,22 @@ func (h *held) keep(p *part) error {
 type arriving struct {
 	*held
 	request *attendance
+	shows   inputRequired // what was handed over
 }
 
 // at implements asker.
-func (a arriving) at() attendance { return a.seen(*a.request) }
+func (a *arriving) at() attendance { return a.seen(*a.request) }
 
 // ask implements asker.
-func (a arriving) ask(ctx context.Context, p *part, mode elicit.Channel) error {
+func (a *arriving) ask(ctx context.Context, p *part, mode elicit.Channel) error {
 	if ctx.Err() != nil { // the request, or its call, came to its end at the same moment
 		return context.Cause(ctx)
 	}
 	if err := a.keep(p); err != nil {
 		return err
 	}
-	return inputRequired{p, mode}
+	a.shows = inputRequired{p, mode}
+	return errHandedOver
 }
 
 // client implements asker.

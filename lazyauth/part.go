@@ -29,6 +29,7 @@ const (
 // prompt, and what they said to it.
 type part struct {
 	flight *flight
+	board  *board
 	client client
 
 	// turn holds a token while no host has the prompt in an elicitation: who takes it
@@ -43,7 +44,7 @@ type part struct {
 	refused chan struct{}
 	err     error
 
-	// Guarded by the owner's mutex.
+	// Guarded by the person's asking.
 	heard    int64        // the last ticket that was drawn when somebody was told in text
 	heardAt  time.Time    // when that was
 	failed   elicit.Reach // modes that the host declares and does not deliver
@@ -53,8 +54,65 @@ type part struct {
 	at       time.Time     // when it was shown …
 	patience time.Duration // … and how long its host waits
 	answered bool          // the host has answered it
-	carrier  *held         // the call that was answered with it, if one was
+	carrier  carrier       // the call that was answered with it, if one was
 	notices  []notice      // to be sent when the flight is over
+}
+
+// A carrier is a call that was answered with a prompt.
+type carrier interface {
+	attended() bool       // whether a request attends to it
+	fails(elicit.Channel) // its host declares this mode and does not deliver
+}
+
+// A board has the parts of all clients in one flight.
+type board struct {
+	flight *flight
+	person *person
+
+	// Guarded by the person's asking.
+	parts  map[client]*part
+	stale  []notice // of prompts before one that was refused
+	closed bool     // nobody joins any more
+}
+
+// boardOf returns the board of f, or nil if f has come to its end.
+func (o *person) boardOf(f *flight) *board {
+	o.asking.Lock()
+	b, fresh := o.board, false
+	if b == nil || b.flight != f {
+		b, fresh = &board{flight: f, person: o, parts: make(map[client]*part)}, true
+		o.board = b
+	}
+	closed := b.closed
+	o.asking.Unlock()
+	if closed || fresh && !f.before(b.close) {
+		return nil
+	}
+	return b
+}
+
+// close ends the asking of a flight, and says so to the hosts that did not refuse.
+func (b *board) close() {
+	b.person.asking.Lock()
+	b.closed = true
+	out := b.stale
+	for _, p := range b.parts {
+		if !p.over() {
+			out = append(out, p.notices...)
+		}
+	}
+	b.person.asking.Unlock()
+	b.person.auth.announce(out)
+}
+
+// over reports whether nobody can be asked any more.
+func (b *board) over() bool {
+	if b.flight.landed() {
+		return true
+	}
+	b.person.asking.Lock()
+	defer b.person.asking.Unlock()
+	return b.closed
 }
 
 // gone reports whether the host has done with the prompt, as far as can be
@@ -62,7 +120,7 @@ type part struct {
 // not come back for that. The owner's mutex is held.
 func (p *part) gone() bool {
 	if p.carrier != nil {
-		return p.carrier.current() == nil
+		return !p.carrier.attended()
 	}
 	return p.answered
 }
@@ -80,18 +138,22 @@ const (
 // somebody was told in text, as seen by who drew the ticket. A part that ended begins
 // anew, with the same code; so does, after one patience, one whose prompt the host has
 // done with.
-func (f *flight) join(c client, ticket int64) (*part, telling) {
-	f.owner.mu.Lock()
-	defer f.owner.mu.Unlock()
-	if f.parts == nil {
+func (o *person) join(f *flight, c client, ticket int64) (*part, telling) {
+	b := o.boardOf(f)
+	if b == nil || f.landed() {
 		return nil, never
 	}
-	p := f.parts[c]
+	o.asking.Lock()
+	defer o.asking.Unlock()
+	if b.closed {
+		return nil, never
+	}
+	p := b.parts[c]
 	if p == nil || p.over() {
-		p = &part{flight: f, client: c, turn: make(chan struct{}, 1), loud: make(chan struct{}, 1), told: make(chan struct{}), refused: make(chan struct{})}
+		p = &part{flight: f, board: b, client: c, turn: make(chan struct{}, 1), loud: make(chan struct{}, 1), told: make(chan struct{}), refused: make(chan struct{})}
 		p.turn <- struct{}{}
 		p.loud <- struct{}{}
-		f.parts[c] = p
+		b.parts[c] = p
 	}
 	if p.prompt != "" && p.gone() && time.Since(p.at) >= p.patience {
 		p.giveTurn()
@@ -125,20 +187,20 @@ func (p *part) over() bool {
 }
 
 // channel is the best one to a's person that has not failed.
-func (p *part) channel(a asker) elicit.Channel {
+func (p *part) channel(a host) elicit.Channel {
 	reach := a.at().reach()
-	p.flight.owner.mu.Lock()
-	defer p.flight.owner.mu.Unlock()
+	p.board.person.asking.Lock()
+	defer p.board.person.asking.Unlock()
 	return reach.Without(p.failed).Best()
 }
 
 // shown notes that the prompt goes out now by elicitation, in this mode, and returns
 // its id.
-func (p *part) shown(req *mcp.CallToolRequest, mode elicit.Channel, carrier *held) string {
+func (p *part) shown(req *mcp.CallToolRequest, mode elicit.Channel, by carrier) string {
 	id := rand.Text()
-	p.flight.owner.mu.Lock()
-	p.prompt, p.mode, p.at, p.answered, p.carrier, p.patience = id, mode, time.Now(), false, carrier, p.flight.owner.auth.patience(req)
-	p.flight.owner.mu.Unlock()
+	p.board.person.asking.Lock()
+	p.prompt, p.mode, p.at, p.answered, p.carrier, p.patience = id, mode, time.Now(), false, by, p.flight.owner.auth.patience(req)
+	p.board.person.asking.Unlock()
 	p.prompted(mode.String())
 	return id
 }
@@ -146,8 +208,8 @@ func (p *part) shown(req *mcp.CallToolRequest, mode elicit.Channel, carrier *hel
 // pass leaves the prompt to the person's other hosts, after the one that was shown the
 // prompt of this id has refused it by itself.
 func (p *part) pass(id string) {
-	p.flight.owner.mu.Lock()
-	defer p.flight.owner.mu.Unlock()
+	p.board.person.asking.Lock()
+	defer p.board.person.asking.Unlock()
 	if p.prompt == id {
 		p.fail()
 	}
@@ -155,8 +217,8 @@ func (p *part) pass(id string) {
 
 // withdraw takes back the prompt of this id, which no host was given after all.
 func (p *part) withdraw(id string) {
-	p.flight.owner.mu.Lock()
-	defer p.flight.owner.mu.Unlock()
+	p.board.person.asking.Lock()
+	defer p.board.person.asking.Unlock()
 	if p.prompt == id {
 		p.prompt = ""
 		p.giveTurn()
@@ -165,8 +227,8 @@ func (p *part) withdraw(id string) {
 
 // live reports whether a host has the prompt.
 func (p *part) live() bool {
-	p.flight.owner.mu.Lock()
-	defer p.flight.owner.mu.Unlock()
+	p.board.person.asking.Lock()
+	defer p.board.person.asking.Unlock()
 	return p.prompt != ""
 }
 
@@ -181,14 +243,14 @@ func (p *part) prompted(channel string) {
 // who wait already and can be told in no better way: most models see the result of none
 // of their calls before they have those of all.
 func (p *part) tell() *Error {
-	o := p.flight.owner
-	o.mu.Lock()
+	o := p.board.person
+	o.asking.Lock()
 	first := p.heard == 0
 	if first {
 		p.heard, p.heardAt = p.flight.tickets.Load(), time.Now()
 		close(p.told)
 	}
-	o.mu.Unlock()
+	o.asking.Unlock()
 	if first {
 		p.prompted(elicit.Text.String())
 	}
@@ -210,12 +272,12 @@ func (p *part) pending() *Error {
 func (p *part) request(ctx context.Context, req *mcp.CallToolRequest, mode elicit.Channel) {
 	id := p.shown(req, mode, nil)
 	session, auth := req.Session, p.flight.owner.auth
-	p.flight.owner.mu.Lock()
-	over := p.flight.parts == nil
+	p.board.person.asking.Lock()
+	over := p.board.closed
 	if mode == elicit.URL { // forms have no completion notice
 		p.notices = append(p.notices, notice{ctx, session, id})
 	}
-	p.flight.owner.mu.Unlock()
+	p.board.person.asking.Unlock()
 	if over {
 		return
 	}
@@ -251,14 +313,14 @@ func (p *part) unanswered(id string, err error, reach elicit.Reach) {
 		_ = p.answer(id, "", 0)
 		return
 	}
-	o := p.flight.owner
-	o.mu.Lock()
+	o := p.board.person
+	o.asking.Lock()
 	current := id == p.prompt
 	if current && (!p.hushed || reach.Without(p.failed.With(p.mode)).Elicits()) {
 		p.fail()
 		current = false
 	}
-	o.mu.Unlock()
+	o.asking.Unlock()
 	if current { // what is left is the text, and the host has refused before
 		e := o.auth.fail(Declined, nil)
 		e.hasty = true
@@ -278,7 +340,7 @@ func (p *part) shared() bool {
 // owner's mutex is held.
 func (p *part) fail() {
 	if p.shared() {
-		p.carrier.failed.Or(uint32(elicit.Reach(0).With(p.mode)))
+		p.carrier.fails(p.mode)
 	} else {
 		p.failed = p.failed.With(p.mode)
 	}
@@ -297,10 +359,10 @@ func (p *part) fail() {
 // does not, and the client may be several hosts, it ends the one call alone; once that
 // is done the caller lets the others ask, by pass.
 func (p *part) answer(id, action string, reach elicit.Reach) *Error {
-	o := p.flight.owner
-	o.mu.Lock()
-	if id != p.prompt || p.flight.parts == nil {
-		o.mu.Unlock()
+	o := p.board.person
+	o.asking.Lock()
+	if id != p.prompt || p.flight.landed() || p.board.closed {
+		o.asking.Unlock()
 		return nil
 	}
 	p.answered = true
@@ -309,11 +371,11 @@ func (p *part) answer(id, action string, reach elicit.Reach) *Error {
 	if refused && hasty && reach.Without(p.failed.With(p.mode)).Elicits() {
 		p.hushed = true
 		p.fail()
-		o.mu.Unlock()
+		o.asking.Unlock()
 		return nil
 	}
 	alone := refused && hasty && p.shared()
-	o.mu.Unlock()
+	o.asking.Unlock()
 	if !refused {
 		return nil
 	}
@@ -331,16 +393,16 @@ func (p *part) answer(id, action string, reach elicit.Reach) *Error {
 // refuse ends the client's part with err, unless the flight is over: a token
 // that came first wins. A decline is remembered.
 func (p *part) refuse(err *Error) {
-	o := p.flight.owner
-	o.mu.Lock()
-	if p.flight.parts == nil || p.over() {
-		o.mu.Unlock()
+	o := p.board.person
+	o.asking.Lock()
+	if p.flight.landed() || p.board.closed || p.over() {
+		o.asking.Unlock()
 		return
 	}
 	p.err = err
 	for _, n := range p.notices {
 		if n.id != p.prompt { // dialogs that the host was not asked to take down
-			p.flight.stale = append(p.flight.stale, n)
+			p.board.stale = append(p.board.stale, n)
 		}
 	}
 	close(p.refused)
@@ -350,7 +412,7 @@ func (p *part) refuse(err *Error) {
 		o.declined[p.client] = now + peace
 	}
 	channel := p.mode.String()
-	o.mu.Unlock()
+	o.asking.Unlock()
 	o.auth.emit(onFailed, Event{Principal: o.principal, Tool: p.flight.tool, Scopes: p.flight.want, Channel: channel, Reason: Declined})
 }
 
@@ -362,22 +424,10 @@ type notice struct {
 	id      string
 }
 
-// notices returns what is to be announced to the hosts that did not refuse.
-// The owner's mutex is held.
-func (f *flight) notices() []notice {
-	out := f.stale
-	for _, p := range f.parts {
-		if !p.over() {
-			out = append(out, p.notices...)
-		}
-	}
-	return out
-}
-
 // announce tells hosts that the interaction is over (MCP 2025-11-25
 // client/elicitation, "Completion notifications"), so that they can take their
 // dialogs down. Hosts that do not read hold it up for at most noticeWait.
-func (i *Interceptor) announce(notices []notice) {
+func (i *keeper) announce(notices []notice) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(i.ctx), noticeWait) // Close is an end like any other
 	defer cancel()
 	sent := make(chan struct{}, len(notices))

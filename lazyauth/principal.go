@@ -1,11 +1,7 @@
 package lazyauth
 
 import (
-	"context"
 	"strconv"
-
-	"github.com/lazyauth/mcp-lazyauth/elicit"
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // A Principal is the person whose grant a call uses. The zero value is the
@@ -44,84 +40,4 @@ func (p Principal) String() string {
 // key encodes p unambiguously.
 func (p Principal) key() string {
 	return strconv.Itoa(len(p.Issuer)) + ":" + p.Issuer + strconv.Itoa(len(p.Subject)) + ":" + p.Subject + p.Account
-}
-
-// principal tells whose call req is, or refuses it. Its rules decide who may
-// use whose grant: see docs/design.md, "Principals".
-func (i *Interceptor) principal(ctx context.Context, req *mcp.CallToolRequest) (Principal, error) {
-	var who Principal
-	switch {
-	case i.options.Principal != nil:
-		var err error
-		if who, err = i.options.Principal(ctx, req); err != nil {
-			return who, i.fail(Anonymous, err)
-		}
-	case i.options.SingleUser:
-	case req.Extra == nil:
-		// stdio, in memory, or the SDK's old SSE handler, which looks the
-		// same and serves many people: the first session is the local user's,
-		// and any other is refused.
-		if !i.session.CompareAndSwap(nil, req.Session) && i.session.Load() != req.Session {
-			return who, i.fail(Anonymous, errSecondSession)
-		}
-	default:
-		if info := req.Extra.TokenInfo; info != nil {
-			who.Subject = info.UserID
-			who.Issuer, _ = info.Extra["iss"].(string)
-		}
-		if who.Subject == "" {
-			return who, i.fail(Anonymous, errNoUser)
-		}
-	}
-	if who.Subject == "" && who.Issuer != "" { // nobody in particular
-		return who, i.fail(Anonymous, errNoUser)
-	}
-	if !who.IsLocal() && i.options.VerifyUser == nil {
-		return who, i.fail(Unverified, errNoVerifyUser)
-	}
-	return who, nil
-}
-
-// owner returns the resource owner of the principal behind req.
-func (i *Interceptor) owner(ctx context.Context, req *mcp.CallToolRequest) (*owner, error) {
-	if i.options.Principal == nil && i.options.Account == nil && req.Extra == nil && i.session.Load() == req.Session {
-		return i.local, nil // the usual stdio server, without a detour
-	}
-	who, err := i.principal(ctx, req)
-	if err == nil && i.options.Account != nil {
-		if who.Account, err = i.options.Account(ctx, req); err == nil {
-			err = checkAccount(who.Account)
-		}
-		if err != nil {
-			err = i.fail(Anonymous, err)
-		}
-	}
-	if err != nil {
-		reason, cause := causeOf(err)
-		i.emit(onFailed, Event{Principal: who, Tool: req.Params.Name, Reason: reason, Err: cause})
-		return nil, err
-	}
-	return i.ownerOf(who), nil
-}
-
-func (i *Interceptor) ownerOf(who Principal) *owner {
-	if (who == Principal{}) {
-		return i.local
-	}
-	if o, ok := i.owners.Load(who); ok {
-		return o.(*owner)
-	}
-	o, _ := i.owners.LoadOrStore(who, newOwner(i, who))
-	return o.(*owner)
-}
-
-// A client is who can be shown a prompt, as a comparable value: the session
-// where there is one, the principal where every request stands alone.
-type client any
-
-func clientOf(req *mcp.CallToolRequest, who Principal) client {
-	if req.Extra != nil && (req.Session == nil || elicit.Modern(req.Params.Meta) || req.Session.ID() == "") {
-		return who // stateless HTTP: a session is one request
-	}
-	return req.Session
 }

@@ -70,20 +70,6 @@ func (as *authorizationServer) client(ctx context.Context) (client *device.Clien
 	return device.New(config)
 }
 
-// deviceError gives an error of the authorization server its reason.
-func (i *Interceptor) deviceError(err error) *Error {
-	reason := Unavailable
-	switch {
-	case errors.Is(err, device.ErrDenied):
-		reason = Denied
-	case errors.Is(err, device.ErrExpired), errors.Is(err, device.ErrUnknownCode):
-		reason = Expired
-	case unsupported(err):
-		reason = Unsupported
-	}
-	return i.fail(reason, err)
-}
-
 func unsupported(err error) bool {
 	e, ok := errors.AsType[*device.Error](err)
 	if !ok {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"strings"
 	"unicode"
@@ -123,4 +124,12 @@ func (s *Service) inWords(set scopes.Set) []string {
 		words = append(words, cmp.Or(s.ScopeNames[scope], scope))
 	}
 	return words
+}
+
+func loopback(host string) bool {
+	if lowerASCII(host) == "localhost" {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.IsLoopback()
 }

@@ -62,15 +62,9 @@ func (i *Interceptor) AskAgain(who Principal) { i.ownerOf(who).askAgain() }
 func (i *Interceptor) askAgain(who Principal) {
 	i.ownerOf(who).askAgain()
 	i.owners.Range(func(_, o any) bool {
-		if o := o.(*owner); o.principal.Issuer == who.Issuer && o.principal.Subject == who.Subject {
+		if o := o.(*person); o.principal.Issuer == who.Issuer && o.principal.Subject == who.Subject {
 			o.askAgain()
 		}
 		return true
 	})
-}
-
-func (o *owner) askAgain() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	clear(o.declined)
 }

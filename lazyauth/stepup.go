@@ -20,11 +20,14 @@ type demands struct {
 }
 
 // first reports whether this is the first time that the call's token is refused.
-func (d *demands) first() bool {
+func (d *demands) first() bool { return d.again() == 1 }
+
+// again counts how often the call's token was refused.
+func (d *demands) again() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fresh++
-	return d.fresh == 1
+	return d.fresh
 }
 
 // An attempt is one to raise a grant.
@@ -61,7 +64,7 @@ func (c *call) challenged(ctx context.Context, g *grant, res *http.Response, bod
 	case demand.More && demand.Needs != nil && !g.holds(demand.Needs):
 		return c.stepUp(ctx, g, demand, res, body)
 	case demand.Fresh:
-		again := c.owner.distrust(g, c.met(), demand.SignIn)
+		again := c.owner.distrust(g, c.met().again, demand.SignIn)
 		if again && !body.possible() {
 			return false, auth.fail(Unsupported, errNoReplay)
 		}
@@ -71,35 +74,6 @@ func (c *call) challenged(ctx context.Context, g *grant, res *http.Response, bod
 	default:
 		return false, nil
 	}
-}
-
-// distrust gives up g, which the API does not accept, and reports whether there
-// is hope for another one: by a refresh at first, then from the person if a sign-in
-// may help, then no more.
-func (o *owner) distrust(g *grant, met *demands, signIn bool) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.grant.Load() != g || g.open.Load()&expired != 0 {
-		return true // somebody has seen to it
-	}
-	met.mu.Lock()
-	defer met.mu.Unlock()
-	switch met.fresh++; {
-	case met.fresh == 1 && (g.refresh != "" || signIn):
-		g.open.Or(expired)
-	case met.fresh == 2 && g.renewed && signIn:
-		o.grant.Store(nil)
-		g.retire()
-		o.refused = g.token.AccessToken // which a store must not bring back
-		o.auth.spawn(func() {
-			if err := o.discard(o.auth.ctx, g); err != nil {
-				o.storeFailed(err)
-			}
-		})
-	default:
-		return false
-	}
-	return true
 }
 
 // stepUp raises the grant to what the API demands of a request that carried g,
@@ -116,7 +90,7 @@ func (c *call) stepUp(ctx context.Context, g *grant, demand scopes.Demand, res *
 		// The token has less than it was given: somebody took it away.
 		held = c.owner.correct(g, order.Expand(demand.Held))
 	}
-	missing, ok := order.Narrowest(held, need, auth.ceiling())
+	missing, ok := order.Narrowest(held, need, c.gate.auth.ceiling())
 	switch {
 	case !ok:
 		return false, auth.fail(Exceeded, nil)
@@ -146,26 +120,6 @@ func (c *call) stepUp(ctx context.Context, g *grant, demand scopes.Demand, res *
 		met.mu.Unlock()
 	}
 	return err == nil, err
-}
-
-// correct notes that g has no scopes but those in held, and returns what it then
-// holds. The word of an API takes scopes away, and never adds one.
-func (o *owner) correct(g *grant, held scopes.Set) scopes.Set {
-	var left scopes.Set
-	for name := range g.scopes.All() {
-		if one := scopes.Of(name); held.Covers(one) {
-			left = left.Union(one)
-		}
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.errand != nil || o.grant.Load() != g {
-		return o.auth.service.Hierarchy.Expand(left)
-	}
-	corrected := g.reduced(left)
-	o.grant.Store(corrected)
-	g.retire()
-	return corrected.held
 }
 
 // doubts reports whether the API may still say that g has less than it was given:

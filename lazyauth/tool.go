@@ -37,7 +37,7 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 			out := g.serve(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, output, err := handler(ctx, req, in)
 				if c := callFrom(ctx); err == nil && c != nil {
-					result = c.owner.named(result)
+					result = c.named(result)
 				}
 				return outcome{result: result, output: output, err: err}
 			})
@@ -51,7 +51,7 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 		}
 		result, output, err := handler(c, req, in)
 		if err == nil {
-			result = c.owner.named(result)
+			result = c.named(result)
 		}
 		return result, output, err
 	})
@@ -103,10 +103,10 @@ func (g *gate) mayUseNothing() *Error {
 
 // owner returns the resource owner of a call. Where nobody is asked before the
 // handler, an unknown caller is refused only when a grant is used.
-func (g *gate) owner(ctx context.Context, req *mcp.CallToolRequest) (*owner, error) {
+func (g *gate) owner(ctx context.Context, req *mcp.CallToolRequest) (*person, error) {
 	o, err := g.auth.owner(ctx, req)
 	if err != nil && g.late {
-		return &owner{auth: g.auth, refusal: err}, nil
+		return &person{owner: &owner{auth: g.auth.keeper, refusal: err}}, nil
 	}
 	return o, err
 }
@@ -114,8 +114,8 @@ func (g *gate) owner(ctx context.Context, req *mcp.CallToolRequest) (*owner, err
 // newGate also notes what the tool declares, as part of the limit of what
 // challenges may ask for. Tools with the same need share a bit.
 func (i *Interceptor) newGate(tool string, need scopes.Requirement) *gate {
-	i.mu.Lock()
-	defer i.mu.Unlock()
+	i.gates.Lock()
+	defer i.gates.Unlock()
 	i.limit = i.limit.Union(scopes.Ceiling(need))
 	bit, known := i.bits[need]
 	if !known && len(i.bits) < gateBits {
@@ -127,8 +127,8 @@ func (i *Interceptor) newGate(tool string, need scopes.Requirement) *gate {
 
 // ceiling returns what challenges may raise a grant to.
 func (i *Interceptor) ceiling() scopes.Set {
-	i.mu.Lock()
-	defer i.mu.Unlock()
+	i.gates.Lock()
+	defer i.gates.Unlock()
 	return i.limit
 }
 

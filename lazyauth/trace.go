@@ -141,17 +141,6 @@ func (e Event) fields(add func(key string, value any)) {
 	}
 }
 
-// emit calls a hook of the trace if there is one.
-func (i *Interceptor) emit(hook func(*Trace) func(Event), e Event) {
-	if i.options.Trace == nil {
-		return
-	}
-	if h := hook(i.options.Trace); h != nil {
-		e.Service = i.service.Name
-		h(e)
-	}
-}
-
 func onWaiting(t *Trace) func(Event)      { return t.Waiting }
 func onPrompted(t *Trace) func(Event)     { return t.Prompted }
 func onPolled(t *Trace) func(Event)       { return t.Polled }

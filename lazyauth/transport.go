@@ -44,7 +44,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.call == nil {
 		return refuse(errNoCall)
 	}
-	auth := t.call.owner.auth
+	auth := t.call.gate.auth
 	if len(auth.origins) == 0 {
 		return refuse(errNoAPI)
 	}
@@ -160,13 +160,4 @@ func lowerASCII(text string) string {
 		}
 		return r
 	}, text)
-}
-
-// loopback reports whether host is this machine by its very name.
-func loopback(host string) bool {
-	if lowerASCII(host) == "localhost" {
-		return true
-	}
-	address, err := netip.ParseAddr(host)
-	return err == nil && address.IsLoopback()
 }

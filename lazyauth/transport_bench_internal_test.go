@@ -104,7 +104,7 @@ func BenchmarkPark(b *testing.B) {
 
 		// A flight that has its prompt and waits for the person, of which the
 		// prompt goes out again and again: every handler is parked.
-		f := newFlight(auth.local, scopes.Of("a", "b"), "saga")
+		f := newFlight(auth.local.owner, scopes.Of("a", "b"), "saga")
 		f.prompt = elicit.Prompt{Service: "Notes", URL: "https://as.example.test/device", UserCode: "WDJB-MJHT", Expires: time.Now().Add(time.Hour)}
 		close(f.ready)
 		auth.local.flight = f
@@ -120,7 +120,7 @@ func BenchmarkPark(b *testing.B) {
 			}}
 			h := newHeld(g, auth.local, at)
 			held[n] = h
-			f.parts = map[client]*part{}
+			auth.local.board = nil
 			out := make(chan struct{})
 			go func() {
 				defer close(out)

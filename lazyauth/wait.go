@@ -2,21 +2,17 @@ package lazyauth
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// promptWait is how long an asker whose patience is over still waits for the
-// prompt to go out. A handler that works for longer than its patience, and then
-// needs the person, would otherwise end before anybody was asked, each time.
-const promptWait = 4 * time.Second
-
-// An asker is somebody who waits for an authorization, and through whom the
-// person can be asked: a call, in one of the forms that the eras give it, or a
-// program.
-type asker interface {
+// A host is through whom a person can be asked: a call, in one of the forms that the
+// eras give it, or a program.
+type host interface {
 	// client says who would be shown the prompt.
 	client() client
 	// tool names the tool, for the trace.
@@ -27,7 +23,8 @@ type asker interface {
 	// ledger counts the call's progress.
 	ledger() *ledger
 	// ask brings the prompt of p to the person by elicitation in this mode, and
-	// returns once it is on its way; an error ends the asker's wait.
+	// returns once it is on its way; an error ends the wait. It is errHandedOver if the
+	// prompt takes the place of the answer that the caller waits for.
 	ask(ctx context.Context, p *part, mode elicit.Channel) error
 }
 
@@ -44,7 +41,7 @@ type attendance struct {
 }
 
 // left is how much longer the request can wait from now on.
-func (at attendance) left(i *Interceptor) time.Duration {
+func (at attendance) left(i *keeper) time.Duration {
 	if at.req == nil {
 		return time.Hour // the flight ends first
 	}
@@ -62,7 +59,8 @@ func (at attendance) reach() elicit.Reach {
 // A wait is one asker's waiting for the end of a flight.
 type wait struct {
 	flight *flight
-	asker  asker
+	person *person
+	asker  host
 	ticket int64 // its place among those who wait for the flight
 	began  time.Time
 	part   *part // once there is a prompt
@@ -75,8 +73,9 @@ type wait struct {
 
 // wait waits for the end of the flight on behalf of a, and brings the prompt to the
 // person if that is a's turn.
-func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
-	w := wait{flight: f, asker: a, ticket: f.tickets.Add(1), began: time.Now()}
+func (t *through) follow(ctx context.Context, f *flight) error {
+	a := t.host
+	w := wait{flight: f, person: t.person, asker: a, ticket: f.tickets.Add(1), began: time.Now()}
 	patience := time.NewTimer(max(w.left(), 0))
 	defer patience.Stop()
 	tick, stop := w.come()
@@ -87,7 +86,7 @@ func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
 		var err error
 		select {
 		case <-f.over.Done():
-			return f.grant, f.err
+			return nil
 		case <-ready:
 			ready = nil
 			err = w.begin()
@@ -120,7 +119,7 @@ func (f *flight) wait(ctx context.Context, a asker) (*grant, error) {
 			err = w.pending()
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
 }
@@ -165,7 +164,7 @@ func (w *wait) more() time.Duration {
 
 // begin joins the client's part in the flight, now that there is a prompt.
 func (w *wait) begin() error {
-	p, told := w.flight.join(w.asker.client(), w.ticket)
+	p, told := w.person.join(w.flight, w.asker.client(), w.ticket)
 	if p == nil {
 		return nil // over by now
 	}
@@ -213,7 +212,7 @@ func (w *wait) ask(ctx context.Context) error {
 	}()
 	err := w.asker.ask(ctx, w.part, mode)
 	asked = true
-	if _, shown := err.(inputRequired); err != nil && !shown { //nolint:errorlint // it is never wrapped
+	if err != nil && !errors.Is(err, errHandedOver) {
 		w.part.giveTurn()
 	}
 	return err
@@ -275,3 +274,45 @@ func (w *wait) pending() error {
 		return w.part.pending()
 	}
 }
+
+// errHandedOver ends a wait whose caller is answered with the prompt.
+var errHandedOver = errors.New("lazyauth: the prompt was handed over")
+
+// host returns what is known of the host behind req; the zero value if nothing is.
+func (i *keeper) host(req *mcp.CallToolRequest) Host {
+	if req == nil { // of a call that is over
+		return Host{}
+	}
+	info := req.ClientInfo()
+	if info == nil {
+		return Host{}
+	}
+	if h, ok := i.options.Hosts[info.Name]; ok {
+		return h
+	}
+	var best Host
+	length := -1
+	for pattern, h := range i.options.Hosts {
+		prefix, ok := strings.CutSuffix(pattern, "*")
+		if ok && len(prefix) > length && strings.HasPrefix(info.Name, prefix) {
+			best, length = h, len(prefix)
+		}
+	}
+	return best
+}
+
+// patience is how long after its arrival a request of req's host may wait.
+func (i *keeper) patience(req *mcp.CallToolRequest) time.Duration {
+	h := i.host(req)
+	if h.WithProgress != 0 && req.Params.GetProgressToken() != nil {
+		return h.WithProgress
+	}
+	if h.Patience != 0 {
+		return h.Patience
+	}
+	return i.options.Patience
+}
+
+// A client is who can be shown a prompt, as a comparable value: the session
+// where there is one, the principal where every request stands alone.
+type client any

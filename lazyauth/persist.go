@@ -1,0 +1,72 @@
+package lazyauth
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// recordVersion is that of the records written here. A later one that cannot be read by
+// this program gets another number, and is left alone.
+const recordVersion = 1
+
+// maxRecord bounds what is decoded.
+const maxRecord = 64 << 10
+
+// errForeign: the record is another program's, and not to be touched.
+var errForeign = errors.New("lazyauth: the stored grant was written by another version")
+
+// A record is a grant as it is stored.
+type record struct {
+	Version  int       `json:"v"`
+	Access   string    `json:"access"`
+	Refresh  string    `json:"refresh,omitempty"`
+	Expires  time.Time `json:"expires,omitzero"`
+	Scopes   string    `json:"scopes"`
+	Renewed  bool      `json:"renewed,omitempty"`
+	Identity Identity  `json:"identity,omitzero"`
+}
+
+func (g *grant) encode() []byte {
+	text, err := json.Marshal(record{
+		Version: recordVersion, Access: g.token.AccessToken, Refresh: g.refresh, Expires: g.token.Expiry.Round(0),
+		Scopes: g.scopes.String(), Renewed: g.renewed, Identity: g.identity,
+	})
+	if err != nil {
+		panic(err) // text, a time and a flag
+	}
+	return text
+}
+
+// decode reads a stored grant. Its errors quote nothing of the record.
+func (i *keeper) decode(text []byte) (*grant, error) {
+	if len(text) > maxRecord {
+		return nil, errors.New("lazyauth: the stored grant is too long to be one")
+	}
+	var r record
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, errors.New("lazyauth: the stored grant is not JSON")
+	}
+	if r.Version != recordVersion {
+		return nil, fmt.Errorf("%w: it has version %d, and this program reads %d", errForeign, r.Version, recordVersion)
+	}
+	token := &device.Token{Access: r.Access, Refresh: r.Refresh, Expires: r.Expires}
+	var err error
+	if token.Scopes, err = scopes.Parse(r.Scopes); err != nil {
+		return nil, errors.New("lazyauth: the stored grant names scopes that are none")
+	}
+	if err := token.Check(); err != nil {
+		return nil, errors.New("lazyauth: the stored grant has a token that cannot be sent")
+	}
+	if r.Identity.check() != nil {
+		r.Identity = Identity{}
+	}
+	g := i.newGrant(token, r.Renewed)
+	g.identity = r.Identity
+	g.kept = true
+	return g, nil
+}
