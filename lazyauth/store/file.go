@@ -45,22 +45,30 @@ func newFiles(dir string, c codec) (Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	return &kept{&files{folder: folder{path: dir}, codec: c}}, nil
+	return &kept{place: &files{folder: folder{path: dir}, codec: c, requests: queue{limit: filesAtOnce, advice: silentDisk}}}, nil
 }
 
 type files struct {
-	folder folder
-	codec  codec
+	folder   folder
+	codec    codec
+	requests queue
 }
+
+const (
+	// filesAtOnce is how many requests a store makes to its disk at once.
+	filesAtOnce = 8
+	silentDisk  = "its disk, or the network that the disk is on, may be out of reach"
+)
 
 // suffix is what the files that hold records are named by.
 const suffix = ".grant"
 
-func (f *files) guard(ctx context.Context, name string) (func(), error) {
-	return f.folder.guard(ctx, name)
-}
+func (f *files) queue() *queue                        { return &f.requests }
+func (f *files) tryLock(name string) (func(), error)  { return f.folder.tryLock(name) }
+func (f *files) lockName(name string) string          { return f.folder.join(lockFile(name)) }
+func (f *files) setAside(name string) (string, error) { return f.folder.setAside(name, name+suffix) }
 
-func (f *files) read(_ context.Context, name string) (*entry, error) {
+func (f *files) read(name string) (*entry, error) {
 	data, err := f.folder.read(name + suffix)
 	if data == nil || err != nil {
 		return nil, err
@@ -73,17 +81,27 @@ func (f *files) read(_ context.Context, name string) (*entry, error) {
 	return e, nil
 }
 
-func (f *files) write(_ context.Context, name string, e *entry) error {
-	return f.folder.write(name, name+suffix, f.codec.seal(name, e))
+// prepare writes a file of the greatest length that a record's may have.
+func (f *files) prepare(_ context.Context, name, _ string) (draft, error) {
+	file, err := f.folder.reserve(name)
+	if err != nil {
+		return nil, unwritable(f.folder.path, err)
+	}
+	return &fileDraft{f, name, file}, nil
 }
 
-func (f *files) remove(_ context.Context, name, _ string) error {
-	return f.folder.remove(name, name+suffix)
+type fileDraft struct {
+	files *files
+	name  string
+	file  string // room for a record; gone if somebody has removed the folder
 }
 
-func (f *files) setAside(_ context.Context, name string) (string, error) {
-	return f.folder.setAside(name, name+suffix)
+func (d *fileDraft) write(e *entry) error {
+	return d.files.folder.write(d.file, d.name+suffix, d.files.codec.seal(d.name, e))
 }
+
+func (d *fileDraft) remove() error { return d.files.folder.remove(d.name, d.name+suffix) }
+func (d *fileDraft) discard()      { d.files.folder.discard(d.file) }
 
 func (f *files) names(context.Context) ([]string, error) {
 	all, err := f.folder.list()

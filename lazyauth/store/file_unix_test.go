@@ -3,12 +3,16 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
@@ -112,4 +116,67 @@ func TestAdviceFollowed(t *testing.T) {
 	}
 	must(t, 0, os.Chmod(dir, 0o700))
 	want(t, open(t, dir), "alice", secret)
+}
+
+// A folder that the program may not change is found out before change is called.
+func TestUnwritable_Folder(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("an administrator may change every folder")
+	}
+	onDisk(t, func(t *testing.T, dir string, open func() store.Store) {
+		put(t, open(), "alice", secret)
+		must(t, 0, os.Chmod(dir, 0o500))
+		defer os.Chmod(dir, 0o700)
+		for _, who := range []string{"alice", "bob"} {
+			err := open().Update(t.Context(), who, func([]byte) ([]byte, error) { t.Error("changed"); return nil, nil })
+			if !errors.Is(err, store.ErrUnwritable) || !strings.Contains(err.Error(), dir) {
+				t.Errorf("%s: %v", who, err)
+			}
+		}
+		want(t, open(), "alice", secret)
+	})
+}
+
+// A process that was stopped in the middle of an update keeps the lock. Others wait as
+// long as their context lets them, the error says which lock it is, and nothing stays
+// behind; reading and other records are not held up.
+func TestStuck_AnotherProcessIsStopped(t *testing.T) {
+	dir := t.TempDir() + "/grants"
+	s := open(t, dir)
+	put(t, s, "alice", "old")
+	p := start(t, "hold", dir, 0)
+	if got := p.says(t); got != "refreshing" {
+		t.Fatal(got)
+	}
+	must(t, 0, p.cmd.Process.Signal(syscall.SIGSTOP))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			err := s.Update(ctx, "alice", func([]byte) ([]byte, error) { t.Error("both refresh"); return nil, nil })
+			if !errors.Is(err, store.ErrNoAnswer) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), s.String()) {
+				t.Errorf("Update: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	brief, end := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer end()
+	err := s.Update(brief, "alice", remove)
+	for _, part := range []string{"another process", "the lock of the record", files(t, dir, ".lock")[0], "let it go on or end it"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("%v does not say %q", err, part)
+		}
+	}
+	want(t, s, "alice", "old")
+	put(t, s, "bob", "not held up")
+	stacks := make([]byte, 1<<22)
+	if n := strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "store.(*queue).work("); n > 8 {
+		t.Errorf("%d goroutines are left behind", n)
+	}
+	must(t, 0, p.cmd.Process.Signal(syscall.SIGCONT))
+	p.input.Close()
+	put(t, s, "alice", "next")
+	p.ends(t)
 }

@@ -16,8 +16,7 @@ import (
 // A folder holds files that are for one user only. It is opened anew for each
 // operation, so that its removal or replacement is noticed.
 type folder struct {
-	path  string // absolute
-	turns turns
+	path string // absolute
 }
 
 func (f *folder) join(file string) string { return filepath.Join(f.path, file) }
@@ -28,7 +27,7 @@ func (f *folder) open(create bool) (*os.Root, error) {
 	before, err := os.Lstat(f.path)
 	if gone(err) && create {
 		if err := makeFolder(f.path); err != nil {
-			return nil, fmt.Errorf("store: %w", err)
+			return nil, unwritable(f.path, err)
 		}
 		before, err = os.Lstat(f.path)
 	}
@@ -147,25 +146,55 @@ func (f *folder) read(file string) ([]byte, error) {
 	return data, nil
 }
 
+// reserve makes a file that has room for any record, and returns its name. It is called
+// under the lock of name. Disks that can be read and not written, and those that are
+// full, are found out by it.
+func (f *folder) reserve(name string) (string, error) {
+	root, err := f.open(true)
+	if err != nil {
+		return "", err
+	}
+	defer shut(root)
+	if err := sweep(root, name); err != nil {
+		return "", err
+	}
+	// The name is random, so that even where locks do not work nobody writes
+	// into what another is about to put in place.
+	fresh := name + "." + rand.Text() + unfinished
+	// Random, since some file systems keep zeros without taking room for them.
+	room := make([]byte, maxFile)
+	rand.Read(room) // never fails, see crypto/rand
+	if err := fill(root, fresh, os.O_CREATE|os.O_EXCL, room); err != nil {
+		return "", errors.Join(err, absent(root.Remove(fresh)))
+	}
+	return fresh, nil
+}
+
+// discard removes what reserve has made. A failure is mended by the next update.
+func (f *folder) discard(fresh string) {
+	if root, err := f.open(false); err == nil {
+		defer shut(root)
+		_ = root.Remove(fresh)
+	}
+}
+
 // write replaces a file as a whole: a reader, and whoever comes after a crash,
 // finds the old content or the new one. When it returns nil the new one is on
-// the disk. It is called under the guard of name.
-func (f *folder) write(name, file string, data []byte) error {
+// the disk. It is called under the lock of reserve, with what that has returned.
+func (f *folder) write(fresh, file string, data []byte) error {
 	root, err := f.open(true)
 	if err != nil {
 		return err
 	}
 	defer shut(root)
-	if err := sweep(root, name); err != nil {
-		return err
+	err = fill(root, fresh, 0, data)
+	if gone(err) { // somebody has tidied up
+		err = fill(root, fresh, os.O_CREATE|os.O_EXCL, data)
 	}
-	// The name is random, so that even where locks do not work nobody writes
-	// into what another is about to put in place.
-	fresh := name + "." + rand.Text() + unfinished
-	if err := create(root, fresh, data); err != nil {
-		return errors.Join(fmt.Errorf("store: writing to %s: %w", f.path, err), absent(root.Remove(fresh)))
+	if err == nil {
+		err = replace(root, fresh, file)
 	}
-	if err := replace(root, fresh, file); err != nil {
+	if err != nil {
 		return errors.Join(fmt.Errorf("store: writing to %s: %w", f.path, err), absent(root.Remove(fresh)))
 	}
 	if err := syncFolder(root); err != nil {
@@ -177,16 +206,29 @@ func (f *folder) write(name, file string, data []byte) error {
 // unfinished is the suffix of files that are being written.
 const unfinished = ".tmp"
 
-func create(root *os.Root, file string, data []byte) error {
-	w, err := root.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// fill makes data the content of a file, on the disk. It shortens the file last, since
+// what is in use needs no new room.
+func fill(root *os.Root, file string, flag int, data []byte) error {
+	w, err := root.OpenFile(file, os.O_WRONLY|flag, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = w.Write(data)
 	if err == nil {
+		err = w.Truncate(int64(len(data)))
+	}
+	if err == nil {
 		err = w.Sync()
 	}
 	return errors.Join(err, w.Close())
+}
+
+// unwritable is the error of a folder in which nothing can be written.
+func unwritable(path string, err error) error {
+	if errors.Is(err, ErrUnsafe) || errors.Is(err, ErrUnwritable) {
+		return err
+	}
+	return fmt.Errorf("store: %s %w: make room on its disk, or let this program write there: %w", path, ErrUnwritable, err)
 }
 
 // replace renames a file over another. On Windows that fails while a virus

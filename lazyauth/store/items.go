@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -80,9 +79,12 @@ func pieceName(name, generation string, n int) string {
 	return name + "." + generation + "." + strconv.Itoa(n)
 }
 
+// trialName is the account of the item that shows that the keychain can be written.
+func trialName(name string) string { return name + ".trial" }
+
 // head returns the first item of an entry, nil if there is none.
-func (k *keychain) head(ctx context.Context, name string) (*head, string, error) {
-	text, ok, err := k.get(ctx, name)
+func (k *keychain) head(name string) (*head, string, error) {
+	text, ok, err := k.get(name)
 	if !ok || err != nil {
 		return nil, "", err
 	}
@@ -91,13 +93,13 @@ func (k *keychain) head(ctx context.Context, name string) (*head, string, error)
 	return h, piece, err
 }
 
-func (k *keychain) read(ctx context.Context, name string) (*entry, error) {
-	h, text, err := k.head(ctx, name)
+func (k *keychain) read(name string) (*entry, error) {
+	h, text, err := k.head(name)
 	if h == nil || err != nil {
 		return nil, err
 	}
 	for n := range h.further {
-		piece, ok, err := k.get(ctx, pieceName(name, h.generation, n))
+		piece, ok, err := k.get(pieceName(name, h.generation, n))
 		if err != nil {
 			return nil, err
 		}
@@ -116,9 +118,9 @@ func (k *keychain) read(ctx context.Context, name string) (*entry, error) {
 	return decode(name, plain)
 }
 
-// store writes an entry under the guard of name.
-func (k *keychain) store(ctx context.Context, name string, e *entry) error {
-	old, _, err := k.head(ctx, name)
+// store writes an entry under the lock of name.
+func (k *keychain) store(name string, e *entry) error {
+	old, _, err := k.head(name)
 	if err != nil {
 		return err
 	}
@@ -127,27 +129,27 @@ func (k *keychain) store(ctx context.Context, name string, e *entry) error {
 	first := text[:min(pieceSize, len(text))]
 	for rest := text[len(first):]; rest != ""; h.further++ {
 		piece := rest[:min(pieceSize, len(rest))]
-		if err := k.put(ctx, pieceName(name, h.generation, h.further), piece); err != nil {
+		if err := k.put(pieceName(name, h.generation, h.further), piece); err != nil {
 			return err
 		}
 		rest = rest[len(piece):]
 	}
-	if err := k.put(ctx, name, h.String()+"\n"+first); err != nil {
+	if err := k.put(name, h.String()+"\n"+first); err != nil {
 		return err
 	}
 	// The record is durable now. Pieces that could not be removed are tried
 	// again with the next one.
-	_ = k.sweep(ctx, name, h.generation, h.further)
-	_ = k.sweep(ctx, name, h.other(), 0)
+	_ = k.sweep(name, h.generation, h.further)
+	_ = k.sweep(name, h.other(), 0)
 	return nil
 }
 
 // sweep removes pieces from number from on. They are written upwards and removed
 // downwards, so that they have no gap even after a crash.
-func (k *keychain) sweep(ctx context.Context, name, generation string, from int) error {
+func (k *keychain) sweep(name, generation string, from int) error {
 	end := from
 	for end < maxPieces {
-		_, ok, err := k.get(ctx, pieceName(name, generation, end))
+		_, ok, err := k.get(pieceName(name, generation, end))
 		if err != nil {
 			return err
 		}
@@ -157,28 +159,31 @@ func (k *keychain) sweep(ctx context.Context, name, generation string, from int)
 		end++
 	}
 	for n := end - 1; n >= from; n-- {
-		if err := k.delete(ctx, pieceName(name, generation, n)); err != nil {
+		if err := k.delete(pieceName(name, generation, n)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// erase removes an entry under the guard of name.
-func (k *keychain) erase(ctx context.Context, name string) error {
-	if err := k.delete(ctx, name); err != nil {
+// erase removes an entry under the lock of name.
+func (k *keychain) erase(name string) error {
+	if err := k.delete(name); err != nil {
 		return err
 	}
-	if err := k.sweep(ctx, name, "a", 0); err != nil {
+	if err := k.sweep(name, "a", 0); err != nil {
 		return err
 	}
-	return k.sweep(ctx, name, "b", 0)
+	if err := k.sweep(name, "b", 0); err != nil {
+		return err
+	}
+	return k.delete(trialName(name))
 }
 
 // setAside moves the first item of an entry. The pieces stay until the next
 // record of that name: without the first item they are of no use.
-func (k *keychain) setAside(ctx context.Context, name string) (string, error) {
-	text, ok, err := k.get(ctx, name)
+func (k *keychain) setAside(name string) (string, error) {
+	text, ok, err := k.get(name)
 	if !ok || err != nil {
 		return "gone", err
 	}
@@ -186,10 +191,10 @@ func (k *keychain) setAside(ctx context.Context, name string) (string, error) {
 	if len(text) > 2*pieceSize { // more than fits, so not ours
 		text = text[:2*pieceSize]
 	}
-	if err := k.put(ctx, aside, text); err != nil {
+	if err := k.put(aside, text); err != nil {
 		return "", err
 	}
-	if err := k.delete(ctx, name); err != nil {
+	if err := k.delete(name); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("in the keychain as %s of %q", aside, k.service), nil

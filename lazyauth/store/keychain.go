@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -10,8 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/zalando/go-keyring"
 )
@@ -27,7 +28,8 @@ import (
 // give the same service share their grants.
 //
 // A keychain may ask the person for a password and take any time to answer. ctx
-// ends the wait; at most one request is then left unanswered in the process.
+// ends the wait; at most one request is then left unanswered in the process, and
+// while it is, the others fail with [ErrNoAnswer].
 //
 // What keeps several processes apart is a lock file in a folder of the user's:
 // $XDG_STATE_HOME (~/.local/state) on Linux, ~/Library/Application Support on
@@ -37,7 +39,7 @@ func Keychain(service string) (Store, error) {
 		return nil, errors.New("store: the keychain needs a service name of 1 to 100 ASCII letters, digits, dots, hyphens, " +
 			"underscores, slashes and spaces, which does not begin with a hyphen")
 	}
-	return &kept{newKeychain(service)}, nil
+	return &kept{place: newKeychain(service)}, nil
 }
 
 const serviceLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_/ "
@@ -50,15 +52,21 @@ type keychain struct {
 	service string
 	library library
 	locks   func() (*folder, error)
-	// absent reports whether an error of the library means that there is no
-	// keychain.
-	absent func(error) bool
-	hung   atomic.Int32 // requests that nobody waits for any more, and may still take effect
+	// absent returns why an error of the library means that there is no keychain,
+	// or "".
+	absent   func(error) string
+	requests *queue
 }
 
 func newKeychain(service string) *keychain {
-	return &keychain{service: service, library: platform{}, locks: sync.OnceValues(lockFolder), absent: noKeychain}
+	return &keychain{service: service, library: platform{}, locks: sync.OnceValues(lockFolder), absent: noKeychain, requests: keychains}
 }
+
+// keychains lets one request of this process at a time through to the keychain: the
+// library shares one connection, and one person answers its prompts.
+var keychains = &queue{limit: 1, advice: "it may be asking for a password: unlock it, or answer its dialog"}
+
+func (k *keychain) queue() *queue { return k.requests }
 
 // A library reaches the keychain of the platform. What is not there is a
 // keyring.ErrNotFound.
@@ -80,51 +88,39 @@ func (platform) Delete(service, account string) error { return keyring.Delete(se
 // because it is not printable.
 const index = "\n"
 
-// writePatience is how long the keychain may take to write a record, which the
-// caller's context does not end. A person may have to type a password.
-const writePatience = 2 * time.Minute
-
-// line lets one request of this process at a time through to the keychain: the
-// library shares one connection, and one person answers its prompts.
-var line = make(chan struct{}, 1)
-
-// do sends a request to the keychain and waits for the answer or for ctx. The
-// library cannot be interrupted.
-func (k *keychain) do(ctx context.Context, request func() error) error {
-	select {
-	case line <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("store: the keychain has not answered an earlier request: %w", context.Cause(ctx))
+// do makes one request to the keychain. The library cannot be interrupted.
+func (k *keychain) do(request func() error) error {
+	err := guarded(request)
+	if err == nil {
+		return nil
 	}
-	const finished, abandoned = 1, 2
-	var state atomic.Int32
-	answer := make(chan error, 1)
-	go func() { // ends with the answer
-		err := guarded(request)
-		switch {
-		case err == nil:
-		case k.absent(err):
-			err = fmt.Errorf("store: %w (%w)", ErrNoKeychain, err)
-		case !errors.Is(err, keyring.ErrNotFound):
-			err = fmt.Errorf("store: the keychain refused: %w", err)
-		}
-		answer <- err
-		if !state.CompareAndSwap(0, finished) {
-			k.hung.Add(-1)
-		}
-		<-line
-	}()
-	select {
-	case err := <-answer:
+	if why := k.absent(err); why != "" {
+		return fmt.Errorf("store: %w (%s: %w)", ErrNoKeychain, why, refusal{err})
+	}
+	if errors.Is(err, keyring.ErrNotFound) {
 		return err
-	case <-ctx.Done():
-		k.hung.Add(1)
-		if !state.CompareAndSwap(0, abandoned) {
-			k.hung.Add(-1)
-		}
-		return fmt.Errorf("store: the keychain has not answered, it may be asking for a password: %w", context.Cause(ctx))
 	}
+	return fmt.Errorf("store: the keychain refused: %w", refusal{err})
 }
+
+// A refusal is what the keychain said, escaped and shortened.
+type refusal struct{ err error }
+
+func (r refusal) Error() string {
+	const longest = 300
+	text := []rune(strings.ToValidUTF8(r.err.Error(), "?"))
+	if len(text) > longest {
+		text = append(text[:longest], '…')
+	}
+	for n, c := range text {
+		if !unicode.IsPrint(c) {
+			text[n] = '?'
+		}
+	}
+	return string(text)
+}
+
+func (r refusal) Unwrap() error { return r.err }
 
 // guarded turns a panic into an error: the library trusts what comes over the bus
 // to have the right types.
@@ -138,9 +134,9 @@ func guarded(request func() error) (err error) {
 }
 
 // get returns "" and false if there is no such item.
-func (k *keychain) get(ctx context.Context, account string) (string, bool, error) {
+func (k *keychain) get(account string) (string, bool, error) {
 	var text string
-	err := k.do(ctx, func() (err error) {
+	err := k.do(func() (err error) {
 		text, err = k.library.Get(k.service, account)
 		return err
 	})
@@ -156,11 +152,11 @@ func (k *keychain) get(ctx context.Context, account string) (string, bool, error
 // put writes an item and looks whether it is there: the library takes a prompt
 // that was dismissed for an answer on Linux, and on macOS a command that failed
 // for one that did not (go-keyring issue 153).
-func (k *keychain) put(ctx context.Context, account, text string) error {
-	if err := k.do(ctx, func() error { return k.library.Set(k.service, account, text) }); err != nil {
+func (k *keychain) put(account, text string) error {
+	if err := k.do(func() error { return k.library.Set(k.service, account, text) }); err != nil {
 		return err
 	}
-	got, ok, err := k.get(ctx, account)
+	got, ok, err := k.get(account)
 	if err != nil {
 		return err
 	}
@@ -170,36 +166,31 @@ func (k *keychain) put(ctx context.Context, account, text string) error {
 	return nil
 }
 
-func (k *keychain) delete(ctx context.Context, account string) error {
-	err := k.do(ctx, func() error { return k.library.Delete(k.service, account) })
+func (k *keychain) delete(account string) error {
+	err := k.do(func() error { return k.library.Delete(k.service, account) })
 	if errors.Is(err, keyring.ErrNotFound) && !errors.Is(err, ErrUnavailable) {
 		return nil
 	}
 	return err
 }
 
-// guard keeps the lock beyond release while a request that nobody waits for can
-// still change the record.
-func (k *keychain) guard(ctx context.Context, name string) (func(), error) {
+// lockOf is the lock of a record among those of all keychains.
+func (k *keychain) lockOf(name string) string { return nameOf(k.service + "\n" + name) }
+
+func (k *keychain) tryLock(name string) (func(), error) {
 	locks, err := k.locks()
 	if err != nil {
 		return nil, err
 	}
-	release, err := locks.guard(ctx, nameOf(k.service+"\n"+name))
+	return locks.tryLock(k.lockOf(name))
+}
+
+func (k *keychain) lockName(name string) string {
+	locks, err := k.locks()
 	if err != nil {
-		return nil, err
+		return "in no folder"
 	}
-	return func() {
-		if k.hung.Load() == 0 {
-			release()
-			return
-		}
-		go func() { // ends when the keychain answers
-			line <- struct{}{}
-			<-line
-			release()
-		}()
-	}, nil
+	return locks.join(lockFile(k.lockOf(name)))
 }
 
 // lockFolder is where the lock files of keychains are. It must be the same for
@@ -224,44 +215,106 @@ func lockFolder() (*folder, error) {
 	return &folder{path: filepath.Join(base, "lazyauth", "locks")}, nil
 }
 
-func (k *keychain) write(ctx context.Context, name string, e *entry) error {
-	ctx, cancel := context.WithTimeout(ctx, writePatience)
-	defer cancel()
-	damaged := k.list(ctx, e.key, true)
-	if damaged != nil && !errors.Is(damaged, ErrDamaged) {
-		return damaged
-	}
-	// A new list was begun, which is to be known, and the record is kept.
-	return errors.Join(k.store(ctx, name, e), damaged)
+// A keychainDraft is a record that has its place: its key is on the list, and an item
+// beside it could be written a moment ago.
+type keychainDraft struct {
+	keychain *keychain
+	name     string
+	key      string
+	listed   bool  // by this draft
+	damaged  error // a new list was begun, which is to be known
 }
 
-func (k *keychain) remove(ctx context.Context, name, key string) error {
-	ctx, cancel := context.WithTimeout(ctx, writePatience)
-	defer cancel()
-	if err := k.erase(ctx, name); err != nil {
-		return err
+func (k *keychain) prepare(ctx context.Context, name, key string) (draft, error) {
+	d := &keychainDraft{keychain: k, name: name, key: key}
+	var err error
+	d.listed, err = k.list(ctx, key, true)
+	if errors.Is(err, ErrDamaged) {
+		d.damaged, err = err, nil
 	}
-	// Should this fail, the list has a key without a record, which does no harm.
-	_ = k.list(ctx, key, false)
-	return nil
-}
-
-// list puts a key on the list of those that have records, or takes it off. It
-// begins a new list if that was damaged, and returns the [ErrDamaged] as well.
-func (k *keychain) list(ctx context.Context, key string, has bool) error {
-	name := nameOf(index)
-	release, err := k.guard(ctx, name)
+	if err == nil {
+		// Another text each time, or an old one would pass for it. It is removed with
+		// the record only, since some keychains ask the person about removals.
+		err = k.put(trialName(name), rand.Text())
+	}
 	if err != nil {
+		d.discard()
+		if errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNoAnswer) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("store: the keychain %w: unlock it, or let this program write there: %w", ErrUnwritable, err)
+	}
+	return d, nil
+}
+
+func (d *keychainDraft) write(e *entry) error {
+	return errors.Join(d.keychain.store(d.name, e), d.damaged)
+}
+
+func (d *keychainDraft) remove() error {
+	if err := d.keychain.erase(d.name); err != nil {
 		return err
 	}
-	defer release()
-	e, damaged := (&kept{k}).readGuarded(ctx, name)
+	d.delist()
+	return d.damaged
+}
+
+// discard leaves nothing behind of a key that had no record before.
+func (d *keychainDraft) discard() {
+	if d.listed {
+		_ = d.keychain.delete(trialName(d.name))
+		d.delist()
+	}
+}
+
+// delist takes the key off the list. Should this fail, the list has a key without a
+// record, which does no harm.
+func (d *keychainDraft) delist() { _, _ = d.keychain.list(context.Background(), d.key, false) }
+
+// lockList waits for the lock of the list of keys, which is held for some requests only.
+// In this process nobody else can have it, since it is taken by requests of the queue.
+func (k *keychain) lockList(ctx context.Context) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, listWait)
+	defer cancel()
+	for {
+		if unlock, err = k.tryLock(nameOf(index)); unlock != nil || err != nil {
+			return unlock, err
+		}
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("store: grants %s: %w", k, noAnswer{
+				fmt.Sprintf("another process holds the lock of the list of grants (%s): if it is stopped, let it go on or end it",
+					k.lockName(nameOf(index))), context.Cause(ctx),
+			})
+		}
+	}
+}
+
+// listWait is how long to wait for the lock of the list.
+const listWait = 10 * time.Second
+
+// list puts a key on the list of those that have records, or takes it off, and reports
+// whether it was not there, or was. It begins a new list if that was damaged, and returns
+// the [ErrDamaged] as well.
+func (k *keychain) list(ctx context.Context, key string, has bool) (changed bool, err error) {
+	name := nameOf(index)
+	// Most updates find the key there.
+	if e, err := k.read(name); err == nil && slices.Contains(e.lines(), key) == has {
+		return false, nil
+	}
+	unlock, err := k.lockList(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	e, damaged := readLocked(k, name)
 	if damaged != nil && !errors.Is(damaged, ErrDamaged) {
-		return damaged
+		return false, damaged
 	}
 	keys := e.lines()
 	if slices.Contains(keys, key) == has {
-		return damaged
+		return false, damaged
 	}
 	if has {
 		keys = append(keys, key)
@@ -270,9 +323,12 @@ func (k *keychain) list(ctx context.Context, key string, has bool) error {
 	}
 	text := strings.Join(keys, "\n")
 	if len(text) > MaxRecord {
-		return fmt.Errorf("store: the keychain has %d grants under %q, and room for no more", len(keys)-1, k.service)
+		return false, fmt.Errorf("store: the keychain has %d grants under %q, and room for no more", len(keys)-1, k.service)
 	}
-	return errors.Join(k.store(ctx, name, &entry{index, []byte(text)}), damaged)
+	if err := k.store(name, &entry{index, []byte(text)}); err != nil {
+		return false, err
+	}
+	return true, damaged
 }
 
 // lines returns the keys in the list of keys.
@@ -284,7 +340,15 @@ func (e *entry) lines() []string {
 }
 
 func (k *keychain) names(ctx context.Context) ([]string, error) {
-	e, err := (&kept{k}).read(ctx, nameOf(index))
+	e, err := k.read(nameOf(index))
+	if _, ok := errors.AsType[damage](err); ok {
+		unlock, failed := k.lockList(ctx)
+		if failed != nil {
+			return nil, failed
+		}
+		defer unlock()
+		e, err = readLocked(k, nameOf(index))
+	}
 	if err != nil {
 		return nil, err
 	}

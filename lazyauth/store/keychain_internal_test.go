@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -19,10 +18,11 @@ func ownKeychain(t *testing.T) (*keychain, Store) {
 	t.Helper()
 	keyring.MockInit()
 	k := newKeychain("notes-mcp")
-	k.absent = func(error) bool { return false }
+	k.absent = func(error) string { return "" }
+	k.requests = &queue{limit: 1, advice: keychains.advice}
 	locks := &folder{path: t.TempDir() + "/locks"}
 	k.locks = func() (*folder, error) { return locks, nil }
-	return k, &kept{k}
+	return k, &kept{place: k}
 }
 
 func update(t *testing.T, s Store, key, record string) {
@@ -49,6 +49,9 @@ func items(t *testing.T, name string) []string {
 		}
 	}
 	try(name)
+	if _, err := keyring.Get("notes-mcp", trialName(name)); err == nil != (found != nil) {
+		t.Errorf("items %q, of a trial: %v", found, err)
+	}
 	for n := range maxPieces + 1 {
 		try(pieceName(name, "a", n))
 		try(pieceName(name, "b", n))
@@ -125,7 +128,7 @@ func (d *dying) Delete(service, account string) error {
 func TestKilledBetweenItems(t *testing.T) {
 	texts := map[string]string{"none": "", "short": "s", "long": strings.Repeat("l", 5000), "longer": strings.Repeat("L", 9000)}
 	set := func(k *keychain, text string) error {
-		return (&kept{k}).Update(t.Context(), "alice", func([]byte) ([]byte, error) {
+		return (&kept{place: k}).Update(t.Context(), "alice", func([]byte) ([]byte, error) {
 			if text == "" {
 				return nil, nil
 			}
@@ -141,7 +144,7 @@ func TestKilledBetweenItems(t *testing.T) {
 					keyring.MockInit()
 					k := newKeychain("notes-mcp")
 					k.locks = func() (*folder, error) { return locks, nil }
-					s := &kept{k}
+					s := &kept{place: k}
 					if err := set(k, old); err != nil {
 						t.Fatal(err)
 					}
@@ -260,7 +263,7 @@ func TestListIsShared(t *testing.T) {
 	if err != nil || len(keys) != people/2 || keys[0] != "01" {
 		t.Errorf("Keys: %q, %v", keys, err)
 	}
-	if e, err := k.read(t.Context(), nameOf(index)); err != nil || len(e.lines()) != people/2 {
+	if e, err := k.read(nameOf(index)); err != nil || len(e.lines()) != people/2 {
 		t.Errorf("the list has %q, %v", e.lines(), err)
 	}
 }
@@ -287,7 +290,7 @@ func TestDamagedItems(t *testing.T) {
 			update(t, s, "bob", "his")
 			update(t, s, "alice", record)
 			name := nameOf("alice")
-			h, _, err := k.head(t.Context(), name)
+			h, _, err := k.head(name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -374,66 +377,22 @@ func TestKeychainRefuses(t *testing.T) {
 	if !errors.Is(err, locked) || errors.Is(err, ErrUnavailable) {
 		t.Errorf("error: %v", err)
 	}
-	k.absent = func(err error) bool { return errors.Is(err, locked) }
+	because := func(it error) func(error) string {
+		return func(err error) string {
+			if errors.Is(err, it) {
+				return "there is none"
+			}
+			return ""
+		}
+	}
+	k.absent = because(locked)
 	if _, err = s.Load(t.Context(), "alice"); !errors.Is(err, ErrNoKeychain) || !errors.Is(err, ErrUnavailable) || !errors.Is(err, locked) {
 		t.Errorf("error: %v", err)
 	}
 	// As macOS says of a user without a keychain.
 	keyring.MockInit()
-	k.absent = func(err error) bool { return errors.Is(err, keyring.ErrNotFound) }
+	k.absent = because(keyring.ErrNotFound)
 	if _, err = s.Load(t.Context(), "alice"); !errors.Is(err, ErrNoKeychain) {
 		t.Errorf("error: %v", err)
-	}
-}
-
-// A keychain asks for its password, and nobody is there. Whoever waits goes; the
-// record stays locked for others until the keychain has answered, because the
-// request may still take effect.
-func TestKeychainAsksForItsPassword(t *testing.T) {
-	k, _ := ownKeychain(t)
-	asking, password := make(chan struct{}), make(chan struct{})
-	ctx, cancel := context.WithCancelCause(t.Context())
-	tired := errors.New("the host gave the call up")
-	release, err := k.guard(ctx, "alice")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		err := k.do(ctx, func() error {
-			close(asking)
-			<-password
-			return nil
-		})
-		if !errors.Is(err, tired) || !strings.Contains(err.Error(), "password") {
-			t.Errorf("error: %v", err)
-		}
-		release()
-	})
-	<-asking
-	wg.Go(func() { // another call, meanwhile
-		if _, _, err := k.get(ctx, "bob"); !errors.Is(err, tired) {
-			t.Errorf("error: %v", err)
-		}
-	})
-	cancel(tired)
-	wg.Wait()
-
-	brief, end := context.WithTimeout(t.Context(), 5*lockPause)
-	defer end()
-	if _, err := k.guard(brief, "alice"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("locked: %v", err)
-	}
-	close(password)
-	release, err = k.guard(t.Context(), "alice")
-	if err != nil {
-		t.Fatalf("after the password: %v", err)
-	}
-	release()
-	if _, _, err := k.get(t.Context(), "bob"); err != nil {
-		t.Errorf("after the password: %v", err)
-	}
-	if hung := k.hung.Load(); hung != 0 {
-		t.Errorf("%d requests hang", hung)
 	}
 }

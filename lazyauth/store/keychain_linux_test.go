@@ -51,3 +51,8 @@ func TestNoKeychain(t *testing.T) {
 	}
 	want(t, open(t, dir+"/grants"), "alice", "kept")
 }
+
+func init() {
+	roles["absent"] = absentKeychain
+	roles["unwritable"] = useUnwritable
+}

@@ -8,6 +8,11 @@ import (
 	"github.com/zalando/go-keyring"
 )
 
-// noKeychain reports whether a request failed because the library knows of no
-// keychain on this platform.
-func noKeychain(err error) bool { return errors.Is(err, keyring.ErrUnsupportedPlatform) }
+// noKeychain returns why a request failed, if that is because the library knows of no
+// keychain on this platform, or "".
+func noKeychain(err error) string {
+	if errors.Is(err, keyring.ErrUnsupportedPlatform) {
+		return "none is known on this platform"
+	}
+	return ""
+}

@@ -9,6 +9,11 @@ import (
 // credentials of its own, as over ssh with a key.
 const errNoSuchLogonSession = syscall.Errno(1312)
 
-// noKeychain reports whether a request failed because this session has no
-// Credential Manager.
-func noKeychain(err error) bool { return errors.Is(err, errNoSuchLogonSession) }
+// noKeychain returns why a request failed, if that is because this session has no
+// Credential Manager, or "".
+func noKeychain(err error) string {
+	if errors.Is(err, errNoSuchLogonSession) {
+		return "this logon session has no credentials"
+	}
+	return ""
+}

@@ -18,10 +18,9 @@ import (
 
 // roles are what this test binary does when a test starts it as another process.
 var roles = map[string]func(dir string, arg int) error{
-	"count":  count,
-	"hold":   hold,
-	"write":  writeForever,
-	"absent": absentKeychain,
+	"count": count,
+	"hold":  hold,
+	"write": writeForever,
 }
 
 const roleVariable = "LAZYAUTH_STORE_TEST"

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -26,11 +27,24 @@ var (
 	// repetition will change. It is what makes [FirstAvailable] go on.
 	ErrUnavailable = errors.New("not available here")
 
-	// ErrNoKeychain: no keychain serves this session: on Linux there is no
-	// session bus or no Secret Service on it (a container, a server, cron), on
-	// Windows the logon session has no credentials (ssh, some services). It is
-	// an [ErrUnavailable].
+	// ErrNoKeychain: no keychain serves this program: on Linux there is no
+	// session bus or no Secret Service on it (a container, a server, cron), it
+	// has no collection to keep anything in (before the first login to a
+	// desktop, WSL), or a sandbox forbids its use (snap); on Windows the logon
+	// session has no credentials (ssh, some services). It is an
+	// [ErrUnavailable].
 	ErrNoKeychain = fmt.Errorf("there is no keychain in this session: %w", ErrUnavailable)
+
+	// ErrNoAnswer: the store did not answer while the caller waited, or another
+	// process holds the lock of the record. The error says which, and what may be
+	// the matter. If it comes from an Update that had called change, the record is
+	// written as soon as the store answers.
+	ErrNoAnswer = errors.New("no answer")
+
+	// ErrUnwritable: the store can be read and not written: its disk is full or
+	// read-only, its folder may not be changed, its keychain keeps nothing. change
+	// was not called.
+	ErrUnwritable = errors.New("cannot be written")
 
 	// ErrDamaged: the record was cut short or altered. It was set aside, the
 	// error says where, and there is no record of that key now.
@@ -47,10 +61,14 @@ var (
 )
 
 // A Store keeps records under keys. It is safe for concurrent use, by several
-// processes if it outlives one.
+// processes if it outlives one. Package storetest is this contract as a test.
 //
 // Keys are printable UTF-8 of 1 to [MaxKey] bytes, records have at most
-// [MaxRecord] bytes. An empty record is a record.
+// [MaxRecord] bytes. An empty record is a record. Errors contain nothing of a
+// record, name the store, and say what to do.
+//
+// Every method returns soon after ctx has ended, whatever the store is doing: it
+// may wait for a person who is not there, or for a disk that does not answer.
 type Store interface {
 	// Load returns the record of key, or nil if there is none. It waits for no
 	// Update.
@@ -62,40 +80,59 @@ type Store interface {
 	// may take the seconds that a network needs; it must not update the same
 	// key itself.
 	//
+	// Update calls change once at the most, and only when it expects to be able
+	// to write: change may spend a refresh token that is good for one use and
+	// that other processes share, so a store that is locked, read-only or full
+	// has to be found out before. It fails with an [ErrUnwritable] then.
+	//
 	// If change fails nothing is written, and its error is returned as it is.
 	// When Update returns nil the new record is durable. After any other error
 	// the record is the old one or the new one, and never a part of either.
 	//
-	// ctx ends the wait for others. It does not stop the writing of what change
-	// returned: a refresh token that was issued must not be lost because
-	// somebody stopped waiting.
+	// Until change is called ctx ends the wait. It does not stop the writing of
+	// what change returned: a refresh token that was issued must not be lost
+	// because somebody stopped waiting. Once ctx has ended Update waits for the
+	// writing some seconds more, and returns an [ErrNoAnswer] if it is not over.
 	Update(ctx context.Context, key string, change func(old []byte) (record []byte, err error)) error
 
 	// Keys lists the keys that have records, in no particular order. Beside an
 	// error it returns those that could be read.
 	Keys(ctx context.Context) ([]string, error)
 
-	// String says for people where records are kept: "in the keychain".
+	// String says for people where records are kept: "in the keychain". It does
+	// not wait for anything.
 	String() string
 }
 
 // A place is where records lie, and what the stores here differ in. Names stand
-// for keys in it, see nameOf.
+// for keys in it, see nameOf. Its methods may take for ever, except for queue,
+// lockName and String, and are called by way of its queue.
 type place interface {
-	// guard waits until nobody else updates the record.
-	guard(ctx context.Context, name string) (release func(), err error)
+	// queue is nil if the place always answers.
+	queue() *queue
+	// tryLock takes the lock of a record, or returns nil if another process has it.
+	tryLock(name string) (unlock func(), err error)
+	lockName(name string) string // for errors
 	// read returns nil if there is nothing of that name. An error of type
 	// damage says that what is there is not a record, or was not one at the
-	// moment of reading: only under the guard is that certain.
-	read(ctx context.Context, name string) (*entry, error)
-	// write and remove are called under the guard. Removing nothing is no error.
-	write(ctx context.Context, name string, e *entry) error
-	remove(ctx context.Context, name, key string) error
+	// moment of reading: only under the lock is that certain.
+	read(name string) (*entry, error)
+	// prepare finds out whether the record of key can be written. It is called
+	// under the lock.
+	prepare(ctx context.Context, name, key string) (draft, error)
 	// setAside moves what is there out of the way and says where it is now. It
-	// is called under the guard.
-	setAside(ctx context.Context, name string) (where string, err error)
+	// is called under the lock.
+	setAside(name string) (where string, err error)
 	names(ctx context.Context) ([]string, error)
 	String() string
+}
+
+// A draft is room for a record. One of its methods is called, once, under the lock
+// that it was prepared under.
+type draft interface {
+	write(e *entry) error
+	remove() error // that there is nothing to remove is no error
+	discard()
 }
 
 // An entry is a record and whose it is.
@@ -110,7 +147,10 @@ type damage string
 func (d damage) Error() string { return string(d) }
 
 // kept is a store of the records that lie in a place.
-type kept struct{ place place }
+type kept struct {
+	place place
+	turns turns
+}
 
 func (k *kept) Load(ctx context.Context, key string) ([]byte, error) {
 	if err := check(ctx, key); err != nil {
@@ -123,33 +163,45 @@ func (k *kept) Load(ctx context.Context, key string) ([]byte, error) {
 	return e.record, nil
 }
 
-// read reads without the guard, and again with it if that brought no record: it
+// read reads without the lock, and again with it if that brought no record: it
 // may just have been replaced.
 func (k *kept) read(ctx context.Context, name string) (*entry, error) {
-	e, err := k.place.read(ctx, name)
+	e, err := ask(ctx, k.place.queue(), func() (*entry, error) { return k.place.read(name) }, nil)
 	if _, ok := errors.AsType[damage](err); !ok {
-		return e, err
+		return e, k.named(err)
 	}
-	release, err := k.place.guard(ctx, name)
+	var again error
+	_, h, err := locked(ctx, k, name, func() (struct{}, error) {
+		e, again = readLocked(k.place, name)
+		return struct{}{}, nil
+	}, nil)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	return k.readGuarded(ctx, name)
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	_ = finish(ctx, k.place.queue(), func() error { h.release(); return nil })
+	return e, again
 }
 
-// readGuarded sets aside what is damaged.
-func (k *kept) readGuarded(ctx context.Context, name string) (*entry, error) {
-	e, err := k.place.read(ctx, name)
+// readLocked sets aside what is damaged.
+func readLocked(p place, name string) (*entry, error) {
+	e, err := p.read(name)
 	what, ok := errors.AsType[damage](err)
 	if !ok {
 		return e, err
 	}
-	where, err := k.place.setAside(ctx, name)
+	where, err := p.setAside(name)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w (%w), and it could not be set aside: %w", ErrDamaged, what, err)
 	}
 	return nil, fmt.Errorf("store: %w (%w): it is now %s", ErrDamaged, what, where)
+}
+
+// A begun update knows the old record, and that it can write a new one.
+type begun struct {
+	old   *entry
+	draft draft
 }
 
 func (k *kept) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
@@ -157,45 +209,84 @@ func (k *kept) Update(ctx context.Context, key string, change func([]byte) ([]by
 		return err
 	}
 	name := nameOf(key)
-	release, err := k.place.guard(ctx, name)
+	b, h, err := locked(ctx, k, name, func() (b begun, err error) {
+		if b.old, err = readLocked(k.place, name); err == nil {
+			b.draft, err = k.place.prepare(ctx, name, key)
+		}
+		return b, err
+	}, func(b begun) { b.draft.discard() })
 	if err != nil {
 		return err
 	}
-	defer release()
-	e, err := k.readGuarded(ctx, name)
-	if err != nil {
-		return err
+	var end func() error // nil discards
+	ended := false
+	finally := func() error {
+		ended = true
+		ctx, cancel := afterwards(ctx)
+		defer cancel()
+		return k.named(finish(ctx, k.place.queue(), func() error {
+			defer h.release()
+			if end == nil {
+				b.draft.discard()
+				return nil
+			}
+			return end()
+		}))
 	}
+	defer func() {
+		if !ended { // change panicked
+			_ = finally()
+		}
+	}()
 	var old []byte
-	if e != nil {
-		old = e.record
+	if b.old != nil {
+		old = b.old.record
 	}
 	record, err := change(old)
-	if err != nil {
+	switch {
+	case err != nil:
+		_ = finally() // nothing was to be written
 		return err
+	case len(record) > MaxRecord:
+		err := finally()
+		return errors.Join(fmt.Errorf("store: a record of %d bytes is over the limit of %d", len(record), MaxRecord), err)
+	case record == nil:
+		end = b.draft.remove
+	default:
+		e := &entry{key, record}
+		end = func() error { return b.draft.write(e) }
 	}
-	if len(record) > MaxRecord {
-		return fmt.Errorf("store: a record of %d bytes is over the limit of %d", len(record), MaxRecord)
-	}
-	ctx = context.WithoutCancel(ctx)
-	if record == nil {
-		return k.place.remove(ctx, name, key)
-	}
-	return k.place.write(ctx, name, &entry{key, record})
+	return finally()
+}
+
+// writeGrace is how long an update whose context has ended waits for the writing of
+// the record.
+const writeGrace = 5 * time.Second
+
+// afterwards returns a context that ends a grace after ctx does.
+func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		time.AfterFunc(writeGrace, func() { cancel(context.Cause(ctx)) })
+	})
+	return later, func() { stop(); cancel(nil) }
 }
 
 func (k *kept) Keys(ctx context.Context) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	names, err := k.place.names(ctx)
+	names, err := ask(ctx, k.place.queue(), func() ([]string, error) { return k.place.names(ctx) }, nil)
 	if err != nil {
-		return nil, err
+		return nil, k.named(err)
 	}
 	var keys []string
 	var failed []error
 	for _, name := range names {
-		switch e, err := k.read(ctx, name); {
+		e, err := k.read(ctx, name)
+		switch {
+		case errors.Is(err, ErrNoAnswer): // nor will it answer for the others
+			return keys, errors.Join(append(failed, err)...)
 		case err != nil:
 			failed = append(failed, err)
 		case e != nil: // not deleted meanwhile
@@ -203,6 +294,15 @@ func (k *kept) Keys(ctx context.Context) ([]string, error) {
 		}
 	}
 	return keys, errors.Join(failed...)
+}
+
+// named says in an error for want of an answer which store it is. The others name it
+// themselves.
+func (k *kept) named(err error) error {
+	if silent, ok := errors.AsType[noAnswer](err); ok {
+		return fmt.Errorf("store: grants %s: %w", k, silent)
+	}
+	return err
 }
 
 func (k *kept) String() string { return k.place.String() }

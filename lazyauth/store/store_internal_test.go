@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"testing"
 )
@@ -12,25 +11,25 @@ type torn struct {
 	times int
 }
 
-func (p *torn) read(ctx context.Context, name string) (*entry, error) {
+func (p *torn) read(name string) (*entry, error) {
 	if p.times > 0 {
 		p.times--
 		return nil, damage("a piece of it is missing")
 	}
-	return p.memory.read(ctx, name)
+	return p.memory.read(name)
 }
 
 // What looks damaged is looked at again when nobody can be writing it. Only then
 // is it set aside.
 func TestReadWhileItIsReplaced(t *testing.T) {
 	memory := Memory().(*kept).place.(*memory)
-	update(t, &kept{memory}, "alice", "whole")
-	expect(t, &kept{&torn{memory, 1}}, "alice", "whole")
-	if keys, err := (&kept{&torn{memory, 1}}).Keys(t.Context()); err != nil || len(keys) != 1 {
+	update(t, &kept{place: memory}, "alice", "whole")
+	expect(t, &kept{place: &torn{memory, 1}}, "alice", "whole")
+	if keys, err := (&kept{place: &torn{memory, 1}}).Keys(t.Context()); err != nil || len(keys) != 1 {
 		t.Errorf("Keys: %q, %v", keys, err)
 	}
-	if _, err := (&kept{&torn{memory, 2}}).Load(t.Context(), "alice"); !errors.Is(err, ErrDamaged) {
+	if _, err := (&kept{place: &torn{memory, 2}}).Load(t.Context(), "alice"); !errors.Is(err, ErrDamaged) {
 		t.Errorf("error: %v", err)
 	}
-	expect(t, &kept{memory}, "alice", "")
+	expect(t, &kept{place: memory}, "alice", "")
 }

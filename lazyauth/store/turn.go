@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"sync"
 )
 
@@ -44,6 +43,6 @@ func (t *turns) take(ctx context.Context, name string) (back func(), err error) 
 		return func() { <-q.taken; leave() }, nil
 	case <-ctx.Done():
 		leave()
-		return nil, fmt.Errorf("store: waiting for another update of the record: %w", context.Cause(ctx))
+		return nil, noAnswer{"another update of the record, in this process, is not over", context.Cause(ctx)}
 	}
 }
