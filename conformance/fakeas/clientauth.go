@@ -50,21 +50,30 @@ func (x *exchange) claimedClient() string {
 	return id[:min(len(id), 200)]
 }
 
+// presented is the method by which the request says that it authenticates.
+func (x *exchange) presented() AuthMethod {
+	switch {
+	case x.basic != nil:
+		return BasicAuth
+	case x.form.Get("client_secret") != "":
+		return PostAuth
+	}
+	return NoAuth
+}
+
 // authenticate finds the client (RFC 6749 §2.3, RFC 8628 §3.1) or says what
 // to refuse the request with.
 func (x *exchange) authenticate() (*Client, func() reply) {
 	formID, formSecret := x.form.Get("client_id"), x.form.Get("client_secret")
-	used, id, secret := NoAuth, formID, formSecret
+	used, id, secret := x.presented(), formID, formSecret
 	switch {
-	case x.basic != nil:
-		used, id, secret = BasicAuth, x.basic.id, x.basic.secret
+	case used == BasicAuth:
+		id, secret = x.basic.id, x.basic.secret
 		if formSecret != "" || formID != "" && formID != id {
 			x.violate(TwoAuthentications, "Authorization header and body")
 			return nil, x.refusal("invalid_request", "two client authentications")
 		}
-	case formSecret != "":
-		used = PostAuth
-	case formID == "":
+	case used == NoAuth && formID == "":
 		x.violate(MissingParameter, "client_id")
 		return nil, x.refusal("invalid_request", "no client_id")
 	}
@@ -75,7 +84,10 @@ func (x *exchange) authenticate() (*Client, func() reply) {
 	}
 
 	client := x.server.opts.clients[id]
-	if x.basic != nil {
+	switch {
+	case used == BasicAuth && x.server.opts.RawBasic:
+		client, secret = x.server.opts.clients[x.basic.rawID], x.basic.rawSecret
+	case used == BasicAuth:
 		// A header whose halves were not form-encoded fits as it stands.
 		plainly := x.server.opts.clients[x.basic.rawID]
 		if plainly != nil && sameSecret(plainly.Secret, x.basic.rawSecret) && (plainly != client || secret != plainly.Secret) {
@@ -90,6 +102,12 @@ func (x *exchange) authenticate() (*Client, func() reply) {
 	switch {
 	case client == nil:
 		return nil, invalid
+	case x.entry.Operation == DeviceAuthorization && x.server.opts.OpenDevice:
+		return client, nil
+	case client.Auth == EitherAuth && used != NoAuth:
+		if !sameSecret(client.Secret, secret) {
+			return nil, invalid
+		}
 	case client.Auth != used:
 		x.violate(WrongAuthentication, string(used)+" instead of "+string(client.Auth))
 		return nil, invalid

@@ -16,10 +16,14 @@ func (x *exchange) metadata() reply {
 	o := x.server.opts
 	methods := map[AuthMethod]bool{}
 	for _, client := range o.clients {
-		methods[client.Auth] = true
+		if client.Auth == EitherAuth {
+			methods[BasicAuth], methods[PostAuth] = true, true
+		} else {
+			methods[client.Auth] = true
+		}
 	}
 	base := strings.TrimSuffix(x.base, "/")
-	return x.json(http.StatusOK, map[string]any{
+	members := map[string]any{
 		"issuer":                        x.base,
 		"device_authorization_endpoint": base + paths[DeviceAuthorization],
 		"token_endpoint":                base + paths[Token],
@@ -31,5 +35,9 @@ func (x *exchange) metadata() reply {
 		},
 		"token_endpoint_auth_methods_supported":      slices.Sorted(maps.Keys(methods)),
 		"revocation_endpoint_auth_methods_supported": slices.Sorted(maps.Keys(methods)),
-	}, nil)
+	}
+	if o.Metadata != nil {
+		o.Metadata(members)
+	}
+	return x.json(http.StatusOK, members, nil)
 }

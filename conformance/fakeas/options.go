@@ -76,11 +76,33 @@ type Options struct {
 	// alone.
 	SharedGrant bool
 
-	// OpenID also serves the metadata as an OpenID configuration.
+	// OpenID also serves the metadata as an OpenID configuration, with the
+	// issuer's path in front (OpenID Connect Discovery 1.0 §4).
 	OpenID bool
+
+	// OpenIDInserted also serves it with the issuer's path inserted after
+	// the well-known part (RFC 8414 §5). Without a path that is the same.
+	OpenIDInserted bool
 
 	// NoMetadata does not serve RFC 8414 metadata.
 	NoMetadata bool
+
+	// Metadata may change the members of each metadata document before it
+	// is served, wherever that is: leave out an endpoint, name another
+	// issuer, send null. It is called concurrently. Nil: what is true.
+	Metadata func(members map[string]any)
+
+	// OpenDevice does not authenticate clients at the device authorization
+	// endpoint: any registered client ID will do, so that a client that
+	// authenticates wrongly learns of it after the person was asked. False:
+	// they authenticate there as at the token endpoint (RFC 8628 §3.1).
+	OpenDevice bool
+
+	// RawBasic compares the halves of a Basic header as they stand, as
+	// servers do that have not heard of the form-encoding in RFC 6749
+	// §2.3.1. A client that follows it is refused if there is anything to
+	// encode, and no violation. False: they are form-decoded.
+	RawBasic bool
 
 	// Latency is waited before every answer. Zero: none.
 	Latency time.Duration
@@ -102,7 +124,7 @@ type Client struct {
 	Secret string // empty: a public client
 	Name   string // shown on the device page; empty: the ID
 
-	// Auth is the one way this client may authenticate. Empty: [NoAuth]
+	// Auth is the way this client may authenticate. Empty: [NoAuth]
 	// for a public client, else [BasicAuth].
 	Auth AuthMethod
 }
@@ -115,6 +137,10 @@ const (
 	NoAuth    AuthMethod = "none"                // public: client_id in the body
 	BasicAuth AuthMethod = "client_secret_basic" // RFC 6749 §2.3.1, form-encoded id and secret
 	PostAuth  AuthMethod = "client_secret_post"  // both in the body
+
+	// EitherAuth is Basic or Post, as each request likes; the metadata lists
+	// both.
+	EitherAuth AuthMethod = "either"
 )
 
 // settings are options with the defaults filled in.
@@ -183,7 +209,7 @@ func complete(opts *Options) (*settings, error) {
 		}
 		c.Auth = cmp.Or(c.Auth, BasicAuth)
 		c.Name = cmp.Or(c.Name, c.ID)
-		known := c.Auth == NoAuth || c.Auth == BasicAuth || c.Auth == PostAuth
+		known := c.Auth == NoAuth || c.Auth == BasicAuth || c.Auth == PostAuth || c.Auth == EitherAuth
 		switch {
 		case c.ID == "" || o.clients[c.ID] != nil:
 			return nil, fmt.Errorf("fakeas: client ID %q is empty or registered twice", c.ID)

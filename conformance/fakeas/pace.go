@@ -18,10 +18,11 @@ type pace struct {
 	polled    bool
 	answered  time.Time // when the last poll was answered or given up
 	slack     time.Duration
-	timedOut  bool      // the client gave up the last poll
-	notBefore time.Time // from Retry-After
-	ended     bool      // an answer was sent that ends polling
-	stale     time.Time // from when on the pace may be forgotten
+	timedOut  bool                // the client gave up the last poll
+	notBefore time.Time           // from Retry-After
+	ended     bool                // an answer was sent that ends polling
+	refused   map[AuthMethod]bool // as which the client was refused
+	stale     time.Time           // from when on the pace may be forgotten
 }
 
 // lag is how much later than the client a listener may notice that the
@@ -61,7 +62,7 @@ func (x *exchange) arrive() {
 	var rule Rule
 	var detail string
 	switch {
-	case p.ended:
+	case p.ended && (p.refused == nil || p.refused[x.presented()]):
 		rule = PolledAfterEnd
 	case p.inFlight > 0:
 		rule, detail = PolledEarly, "before the previous poll was answered"
@@ -121,8 +122,19 @@ func (x *exchange) depart(out reply) {
 	p.notBefore = retryAfter(out.header, now)
 	switch code {
 	case "", "authorization_pending", "slow_down":
-	default:
+	case "invalid_client":
+		// RFC 8628 §3.5 ends polling at this error like at any other. But a client that
+		// polls once more and authenticates in another way did not poll before, as far
+		// as the server could know.
+		if p.refused == nil && !p.ended {
+			p.refused = make(map[AuthMethod]bool)
+		}
+		if p.refused != nil {
+			p.refused[x.presented()] = true
+		}
 		p.ended = true
+	default:
+		p.ended, p.refused = true, nil
 	}
 }
 

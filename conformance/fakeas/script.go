@@ -72,6 +72,11 @@ func Unavailable(status int, retryAfter time.Duration) Behaviour {
 	return Raw(status, header, "<!doctype html><title>"+text+"</title><h1>"+text+"</h1>\n")
 }
 
+// Redirect answers with a redirect under the given status, such as 301.
+func Redirect(status int, location string) Behaviour {
+	return Raw(status, http.Header{"Location": {location}}, "")
+}
+
 // Drop closes the connection before the request is processed.
 func Drop() Behaviour { return Behaviour{kind: drop} }
 

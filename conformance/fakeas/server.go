@@ -98,7 +98,7 @@ var paths = map[Operation]string{
 
 const (
 	wellKnown       = "/.well-known/oauth-authorization-server" // RFC 8414 §3, inserted before the path
-	wellKnownOpenID = "/.well-known/openid-configuration"       // appended to the path
+	wellKnownOpenID = "/.well-known/openid-configuration"       // appended to the path, or inserted
 )
 
 // site says which of the two bases a request's origin is. On one listener it
@@ -113,7 +113,8 @@ type site struct {
 func (s *Server) locate(at site, method, path string) (Operation, func(*exchange) reply) {
 	if at.issuer {
 		prefix := strings.TrimSuffix(s.issuer.Path, "/")
-		if path == wellKnown+prefix && !s.opts.NoMetadata || path == prefix+wellKnownOpenID && s.opts.OpenID {
+		if path == wellKnown+prefix && !s.opts.NoMetadata ||
+			path == wellKnownOpenID+prefix && s.opts.OpenIDInserted || path == prefix+wellKnownOpenID && s.opts.OpenID {
 			return Metadata, (*exchange).metadata
 		}
 		if rest, ok := strings.CutPrefix(path, prefix); ok {

@@ -33,6 +33,17 @@ func TestMetadata(t *testing.T) {
 				"https://id.example.test/tenant/.well-known/openid-configuration",
 			},
 			[]string{"https://id.example.test/.well-known/oauth-authorization-server"}},
+		{"OpenID inserted only", fakeas.Options{Issuer: "https://id.example.test/tenant", OpenIDInserted: true, NoMetadata: true},
+			[]string{"https://id.example.test/.well-known/openid-configuration/tenant"},
+			[]string{
+				"https://id.example.test/.well-known/oauth-authorization-server/tenant",
+				"https://id.example.test/tenant/.well-known/openid-configuration",
+			}},
+		{"OpenID inserted, no path", fakeas.Options{OpenIDInserted: true},
+			[]string{
+				"https://as.example.test/.well-known/oauth-authorization-server",
+				"https://as.example.test/.well-known/openid-configuration",
+			}, nil},
 		{"OpenID only, trailing slash", fakeas.Options{Issuer: "https://id.example.test/", OpenID: true, NoMetadata: true},
 			[]string{"https://id.example.test/.well-known/openid-configuration"},
 			[]string{"https://id.example.test/.well-known/oauth-authorization-server"}},
@@ -60,6 +71,34 @@ func TestMetadata(t *testing.T) {
 			p.flawless()
 		})
 	}
+}
+
+// The metadata can be made to say anything, or to have moved.
+func TestMetadata_Changed(t *testing.T) {
+	p := newPeer(t, &fakeas.Options{OpenID: true, Metadata: func(members map[string]any) {
+		members["issuer"] = "https://as.example.test/"
+		members["device_authorization_endpoint"] = nil
+		delete(members, "token_endpoint_auth_methods_supported")
+	}})
+	for _, address := range []string{p.as.URL(fakeas.Metadata), "https://as.example.test/.well-known/openid-configuration"} {
+		a := p.must(p.request(http.MethodGet, address, "", ""))
+		endpoint, named := a.members["device_authorization_endpoint"]
+		_, listed := a.members["token_endpoint_auth_methods_supported"]
+		if a.text("issuer") != "https://as.example.test/" || endpoint != nil || !named || listed {
+			t.Errorf("%s: %s", address, a.body)
+		}
+	}
+	p.as.Script(fakeas.Metadata, fakeas.Redirect(http.StatusMovedPermanently, "https://elsewhere.example.test/"))
+	resp, err := p.as.Transport().RoundTrip(p.request(http.MethodGet, p.as.URL(fakeas.Metadata), "", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusMovedPermanently || resp.Header.Get("Location") != "https://elsewhere.example.test/" {
+		t.Errorf("moved: %d to %q", resp.StatusCode, resp.Header.Get("Location"))
+	}
+	p.login("profile") // the endpoints are where they were
+	p.flawless()
 }
 
 // Without an issuer, a listener's URLs follow the request.
