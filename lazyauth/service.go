@@ -60,8 +60,9 @@ type Service struct {
 	// RevocationURL is the revocation endpoint (RFC 7009) of a service without an
 	// Issuer; with one it is discovered.
 	RevocationURL string
-	// Hierarchy says which scopes imply others: a broader one that is held
-	// suffices, and is not asked for again. Nil means that none does.
+	// Hierarchy says which scopes imply others, and which names mean the same: what
+	// is held by another name, or with a broader scope, suffices, and is not asked
+	// for again. Nil means that names are compared byte by byte.
 	Hierarchy *scopes.Hierarchy
 	// Dialect reads from the API's responses that they ask for more scopes, or
 	// for a fresh token. Nil means [scopes.BearerDemand] (RFC 6750).

@@ -11,11 +11,7 @@ func Example() {
 	needed := scopes.Of("notes:write", "notes:read")
 
 	// What the server says it granted; GitHub, for one, separates with commas.
-	granted, err := scopes.Parse("profile,notes:read")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	granted, _ := scopes.ParseGranted("profile,notes:read")
 
 	fmt.Println("covered:", granted.Covers(needed))
 	fmt.Println("missing:", needed.Minus(granted))
@@ -39,6 +35,25 @@ func ExampleHierarchy() {
 	// needed: repo, or public_repo
 	// to ask for: public_repo
 	// read:org covered: true
+}
+
+// A tool needs an e-mail address, and Google grants it by another name.
+func ExampleHierarchy_Extend() {
+	need := scopes.Of("email", "reports")
+	granted, _ := scopes.ParseGranted("openid https://www.googleapis.com/auth/userinfo.email reports.admin")
+
+	ours, err := scopes.Google().Extend(map[string]scopes.Set{"reports.admin": scopes.Of("reports")})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("by name:", granted.Covers(need))
+	fmt.Println("by what Google means:", scopes.Google().Missing(granted, need), "is missing")
+	fmt.Println("by what we know beside:", ours.Covers(granted, need))
+	// Output:
+	// by name: false
+	// by what Google means: reports is missing
+	// by what we know beside: true
 }
 
 // An API refuses a token for want of a scope.
