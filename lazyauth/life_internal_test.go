@@ -1,6 +1,7 @@
 package lazyauth
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -78,6 +79,29 @@ func TestKeysOfOthers(t *testing.T) {
 	for _, b := range []*Interceptor{aNotes(t, "d", "https://as.example.test"), aNotes(t, "c", "https://as2.example.test")} {
 		if _, ok := a.service.ofKey(b.service.storeKey(who)); ok {
 			t.Error("the key of another service is taken for one's own")
+		}
+	}
+}
+
+// Whatever was granted is restored, as far as it can be granted.
+func TestRecordsOfLargeGrants(t *testing.T) {
+	auth := aNotes(t, "c", "https://as.example.test")
+	for format, n := range map[string]int{
+		"ServiceActivity.ReadWrite%d.All":                               150, // Entra was seen to
+		"https://as.example.test/?a=b&<>&&&&&&&&&&&&&&&&&&&&&&&&&&&&%d": 1024,
+	} {
+		var granted strings.Builder
+		for i := range n {
+			fmt.Fprintf(&granted, format+" ", i)
+		}
+		set, dropped := scopes.ParseGranted(granted.String())
+		if dropped != 0 {
+			t.Fatalf("%s: %d dropped", format, dropped)
+		}
+		long := strings.Repeat("&", 16<<10)
+		text := auth.newGrant(&device.Token{Access: long, Refresh: long, Scopes: set}, true).encode()
+		if g, err := auth.decode(text); err != nil || g.scopes != set {
+			t.Errorf("%s, in %d bytes: %v", format, len(text), err)
 		}
 	}
 }

@@ -7,15 +7,15 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
-	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
 // recordVersion is that of the records written here. A later one that cannot be read by
 // this program gets another number, and is left alone.
 const recordVersion = 1
 
-// maxRecord bounds what is decoded.
-const maxRecord = 64 << 10
+// maxRecord bounds what is decoded: two tokens and the scopes that a server may grant, each
+// byte of which JSON may write as six.
+const maxRecord = 1 << 20
 
 // errForeign: the record is another program's, and not to be touched.
 var errForeign = errors.New("lazyauth: the stored grant was written by another version")
@@ -55,8 +55,7 @@ func (i *keeper) decode(text []byte) (*grant, error) {
 		return nil, fmt.Errorf("%w: it has version %d, and this program reads %d", errForeign, r.Version, recordVersion)
 	}
 	token := &device.Token{Access: r.Access, Refresh: r.Refresh, Expires: r.Expires}
-	var err error
-	if token.Scopes, err = scopes.Parse(r.Scopes); err != nil {
+	if err := token.Scopes.UnmarshalText([]byte(r.Scopes)); err != nil {
 		return nil, errors.New("lazyauth: the stored grant names scopes that are none")
 	}
 	if err := token.Check(); err != nil {
