@@ -1,28 +1,61 @@
 package lazyauth
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
 // storeKey is the key of somebody's grant in a store: the service, who vouches for them,
 // who they are, and the account. Quoted, so that nothing in it can be read in two ways.
 // The parameters are part of the service: a resource or an audience makes its tokens good
 // for something else (RFC 8707).
+//
+// What would be too long for a store has a hash in place of each long field, without
+// quotes, so that it is no other key.
 func (s *Service) storeKey(who Principal) string {
 	fields := []string{s.issuerName(), s.ClientID, s.Params.Encode(), who.Issuer, who.Subject, who.Account}
+	quoted := make([]string, len(fields))
 	for n, f := range fields {
-		fields[n] = strconv.QuoteToASCII(f)
+		quoted[n] = strconv.QuoteToASCII(f)
 	}
-	return strings.Join(fields, " ")
+	if key := strings.Join(quoted, " "); len(key) <= store.MaxKey {
+		return key
+	}
+	for n, f := range fields {
+		if len(quoted[n]) > longField {
+			quoted[n] = hashed(f)
+		}
+	}
+	return strings.Join(quoted, " ")
 }
 
-// ofKey is the inverse of storeKey; false if the key is another service's.
+// longField is the length of the longest quoted field that stays in a key that is too
+// long. Six of them are short enough for every store.
+const longField = 150
+
+// hashed stands for a long field in a key.
+func hashed(field string) string {
+	sum := sha256.Sum256([]byte(field))
+	return "#" + hex.EncodeToString(sum[:])
+}
+
+// ofKey is the inverse of storeKey; false if the key is another service's, or does not
+// say whose it is because that is too long.
 func (s *Service) ofKey(key string) (Principal, bool) {
 	var fields []string
-	for key != "" {
-		quoted, err := strconv.QuotedPrefix(key)
+	for rest := key; rest != ""; {
+		if strings.HasPrefix(rest, "#") {
+			var field string
+			field, rest, _ = strings.Cut(rest, " ")
+			fields = append(fields, field)
+			continue
+		}
+		quoted, err := strconv.QuotedPrefix(rest)
 		if err != nil {
 			return Principal{}, false
 		}
@@ -31,10 +64,15 @@ func (s *Service) ofKey(key string) (Principal, bool) {
 			return Principal{}, false // not for a list that people read
 		}
 		fields = append(fields, field)
-		key = strings.TrimPrefix(key[len(quoted):], " ")
+		rest = strings.TrimPrefix(rest[len(quoted):], " ")
 	}
-	if len(fields) != 6 || fields[0] != s.issuerName() || fields[1] != s.ClientID || fields[2] != s.Params.Encode() {
+	if len(fields) != 6 {
 		return Principal{}, false
 	}
-	return Principal{Issuer: fields[3], Subject: fields[4], Account: fields[5]}, true
+	// Whoever is hashed is not found again, and neither is another service.
+	who := Principal{Issuer: fields[3], Subject: fields[4], Account: fields[5]}
+	if s.storeKey(who) != key {
+		return Principal{}, false
+	}
+	return who, true
 }
