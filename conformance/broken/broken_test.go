@@ -14,10 +14,10 @@ import (
 )
 
 // guest is the reference host with a fault, inside this process.
-func guest(fault refhost.Fault) func(context.Context, hostcheck.Seat) error {
-	return func(ctx context.Context, seat hostcheck.Seat) error {
-		return refhost.Run(ctx, refhost.Seat{
-			Task: seat.Task, Control: seat.Control, Launch: seat.Launch, Dial: seat.Dial,
+func guest(fault refhost.Fault) func(context.Context, hostcheck.Launch) error {
+	return func(ctx context.Context, launch hostcheck.Launch) error {
+		return refhost.Run(ctx, refhost.Launch{
+			Task: launch.Task, Control: launch.Control, Server: launch.Server, Dial: launch.Dial,
 		}, fault)
 	}
 }

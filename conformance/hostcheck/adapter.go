@@ -5,7 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // The adapter protocol lets a host, or a small program around it, take part in
@@ -79,146 +80,34 @@ type Outcome struct {
 	Error bool   `json:"error,omitempty"` // the call failed, or its result was an error
 }
 
-// A dialog is something the host showed.
-type dialog struct {
-	Shown
-	at     time.Duration
-	event  int
-	prompt *prompt // nil if it belongs to none
-	asked  bool    // whether the host wants to know what is pressed
-}
-
-// An opening is a URL that the host opened.
-type opening struct {
-	Opened
-	at    time.Duration
-	event int
-}
-
-// maxReports bounds the reports of one scenario.
-const maxReports = 500
-
 var errReports = errors.New("too many reports, or too late")
 
-// show takes what the host shows.
-func (st *stage) show(s Shown) (*dialog, int, error) {
-	d := &dialog{Shown: s, at: st.now()}
-	d.event = st.note(0, "shown: "+excerpt(encode(s), 2048))
-	st.guard.Lock()
-	defer st.guard.Unlock()
-	if len(st.dialogs) >= maxReports || st.closed {
-		return nil, 0, errReports
-	}
-	st.hooks[HookShown] = true
-	st.dialogs = append(st.dialogs, d)
-	for _, p := range st.prompts {
-		if p == nil || p.issued == 0 && p.flow == nil {
-			continue
-		}
-		if (p.url != "" && p.mode == "url" && s.URL == p.url) || (p.mode != "url" && s.URL == "" && s.Message == p.message) {
-			d.prompt = p
-		}
-	}
-	if d.prompt == nil {
-		// Shown without its URL, or not in full: the message has the code.
-		for _, p := range st.prompts {
-			if p != nil && p.flow != nil && strings.Contains(s.Message, p.code) {
-				d.prompt = p
-			}
-		}
-	}
-	if d.prompt != nil {
-		d.prompt.dialogs = append(d.prompt.dialogs, d)
-	}
-	st.step()
-	return d, len(st.dialogs) - 1, nil
-}
-
-// pressed waits until the person acts in a dialog. It returns the empty string
-// if the scenario ended before.
-func (st *stage) presses(d *dialog) string {
-	st.guard.Lock()
-	p := d.prompt
-	d.asked = true
-	st.guard.Unlock()
-	if p == nil {
-		st.sleep(time.Second)
-		return "cancel" // a dialog that no prompt asked for
-	}
-	if p.press == "" {
-		return "nothing"
-	}
-	if !st.sleep(d.at + p.after - st.now()) {
-		return ""
-	}
-	st.guard.Lock()
-	if p.pressed == 0 && !st.closed {
-		p.pressed = st.record.now()
-	}
-	st.step()
-	st.guard.Unlock()
-	st.note(0, "the person presses "+p.press)
-	return p.press
-}
-
-// opens takes that the host opened a URL.
-func (st *stage) opens(o Opened) error {
-	event := st.note(0, "opened: "+excerpt(encode(o), 1024))
-	st.guard.Lock()
-	defer st.guard.Unlock()
-	if len(st.openings) >= maxReports || st.closed {
-		return errReports
-	}
-	st.hooks[HookOpened] = true
-	st.openings = append(st.openings, opening{o, st.record.now(), event})
-	st.step()
-	return nil
-}
-
-// ends takes what a call came to.
-func (st *stage) ends(o Outcome) error {
-	st.note(0, "outcome: "+excerpt(encode(o), 2048))
-	st.guard.Lock()
-	defer st.guard.Unlock()
-	if len(st.outcomes[o.Call]) >= maxReports || len(st.outcomes) >= maxReports || st.closed {
-		return errReports
-	}
-	st.hooks[HookOutcome] = true
-	st.outcomes[o.Call] = append(st.outcomes[o.Call], o)
-	st.step()
-	return nil
-}
-
-// control serves the adapter protocol for one stage.
-func (st *stage) control(w http.ResponseWriter, r *http.Request, path string) {
+// Control serves the adapter protocol; it is part of [wire.Handler].
+func (s *session) Control(w http.ResponseWriter, r *http.Request, path string) {
 	switch r.Method + " " + path {
 	case "GET task":
 		for name := range strings.SplitSeq(r.URL.Query().Get("hooks"), ",") {
-			if name == HookShown || name == HookOpened || name == HookOutcome {
-				st.guard.Lock()
-				st.hooks[name] = true
-				st.guard.Unlock()
-			}
+			s.willReport(name)
 		}
-		reply(w, st.task)
+		reply(w, s.task)
 	case "POST shown":
-		var s Shown
-		if !read(w, r, &s) {
+		var shown Shown
+		if !read(w, r, &shown) {
 			return
 		}
-		_, n, err := st.show(s)
+		n, err := s.show(shown)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusTooManyRequests)
 			return
 		}
 		reply(w, Dialog{dialogName(n)})
 	case "GET press":
-		d := st.dialog(r.URL.Query().Get("dialog"))
+		d := s.dialog(r.URL.Query().Get("dialog"))
 		if d == nil {
 			http.Error(w, "no such dialog", http.StatusNotFound)
 			return
 		}
-		action := st.presses(d)
+		action := s.presses(s.ctx, d)
 		if action == "" {
 			http.Error(w, "the scenario is over", http.StatusGone)
 			return
@@ -227,34 +116,26 @@ func (st *stage) control(w http.ResponseWriter, r *http.Request, path string) {
 	case "POST opened":
 		var o Opened
 		if read(w, r, &o) {
-			done(w, st.opens(o))
+			done(w, s.opens(o))
 		}
 	case "POST outcome":
 		var o Outcome
 		if read(w, r, &o) {
-			done(w, st.ends(o))
+			done(w, s.ends(o))
 		}
 	default:
 		http.NotFound(w, r)
 	}
 }
 
-func dialogName(n int) string { return "dialog-" + string(encode(n)) }
+func dialogName(n int) string { return "dialog-" + string(wire.Encode(n)) }
 
-func (st *stage) dialog(name string) *dialog {
-	st.guard.Lock()
-	defer st.guard.Unlock()
-	for n, d := range st.dialogs {
-		if dialogName(n) == name {
-			return d
-		}
-	}
-	return nil
-}
+// maxReport is more than any report needs, in bytes.
+const maxReport = 64 << 10
 
 // read decodes a bounded body; it answers the request itself if that fails.
 func read(w http.ResponseWriter, r *http.Request, v any) bool {
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxShown)).Decode(v); err != nil {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxReport)).Decode(v); err != nil {
 		http.Error(w, "not the JSON that is expected here", http.StatusBadRequest)
 		return false
 	}
@@ -263,7 +144,7 @@ func read(w http.ResponseWriter, r *http.Request, v any) bool {
 
 func reply(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	w.Write(encode(v))
+	w.Write(wire.Encode(v))
 }
 
 func done(w http.ResponseWriter, err error) {

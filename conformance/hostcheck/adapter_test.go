@@ -16,12 +16,12 @@ import (
 )
 
 // play runs one scenario with a host that is a function, in virtual time.
-func play(t *testing.T, c hostcheck.Config, host func(ctx context.Context, t *testing.T, seat hostcheck.Seat)) hostcheck.Result {
+func play(t *testing.T, c hostcheck.Config, host func(ctx context.Context, t *testing.T, launch hostcheck.Launch)) hostcheck.Result {
 	t.Helper()
 	var report *hostcheck.Report
 	synctest.Test(t, func(t *testing.T) {
-		c.Play = func(ctx context.Context, seat hostcheck.Seat) error {
-			host(ctx, t, seat)
+		c.Play = func(ctx context.Context, launch hostcheck.Launch) error {
+			host(ctx, t, launch)
 			return nil
 		}
 		var err error
@@ -52,15 +52,15 @@ func check(t *testing.T, r hostcheck.Result, id string) hostcheck.Check {
 	return hostcheck.Check{}
 }
 
-// A browser is a client on the network of a seat.
+// A browser is a client on the network of a launch.
 type browser struct {
 	t    *testing.T
 	ctx  context.Context
 	http *http.Client
 }
 
-func visitor(ctx context.Context, t *testing.T, seat hostcheck.Seat) *browser {
-	transport := &http.Transport{DialContext: seat.Dial, DisableKeepAlives: true}
+func visitor(ctx context.Context, t *testing.T, launch hostcheck.Launch) *browser {
+	transport := &http.Transport{DialContext: launch.Dial, DisableKeepAlives: true}
 	return &browser{t, ctx, &http.Client{Transport: transport}}
 }
 
@@ -89,24 +89,24 @@ func (b *browser) do(method, url, body string, header ...string) (int, string) {
 // The control endpoint is for the host alone: not for pages in a browser, not
 // for names that resolve to loopback, not for whoever guesses.
 func TestControlEndpointIsGuarded(t *testing.T) {
-	play(t, one("advertising", hostcheck.Modern, hostcheck.Stdio), func(ctx context.Context, t *testing.T, seat hostcheck.Seat) {
-		b := visitor(ctx, t, seat)
-		root := seat.Control[:strings.LastIndex(seat.Control, "/")]
+	play(t, one("advertising", hostcheck.Modern, hostcheck.Stdio), func(ctx context.Context, t *testing.T, launch hostcheck.Launch) {
+		b := visitor(ctx, t, launch)
+		root := launch.Control[:strings.LastIndex(launch.Control, "/")]
 		for name, c := range map[string]struct {
 			method, url, body string
 			header            []string
 			want              int
 		}{
-			"the task":           {"GET", seat.Control + "/task", "", nil, 200},
-			"a page in a tab":    {"GET", seat.Control + "/task", "", []string{"Origin", "http://evil.example"}, 403},
-			"a rebound name":     {"GET", seat.Control + "/task", "", []string{"Host", "evil.example"}, 421},
+			"the task":           {"GET", launch.Control + "/task", "", nil, 200},
+			"a page in a tab":    {"GET", launch.Control + "/task", "", []string{"Origin", "http://evil.example"}, 403},
+			"a rebound name":     {"GET", launch.Control + "/task", "", []string{"Host", "evil.example"}, 421},
 			"a guess":            {"GET", root + "/control/task", "", nil, 404},
 			"no path":            {"GET", root + "/", "", nil, 404},
-			"another method":     {"POST", seat.Control + "/task", "{}", nil, 404},
-			"no JSON":            {"POST", seat.Control + "/shown", "shown!", nil, 400},
-			"too much JSON":      {"POST", seat.Control + "/shown", `{"message":"` + strings.Repeat("x", 1<<20) + `"}`, nil, 400},
-			"an unknown dialog":  {"GET", seat.Control + "/press?dialog=dialog-7", "", nil, 404},
-			"an unknown opening": {"POST", seat.Control + "/opened", `{"url":"http://127.0.0.1:1/","in":"browser"}`, nil, 204},
+			"another method":     {"POST", launch.Control + "/task", "{}", nil, 404},
+			"no JSON":            {"POST", launch.Control + "/shown", "shown!", nil, 400},
+			"too much JSON":      {"POST", launch.Control + "/shown", `{"message":"` + strings.Repeat("x", 1<<20) + `"}`, nil, 400},
+			"an unknown dialog":  {"GET", launch.Control + "/press?dialog=dialog-7", "", nil, 404},
+			"an unknown opening": {"POST", launch.Control + "/opened", `{"url":"http://127.0.0.1:1/","in":"browser"}`, nil, 204},
 		} {
 			if got, body := b.do(c.method, c.url, c.body, c.header...); got != c.want {
 				t.Errorf("%s: status %d, not %d: %s", name, got, c.want, body)
@@ -117,12 +117,12 @@ func TestControlEndpointIsGuarded(t *testing.T) {
 
 // Reports are bounded.
 func TestReportsAreBounded(t *testing.T) {
-	play(t, one("advertising", hostcheck.Modern, hostcheck.Stdio), func(ctx context.Context, t *testing.T, seat hostcheck.Seat) {
-		b := visitor(ctx, t, seat)
+	play(t, one("advertising", hostcheck.Modern, hostcheck.Stdio), func(ctx context.Context, t *testing.T, launch hostcheck.Launch) {
+		b := visitor(ctx, t, launch)
 		for _, path := range []string{"/opened", "/outcome"} {
 			status := 0
 			for i := 0; i < 2000 && status != http.StatusTooManyRequests; i++ {
-				status, _ = b.do("POST", seat.Control+path, fmt.Sprintf(`{"url":"u%d","call":"c%d"}`, i, i))
+				status, _ = b.do("POST", launch.Control+path, fmt.Sprintf(`{"url":"u%d","call":"c%d"}`, i, i))
 			}
 			if status != http.StatusTooManyRequests {
 				t.Errorf("%s takes reports without end", path)
@@ -133,10 +133,10 @@ func TestReportsAreBounded(t *testing.T) {
 
 // speak is a host of the newer era, by hand, that does what the scenario wants
 // of it, reports nothing, and answers prompts by itself after a while.
-func speak(ctx context.Context, t *testing.T, seat hostcheck.Seat, think time.Duration) {
-	b := visitor(ctx, t, seat)
+func speak(ctx context.Context, t *testing.T, launch hostcheck.Launch, think time.Duration) {
+	b := visitor(ctx, t, launch)
 	id := 0
-	for _, step := range seat.Task.Steps {
+	for _, step := range launch.Task.Steps {
 		for _, c := range step {
 			params := map[string]any{"name": c.Tool, "arguments": c.Arguments}
 			for {
@@ -150,7 +150,7 @@ func speak(ctx context.Context, t *testing.T, seat hostcheck.Seat, think time.Du
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, body := b.do("POST", seat.URL, string(raw), "Content-Type", "application/json", "Accept",
+				_, body := b.do("POST", launch.URL, string(raw), "Content-Type", "application/json", "Accept",
 					"application/json, text/event-stream", "Mcp-Method", "tools/call", "Mcp-Name", c.Tool,
 					"MCP-Protocol-Version", hostcheck.Modern)
 				if _, data, ok := strings.Cut(body, "data: "); ok {
@@ -180,8 +180,8 @@ func speak(ctx context.Context, t *testing.T, seat hostcheck.Seat, think time.Du
 // A host without hooks is judged by its messages; what shows in its user
 // interface alone is skipped, and nothing else is.
 func TestHostWithoutHooks(t *testing.T) {
-	r := play(t, one("consent", hostcheck.Modern, hostcheck.HTTP), func(ctx context.Context, t *testing.T, seat hostcheck.Seat) {
-		speak(ctx, t, seat, time.Second)
+	r := play(t, one("consent", hostcheck.Modern, hostcheck.HTTP), func(ctx context.Context, t *testing.T, launch hostcheck.Launch) {
+		speak(ctx, t, launch, time.Second)
 	})
 	observed := make(map[string][]hostcheck.Observation)
 	for _, q := range hostcheck.Requirements() {
@@ -205,9 +205,9 @@ func TestHostWithoutHooks(t *testing.T) {
 
 // A host that announces hooks and reports nothing is not skipped.
 func TestHostThatAnnouncesHooksInVain(t *testing.T) {
-	r := play(t, one("consent", hostcheck.Modern, hostcheck.HTTP), func(ctx context.Context, t *testing.T, seat hostcheck.Seat) {
-		visitor(ctx, t, seat).do("GET", seat.Control+"/task?hooks=shown,opened,outcome", "")
-		speak(ctx, t, seat, time.Second)
+	r := play(t, one("consent", hostcheck.Modern, hostcheck.HTTP), func(ctx context.Context, t *testing.T, launch hostcheck.Launch) {
+		visitor(ctx, t, launch).do("GET", launch.Control+"/task?hooks=shown,opened,outcome", "")
+		speak(ctx, t, launch, time.Second)
 	})
 	if c := check(t, r, "P4"); c.Status != hostcheck.Failure || !strings.Contains(c.ErrorMessage, "was not shown") {
 		t.Errorf("P4 is %s: %s", c.Status, c.ErrorMessage)
@@ -225,9 +225,9 @@ func TestCanaryWithoutHooks(t *testing.T) {
 		want   hostcheck.Status
 	}{"before": {true, hostcheck.Failure}, "after": {false, hostcheck.Success}} {
 		t.Run(name, func(t *testing.T) {
-			r := play(t, one("consent", hostcheck.Modern, hostcheck.HTTP), func(ctx context.Context, t *testing.T, seat hostcheck.Seat) {
-				b := visitor(ctx, t, seat)
-				page := canaryOf(seat) + "/sign-in?p=consent-1"
+			r := play(t, one("consent", hostcheck.Modern, hostcheck.HTTP), func(ctx context.Context, t *testing.T, launch hostcheck.Launch) {
+				b := visitor(ctx, t, launch)
+				page := canaryOf(launch) + "/sign-in?p=consent-1"
 				go func() {
 					wait := 3 * time.Second
 					if c.before {
@@ -236,7 +236,7 @@ func TestCanaryWithoutHooks(t *testing.T) {
 					time.Sleep(wait)
 					b.do("GET", page, "")
 				}()
-				speak(ctx, t, seat, 2*time.Second)
+				speak(ctx, t, launch, 2*time.Second)
 			})
 			if got := check(t, r, "A11"); got.Status != c.want {
 				t.Errorf("A11 is %s: %s", got.Status, got.ErrorMessage)
@@ -254,9 +254,9 @@ func TestCanaryWithoutHooks(t *testing.T) {
 
 // canaryOf guesses the canary's address: the network in memory numbers its
 // ports, and the canary's is the second of the two.
-func canaryOf(seat hostcheck.Seat) string {
+func canaryOf(launch hostcheck.Launch) string {
 	var a, b, c, d, port int
-	if _, err := fmt.Sscanf(seat.Control, "http://%d.%d.%d.%d:%d/", &a, &b, &c, &d, &port); err != nil {
+	if _, err := fmt.Sscanf(launch.Control, "http://%d.%d.%d.%d:%d/", &a, &b, &c, &d, &port); err != nil {
 		panic(err)
 	}
 	return fmt.Sprintf("http://127.0.0.1:%d", port+1)
@@ -268,7 +268,7 @@ func TestInterruptedRun(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		c := one("waiting", hostcheck.Modern, hostcheck.HTTP)
-		c.Play = func(ctx context.Context, _ hostcheck.Seat) error {
+		c.Play = func(ctx context.Context, _ hostcheck.Launch) error {
 			<-ctx.Done()
 			return nil
 		}

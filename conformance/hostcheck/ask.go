@@ -3,11 +3,13 @@ package hostcheck
 import (
 	"fmt"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // ask asks the person in the way of the protocol, and waits for the answer.
 func (f *flow) ask(p *prompt) answer {
-	if f.st.protocol == Legacy {
+	if f.s.protocol == Legacy {
 		return f.elicit(p)
 	}
 	state := oddState(p.id)
@@ -18,10 +20,10 @@ func (f *flow) ask(p *prompt) answer {
 // why the conversation ends.
 func (f *flow) may(p *prompt) bool {
 	d := f.now().declared
-	if p.unasked || (p.mode == "url" && d.url) || (p.mode != "url" && d.form) {
+	if p.unasked || (p.mode == "url" && d.URL) || (p.mode != "url" && d.Form) {
 		return true
 	}
-	f.st.block(fmt.Sprintf("the host declares no elicitation in %s mode, so that it cannot be asked", p.mode))
+	f.s.block(fmt.Sprintf("the host declares no elicitation in %s mode, so that it cannot be asked", p.mode))
 	return false
 }
 
@@ -30,15 +32,15 @@ func (f *flow) elicit(p *prompt) answer {
 	if !f.may(p) {
 		return answer{never: true}
 	}
-	st := f.st
+	s := f.s
 	id := "elicit-" + p.id
-	got := make(chan *line, 1)
-	st.guard.Lock()
-	st.pending[id] = got
-	st.issue(f, p)
-	st.guard.Unlock()
-	if f.now().back.send(encode(map[string]any{
-		"jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": p.params(st.protocol),
+	got := make(chan *wire.Line, 1)
+	s.guard.Lock()
+	s.pending[id] = got
+	s.issue(f, p)
+	s.guard.Unlock()
+	if f.now().back.Send(wire.Encode(map[string]any{
+		"jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": p.params(s.protocol),
 	})) != nil {
 		return answer{never: true}
 	}
@@ -46,10 +48,10 @@ func (f *flow) elicit(p *prompt) answer {
 	defer stop()
 	select {
 	case l := <-got:
-		return st.settle(p, l, l.Result, l.Error)
+		return s.settle(p, l, l.Result, l.Error)
 	case <-f.now().cancelled:
 	case <-limit:
-	case <-st.ctx.Done():
+	case <-s.ctx.Done():
 	}
 	return answer{never: true}
 }
@@ -59,14 +61,14 @@ func (f *flow) elicit(p *prompt) answer {
 func (f *flow) require(prompts map[string]*prompt, state *string) map[string]answer {
 	answers := make(map[string]answer)
 	requests := make(map[string]any)
-	st := f.st
+	s := f.s
 	for key, p := range prompts {
 		if !f.may(p) {
 			f.fail("the host cannot be asked")
 			return map[string]answer{key: {never: true}}
 		}
 		answers[key] = answer{never: true}
-		requests[key] = map[string]any{"method": "elicitation/create", "params": p.params(st.protocol)}
+		requests[key] = map[string]any{"method": "elicitation/create", "params": p.params(s.protocol)}
 	}
 	r := map[string]any{"resultType": "input_required"}
 	if prompts != nil {
@@ -76,15 +78,15 @@ func (f *flow) require(prompts map[string]*prompt, state *string) map[string]ans
 	for _, p := range prompts {
 		patience = max(patience, p.limit)
 	}
-	st.guard.Lock()
+	s.guard.Lock()
 	if f.state != nil {
 		f.older = append(f.older, *f.state)
 	}
 	f.state, f.asked, f.waiting = state, prompts, true
 	for _, p := range prompts {
-		st.issue(f, p)
+		s.issue(f, p)
 	}
-	st.guard.Unlock()
+	s.guard.Unlock()
 	if state != nil {
 		r["requestState"] = *state
 	}
@@ -95,18 +97,18 @@ func (f *flow) require(prompts map[string]*prompt, state *string) map[string]ans
 	case c := <-f.retry:
 		for key, p := range prompts {
 			if raw, ok := c.InputResponses[key]; ok {
-				answers[key] = st.settle(p, c.line, raw, nil)
+				answers[key] = s.settle(p, c.Line, raw, nil)
 			}
 		}
-		answers[""] = answer{line: c.line}
+		answers[""] = answer{line: c.Line}
 	case <-limit:
 		answers[""] = answer{never: true}
-	case <-st.ctx.Done():
+	case <-s.ctx.Done():
 		answers[""] = answer{never: true}
 	}
-	st.guard.Lock()
+	s.guard.Lock()
 	f.waiting = false
-	st.guard.Unlock()
+	s.guard.Unlock()
 	return answers
 }
 

@@ -9,121 +9,123 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // The checks here look at single messages of the host as they arrive.
 
 // checkRequest looks at what every request has: its id, its metadata, its
 // progress token. The others are those that were in flight when it came.
-func (st *stage) checkRequest(c *call, others []*call) {
-	st.checkID(c, others)
-	st.checkToken(c, others)
-	if st.protocol != Modern || c.Method == "initialize" {
+func (s *session) checkRequest(c *call, others []*call) {
+	s.checkID(c, others)
+	s.checkToken(c, others)
+	if s.protocol != Modern || c.Method == "initialize" {
 		return
 	}
 	var missing []string
-	if c.text(metaVersion) == "" {
-		missing = append(missing, metaVersion)
+	if c.String(wire.MetaVersion) == "" {
+		missing = append(missing, wire.MetaVersion)
 	}
-	if raw := c.Meta[metaCapabilities]; len(raw) == 0 || raw[0] != '{' {
-		missing = append(missing, metaCapabilities)
+	if raw := c.Meta[wire.MetaCapabilities]; len(raw) == 0 || raw[0] != '{' {
+		missing = append(missing, wire.MetaCapabilities)
 	}
-	st.judge("B2", len(missing) == 0, fmt.Sprintf("%s lacks %s in _meta", c.Method, strings.Join(missing, " and ")), c.event)
-	if !slices.Contains(missing, metaCapabilities) {
-		st.judge("B1", c.declared.declared, c.Method+" does not declare elicitation", c.event)
-		if c.declared.declared {
-			st.judge("A2", c.declared.form || c.declared.url, "elicitation is declared without a mode that exists", c.event)
+	s.judge("B2", len(missing) == 0, fmt.Sprintf("%s lacks %s in _meta", c.Method, strings.Join(missing, " and ")), c.Event)
+	if !slices.Contains(missing, wire.MetaCapabilities) {
+		s.judge("B1", c.declared.Declared, c.Method+" does not declare elicitation", c.Event)
+		if c.declared.Declared {
+			s.judge("A2", c.declared.Form || c.declared.URL, "elicitation is declared without a mode that exists", c.Event)
 		}
 	}
 	var info struct{ Name, Version string }
-	_ = json.Unmarshal(c.Meta[metaClient], &info)
-	st.judge("B3", info.Name != "" && info.Version != "", c.Method+" does not name the client and its version", c.event)
-	st.checkHeaders(c)
+	_ = json.Unmarshal(c.Meta[wire.MetaClient], &info)
+	s.judge("B3", info.Name != "" && info.Version != "", c.Method+" does not name the client and its version", c.Event)
+	s.checkHeaders(c)
 }
 
-func (st *stage) checkID(c *call, others []*call) {
+func (s *session) checkID(c *call, others []*call) {
 	for _, other := range others {
-		if sameJSON(other.ID, c.ID) {
-			st.find("B16", failed, fmt.Sprintf("the id %s is that of a request in flight", excerpt(c.ID, 40)), other.event, c.event)
+		if wire.SameJSON(other.ID, c.ID) {
+			s.find("B16", failed, fmt.Sprintf("the id %s is that of a request in flight", wire.Excerpt(c.ID, 40)), other.Event, c.Event)
 			return
 		}
 	}
-	if !validID(c.ID) {
-		st.find("B16", failed, fmt.Sprintf("the id %s is neither a string nor an integer", excerpt(c.ID, 40)), c.event)
+	if !wire.ValidID(c.ID) {
+		s.find("B16", failed, fmt.Sprintf("the id %s is neither a string nor an integer", wire.Excerpt(c.ID, 40)), c.Event)
 		return
 	}
 	if len(others) > 0 {
-		st.find("B16", passed, "", c.event)
+		s.find("B16", passed, "", c.Event)
 	}
 }
 
 // checkToken is about progress tokens, a rule that both revisions have.
-func (st *stage) checkToken(c *call, others []*call) {
+func (s *session) checkToken(c *call, others []*call) {
 	id := "A29"
-	if st.protocol == Modern {
+	if s.protocol == Modern {
 		id = "B29"
 	}
 	token, ok := c.Meta["progressToken"]
 	if !ok {
 		return
 	}
-	if !validID(token) {
-		st.find(id, failed, fmt.Sprintf("the progress token %s is neither a string nor an integer", excerpt(token, 40)), c.event)
+	if !wire.ValidID(token) {
+		s.find(id, failed, fmt.Sprintf("the progress token %s is neither a string nor an integer", wire.Excerpt(token, 40)), c.Event)
 		return
 	}
 	for _, other := range others {
-		if theirs, ok := other.Meta["progressToken"]; ok && sameJSON(token, theirs) {
-			st.find(id, failed, fmt.Sprintf("the progress token %s is that of a request in flight", excerpt(token, 40)), other.event, c.event)
+		if theirs, ok := other.Meta["progressToken"]; ok && wire.SameJSON(token, theirs) {
+			s.find(id, failed, fmt.Sprintf("the progress token %s is that of a request in flight", wire.Excerpt(token, 40)), other.Event, c.Event)
 			return
 		}
 	}
-	st.find(id, passed, "", c.event)
+	s.find(id, passed, "", c.Event)
 }
 
-// checkPost looks at an HTTP request as such.
-func (st *stage) checkPost(l *line) {
+// Posted looks at an HTTP request as such. It is part of [wire.Handler].
+func (s *session) Posted(l *wire.Line) {
 	id := "A30"
-	if st.protocol == Modern {
+	if s.protocol == Modern {
 		id = "B23"
 	}
-	accepts := strings.ToLower(strings.Join(l.header.Values("Accept"), ","))
-	contentType, _, _ := mime.ParseMediaType(l.header.Get("Content-Type"))
+	accepts := strings.ToLower(strings.Join(l.Header.Values("Accept"), ","))
+	contentType, _, _ := mime.ParseMediaType(l.Header.Get("Content-Type"))
 	switch {
-	case bytes.HasPrefix(bytes.TrimSpace(l.raw), []byte("[")):
-		st.find(id, failed, "a POST carries a batch; each message is one of its own", l.event)
-	case l.kind == garbage:
-		st.find(id, failed, "a POST carries no JSON-RPC message", l.event)
+	case bytes.HasPrefix(bytes.TrimSpace(l.Raw), []byte("[")):
+		s.find(id, failed, "a POST carries a batch; each message is one of its own", l.Event)
+	case l.Kind == wire.Garbage:
+		s.find(id, failed, "a POST carries no JSON-RPC message", l.Event)
 	case !strings.Contains(accepts, "application/json") || !strings.Contains(accepts, "text/event-stream"):
-		st.find(id, failed, fmt.Sprintf("a POST accepts %q; both application/json and text/event-stream must be listed",
-			excerpt([]byte(accepts), 80)), l.event)
+		s.find(id, failed, fmt.Sprintf("a POST accepts %q; both application/json and text/event-stream must be listed",
+			wire.Excerpt([]byte(accepts), 80)), l.Event)
 	case contentType != "application/json":
-		st.find(id, failed, fmt.Sprintf("a POST of JSON is labelled %q", excerpt([]byte(contentType), 80)), l.event)
+		s.find(id, failed, fmt.Sprintf("a POST of JSON is labelled %q", wire.Excerpt([]byte(contentType), 80)), l.Event)
 	default:
-		st.find(id, passed, "", l.event)
+		s.find(id, passed, "", l.Event)
 	}
 }
 
 // checkHeaders compares the headers of the newer era with the body.
-func (st *stage) checkHeaders(c *call) {
-	if c.header == nil {
+func (s *session) checkHeaders(c *call) {
+	if c.Header == nil {
 		return
 	}
 	differs := func(name, body string) bool {
-		got := c.header.Get(name)
+		got := c.Header.Get(name)
 		if decoded, ok := sentinel(got); ok && name == "Mcp-Name" {
 			got = decoded
 		}
 		if got == body {
 			return false
 		}
-		st.find("B24", failed, fmt.Sprintf("%s is %q where the body says %q", name, excerpt([]byte(got), 80), excerpt([]byte(body), 80)), c.event)
+		s.find("B24", failed, fmt.Sprintf("%s is %q where the body says %q", name, wire.Excerpt([]byte(got), 80), wire.Excerpt([]byte(body), 80)), c.Event)
 		return true
 	}
-	if differs("MCP-Protocol-Version", c.text(metaVersion)) || differs("Mcp-Method", c.Method) ||
+	if differs("MCP-Protocol-Version", c.String(wire.MetaVersion)) || differs("Mcp-Method", c.Method) ||
 		c.Method == "tools/call" && differs("Mcp-Name", c.Name) {
 		return
 	}
-	st.find("B24", passed, "", c.event)
+	s.find("B24", passed, "", c.Event)
 }
 
 // sentinel decodes a header value of the form =?base64?…?=.
@@ -142,131 +144,131 @@ func sentinel(value string) (string, bool) {
 const crossed = time.Second
 
 // checkCancel looks at a cancellation.
-func (st *stage) checkCancel(id json.RawMessage, l *line) {
-	if c := st.cancelRequest(id, l); c != nil {
-		st.judge("A27", c.Method != "initialize", "initialize is cancelled, which a host must not do", c.event, l.event)
+func (s *session) checkCancel(id json.RawMessage, l *wire.Line) {
+	if c := s.cancelRequest(id, l); c != nil {
+		s.judge("A27", c.Method != "initialize", "initialize is cancelled, which a host must not do", c.Event, l.Event)
 		return
 	}
-	st.guard.Lock()
+	s.guard.Lock()
 	var known *call
-	for _, c := range st.requests {
-		if sameJSON(c.ID, id) {
+	for _, c := range s.requests {
+		if wire.SameJSON(c.ID, id) {
 			known = c
 		}
 	}
-	crossing := known != nil && known.answered != 0 && l.at-known.answered < crossed
+	crossing := known != nil && known.answered != 0 && l.At-known.answered < crossed
 	repeated := known != nil && known.stopped != 0 && known.answered == 0
 	if repeated && known.cancel == nil {
 		known.cancel = l // its connection was closed first
 		repeated = false
 		crossing = true
 	}
-	st.guard.Unlock()
+	s.guard.Unlock()
 	switch {
 	case crossing:
-		st.find("A27", passed, "", l.event)
+		s.find("A27", passed, "", l.Event)
 	case repeated:
-		st.find("A27", failed, fmt.Sprintf("the request %s was cancelled before", excerpt(id, 40)), l.event)
+		s.find("A27", failed, fmt.Sprintf("the request %s was cancelled before", wire.Excerpt(id, 40)), l.Event)
 	case known != nil:
-		st.find("A27", failed, fmt.Sprintf("the request %s was answered long before it is cancelled", excerpt(id, 40)), known.event, l.event)
+		s.find("A27", failed, fmt.Sprintf("the request %s was answered long before it is cancelled", wire.Excerpt(id, 40)), known.Event, l.Event)
 	default:
-		st.find("A27", failed, fmt.Sprintf("the host cancels %s, which is no request of its own", excerpt(id, 40)), l.event)
+		s.find("A27", failed, fmt.Sprintf("the host cancels %s, which is no request of its own", wire.Excerpt(id, 40)), l.Event)
 	}
 }
 
 // checkFresh looks at a call that follows nothing.
-func (st *stage) checkFresh(c *call) {
-	if st.protocol != Modern {
+func (s *session) checkFresh(c *call) {
+	if s.protocol != Modern {
 		return
 	}
-	st.judge("P13", c.InputResponses == nil && !stateGiven(c.Params),
-		"a call that repeats nothing carries answers or a state of an earlier one", c.event)
+	s.judge("P13", c.InputResponses == nil && !wire.StateGiven(c.Params),
+		"a call that repeats nothing carries answers or a state of an earlier one", c.Event)
 }
 
 // checkRetry compares a retry with the result that it follows. The caller does
 // not hold guard; nobody else uses the flow at this moment.
-func (st *stage) checkRetry(f *flow, c *call) {
+func (s *session) checkRetry(f *flow, c *call) {
 	before := f.rounds[len(f.rounds)-2]
-	both := []int{before.event, c.event}
-	st.judge("B11", !sameJSON(before.ID, c.ID), fmt.Sprintf("the retry has the id %s of the request that it repeats", excerpt(c.ID, 40)), both...)
-	st.checkSame(before, c)
-	st.checkState(f, c)
-	st.checkResponses(f, c)
+	both := []int{before.Event, c.Event}
+	s.judge("B11", !wire.SameJSON(before.ID, c.ID), fmt.Sprintf("the retry has the id %s of the request that it repeats", wire.Excerpt(c.ID, 40)), both...)
+	s.checkSame(before, c)
+	s.checkState(f, c)
+	s.checkResponses(f, c)
 }
 
-func (st *stage) checkSame(before, c *call) {
+func (s *session) checkSame(before, c *call) {
 	switch {
 	case c.Name != before.Name:
-		st.find("B13", failed, fmt.Sprintf("the retry calls %q, the original called %q", excerpt([]byte(c.Name), 40), before.Name), before.event, c.event)
-	case !sameJSON(c.Arguments, before.Arguments):
-		st.find("B13", failed, "the retry has other arguments than the original", before.event, c.event)
+		s.find("B13", failed, fmt.Sprintf("the retry calls %q, the original called %q", wire.Excerpt([]byte(c.Name), 40), before.Name), before.Event, c.Event)
+	case !wire.SameJSON(c.Arguments, before.Arguments):
+		s.find("B13", failed, "the retry has other arguments than the original", before.Event, c.Event)
 	default:
-		st.find("B13", passed, "", before.event, c.event)
+		s.find("B13", passed, "", before.Event, c.Event)
 	}
 }
 
 // checkState is about requestState: there, whole, its own, the newest.
-func (st *stage) checkState(f *flow, c *call) {
-	st.guard.Lock()
+func (s *session) checkState(f *flow, c *call) {
+	s.guard.Lock()
 	want, older := f.state, f.older
 	foreign := false
 	if c.RequestState != nil {
-		for _, other := range st.flows {
+		for _, other := range s.flows {
 			if other != f && ((other.state != nil && *other.state == *c.RequestState) || slices.Contains(other.older, *c.RequestState)) {
 				foreign = true
 			}
 		}
 	}
-	parallel := slices.ContainsFunc(st.flows, func(other *flow) bool { return other != f && !other.over })
-	st.guard.Unlock()
+	parallel := slices.ContainsFunc(s.flows, func(other *flow) bool { return other != f && !other.over })
+	s.guard.Unlock()
 
 	stale := c.RequestState != nil && slices.Contains(older, *c.RequestState) && (want == nil || *want != *c.RequestState)
 	if len(older) > 0 {
-		st.judge("B14", !stale, "the retry carries a state that a later round has replaced", c.event)
+		s.judge("B14", !stale, "the retry carries a state that a later round has replaced", c.Event)
 	}
 	if parallel {
-		st.judge("B12", !foreign, "the retry carries the state of another call", c.event)
+		s.judge("B12", !foreign, "the retry carries the state of another call", c.Event)
 	}
 	switch {
 	case foreign || stale: // told above
 	case want == nil:
-		st.judge("B10", !stateGiven(c.Params), "the retry carries a state although it was given none", c.event)
+		s.judge("B10", !wire.StateGiven(c.Params), "the retry carries a state although it was given none", c.Event)
 	case c.RequestState == nil:
-		st.find("B8", failed, "the retry lacks the state", c.event)
+		s.find("B8", failed, "the retry lacks the state", c.Event)
 	case *c.RequestState != *want:
-		st.find("B8", failed, fmt.Sprintf("the state comes back as %q, not as %q", excerpt([]byte(*c.RequestState), 120), *want), c.event)
-		st.find("B9", failed, "the state was changed on its way through the host", c.event)
+		s.find("B8", failed, fmt.Sprintf("the state comes back as %q, not as %q", wire.Excerpt([]byte(*c.RequestState), 120), *want), c.Event)
+		s.find("B9", failed, "the state was changed on its way through the host", c.Event)
 	default:
-		st.find("B8", passed, "", c.event)
-		st.find("B9", passed, "", c.event)
+		s.find("B8", passed, "", c.Event)
+		s.find("B9", passed, "", c.Event)
 	}
 }
 
 // checkResponses is about inputResponses: complete, and its own.
-func (st *stage) checkResponses(f *flow, c *call) {
-	st.guard.Lock()
+func (s *session) checkResponses(f *flow, c *call) {
+	s.guard.Lock()
 	asked := f.asked
-	parallel := slices.ContainsFunc(st.flows, func(other *flow) bool { return other != f && !other.over })
+	parallel := slices.ContainsFunc(s.flows, func(other *flow) bool { return other != f && !other.over })
 	strangers := ""
 	for key := range c.InputResponses {
 		if _, ok := asked[key]; !ok {
 			strangers = key
 		}
 	}
-	st.guard.Unlock()
+	s.guard.Unlock()
 	if parallel {
-		st.judge("B12", strangers == "", fmt.Sprintf("the retry carries an answer, %q, that it was not asked for", excerpt([]byte(strangers), 40)), c.event)
+		s.judge("B12", strangers == "", fmt.Sprintf("the retry carries an answer, %q, that it was not asked for", wire.Excerpt([]byte(strangers), 40)), c.Event)
 	} else {
-		st.judge("P13", strangers == "", fmt.Sprintf("the retry carries an answer, %q, that it was not asked for", excerpt([]byte(strangers), 40)), c.event)
+		s.judge("P13", strangers == "", fmt.Sprintf("the retry carries an answer, %q, that it was not asked for", wire.Excerpt([]byte(strangers), 40)), c.Event)
 	}
 	if len(asked) == 0 {
 		return
 	}
 	for key := range asked {
 		if _, ok := c.InputResponses[key]; !ok {
-			st.find("B6", failed, fmt.Sprintf("the retry does not answer %q", key), c.event)
+			s.find("B6", failed, fmt.Sprintf("the retry does not answer %q", key), c.Event)
 			return
 		}
 	}
-	st.find("B6", passed, "", c.event)
+	s.find("B6", passed, "", c.Event)
 }

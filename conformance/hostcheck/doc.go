@@ -14,10 +14,10 @@
 //	              task, dialogs, presses (adapter protocol)
 //	  ┌───────────────────────────────────────────────────────┐
 //	  │                                                       │
-//	host ── stdin/stdout ── stub ── loopback ── stage ── record ── checks
-//	  │                                           │
-//	  └── streamable HTTP ────────────────────────┤
-//	  └── whatever it requests of a prompt's URL ─┘ canary
+//	host ── stdin/stdout ── stub ── loopback ── session ── record ── checks
+//	  │                                            │
+//	  └── streamable HTTP ─────────────────────────┤
+//	  └── whatever it requests of a prompt's URL ──┘ canary
 //
 // Over stdio, the server that the host launches is a stub ([Stub]) that relays
 // bytes. Over HTTP the host is given a URL. Behind the URL of every prompt is a
@@ -45,8 +45,14 @@
 // the end (conclude). flow.go and prompt.go are what scenarios are written in:
 // a flow is one call as the model sees it; ask.go asks in the way of either era.
 // checks_wire.go looks at single messages as they arrive, checks_prompt.go at
-// every prompt when all is over; verdict.go turns findings into checks.
-// server.go, stdio.go and http.go are the server; venue.go the ports; adapter.go
-// the adapter protocol; process.go the host's process; guide.go the same with a
-// person in place of a script.
+// every prompt when all is over.
+//
+// A scenario under way is three things: a session (session.go, server.go), which
+// is the server's side of the conversation; a person (person.go), who is shown
+// prompts and acts; and an observer (observer.go), which keeps what was found.
+// verdict.go turns findings into checks. internal/wire is the raw server beneath
+// the session, with its ports and its record. adapter.go is the adapter protocol;
+// launch.go what a host is told and process.go its process; guide.go the same with a
+// person in place of a
+// script.
 package hostcheck

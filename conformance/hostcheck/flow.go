@@ -4,17 +4,19 @@ import (
 	"encoding/json"
 	"slices"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // A call is one tools/call request, or another request of the host that takes
 // time.
 type call struct {
-	*line
-	callParams
-	back      channel
-	declared  modes         // the modes of elicitation that hold for it
+	*wire.Line
+	wire.CallParams
+	back      wire.Channel
+	declared  wire.Modes    // the modes of elicitation that hold for it
 	cancelled chan struct{} // closed when the host cancelled it
-	cancel    *line         // with what; nil if by hanging up
+	cancel    *wire.Line    // with what; nil if by hanging up
 	answered  time.Duration // zero while it is in flight
 	stopped   time.Duration // when it was cancelled
 	hungUp    time.Duration // when its way back was closed
@@ -24,7 +26,7 @@ type call struct {
 // A flow is one call as the model sees it: the first request and its retries.
 // It is played by a goroutine of its own.
 type flow struct {
-	st     *stage
+	s      *session
 	label  string // the argument that names the call
 	rounds []*call
 	over   bool
@@ -45,48 +47,48 @@ type flow struct {
 func (f *flow) now() *call { return f.rounds[len(f.rounds)-1] }
 
 // arrived takes a tools/call: it starts a flow, or goes on with one.
-func (st *stage) arrived(c *call) {
-	st.guard.Lock()
-	if st.closed {
-		st.guard.Unlock()
+func (s *session) arrived(c *call) {
+	s.guard.Lock()
+	if s.closed {
+		s.guard.Unlock()
 		return
 	}
-	f := st.match(c)
+	f := s.match(c)
 	if f != nil {
 		f.waiting = false
 		f.rounds = append(f.rounds, c)
-		st.step()
-		st.guard.Unlock()
-		st.checkRetry(f, c)
+		s.step()
+		s.guard.Unlock()
+		s.checkRetry(f, c)
 		f.retry <- c // has room for one, and only one is taken at a time
 		return
 	}
-	f = &flow{st: st, label: c.label(), rounds: []*call{c}, retry: make(chan *call, 1)}
-	st.flows = append(st.flows, f)
-	again := st.repeats(f)
-	st.step()
-	st.playing.Add(1)
-	st.guard.Unlock()
-	st.checkFresh(c)
+	f = &flow{s: s, label: c.Label(), rounds: []*call{c}, retry: make(chan *call, 1)}
+	s.flows = append(s.flows, f)
+	again := s.repeats(f)
+	s.step()
+	s.playing.Add(1)
+	s.guard.Unlock()
+	s.checkFresh(c)
 	go func() {
-		defer st.playing.Done()
+		defer s.playing.Done()
 		if again > 6 {
 			// A host in a loop is told so, for its own good.
 			f.fail("this call was made over and over")
 		} else {
-			st.scenario.play(f)
+			s.scenario.play(f)
 		}
-		st.guard.Lock()
+		s.guard.Lock()
 		f.over = true
-		st.step()
-		st.guard.Unlock()
+		s.step()
+		s.guard.Unlock()
 	}()
 }
 
 // repeats counts the flows with the same label. The caller holds guard.
-func (st *stage) repeats(f *flow) int {
+func (s *session) repeats(f *flow) int {
 	n := 0
-	for _, other := range st.flows {
+	for _, other := range s.flows {
 		if other.label == f.label {
 			n++
 		}
@@ -98,12 +100,12 @@ func (st *stage) repeats(f *flow) int {
 // arguments; whatever is wrong with it is found later. A request that has
 // neither answers nor state starts a flow, unless one waits for just that. The
 // caller holds guard.
-func (st *stage) match(c *call) *flow {
-	if st.protocol != Modern || (c.InputResponses == nil && c.RequestState == nil) {
+func (s *session) match(c *call) *flow {
+	if s.protocol != Modern || (c.InputResponses == nil && c.RequestState == nil) {
 		return nil
 	}
 	by := func(ok func(f *flow) bool) *flow {
-		for _, f := range st.flows {
+		for _, f := range s.flows {
 			if f.waiting && ok(f) {
 				return f
 			}
@@ -113,56 +115,56 @@ func (st *stage) match(c *call) *flow {
 	if f := by(func(f *flow) bool { return f.state != nil && c.RequestState != nil && *f.state == *c.RequestState }); f != nil {
 		return f
 	}
-	if f := by(func(f *flow) bool { return f.label == c.label() }); f != nil {
+	if f := by(func(f *flow) bool { return f.label == c.Label() }); f != nil {
 		return f
 	}
-	return by(func(f *flow) bool { return f.label != "" && c.label() == "" })
+	return by(func(f *flow) bool { return f.label != "" && c.Label() == "" })
 }
 
 // answer writes the response to the current request.
-func (f *flow) answer(body map[string]any) { f.st.answer(f.now(), body) }
+func (f *flow) answer(body map[string]any) { f.s.answer(f.now(), body) }
 
 // answer writes a response and marks the request answered.
-func (st *stage) answer(c *call, body map[string]any) {
-	st.guard.Lock()
+func (s *session) answer(c *call, body map[string]any) {
+	s.guard.Lock()
 	if c.answered == 0 {
-		c.answered = st.record.now()
+		c.answered = s.Now()
 	}
-	st.guard.Unlock()
+	s.guard.Unlock()
 	body["jsonrpc"] = "2.0"
 	body["id"] = c.ID
-	if c.back.send(encode(body)) != nil {
-		st.guard.Lock()
+	if c.back.Send(wire.Encode(body)) != nil {
+		s.guard.Lock()
 		c.unheard = true
-		st.guard.Unlock()
+		s.guard.Unlock()
 		return
 	}
-	c.back.last()
+	c.back.Last()
 }
 
 // result answers with a result of the protocol's shape.
 func (f *flow) result(r map[string]any) {
-	if f.st.protocol == Modern {
+	if f.s.protocol == Modern {
 		if _, ok := r["resultType"]; !ok {
 			r["resultType"] = "complete"
 		}
-		f.st.sign(r)
+		f.s.sign(r)
 	}
 	f.answer(map[string]any{"result": r})
 }
 
 // sign adds what a result says of the server.
-func (st *stage) sign(r map[string]any) {
-	r["_meta"] = map[string]any{metaServer: implementation}
+func (s *session) sign(r map[string]any) {
+	r["_meta"] = map[string]any{wire.MetaServer: implementation}
 }
 
 // text completes the call with a text, fail with one that is an error.
 func (f *flow) text(s string) { f.result(textResult(s)) }
 
 func (f *flow) fail(s string) {
-	f.st.guard.Lock()
+	f.s.guard.Lock()
 	f.failure = s
-	f.st.guard.Unlock()
+	f.s.guard.Unlock()
 	r := textResult(s)
 	r["isError"] = true
 	f.result(r)
@@ -183,11 +185,11 @@ func (f *flow) rpcError(code int, message string, data any) {
 
 // notify sends a notification that relates to the current request.
 func (f *flow) notify(method string, params map[string]any) {
-	_ = f.now().back.send(notice(method, params)) // who is gone need not know
+	_ = f.now().back.Send(notice(method, params)) // who is gone need not know
 }
 
 func notice(method string, params map[string]any) json.RawMessage {
-	return encode(map[string]any{"jsonrpc": "2.0", "method": method, "params": params})
+	return wire.Encode(map[string]any{"jsonrpc": "2.0", "method": method, "params": params})
 }
 
 // progress sends progress, if the request has a token for it.
@@ -204,7 +206,7 @@ func (f *flow) wait(d time.Duration) bool {
 	case <-time.After(d):
 		return true
 	case <-f.now().cancelled:
-	case <-f.st.ctx.Done():
+	case <-f.s.ctx.Done():
 	}
 	return false
 }
@@ -214,30 +216,30 @@ func (f *flow) wait(d time.Duration) bool {
 // than limit.
 func (f *flow) held(limit time.Duration) (time.Duration, bool) {
 	c, moved := f.now(), time.Duration(0)
-	gaveUp := f.st.await(limit, func() bool {
-		if last := f.st.flows[len(f.st.flows)-1]; last != f {
-			moved = last.rounds[0].at
+	gaveUp := f.s.await(f.s.ctx, limit, func() bool {
+		if last := f.s.flows[len(f.s.flows)-1]; last != f {
+			moved = last.rounds[0].At
 		}
 		return c.stopped != 0 || moved != 0
 	})
-	f.st.guard.Lock()
-	defer f.st.guard.Unlock()
-	_, process := c.back.(*pipe)
+	f.s.guard.Lock()
+	defer f.s.guard.Unlock()
+	_, process := c.back.(*wire.Pipe)
 	f.left = gaveUp && (moved != 0 || c.cancel != nil || !process) // and not just ended
 	if c.stopped != 0 {
-		return c.stopped - c.at, gaveUp
+		return c.stopped - c.At, gaveUp
 	}
-	return moved - c.at, gaveUp
+	return moved - c.At, gaveUp
 }
 
 // cancelRequest notes that the host gives a request up. It returns the request
 // if it is in flight.
-func (st *stage) cancelRequest(id json.RawMessage, by *line) *call {
-	st.guard.Lock()
-	defer st.guard.Unlock()
-	for _, c := range slices.Backward(st.requests) {
-		if sameJSON(c.ID, id) && c.answered == 0 && c.stopped == 0 {
-			st.stop(c, by)
+func (s *session) cancelRequest(id json.RawMessage, by *wire.Line) *call {
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	for _, c := range slices.Backward(s.requests) {
+		if wire.SameJSON(c.ID, id) && c.answered == 0 && c.stopped == 0 {
+			s.stop(c, by)
 			return c
 		}
 	}
@@ -245,11 +247,11 @@ func (st *stage) cancelRequest(id json.RawMessage, by *line) *call {
 }
 
 // stop marks a request cancelled. The caller holds guard.
-func (st *stage) stop(c *call, by *line) {
-	if c.stopped != 0 || c.answered != 0 || st.closed {
+func (s *session) stop(c *call, by *wire.Line) {
+	if c.stopped != 0 || c.answered != 0 || s.closed {
 		return
 	}
-	c.stopped, c.cancel = st.record.now(), by
+	c.stopped, c.cancel = s.Now(), by
 	close(c.cancelled)
-	st.step()
+	s.step()
 }

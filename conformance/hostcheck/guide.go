@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // A Guide stages scenarios with a host that a person works by hand. The person
@@ -14,7 +16,7 @@ import (
 // concurrently. The owner calls Close.
 type Guide struct {
 	config Config
-	venue  *venue
+	at     *wire.Endpoints
 	todo   []staging
 	began  time.Time
 	ctx    context.Context // ends with the guide
@@ -23,9 +25,9 @@ type Guide struct {
 
 	moves sync.Mutex // held while a step begins or ends
 	guard sync.Mutex
-	done  map[string]*stage // by scenario; the latest time it was done
-	now   *stage            // the running step; nil between two
-	lobby *stage            // where the host is between steps; the running step's is over
+	done  map[string]*session // by scenario; the latest time it was done
+	now   *session            // the running step; nil between two
+	lobby *session            // where the host is between steps; the running step's is over
 }
 
 // A Step is one scenario of a guided run.
@@ -84,77 +86,75 @@ func NewGuide(c Config) (*Guide, error) {
 	if len(todo) == 0 {
 		return nil, fmt.Errorf("hostcheck: none of these scenarios can be done by hand")
 	}
-	v, err := open(loopback{})
+	at, err := wire.Open(wire.Loopback{})
 	if err != nil {
 		return nil, err
 	}
-	g := &Guide{config: c, venue: v, todo: todo, began: time.Now(), done: make(map[string]*stage)}
+	g := &Guide{config: c, at: at, todo: todo, began: time.Now(), done: make(map[string]*session)}
 	g.ctx, g.stop = context.WithCancel(context.Background())
 	g.lobby = g.enter(staging{lobby, protocol, transport})
-	v.stage.Store(g.lobby)
+	at.Serve(g.lobby.Conversation)
 	return g, nil
 }
 
-// enter makes a stage at the guide's venue.
-func (g *Guide) enter(s staging) *stage {
-	st := newStage(g.ctx, s.scenario, s.protocol, s.transport)
-	st.guided = true
-	g.config.seat(st, g.venue)
-	return st
+// enter makes a session at the guide's endpoints.
+func (g *Guide) enter(one staging) *session {
+	s := newSession(g.ctx, one.scenario, one.protocol, one.transport)
+	s.guided = true
+	g.config.launch(s, g.at)
+	return s
 }
 
 // Server returns how the host is to be configured to reach the server.
 func (g *Guide) Server() Server { return g.between().task.Server }
 
-// between is the latest stage between two steps.
-func (g *Guide) between() *stage {
+// between is the latest session between two steps.
+func (g *Guide) between() *session {
 	g.guard.Lock()
 	defer g.guard.Unlock()
 	return g.lobby
 }
 
 // Connected says whether the host has connected at least once.
-func (g *Guide) Connected() bool { return g.venue.wasReached() }
+func (g *Guide) Connected() bool { return g.at.Reached() }
 
 // Checklist returns all steps as they stand.
 func (g *Guide) Checklist() []Step {
 	out := make([]Step, len(g.todo))
-	for i, s := range g.todo {
-		st, state := g.find(s.scenario.Name)
+	for i, one := range g.todo {
+		s, state := g.find(one.scenario.Name)
 		out[i] = Step{
-			Scenario: s.scenario.Name, Title: s.scenario.Title, Instruction: s.scenario.Ask, State: state,
-			Questions: questions(s, st),
+			Scenario: one.scenario.Name, Title: one.scenario.Title, Instruction: one.scenario.Ask, State: state,
+			Questions: questions(one, s),
 		}
 	}
 	return out
 }
 
-// find returns the stage of a step, nil if it was not started.
-func (g *Guide) find(scenario string) (*stage, string) {
+// find returns the session of a step, nil if it was not started.
+func (g *Guide) find(scenario string) (*session, string) {
 	g.guard.Lock()
 	defer g.guard.Unlock()
 	if g.now != nil && g.now.scenario.Name == scenario {
 		return g.now, StepRunning
 	}
-	if st := g.done[scenario]; st != nil {
-		return st, StepDone
+	if s := g.done[scenario]; s != nil {
+		return s, StepDone
 	}
 	return nil, StepWaiting
 }
 
 // questions are those of a step, with the answers so far.
-func questions(s staging, st *stage) []Question {
+func questions(one staging, s *session) []Question {
 	var out []Question
-	for _, id := range s.scenario.Checks {
+	for _, id := range one.scenario.Checks {
 		r := byID(id)
-		if !r.appliesTo(s.protocol, s.transport) || !slices.Contains(r.Observed, UI) || id == "A7" {
+		if !r.appliesTo(one.protocol, one.transport) || !slices.Contains(r.Observed, UI) || id == "A7" {
 			continue // A7 follows from what the person was told to press
 		}
 		q := Question{Check: id, Text: r.Text}
-		if st != nil {
-			st.guard.Lock()
-			q.Answer = st.eye[id]
-			st.guard.Unlock()
+		if s != nil {
+			q.Answer = s.says(id)
 		}
 		out = append(out, q)
 	}
@@ -174,44 +174,40 @@ func (g *Guide) Start(scenario string) error {
 	if g.ctx.Err() != nil {
 		return context.Cause(g.ctx)
 	}
-	st, before := g.enter(g.todo[i]), g.between()
-	before.hand(st)
+	s, before := g.enter(g.todo[i]), g.between()
+	before.hand(s)
 	g.guard.Lock()
-	g.now = st
+	g.now = s
 	g.guard.Unlock()
-	g.venue.stage.Store(st)
+	g.at.Serve(s.Conversation)
 	before.end()
-	before.note(0, "step "+scenario+" begins") // wakes who waits in Changed
-	g.minded.Go(func() { g.mind(st) })
+	before.Note(0, "step "+scenario+" begins") // wakes who waits in Changed
+	g.minded.Go(func() { g.mind(s) })
 	return nil
 }
 
 // hand passes on what the host said when it connected.
-func (st *stage) hand(to *stage) {
-	st.guard.Lock()
-	sessions, streams := slices.Clone(st.sessions), slices.Clone(st.streams)
-	st.guard.Unlock()
-	to.streams = streams
-	for _, s := range sessions {
-		l := *s.line
-		to.mu.Lock()
-		l.event, l.at = to.add(spoken(FromHost, l.conn, l.raw, true)), 0
-		to.conns = max(to.conns, l.conn)
-		to.mu.Unlock()
-		to.sessions = append(to.sessions, &session{id: s.id, capabilities: s.capabilities, line: &l})
+func (s *session) hand(to *session) {
+	s.guard.Lock()
+	peers := slices.Clone(s.peers)
+	s.guard.Unlock()
+	to.TakeOver(s.Conversation)
+	for _, p := range peers {
+		capabilities, l := p.Initialized()
+		to.peers = append(to.peers, wire.NewPeer(p.ID, capabilities, to.Repeat(l)))
 	}
 }
 
 // mind ends a step when all of it was done.
-func (g *Guide) mind(st *stage) {
+func (g *Guide) mind(s *session) {
 	for {
-		st.guard.Lock()
-		done, stepped := st.done(), st.stepped
-		st.guard.Unlock()
-		if done && st.sleep(linger) {
+		s.guard.Lock()
+		done, stepped := s.done(), s.stepped
+		s.guard.Unlock()
+		if done && s.sleep(linger) {
 			g.moves.Lock()
 			g.guard.Lock()
-			current := g.now == st
+			current := g.now == s
 			g.guard.Unlock()
 			if current {
 				g.finish()
@@ -221,7 +217,7 @@ func (g *Guide) mind(st *stage) {
 		}
 		select {
 		case <-stepped:
-		case <-st.ctx.Done():
+		case <-s.ctx.Done():
 			return
 		}
 	}
@@ -237,31 +233,31 @@ func (g *Guide) Finish() {
 // finish is Finish. The caller holds moves.
 func (g *Guide) finish() {
 	g.guard.Lock()
-	st := g.now
+	s := g.now
 	g.guard.Unlock()
-	if st == nil {
+	if s == nil {
 		return
 	}
-	next := g.enter(staging{lobby, st.protocol, st.transport})
-	st.hand(next)
-	g.venue.stage.Store(next)
-	st.guard.Lock()
-	st.closed = true
-	st.guard.Unlock()
-	st.end()
-	st.playing.Wait()
-	for _, f := range st.flows {
+	next := g.enter(staging{lobby, s.protocol, s.transport})
+	s.hand(next)
+	g.at.Serve(next.Conversation)
+	s.guard.Lock()
+	s.closed = true
+	s.guard.Unlock()
+	s.end()
+	s.playing.Wait()
+	for _, f := range s.flows {
 		if f.now().answered == 0 && f.now().stopped == 0 {
 			f.fail("This step of the checklist is over.")
 		}
 	}
-	st.block("the step ended before that")
-	result := st.judged("")
+	s.block("the step ended before that")
+	result := s.judged("")
 	g.guard.Lock()
-	g.done[st.scenario.Name], g.now, g.lobby = st, nil, next
+	g.done[s.scenario.Name], g.now, g.lobby = s, nil, next
 	done := len(g.done)
 	g.guard.Unlock()
-	st.note(0, "the step is over") // wakes who waits in Changed
+	s.Note(0, "the step is over") // wakes who waits in Changed
 	if g.config.Progress != nil {
 		g.config.Progress(done, len(g.todo), result)
 	}
@@ -270,25 +266,20 @@ func (g *Guide) finish() {
 // Answer records what the person says about a question of a step that was
 // started. It fails if there is no such question.
 func (g *Guide) Answer(scenario, check string, yes bool) error {
-	st, _ := g.find(scenario)
-	if st == nil {
+	s, _ := g.find(scenario)
+	if s == nil {
 		return fmt.Errorf("hostcheck: step %q was not started", scenario)
 	}
-	s := staging{st.scenario, st.protocol, st.transport}
-	if !slices.ContainsFunc(questions(s, nil), func(q Question) bool { return q.Check == check }) {
+	one := staging{s.scenario, s.protocol, s.transport}
+	if !slices.ContainsFunc(questions(one, nil), func(q Question) bool { return q.Check == check }) {
 		return fmt.Errorf("hostcheck: step %q does not ask about %s", scenario, check)
 	}
 	answer := "no"
 	if yes {
 		answer = "yes"
 	}
-	st.guard.Lock()
-	if st.eye == nil {
-		st.eye = make(map[string]string)
-	}
-	st.eye[check] = answer
-	st.guard.Unlock()
-	st.note(0, "the person says "+answer+" to "+check)
+	s.watch(check, answer)
+	s.Note(0, "the person says "+answer+" to "+check)
 	return nil
 }
 
@@ -297,9 +288,9 @@ func (g *Guide) Answer(scenario, check string, yes bool) error {
 // what was not.
 func (g *Guide) Snapshot() Report {
 	report := Report{Host: g.config.Host, Started: g.began, Took: time.Since(g.began), Results: []Result{}}
-	for _, s := range g.todo {
-		if st, state := g.find(s.scenario.Name); st != nil {
-			report.Results = append(report.Results, st.result("", state == StepDone))
+	for _, one := range g.todo {
+		if s, state := g.find(one.scenario.Name); s != nil {
+			report.Results = append(report.Results, s.result("", state == StepDone))
 		}
 	}
 	return report
@@ -309,14 +300,12 @@ func (g *Guide) Snapshot() Report {
 // Checklist or Snapshot. Get it before looking at them.
 func (g *Guide) Changed() <-chan struct{} {
 	g.guard.Lock()
-	st := g.now
+	s := g.now
 	g.guard.Unlock()
-	if st == nil {
-		st = g.between()
+	if s == nil {
+		s = g.between()
 	}
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.changed
+	return s.Changed()
 }
 
 // Close ends the running step and closes the ports.
@@ -324,7 +313,7 @@ func (g *Guide) Close() error {
 	g.stop()
 	g.Finish()
 	g.minded.Wait()
-	g.venue.close()
+	g.at.Close()
 	last := g.between()
 	last.end()
 	last.playing.Wait()

@@ -1,9 +1,7 @@
 package hostcheck
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,9 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"text/template"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 	"github.com/lazyauth/mcp-lazyauth/conformance/internal/process"
 )
 
@@ -28,11 +26,11 @@ type host interface {
 }
 
 // start starts the host for one scenario.
-func (c Config) start(ctx context.Context, n network, seat Seat) host {
+func (c Config) start(ctx context.Context, n wire.Network, launch Launch) host {
 	if c.Play != nil {
-		return startGuest(ctx, c.Play, n, seat)
+		return startGuest(ctx, c.Play, n, launch)
 	}
-	p, err := c.startProcess(seat)
+	p, err := c.startProcess(launch)
 	if err != nil {
 		return nobody(err.Error())
 	}
@@ -57,13 +55,13 @@ type guest struct {
 	err    error
 }
 
-func startGuest(ctx context.Context, play func(context.Context, Seat) error, n network, seat Seat) *guest {
-	seat.Dial = n.dial
+func startGuest(ctx context.Context, play func(context.Context, Launch) error, n wire.Network, launch Launch) *guest {
+	launch.Dial = n.Dial
 	ctx, cancel := context.WithCancel(ctx)
 	g := &guest{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(g.done)
-		g.err = play(ctx, seat)
+		g.err = play(ctx, launch)
 	}()
 	return g
 }
@@ -94,37 +92,37 @@ type program struct {
 	err    error // how it ended; set by stop
 }
 
-func (c Config) startProcess(seat Seat) (*program, error) {
+func (c Config) startProcess(launch Launch) (*program, error) {
 	dir, err := os.MkdirTemp("", "hostcheck-")
 	if err != nil {
 		return nil, err
 	}
-	seat.Dir = dir
+	launch.Dir = dir
 	p := &program{dir: dir}
-	if err := p.start(c, seat); err != nil {
+	if err := p.start(c, launch); err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *program) start(c Config, seat Seat) error {
+func (p *program) start(c Config, launch Launch) error {
 	if c.Template != "" {
 		name := c.TemplateName
 		if name == "" {
 			name = "host.json"
 		}
-		seat.ConfigAt = filepath.Join(p.dir, filepath.FromSlash(name))
+		launch.ConfigAt = filepath.Join(p.dir, filepath.FromSlash(name))
 		if !filepath.IsLocal(filepath.FromSlash(name)) {
 			return fmt.Errorf("the name of the template, %q, leaves its folder", name)
 		}
-		if err := c.render(seat); err != nil {
+		if err := c.render(launch); err != nil {
 			return err
 		}
 	}
-	args := seat.fill(c.Host)
+	args := launch.fill(c.Host)
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // the host that the user names; stop ends it
-	cmd.Env = append(os.Environ(), seat.environment()...)
+	cmd.Env = append(os.Environ(), launch.environment()...)
 	cmd.Stderr = &p.stderr
 	cmd.Stdout = io.Discard
 	// A descendant may keep standard error open; do not wait for that.
@@ -151,88 +149,6 @@ func (p *program) stop() string {
 	p.err = p.End(grace)
 	_ = os.RemoveAll(p.dir)
 	return p.stderr.String()
-}
-
-// fill replaces the placeholders in a command line.
-func (s Seat) fill(host []string) []string {
-	var server []string
-	if s.Transport == Stdio {
-		server = s.Command
-	} else {
-		server = []string{s.URL}
-	}
-	quoted := make([]string, len(server))
-	for i, word := range server {
-		quoted[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-	}
-	words := strings.Join(quoted, " ")
-	if s.Transport == HTTP {
-		words = s.URL
-	}
-	first := Call{}
-	if len(s.Task.Steps) > 0 && len(s.Task.Steps[0]) > 0 {
-		first = s.Task.Steps[0][0]
-	}
-	replace := strings.NewReplacer(
-		"{server}", words, "{control}", s.Control, "{task}", string(encode(s.Task)), "{tool}", first.Tool,
-		"{arguments}", string(encode(first.Arguments)), "{config}", s.ConfigAt, "{dir}", s.Dir,
-		"{scenario}", s.Scenario, "{protocol}", s.Protocol, "{transport}", s.Transport,
-	)
-	var out []string
-	for _, arg := range host {
-		if arg == "{server}" {
-			out = append(out, server...)
-			continue
-		}
-		out = append(out, replace.Replace(arg))
-	}
-	return out
-}
-
-// environment is the same for programs that read it there. HOSTCHECK_DIR, which
-// differs for each, is set where the program is started.
-func (s Seat) environment() []string {
-	env := []string{
-		"HOSTCHECK_CONTROL=" + s.Control, "HOSTCHECK_TASK=" + string(encode(s.Task)), "HOSTCHECK_SCENARIO=" + s.Scenario,
-		"HOSTCHECK_PROTOCOL=" + s.Protocol, "HOSTCHECK_TRANSPORT=" + s.Transport,
-	}
-	if s.ConfigAt != "" {
-		env = append(env, "HOSTCHECK_CONFIG="+s.ConfigAt)
-	}
-	if s.Transport == HTTP {
-		return append(env, "HOSTCHECK_URL="+s.URL)
-	}
-	return append(env, "HOSTCHECK_COMMAND="+string(encode(s.Command)))
-}
-
-// parseTemplate reads the template, if there is one.
-func (c Config) parseTemplate() (*template.Template, error) {
-	t, err := template.New("host").Funcs(template.FuncMap{
-		"json": func(v any) (string, error) {
-			out, err := json.Marshal(v)
-			return string(out), err
-		},
-	}).Parse(c.Template)
-	if err != nil {
-		return nil, fmt.Errorf("hostcheck: %w", err)
-	}
-	return t, nil
-}
-
-// render writes the host's configuration file.
-func (c Config) render(seat Seat) error {
-	t, err := c.parseTemplate()
-	if err != nil {
-		return err
-	}
-	var out bytes.Buffer
-	if err := t.Execute(&out, seat); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(seat.ConfigAt), 0o700); err != nil {
-		return err
-	}
-	return os.WriteFile(seat.ConfigAt, out.Bytes(), 0o600)
 }
 
 // A tail keeps the end of what is written to it.

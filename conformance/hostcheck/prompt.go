@@ -2,9 +2,10 @@ package hostcheck
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // A prompt is one question to the person, and what the person will do about it
@@ -21,7 +22,7 @@ type prompt struct {
 	odd     bool          // the host may well refuse to show it
 	limit   time.Duration // how long the server waits for the answer; 0 means until the end
 
-	// The rest is guarded by the stage's guard.
+	// The rest is guarded by the latch. A prompt has a flow once it was issued.
 	flow     *flow
 	issued   time.Duration
 	dialogs  []*dialog
@@ -35,28 +36,9 @@ type answer struct {
 	never   bool // nothing came
 	action  string
 	content bool // it has content
-	err     *rpcError
+	err     *wire.Error
 	at      time.Duration
-	line    *line
-}
-
-// prompt makes a prompt for a page of the canary. Its message has a code, and
-// a URL that is not to be clicked.
-func (st *stage) prompt(press string, after time.Duration) *prompt {
-	st.guard.Lock()
-	n := len(st.prompts) + 1
-	st.prompts = append(st.prompts, nil)
-	st.guard.Unlock()
-	p := &prompt{
-		id: fmt.Sprintf("%s-%d", st.scenario.Name, n), mode: "url", press: press, after: after,
-		code: fmt.Sprintf("HCK-%03d-%03d", n, (n*347+101)%1000),
-	}
-	p.url = st.canary + "/sign-in?p=" + url.QueryEscape(p.id)
-	p.message = fmt.Sprintf("Sign in to the notebook with the code %s. Help is at https://help.example.org/codes", p.code)
-	st.guard.Lock()
-	st.prompts[n-1] = p
-	st.guard.Unlock()
-	return p
+	line    *wire.Line
 }
 
 // params are the parameters of its elicitation/create.
@@ -89,13 +71,13 @@ func (p *prompt) domain() string {
 }
 
 // issue notes that a prompt goes out. The caller holds guard.
-func (st *stage) issue(f *flow, p *prompt) {
-	p.flow, p.issued = f, st.record.now()
+func (s *session) issue(f *flow, p *prompt) {
+	p.flow, p.issued = f, s.Now()
 }
 
 // settle takes the host's answer to a prompt.
-func (st *stage) settle(p *prompt, l *line, result json.RawMessage, err *rpcError) answer {
-	a := answer{line: l, at: l.at, err: err}
+func (s *session) settle(p *prompt, l *wire.Line, result json.RawMessage, err *wire.Error) answer {
+	a := answer{line: l, at: l.At, err: err}
 	var r struct {
 		Action  string          `json:"action"`
 		Content json.RawMessage `json:"content"`
@@ -103,12 +85,12 @@ func (st *stage) settle(p *prompt, l *line, result json.RawMessage, err *rpcErro
 	if err == nil && json.Unmarshal(result, &r) == nil {
 		a.action, a.content = r.Action, len(r.Content) > 0 && string(r.Content) != "null"
 	}
-	st.guard.Lock()
-	if !st.closed {
+	s.guard.Lock()
+	if !s.closed {
 		p.got = &a
 	}
-	st.step()
-	st.guard.Unlock()
+	s.step()
+	s.guard.Unlock()
 	return a
 }
 
@@ -118,16 +100,16 @@ func (f *flow) signIn(p *prompt, takes time.Duration) bool {
 	if !f.wait(takes) {
 		return false
 	}
-	f.st.guard.Lock()
-	p.signedIn = f.st.record.now()
-	f.st.guard.Unlock()
+	f.s.guard.Lock()
+	p.signedIn = f.s.Now()
+	f.s.guard.Unlock()
 	f.complete(p.id)
 	return true
 }
 
 // complete sends the completion notice of the older era.
 func (f *flow) complete(id string) {
-	if f.st.protocol == Legacy {
+	if f.s.protocol == Legacy {
 		f.notify("notifications/elicitation/complete", map[string]any{"elicitationId": id})
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // staging is one scenario in one protocol over one transport.
@@ -31,17 +33,17 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 		wg   sync.WaitGroup
 		told sync.Mutex
 		done int
-		room         = make(chan struct{}, c.Parallel)
-		net  network = loopback{}
+		room              = make(chan struct{}, c.Parallel)
+		net  wire.Network = wire.Loopback{}
 	)
 	if c.Play != nil {
-		net = &memory{}
+		net = &wire.Memory{}
 	}
 	for i, s := range todo {
 		room <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-room }()
-			report.Results[i] = c.stage(ctx, net, s)
+			report.Results[i] = c.run(ctx, net, s)
 			told.Lock()
 			defer told.Unlock()
 			done++
@@ -132,67 +134,65 @@ const linger = 1500 * time.Millisecond
 // settling is how long the last things that a host did take to be noticed.
 const settling = 100 * time.Millisecond
 
-// stage runs one scenario.
-func (c Config) stage(ctx context.Context, n network, s staging) Result {
-	st := newStage(ctx, s.scenario, s.protocol, s.transport)
-	defer st.end()
+// run runs one scenario.
+func (c Config) run(ctx context.Context, n wire.Network, one staging) Result {
+	s := newSession(ctx, one.scenario, one.protocol, one.transport)
+	defer s.end()
 	if ctx.Err() != nil {
-		st.block(interrupted)
-		return st.judged("")
+		s.block(interrupted)
+		return s.judged("")
 	}
-	v, err := open(n)
+	at, err := wire.Open(n)
 	if err != nil {
-		st.block(err.Error())
-		return st.judged("")
+		s.block(err.Error())
+		return s.judged("")
 	}
-	seat := c.seat(st, v)
-	v.stage.Store(st)
-	h := c.start(st.ctx, n, seat)
-	why := st.follow(c.Timeout, h, v)
-	st.sleep(settling)
-	st.end() // whoever waits for the host waits no more
+	launch := c.launch(s, at)
+	at.Serve(s.Conversation)
+	h := c.start(s.ctx, n, launch)
+	why := s.follow(c.Timeout, h, at)
+	s.sleep(settling)
+	s.end() // whoever waits for the host waits no more
 	output := h.stop()
-	v.close()
-	st.playing.Wait()
-	st.block(why())
-	return st.judged(output)
+	at.Close()
+	s.playing.Wait()
+	s.block(why())
+	return s.judged(output)
 }
 
-// seat is what the host is told, and the stage knows it too.
-func (c Config) seat(st *stage, v *venue) Seat {
-	st.canary = v.canary
-	seat := Seat{
-		Control: v.controlURL(), Scenario: st.scenario.Name, Protocol: st.protocol, Transport: st.transport,
+// launch is what the host is told, and the session knows it too.
+func (c Config) launch(s *session, at *wire.Endpoints) Launch {
+	s.canary = at.CanaryURL()
+	l := Launch{
+		Control: at.ControlURL(), Scenario: s.scenario.Name, Protocol: s.protocol, Transport: s.transport,
 	}
-	st.task.Server.Name = serverName
-	if st.transport == Stdio {
-		seat.Command = append(slices.Clone(c.Stub), "--control", v.controlURL())
-		st.task.Server.Command = seat.Command
+	s.task.Server.Name = serverName
+	if s.transport == Stdio {
+		l.Command = append(slices.Clone(c.Stub), "--control", at.ControlURL())
+		s.task.Server.Command = l.Command
 	} else {
-		seat.URL = v.serverURL()
-		st.task.Server.URL = seat.URL
+		l.URL = at.ServerURL()
+		s.task.Server.URL = l.URL
 	}
-	seat.Task = st.task
-	return seat
+	l.Task = s.task
+	return l
 }
 
 // follow waits for the end of the scenario. What it returns says, once the host was
 // stopped, why nothing more came: the reason that a check gives which could not be
 // decided.
-func (st *stage) follow(limit time.Duration, h host, v *venue) func() string {
+func (s *session) follow(limit time.Duration, h host, at *wire.Endpoints) func() string {
 	because := func(why string) func() string { return func() string { return why } }
 	timeout := time.NewTimer(limit)
 	defer timer(timeout)()
 	quiet := time.NewTimer(limit)
 	defer timer(quiet)()
 	for {
-		st.guard.Lock()
-		done, stepped := st.done(), st.stepped
-		st.guard.Unlock()
-		st.mu.Lock()
-		flooded, changed := st.flooded, st.changed
-		st.mu.Unlock()
-		if flooded {
+		changed := s.Changed()
+		s.guard.Lock()
+		done, stepped := s.done(), s.stepped
+		s.guard.Unlock()
+		if s.Flooded() {
 			return because("the host sent more than the suite takes")
 		}
 		if done {
@@ -203,18 +203,18 @@ func (st *stage) follow(limit time.Duration, h host, v *venue) func() string {
 		select {
 		case <-h.ended():
 			when := " before that"
-			if !v.wasReached() {
+			if !at.Reached() {
 				when = " without having connected to the server"
 			}
 			return func() string { return h.howEnded() + when }
 		case <-quiet.C:
 			return because("the host left it at that")
 		case <-timeout.C:
-			if !v.wasReached() {
+			if !at.Reached() {
 				return because(fmt.Sprintf("the host did not connect to the server within %v", limit))
 			}
 			return because(fmt.Sprintf("the host did not get there within %v", limit))
-		case <-st.ctx.Done():
+		case <-s.ctx.Done():
 			return because(interrupted)
 		case <-stepped:
 		case <-changed:

@@ -1,7 +1,6 @@
 package hostcheck
 
 import (
-	"slices"
 	"time"
 )
 
@@ -13,7 +12,7 @@ type script struct {
 	// call as the model sees it, retries included, on a goroutine of its own.
 	play func(f *flow)
 	// conclude judges what can be judged at the end only.
-	conclude []func(*stage)
+	conclude []func(*session)
 	// refusal is the error with which a server of the older era answers what it
 	// does not know; 0 means the usual one.
 	refusal int
@@ -88,53 +87,4 @@ func sideBySide(ids ...string) func(string) [][]Call {
 		}
 		return [][]Call{step}
 	}
-}
-
-// labelled returns the flows of a label. It takes guard.
-func (st *stage) labelled(label string) []*flow {
-	st.guard.Lock()
-	defer st.guard.Unlock()
-	var out []*flow
-	for _, f := range st.flows {
-		if f.label == label {
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
-// together waits until calls with all of these labels are under way. If they do
-// not come, the host does not make calls side by side.
-func (st *stage) together(labels ...string) bool {
-	all := st.await(4*time.Second, func() bool {
-		return !slices.ContainsFunc(labels, func(label string) bool {
-			return !slices.ContainsFunc(st.flows, func(f *flow) bool { return f.label == label })
-		})
-	})
-	if !all {
-		st.block("the calls that were to be made side by side did not come together")
-	}
-	return all
-}
-
-// outcome returns what the host says a call came to.
-func (st *stage) outcome(id string) (Outcome, bool) {
-	st.guard.Lock()
-	defer st.guard.Unlock()
-	list := st.outcomes[id]
-	if len(list) == 0 {
-		return Outcome{}, false
-	}
-	return list[len(list)-1], true
-}
-
-// nextCall is the label of the call that shows that a host goes on.
-const nextCall = "next"
-
-// goesOn says whether the host made the last call of the task, and with what.
-func (st *stage) goesOn() (*flow, bool) {
-	if fs := st.labelled(nextCall); len(fs) > 0 {
-		return fs[0], true
-	}
-	return nil, false
 }

@@ -1,6 +1,10 @@
 package hostcheck
 
-import "time"
+import (
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
+)
 
 var advertising = Scenario{
 	Name: "advertising", Title: "What the host says of itself",
@@ -12,18 +16,19 @@ var advertising = Scenario{
 	script: script{
 		steps:    inTurn("first", "second"),
 		play:     func(f *flow) { f.text("3 notes found") },
-		conclude: []func(*stage){concludeDeclared, concludeEra},
+		conclude: []func(*session){concludeDeclared, concludeEra},
 		guided:   true,
 	},
 }
 
 // concludeDeclared judges what hosts of the older era said at initialization.
-func concludeDeclared(st *stage) {
-	for _, s := range st.sessions {
-		declared := elicitationModes(s.capabilities)
-		st.judge("A1", declared.declared, "the host initializes without declaring elicitation", s.line.event)
-		if declared.declared {
-			st.judge("A2", declared.form || declared.url, "elicitation is declared without a mode that exists", s.line.event)
+func concludeDeclared(s *session) {
+	for _, p := range s.peers {
+		capabilities, initialize := p.Initialized()
+		declared := wire.ElicitationModes(capabilities)
+		s.judge("A1", declared.Declared, "the host initializes without declaring elicitation", initialize.Event)
+		if declared.Declared {
+			s.judge("A2", declared.Form || declared.URL, "elicitation is declared without a mode that exists", initialize.Event)
 		}
 	}
 }
@@ -38,15 +43,15 @@ var era = Scenario{
 	script: script{
 		steps:    inTurn("first"),
 		play:     func(f *flow) { f.text("3 notes found") },
-		conclude: []func(*stage){concludeEra},
+		conclude: []func(*session){concludeEra},
 		refusal:  -32000,
 	},
 }
 
 // concludeEra judges how the host found out what the server speaks.
-func concludeEra(st *stage) {
-	var probe, initialize, call *line
-	for _, l := range st.all() {
+func concludeEra(s *session) {
+	var probe, initialize, call *wire.Line
+	for _, l := range s.Lines() {
 		switch {
 		case l.Method == "server/discover" && probe == nil:
 			probe = l
@@ -57,15 +62,15 @@ func concludeEra(st *stage) {
 		}
 	}
 	switch {
-	case st.protocol == Legacy && probe != nil:
-		st.judge("B21", initialize != nil && call != nil,
-			"the host did not fall back to initialize after server/discover was refused", probe.event)
-	case st.protocol == Legacy && initialize != nil:
-		st.find("B21", noted, "the host does not ask first: it speaks the older protocol alone, or was told to", initialize.event)
+	case s.protocol == Legacy && probe != nil:
+		s.judge("B21", initialize != nil && call != nil,
+			"the host did not fall back to initialize after server/discover was refused", probe.Event)
+	case s.protocol == Legacy && initialize != nil:
+		s.find("B21", noted, "the host does not ask first: it speaks the older protocol alone, or was told to", initialize.Event)
 	case probe != nil && call != nil:
-		st.judge("B21", probe.at <= call.at, "the host asks with server/discover only after its first call", probe.event, call.event)
+		s.judge("B21", probe.At <= call.At, "the host asks with server/discover only after its first call", probe.Event, call.Event)
 	case call != nil:
-		st.find("B21", noted, "the host does not ask first: it speaks the newer protocol alone, or was told to", call.event)
+		s.find("B21", noted, "the host does not ask first: it speaks the newer protocol alone, or was told to", call.Event)
 	}
 }
 
@@ -99,31 +104,31 @@ var modeNames = Scenario{
 
 func playMissingMode(f *flow) {
 	declared := f.now().declared
-	if declared.declared {
-		f.st.judge("A3", !declared.empty || !f.takesURL(), "the host declares {}, which is form mode alone, and takes part in URL mode",
-			f.now().event)
+	if declared.Declared {
+		f.s.judge("A3", !declared.Empty || !f.takesURL(), "the host declares {}, which is form mode alone, and takes part in URL mode",
+			f.now().Event)
 	}
-	p := f.st.prompt("decline", 300*time.Millisecond)
+	p := f.s.prompt("decline", 300*time.Millisecond)
 	p.mode, p.message, p.limit = "", "Shall the notebook remember this search?", 4*time.Second
-	if f.st.protocol == Modern && !declared.form {
-		f.st.block("the host declares no elicitation in form mode, so that it cannot be asked without a mode")
+	if f.s.protocol == Modern && !declared.Form {
+		f.s.block("the host declares no elicitation in form mode, so that it cannot be asked without a mode")
 		f.fail("the host cannot be asked")
 		return
 	}
-	p.unasked = !declared.form
+	p.unasked = !declared.Form
 	a := f.ask(p)
 	switch {
 	case a.never:
-		f.st.find("A4", failed, "a request without a mode was not answered", f.now().event)
-	case !declared.form:
-		f.st.judge("A4", a.refused(declared),
-			"the host declares no form mode, and does not answer a request without a mode with -32602", a.line.event)
+		f.s.find("A4", failed, "a request without a mode was not answered", f.now().Event)
+	case !declared.Form:
+		f.s.judge("A4", a.refused(declared),
+			"the host declares no form mode, and does not answer a request without a mode with -32602", a.line.Event)
 	default:
 		asForm := a.err == nil
 		for _, d := range p.dialogs {
 			asForm = asForm && d.Mode != "url"
 		}
-		f.st.judge("A4", asForm, "a request without a mode was not treated as a form: "+a.said(), a.line.event)
+		f.s.judge("A4", asForm, "a request without a mode was not treated as a form: "+a.said(), a.line.Event)
 	}
 	f.text("3 notes found")
 }
@@ -131,10 +136,10 @@ func playMissingMode(f *flow) {
 // takesURL says whether a host that declared {} shows a URL all the same. In
 // the newer era it cannot be asked: a server never sends an undeclared mode.
 func (f *flow) takesURL() bool {
-	if f.st.protocol == Modern || !f.now().declared.empty {
+	if f.s.protocol == Modern || !f.now().declared.Empty {
 		return false
 	}
-	p := f.st.prompt("decline", 300*time.Millisecond)
+	p := f.s.prompt("decline", 300*time.Millisecond)
 	p.unasked, p.odd, p.limit = true, true, 4*time.Second
 	a := f.elicit(p)
 	return !a.never && a.err == nil
@@ -149,18 +154,18 @@ const (
 
 // refused says whether an answer is the error for a mode that was not declared.
 // A host that declares no elicitation at all need not know the method.
-func (a answer) refused(declared modes) bool {
-	return a.err != nil && (a.err.Code == invalidParams || !declared.declared && a.err.Code == methodNotFound)
+func (a answer) refused(declared wire.Modes) bool {
+	return a.err != nil && (a.err.Code == invalidParams || !declared.Declared && a.err.Code == methodNotFound)
 }
 
 func playUndeclaredMode(f *flow) {
 	declared := f.now().declared
-	p := f.st.prompt("cancel", 300*time.Millisecond)
+	p := f.s.prompt("cancel", 300*time.Millisecond)
 	p.unasked, p.odd, p.limit = true, true, 4*time.Second
 	switch {
-	case !declared.url:
+	case !declared.URL:
 		p.mode = "url"
-	case !declared.form:
+	case !declared.Form:
 		p.mode = "form"
 	default:
 		p.mode = "sketch"
@@ -168,10 +173,10 @@ func playUndeclaredMode(f *flow) {
 	a := f.elicit(p)
 	switch {
 	case a.never:
-		f.st.find("A5", failed, "a request in the mode "+p.mode+", which was not declared, was not answered", f.now().event)
+		f.s.find("A5", failed, "a request in the mode "+p.mode+", which was not declared, was not answered", f.now().Event)
 	default:
-		f.st.judge("A5", a.refused(declared),
-			"a request in the mode "+p.mode+", which was not declared, was answered with "+a.said(), a.line.event)
+		f.s.judge("A5", a.refused(declared),
+			"a request in the mode "+p.mode+", which was not declared, was answered with "+a.said(), a.line.Event)
 	}
 	f.text("3 notes found")
 }

@@ -21,36 +21,36 @@ var completion = Scenario{
 			}
 			playCompletion(f)
 		},
-		conclude: []func(*stage){func(st *stage) {
-			stray := st.labelled("stray")
-			if len(stray) == 0 || len(stray[0].st.prompts) == 0 {
+		conclude: []func(*session){func(s *session) {
+			stray := s.labelled("stray")
+			if len(stray) == 0 || len(stray[0].s.prompts) == 0 {
 				return
 			}
-			_, ok := st.goesOn()
-			st.judge("A18", ok, "the host did not go on after a completion notice that it should ignore", stray[0].now().event)
+			_, ok := s.goesOn()
+			s.judge("A18", ok, "the host did not go on after a completion notice that it should ignore", stray[0].now().Event)
 		}},
 		guided: true,
 	},
 }
 
 func playCompletion(f *flow) {
-	st := f.st
+	s := f.s
 	f.complete("nobody-knows-this-one")
-	p := st.prompt("accept", 900*time.Millisecond)
+	p := s.prompt("accept", 900*time.Millisecond)
 	p.limit = f.patience()
 	finished, announced := make(chan struct{}), time.Duration(0)
 	go func() {
 		defer close(finished)
 		if f.wait(400 * time.Millisecond) {
-			announced = st.now()
+			announced = s.Now()
 			f.complete("nor-this-one")
 		}
 	}()
 	a := f.ask(p)
 	<-finished
-	early := st.hasHook(HookShown) && a.at >= announced && (p.pressed == 0 || a.at < p.pressed)
+	early := s.hasHook(HookShown) && a.at >= announced && (p.pressed == 0 || a.at < p.pressed)
 	if !a.never {
-		st.judge("A18", !early, fmt.Sprintf("a notice about another elicitation made the host answer with %q", a.said()), a.line.event)
+		s.judge("A18", !early, fmt.Sprintf("a notice about another elicitation made the host answer with %q", a.said()), a.line.Event)
 	}
 	if a.action != "accept" {
 		f.fail("nobody signed in")
@@ -59,22 +59,21 @@ func playCompletion(f *flow) {
 	if f.signIn(p, 300*time.Millisecond) {
 		f.complete(p.id)
 		f.text("3 notes found")
-		st.announce("notifications/elicitation/complete", map[string]any{"elicitationId": p.id})
+		s.announce("notifications/elicitation/complete", map[string]any{"elicitationId": p.id})
 	}
 }
 
 // announce sends a notification that belongs to no request: on a server's
 // standard output, or on a stream that the host opened for that, if there is one.
-func (st *stage) announce(method string, params map[string]any) {
-	st.guard.Lock()
-	channels := make([]channel, 0, len(st.streams)+1)
-	channels = append(channels, st.streams...)
-	if st.transport == Stdio && len(st.requests) > 0 {
-		channels = append(channels, st.requests[len(st.requests)-1].back)
+func (s *session) announce(method string, params map[string]any) {
+	channels := s.Streams()
+	s.guard.Lock()
+	if s.transport == Stdio && len(s.requests) > 0 {
+		channels = append(channels, s.requests[len(s.requests)-1].back)
 	}
-	st.guard.Unlock()
+	s.guard.Unlock()
 	for _, c := range channels {
-		if c.send(notice(method, params)) == nil {
+		if c.Send(notice(method, params)) == nil {
 			return
 		}
 	}
@@ -97,7 +96,7 @@ var urlRequired = Scenario{
 			}
 			playURLRequired(f)
 		},
-		conclude: []func(*stage){concludeURLRequired},
+		conclude: []func(*session){concludeURLRequired},
 		guided:   true,
 	},
 }
@@ -106,97 +105,97 @@ var urlRequired = Scenario{
 const urlElicitationRequired = -32042
 
 func playURLRequired(f *flow) {
-	st := f.st
-	if st.protocol == Legacy && !f.now().declared.url {
-		st.block("the host declares no elicitation in url mode, so that it cannot be asked")
+	s := f.s
+	if s.protocol == Legacy && !f.now().declared.URL {
+		s.block("the host declares no elicitation in url mode, so that it cannot be asked")
 		f.fail("the host cannot be asked")
 		return
 	}
-	calls := st.labelled(f.label)
+	calls := s.labelled(f.label)
 	first := calls[0] == f
 	if first {
-		st.prompt("accept", 500*time.Millisecond)
-		st.prompt("accept", 800*time.Millisecond)
+		s.prompt("accept", 500*time.Millisecond)
+		s.prompt("accept", 800*time.Millisecond)
 	}
-	st.guard.Lock()
-	prompts := st.prompts[:2:2]
+	s.guard.Lock()
+	prompts := s.prompts[:2:2]
 	finished := true
 	list := make([]any, 0, 2)
 	for _, p := range prompts {
 		if first {
-			st.issue(f, p)
+			s.issue(f, p)
 		}
 		finished = finished && p.signedIn != 0
 		list = append(list, p.params(Legacy))
 	}
-	st.guard.Unlock()
+	s.guard.Unlock()
 	if finished {
 		f.text("3 notes found, as you have signed in")
 		return
 	}
 	f.rpcError(urlElicitationRequired, "This needs a sign-in.", map[string]any{"elicitations": list})
-	if !first || st.protocol == Modern {
+	if !first || s.protocol == Modern {
 		return
 	}
 	// The person agrees to both, and signs in at both pages. Without a hook
 	// nobody knows when; two seconds have to do.
 	agreed := func() bool { return prompts[0].pressed != 0 && prompts[1].pressed != 0 }
-	if st.hasHook(HookShown) && !st.await(8*time.Second, agreed) || !st.hasHook(HookShown) && !st.sleep(2*time.Second) {
+	if s.hasHook(HookShown) && !s.await(s.ctx, 8*time.Second, agreed) || !s.hasHook(HookShown) && !s.sleep(2*time.Second) {
 		return
 	}
-	if !st.sleep(500 * time.Millisecond) {
+	if !s.sleep(500 * time.Millisecond) {
 		return
 	}
-	st.guard.Lock()
+	s.guard.Lock()
 	for _, p := range prompts {
-		p.signedIn = st.record.now()
+		p.signedIn = s.Now()
 	}
-	st.guard.Unlock()
+	s.guard.Unlock()
 	for _, p := range prompts {
-		st.announce("notifications/elicitation/complete", map[string]any{"elicitationId": p.id})
+		s.announce("notifications/elicitation/complete", map[string]any{"elicitationId": p.id})
 	}
 	// Until the retry, or until it is clear that there will be none.
-	st.await(2*time.Second, func() bool { return len(st.flows) > 1 })
+	s.await(s.ctx, 2*time.Second, func() bool { return len(s.flows) > 1 })
 }
 
-func concludeURLRequired(st *stage) {
-	calls := st.labelled("needs")
-	if len(calls) == 0 || len(st.prompts) < 2 {
+func concludeURLRequired(s *session) {
+	calls := s.labelled("needs")
+	if len(calls) == 0 || len(s.prompts) < 2 {
 		return
 	}
-	if st.protocol == Modern {
-		st.judge("P12", len(calls) <= 2, fmt.Sprintf("the call was made %d times", len(calls)), calls[len(calls)-1].rounds[0].event)
+	if s.protocol == Modern {
+		s.judge("P12", len(calls) <= 2, fmt.Sprintf("the call was made %d times", len(calls)), calls[len(calls)-1].rounds[0].Event)
 		return
 	}
 	var retry *flow
 	if len(calls) > 1 {
 		retry = calls[1]
 	}
-	if retry != nil && st.prompts[0].signedIn != 0 && retry.rounds[0].at >= st.prompts[0].signedIn {
-		st.find("A19", passed, "", retry.rounds[0].event)
+	if retry != nil && s.prompts[0].signedIn != 0 && retry.rounds[0].At >= s.prompts[0].signedIn {
+		s.find("A19", passed, "", retry.rounds[0].Event)
 	} else {
-		st.find("A19", noted, "the host does not retry when the elicitation is complete")
+		s.find("A19", noted, "the host does not retry when the elicitation is complete")
 	}
-	if !st.hasHook(HookShown) {
+	if !s.hasHook(HookShown) {
 		return
 	}
-	for _, p := range st.prompts {
+	for _, p := range s.prompts {
 		switch {
 		case len(p.dialogs) == 0:
-			st.find("A21", failed, "an elicitation of error -32042 was not shown", calls[0].now().event)
-		case retry != nil && (p.pressed == 0 || retry.rounds[0].at < p.pressed):
-			st.find("A21", failed, "the call was retried before the person had agreed", retry.rounds[0].event)
+			s.find("A21", failed, "an elicitation of error -32042 was not shown", calls[0].now().Event)
+		case retry != nil && (p.pressed == 0 || retry.rounds[0].At < p.pressed):
+			s.find("A21", failed, "the call was retried before the person had agreed", retry.rounds[0].Event)
 		case retry == nil:
-			st.find("A21", failed, "the call was not retried", calls[0].now().event)
+			s.find("A21", failed, "the call was not retried", calls[0].now().Event)
 		default:
-			st.find("A21", passed, "", p.dialogs[0].event, retry.rounds[0].event)
+			s.find("A21", passed, "", p.dialogs[0].event, retry.rounds[0].Event)
 		}
 		for _, d := range p.dialogs {
 			controls := map[string]bool{}
 			for _, c := range d.Controls {
 				controls[c] = true
 			}
-			st.judge("A20", controls["retry"] && controls["cancel"], fmt.Sprintf("meanwhile the person can do %v with the call", d.Controls), d.event)
+			s.judge("A20", controls["retry"] && controls["cancel"], fmt.Sprintf("meanwhile the person can do %v with the call", d.Controls), d.event)
 		}
 	}
 }

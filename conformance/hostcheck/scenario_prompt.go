@@ -21,7 +21,7 @@ var consenting = Scenario{
 	script: script{
 		steps: inTurn("sign-in"),
 		play: func(f *flow) {
-			p := f.st.prompt("accept", 1500*time.Millisecond)
+			p := f.s.prompt("accept", 1500*time.Millisecond)
 			p.limit = f.patience()
 			if a := f.ask(p); a.action != "accept" {
 				f.fail("nobody signed in: " + a.said())
@@ -37,7 +37,7 @@ var consenting = Scenario{
 
 // patience is how long an answer may take that is not the point.
 func (f *flow) patience() time.Duration {
-	if f.st.guided {
+	if f.s.guided {
 		return 10 * time.Minute
 	}
 	return 8 * time.Second
@@ -58,26 +58,26 @@ var refusing = Scenario{
 			if f.label == "cancelled" {
 				press = "cancel"
 			}
-			p := f.st.prompt(press, 1200*time.Millisecond)
+			p := f.s.prompt(press, 1200*time.Millisecond)
 			p.limit = f.patience()
-			if len(f.st.labelled(f.label)) > 1 {
+			if len(f.s.labelled(f.label)) > 1 {
 				f.fail("nobody signed in: the prompt got " + press)
 				return
 			}
 			a := f.ask(p)
-			if f.st.protocol == Modern && a.never {
+			if f.s.protocol == Modern && a.never {
 				return // the host is free to end the call by itself
 			}
 			f.fail("nobody signed in: the prompt got " + a.said())
 		},
-		conclude: []func(*stage){func(st *stage) {
+		conclude: []func(*session){func(s *session) {
 			for _, label := range []string{"declined", "cancelled"} {
-				calls := st.labelled(label)
+				calls := s.labelled(label)
 				if len(calls) == 0 {
 					continue
 				}
-				st.judge("P9", len(calls) == 1, "the call "+label+" was made again although nobody asked for that",
-					calls[len(calls)-1].rounds[0].event)
+				s.judge("P9", len(calls) == 1, "the call "+label+" was made again although nobody asked for that",
+					calls[len(calls)-1].rounds[0].Event)
 			}
 		}},
 		guided: true,
@@ -94,13 +94,13 @@ var unanswered = Scenario{
 	script: script{
 		steps: inTurn("left-alone"),
 		play: func(f *flow) {
-			p := f.st.prompt("", 0)
+			p := f.s.prompt("", 0)
 			p.limit = 3 * time.Second
 			if a := f.ask(p); !a.never {
 				f.fail("nobody signed in: the prompt got " + a.said())
 				return
 			}
-			if f.st.protocol == Legacy {
+			if f.s.protocol == Legacy {
 				f.notify("notifications/cancelled", map[string]any{"requestId": "elicit-" + p.id, "reason": "it took too long"})
 				f.fail("nobody signed in, and time is up")
 			}
@@ -119,70 +119,70 @@ var oddURLs = Scenario{
 	script: script{
 		steps:    inTurn("punycode", "script", "shell"),
 		play:     playOddURL,
-		conclude: []func(*stage){concludeOddURLs},
+		conclude: []func(*session){concludeOddURLs},
 	},
 }
 
 func playOddURL(f *flow) {
-	p := f.st.prompt("accept", 300*time.Millisecond)
+	p := f.s.prompt("accept", 300*time.Millisecond)
 	p.odd, p.limit = true, 3*time.Second
 	switch f.label {
 	case "punycode":
 		p.url, p.press = "http://xn--ntbook-dya.example/sign-in?p="+p.id, "decline"
 	case "script":
-		p.url = "javascript:fetch('" + f.st.canary + "/script')"
+		p.url = "javascript:fetch('" + f.s.canary + "/script')"
 	case "shell":
-		p.url += "&next=$(curl${IFS}" + f.st.canary + "/shell);exit&" + "`id`"
+		p.url += "&next=$(curl${IFS}" + f.s.canary + "/shell);exit&" + "`id`"
 	}
-	if a := f.ask(p); f.st.protocol == Modern && a.never {
+	if a := f.ask(p); f.s.protocol == Modern && a.never {
 		return
 	}
 	f.fail("nobody signed in")
 }
 
-func concludeOddURLs(st *stage) {
+func concludeOddURLs(s *session) {
 	visited := func(path string) int {
-		for _, v := range st.visits {
+		for _, v := range s.visits {
 			if v.path == path {
 				return v.event
 			}
 		}
 		return -1
 	}
-	for _, p := range st.prompts {
+	for _, p := range s.prompts {
 		if p.flow == nil {
 			continue
 		}
 		switch p.flow.label {
 		case "punycode":
-			if st.hasHook(HookShown) {
+			if s.hasHook(HookShown) {
 				for _, d := range p.dialogs {
-					st.judge("A16", d.Warning != "", "an address in Punycode is shown without a warning", d.event)
+					s.judge("A16", d.Warning != "", "an address in Punycode is shown without a warning", d.event)
 				}
 				if len(p.dialogs) == 0 {
-					st.find("A16", passed, "")
+					s.find("A16", passed, "")
 				}
 			}
 		case "script":
-			opened := slices.IndexFunc(st.openings, func(o opening) bool {
+			opened := slices.IndexFunc(s.openings, func(o opening) bool {
 				return !strings.HasPrefix(o.URL, "http://") && !strings.HasPrefix(o.URL, "https://")
 			})
-			if st.hasHook(HookOpened) {
+			if s.hasHook(HookOpened) {
 				event := visited("/script")
 				if opened >= 0 {
-					event = st.openings[opened].event
+					event = s.openings[opened].event
 				}
-				st.judge("B32", event < 0, "a URL that is neither http nor https was opened", event)
+				s.judge("B32", event < 0, "a URL that is neither http nor https was opened", event)
 			}
 		case "shell":
-			if st.hasHook(HookOpened) {
+			if s.hasHook(HookOpened) {
 				event := visited("/shell")
-				for _, o := range st.openings {
+				for _, o := range s.openings {
 					if strings.Contains(o.URL, "p="+p.id) && o.URL != p.url {
 						event = o.event
 					}
 				}
-				st.judge("B33", event < 0, "a shell saw the URL: what was opened differs from it, or a part of it was run", event)
+				s.judge("B33", event < 0, "a shell saw the URL: what was opened differs from it, or a part of it was run", event)
 			}
 		}
 	}
@@ -201,7 +201,7 @@ var burst = Scenario{
 			answers := make(chan answer)
 			const n = 25
 			for range n {
-				p := f.st.prompt("cancel", 300*time.Millisecond)
+				p := f.s.prompt("cancel", 300*time.Millisecond)
 				p.odd, p.limit = true, 6*time.Second
 				go func() { answers <- f.elicit(p) }()
 			}
@@ -210,14 +210,14 @@ var burst = Scenario{
 			}
 			f.fail("nobody signed in")
 		},
-		conclude: []func(*stage){func(st *stage) {
-			if !st.hasHook(HookShown) || len(st.prompts) == 0 {
+		conclude: []func(*session){func(s *session) {
+			if !s.hasHook(HookShown) || len(s.prompts) == 0 {
 				return
 			}
 			most, event := 0, -1
-			for i, d := range st.dialogs {
+			for i, d := range s.dialogs {
 				n := 0
-				for _, other := range st.dialogs[i:] {
+				for _, other := range s.dialogs[i:] {
 					if other.at-d.at < time.Second {
 						n++
 					}
@@ -226,7 +226,7 @@ var burst = Scenario{
 					most, event = n, d.event
 				}
 			}
-			st.judge("A23", most <= 10, "more than ten dialogs were shown within a second", event)
+			s.judge("A23", most <= 10, "more than ten dialogs were shown within a second", event)
 		}},
 	},
 }

@@ -3,6 +3,8 @@ package hostcheck
 import (
 	"fmt"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 var resultTypes = Scenario{
@@ -22,14 +24,14 @@ var resultTypes = Scenario{
 			case "unknown":
 				playUnknownType(f)
 			case "backwards":
-				_ = f.now().back.send(encode(map[string]any{"jsonrpc": "2.0", "id": "backwards-1", "method": "ping"}))
+				_ = f.now().back.Send(wire.Encode(map[string]any{"jsonrpc": "2.0", "id": "backwards-1", "method": "ping"}))
 				f.wait(700 * time.Millisecond)
 				f.text("3 notes found")
 			default:
 				f.text("3 notes found")
 			}
 		},
-		conclude: []func(*stage){concludeResultTypes},
+		conclude: []func(*session){concludeResultTypes},
 		guided:   true,
 	},
 }
@@ -43,43 +45,43 @@ const (
 // that could tempt a host to take it for one it knows.
 func playUnknownType(f *flow) {
 	r := textResult(unknownText)
-	p := f.st.prompt("cancel", 200*time.Millisecond)
+	p := f.s.prompt("cancel", 200*time.Millisecond)
 	p.odd = true
 	r["resultType"] = "half_done"
 	r["requestState"] = "half"
 	r["inputRequests"] = map[string]any{"sign-in": map[string]any{"method": "elicitation/create", "params": p.params(Modern)}}
 	state := "half"
-	f.st.guard.Lock()
+	f.s.guard.Lock()
 	f.state, f.asked, f.waiting = &state, map[string]*prompt{"sign-in": p}, true
-	f.st.issue(f, p)
-	f.st.guard.Unlock()
+	f.s.issue(f, p)
+	f.s.guard.Unlock()
 	f.result(r)
 	select {
 	case c := <-f.retry:
-		f.st.find("B15", failed, "a result of an unknown type was taken for a request for input", c.event)
+		f.s.find("B15", failed, "a result of an unknown type was taken for a request for input", c.Event)
 		f.text("3 notes found")
 	case <-time.After(1200 * time.Millisecond):
-	case <-f.st.ctx.Done():
+	case <-f.s.ctx.Done():
 	}
 }
 
-func concludeResultTypes(st *stage) {
-	next, ok := st.goesOn()
+func concludeResultTypes(s *session) {
+	next, ok := s.goesOn()
 	if !ok {
 		return
 	}
-	if len(st.labelled("backwards")) > 0 {
-		st.find("B20", passed, "", next.now().event)
+	if len(s.labelled("backwards")) > 0 {
+		s.find("B20", passed, "", next.now().Event)
 	}
-	if st.hasHook(HookOutcome) {
-		if o, ok := st.outcome("absent"); ok {
-			st.judge("B15", !o.Error && o.Text == absentText, "a result without a type was not taken for complete")
+	if s.hasHook(HookOutcome) {
+		if o, ok := s.outcome("absent"); ok {
+			s.judge("B15", !o.Error && o.Text == absentText, "a result without a type was not taken for complete")
 		}
-		if o, ok := st.outcome("unknown"); ok {
-			st.judge("B15", o.Error && o.Text != unknownText, "a result of an unknown type was used")
+		if o, ok := s.outcome("unknown"); ok {
+			s.judge("B15", o.Error && o.Text != unknownText, "a result of an unknown type was used")
 		}
 	}
-	st.find("B15", passed, "", next.now().event)
+	s.find("B15", passed, "", next.now().Event)
 }
 
 var streams = Scenario{
@@ -97,27 +99,27 @@ var streams = Scenario{
 			return inTurn("suspended", nextCall)(protocol)
 		},
 		play:     playStreams,
-		conclude: []func(*stage){concludeStreams},
+		conclude: []func(*session){concludeStreams},
 	},
 }
 
 const commentedText = "3 notes found among the comments"
 
 func playStreams(f *flow) {
-	x, ok := f.now().back.(*exchange)
+	x, ok := f.now().back.(*wire.Exchange)
 	switch {
 	case ok && f.label == "commented":
-		_ = x.raw(": a comment\n\n:\n:data: {\"not\": \"data\"}\n\n")
+		_ = x.Raw(": a comment\n\n:\n:data: {\"not\": \"data\"}\n\n")
 		f.wait(300 * time.Millisecond)
-		_ = x.raw(":keep-alive\r\n\r\n")
+		_ = x.Raw(":keep-alive\r\n\r\n")
 		f.wait(300 * time.Millisecond)
-		_ = x.raw("event: message\n: between the lines\ndata: " + string(encode(map[string]any{
+		_ = x.Raw("event: message\n: between the lines\ndata: " + string(wire.Encode(map[string]any{
 			"jsonrpc": "2.0", "method": "notifications/message", "params": map[string]any{"level": "info", "data": "searching"},
 		})) + "\n\n")
 		f.text(commentedText)
-	case ok && f.label == "broken" && len(f.st.labelled("broken")) == 1:
-		x.drop()
-		f.st.await(3*time.Second, func() bool { return len(f.st.flows) > 2 })
+	case ok && f.label == "broken" && len(f.s.labelled("broken")) == 1:
+		x.Drop()
+		f.s.await(f.s.ctx, 3*time.Second, func() bool { return len(f.s.flows) > 2 })
 	case ok && f.label == "suspended":
 		playSuspended(f, x)
 	default:
@@ -130,46 +132,46 @@ const comeBack = 900 * time.Millisecond
 
 const notResumed = "the host did not come back to the stream of a call"
 
-func playSuspended(f *flow, x *exchange) {
-	st := f.st
-	ended := st.now()
-	back := x.suspend("stream-"+f.label+"-1", comeBack)
+func playSuspended(f *flow, x *wire.Exchange) {
+	s := f.s
+	ended := s.Now()
+	back := x.Suspend("stream-"+f.label+"-1", comeBack)
 	select {
 	case r := <-back:
-		st.find("A31", passed, "", r.event)
-		waited := r.at - ended
-		st.judge("A32", waited >= comeBack*95/100, fmt.Sprintf("the host came back after %v, and was told to wait %v",
-			waited.Round(10*time.Millisecond), comeBack), r.event)
-		st.guard.Lock()
-		f.now().back = r.x
-		st.guard.Unlock()
+		s.find("A31", passed, "", r.Event)
+		waited := r.At - ended
+		s.judge("A32", waited >= comeBack*95/100, fmt.Sprintf("the host came back after %v, and was told to wait %v",
+			waited.Round(10*time.Millisecond), comeBack), r.Event)
+		s.guard.Lock()
+		f.now().back = r.Exchange
+		s.guard.Unlock()
 		f.text("3 notes found")
 	case <-time.After(5 * time.Second):
-		st.find("A31", failed, notResumed, f.now().event)
-	case <-st.ctx.Done():
-		st.find("A31", failed, notResumed, f.now().event)
+		s.find("A31", failed, notResumed, f.now().Event)
+	case <-s.ctx.Done():
+		s.find("A31", failed, notResumed, f.now().Event)
 	}
 }
 
-func concludeStreams(st *stage) {
-	if fs := st.labelled("commented"); len(fs) > 0 {
+func concludeStreams(s *session) {
+	if fs := s.labelled("commented"); len(fs) > 0 {
 		c := fs[0].now()
-		_, on := st.goesOn()
-		on = on || len(st.labelled("broken")) > 0
+		_, on := s.goesOn()
+		on = on || len(s.labelled("broken")) > 0
 		ok := on && c.stopped == 0
-		if o, told := st.outcome("commented"); told {
+		if o, told := s.outcome("commented"); told {
 			ok = ok && !o.Error && o.Text == commentedText
 		}
-		st.judge("B25", ok, "comments in the event stream kept the host from the result", c.event)
+		s.judge("B25", ok, "comments in the event stream kept the host from the result", c.Event)
 	}
-	if fs := st.labelled("broken"); len(fs) > 0 {
+	if fs := s.labelled("broken"); len(fs) > 0 {
 		first := fs[0].now()
 		switch {
 		case len(fs) == 1:
-			st.find("B26", failed, "a request whose stream broke was not sent again", first.event)
+			s.find("B26", failed, "a request whose stream broke was not sent again", first.Event)
 		default:
 			again := fs[1].now()
-			st.judge("B26", !sameJSON(first.ID, again.ID), "a request whose stream broke was sent again under the same id", first.event, again.event)
+			s.judge("B26", !wire.SameJSON(first.ID, again.ID), "a request whose stream broke was sent again under the same id", first.Event, again.Event)
 		}
 	}
 }
@@ -183,25 +185,25 @@ var restart = Scenario{
 	script: script{
 		steps: inTurn("dying", nextCall),
 		play: func(f *flow) {
-			if p, ok := f.now().back.(*pipe); ok && f.label == "dying" && len(f.st.labelled("dying")) == 1 {
-				p.die()
+			if p, ok := f.now().back.(*wire.Pipe); ok && f.label == "dying" && len(f.s.labelled("dying")) == 1 {
+				p.Die()
 				return
 			}
 			f.text("3 notes found")
 		},
-		conclude: []func(*stage){func(st *stage) {
-			dying := st.labelled("dying")
+		conclude: []func(*session){func(s *session) {
+			dying := s.labelled("dying")
 			if len(dying) == 0 {
 				return
 			}
 			first := dying[0].now()
 			started := -1
-			for _, l := range st.all() {
-				if l.conn > first.conn {
-					started = l.event
+			for _, l := range s.Lines() {
+				if l.Conn > first.Conn {
+					started = l.Event
 				}
 			}
-			st.judge("B22", started >= 0, "the server was not started again", first.event)
+			s.judge("B22", started >= 0, "the server was not started again", first.Event)
 		}},
 	},
 }

@@ -24,30 +24,30 @@ var roundTrips = Scenario{
 			return append(steps, []Call{again}, []Call{calling(nextCall)})
 		},
 		play: playRounds,
-		conclude: []func(*stage){concludeTokens, func(st *stage) {
-			if _, ok := st.goesOn(); !ok {
+		conclude: []func(*session){concludeTokens, func(s *session) {
+			if _, ok := s.goesOn(); !ok {
 				return
 			}
-			calls := st.labelled("cached")
+			calls := s.labelled("cached")
 			if len(calls) > 0 {
-				st.judge("B27", len(calls) > 1, "the same call was made twice, and the second did not reach the server",
-					calls[0].now().event)
+				s.judge("B27", len(calls) > 1, "the same call was made twice, and the second did not reach the server",
+					calls[0].now().Event)
 			}
 		}},
 	},
 }
 
 func playRounds(f *flow) {
-	st := f.st
+	s := f.s
 	quick := func(key string, state *string) (answer, bool) {
-		p := st.prompt("accept", 50*time.Millisecond)
+		p := s.prompt("accept", 50*time.Millisecond)
 		p.limit = 5 * time.Second
 		if f.label == "beta" {
 			p.after = 80 * time.Millisecond
 		}
 		a := f.require(map[string]*prompt{key: p}, state)[key]
 		if a.never {
-			st.block("the host did not retry call " + f.label)
+			s.block("the host did not retry call " + f.label)
 		}
 		return a, !a.never
 	}
@@ -68,15 +68,15 @@ func playRounds(f *flow) {
 	case "alpha", "beta":
 		// Both are under way before either is asked anything, and the last
 		// round has no state where the one before had.
-		if ok = st.together("alpha", "beta"); ok && rounds(3) {
+		if ok = s.together("alpha", "beta"); ok && rounds(3) {
 			_, ok = quick(f.label+"-last", nil)
 		}
 	case "eight":
 		ok = rounds(8)
-		if !f.now().declared.url {
+		if !f.now().declared.URL {
 			return // it could not be asked
 		}
-		st.judge("P8", ok, fmt.Sprintf("the call ended after %d of eight rounds", len(f.rounds)-1), f.now().event)
+		s.judge("P8", ok, fmt.Sprintf("the call ended after %d of eight rounds", len(f.rounds)-1), f.now().Event)
 	case "stateless":
 		_, ok = quick("only", nil)
 	case "state-only":
@@ -86,10 +86,10 @@ func playRounds(f *flow) {
 	case "twice":
 		if _, ok = quick("sign-in", state(0)); ok {
 			_, ok = quick("sign-in", state(1))
-			st.judge("B4", ok, "the host does not ask again after accept", f.now().event)
+			s.judge("B4", ok, "the host does not ask again after accept", f.now().Event)
 		}
 	case "cached":
-		if len(st.labelled("cached")) == 1 {
+		if len(s.labelled("cached")) == 1 {
 			_, ok = quick("sign-in", state(0))
 		}
 	}
@@ -103,15 +103,15 @@ func playRounds(f *flow) {
 func playStateOnly(f *flow, state *string) {
 	f.limit = 2 * time.Second
 	if f.require(nil, state)[""].never {
-		f.st.find("B7", noted, "the host does not retry when nothing is asked", f.now().event)
+		f.s.find("B7", noted, "the host does not retry when nothing is asked", f.now().Event)
 		return
 	}
-	f.st.find("B7", passed, "", f.now().event)
+	f.s.find("B7", passed, "", f.now().Event)
 }
 
 // playPair asks two things at once.
 func playPair(f *flow, state *string) bool {
-	left, right := f.st.prompt("accept", 100*time.Millisecond), f.st.prompt("accept", 250*time.Millisecond)
+	left, right := f.s.prompt("accept", 100*time.Millisecond), f.s.prompt("accept", 250*time.Millisecond)
 	left.limit, right.limit = 5*time.Second, 5*time.Second
 	answers := f.require(map[string]*prompt{"left": left, "right": right}, state)
 	return !answers[""].never
@@ -128,7 +128,7 @@ var parallel = Scenario{
 	script: script{
 		steps: sideBySide("one", "two", "three"),
 		play: func(f *flow) {
-			if !f.st.together("one", "two", "three") {
+			if !f.s.together("one", "two", "three") {
 				f.fail("the calls were to be made side by side")
 				return
 			}
@@ -139,36 +139,36 @@ var parallel = Scenario{
 			case "three":
 				after = 500 * time.Millisecond
 			}
-			p := f.st.prompt(press, after)
+			p := f.s.prompt(press, after)
 			p.limit = f.patience()
 			a := f.ask(p)
 			if a.never {
-				if !f.now().declared.url {
+				if !f.now().declared.URL {
 					return // it could not be asked
 				}
-				f.st.find("P7", failed, "the prompt of call "+f.label+" was not answered", f.now().event)
+				f.s.find("P7", failed, "the prompt of call "+f.label+" was not answered", f.now().Event)
 				return
 			}
-			f.st.judge("P7", len(p.dialogs) <= 1, "the prompt of call "+f.label+" was shown more than once", a.line.event)
+			f.s.judge("P7", len(p.dialogs) <= 1, "the prompt of call "+f.label+" was shown more than once", a.line.Event)
 			if a.action != "accept" {
 				f.fail("nobody signed in: the prompt got " + a.said())
 				return
 			}
 			f.text("3 notes found")
 		},
-		conclude: []func(*stage){concludeTokens},
+		conclude: []func(*session){concludeTokens},
 	},
 }
 
 // concludeTokens is for hosts that send no progress tokens: they are optional.
-func concludeTokens(st *stage) {
-	for _, c := range st.requests {
+func concludeTokens(s *session) {
+	for _, c := range s.requests {
 		if _, ok := c.Meta["progressToken"]; ok {
 			return
 		}
 	}
-	if len(st.flows) > 0 {
-		st.find("A29", noted, "the host sends no progress tokens")
-		st.find("B29", noted, "the host sends no progress tokens")
+	if len(s.flows) > 0 {
+		s.find("A29", noted, "the host sends no progress tokens")
+		s.find("B29", noted, "the host sends no progress tokens")
 	}
 }

@@ -3,6 +3,8 @@ package hostcheck
 import (
 	"encoding/json"
 	"slices"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // implementation is what the server says of itself.
@@ -41,43 +43,43 @@ func tool(name, description string) any {
 // nothing that the scenarios use, and some hosts of this year send them.
 var olderRevisions = []string{Legacy, "2025-06-18", "2025-03-26", "2024-11-05"}
 
-// hear takes one message of the host: it answers what a server answers at once,
-// and gives calls of tools to the scenario.
-func (st *stage) hear(l *line, back channel, s *session) {
-	switch l.kind {
-	case garbage:
-		st.note(l.conn, "this is no JSON-RPC message")
-		back.last()
-	case response:
-		st.hearResponse(l)
-		back.last()
-	case notification:
-		st.hearNotification(l)
-		back.last()
-	case request:
-		st.hearRequest(l, back, s)
+// Hear takes one message of the host: it answers what a server answers at once,
+// and gives calls of tools to the scenario. It is part of [wire.Handler].
+func (s *session) Hear(l *wire.Line, back wire.Channel, p *wire.Peer) {
+	switch l.Kind {
+	case wire.Garbage:
+		s.Note(l.Conn, "this is no JSON-RPC message")
+		back.Last()
+	case wire.Response:
+		s.hearResponse(l)
+		back.Last()
+	case wire.Notification:
+		s.hearNotification(l)
+		back.Last()
+	case wire.Request:
+		s.hearRequest(l, back, p)
 	}
 }
 
-func (st *stage) hearResponse(l *line) {
-	if st.protocol == Modern {
-		st.find("B20", failed, "the host sent a JSON-RPC response; in this protocol it answers by retrying its request", l.event)
+func (s *session) hearResponse(l *wire.Line) {
+	if s.protocol == Modern {
+		s.find("B20", failed, "the host sent a JSON-RPC response; in this protocol it answers by retrying its request", l.Event)
 		return
 	}
 	var id string
 	_ = json.Unmarshal(l.ID, &id)
-	st.guard.Lock()
-	got := st.pending[id]
-	delete(st.pending, id)
-	st.guard.Unlock()
+	s.guard.Lock()
+	got := s.pending[id]
+	delete(s.pending, id)
+	s.guard.Unlock()
 	if got == nil {
-		st.note(l.conn, "this answers nothing that is open")
+		s.Note(l.Conn, "this answers nothing that is open")
 		return
 	}
 	got <- l // has room for the one response that is taken
 }
 
-func (st *stage) hearNotification(l *line) {
+func (s *session) hearNotification(l *wire.Line) {
 	if l.Method != "notifications/cancelled" {
 		return
 	}
@@ -85,51 +87,62 @@ func (st *stage) hearNotification(l *line) {
 		RequestID json.RawMessage `json:"requestId"`
 	}
 	_ = json.Unmarshal(l.Params, &p)
-	st.checkCancel(p.RequestID, l)
+	s.checkCancel(p.RequestID, l)
 }
 
-func (st *stage) hearRequest(l *line, back channel, s *session) {
-	c := &call{line: l, callParams: parseParams(l.Params), back: back}
-	if st.protocol == Modern {
-		c.declared = elicitationModes(c.Meta[metaCapabilities])
+func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
+	c := &call{Line: l, CallParams: wire.ParseParams(l.Params), back: back}
+	if s.protocol == Modern {
+		c.declared = wire.ElicitationModes(c.Meta[wire.MetaCapabilities])
 	} else {
-		st.guard.Lock()
-		c.declared = elicitationModes(s.capabilities)
-		st.guard.Unlock()
+		capabilities, _ := p.Initialized()
+		c.declared = wire.ElicitationModes(capabilities)
 	}
-	st.checkRequest(c, st.register(c))
+	s.checkRequest(c, s.register(c))
 	switch {
-	case l.Method == "tools/call" && st.speaks(c, s):
-		st.arrived(c)
+	case l.Method == "tools/call" && s.speaks(c, p):
+		s.arrived(c)
 		return
-	case l.Method == "initialize" && st.protocol == Legacy:
-		st.initialize(c, s)
+	case l.Method == "initialize" && s.protocol == Legacy:
+		s.initialize(c, p)
 		return
 	}
-	if !st.speaks(c, s) {
-		st.refuse(c)
+	if !s.speaks(c, p) {
+		s.refuse(c)
 		return
 	}
 	switch l.Method {
 	case "ping":
-		if st.protocol == Modern {
-			st.answer(c, fault(-32601, "Method not found", nil))
+		if s.protocol == Modern {
+			s.answer(c, fault(-32601, "Method not found", nil))
 			return
 		}
-		st.answer(c, success(map[string]any{}))
+		s.answer(c, success(map[string]any{}))
 	case "tools/list":
-		st.answer(c, success(st.listed(map[string]any{"tools": toolList})))
+		s.answer(c, success(s.listed(map[string]any{"tools": toolList})))
 	case "server/discover":
-		st.answer(c, success(st.listed(map[string]any{
+		s.answer(c, success(s.listed(map[string]any{
 			"supportedVersions": []string{Modern}, "capabilities": map[string]any{"tools": map[string]any{}},
 		})))
 	case "subscriptions/listen":
 		// It stays open: nothing ever changes here.
-		_ = c.back.send(notice("notifications/subscriptions/acknowledged", map[string]any{
-			"_meta": map[string]any{metaSubscription: c.ID}, "notifications": map[string]any{},
+		_ = c.back.Send(notice("notifications/subscriptions/acknowledged", map[string]any{
+			"_meta": map[string]any{wire.MetaSubscription: c.ID}, "notifications": map[string]any{},
 		}))
 	default:
-		st.answer(c, fault(-32601, "Method not found", nil))
+		s.answer(c, fault(-32601, "Method not found", nil))
+	}
+}
+
+// Dropped stops the requests whose way back is gone. It is part of [wire.Handler].
+func (s *session) Dropped(back wire.Channel) {
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	for _, c := range s.requests {
+		if c.back == back && !s.closed {
+			c.hungUp = s.Now()
+			s.stop(c, nil)
+		}
 	}
 }
 
@@ -137,77 +150,74 @@ func (st *stage) hearRequest(l *line, back channel, s *session) {
 // await an answer: in the same process, or over HTTP from the same host.
 // Subscriptions, which are never answered, count. It is one step, so that of two
 // requests at the same moment one finds the other.
-func (st *stage) register(c *call) []*call {
+func (s *session) register(c *call) []*call {
 	c.cancelled = make(chan struct{})
-	st.guard.Lock()
-	defer st.guard.Unlock()
+	s.guard.Lock()
+	defer s.guard.Unlock()
 	var others []*call
-	for _, other := range st.requests {
-		if other.answered == 0 && other.stopped == 0 && (st.transport == HTTP || other.conn == c.conn) {
+	for _, other := range s.requests {
+		if other.answered == 0 && other.stopped == 0 && (s.transport == HTTP || other.Conn == c.Conn) {
 			others = append(others, other)
 		}
 	}
-	st.requests = append(st.requests, c)
+	s.requests = append(s.requests, c)
 	return others
 }
 
 // speaks says whether a request is one of the era that the server speaks.
-func (st *stage) speaks(c *call, s *session) bool {
-	if st.protocol == Modern {
+func (s *session) speaks(c *call, p *wire.Peer) bool {
+	if s.protocol == Modern {
 		return c.Method != "initialize"
 	}
-	st.guard.Lock()
-	defer st.guard.Unlock()
-	return s.line != nil && c.Method != "server/discover" && c.Method != "subscriptions/listen"
+	_, initialized := p.Initialized()
+	return initialized != nil && c.Method != "server/discover" && c.Method != "subscriptions/listen"
 }
-
-const notInitialized = "this server has not been initialized"
 
 // refuse answers a request of the other era as a server does that knows of no
 // other.
-func (st *stage) refuse(c *call) {
-	if st.protocol == Modern {
-		st.block("the host initializes, as in the older protocol, and this server speaks " + Modern)
-		st.answer(c, fault(-32022, "Unsupported protocol version", map[string]any{
+func (s *session) refuse(c *call) {
+	if s.protocol == Modern {
+		s.block("the host initializes, as in the older protocol, and this server speaks " + Modern)
+		s.answer(c, fault(-32022, "Unsupported protocol version", map[string]any{
 			"supported": []string{Modern}, "requested": Legacy,
 		}))
 		return
 	}
 	if c.Method == "tools/call" {
-		st.block("the host does not initialize, and this server speaks " + Legacy)
+		s.block("the host does not initialize, and this server speaks " + Legacy)
 	}
-	code := st.scenario.refusal
+	code := s.scenario.refusal
 	if code == 0 {
 		code = -32601
 	}
-	st.answer(c, fault(code, notInitialized, nil))
+	s.answer(c, fault(code, wire.NotInitialized, nil))
 }
 
-func (st *stage) initialize(c *call, s *session) {
-	var p struct {
+func (s *session) initialize(c *call, p *wire.Peer) {
+	var params struct {
 		ProtocolVersion string          `json:"protocolVersion"`
 		Capabilities    json.RawMessage `json:"capabilities"`
 	}
-	_ = json.Unmarshal(c.Params, &p)
+	_ = json.Unmarshal(c.Params, &params)
 	version := Legacy
-	if slices.Contains(olderRevisions, p.ProtocolVersion) {
-		version = p.ProtocolVersion
+	if slices.Contains(olderRevisions, params.ProtocolVersion) {
+		version = params.ProtocolVersion
 	}
-	st.guard.Lock()
-	s.capabilities, s.line = p.Capabilities, c.line
-	st.sessions = append(st.sessions, s)
-	st.guard.Unlock()
-	st.answer(c, success(map[string]any{
+	p.Initialize(params.Capabilities, c.Line)
+	s.guard.Lock()
+	s.peers = append(s.peers, p)
+	s.guard.Unlock()
+	s.answer(c, success(map[string]any{
 		"protocolVersion": version, "serverInfo": implementation,
 		"capabilities": map[string]any{"tools": map[string]any{}},
 	}))
 }
 
 // listed completes a result that can be cached.
-func (st *stage) listed(r map[string]any) map[string]any {
-	if st.protocol == Modern {
+func (s *session) listed(r map[string]any) map[string]any {
+	if s.protocol == Modern {
 		r["resultType"], r["ttlMs"], r["cacheScope"] = "complete", 0, "public"
-		st.sign(r)
+		s.sign(r)
 	}
 	return r
 }

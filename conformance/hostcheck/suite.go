@@ -109,7 +109,7 @@ type Config struct {
 	Parallel int
 	// Template is a text/template of a configuration file for the host, and
 	// TemplateName the name that the file gets in the scenario's folder
-	// (default "host.json"). It is executed with a [Seat]; besides the built-in
+	// (default "host.json"). It is executed with a [Launch]; besides the built-in
 	// functions it has json, which encodes any value.
 	Template, TemplateName string
 	// Stub is the command line that becomes a stdio server when --control and
@@ -120,13 +120,13 @@ type Config struct {
 	// until it has done its task or ctx ends. What it reaches it reaches over
 	// a network in memory, so that the suite can run inside a testing/synctest
 	// bubble, where waiting takes no time. Parallel is then 1 by default.
-	Play func(ctx context.Context, seat Seat) error
+	Play func(ctx context.Context, launch Launch) error
 	// Progress, if set, is called after each scenario, one call at a time.
 	Progress func(done, total int, r Result)
 }
 
-// A Seat is everything that a host is told when it is started.
-type Seat struct {
+// A Launch is everything that a host is told when it is started.
+type Launch struct {
 	Control   string   // the control endpoint; paths are appended
 	Scenario  string   // the name of the scenario
 	Protocol  string   // [Legacy] or [Modern]

@@ -4,70 +4,76 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // judged concludes a scenario: a result with one check for each requirement
 // that it decides.
-func (st *stage) judged(output string) Result {
-	st.guard.Lock()
-	st.closed, st.took = true, st.now()
-	st.guard.Unlock()
-	st.review()
-	for _, conclude := range st.scenario.conclude {
-		conclude(st)
+func (s *session) judged(output string) Result {
+	s.close()
+	s.review()
+	for _, conclude := range s.scenario.conclude {
+		conclude(s)
 	}
-	return st.result(output, true)
+	return s.result(output, true)
 }
 
 // result is the scenario as it stands. While it runs, what was not seen yet is
 // INFO; when it is final, that is a missing prerequisite and a FAILURE.
-func (st *stage) result(output string, final bool) Result {
-	st.guard.Lock()
-	var checks []Check
-	now, took := time.Now(), st.took
+func (s *session) result(output string, final bool) Result {
+	now := time.Now()
+	s.guard.Lock()
+	took, asked := s.took, len(s.requests) > 0
+	s.guard.Unlock()
 	if took == 0 {
-		took = st.now()
+		took = s.Now()
 	}
-	for _, id := range st.scenario.Checks {
+	var checks []Check
+	for _, id := range s.decides {
 		r := byID(id)
-		if !r.appliesTo(st.protocol, st.transport) {
-			continue
-		}
 		c := Check{
 			ID: id, Name: r.Name, Description: r.Text, Timestamp: now,
-			SpecReferences: []Reference{r.in(st.protocol)},
+			SpecReferences: []Reference{r.in(s.protocol)},
+			Details:        map[string]any{"level": string(r.Level), "revision": r.Revision},
 		}
-		st.decide(&c, r, final)
+		if found := s.found(id); len(found) > 0 {
+			decide(&c, r.Level, found)
+		} else {
+			undecided(&c, asked && slices.Contains(r.Observed, UI) && !s.hasHook(hookFor(id)), final, s.reason())
+		}
 		checks = append(checks, c)
 	}
-	st.guard.Unlock()
 	return Result{
-		Scenario: st.scenario.Name, Title: st.scenario.Title, Protocol: st.protocol, Transport: st.transport,
-		Started: st.started, Took: took, Checks: checks, Events: st.copyEvents(), HostOutput: output,
+		Scenario: s.scenario.Name, Title: s.scenario.Title, Protocol: s.protocol, Transport: s.transport,
+		Started: s.Started, Took: took, Checks: checks, Events: events(s.Record.Events()), HostOutput: output,
 	}
+}
+
+// events are those of a record.
+func events(recorded []wire.Event) []Event {
+	var out []Event
+	for _, e := range recorded {
+		out = append(out, Event{
+			At: e.At, From: Party(e.From), Connection: e.Connection, Message: e.Message, Text: e.Text, Checks: e.Checks,
+		})
+	}
+	return out
 }
 
 // noHook is the one reason for which a requirement is skipped.
 const noHook = "no UI hook"
 
-// decide gives a check its status. The caller holds guard.
-func (st *stage) decide(c *Check, r Requirement, final bool) {
-	c.Details = map[string]any{"level": string(r.Level), "revision": r.Revision}
-	found := slices.Clone(st.findings[r.ID])
-	switch st.eye[r.ID] {
-	case "yes":
-		found = append(found, finding{mark: passed})
-	case "no":
-		found = append(found, finding{mark: failed, text: "the person who watched says that it is not so"})
-	}
-	worst := noted + 1
+// decide gives a check the status that its findings come to.
+func decide(c *Check, level Level, found []finding) {
+	worst := noted
 	for _, f := range found {
 		worst = min(worst, f.mark)
 	}
 	switch worst {
 	case failed:
 		c.Status = Failure
-		if r.Level == Should || r.Level == ShouldNot || r.Level == May {
+		if level == Should || level == ShouldNot || level == May {
 			c.Status = Warning
 		}
 		var texts []string
@@ -90,19 +96,17 @@ func (st *stage) decide(c *Check, r Requirement, final bool) {
 				c.Details["note"] = f.text
 			}
 		}
-	default:
-		st.undecided(c, r, final)
 	}
 }
 
-// undecided is for a requirement of which nothing was seen.
-func (st *stage) undecided(c *Check, r Requirement, final bool) {
-	reason := st.blocked
+// undecided is for a requirement of which nothing was seen: since the host does not
+// report what shows it, or since the conversation did not get there.
+func undecided(c *Check, noReports, final bool, reason string) {
 	if reason == "" {
 		reason = "the conversation did not get there"
 	}
 	switch {
-	case st.lacksHook(r) && len(st.requests) > 0:
+	case noReports:
 		c.Status = Skipped
 		c.Details["reason"] = noHook
 	case !final:
@@ -112,12 +116,6 @@ func (st *stage) undecided(c *Check, r Requirement, final bool) {
 		c.Status = Failure
 		c.ErrorMessage = "prerequisite missing: " + strings.TrimPrefix(reason, "hostcheck: ")
 	}
-}
-
-// lacksHook says whether a requirement shows only in what the host does not
-// report. The caller holds guard.
-func (st *stage) lacksHook(r Requirement) bool {
-	return slices.Contains(r.Observed, UI) && !st.hooks[hookFor(r.ID)]
 }
 
 // hookFor says what has to be reported for a requirement to be decided.

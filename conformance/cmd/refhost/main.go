@@ -62,13 +62,13 @@ func run(ctx context.Context, args []string, env func(string) string, out, log i
 	if *fault != "" && !slices.Contains(refhost.Faults(), refhost.Fault(*fault)) {
 		return fmt.Errorf("there is no fault %q; -faults lists them", *fault)
 	}
-	var seat refhost.Seat
-	if err := json.Unmarshal([]byte(env("HOSTCHECK_TASK")), &seat.Task); err != nil {
+	var told refhost.Launch
+	if err := json.Unmarshal([]byte(env("HOSTCHECK_TASK")), &told.Task); err != nil {
 		return fmt.Errorf("HOSTCHECK_TASK: %w; this host is started by hostcheck", err)
 	}
-	seat.Control = env("HOSTCHECK_CONTROL")
-	seat.Launch = func(context.Context) (io.ReadWriteCloser, error) { return launch(seat.Task.Server.Command, log) }
-	return refhost.Run(ctx, seat, refhost.Fault(*fault))
+	told.Control = env("HOSTCHECK_CONTROL")
+	told.Server = func(context.Context) (io.ReadWriteCloser, error) { return launch(told.Task.Server.Command, log) }
+	return refhost.Run(ctx, told, refhost.Fault(*fault))
 }
 
 // launch starts the server that the task names.

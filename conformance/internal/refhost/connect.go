@@ -36,11 +36,11 @@ func (h *host) dial(ctx context.Context, modern bool) (*client, error) {
 	c := &client{
 		h: h, modern: modern, pending: make(map[string]*outgoing), gaveUp: make(map[string]bool), last: make(map[string]string),
 	}
-	if h.seat.Task.Server.URL != "" {
+	if h.launch.Task.Server.URL != "" {
 		c.link = newHTTPLink(h, c.receive, modern)
 		return c, nil
 	}
-	conn, err := h.seat.Launch(ctx)
+	conn, err := h.launch.Server(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("starting the server: %w", err)
 	}

@@ -24,19 +24,19 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
 )
 
-// A Seat is what the host needs of the suite.
-type Seat struct {
+// A Launch is what the host needs of the suite.
+type Launch struct {
 	Task    hostcheck.Task
 	Control string // the control endpoint
-	// Launch starts the stdio server; closing what it returns ends it.
-	Launch func(ctx context.Context) (io.ReadWriteCloser, error)
+	// Server starts the stdio server; closing what it returns ends it.
+	Server func(ctx context.Context) (io.ReadWriteCloser, error)
 	// Dial replaces the network; nil means the machine's.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // host is one run.
 type host struct {
-	seat   Seat
+	launch Launch
 	fault  Fault
 	web    *http.Client // for MCP
 	desk   *http.Client // for the control endpoint, and for pages
@@ -67,11 +67,11 @@ type outcome struct {
 }
 
 // Run does the task, and returns when it is done or ctx ends.
-func Run(ctx context.Context, seat Seat, fault Fault) error {
-	transport := &http.Transport{DialContext: seat.Dial, DisableCompression: true}
+func Run(ctx context.Context, launch Launch, fault Fault) error {
+	transport := &http.Transport{DialContext: launch.Dial, DisableCompression: true}
 	defer transport.CloseIdleConnections()
 	h := &host{
-		seat: seat, fault: fault, begun: ctx,
+		launch: launch, fault: fault, begun: ctx,
 		web: &http.Client{Transport: transport}, desk: &http.Client{Transport: transport},
 		dialog: make(chan struct{}, 2), turned: make(chan struct{}), closing: make(chan struct{}),
 		finished: make(map[string]chan struct{}),
@@ -83,7 +83,7 @@ func Run(ctx context.Context, seat Seat, fault Fault) error {
 		return err
 	}
 	defer h.hangUp()
-	for _, step := range seat.Task.Steps {
+	for _, step := range launch.Task.Steps {
 		if err := h.step(ctx, step); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ type httpLink struct {
 }
 
 func newHTTPLink(h *host, receive func([]byte), modern bool) *httpLink {
-	l := &httpLink{h: h, url: h.seat.Task.Server.URL, receive: receive, modern: modern}
+	l := &httpLink{h: h, url: h.launch.Task.Server.URL, receive: receive, modern: modern}
 	l.ctx, l.stop = context.WithCancel(h.begun)
 	return l
 }

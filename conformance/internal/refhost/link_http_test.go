@@ -98,7 +98,7 @@ func TestListen_BeforeTheFirstCall(t *testing.T) {
 					Server: hostcheck.Server{Name: "slow", URL: "http://server/mcp"},
 					Steps:  [][]hostcheck.Call{{{ID: "first", Tool: "notes_search"}}},
 				}
-				if err := refhost.Run(t.Context(), refhost.Seat{Task: task, Control: "http://server/control", Dial: network.dial}, refhost.None); err != nil {
+				if err := refhost.Run(t.Context(), refhost.Launch{Task: task, Control: "http://server/control", Dial: network.dial}, refhost.None); err != nil {
 					t.Fatal(err)
 				}
 				if want := []string{"server/discover", "initialize", "notifications/initialized", "tools/list", "tools/call"}; !slices.Equal(order, want) {

@@ -105,7 +105,7 @@ var code = regexp.MustCompile(`\b[A-Z]{3}-\d{3}-\d{3}\b`)
 // dialogFor is what this host shows of a prompt.
 func (h *host) dialogFor(e elicitation) hostcheck.Shown {
 	s := hostcheck.Shown{
-		Mode: e.Mode, Server: h.seat.Task.Server.Name, Message: e.Message,
+		Mode: e.Mode, Server: h.launch.Task.Server.Name, Message: e.Message,
 		Actions: []string{"accept", "decline", "cancel"}, Controls: []string{"retry", "cancel"},
 		Copyable: code.FindAllString(e.Message, -1),
 	}
@@ -245,7 +245,7 @@ func (h *host) control(ctx context.Context, method, path string, in, out any) er
 	if in != nil {
 		body = bytes.NewReader(mustJSON(in))
 	}
-	req, err := http.NewRequestWithContext(ctx, method, h.seat.Control+"/"+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, h.launch.Control+"/"+path, body)
 	if err != nil {
 		return err
 	}

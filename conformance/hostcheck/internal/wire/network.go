@@ -1,4 +1,4 @@
-package hostcheck
+package wire
 
 import (
 	"context"
@@ -7,30 +7,35 @@ import (
 	"sync"
 )
 
-// A network is where a scenario listens: on loopback, or in memory.
-type network interface {
-	listen() (net.Listener, error)
-	dial(ctx context.Context, network, address string) (net.Conn, error)
+// A Network is where a scenario listens: on loopback, or in memory.
+type Network interface {
+	// Listen opens a port of the machine's own.
+	Listen() (net.Listener, error)
+	// Dial connects to one.
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// loopback is the machine itself.
-type loopback struct{}
+// Loopback is the machine itself.
+type Loopback struct{}
 
-func (loopback) listen() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
+// Listen implements [Network].
+func (Loopback) Listen() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
 
-func (loopback) dial(ctx context.Context, network, address string) (net.Conn, error) {
+// Dial implements [Network].
+func (Loopback) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
-// memory is a network inside this process. Its connections are pipes, which
+// Memory is a network inside this process. Its connections are pipes, which
 // work in a testing/synctest bubble.
-type memory struct {
+type Memory struct {
 	mu        sync.Mutex
 	listeners map[string]*memoryListener
 	next      int
 }
 
-func (m *memory) listen() (net.Listener, error) {
+// Listen implements [Network].
+func (m *Memory) Listen() (net.Listener, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.next++
@@ -45,7 +50,8 @@ func (m *memory) listen() (net.Listener, error) {
 	return l, nil
 }
 
-func (m *memory) dial(ctx context.Context, _, address string) (net.Conn, error) {
+// Dial implements [Network].
+func (m *Memory) Dial(ctx context.Context, _, address string) (net.Conn, error) {
 	m.mu.Lock()
 	l := m.listeners[address]
 	m.mu.Unlock()
@@ -64,7 +70,7 @@ func (m *memory) dial(ctx context.Context, _, address string) (net.Conn, error) 
 }
 
 type memoryListener struct {
-	net    *memory
+	net    *Memory
 	at     memoryAddr
 	conns  chan net.Conn
 	closed chan struct{}

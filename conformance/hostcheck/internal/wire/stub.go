@@ -1,4 +1,4 @@
-package hostcheck
+package wire
 
 import (
 	"bufio"
@@ -18,11 +18,10 @@ const stubWelcome = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n
 
 // Stub is the stdio server that a host launches: it connects back to the suite
 // at the control URL, which must be a loopback one, and relays bytes both ways
-// until either side ends. It is what `hostcheck stub --control URL` runs. It
-// may leave a read of stdin behind, which ends with the process. A server that
+// until either side ends. It may leave a read of stdin behind, which ends with the process. A server that
 // is to die makes it return an error.
 func Stub(ctx context.Context, control string, stdin io.Reader, stdout io.Writer) error {
-	conn, in, err := connectStub(ctx, control, (&net.Dialer{Timeout: 5 * time.Second}).DialContext)
+	conn, in, err := Connect(ctx, control, (&net.Dialer{Timeout: 5 * time.Second}).DialContext)
 	if err != nil {
 		return err
 	}
@@ -53,8 +52,8 @@ func Stub(ctx context.Context, control string, stdin io.Reader, stdout io.Writer
 	return err
 }
 
-// connectStub opens the connection of a stub.
-func connectStub(ctx context.Context, control string, dial func(context.Context, string, string) (net.Conn, error)) (net.Conn, *bufio.Reader, error) {
+// Connect opens the connection of a stub.
+func Connect(ctx context.Context, control string, dial func(context.Context, string, string) (net.Conn, error)) (net.Conn, *bufio.Reader, error) {
 	u, err := url.Parse(control)
 	if err != nil || u.Scheme != "http" || !isLoopback(u.Hostname()) || strings.ContainsAny(u.Path, "\r\n ") {
 		return nil, nil, errors.New("hostcheck: the control URL must be http on a loopback address")
@@ -82,20 +81,4 @@ func connectStub(ctx context.Context, control string, dial func(context.Context,
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
-}
-
-// Launch starts the stdio server as a host in this process does: reading gives
-// what the server writes, and closing ends it. It is for [Config.Play].
-func (s Seat) Launch(ctx context.Context) (io.ReadWriteCloser, error) {
-	if s.Dial == nil || len(s.Command) == 0 {
-		return nil, errors.New("hostcheck: not a stdio seat in this process")
-	}
-	conn, in, err := connectStub(ctx, s.Command[len(s.Command)-1], s.Dial)
-	if err != nil {
-		return nil, err
-	}
-	return struct {
-		io.Reader
-		io.WriteCloser
-	}{in, conn}, nil
 }

@@ -1,4 +1,4 @@
-package hostcheck_test
+package wire_test
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // A stub connects to this machine alone, and says so when nobody expects it.
@@ -25,7 +25,7 @@ func TestStubRefuses(t *testing.T) {
 		"nobody there":      "http://127.0.0.1:1/x",
 		"a server for else": elsewhere.URL + "/x",
 	} {
-		err := hostcheck.Stub(t.Context(), control, strings.NewReader(""), new(bytes.Buffer))
+		err := wire.Stub(t.Context(), control, strings.NewReader(""), new(bytes.Buffer))
 		if err == nil || !strings.HasPrefix(err.Error(), "hostcheck: ") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -72,7 +72,7 @@ func TestStubRelays(t *testing.T) {
 				}
 			}()
 			var stdout bytes.Buffer
-			err = hostcheck.Stub(context.Background(), "http://"+l.Addr().String()+"/secret", stdin, &stdout)
+			err = wire.Stub(context.Background(), "http://"+l.Addr().String()+"/secret", stdin, &stdout)
 			if (err != nil) != serverFirst {
 				t.Errorf("it ends with %v", err)
 			}

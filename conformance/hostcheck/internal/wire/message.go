@@ -1,4 +1,4 @@
-package hostcheck
+package wire
 
 import (
 	"bytes"
@@ -7,72 +7,73 @@ import (
 	"strings"
 )
 
-// A message is a JSON-RPC message of a host, as far as the suite looks at it.
-type message struct {
+// A Message is a JSON-RPC message of a host, as far as the suite looks at it.
+type Message struct {
 	ID     json.RawMessage `json:"id"`
 	Method string          `json:"method"`
 	Params json.RawMessage `json:"params"`
 	Result json.RawMessage `json:"result"`
-	Error  *rpcError       `json:"error"`
+	Error  *Error          `json:"error"`
 }
 
-// An rpcError is the error of a JSON-RPC response.
-type rpcError struct {
+// An Error is the error of a JSON-RPC response.
+type Error struct {
 	Code    int             `json:"code"`
 	Message string          `json:"message"`
 	Data    json.RawMessage `json:"data,omitempty"`
 }
 
-// kind says what a message is.
-type kind int
+// Kind says what a message is.
+type Kind int
 
+// The kinds.
 const (
-	garbage kind = iota // no JSON-RPC message
-	request
-	notification
-	response
+	Garbage Kind = iota // no JSON-RPC message
+	Request
+	Notification
+	Response
 )
 
 var errNotMessage = errors.New("not a JSON-RPC message")
 
-// parseMessage reads one JSON-RPC message.
-func parseMessage(raw []byte) (message, kind, error) {
-	var m message
+// Parse reads one JSON-RPC message.
+func Parse(raw []byte) (Message, Kind, error) {
+	var m Message
 	if trimmed := bytes.TrimSpace(raw); len(trimmed) == 0 || trimmed[0] != '{' {
-		return m, garbage, errNotMessage
+		return m, Garbage, errNotMessage
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return m, garbage, err
+		return m, Garbage, err
 	}
 	hasID := len(m.ID) > 0 && string(m.ID) != "null"
 	switch {
 	case m.Method != "" && len(m.ID) > 0:
-		return m, request, nil
+		return m, Request, nil
 	case m.Method != "":
-		return m, notification, nil
+		return m, Notification, nil
 	case hasID && (m.Result != nil || m.Error != nil):
-		return m, response, nil
+		return m, Response, nil
 	}
-	return m, garbage, errNotMessage
+	return m, Garbage, errNotMessage
 }
 
-// validID says whether raw is what a request may have for an id: a string or
+// ValidID says whether raw is what a request may have for an id: a string or
 // an integer.
-func validID(raw json.RawMessage) bool {
+func ValidID(raw json.RawMessage) bool {
 	return len(raw) > 0 && (raw[0] == '"' || !bytes.ContainsAny(raw, ".eE{[tfn"))
 }
 
 // The keys of _meta in the newer era.
 const (
-	metaVersion      = "io.modelcontextprotocol/protocolVersion"
-	metaClient       = "io.modelcontextprotocol/clientInfo"
-	metaCapabilities = "io.modelcontextprotocol/clientCapabilities"
-	metaServer       = "io.modelcontextprotocol/serverInfo"
-	metaSubscription = "io.modelcontextprotocol/subscriptionId"
+	MetaVersion      = "io.modelcontextprotocol/protocolVersion"
+	MetaClient       = "io.modelcontextprotocol/clientInfo"
+	MetaCapabilities = "io.modelcontextprotocol/clientCapabilities"
+	MetaServer       = "io.modelcontextprotocol/serverInfo"
+	MetaSubscription = "io.modelcontextprotocol/subscriptionId"
 )
 
-// callParams are the parameters of tools/call, and the _meta of any request.
-type callParams struct {
+// CallParams are the parameters of tools/call, and the _meta of any request.
+type CallParams struct {
 	Name           string                     `json:"name"`
 	Arguments      json.RawMessage            `json:"arguments"`
 	InputResponses map[string]json.RawMessage `json:"inputResponses"`
@@ -80,32 +81,32 @@ type callParams struct {
 	Meta           map[string]json.RawMessage `json:"_meta"`
 }
 
-func parseParams(raw json.RawMessage) callParams {
-	var p callParams
+// ParseParams reads parameters. What does not parse is empty.
+func ParseParams(raw json.RawMessage) CallParams {
+	var p CallParams
 	if len(raw) > 0 {
-		// What does not parse is empty; the checks on parameters say so.
 		_ = json.Unmarshal(raw, &p)
 	}
 	return p
 }
 
-// stateGiven says whether the parameters have a state at all, null included.
-func stateGiven(raw json.RawMessage) bool {
+// StateGiven says whether the parameters have a state at all, null included.
+func StateGiven(raw json.RawMessage) bool {
 	var members map[string]json.RawMessage
 	_ = json.Unmarshal(raw, &members)
 	_, ok := members["requestState"]
 	return ok
 }
 
-// text returns a member of _meta that is a string.
-func (p callParams) text(key string) string {
+// String returns a member of _meta that is a string.
+func (p CallParams) String(key string) string {
 	var s string
 	_ = json.Unmarshal(p.Meta[key], &s)
 	return s
 }
 
-// label returns the argument by which the scenarios tell their calls apart.
-func (p callParams) label() string {
+// Label returns the argument by which the scenarios tell their calls apart.
+func (p CallParams) Label() string {
 	var args struct {
 		Call string `json:"call"`
 	}
@@ -113,25 +114,25 @@ func (p callParams) label() string {
 	return args.Call
 }
 
-// modes are the modes of elicitation that a host declared.
-type modes struct{ declared, form, url, empty bool }
+// Modes are the modes of elicitation that a host declared.
+type Modes struct{ Declared, Form, URL, Empty bool }
 
-// elicitationModes reads a client's capabilities.
-func elicitationModes(capabilities json.RawMessage) modes {
+// ElicitationModes reads a client's capabilities.
+func ElicitationModes(capabilities json.RawMessage) Modes {
 	var c struct {
 		Elicitation map[string]json.RawMessage `json:"elicitation"`
 	}
 	if json.Unmarshal(capabilities, &c) != nil || c.Elicitation == nil {
-		return modes{}
+		return Modes{}
 	}
 	_, form := c.Elicitation["form"]
 	_, url := c.Elicitation["url"]
 	empty := len(c.Elicitation) == 0
-	return modes{declared: true, form: form || empty, url: url, empty: empty}
+	return Modes{Declared: true, Form: form || empty, URL: url, Empty: empty}
 }
 
-// sameJSON compares two JSON texts by value.
-func sameJSON(a, b json.RawMessage) bool {
+// SameJSON compares two JSON texts by value.
+func SameJSON(a, b json.RawMessage) bool {
 	var x, y any
 	if len(a) == 0 || len(b) == 0 || bytes.Equal(a, b) {
 		return bytes.Equal(a, b)
@@ -151,9 +152,9 @@ func decode(raw []byte, v any) error {
 	return d.Decode(v)
 }
 
-// encode is json.Marshal without escapes for HTML. What the suite sends is its
+// Encode is json.Marshal without escapes for HTML. What the suite sends is its
 // own, so that encoding cannot fail.
-func encode(v any) json.RawMessage {
+func Encode(v any) json.RawMessage {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -163,8 +164,8 @@ func encode(v any) json.RawMessage {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// excerpt shortens text for people, and makes what cannot be printed visible.
-func excerpt(raw []byte, limit int) string {
+// Excerpt shortens text for people, and makes what cannot be printed visible.
+func Excerpt(raw []byte, limit int) string {
 	s := strings.ToValidUTF8(string(raw[:min(len(raw), limit)]), "�")
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\t' {

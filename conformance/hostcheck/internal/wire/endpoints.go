@@ -1,0 +1,186 @@
+package wire
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Endpoints are where a host finds everything: the control endpoint, the server
+// and the canary. They may outlive a conversation: see Serve.
+type Endpoints struct {
+	now atomic.Pointer[Conversation]
+
+	base, canary   string // URLs without a slash at the end
+	control, token string // the unguessable parts of the paths
+	servers        [2]*http.Server
+	serving        sync.WaitGroup
+
+	mu      sync.Mutex // guards the rest
+	closed  bool
+	conns   map[net.Conn]bool // those of stubs
+	peers   map[string]*Peer  // by session
+	reached bool              // whether a host came to the server at all
+}
+
+// Open starts to listen. The caller closes.
+func Open(n Network) (*Endpoints, error) {
+	e := &Endpoints{
+		control: rand.Text(), token: rand.Text(),
+		conns: make(map[net.Conn]bool), peers: make(map[string]*Peer),
+	}
+	here, err := n.Listen()
+	if err != nil {
+		return nil, fmt.Errorf("hostcheck: %w", err)
+	}
+	there, err := n.Listen()
+	if err != nil {
+		_ = here.Close()
+		return nil, fmt.Errorf("hostcheck: %w", err)
+	}
+	e.base, e.canary = "http://"+here.Addr().String(), "http://"+there.Addr().String()
+	e.servers[0] = e.serve(here, http.HandlerFunc(e.route))
+	e.servers[1] = e.serve(there, http.HandlerFunc(e.visit))
+	return e, nil
+}
+
+func (e *Endpoints) serve(l net.Listener, h http.Handler) *http.Server {
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
+		// What a client does to a connection is in the record, not in a log.
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	e.serving.Go(func() { _ = s.Serve(l) }) // it ends when the endpoints close
+	return s
+}
+
+// Serve makes c the conversation that a host takes part in from now on.
+func (e *Endpoints) Serve(c *Conversation) { e.now.Store(c) }
+
+// Close ends every connection and waits for what served them.
+func (e *Endpoints) Close() {
+	e.mu.Lock()
+	e.closed = true
+	for c := range e.conns {
+		c.Close()
+	}
+	e.mu.Unlock()
+	for _, s := range e.servers {
+		s.Close()
+	}
+	e.serving.Wait()
+}
+
+// ControlURL is the control endpoint.
+func (e *Endpoints) ControlURL() string { return e.base + "/" + e.control }
+
+// ServerURL is the server's, for HTTP.
+func (e *Endpoints) ServerURL() string { return e.base + "/" + e.token + "/mcp" }
+
+// CanaryURL is the base of the URLs that prompts carry.
+func (e *Endpoints) CanaryURL() string { return e.canary }
+
+// Reached says whether a host came to the server at all.
+func (e *Endpoints) Reached() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.reached
+}
+
+// route tells the control endpoint from the server's.
+func (e *Endpoints) route(w http.ResponseWriter, r *http.Request) {
+	if "http://"+r.Host != e.base {
+		http.Error(w, "not the host of this server", http.StatusMisdirectedRequest)
+		return
+	}
+	if !e.enter() {
+		return
+	}
+	defer e.serving.Done()
+	first, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	c := e.now.Load()
+	switch {
+	case first == e.token && rest == "mcp":
+		e.mu.Lock()
+		e.reached = true
+		e.mu.Unlock()
+		e.serveHTTP(w, r)
+	case first == e.control && r.Header.Get("Origin") != "":
+		http.Error(w, "not for browsers", http.StatusForbidden)
+	case first == e.control && rest == "stub":
+		e.serveStub(w, r)
+	case first == e.control && c != nil:
+		c.Control(w, r, rest)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// enter counts a request, unless the endpoints are closing.
+func (e *Endpoints) enter() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	e.serving.Add(1)
+	return true
+}
+
+// visit serves the page behind every prompt, and says who came.
+func (e *Endpoints) visit(w http.ResponseWriter, r *http.Request) {
+	if !e.enter() {
+		return
+	}
+	defer e.serving.Done()
+	if c := e.now.Load(); c != nil {
+		c.Visit(r)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	if r.URL.Path != "/sign-in" {
+		http.NotFound(w, r)
+		return
+	}
+	fmt.Fprint(w, "<!doctype html><title>Signed in</title><p>This page stands for a sign-in. You may close it.</p>\n")
+}
+
+// serveStub takes the connection of a stub, and speaks MCP over it.
+func (e *Endpoints) serveStub(w http.ResponseWriter, _ *http.Request) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, "cannot be taken over", http.StatusInternalServerError)
+		return
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Time{})
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return
+	}
+	e.conns[conn], e.reached = true, true
+	e.mu.Unlock()
+	defer func() {
+		e.mu.Lock()
+		delete(e.conns, conn)
+		e.mu.Unlock()
+	}()
+	if _, err := io.WriteString(conn, stubWelcome); err != nil {
+		return
+	}
+	c := e.now.Load()
+	if c == nil {
+		return
+	}
+	p := &Pipe{endpoints: e, conn: conn, n: c.connection(), peer: &Peer{}}
+	c.Note(p.n, "the host started the server")
+	p.read(buffered.Reader)
+}

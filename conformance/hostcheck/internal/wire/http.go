@@ -1,0 +1,315 @@
+package wire
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// An Exchange is one HTTP request of the host and its response: a JSON object,
+// or an event stream as soon as there is more to say or it takes long.
+type Exchange struct {
+	endpoints    *Endpoints
+	conversation *Conversation
+	n            int
+	hungUp       <-chan struct{}
+	over         <-chan struct{} // when the server ends it; nil for not before it closes
+	done         chan struct{}   // closed by last
+
+	mu       sync.Mutex
+	w        http.ResponseWriter
+	header   http.Header // to be set on the response
+	streams  bool
+	finished bool
+	broken   bool // drop the connection instead of ending the response
+}
+
+// patience is how long a response may stay without its header.
+const patience = 150 * time.Millisecond
+
+// NotInitialized is the message of the error for a request of the older era before
+// its session has begun. Its HTTP status is 400.
+const NotInitialized = "this server has not been initialized"
+
+// serveHTTP is the streamable HTTP transport.
+func (e *Endpoints) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	c := e.now.Load()
+	if c == nil || !c.http {
+		http.NotFound(w, r)
+		return
+	}
+	switch r.Method {
+	case http.MethodPost:
+		e.post(c, w, r)
+	case http.MethodGet:
+		e.get(c, w, r)
+	case http.MethodDelete:
+		c.Note(0, "the host ends its session")
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	}
+}
+
+func (e *Endpoints) exchange(c *Conversation, w http.ResponseWriter, r *http.Request) *Exchange {
+	return &Exchange{
+		endpoints: e, conversation: c, n: c.connection(), w: w, header: make(http.Header),
+		hungUp: r.Context().Done(), over: c.ctx.Done(), done: make(chan struct{}),
+	}
+}
+
+func (e *Endpoints) post(c *Conversation, w http.ResponseWriter, r *http.Request) {
+	x := e.exchange(c, w, r)
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMessage))
+	if err != nil {
+		if c.ctx.Err() == nil && r.Context().Err() == nil {
+			c.flood()
+		}
+		http.Error(w, "too long", http.StatusRequestEntityTooLarge)
+		return
+	}
+	l := c.Received(x.n, bytes.TrimSpace(raw), r.Header)
+	if l == nil {
+		c.flood()
+		http.Error(w, "too much", http.StatusTooManyRequests)
+		return
+	}
+	c.Posted(l)
+	p := e.peer(c, x, l)
+	if p == nil {
+		http.Error(w, "no such session", http.StatusNotFound)
+		return
+	}
+	if l.Kind != Request {
+		c.Hear(l, x, p)
+		status := http.StatusAccepted
+		if l.Kind == Garbage {
+			status = http.StatusBadRequest
+		}
+		w.WriteHeader(status)
+		return
+	}
+	c.Hear(l, x, p)
+	x.run()
+}
+
+// peer finds the peer of a request of the older era, or makes one for
+// initialize. Nil means that the host made it up.
+func (e *Endpoints) peer(c *Conversation, x *Exchange, l *Line) *Peer {
+	if c.modern {
+		return &Peer{}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	id := l.Header.Get("Mcp-Session-Id")
+	if l.Method == "initialize" {
+		p := &Peer{ID: rand.Text()}
+		e.peers[p.ID] = p
+		x.header.Set("Mcp-Session-Id", p.ID)
+		return p
+	}
+	if id == "" {
+		return &Peer{} // it speaks, but was never initialized
+	}
+	return e.peers[id]
+}
+
+// run waits until the response is complete or the host hangs up.
+func (x *Exchange) run() {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for waiting := true; waiting; {
+		select {
+		case <-x.done:
+			waiting = false
+		case <-x.hungUp:
+			if x.conversation.ctx.Err() == nil {
+				x.conversation.Note(x.n, "the host closed the connection of this request")
+			}
+			x.conversation.Dropped(x)
+			waiting = false
+		case <-x.over:
+			waiting = false
+		case <-timer.C:
+			x.mu.Lock()
+			x.stream()
+			x.mu.Unlock()
+		}
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.finished = true
+	if x.broken {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// stream begins an event stream. The caller holds mu.
+func (x *Exchange) stream() {
+	if x.streams || x.finished {
+		return
+	}
+	x.streams = true
+	x.prepare("text/event-stream")
+	x.w.Header().Set("X-Accel-Buffering", "no")
+	x.w.WriteHeader(http.StatusOK)
+	x.flush()
+}
+
+func (x *Exchange) prepare(contentType string) {
+	maps.Copy(x.w.Header(), x.header)
+	x.w.Header().Set("Content-Type", contentType)
+	x.w.Header().Set("Cache-Control", "no-store")
+}
+
+func (x *Exchange) flush() {
+	rc := http.NewResponseController(x.w)
+	_ = rc.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = rc.Flush() // who does not read finds out by itself
+	_ = rc.SetWriteDeadline(time.Time{})
+}
+
+// Send implements [Channel].
+func (x *Exchange) Send(raw json.RawMessage) error {
+	x.endpoints.now.Load().sent(x.n, raw)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.isGone() {
+		return ErrGone
+	}
+	var m struct {
+		Method string `json:"method"`
+		Error  *Error `json:"error"`
+	}
+	_ = json.Unmarshal(raw, &m)
+	if m.Method == "" && !x.streams {
+		x.prepare("application/json")
+		x.w.WriteHeader(x.status(m.Error))
+		x.w.Write(raw)
+		x.finished = true
+		return nil
+	}
+	x.stream()
+	return x.event(fmt.Sprintf("event: message\ndata: %s\n\n", raw))
+}
+
+// status is what goes with an error before the stream began.
+func (x *Exchange) status(err *Error) int {
+	switch {
+	case err == nil:
+		return http.StatusOK
+	case x.conversation.modern && err.Code == -32601:
+		return http.StatusNotFound
+	case x.conversation.modern && err.Code == -32022, !x.conversation.modern && err.Message == NotInitialized:
+		return http.StatusBadRequest
+	}
+	return http.StatusOK
+}
+
+// Raw writes into the event stream what is no message.
+func (x *Exchange) Raw(text string) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.isGone() {
+		return ErrGone
+	}
+	x.stream()
+	return x.event(text)
+}
+
+func (x *Exchange) event(text string) error {
+	if _, err := io.WriteString(x.w, text); err != nil {
+		return ErrGone
+	}
+	x.flush()
+	return nil
+}
+
+func (x *Exchange) isGone() bool {
+	select {
+	case <-x.hungUp:
+		return true
+	default:
+		return x.finished
+	}
+}
+
+// Last implements [Channel].
+func (x *Exchange) Last() {
+	select {
+	case <-x.done:
+	default:
+		close(x.done)
+	}
+}
+
+// Drop ends the response as a broken connection does.
+func (x *Exchange) Drop() {
+	x.conversation.Note(x.n, "the connection breaks before the response")
+	x.mu.Lock()
+	x.stream()
+	x.broken = true
+	x.mu.Unlock()
+	x.Last()
+}
+
+// get is the stream of the older era that belongs to no request, or goes on
+// with one whose connection ended.
+func (e *Endpoints) get(c *Conversation, w http.ResponseWriter, r *http.Request) {
+	if c.modern {
+		c.Note(0, "the host asks for a stream that this protocol does not have")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	x := e.exchange(c, w, r)
+	id := r.Header.Get("Last-Event-ID")
+	if id != "" {
+		event := c.Note(x.n, "the host reconnects after event "+Excerpt([]byte(id), 64))
+		c.mu.Lock()
+		ch := c.resumed[id]
+		delete(c.resumed, id)
+		c.mu.Unlock()
+		if ch == nil {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		ch <- Reconnect{x, event, c.Now()} // has room
+	} else {
+		c.Note(x.n, "the host opens a stream for notifications")
+		x.over = nil
+		c.mu.Lock()
+		c.streams = append(c.streams, x)
+		c.mu.Unlock()
+	}
+	x.mu.Lock()
+	x.stream()
+	x.mu.Unlock()
+	x.run()
+}
+
+// A Reconnect is the host's next attempt at a stream that ended early.
+type Reconnect struct {
+	Exchange *Exchange
+	Event    int
+	At       time.Duration
+}
+
+// Suspend ends the connection of a request but not its stream. The channel gets
+// the host's next attempt.
+func (x *Exchange) Suspend(id string, retry time.Duration) <-chan Reconnect {
+	ch := make(chan Reconnect, 1)
+	c := x.conversation
+	c.mu.Lock()
+	c.resumed[id] = ch
+	c.mu.Unlock()
+	_ = x.Raw(fmt.Sprintf("id: %s\nretry: %d\ndata:\n\n", id, retry.Milliseconds()))
+	x.conversation.Note(x.n, fmt.Sprintf("the server closes the connection before the response, and asks to come back in %v", retry))
+	x.Last()
+	return ch
+}

@@ -1,0 +1,84 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A Pipe is the connection of one server process: the stdio transport.
+type Pipe struct {
+	endpoints *Endpoints
+	conn      net.Conn
+	n         int
+	peer      *Peer
+	write     sync.Mutex // one message at a time
+}
+
+// read takes messages, one a line, until the host ends the connection.
+func (p *Pipe) read(in *bufio.Reader) {
+	defer func() { p.endpoints.now.Load().Dropped(p) }()
+	for {
+		raw, err := readLine(in, maxMessage)
+		c := p.endpoints.now.Load()
+		if errors.Is(err, errLong) {
+			c.flood()
+			return
+		}
+		if raw = bytes.TrimSpace(raw); len(raw) > 0 {
+			l := c.Received(p.n, raw, nil)
+			if l == nil {
+				c.flood()
+				return
+			}
+			c.Hear(l, p, p.peer)
+		}
+		if err != nil {
+			c.Note(p.n, "the host closed the server's standard input")
+			return
+		}
+	}
+}
+
+// Send implements [Channel].
+func (p *Pipe) Send(raw json.RawMessage) error {
+	p.endpoints.now.Load().sent(p.n, raw)
+	p.write.Lock()
+	defer p.write.Unlock()
+	_ = p.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if _, err := p.conn.Write(append(slices.Clip(raw), '\n')); err != nil {
+		return ErrGone
+	}
+	return nil
+}
+
+// Last implements [Channel]: the connection goes on.
+func (p *Pipe) Last() {}
+
+// Die ends the server process.
+func (p *Pipe) Die() {
+	p.endpoints.now.Load().Note(p.n, "the server dies")
+	p.conn.Close()
+}
+
+var errLong = errors.New("line too long")
+
+// readLine reads up to a newline, which may be missing at the end, and no more
+// than limit bytes.
+func readLine(in *bufio.Reader, limit int) ([]byte, error) {
+	var out []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		if out = append(out, part...); len(out) > limit {
+			return nil, errLong
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return out, err
+		}
+	}
+}

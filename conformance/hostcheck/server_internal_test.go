@@ -1,0 +1,90 @@
+package hostcheck
+
+import (
+	"encoding/json"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
+)
+
+// deaf is a channel to nobody.
+type deaf struct{}
+
+func (deaf) Send(json.RawMessage) error { return wire.ErrGone }
+func (deaf) Last()                      {}
+
+// Whatever a host sends, the server and the checks take it.
+func FuzzHear(f *testing.F) {
+	for _, seed := range []string{
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{"elicitation":{}}}}`,
+		`{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"notes_search","arguments":{"call":"sign-in"},` +
+			`"_meta":{"io.modelcontextprotocol/clientCapabilities":{"elicitation":{"url":{}}},"progressToken":1.5}}}`,
+		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"inputResponses":{"x":null},"requestState":null}}`,
+		`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":[]}}`,
+		`{"jsonrpc":"2.0","id":"elicit-consent-1","result":{"action":7}}`, `{"id":null,"method":"x"}`, `[]`, `{`, "null",
+	} {
+		f.Add([]byte(seed), true)
+		f.Add([]byte(seed), false)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte, modern bool) {
+		protocol := Legacy
+		if modern {
+			protocol = Modern
+		}
+		s := newSession(t.Context(), consenting, protocol, HTTP)
+		p := &wire.Peer{}
+		for range 2 {
+			l := s.Received(1, raw, map[string][]string{"Accept": {"*/*"}})
+			if l == nil {
+				break
+			}
+			s.Posted(l)
+			s.Hear(l, deaf{}, p)
+		}
+		s.end()
+		s.playing.Wait()
+		r := s.judged("")
+		for _, c := range r.Checks {
+			if c.Status == "" {
+				t.Errorf("%s has no status", c.ID)
+			}
+		}
+		if _, err := json.Marshal(r); err != nil {
+			t.Errorf("the result cannot be written: %v", err)
+		}
+	})
+}
+
+// Over HTTP two requests can come at the same moment. One of them comes second
+// all the same, and its id is compared with that of the other.
+func TestHear_RequestsAtTheSameMoment(t *testing.T) {
+	const id1, id2 = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}`, `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{}}`
+	for name, c := range map[string]struct {
+		second string
+		want   mark
+	}{"two ids": {id2, passed}, "one id": {id1, failed}} {
+		t.Run(name, func(t *testing.T) {
+			for range 500 {
+				s := newSession(t.Context(), parallel, Modern, HTTP)
+				var wg sync.WaitGroup
+				start := make(chan struct{})
+				for _, raw := range []string{id1, c.second} {
+					l := s.Received(1, []byte(raw), http.Header{})
+					wg.Go(func() {
+						<-start
+						s.Hear(l, deaf{}, &wire.Peer{})
+					})
+				}
+				close(start)
+				wg.Wait()
+				s.end()
+				s.playing.Wait()
+				if found := s.findings["B16"]; len(found) != 1 || found[0].mark != c.want {
+					t.Fatalf("of two requests at the same moment the suite finds %v", found)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,164 @@
+package hostcheck
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
+)
+
+// A session is one scenario under way: what the host asked, and what the server
+// that is played here waits for. That server speaks one protocol over one transport.
+type session struct {
+	*wire.Conversation
+	*person
+	*observer
+	*latch
+	scenario            Scenario
+	protocol, transport string
+	task                Task
+
+	ctx context.Context // ends when the scenario is over
+	end context.CancelFunc
+
+	playing sync.WaitGroup // of flows
+
+	// Guarded by the latch.
+	peers    []*wire.Peer // those that have initialized
+	requests []*call
+	flows    []*flow
+	pending  map[string]chan *wire.Line // the server's own requests, by id
+	took     time.Duration              // how long it was, once it is closed
+}
+
+// A latch guards what a session and its person know, and wakes who waits for that to
+// change.
+type latch struct {
+	guard   sync.Mutex    // nothing waits under it
+	closed  bool          // nothing is taken any more
+	stepped chan struct{} // closed and replaced when something changes
+}
+
+func newSession(ctx context.Context, sc Scenario, protocol, transport string) *session {
+	s := &session{
+		scenario: sc, protocol: protocol, transport: transport,
+		latch:   &latch{stepped: make(chan struct{})},
+		pending: make(map[string]chan *wire.Line),
+	}
+	s.task.Steps = sc.steps(protocol)
+	s.ctx, s.end = context.WithCancel(ctx)
+	s.Conversation = wire.NewConversation(s.ctx, s, protocol == Modern, transport == HTTP)
+	s.observer = newObserver(s.Record, sc.Checks, protocol, transport)
+	s.person = newPerson(s.Record, s.latch, sc.Name)
+	return s
+}
+
+// step wakes who waits in await. The caller holds guard.
+func (l *latch) step() {
+	close(l.stepped)
+	l.stepped = make(chan struct{})
+}
+
+// await waits until ok, which is called under guard, is true. It returns false
+// if that takes longer than limit or the context ends.
+func (l *latch) await(ctx context.Context, limit time.Duration, ok func() bool) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for {
+		l.guard.Lock()
+		done, stepped := ok(), l.stepped
+		l.guard.Unlock()
+		if done {
+			return true
+		}
+		select {
+		case <-stepped:
+		case <-timer.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// sleep waits; it returns false if the scenario ended before.
+func (s *session) sleep(d time.Duration) bool { return sleep(s.ctx, d) }
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// close takes nothing more.
+func (s *session) close() {
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	s.closed, s.took = true, s.Now()
+}
+
+// done says whether every call of the task was made and answered. The caller
+// holds guard.
+func (s *session) done() bool {
+	due := make(map[string]int)
+	for _, step := range s.task.Steps {
+		for _, c := range step {
+			due[fmt.Sprint(c.Arguments["call"])]++
+		}
+	}
+	for _, f := range s.flows {
+		if f.over {
+			due[f.label]--
+		}
+	}
+	for _, n := range due {
+		if n > 0 {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(s.flows, func(f *flow) bool { return !f.over })
+}
+
+// labelled returns the flows of a label. It takes guard.
+func (s *session) labelled(label string) []*flow {
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	var out []*flow
+	for _, f := range s.flows {
+		if f.label == label {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// together waits until calls with all of these labels are under way. If they do
+// not come, the host does not make calls side by side.
+func (s *session) together(labels ...string) bool {
+	all := s.await(s.ctx, 4*time.Second, func() bool {
+		return !slices.ContainsFunc(labels, func(label string) bool {
+			return !slices.ContainsFunc(s.flows, func(f *flow) bool { return f.label == label })
+		})
+	})
+	if !all {
+		s.block("the calls that were to be made side by side did not come together")
+	}
+	return all
+}
+
+// nextCall is the label of the call that shows that a host goes on.
+const nextCall = "next"
+
+// goesOn says whether the host made the last call of the task, and with what.
+func (s *session) goesOn() (*flow, bool) {
+	if fs := s.labelled(nextCall); len(fs) > 0 {
+		return fs[0], true
+	}
+	return nil, false
+}
