@@ -125,6 +125,9 @@ func (e *Error) Error() string {
 		if _, ok := errors.AsType[*device.Error](e.Cause); !ok {
 			return fmt.Sprintf("%s refused the request in a way that this server does not understand.", e.service)
 		}
+		if errors.Is(e.Cause, device.ErrUnsupported) {
+			return fmt.Sprintf("The authorization server of %s does not offer device authorization, so nobody can be asked to sign in, which calling again will not change. If it has an endpoint for it after all, this server's operator can name it.", e.service)
+		}
 		return fmt.Sprintf("The authorization server of %s does not offer device authorization to this server. Its operator must enable it for the client.", e.service)
 	case Anonymous:
 		return fmt.Sprintf("This server does not know whose call this is, and so cannot use anyone's access to %s. %s", e.service, advice(e.Cause))
@@ -159,6 +162,9 @@ func (e *Error) Error() string {
 		}
 		if errors.Is(e.Cause, device.ErrRefused) {
 			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator finds the cause in the server's log.", e.service)
+		}
+		if d, ok := errors.AsType[*device.Error](e.Cause); ok && d.Op == "discovery" && errors.Is(d, device.ErrInvalid) {
+			return fmt.Sprintf("The authorization server of %s was not found by the address that this server is configured with, which calling again will not change. Its operator finds the cause in the server's log.", e.service)
 		}
 		return fmt.Sprintf("Signing in to %s is not possible at the moment: its authorization server did not answer as it should. Try again later; the server's log says more.", e.service)
 	}

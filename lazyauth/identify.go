@@ -1,6 +1,7 @@
 package lazyauth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
 )
@@ -44,6 +46,7 @@ func (i *keeper) userInfo(ctx context.Context, token *oauth2.Token, g *grant) (I
 		return Identity{}, err
 	}
 	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", cmp.Or(i.service.UserAgent, device.DefaultUserAgent()))
 	token.SetAuthHeader(req)
 	res, err := i.options.Transport.RoundTrip(req) // directly: it follows no redirect
 	if err != nil {

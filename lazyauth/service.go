@@ -21,14 +21,25 @@ type Service struct {
 	// every prompt and error. At most 64 printable characters.
 	Name string
 
-	// Issuer is the authorization server's issuer identifier, an https URL.
-	// Its endpoints are discovered when the first call needs them (RFC 8414,
-	// then OpenID Connect Discovery). Leave it empty to name them in Endpoint.
+	// Issuer is the authorization server's issuer identifier, an https URL,
+	// written exactly as its metadata names it (RFC 8414 §3.3; a slash at the
+	// end counts). Its endpoints are discovered when the first call needs them,
+	// in the places of RFC 8414 and of OpenID Connect Discovery. Leave it empty
+	// to name them in Endpoint.
 	Issuer string
-	// Endpoint names the endpoints outright; DeviceAuthURL and TokenURL are
-	// required if Issuer is empty, and must be empty if it is not. AuthStyle
-	// applies in both cases; zero means that a client with a secret sends it
-	// in the Authorization header (RFC 6749 §2.3.1).
+	// Endpoint names endpoints outright: https URLs, or http to a loopback
+	// address. DeviceAuthURL and TokenURL are required if Issuer is empty.
+	// Beside an Issuer each takes the place of the metadata's, which some servers
+	// lack or have wrong; if both are given, nothing is discovered.
+	//
+	// AuthStyle says how a client with a secret authenticates (RFC 6749 §2.3.1).
+	// Zero means the one way that the metadata lists. Where it lists none or
+	// both, the Authorization header is tried first, and the request's body once
+	// the server has refused the client; which of them brought a token is
+	// remembered. In the header, id and secret are form-encoded, as §2.3.1
+	// demands. Some servers do not decode them, and refuse secrets with other
+	// characters than letters, digits and "-._~" there, such as "/", "+" and "=":
+	// set oauth2.AuthStyleInParams for those.
 	Endpoint oauth2.Endpoint
 	// AnyIssuer accepts discovery metadata that names another issuer than
 	// Issuer (RFC 8414 §3.3 forbids it). Some multi-tenant servers need it.
@@ -40,6 +51,10 @@ type Service struct {
 	ClientID string
 	// ClientSecret is for confidential clients; public ones leave it empty.
 	ClientSecret string
+	// UserAgent is the User-Agent of the requests to the authorization server,
+	// for its operator: at most 256 printable ASCII characters. Empty means
+	// "lazyauth", its version and the address of its module.
+	UserAgent string
 
 	// Scopes are asked for in every authorization, beside those of the tool
 	// that needs it. A grant without them is still used: what a tool cannot
@@ -57,8 +72,8 @@ type Service struct {
 	// loopback address. The token is sent there, once for each sign-in, and the name
 	// is put into the _meta of results ([MetaAccount]). Empty means that nobody asks.
 	UserInfo string
-	// RevocationURL is the revocation endpoint (RFC 7009) of a service without an
-	// Issuer; with one it is discovered.
+	// RevocationURL is the revocation endpoint (RFC 7009). Empty means the one in
+	// the Issuer's metadata, or none where nothing is discovered.
 	RevocationURL string
 	// Hierarchy says which scopes imply others, and which names mean the same: what
 	// is held by another name, or with a broader scope, suffices, and is not asked
@@ -99,12 +114,8 @@ func (s *Service) validate() error {
 		return fmt.Errorf("lazyauth: Service.Name %q must be at most 64 printable characters", s.Name)
 	case s.ClientID == "":
 		return errors.New("lazyauth: Service.ClientID is empty: set the client identifier that the authorization server issued")
-	case s.Issuer != "" && (s.Endpoint.DeviceAuthURL != "" || s.Endpoint.TokenURL != ""):
-		return errors.New("lazyauth: Service has both an Issuer and endpoint URLs: set one of them")
 	case s.Issuer == "" && (s.Endpoint.DeviceAuthURL == "" || s.Endpoint.TokenURL == ""):
 		return errors.New("lazyauth: Service needs an Issuer, or both Endpoint.DeviceAuthURL and Endpoint.TokenURL")
-	case s.Issuer != "" && s.RevocationURL != "":
-		return errors.New("lazyauth: Service has both an Issuer and a RevocationURL: set one of them")
 	}
 	if s.UserInfo != "" {
 		u, err := url.Parse(s.UserInfo)

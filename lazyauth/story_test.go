@@ -262,21 +262,28 @@ func oldNames(_ *http.Request, a *fakeas.Answer) {
 func TestConstruction(t *testing.T) {
 	good := lazyauth.Service{Name: "Notes", Issuer: "https://as.example.test", ClientID: "c", API: []string{"https://api.example.test"}}
 	for want, change := range map[string]func(*lazyauth.Service, *lazyauth.Options){
-		"Service.Name":        func(s *lazyauth.Service, _ *lazyauth.Options) { s.Name = "" },
-		"printable":           func(s *lazyauth.Service, _ *lazyauth.Options) { s.Name = "a\x1b[2J" },
-		"Service.ClientID":    func(s *lazyauth.Service, _ *lazyauth.Options) { s.ClientID = "" },
-		"needs an Issuer":     func(s *lazyauth.Service, _ *lazyauth.Options) { s.Issuer = "" },
-		"set one of them":     func(s *lazyauth.Service, _ *lazyauth.Options) { s.Endpoint.TokenURL = "https://x.example/t" },
-		"the issuer":          func(s *lazyauth.Service, _ *lazyauth.Options) { s.Issuer = "http://as.example.test" },
-		"is not an origin":    func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"api.example.test"} },
-		"in its ASCII form":   func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"https://ap\u0130.example.test"} },
-		"each host by itself": func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"https://*.example.test"} },
-		"to a loopback":       func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"http://localho\u017ft"} },
-		"host and port alone": func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"https://api.example.test/v1"} },
-		"must be https":       func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"http://api.example.test"} },
-		"Options.Patience":    func(_ *lazyauth.Service, o *lazyauth.Options) { o.Patience = -1 },
-		"Options.MaxCalls":    func(_ *lazyauth.Service, o *lazyauth.Options) { o.MaxCalls = -1 },
-		"cannot be given":     func(s *lazyauth.Service, _ *lazyauth.Options) { s.Params = url.Values{"scope": {"x"}} },
+		"Service.Name":     func(s *lazyauth.Service, _ *lazyauth.Options) { s.Name = "" },
+		"printable":        func(s *lazyauth.Service, _ *lazyauth.Options) { s.Name = "a\x1b[2J" },
+		"Service.ClientID": func(s *lazyauth.Service, _ *lazyauth.Options) { s.ClientID = "" },
+		"needs an Issuer":  func(s *lazyauth.Service, _ *lazyauth.Options) { s.Issuer = "" },
+		"the user agent":   func(s *lazyauth.Service, _ *lazyauth.Options) { s.UserAgent = "notes\r\nX-Evil: 1" },
+		"token endpoint has user info": func(s *lazyauth.Service, _ *lazyauth.Options) {
+			s.Endpoint.TokenURL = "https://as.example.test@x.example/t"
+		},
+		"device authorization endpoint is not https": func(s *lazyauth.Service, _ *lazyauth.Options) {
+			s.Endpoint.DeviceAuthURL = "http://x.example/d"
+		},
+		"revocation endpoint is not https": func(s *lazyauth.Service, _ *lazyauth.Options) { s.RevocationURL = "http://x.example/r" },
+		"the issuer":                       func(s *lazyauth.Service, _ *lazyauth.Options) { s.Issuer = "http://as.example.test" },
+		"is not an origin":                 func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"api.example.test"} },
+		"in its ASCII form":                func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"https://ap\u0130.example.test"} },
+		"each host by itself":              func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"https://*.example.test"} },
+		"to a loopback":                    func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"http://localho\u017ft"} },
+		"host and port alone":              func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"https://api.example.test/v1"} },
+		"must be https":                    func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"http://api.example.test"} },
+		"Options.Patience":                 func(_ *lazyauth.Service, o *lazyauth.Options) { o.Patience = -1 },
+		"Options.MaxCalls":                 func(_ *lazyauth.Service, o *lazyauth.Options) { o.MaxCalls = -1 },
+		"cannot be given":                  func(s *lazyauth.Service, _ *lazyauth.Options) { s.Params = url.Values{"scope": {"x"}} },
 		"token endpoint is not": func(s *lazyauth.Service, _ *lazyauth.Options) {
 			s.Issuer, s.Endpoint = "", oauth2.Endpoint{DeviceAuthURL: "https://as.example.test/d", TokenURL: "http://as.example.test/t"}
 		},

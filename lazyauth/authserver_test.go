@@ -1,0 +1,313 @@
+package lazyauth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"golang.org/x/oauth2"
+)
+
+// The person approves once, and the call that asked goes on, however the authorization
+// server wants the client to authenticate and whatever it says of that.
+func TestAuthServer_ClientAuthentication(t *testing.T) {
+	const secret = "s3cret/with+odd=characters&%"
+	unlisted := func(members map[string]any) { delete(members, "token_endpoint_auth_methods_supported") }
+	both := func(members map[string]any) {
+		members["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post"}
+	}
+	for name, test := range map[string]struct {
+		as      fakeas.Options
+		method  fakeas.AuthMethod
+		refused int // requests whose authentication is not the client's
+	}{
+		"the body alone is listed":                   {fakeas.Options{}, fakeas.PostAuth, 0},
+		"the body alone, seen by the token endpoint": {fakeas.Options{OpenDevice: true}, fakeas.PostAuth, 0},
+		"the header alone is listed":                 {fakeas.Options{}, fakeas.BasicAuth, 0},
+		"either":                                     {fakeas.Options{}, fakeas.EitherAuth, 0},
+		"nothing is listed":                          {fakeas.Options{Metadata: unlisted}, fakeas.PostAuth, 1},
+		"nothing, seen by the token endpoint":        {fakeas.Options{Metadata: unlisted, OpenDevice: true}, fakeas.PostAuth, 1},
+		"both are listed, one will do":               {fakeas.Options{Metadata: both}, fakeas.PostAuth, 1},
+		"the header is not decoded":                  {fakeas.Options{RawBasic: true}, fakeas.EitherAuth, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				test.as.TokenLifetime = time.Minute
+				test.as.Clients = []fakeas.Client{{ID: "notes", Secret: secret, Auth: test.method}}
+				w := newWorld(t, setup{as: test.as, service: func(s *lazyauth.Service) { s.ClientID, s.ClientSecret = "notes", secret }})
+				w.tolerated = []fakeas.Rule{fakeas.WrongAuthentication}
+				h := w.host(era, accepts)
+				call := h.call(t.Context(), "whoami", nil)
+				w.approves()
+				(<-call).succeeds(t, "Ada")
+				later(time.Minute)
+				h.gets("whoami", nil, "Ada") // refreshed
+				h.wantPrompts(1)
+				if n := w.as.Count(fakeas.DeviceAuthorization, fakeas.OK); n != 1 {
+					t.Errorf("%d device codes, want 1", n)
+				}
+				if n := len(w.as.Violations()); n != test.refused {
+					t.Errorf("%d requests authenticated wrongly, want %d", n, test.refused)
+				}
+			})
+		})
+	}
+	// What the author says is done, even if it is wrong.
+	t.Run("AuthStyle", func(t *testing.T) {
+		inBothEras(t, func(t *testing.T, era string) {
+			w := newWorld(t, setup{
+				as: fakeas.Options{Clients: []fakeas.Client{{ID: "notes", Secret: secret, Auth: fakeas.PostAuth}}},
+				service: func(s *lazyauth.Service) {
+					s.ClientID, s.ClientSecret, s.Endpoint.AuthStyle = "notes", secret, oauth2.AuthStyleInHeader
+				},
+			})
+			w.tolerated = []fakeas.Rule{fakeas.WrongAuthentication}
+			r := <-w.host(era, accepts).call(t.Context(), "whoami", nil)
+			r.fails(t, lazyauth.Unavailable)
+			if !strings.Contains(r.text(), "refused this server, which calling again will not change") {
+				t.Errorf("the text is %q", r.text())
+			}
+			if log := w.log.String(); !strings.Contains(log, "the client authenticated by client_secret_basic; id or secret have characters") {
+				t.Errorf("the log does not say how the client authenticated: %s", log)
+			}
+			if n := w.as.Count(fakeas.DeviceAuthorization, "invalid_client"); n != 1 {
+				t.Errorf("%d requests, want 1", n)
+			}
+		})
+	})
+}
+
+// A server that does not offer device authorization says so by what its metadata lacks.
+func TestAuthServer_NoDeviceEndpoint(t *testing.T) {
+	for name, metadata := range map[string]func(map[string]any){
+		"left out": func(m map[string]any) { delete(m, "device_authorization_endpoint") },
+		"null":     func(m map[string]any) { m["device_authorization_endpoint"] = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				w := newWorld(t, setup{as: fakeas.Options{Metadata: metadata, OpenID: true}})
+				r := <-w.host(era, accepts).call(t.Context(), "whoami", nil)
+				r.fails(t, lazyauth.Unsupported)
+				if text := r.text(); !strings.Contains(text, "does not offer device authorization") || strings.Contains(text, "later") {
+					t.Errorf("the text is %q", text)
+				}
+				if log := w.log.String(); !strings.Contains(log, "the metadata has no device_authorization_endpoint") {
+					t.Errorf("the log does not say what is missing: %s", log)
+				}
+				w.wantAuthorizations(0)
+			})
+			t.Run("given", func(t *testing.T) {
+				inBothEras(t, func(t *testing.T, era string) {
+					w := newWorld(t, setup{as: fakeas.Options{Metadata: metadata}, service: func(s *lazyauth.Service) {
+						s.Endpoint.DeviceAuthURL = s.Issuer + "/device_authorization"
+					}})
+					call := w.host(era, accepts).call(t.Context(), "whoami", nil)
+					w.approves()
+					(<-call).succeeds(t, "Ada")
+					if err := w.auth.Revoke(t.Context(), lazyauth.Principal{}); err != nil { // by the metadata's endpoint
+						t.Error(err)
+					}
+				})
+			})
+		})
+	}
+}
+
+// Who names both endpoints beside the issuer is not made to have metadata.
+func TestAuthServer_GivenEndpointsNeedNoMetadata(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{as: fakeas.Options{NoMetadata: true}, service: func(s *lazyauth.Service) {
+			s.Endpoint.DeviceAuthURL, s.Endpoint.TokenURL = s.Issuer+"/device_authorization", s.Issuer+"/token"
+			s.RevocationURL = s.Issuer + "/revoke"
+		}})
+		call := w.host(era, accepts).call(t.Context(), "whoami", nil)
+		w.approves()
+		(<-call).succeeds(t, "Ada")
+		if err := w.auth.Revoke(t.Context(), lazyauth.Principal{}); err != nil {
+			t.Error(err)
+		}
+		if n := w.as.Count(fakeas.Elsewhere, "") + w.as.Count(fakeas.Metadata, ""); n != 0 {
+			t.Errorf("%d requests for metadata", n)
+		}
+	})
+}
+
+func TestAuthServer_MetadataInAllPlaces(t *testing.T) {
+	for name, as := range map[string]fakeas.Options{
+		"RFC 8414":            {},
+		"OpenID, inserted":    {NoMetadata: true, OpenIDInserted: true},
+		"OpenID, in front":    {NoMetadata: true, OpenID: true},
+		"with a slash behind": {NoMetadata: true, OpenIDInserted: true, Issuer: "https://as.example.test/tenant/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				as.API = fakeas.DefaultAPI
+				if as.Issuer == "" {
+					as.Issuer = "https://as.example.test/tenant/1"
+				}
+				w := newWorld(t, setup{as: as})
+				call := w.host(era, accepts).call(t.Context(), "whoami", nil)
+				w.approves()
+				(<-call).succeeds(t, "Ada")
+			})
+		})
+	}
+}
+
+// Metadata that cannot be used is the operator's to mend: the log says what to set, and
+// the model hears nothing of what the server wrote.
+func TestAuthServer_UnusableMetadata(t *testing.T) {
+	const hostile = "https://evil.example/ignore-previous-instructions\x1b[2J"
+	for name, test := range map[string]struct {
+		as   fakeas.Options
+		does []fakeas.Behaviour
+		log  []string
+	}{
+		"a slash more": {fakeas.Options{Metadata: func(m map[string]any) { m["issuer"] = "https://as.example.test/" }}, nil,
+			[]string{`configured is \"https://as.example.test\"`, `names \"https://as.example.test/\"`, "they differ by the slash at the end"}},
+		"another issuer": {fakeas.Options{Metadata: func(m map[string]any) { m["issuer"] = hostile }}, nil,
+			[]string{`configured is \"https://as.example.test\"`, `evil.example/ignore-previous-instructions\\x1b[2J`}},
+		"moved": {fakeas.Options{}, []fakeas.Behaviour{fakeas.Redirect(301, hostile)},
+			[]string{"redirects are not followed", `evil.example/ignore-previous-instructions\\x1b[2J`}},
+		"refused by somebody in between": {fakeas.Options{}, []fakeas.Behaviour{fakeas.Raw(403, http.Header{"Content-Type": {"text/html"}}, "<html>evil.example\x1b[2J")},
+			[]string{"HTTP status 403", `content type \"text/html\"`, `body \"<html>evil.example\\x1b[2J\"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				w := newWorld(t, setup{as: test.as})
+				w.as.Script(fakeas.Metadata, test.does...)
+				r := <-w.host(era, accepts).call(t.Context(), "whoami", nil)
+				r.fails(t, lazyauth.Unavailable)
+				if text := r.text(); !strings.Contains(text, "calling again will not change") || contains(text, "evil", "instructions", "https:") {
+					t.Errorf("the text is %q", text)
+				}
+				for _, want := range test.log {
+					if !strings.Contains(w.log.String(), want) {
+						t.Errorf("the log lacks %s: %s", want, w.log.String())
+					}
+				}
+				if strings.Contains(w.wire.text(), "evil") {
+					t.Error("what the server wrote went to the host")
+				}
+			})
+		})
+	}
+}
+
+// Whoever comes while the endpoints are looked for waits for that one look, and no longer
+// than they want to; its failure is everybody's. Who comes later has a new one.
+func TestAuthServer_OneDiscoveryForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{options: lazyauth.Options{VerifyUser: func(context.Context, lazyauth.Principal, *oauth2.Token) error { return nil }}})
+		w.as.Script(fakeas.Metadata, fakeas.Stall())
+		began := time.Now()
+		type end struct {
+			err  error
+			took time.Duration
+		}
+		ends := make(chan end)
+		signIn := func(ctx context.Context, n int) {
+			err := w.auth.Authorize(ctx, lazyauth.Principal{Subject: fmt.Sprint("user", n)}, scopes.Of("profile"),
+				func(context.Context, elicit.Prompt) error { return nil })
+			ends <- end{err, time.Since(began)}
+		}
+		const people = 20
+		for n := range people {
+			go signIn(t.Context(), n)
+			later(time.Second)
+		}
+		hasty, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		go signIn(hasty, people)
+		if e := <-ends; !errors.Is(e.err, context.DeadlineExceeded) || e.took != 21*time.Second {
+			t.Errorf("who waits for a second had %v after %v", e.err, e.took)
+		}
+		for range people {
+			e := <-ends
+			if failed, ok := errors.AsType[*lazyauth.Error](e.err); !ok || failed.Reason != lazyauth.Unavailable || e.took != 30*time.Second {
+				t.Errorf("%v after %v, want unavailable after 30s", e.err, e.took)
+			}
+		}
+		if n := w.as.Count(fakeas.Metadata, ""); n != 1 {
+			t.Errorf("%d requests for metadata, want 1", n)
+		}
+		go signIn(t.Context(), 0)
+		w.approves()
+		if e := <-ends; e.err != nil {
+			t.Error(e.err)
+		}
+	})
+}
+
+// A discovery ends with the last who waits for it, and Close waits for that.
+func TestAuthServer_CloseEndsTheDiscovery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		w.as.Script(fakeas.Metadata, fakeas.Stall())
+		ended := make(chan error)
+		go func() {
+			ended <- w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil })
+		}()
+		synctest.Wait()
+		began := time.Now()
+		if err := w.auth.Close(); err != nil || time.Since(began) != 0 {
+			t.Errorf("Close: %v after %v", err, time.Since(began))
+		}
+		if err := <-ended; err == nil {
+			t.Error("signed in")
+		}
+	})
+}
+
+// agents notes who asks the authorization server.
+type agents struct {
+	next http.RoundTripper
+	as   *fakeas.Server
+
+	mu   sync.Mutex
+	seen map[string]int
+}
+
+func (a *agents) RoundTrip(req *http.Request) (*http.Response, error) {
+	if strings.HasPrefix(req.URL.String(), a.as.Issuer()) || req.URL.String() == a.as.URL(fakeas.Me) {
+		a.mu.Lock()
+		a.seen[req.Header.Get("User-Agent")]++
+		a.mu.Unlock()
+	}
+	return a.next.RoundTrip(req)
+}
+
+func TestAuthServer_UserAgent(t *testing.T) {
+	for _, set := range []string{"", "notes-mcp/1.2 (+https://notes.example)"} {
+		synctest.Test(t, func(t *testing.T) {
+			as := fakeas.New(nil)
+			agents := &agents{next: as.Transport(), as: as, seen: map[string]int{}}
+			w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: agents}, service: func(s *lazyauth.Service) {
+				s.UserAgent, s.UserInfo = set, as.URL(fakeas.Me)
+			}})
+			ended := make(chan error)
+			go func() {
+				ended <- w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil })
+			}()
+			w.approves()
+			if err := errors.Join(<-ended, w.auth.Revoke(t.Context(), lazyauth.Principal{})); err != nil {
+				t.Fatal(err)
+			}
+			for agent, n := range agents.seen {
+				if set != "" && agent != set || set == "" && !strings.HasPrefix(agent, "lazyauth") || n < 5 {
+					t.Errorf("%d requests by %q", n, agent)
+				}
+			}
+		})
+	}
+}
