@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/godbus/dbus/v5"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/storetest"
 )
 
 func init() {
@@ -152,6 +154,34 @@ func TestKeychainOnTheBus(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The keychain keeps the contract by way of the real libraries. That takes a process of
+// its own, which this test is also run in.
+func TestContract_SecretService(t *testing.T) {
+	const inside = "LAZYAUTH_STORE_TEST_CONTRACT"
+	if os.Getenv(inside) == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestContract_SecretService$", "-test.v")
+		cmd.Env = append(os.Environ(), inside+"=yes")
+		said, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(said), "--- PASS: TestContract_SecretService/silent") {
+			t.Errorf("%v: %s", err, said)
+		}
+		return
+	}
+	bus := &secretService{standard: loginPath, collections: []dbus.ObjectPath{loginPath}}
+	t.Setenv("DBUS_SESSION_BUS_ADDRESS", bus.listen(t))
+	services := 0
+	storetest.Run(t, func(t *testing.T) storetest.Subject {
+		t.Setenv("XDG_STATE_HOME", t.TempDir())
+		services++
+		service := fmt.Sprint("notes-", services)
+		return storetest.Subject{
+			Open:     func() (store.Store, error) { return store.Keychain(service) },
+			ReadOnly: bus.readOnly,
+			Silence:  bus.silence,
+		}
+	})
 }
 
 // ignoredKeychain uses a keychain whose prompt nobody sees, until its input ends.

@@ -128,7 +128,7 @@ func (s *secretService) serve(conn net.Conn) {
 		}
 		path, member := dbus.ObjectPath(text(dbus.FieldPath)), text(dbus.FieldMember)
 		headers := map[dbus.HeaderField]any{dbus.FieldReplySerial: call.Serial()}
-		if s.deny != nil && s.deny(text(dbus.FieldDestination), member) {
+		if s.denies(text(dbus.FieldDestination), member) {
 			headers[dbus.FieldErrorName] = "org.freedesktop.DBus.Error.AccessDenied"
 			send(dbus.TypeError, headers, []any{"An AppArmor policy prevents this sender from sending this message to this recipient"})
 			continue
@@ -146,6 +146,29 @@ func (s *secretService) serve(conn net.Conn) {
 			}, []any{true, dbus.MakeVariant("")})
 		}
 	}
+}
+
+func (s *secretService) denies(destination, member string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deny != nil && s.deny(destination, member)
+}
+
+// silence keeps the bus from answering until restore is called.
+func (s *secretService) silence() (restore func(), err error) {
+	s.mu.Lock()
+	return s.mu.Unlock, nil
+}
+
+// readOnly keeps everybody from writing until restore is called.
+func (s *secretService) readOnly() (restore func(), err error) {
+	set := func(deny func(_, member string) bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.deny = deny
+	}
+	set(func(_, member string) bool { return member == "CreateItem" })
+	return func() { set(nil) }, nil
 }
 
 // answer returns the body of an answer, or the name of an error.
