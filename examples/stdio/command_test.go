@@ -235,7 +235,8 @@ func TestServerThatCannotBeUsed(t *testing.T) {
 		want      string
 	}{
 		{"refuses the client", fakeas.Error(400, "unauthorized_client"), `does not offer device authorization to the client "notes-cli"`},
-		{"is away", fakeas.Drop().Times(-1), "signing in is not possible now: "},
+		{"is away", fakeas.Drop().Times(-1), "signing in is not possible now: device authorization: "},
+		{"does not know the client", fakeas.Error(401, "invalid_client"), `at https://as.example.test can be reached, and knows the client "notes-cli"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			sit(t, fakeas.Options{}, func(d *desk) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func login(ctx context.Context, cfg *config, auth *lazyauth.Interceptor) int {
 		return interruptedLogin(ctx, cfg, auth, who, before)
 	}
 	if err != nil {
-		cfg.say("%s", failure(err, cfg.clientID))
+		cfg.say("%s", cfg.failure(err))
 		return failed
 	}
 	if cfg.unkept != nil { // and with this process it would be lost
@@ -97,14 +98,18 @@ func (c *config) interrupted(what string) int {
 
 // failure says to a person at a terminal why a sign-in failed. What *lazyauth.Error
 // says itself is for a model.
-func failure(err error, client string) string {
+func (c *config) failure(err error) string {
 	e, ok := errors.AsType[*lazyauth.Error](err)
 	if !ok {
 		return err.Error()
 	}
 	because := ""
 	if e.Cause != nil {
-		because = ": " + printable(strings.TrimPrefix(e.Cause.Error(), "lazyauth: "))
+		because = e.Cause.Error()
+		for _, library := range []string{"lazyauth: ", "device: "} { // who says so is of no use here
+			because = strings.TrimPrefix(because, library)
+		}
+		because = ": " + printable(because)
 	}
 	switch e.Reason {
 	case lazyauth.Denied:
@@ -114,8 +119,9 @@ func failure(err error, client string) string {
 	case lazyauth.Narrowed:
 		return fmt.Sprintf("less was granted than asked for, without %s; see status for what there is", e.Missing)
 	case lazyauth.Unsupported:
-		return fmt.Sprintf("the authorization server does not offer device authorization to the client %q%s", client, because)
+		return fmt.Sprintf("the authorization server does not offer device authorization to the client %q%s", c.clientID, because)
 	default:
-		return "signing in is not possible now" + because
+		return fmt.Sprintf("signing in is not possible now%s. See whether the authorization server at %s can be reached, and knows the client %q",
+			because, cmp.Or(c.issuer, c.deviceURL), c.clientID)
 	}
 }
