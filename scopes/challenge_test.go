@@ -194,6 +194,9 @@ func FuzzParseChallenges(f *testing.F) {
 	} {
 		f.Add(seed[0], seed[1])
 	}
+	for _, test := range refusals {
+		f.Add(strings.Join(test.values, ","), `Bearer error="insufficient_scope", scope="a"`)
+	}
 	f.Fuzz(func(t *testing.T, first, second string) {
 		got, err := scopes.ParseChallenges([]string{first, second})
 		if err != nil {

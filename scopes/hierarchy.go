@@ -88,45 +88,22 @@ func (h *Hierarchy) close() error {
 		}
 	}
 
-	closed := make(map[string]Set)
-	open := make(map[string]bool) // on the way down from the scope in hand
-	var closure func(scope string) (Set, error)
-	closure = func(scope string) (Set, error) {
-		if done, ok := closed[scope]; ok {
-			return done, nil
-		}
-		if open[scope] {
-			name, _ := cut(names[scope].text)
-			return Set{}, fmt.Errorf("scopes: in the hierarchy, %s implies itself", name)
-		}
-		open[scope] = true
-		defer delete(open, scope)
-		all := Set{scope}
-		for lower := range below[scope].All() {
-			further, err := closure(lower)
-			if err != nil {
-				return Set{}, err
-			}
-			all = all.Union(further)
-		}
-		closed[scope] = all
-		return all, nil
-	}
-
 	suffice := make(map[string][]string) // for each scope, by all names
 	h.implied, h.broader = make(map[string]Set), make(map[string]Set)
-	for _, scope := range slices.Sorted(maps.Keys(names)) { // sorted: the same error every time
-		all, err := closure(scope)
-		if err != nil {
-			return err
-		}
+	closed, loop := closures(slices.Sorted(maps.Keys(names)), below) // sorted: the same error every time
+	if loop != "" {
+		name, _ := cut(names[loop].text)
+		return fmt.Errorf("scopes: in the hierarchy, %s implies itself", name)
+	}
+	for scope, all := range closed {
 		var implied []string
 		for lower := range all.All() {
 			implied = slices.AppendSeq(implied, names[lower].All())
 			suffice[lower] = slices.AppendSeq(suffice[lower], names[scope].All())
 		}
+		expanded := setOf(implied)
 		for name := range names[scope].All() {
-			h.implied[h.spelling.key(name)] = setOf(implied)
+			h.implied[h.spelling.key(name)] = expanded
 		}
 	}
 	for scope, all := range suffice {
@@ -138,6 +115,39 @@ func (h *Hierarchy) close() error {
 		}
 	}
 	return nil
+}
+
+// closures returns for each scope those that it implies at whatever depth, and
+// itself, given those that it implies directly; or a scope that implies itself.
+func closures(scopes []string, below map[string]Set) (closed map[string]Set, loop string) {
+	closed = make(map[string]Set)
+	open := make(map[string]bool) // on the way down from the scope in hand
+	var visit func(scope string) bool
+	visit = func(scope string) bool {
+		if _, done := closed[scope]; done {
+			return true
+		}
+		if open[scope] {
+			loop = scope
+			return false
+		}
+		open[scope] = true
+		all := Set{scope}
+		for lower := range below[scope].All() {
+			if !visit(lower) {
+				return false
+			}
+			all = all.Union(closed[lower])
+		}
+		closed[scope] = all
+		return true
+	}
+	for _, scope := range scopes {
+		if !visit(scope) {
+			return nil, loop
+		}
+	}
+	return closed, ""
 }
 
 // firstNames chooses the first names. Sets that share a name are one.
