@@ -13,6 +13,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"go.uber.org/zap"
+	"golang.org/x/oauth2"
 )
 
 // Secrets are read from the environment alone: other users of the machine can
@@ -41,8 +42,14 @@ Two endpoints lead to the same tools, and to the same sign-ins:
 
 Where people sign in to the notes service (OAuth 2.0 device authorization):
   -issuer URL              the authorization server
+  -device-url URL          its device authorization endpoint, where its metadata
+                           lacks that or has it wrong
   -client-id ID            this server's client identifier there. The secret of
                            a confidential client is in ` + clientSecretVariable + `
+  -client-auth METHOD      how the secret is sent: basic, in a header, or post,
+                           in the body. If not given, as the server's metadata
+                           says, or else the one that the server takes. Some do
+                           not take secrets with / + = and the like in a header
   -api URL                 base URL of the API: GET /me, GET and POST /notes
 
 Whose calls these are; one of the three:
@@ -94,7 +101,8 @@ var errHelp = flag.ErrHelp
 
 // A config is what the command line says.
 type config struct {
-	issuer, clientID, clientSecret                         string
+	issuer, deviceURL, clientID, clientSecret              string
+	clientAuth                                             oauth2.AuthStyle
 	api                                                    string
 	introspectionURL, introspectionID, introspectionSecret string
 	demoUsers                                              []string
@@ -115,7 +123,12 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	flags := flag.NewFlagSet("http", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // run prints the error
 	flags.StringVar(&cfg.issuer, "issuer", "", "")
+	flags.StringVar(&cfg.deviceURL, "device-url", "", "")
 	flags.StringVar(&cfg.clientID, "client-id", "", "")
+	flags.Func("client-auth", "", func(text string) (err error) {
+		cfg.clientAuth, err = authStyle(text)
+		return err
+	})
 	flags.StringVar(&cfg.api, "api", "", "")
 	flags.StringVar(&cfg.introspectionURL, "introspection-url", "", "")
 	flags.StringVar(&cfg.introspectionID, "introspection-id", "", "")
@@ -206,6 +219,17 @@ func (c *config) hosts() map[string]lazyauth.Host {
 		}
 	}
 	return hosts
+}
+
+// authStyle is the way of sending a client secret that has this name.
+func authStyle(name string) (oauth2.AuthStyle, error) {
+	switch name {
+	case "basic":
+		return oauth2.AuthStyleInHeader, nil
+	case "post":
+		return oauth2.AuthStyleInParams, nil
+	}
+	return 0, errors.New("give basic, for client_secret_basic, or post, for client_secret_post")
 }
 
 // apiOrigin is the part of -api that says who may get the token.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"golang.org/x/oauth2"
 )
 
 func noEnvironment(string) string { return "" }
@@ -38,6 +39,8 @@ func TestSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
 		{"an API that is a path", with("-api", "/v1"), "-api is not a base URL"},
 		{"an API that is not https", with("-single-user", "-api", "http://api.example.com"), "https"},
 		{"an issuer that is not https", with("-single-user", "-issuer", "http://as.example.com"), "https"},
+		{"a device endpoint that is not https", with("-single-user", "-device-url", "http://as.example.com/d"), "the device authorization endpoint is not https"},
+		{"an unknown client authentication", with("-single-user", "-client-auth", "jwt"), "give basic, for client_secret_basic, or post"},
 		{"nobody's calls", service, "whose calls these are"},
 		{"two ways to tell", with("-single-user", "-demo-users", "ada"), "exclude each other"},
 		{"introspection in clear", with("-introspection-url", "http://as.example.com/i", "-introspection-id", "i"), "-introspection-url is neither"},
@@ -80,8 +83,8 @@ func TestIntrospectionNeedsASecret(t *testing.T) {
 }
 
 func TestFlagsAreTaken(t *testing.T) {
-	cfg, err := parseFlags(with("-demo-users", "ada,eve", "-patience", "2m", "-listen", "[::1]:0", "-api", "https://api.example.com/v1/"), noEnvironment)
-	if err != nil || !slices.Equal(cfg.demoUsers, []string{"ada", "eve"}) || cfg.patience != 2*time.Minute ||
+	cfg, err := parseFlags(with("-demo-users", "ada,eve", "-patience", "2m", "-listen", "[::1]:0", "-api", "https://api.example.com/v1/", "-client-auth", "post"), noEnvironment)
+	if err != nil || cfg.clientAuth != oauth2.AuthStyleInParams || !slices.Equal(cfg.demoUsers, []string{"ada", "eve"}) || cfg.patience != 2*time.Minute ||
 		cfg.api != "https://api.example.com/v1" || cfg.apiOrigin() != "https://api.example.com" {
 		t.Errorf("%+v, %v", cfg, err)
 	}
@@ -116,7 +119,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 		t.Errorf("exit code %d, stderr %q", code, stderr.String())
 	}
 	for _, flag := range []string{
-		"issuer", "client-id", "api", "introspection-url", "introspection-id", "demo-users", "single-user",
+		"issuer", "device-url", "client-id", "client-auth", "api", "introspection-url", "introspection-id", "demo-users", "single-user",
 		"listen", "public-url", "debug", "patience", "log", "help",
 	} {
 		if !strings.Contains(stdout.String(), "\n  -"+flag+" ") {

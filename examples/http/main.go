@@ -36,6 +36,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"go.uber.org/zap"
+	"golang.org/x/oauth2"
 )
 
 func main() {
@@ -78,6 +79,7 @@ func newServer(cfg *config, counters *lazyauth.Counters) (*mcp.Server, *lazyauth
 	auth, err := lazyauth.New(lazyauth.Service{
 		Name:         "Notes",
 		Issuer:       cfg.issuer,
+		Endpoint:     oauth2.Endpoint{DeviceAuthURL: cfg.deviceURL, AuthStyle: cfg.clientAuth}, // the rest is discovered
 		ClientID:     cfg.clientID,
 		ClientSecret: cfg.clientSecret,
 		Scopes:       scopes.Of("profile"),      // asked for in every sign-in: verifyUser needs it

@@ -57,12 +57,17 @@ command may stand before or after them:
 
 Where the user signs in (OAuth 2.0 device authorization):
   -issuer URL          the authorization server; its endpoints are looked up
-  -device-url URL      instead: its device authorization endpoint,
+  -device-url URL      instead, or where its metadata lacks one or has it wrong:
+                       its device authorization endpoint,
   -token-url URL       its token endpoint, and
   -revocation-url URL  its revocation endpoint, if it has one, for logout
   -client-id ID        this server's client identifier there
   -client-secret TEXT  for confidential clients; better set the environment
                        variable NOTES_CLIENT_SECRET
+  -client-auth METHOD  how it is sent: basic, in a header, or post, in the body.
+                       If not given, as the server's metadata says, or else
+                       the one that the server takes. Some servers do not
+                       take secrets with / + = and the like in a header
 
 What the tools call:
   -api URL             base URL of the API: GET /me, GET and POST /notes
@@ -120,6 +125,7 @@ type config struct {
 	command                                    string // empty for the server
 	issuer, deviceURL, tokenURL, revocationURL string
 	clientID, clientSecret                     string
+	clientAuth                                 oauth2.AuthStyle
 	api                                        string
 	patience                                   time.Duration
 	account                                    string
@@ -153,6 +159,10 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	flags.StringVar(&cfg.revocationURL, "revocation-url", "", "")
 	flags.StringVar(&cfg.clientID, "client-id", "", "")
 	flags.StringVar(&cfg.clientSecret, "client-secret", getenv(secretVariable), "")
+	flags.Func("client-auth", "", func(text string) (err error) {
+		cfg.clientAuth, err = authStyle(text)
+		return err
+	})
 	flags.StringVar(&cfg.api, "api", "", "")
 	flags.StringVar(&kinds, "store", memoryStore, "")
 	flags.StringVar(&dir, "store-dir", "", "")
@@ -206,8 +216,6 @@ func (c *config) check(given map[string]bool) error {
 	switch {
 	case c.issuer == "" && c.deviceURL == "" && c.tokenURL == "":
 		return errors.New("-issuer is missing: give it, or -device-url and -token-url")
-	case c.issuer != "" && (c.deviceURL != "" || c.tokenURL != "" || c.revocationURL != ""):
-		return errors.New("-issuer excludes -device-url, -token-url and -revocation-url: give -issuer alone, or those without it")
 	case c.issuer == "" && c.deviceURL == "":
 		return errors.New("-device-url is missing: -token-url needs it, unless -issuer is given instead of both")
 	case c.issuer == "" && c.tokenURL == "":
@@ -230,6 +238,17 @@ func (c *config) check(given map[string]bool) error {
 		return errors.New("-all and -account exclude each other: give one of them")
 	}
 	return nil
+}
+
+// authStyle is the way of sending a client secret that has this name.
+func authStyle(name string) (oauth2.AuthStyle, error) {
+	switch name {
+	case "basic":
+		return oauth2.AuthStyleInHeader, nil
+	case "post":
+		return oauth2.AuthStyleInParams, nil
+	}
+	return 0, errors.New("give basic, for client_secret_basic, or post, for client_secret_post")
 }
 
 // apiOrigin is the part of -api that says who may get the token.

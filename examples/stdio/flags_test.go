@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/oauth2"
 )
 
 func noEnvironment(string) string { return "" }
@@ -29,7 +31,8 @@ func TestSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
 		{"no issuer", withoutIssuer, "-issuer is missing"},
 		{"half the endpoints", append([]string{"-device-url", "https://a.example/d"}, withoutIssuer...), "-token-url is missing"},
 		{"the other half", append([]string{"-token-url", "https://a.example/t"}, withoutIssuer...), "-device-url is missing"},
-		{"both ways", append([]string{"-token-url", "https://a.example/t"}, nowhere...), "-issuer excludes"},
+		{"an endpoint in clear beside an issuer", append([]string{"-token-url", "http://a.example/t"}, nowhere...), "the token endpoint is not https"},
+		{"an unknown client authentication", append(slices.Clone(nowhere), "-client-auth", "jwt"), "give basic, for client_secret_basic, or post"},
 		{"no client", slices.Delete(slices.Clone(nowhere), 2, 4), "-client-id is missing"},
 		{"no API", nowhere[:4], "-api is missing"},
 		{"an API that is a path", append(slices.Clone(nowhere), "-api", "/v1"), "-api is not a base URL"},
@@ -41,7 +44,6 @@ func TestSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
 		{"an argument", append(slices.Clone(nowhere), "serve"), `"serve" is not a flag`},
 		{"two commands", append([]string{"login"}, append(nowhere, "status")...), "login and status are two commands"},
 		{"a command that is no command", append([]string{"signin"}, nowhere...), "login, status and logout"},
-		{"a revocation endpoint beside an issuer", append(slices.Clone(nowhere), "-revocation-url", "https://a.example/r"), "excludes"},
 		{"an unknown store", append(slices.Clone(nowhere), "-store", "disk"), `"disk" is no kind of store`},
 		{"a fallback for what is always there", append(slices.Clone(nowhere), "-store", "file,keychain"), "nothing but a keychain can be absent"},
 		{"a chain of fallbacks", append(slices.Clone(nowhere), "-store", "keychain,file,memory"), "nothing but a keychain can be absent"},
@@ -78,7 +80,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 		t.Errorf("exit code %d, stdout %q; want 0 and nothing", code, stdout.String())
 	}
 	for _, name := range []string{
-		"issuer", "device-url", "token-url", "revocation-url", "client-id", "client-secret", "api", "store", "store-dir",
+		"issuer", "device-url", "token-url", "revocation-url", "client-id", "client-secret", "client-auth", "api", "store", "store-dir",
 		"account", "token-env", "patience", "scopes", "no-qr", "all", "log",
 	} {
 		if !strings.Contains(stderr.String(), "\n  -"+name+" ") {
@@ -88,6 +90,15 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	for line := range strings.Lines(stderr.String()) {
 		if len(line) > 81 || strings.Contains(line, "{}") {
 			t.Errorf("not a line of 80 columns: %q", line)
+		}
+	}
+}
+
+func TestClientAuthIsTaken(t *testing.T) {
+	for text, want := range map[string]oauth2.AuthStyle{"basic": oauth2.AuthStyleInHeader, "post": oauth2.AuthStyleInParams} {
+		cfg, err := parseFlags(append(slices.Clone(nowhere), "-client-auth", text, "-device-url", "https://a.example/d"), noEnvironment)
+		if err != nil || cfg.clientAuth != want || cfg.deviceURL != "https://a.example/d" || cfg.issuer == "" {
+			t.Errorf("%s: %+v, %v", text, cfg, err)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func newAuth(cfg *config, options *lazyauth.Options) (*lazyauth.Interceptor, err
 	return lazyauth.New(lazyauth.Service{
 		Name:          serviceName,
 		Issuer:        cfg.issuer,
-		Endpoint:      oauth2.Endpoint{DeviceAuthURL: cfg.deviceURL, TokenURL: cfg.tokenURL},
+		Endpoint:      oauth2.Endpoint{DeviceAuthURL: cfg.deviceURL, TokenURL: cfg.tokenURL, AuthStyle: cfg.clientAuth},
 		RevocationURL: cfg.revocationURL,
 		ClientID:      cfg.clientID,
 		ClientSecret:  cfg.clientSecret,
