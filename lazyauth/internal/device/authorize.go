@@ -74,7 +74,8 @@ func (a Authorization) Format(s fmt.State, _ rune) {
 // Authorize asks for a device code for the given scopes (RFC 8628 §3.1). An empty
 // set leaves the choice to the server.
 //
-// It blocks for at most two requests of 30 s: when nothing usable came back and it
+// It blocks for at most two requests of 30 s, each of them sent twice where it has to
+// be found out how the client authenticates: when nothing usable came back and it
 // may go better the next time (a reset connection, a 503), it tries once more
 // after a second, or after the server's Retry-After if that is short. The first
 // request may have had an effect; a code that nobody sees just lapses.

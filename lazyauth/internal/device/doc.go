@@ -14,6 +14,15 @@
 // An answer without one (a reset connection, a time-out, an empty 400, a page of
 // HTML, a 503) says nothing about the login: Poll backs off and goes on.
 //
+// # Client authentication
+//
+// Where neither the author nor the metadata says how a client with a secret
+// authenticates, the header is tried, and then the body. While polling the second try is
+// the next poll, an interval later. RFC 8628 §3.5 ends polling at invalid_client as at
+// any other error; but a request that is not known to come from the client has told the
+// server nothing about the login, and an approval would be lost for a detail of
+// configuration.
+//
 // # Waiting
 //
 // Two polls are never closer together than the interval, counted from the answer

@@ -57,7 +57,8 @@ func (t Token) Format(s fmt.State, _ rune) {
 // refresh tokens, the given one is in the result again.
 //
 // There is one request, of at most 30 s, and no retry: a server that has rotated
-// the token and whose answer was lost takes a second use of it for theft.
+// the token and whose answer was lost takes a second use of it for theft. One that has
+// refused the client has not looked at the token; see [Config.AuthStyle].
 //
 // Errors: ErrRevoked when the person has to sign in again; ErrUnavailable when the
 // refresh token may well be good still; ErrRefused, ErrInvalid, or that of ctx.
