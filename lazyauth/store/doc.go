@@ -21,5 +21,7 @@
 // key opens is left alone ([ErrWrongKey]), and one that other people could have
 // read or written is refused ([ErrUnsafe]). A keychain that is not there is an
 // error ([ErrNoKeychain]), unless [FirstAvailable] was given something to
-// use instead, which it then says.
+// use instead, which it then says. A store that cannot be written says so before
+// it calls change ([ErrUnwritable]), and one that gives no answer is not waited
+// for longer than the context lasts ([ErrNoAnswer]).
 package store

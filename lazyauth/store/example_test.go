@@ -9,6 +9,37 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
+// Files for a server: the operator gives the key, and after a change of keys the old one
+// as well.
+func ExampleFile() {
+	var keys [][]byte
+	for _, name := range []string{"NOTES_GRANTS_KEY", "NOTES_GRANTS_OLD_KEY"} {
+		text, ok := os.LookupEnv(name)
+		if !ok {
+			continue
+		}
+		key, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			log.Fatalf("%s is not base64", name)
+		}
+		keys = append(keys, key)
+	}
+	grants, err := store.File("/var/lib/notes-mcp/grants", keys...)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = grants // for lazyauth's Options.Store
+}
+
+// The keychain of one person's machine, under the name that they will find there.
+func ExampleKeychain() {
+	grants, err := store.Keychain("notes-mcp")
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Printf("grants are kept %v", grants) // in the keychain
+}
+
 // The keychain where there is one, otherwise files encrypted with the operator's
 // key, and the operator is told.
 func ExampleFirstAvailable() {
