@@ -21,6 +21,8 @@ var clientKinds = map[string]struct {
 	"public":              {publicClient, oauth2.AuthStyleAutoDetect},
 	"client_secret_basic": {basicClient, oauth2.AuthStyleAutoDetect},
 	"client_secret_post":  {postClient, oauth2.AuthStyleInParams},
+	// Found out: the provider lists both methods, and takes the one that is registered.
+	"client_secret_post, unsaid": {postClient, oauth2.AuthStyleAutoDetect},
 }
 
 // Every way to be a client, and every answer of a person, through the library
