@@ -48,7 +48,8 @@ type Authorization struct {
 	UserCode string `json:"-"`
 
 	// VerificationURI is where the person enters the code: an absolute https URL
-	// in ASCII, or http on loopback when the server itself is on loopback.
+	// in ASCII, or http on loopback when the server itself is on loopback. It does not
+	// contain the code, unless VerificationURIComplete is the same.
 	VerificationURI string
 
 	// VerificationURIComplete contains the code; see [Config.UseComplete]. It is of
@@ -133,25 +134,12 @@ func (c *Client) readAuthorization(a *answer, sent time.Time, asked scopes.Set) 
 	case len(code.text) > maxDeviceCode:
 		return nil, "the device code is too long"
 	}
-	auth := &Authorization{UserCode: a.fields.text("user_code"), code: code}
+	auth := &Authorization{UserCode: strings.TrimSpace(a.fields.text("user_code")), code: code}
 	if why := checkUserCode(auth.UserCode); why != "" {
 		return nil, "the user code " + why
 	}
-	auth.VerificationURI = a.fields.text("verification_uri")
-	if auth.VerificationURI == "" {
-		auth.VerificationURI = a.fields.text("verification_url") // Google
-	}
-	endpoint, _ := checkURL(c.config.Endpoints.DeviceAuthorization, true) // as New did
-	uri, why := checkURL(auth.VerificationURI, isLoopback(endpoint))
-	if why != "" {
+	if why := c.readVerification(a, auth); why != "" {
 		return nil, "the verification URI " + why
-	}
-	if c.config.UseComplete {
-		// It is optional, so an unsafe one is just not used.
-		text := a.fields.text("verification_uri_complete")
-		if complete, why := checkURL(text, isLoopback(endpoint)); why == "" && sameOrigin(uri, complete) {
-			auth.VerificationURIComplete = text
-		}
 	}
 	lifetime, ok := a.fields.seconds("expires_in", 0, mostLifetime)
 	if !ok {
@@ -164,6 +152,40 @@ func (c *Client) readAuthorization(a *answer, sent time.Time, asked scopes.Set) 
 	code.next = time.Now().Add(code.interval + margin)
 	auth.Expires, auth.Interval = code.expires, code.interval
 	return auth, ""
+}
+
+// readVerification sets where the person goes (RFC 8628 §3.2), or says why they cannot.
+func (c *Client) readVerification(a *answer, auth *Authorization) string {
+	endpoint, _ := checkURL(c.config.Endpoints.DeviceAuthorization, true) // as New did
+	text := a.fields.text("verification_uri")
+	if text == "" {
+		text = a.fields.text("verification_url") // Google
+	}
+	auth.VerificationURI = resolve(endpoint, text)
+	uri, why := checkURL(auth.VerificationURI, isLoopback(endpoint))
+	if why != "" {
+		return why
+	}
+	complete := resolve(endpoint, a.fields.text("verification_uri_complete"))
+	if plain, has := withoutCode(uri, auth.UserCode); has {
+		// Twitch. It is a complete one, and may be shown as such only.
+		if complete == "" {
+			complete = auth.VerificationURI
+		}
+		switch {
+		case plain != "":
+			auth.VerificationURI = plain
+		case !c.config.UseComplete:
+			return "contains the user code, and is of use only where links may contain it"
+		}
+	}
+	if c.config.UseComplete {
+		// It is optional, so an unsafe one is just not used.
+		if parsed, why := checkURL(complete, isLoopback(endpoint)); why == "" && sameOrigin(uri, parsed) {
+			auth.VerificationURIComplete = complete
+		}
+	}
+	return ""
 }
 
 // checkUserCode says why a user code cannot be shown, or "". It appears between our

@@ -107,14 +107,16 @@ func TestUserCodes(t *testing.T) {
 		"WDJB-MJHT": true, "ABC123DEF": true, "123456": true, "a": true, "AB CD EF": true, "a.b_c": true,
 		strings.Repeat("A", 32): true,
 
-		"": false, strings.Repeat("A", 33): false, " AB": false, "AB ": false, "AB  CD": false, "AB--CD": false, "-": false,
+		" AB": true, "AB\r\n": true, // without the blanks
+
+		"": false, " ": false, strings.Repeat("A", 33): false, "AB  CD": false, "AB--CD": false, "-": false,
 		"AB\nCD": false, "AB\x00": false, "AB\x7f": false, "AB\u202eCD": false, "ÄB": false, "АВ": false, "AB\tCD": false,
 		"[x](y)": false, "<b>": false, "AB:CD": false, "A/B": false, "`ls`": false, "\x1b[31m": false, "AB!": false,
 	} {
 		s := new(server).on("/device_authorization", ok(with("user_code", toJSON(code))))
 		auth, err := client(t, s, nil).Authorize(t.Context(), scopes.Set{})
 		if fit {
-			if err != nil || auth.UserCode != code {
+			if err != nil || auth.UserCode != strings.TrimSpace(code) {
 				t.Errorf("%q: refused: %v", code, err)
 			}
 			continue
@@ -128,6 +130,22 @@ func TestUserCodes(t *testing.T) {
 
 func TestVerificationURIs(t *testing.T) {
 	long := "https://as.example/" + strings.Repeat("a", 2048)
+	moved := map[string]string{ // trimmed (blanks), or resolved (RFC 3986 §5)
+		" https://as.example/":          "https://as.example/",
+		"https://as.example/\n":         "https://as.example/",
+		"\ufeffhttps://as.example/":     "", // that is no blank
+		"\t\u00a0https://as.example/d ": "https://as.example/d",
+		"/device":                       "https://as.example/device",
+		" /device?x=1\r\n":              "https://as.example/device?x=1",
+		"device":                        "https://as.example/device",
+		"../device":                     "https://as.example/device",
+		"//login.example/device":        "https://login.example/device",
+		"//as@evil.example/":            "",
+		"/device#frag":                  "",
+		"/de vice":                      "",
+		"/\\evil.example":               "",
+		"as.example/device":             "", // the name of a host, without a scheme
+	}
 	for uri, fit := range map[string]bool{
 		"https://as.example/device":           true,
 		"https://other.example:8443/d?x=1&y":  true,
@@ -144,9 +162,6 @@ func TestVerificationURIs(t *testing.T) {
 		"javascript:alert(1)":                 false,
 		"data:text/html,x":                    false,
 		"file:///etc/passwd":                  false,
-		"as.example/device":                   false,
-		"//as.example/device":                 false,
-		"/device":                             false,
 		"https:as.example":                    false,
 		"https://":                            false,
 		"https:///device":                     false,
@@ -158,8 +173,6 @@ func TestVerificationURIs(t *testing.T) {
 		"https://as.example/#":                false,
 		"https://as.example\\@evil.example/":  false,
 		"https://as.example/a b":              false,
-		"https://as.example/\n":               false,
-		" https://as.example/":                false,
 		"https://as.example/\x00":             false,
 		"https://as.example/\x7f":             false,
 		"https://as.example/\u202e":           false,
@@ -178,13 +191,19 @@ func TestVerificationURIs(t *testing.T) {
 		"https://as!.example/":                false,
 		long:                                  false,
 	} {
+		moved[uri] = ""
+		if fit {
+			moved[uri] = uri
+		}
+	}
+	for uri, want := range moved {
 		for _, name := range []string{"verification_uri", "verification_url"} {
 			text := strings.ReplaceAll(with("verification_uri", toJSON(uri)), `"verification_uri"`, `"`+name+`"`)
 			s := new(server).on("/device_authorization", ok(text))
 			auth, err := client(t, s, nil).Authorize(t.Context(), scopes.Set{})
-			if fit {
-				if err != nil || auth.VerificationURI != uri {
-					t.Errorf("%s %q: refused: %v", name, uri, err)
+			if want != "" {
+				if err != nil || auth.VerificationURI != want {
+					t.Errorf("%s %q: %v, %v", name, uri, auth, err)
 				}
 				continue
 			}
@@ -249,6 +268,49 @@ func TestCompleteURIOnlyIfAskedForAndOfTheSameOrigin(t *testing.T) {
 			}
 			if auth.VerificationURIComplete != want || auth.VerificationURI != "https://as.example/device" {
 				t.Errorf("%q, use %t: %q", complete, use, auth.VerificationURIComplete)
+			}
+		}
+	}
+}
+
+// Twitch's verification URI contains the code. It is shown with the code only if the
+// configuration wants that, and else without, if it is certain what that is.
+func TestVerificationURI_WithTheCodeInIt(t *testing.T) {
+	const twitch = "https://www.twitch.tv/activate?public=true&device-code="
+	for _, test := range []struct{ uri, code, plain string }{
+		{twitch + "ABC", "ABC", "https://www.twitch.tv/activate?public=true"},
+		{twitch + "abcdefgh", "ABCD-EFGH", "https://www.twitch.tv/activate?public=true"},
+		{"https://as.example/d?c=WDJB%2DMJHT", "WDJB-MJHT", "https://as.example/d"},
+		{"https://as.example/d?c=WDJB-MJHT&again=WDJBMJHT", "WDJB-MJHT", "https://as.example/d"},
+		// Nobody knows what these are without it.
+		{"https://as.example/d/WDJB-MJHT", "WDJB-MJHT", ""},
+		{"https://as.example/d?c=WDJB-MJHT&next=/x/WDJB-MJHT", "WDJB-MJHT", ""},
+		{"https://as.example/d?WDJB-MJHT", "WDJB-MJHT", ""},
+		{"https://as.example/d?c=x%WDJB-MJHT", "WDJB-MJHT", ""},
+		// A short code may stand in a word.
+		{"https://as.example/device?view=abc", "AB", "https://as.example/device?view=abc"},
+	} {
+		for _, use := range []bool{false, true} {
+			text := strings.Replace(with("verification_uri", toJSON(test.uri)), toJSON(userCode), toJSON(test.code), 1)
+			s := new(server).on("/device_authorization", ok(text))
+			c := client(t, s, func(config *device.Config) { config.UseComplete = use })
+			auth, err := c.Authorize(t.Context(), scopes.Set{})
+			plain, complete := test.plain, ""
+			if use && plain != test.uri {
+				complete = test.uri
+			}
+			switch {
+			case plain == "" && !use:
+				e := wantError(t, err, device.ErrInvalid)
+				if !strings.Contains(e.Error(), "the verification URI contains the user code") {
+					t.Errorf("%s: %v", test.uri, e)
+				}
+				continue
+			case plain == "":
+				plain = test.uri
+			}
+			if err != nil || auth.VerificationURI != plain || auth.VerificationURIComplete != complete {
+				t.Errorf("%s, use %t: %v, %+v", test.uri, use, err, auth)
 			}
 		}
 	}
