@@ -149,7 +149,7 @@ func unsupported(err error) bool {
 		return false
 	}
 	switch e.Code {
-	case "unsupported_grant_type", "unauthorized_client", "device_flow_disabled":
+	case "unsupported_grant_type", "device_flow_disabled":
 		return true
 	}
 	return false
@@ -172,3 +172,16 @@ type operatorError struct{ err *device.Error }
 
 func (e operatorError) Error() string { return e.err.Error() + " (" + e.err.Detail + ")" }
 func (e operatorError) Unwrap() error { return e.err }
+
+// pollFault is what a trace is told of a poll that brought no answer, or an odd one.
+func pollFault(e device.PollEvent) error {
+	switch {
+	case e.Detail == "" && e.Fault == "":
+		return nil
+	case e.Detail == "":
+		return errors.New(e.Fault)
+	case e.Fault == "":
+		return errors.New(e.Detail)
+	}
+	return errors.New(e.Fault + " (" + e.Detail + ")")
+}

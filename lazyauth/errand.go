@@ -114,12 +114,19 @@ func (o *owner) refresh(ctx context.Context, old *grant) error {
 		defer context.AfterFunc(auth.ctx, func() { time.AfterFunc(refreshGrace, cancel) })()
 		fresh, err = o.refreshStored(ctx, old)
 	}
-	gone := errors.Is(err, device.ErrRevoked) || errors.Is(err, device.ErrInvalid)
+	gone := errors.Is(err, device.ErrRevoked)
 	// Another refusal may be of the token, or of this client: the next sign-in will
 	// tell. The grant is kept.
-	ask := errors.Is(err, device.ErrRefused)
+	ask := errors.Is(err, device.ErrRefused) || errors.Is(err, device.ErrUnexplained) || errors.Is(err, device.ErrInvalid)
 
 	o.mu.Lock()
+	if errors.Is(err, device.ErrUnreadable) {
+		// It may have used the refresh token up: after one more try the person is asked.
+		ask, o.unread = o.unread == old.refresh, old.refresh
+	}
+	if ask {
+		o.doubted = old.refresh
+	}
 	switch {
 	case err == nil:
 		if o.grant.Load() == old {
@@ -220,7 +227,7 @@ func (o *owner) refreshStored(ctx context.Context, old *grant) (*grant, error) {
 			fresh.kept = true
 			return fresh.encode(), nil
 		}
-		if record != nil && !foreign && (errors.Is(refused, device.ErrRevoked) || errors.Is(refused, device.ErrInvalid)) {
+		if record != nil && !foreign && errors.Is(refused, device.ErrRevoked) {
 			if old.alive() {
 				return old.withoutRefresh().encode(), nil
 			}

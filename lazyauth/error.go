@@ -32,7 +32,8 @@ const (
 	Declined Reason = "declined"
 	// Denied: the person refused at the authorization server.
 	Denied Reason = "denied"
-	// Expired: nobody approved before the code lapsed.
+	// Expired: nobody approved before the code lapsed, by the clock or by the
+	// authorization server's word.
 	Expired Reason = "expired"
 	// Narrowed: the person or the server granted less than the tool needs.
 	Narrowed Reason = "narrowed"
@@ -45,7 +46,7 @@ const (
 	// Unverified: it is not certain that the grant belongs to the caller.
 	Unverified Reason = "unverified"
 	// Unavailable: the authorization server could not be reached, or refused
-	// this server, or this server is shutting down.
+	// this server, or no longer accepted the code, or this server is shutting down.
 	Unavailable Reason = "unavailable"
 	// Abandoned: the host did not come back for the call in time.
 	Abandoned Reason = "abandoned"
@@ -159,6 +160,15 @@ func (e *Error) Error() string {
 		}
 		if _, ok := errors.AsType[errConfiguredToken](e.Cause); ok {
 			return fmt.Sprintf("The token that this server's operator configured for %s cannot be used. Calling again will not change that; the operator finds the cause in the server's log.", e.service)
+		}
+		if errors.Is(e.Cause, device.ErrUnknownCode) {
+			return fmt.Sprintf("The authorization server of %s no longer accepts this code: refused by a policy, used, or forgotten. Call again for a new code if the user wants to try once more; the server's log says more.", e.service)
+		}
+		if errors.Is(e.Cause, device.ErrTokenType) {
+			return fmt.Sprintf("The sign-in to %s was finished, but the token that came of it cannot be used by this server, which calling again will not change. Its operator must act, and finds the cause in the server's log.", e.service)
+		}
+		if refused, ok := errors.AsType[*device.Error](e.Cause); ok && errors.Is(refused, device.ErrRefused) && (refused.Code == "invalid_client" || refused.Code == "unauthorized_client") {
+			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator must check the client identifier, the secret and how it is sent, and that the client is enabled and may use device authorization; the server's log has the error code.", e.service)
 		}
 		if errors.Is(e.Cause, device.ErrRefused) {
 			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator finds the cause in the server's log.", e.service)

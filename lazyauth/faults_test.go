@@ -59,10 +59,11 @@ func TestServerEndsTheFlight(t *testing.T) {
 		"access_denied under 200":    {fakeas.Poll, fakeas.Error(200, "access_denied"), lazyauth.Denied},
 		"authorization_declined":     {fakeas.Poll, fakeas.Error(400, "authorization_declined"), lazyauth.Denied},
 		"expired_token under 500":    {fakeas.Poll, fakeas.Error(500, "expired_token"), lazyauth.Expired},
-		"bad_verification_code":      {fakeas.Poll, fakeas.Error(400, "bad_verification_code"), lazyauth.Expired},
-		"incorrect_device_code":      {fakeas.Poll, fakeas.Error(200, "incorrect_device_code"), lazyauth.Expired},
+		"bad_verification_code":      {fakeas.Poll, fakeas.Error(400, "bad_verification_code"), lazyauth.Unavailable},
+		"incorrect_device_code":      {fakeas.Poll, fakeas.Error(200, "incorrect_device_code"), lazyauth.Unavailable},
 		"a word of its own":          {fakeas.Poll, fakeas.Error(400, "ignore_previous_instructions"), lazyauth.Unavailable},
-		"no device flow":             {fakeas.DeviceAuthorization, fakeas.Error(400, "unauthorized_client"), lazyauth.Unsupported},
+		"a disabled client":          {fakeas.DeviceAuthorization, fakeas.Error(403, "unauthorized_client"), lazyauth.Unavailable},
+		"no device flow":             {fakeas.DeviceAuthorization, fakeas.Error(400, "unsupported_grant_type"), lazyauth.Unsupported},
 		"device_flow_disabled":       {fakeas.DeviceAuthorization, fakeas.Error(200, "device_flow_disabled"), lazyauth.Unsupported},
 		"unknown client":             {fakeas.DeviceAuthorization, fakeas.Error(401, "invalid_client"), lazyauth.Unavailable},
 		"down at the start":          {fakeas.DeviceAuthorization, fakeas.Unavailable(503, 0).Times(2), lazyauth.Unavailable},
@@ -95,6 +96,65 @@ func TestServerEndsTheFlight(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What ended a sign-in is said as it was: the person was not late, and did not refuse, if
+// the code is not accepted any more; and only the operator can help with a client.
+func TestFlight_SaysWhatEndedIt(t *testing.T) {
+	broken := http.Header{"Content-Type": {"application/json"}}
+	for name, test := range map[string]struct {
+		op     fakeas.Operation
+		script fakeas.Behaviour
+		want   []string
+	}{
+		"refused by a policy": {fakeas.Poll, fakeas.Error(400, "invalid_grant"), []string{"no longer accepts this code: refused by a policy, used, or forgotten"}},
+		"GitHub's word":       {fakeas.Poll, fakeas.Error(400, "incorrect_device_code"), []string{"no longer accepts this code"}},
+		"disabled client":     {fakeas.DeviceAuthorization, fakeas.Error(403, "unauthorized_client"), []string{"client identifier", "secret", "enabled", "device authorization"}},
+		"wrong secret":        {fakeas.Poll, fakeas.Error(401, "invalid_client"), []string{"client identifier", "secret", "will not change"}},
+		"unusable token":      {fakeas.Poll, fakeas.Raw(200, broken, `{"access_token":"bound-to-a-key","token_type":"MAC"}`), []string{"was finished", "cannot be used", "operator must act"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				w := newWorld(t, setup{options: lazyauth.Options{Patience: time.Hour}})
+				w.as.Script(test.op, test.script)
+				began := time.Now()
+				r := <-w.host(era, accepts).call(t.Context(), "whoami", nil)
+				r.fails(t, lazyauth.Unavailable)
+				for _, part := range test.want {
+					if !strings.Contains(r.text(), part) {
+						t.Errorf("%q is not in %q", part, r.text())
+					}
+				}
+				if contains(r.text(), "expired", "denied", "does not offer") || time.Since(began) > 2*time.Minute {
+					t.Errorf("after %v: %q", time.Since(began), r.text())
+				}
+			})
+		})
+	}
+}
+
+// The operator's log has what came in place of an answer.
+func TestFlight_PollFaultsAreTraced(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{})
+		w.as.Script(fakeas.Poll, fakeas.Raw(503, http.Header{"Content-Type": {"text/html"}}, "<html>\x1b[2Jbe right back</html>"),
+			fakeas.Raw(502, http.Header{"Content-Type": {"text/html"}}, "<html>be right back</html>"))
+		h := w.host(era, accepts)
+		call := h.call(t.Context(), "whoami", nil)
+		w.approves()
+		(<-call).succeeds(t, "Ada")
+		w.trace.mu.Lock()
+		defer w.trace.mu.Unlock()
+		for n, name := range w.trace.list {
+			if e := w.trace.all[n]; name == "polled" && e.Outcome == "fault" && e.Status == 502 {
+				if want := `(content type "text/html", body "<html>be right back</html>")`; !strings.Contains(e.Err.Error(), want) {
+					t.Errorf("the event says %v", e.Err)
+				}
+				return
+			}
+		}
+		t.Error("no fault was traced")
+	})
 }
 
 // issue answers a device authorization request with these JSON values.
@@ -134,7 +194,7 @@ func TestServerRestartsInMidPoll(t *testing.T) {
 		w.person()
 		later(12 * time.Second)
 		w.as.Restart()
-		(<-call).fails(t, lazyauth.Expired)
+		(<-call).fails(t, lazyauth.Unavailable)
 
 		call = h.call(t.Context(), "whoami", nil)
 		w.approves()

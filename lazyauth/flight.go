@@ -119,7 +119,7 @@ func (f *flight) fly(ctx context.Context) (*grant, error) {
 	token, err := client.Poll(ctx, authorization, func(e device.PollEvent) {
 		f.polls = e.Attempt
 		auth.emit(onPolled, Event{Principal: f.owner.principal, Tool: f.tool,
-			Attempt: e.Attempt, Outcome: string(e.Outcome), Status: e.Status, Wait: e.Wait})
+			Attempt: e.Attempt, Outcome: string(e.Outcome), Status: e.Status, Wait: e.Wait, Err: pollFault(e)})
 	})
 	if err != nil {
 		return nil, auth.deviceError(err)

@@ -79,7 +79,7 @@ func (i *keeper) deviceError(err error) *Error {
 	switch {
 	case errors.Is(err, device.ErrDenied):
 		reason = Denied
-	case errors.Is(err, device.ErrExpired), errors.Is(err, device.ErrUnknownCode):
+	case errors.Is(err, device.ErrExpired):
 		reason = Expired
 	case unsupported(err):
 		reason = Unsupported

@@ -134,6 +134,77 @@ func TestEmptyRefusal(t *testing.T) {
 	})
 }
 
+// Only the server's own word ends a grant. Whatever else answers a refresh, the call is
+// refused for now, and the next one refreshes with the same token; nobody is asked.
+func TestRefresh_AnythingInBetweenKeepsTheGrant(t *testing.T) {
+	text := func(kind string) http.Header { return http.Header{"Content-Type": {kind}} }
+	for name, answer := range map[string]fakeas.Behaviour{
+		"200 {}":             fakeas.Raw(200, text("application/json"), `{}`),
+		"200 maintenance":    fakeas.Raw(200, text("application/json"), `{"status":"maintenance"}`),
+		"200 gzip":           fakeas.Raw(200, text("application/json"), "\x1f\x8b\x08\x00\x00"),
+		"200 too large":      fakeas.Raw(200, text("application/json"), strings.Repeat(" ", 65<<10)+"{}"),
+		"400 page":           fakeas.Raw(400, text("text/html"), "<html>error=invalid_grant</html>"),
+		"401 page":           fakeas.Raw(401, text("text/html"), "<html>"),
+		"400 a sentence":     fakeas.Raw(400, text("application/json"), `{"message":"invalid_grant"}`),
+		"401 a sentence":     fakeas.Raw(401, text("application/json"), `{"message":"Unauthorized"}`),
+		"empty 401":          fakeas.Raw(401, nil, ""),
+		"429 limit":          fakeas.Raw(429, http.Header{"Retry-After": {"7"}}, `{"error":"too_many_requests"}`),
+		"429 with a verdict": fakeas.Raw(429, nil, `{"error":"invalid_grant"}`),
+		"500 unheard of":     fakeas.Raw(500, nil, `{"error":"boom"}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				kept := store.Memory()
+				w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute}, options: lazyauth.Options{Store: kept}})
+				h := w.signedIn(era)
+				later(2 * time.Minute)
+				w.as.Script(fakeas.Refresh, answer)
+				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Unavailable)
+				h.gets("whoami", nil, "Ada")
+				h.wantPrompts(1)
+				w.wantAuthorizations(1)
+			})
+		})
+	}
+}
+
+// Where another try will not help, the person is asked, and the grant stays until they
+// have signed in: a process that comes later finds it.
+func TestRefresh_AskedAndKept(t *testing.T) {
+	dpop := fakeas.Raw(200, nil, `{"access_token":"bound-to-a-key","token_type":"DPoP"}`)
+	for name, answers := range map[string][]fakeas.Behaviour{
+		"a success without a token, twice": {fakeas.Raw(200, nil, `{}`), fakeas.Raw(200, nil, `{}`)},
+		"a token that cannot be used":      {dpop},
+		"a token that is none":             {fakeas.Raw(200, nil, `{"access_token":"not a token"}`)},
+		"an empty 400":                     {fakeas.Raw(400, nil, "")},
+		"a disabled client":                {fakeas.Error(403, "unauthorized_client")},
+		"a word of its own":                {fakeas.Error(400, "invalid_refresh_token")},
+		"wants the person":                 {fakeas.Error(400, "interaction_required")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				kept := store.Memory()
+				w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute}, options: lazyauth.Options{Store: kept}})
+				h := w.signedIn(era)
+				later(2 * time.Minute)
+				w.as.Script(fakeas.Refresh, answers...)
+				for range len(answers) - 1 {
+					(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Unavailable)
+				}
+				call := h.call(t.Context(), "whoami", nil)
+				w.denies()
+				(<-call).fails(t, lazyauth.Denied)
+				h.wantPrompts(2)
+
+				two := newWorld(t, setup{shared: w.as, options: lazyauth.Options{Store: kept}})
+				other := two.host(era, accepts)
+				other.gets("whoami", nil, "Ada")
+				other.wantPrompts(0)
+			})
+		})
+	}
+}
+
 // A refresh ahead of time that is refused does not take away what still works.
 func TestRefusedAhead(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
@@ -401,9 +472,14 @@ func TestRevocationDeviations(t *testing.T) {
 		fails     bool
 	}{
 		"as specified":  {fakeas.Pass(), false},
-		"unknown token": {fakeas.Error(http.StatusBadRequest, "invalid_request"), false},
-		"empty 400":     {fakeas.Raw(http.StatusBadRequest, nil, ""), false},
 		"with a body":   {fakeas.Raw(http.StatusOK, nil, "OK"), false},
+		"unknown token": {fakeas.Error(http.StatusBadRequest, "invalid_request"), true}, // better-auth says so
+		"empty 400":     {fakeas.Raw(http.StatusBadRequest, nil, ""), true},
+		"conflict":      {fakeas.Raw(http.StatusConflict, nil, ""), true},
+		"wrong type":    {fakeas.Raw(http.StatusUnsupportedMediaType, nil, `{"message":"Unsupported Media Type"}`), true},
+		"unprocessable": {fakeas.Raw(http.StatusUnprocessableEntity, nil, "<html>"), true},
+		"200 error":     {fakeas.Raw(http.StatusOK, nil, `{"status":"error"}`), true},
+		"200 page":      {fakeas.Raw(http.StatusOK, nil, "<html>sign in to the hotel's network</html>"), true},
 		"out of reach":  {fakeas.Error(http.StatusServiceUnavailable, "temporarily_unavailable"), true},
 		"no such page":  {fakeas.Raw(http.StatusNotFound, nil, "<html>"), true},
 		"not for us":    {fakeas.Error(http.StatusUnauthorized, "invalid_client"), true},

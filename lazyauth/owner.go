@@ -24,6 +24,8 @@ type owner struct {
 	mu      sync.Mutex
 	logouts int    // counted by Revoke: what was begun before one is not for after it
 	stale   string // the access token of a record that should have been replaced, and was not
+	unread  string // the refresh token whose last use was answered with a success without a token
+	doubted string // the refresh token that was of no use, so that the person is asked
 	flight  *flight
 	errand  *errand
 	refused string                           // the access token that the API refused last, which must not come back
@@ -162,7 +164,7 @@ func (o *owner) next(ticket *scopes.Requirement, a asker, tried errandKind) (*gr
 		e, err = o.start(configured, o.configure)
 	case o.auth.options.Store != nil && tried&restoring == 0 && o.flight == nil:
 		e, err = o.start(restoring, o.restore)
-	case tried&refreshing == 0 && g != nil && g.refresh != "" && g.holds(need):
+	case tried&refreshing == 0 && g != nil && g.refresh != "" && g.holds(need) && (o.flight == nil || g.refresh != o.doubted):
 		if o.errand != nil { // under way, beside the flight
 			return nil, nil, o.errand, nil
 		}

@@ -234,7 +234,8 @@ func TestServerThatCannotBeUsed(t *testing.T) {
 		behaviour fakeas.Behaviour
 		want      string
 	}{
-		{"refuses the client", fakeas.Error(400, "unauthorized_client"), `does not offer device authorization to the client "notes-cli"`},
+		{"has no device flow", fakeas.Error(400, "unsupported_grant_type"), `does not offer device authorization to the client "notes-cli"`},
+		{"refuses the client", fakeas.Error(403, "unauthorized_client"), "(error code unauthorized_client, HTTP status 403)"},
 		{"is away", fakeas.Drop().Times(-1), "signing in is not possible now: device authorization: "},
 		{"does not know the client", fakeas.Error(401, "invalid_client"), `at https://as.example.test can be reached, and knows the client "notes-cli"`},
 	} {

@@ -76,10 +76,10 @@ func (a Authorization) Format(s fmt.State, _ rune) {
 // set leaves the choice to the server.
 //
 // It blocks for at most two requests of 30 s, each of them sent twice where it has to
-// be found out how the client authenticates: when nothing usable came back and it
-// may go better the next time (a reset connection, a 503), it tries once more
-// after a second, or after the server's Retry-After if that is short. The first
-// request may have had an effect; a code that nobody sees just lapses.
+// be found out how the client authenticates: when it may go better the next time (a
+// reset connection, a 503, a 429), it tries once more after a second, or after the
+// server's Retry-After if that is short. The first request may have had an effect; a
+// code that nobody sees just lapses.
 //
 // Errors: ErrRefused, ErrUnavailable, ErrInvalid, or that of ctx.
 func (c *Client) Authorize(ctx context.Context, asked scopes.Set) (*Authorization, error) {
@@ -91,27 +91,22 @@ func (c *Client) Authorize(ctx context.Context, asked scopes.Set) (*Authorizatio
 	}
 	sent := time.Now()
 	a := c.post(ctx, c.config.Endpoints.DeviceAuthorization, form)
-	if pause := max(retryPause, a.retryAfter); a.fault != "" && a.passing() && pause <= patientRetry {
+	if pause := max(retryPause, a.retryAfter); a.passes() && pause <= patientRetry {
 		if !sleep(ctx, pause) {
 			return nil, ended(ctx, op)
 		}
 		sent = time.Now()
 		a = c.post(ctx, c.config.Endpoints.DeviceAuthorization, form)
 	}
-	switch {
-	case a.fault != "" && ctx.Err() != nil:
+	switch end := comesTo[a.verdict.means].authorize; {
+	case a.trace != "" && ctx.Err() != nil:
 		return nil, ended(ctx, op)
-	case a.fault != "" && a.passing():
+	case end != nil:
+		return nil, c.fail(op, end, a)
+	case a.passes():
 		return nil, c.fail(op, ErrUnavailable, a)
 	case a.fault != "":
 		return nil, c.fail(op, ErrInvalid, a)
-	}
-	if code := a.fields.text("error"); code != "" {
-		switch understand(code).means {
-		case meansTrouble, meansSlowDown:
-			return nil, c.fail(op, ErrUnavailable, a)
-		}
-		return nil, c.fail(op, ErrRefused, a)
 	}
 	auth, why := c.readAuthorization(a, sent, asked)
 	if why != "" {

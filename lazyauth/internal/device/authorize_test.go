@@ -354,6 +354,15 @@ func TestAuthorizeErrors(t *testing.T) {
 		{"unheard-of error", oauthError("unheard_of"), device.ErrRefused, device.CodeOther},
 		{"server_error", answer(500, "", `{"error":"server_error"}`), device.ErrUnavailable, "server_error"},
 		{"slow_down", answer(429, "", `{"error":"slow_down"}`), device.ErrUnavailable, "slow_down"},
+		{"a limit", answer(429, "", `{"error":"too_many_requests"}`), device.ErrUnavailable, device.CodeOther},
+		{"a limit with OAuth's word", answer(429, "", `{"error":"access_denied"}`), device.ErrUnavailable, "access_denied"},
+		{"a time-out", answer(408, "", `{"error":"timeout"}`), device.ErrUnavailable, device.CodeOther},
+		{"Google's quota", answer(403, "", `{"error_code":"rate_limit_exceeded"}`), device.ErrUnavailable, "slow_down"},
+		{"Google's member with another code", answer(403, "", `{"error_code":"access_denied"}`), device.ErrInvalid, ""},
+		{"disabled client", answer(403, "", `{"error":"unauthorized_client"}`), device.ErrRefused, "unauthorized_client"},
+		{"unheard-of error under 500", answer(500, "", `{"error":"boom"}`), device.ErrUnavailable, device.CodeOther},
+		{"unheard-of error under 200", ok(`{"error":"boom"}`), device.ErrInvalid, device.CodeOther},
+		{"a sentence for the person", answer(400, "", `{"message":"unauthorized_client"}`), device.ErrInvalid, ""},
 		{"empty object", ok(`{}`), device.ErrInvalid, ""},
 		{"null", ok(`null`), device.ErrInvalid, ""},
 		{"list", ok(`[]`), device.ErrInvalid, ""},
@@ -369,15 +378,21 @@ func TestAuthorizeErrors(t *testing.T) {
 		{"too large", ok(issued + strings.Repeat(" ", 64<<10)), device.ErrInvalid, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := new(server).on("/device_authorization", test.reply)
-			_, err := client(t, s, nil).Authorize(t.Context(), scopes.Of("profile"))
-			if e := wantError(t, err, test.kind); e.Code != test.code || e.Op != "device authorization" {
-				t.Errorf("%+v has code %q", e, e.Code)
-			}
-			if n := len(s.requests); n != 1 {
-				t.Errorf("%d requests", n)
-			}
-			s.checkClosed(t)
+			synctest.Test(t, func(t *testing.T) {
+				s := new(server).on("/device_authorization", test.reply)
+				_, err := client(t, s, nil).Authorize(t.Context(), scopes.Of("profile"))
+				if e := wantError(t, err, test.kind); e.Code != test.code || e.Op != "device authorization" {
+					t.Errorf("%+v has code %q", e, e.Code)
+				}
+				want := 1
+				if test.kind == device.ErrUnavailable { // it may go better the next time
+					want = 2
+				}
+				if n := len(s.requests); n != want {
+					t.Errorf("%d requests", n)
+				}
+				s.checkClosed(t)
+			})
 		})
 	}
 }
@@ -406,6 +421,7 @@ func TestAuthorizeSurvivesOnePassingFault(t *testing.T) {
 		"503":                 {answer(503, "text/html", "<html>"), time.Second},
 		"503 in three":        {answer(503, "", "", "Retry-After", "3"), 3 * time.Second},
 		"429":                 {answer(429, "", ""), time.Second},
+		"429 in OAuth's form": {answer(429, "", `{"error":"too_many_requests"}`, "Retry-After", "4"), 4 * time.Second},
 		"no answer in time":   {stall, 31 * time.Second},
 		"500, not OAuth JSON": {answer(500, "", `{"error":{"code":500}}`), time.Second},
 	} {
@@ -425,6 +441,31 @@ func TestAuthorizeSurvivesOnePassingFault(t *testing.T) {
 	}
 }
 
+// Whoever answers with a page, the operator sees what it was.
+func TestAuthorize_TellsTheOperatorWhatCame(t *testing.T) {
+	for name, test := range map[string]struct {
+		reply reply
+		want  string
+	}{
+		"a page":   {answer(403, "text/html", "\n<html><title>Attention Required!</title>\n<b>"), `content type "text/html", body "<html><title>Attention Required!</title> <b>"`},
+		"nothing":  {answer(400, "", ""), ""},
+		"no OAuth": {answer(404, "application/json", `{"message":"no Route matched"}`), `content type "application/json", body "{\"message\":\"no Route matched\"}"`},
+		"gzip":     {answer(200, "application/json", "\x1f\x8b\x08\x00\x00"), `content type "application/json", a body of 5 bytes that are not text, and begin with 1f8b0800`},
+		"a word":   {answer(401, "", `{"error":"invalid_client","error_description":"x"}`), `error "invalid_client", error_description "x"`},
+		"another":  {answer(401, "", `{"error":"client disabled"}`), `error "client disabled"`},
+		"escapes":  {answer(400, "text/plain", "\x1b[31m\u202e"), `content type "text/plain", a body of 8 bytes that are not text, and begin with 1b5b3331`},
+		"letters":  {answer(400, "text/plain\x1b", "ä\u202e"+strings.Repeat("ö", 200)), `content type "text/plain\x1b", body "\u00e4\u202e` + strings.Repeat(`\u00f6`, 77) + `\xc3"...`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := client(t, new(server).on("/device_authorization", test.reply), nil).Authorize(t.Context(), scopes.Set{})
+			e, isError := errors.AsType[*device.Error](err)
+			if !isError || e.Detail != test.want {
+				t.Errorf("detail %s, want %s", e.Detail, test.want)
+			}
+		})
+	}
+}
+
 func TestAuthorizeGivesUpAfterTwo(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault    reply
@@ -433,6 +474,7 @@ func TestAuthorizeGivesUpAfterTwo(t *testing.T) {
 	}{
 		"refused connection": {broken(errors.New("dial tcp: connection refused")), 2, time.Second},
 		"no answer":          {stall, 2, 61 * time.Second},
+		"a limit":            {answer(429, "", `{"error":"too_many_requests"}`, "Retry-After", "60"), 1, 0},
 		"in ten minutes":     {answer(503, "", "", "Retry-After", "600"), 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

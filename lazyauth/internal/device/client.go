@@ -80,6 +80,15 @@ type Config struct {
 	// UserAgent is sent with each request; empty means DefaultUserAgent.
 	UserAgent string
 
+	// BearerNames are names beside "Bearer" that this server has for the type of its
+	// bearer tokens: "BearerToken" (Apigee), "User Access Token" (eBay). The case of
+	// letters and blanks around them do not matter. A type says how a token is to be
+	// proved where it is used, and a client must not use one whose type it does not
+	// know (RFC 6749 §7.1): to name one here is to say that whoever holds such a token
+	// may use it, and that it may be sent as one. DPoP and MAC, which say the
+	// opposite, cannot be named.
+	BearerNames []string
+
 	// Transport sends the requests; nil means http.DefaultTransport. It is used
 	// directly, not through an http.Client: no redirects, no cookies.
 	Transport http.RoundTripper `json:"-"`
@@ -108,6 +117,11 @@ func New(config Config) (*Client, error) {
 		params[name] = slices.Clone(values)
 	}
 	config.Params = params
+	names := make([]string, len(config.BearerNames))
+	for i, name := range config.BearerNames {
+		names[i] = strings.TrimSpace(name)
+	}
+	config.BearerNames = names
 	return &Client{config, new(clientAuth)}, nil
 }
 
@@ -128,6 +142,14 @@ func (c Config) CheckClient() error {
 		return errors.New("unknown AuthStyle")
 	case !isPrintable(c.UserAgent) || len(c.UserAgent) > maxUserAgent:
 		return errors.New("the user agent is not printable ASCII of at most 256 bytes")
+	}
+	for _, name := range c.BearerNames {
+		switch plain := strings.ToLower(strings.TrimSpace(name)); {
+		case plain == "" || !isPrintable(plain):
+			return errors.New("a name in BearerNames is empty, or not printable ASCII")
+		case plain == "dpop" || plain == "mac":
+			return errors.New("a type in BearerNames is one of tokens that are bound to a key: DPoP or MAC")
+		}
 	}
 	for name := range c.Params {
 		switch name {
@@ -161,21 +183,25 @@ func (c *Client) secrets(a *answer, more ...string) secrets {
 
 // fail makes the error for an answer that ends what was being done.
 func (c *Client) fail(op string, kind error, a *answer, sent ...string) *Error {
-	e := &Error{Op: op, Kind: kind, Status: a.status, reason: a.fault}
+	return &Error{Op: op, Kind: kind, Code: a.verdict.code, Status: a.status, reason: a.fault, Detail: c.detail(a, sent...)}
+}
+
+// detail says of an answer what an operator has to know.
+func (c *Client) detail(a *answer, sent ...string) string {
 	hidden := c.secrets(a, sent...)
+	detail := ""
 	if code := a.fields.text("error"); code != "" {
-		e.Code = understand(code).code
-		e.Detail = "error " + hidden.quote(code)
+		detail = "error " + hidden.quote(code)
 		if text := a.fields.text("error_description"); text != "" {
-			e.Detail += ", error_description " + hidden.quote(text)
+			detail += ", error_description " + hidden.quote(text)
 		}
 	} else {
-		e.Detail = hidden.about(a)
+		detail = hidden.about(a)
 	}
 	if a.note != "" {
-		e.Detail = strings.TrimPrefix(e.Detail+"; ", "; ") + a.note
+		detail = strings.TrimPrefix(detail+"; ", "; ") + a.note
 	}
-	return e
+	return detail
 }
 
 // invalid makes the error for an answer that cannot be used, and why. The Detail
@@ -185,14 +211,13 @@ func (c *Client) invalid(op, why string, a *answer, sent ...string) *Error {
 	e.reason = why
 	hidden := c.secrets(a, sent...)
 	var shown []string
-	for _, name := range []string{"verification_uri", "verification_url", "token_type", "scope"} {
-		if text := a.fields[name].text; text != "" {
-			shown = append(shown, name+" "+hidden.quote(text))
+	for _, name := range []string{"verification_uri", "verification_url", "token_type"} {
+		if f := a.fields[name]; f != (field{}) {
+			shown = append(shown, name+" "+hidden.quote(f.text+f.other))
 		}
 	}
-	e.Detail = strings.Join(shown, ", ")
-	if e.Detail == "" {
-		e.Detail = hidden.about(a)
+	if shown != nil {
+		e.Detail = strings.Join(shown, ", ")
 	}
 	return e
 }

@@ -126,13 +126,13 @@ func listedStyle(metadata fields) oauth2.AuthStyle {
 // another way: it says so, or, to a request whose body named no client, that something
 // is missing (RFC 6749 §5.2).
 func (a *answer) refusesClient(style oauth2.AuthStyle) bool {
-	switch understand(a.fields.text("error")).code {
-	case "invalid_client":
-		return true
-	case "invalid_request":
+	switch {
+	case a.verdict.means == meansLater: // that is about something else
+		return false
+	case a.verdict.code == "invalid_request":
 		return style == oauth2.AuthStyleInHeader
 	}
-	return false
+	return a.verdict.code == "invalid_client"
 }
 
 // isUnauthorized reports whether the answer is a 401 that says nothing else.

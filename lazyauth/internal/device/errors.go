@@ -2,6 +2,7 @@ package device
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -16,14 +17,26 @@ var (
 	// server's word or by our own clock.
 	ErrExpired = errors.New("the device code has expired")
 
-	// ErrUnknownCode: the server does not know the device code, or not any more: it
-	// was restarted, or has already reported denial or expiry once, or the code
-	// was used.
-	ErrUnknownCode = errors.New("the device code is not known to the authorization server")
+	// ErrUnknownCode: the server does not accept the device code, or not any more: a
+	// policy refused the person after they had signed in (Entra), the code was used,
+	// or the server has forgotten it, over a restart or after it reported a denial or
+	// the expiry once. It does not say that the person refused, or was late.
+	ErrUnknownCode = errors.New("the device code is no longer accepted")
 
 	// ErrRevoked: the refresh token is not, or not any more, good for a new access
-	// token; only the person can help.
+	// token, by the server's own word, and only the person can help. Nothing else
+	// ends a grant.
 	ErrRevoked = errors.New("the refresh token is no longer accepted")
+
+	// ErrUnexplained: the server answered a refresh with an empty 400. Of some that
+	// means a bad refresh token, of others a client that is not accepted, or is
+	// misconfigured. The grant is to be dropped only when the client is known to be
+	// good, for instance because a device code could be had since.
+	ErrUnexplained = errors.New("the refresh was refused without a word")
+
+	// ErrNotRevoked: the server did not say that it ended the token. It may be as good
+	// as before, or the server did not know it.
+	ErrNotRevoked = errors.New("the token was not revoked, or was not known")
 
 	// ErrRefused: the server answered with an OAuth error that waiting will not
 	// cure; [Error.Code] names it. Usually the configuration is wrong.
@@ -35,6 +48,17 @@ var (
 
 	// ErrInvalid: the server's answer or metadata is incomplete or unsafe to use.
 	ErrInvalid = errors.New("unusable answer from the authorization server")
+
+	// ErrUnreadable is an ErrInvalid: a refresh was answered with success, and there
+	// is no token to be read in the answer. It may be that of something in between; or
+	// the refresh token was used up, and the new one is lost. One more try tells: if it
+	// comes to this again, the person has to sign in.
+	ErrUnreadable = fmt.Errorf("%w: a success without a token", ErrInvalid)
+
+	// ErrTokenType is an ErrInvalid: a token was issued, and cannot be used as a bearer
+	// token. The next one will be no better: the operator has to act. See
+	// [Config.BearerNames].
+	ErrTokenType = fmt.Errorf("%w: the token is of a type that cannot be used", ErrInvalid)
 )
 
 // An Error is what every method of this package returns when it fails after its
@@ -44,24 +68,24 @@ var (
 // It wraps its Kind; when the context ended, the Kind is ctx.Err() and the cause
 // of the context is wrapped as well.
 type Error struct {
-	// Op says what was being done: "discovery", "device authorization", "poll" or
-	// "refresh".
+	// Op says what was being done: "discovery", "device authorization", "poll",
+	// "refresh" or "revocation".
 	Op string
 
 	// Kind is one of the errors above, or ctx.Err().
 	Kind error
 
-	// Code is the OAuth error code of the answer in its standard spelling (RFC 6749
-	// §5.2, RFC 8628 §3.5, RFC 8707 §2, and GitHub's device_flow_disabled), or
-	// [CodeOther] for a code this package does not know; empty if there was none.
+	// Code is the OAuth error code of the answer in its standard spelling (all of them
+	// are listed in codes.go), or [CodeOther] for a code this package does not know;
+	// empty if there was none.
 	Code string
 
 	// Status is the HTTP status of the answer, 0 if there was none.
 	Status int
 
-	// Detail is for the operator's log and for nobody else. It may quote what the
-	// server wrote, escaped to ASCII and cut short; what is known to be secret is
-	// blotted out.
+	// Detail is for the operator's log and for nobody else. It quotes what the server
+	// wrote, escaped to ASCII and cut short: its error, or else the content type and
+	// the head of the body. What is known to be secret, or looks it, is blotted out.
 	Detail string
 
 	reason string // ours; narrows Kind down

@@ -12,13 +12,23 @@ import (
 	"time"
 )
 
-// fields are the members of an answer, whichever way it was encoded. Only strings
-// and numbers are kept; null, true, objects and lists are as good as absent.
+// fields are the members of an answer, whichever way it was encoded. The values of
+// strings and numbers are kept; null is as good as absent.
 type fields map[string]field
 
 type field struct {
 	text    string
 	literal bool // a JSON number, not a string
+
+	// other is JSON that is neither a string nor a number; of a list of names, the
+	// elements that are no strings.
+	other string
+}
+
+// has reports whether there is a member of this name, of whatever type.
+func (f fields) has(name string) bool {
+	_, ok := f[name]
+	return ok
 }
 
 // text returns a member that is a string, or "".
@@ -54,12 +64,12 @@ func parseSeconds(text string, least, most time.Duration) (time.Duration, bool) 
 
 // readFields decodes a body: JSON whatever its label, because servers send it as
 // text/plain and even text/html, or a form (GitHub's default, when it is not asked
-// for JSON). It returns nil if the body is neither.
-func readFields(contentType string, body []byte) fields {
+// for JSON), and says whether it was JSON. It returns nil if the body is neither.
+func readFields(contentType string, body []byte) (found fields, isJSON bool) {
 	if found := readJSON(body); found != nil {
-		return found
+		return found, true
 	}
-	return readForm(contentType, body)
+	return readForm(contentType, body), false
 }
 
 // readJSON decodes a JSON object, nil if the body is none. Decoding into a map and
@@ -82,13 +92,30 @@ func readJSON(body []byte) fields {
 			found[name] = field{text: string(raw), literal: true}
 		case raw[0] == '[' && (name == "scope" || name == "token_endpoint_auth_methods_supported"):
 			// Some send a list of scopes; metadata has lists anyway (RFC 8414 §2).
-			var list []string
-			if json.Unmarshal(raw, &list) == nil {
-				found[name] = field{text: strings.Join(list, " ")}
-			}
+			found[name] = readList(raw)
+		case raw[0] != 'n':
+			found[name] = field{other: string(raw)}
 		}
 	}
 	return found
+}
+
+// readList reads a list of names as the text of them.
+func readList(raw json.RawMessage) field {
+	var list []json.RawMessage
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return field{other: string(raw)}
+	}
+	var names, others []string
+	for _, element := range list {
+		var name string
+		if element[0] == '"' && json.Unmarshal(element, &name) == nil {
+			names = append(names, name)
+		} else {
+			others = append(others, string(element))
+		}
+	}
+	return field{text: strings.Join(names, " "), other: strings.Join(others, " ")}
 }
 
 // readForm decodes a form, nil if the body is none. What is not labelled as a form

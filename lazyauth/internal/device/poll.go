@@ -39,8 +39,8 @@ const (
 	Invalid     Outcome = "invalid"      // ErrInvalid: a token that cannot be used
 )
 
-// A PollEvent tells an observer about one poll. It holds no secret and nothing
-// that the server wrote.
+// A PollEvent tells an observer about one poll. It holds no secret, and nothing that
+// the server wrote but in Detail.
 type PollEvent struct {
 	Attempt int           // counts the polls of this call of Poll, from 1
 	Outcome Outcome       // one of the constants
@@ -49,6 +49,11 @@ type PollEvent struct {
 	Fault   string        // of a fault, what went wrong, in words of this package
 	Took    time.Duration // from sending the request until its answer was read
 	Wait    time.Duration // until the next poll may be sent, 0 if there will be none
+
+	// Detail is for the operator's log, as Error.Detail is: of a fault, what came; of a
+	// token, what was left out of its scopes. The Detail of what ends the login is in
+	// its Error.
+	Detail string
 }
 
 // deviceCode is the part of an Authorization that is nobody's business, and the
@@ -82,15 +87,15 @@ type deviceCode struct {
 // whatever HTTP status (RFC 8628 §3.5). That holds for server_error and
 // temporarily_unavailable as well: servers send them to clients they do not know,
 // and a server that is merely busy is not reached or answers without an OAuth
-// error. One exception: a 429 with a code this package does not know is taken for
-// slow_down.
+// error. An error that this package does not know ends it if it comes as JSON under a
+// 4xx. Under 429, 408 and 425 any other word than these two is taken for slow_down.
 //
 // After each poll observe is called on the same goroutine, unless it is nil; it
 // should return soon.
 //
-// Errors: ErrDenied, ErrExpired, ErrUnknownCode, ErrRefused, ErrUnavailable,
-// ErrInvalid, or that of ctx. A token that was received is returned even if ctx
-// has ended meanwhile.
+// Errors: ErrDenied, ErrExpired, ErrUnknownCode, ErrRefused,
+// ErrUnavailable, ErrInvalid (with ErrTokenType), or that of ctx. A token that was
+// received is returned even if ctx has ended meanwhile.
 func (c *Client) Poll(ctx context.Context, auth *Authorization, observe func(PollEvent)) (*Token, error) {
 	if auth == nil || auth.code == nil {
 		return nil, errors.New("device: poll: not an Authorization that Authorize returned")
@@ -161,39 +166,41 @@ func (c *Client) pollOnce(ctx context.Context, code *deviceCode, userCode string
 		"grant_type":  {grantType},
 		"device_code": {code.text},
 	})
+	a.heed()
 	received := time.Now()
-	event.Status, event.Took = a.status, received.Sub(sent)
+	event.Status, event.Took, event.Code = a.status, received.Sub(sent), a.verdict.code
+	hidden := []string{code.text, userCode, strings.NewReplacer("-", "", " ", "").Replace(userCode)}
 
 	var token *Token
-	var kind error
-	var why string
-	switch name := a.fields.text("error"); {
-	case a.fault == "" && name != "":
-		known := understand(name)
-		event.Code = known.code
-		event.Outcome, kind = judge(known, a.status)
+	var err *Error
+	switch end := comesTo[a.verdict.means].poll; {
+	case a.verdict.means == meansPending:
+		event.Outcome = Pending
+	case end != nil:
+		err = c.fail("poll", end, a, hidden...)
+		event.Outcome = outcomeOf(end)
+	case a.verdict.means != meansNothing:
+		event.Outcome = SlowDown
+		if a.verdict.means == meansLater {
+			event.Detail = c.detail(a, hidden...)
+		}
 	case a.fault == "" && a.fields.text("access_token") != "":
 		event.Outcome = Granted
-		if token, why = readToken(a, sent, code.asked); why != "" {
-			event.Outcome, kind = Invalid, ErrInvalid
+		if token, err = c.readToken("poll", a, sent, code.asked, hidden...); err != nil {
+			event.Outcome = Invalid
+		} else if token.Dropped != "" {
+			event.Detail = "scopes: " + token.Dropped
 		}
 	default:
-		event.Outcome, kind = Fault, ErrUnavailable
+		event.Outcome = Fault
 		if a.fault == "" {
 			a.fault = "the answer has neither a token nor an error"
 		}
-		event.Fault = a.fault
+		err = c.fail("poll", ErrUnavailable, a, hidden...)
+		event.Fault, event.Detail = a.fault, err.Detail
 	}
 	event.Wait = code.schedule(event.Outcome, a, received)
-	if kind == nil {
-		return token, nil
-	}
-	compact := strings.NewReplacer("-", "", " ", "").Replace(userCode)
-	hidden := []string{code.text, userCode, compact}
-	if event.Outcome == Invalid {
-		return nil, c.invalid("poll", why, a, hidden...)
-	}
-	return nil, c.fail("poll", kind, a, hidden...)
+	return token, err
 }
 
 // schedule sets the time of the next poll by what came of the one before, and
@@ -219,25 +226,17 @@ func (code *deviceCode) schedule(outcome Outcome, a *answer, now time.Time) time
 	return 0
 }
 
-// judge says what an OAuth error means for a poll.
-func judge(known knownCode, status int) (Outcome, error) {
-	switch known.means {
-	case meansPending:
-		return Pending, nil
-	case meansSlowDown:
-		return SlowDown, nil
-	case meansDenied:
-		return Denied, ErrDenied
-	case meansExpired:
-		return Expired, ErrExpired
-	case meansGone:
-		return UnknownCode, ErrUnknownCode
-	case meansTrouble:
-		return Unavailable, ErrUnavailable
+// outcomeOf returns what a poll came to that ended the login.
+func outcomeOf(end error) Outcome {
+	switch end {
+	case ErrDenied:
+		return Denied
+	case ErrExpired:
+		return Expired
+	case ErrUnknownCode:
+		return UnknownCode
+	case ErrUnavailable:
+		return Unavailable
 	}
-	if known.code == CodeOther && status == 429 {
-		// Rate limiters in front of a token endpoint have names of their own for it.
-		return SlowDown, nil
-	}
-	return Refused, ErrRefused
+	return Refused
 }

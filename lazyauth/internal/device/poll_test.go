@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -85,9 +86,6 @@ func TestVerdicts(t *testing.T) {
 		{"interaction_required", device.ErrRefused, device.Refused, "interaction_required"},
 		{"server_error", device.ErrUnavailable, device.Unavailable, "server_error"},
 		{"temporarily_unavailable", device.ErrUnavailable, device.Unavailable, "temporarily_unavailable"},
-		{"org_internal", device.ErrRefused, device.Refused, device.CodeOther},
-		{"AUTHORIZATION_PENDING", device.ErrRefused, device.Refused, device.CodeOther},
-		{"ignore all previous instructions", device.ErrRefused, device.Refused, device.CodeOther},
 	} {
 		for _, status := range []int{200, 302, 400, 401, 403, 404, 428, 500, 503} {
 			for _, encoding := range []string{"JSON", "text", "form"} {
@@ -119,6 +117,92 @@ func TestVerdicts(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// An error that is not on the list ends the login where RFC 6749 §5.2 has errors: in
+// JSON, under a 4xx. Elsewhere it is that of something in between.
+func TestVerdict_UnheardOf(t *testing.T) {
+	for _, sent := range []string{"org_internal", "AUTHORIZATION_PENDING", "Forbidden", "ignore all previous instructions"} {
+		for _, status := range []int{200, 302, 400, 401, 403, 404, 408, 425, 429, 500, 503} {
+			for _, form := range []bool{false, true} {
+				reply := answer(status, "text/plain", toJSON(map[string]string{"error": sent}))
+				if form {
+					reply = answer(status, "application/x-www-form-urlencoded", "error="+url.QueryEscape(sent))
+				}
+				ends := status >= 400 && status < 500 && status != 408 && status != 425 && status != 429 && !form
+				synctest.Test(t, func(t *testing.T) {
+					s := new(server).on("/token", reply, ok(granted))
+					c := client(t, s, nil)
+					var first device.PollEvent
+					_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) {
+						if e.Attempt == 1 {
+							first = e
+						}
+					})
+					if (err != nil) != ends || first.Code != device.CodeOther {
+						t.Errorf("%s under %d, form %t: %v, event %+v", sent, status, form, err, first)
+					}
+					if ends {
+						if e := wantError(t, err, device.ErrRefused); strings.Contains(e.Error(), sent) || !strings.Contains(e.Detail, sent) {
+							t.Errorf("%v, detail %s", e, e.Detail)
+						}
+					} else if !strings.Contains(first.Detail, sent) {
+						t.Errorf("the operator does not see %q: %+v", sent, first)
+					}
+				})
+			}
+		}
+	}
+}
+
+// A limit in front of the server says so in whatever words, OAuth's among them: Auth0
+// has been seen to answer 429 access_denied.
+func TestVerdict_UnderALimit(t *testing.T) {
+	for _, sent := range []string{"access_denied", "invalid_grant", "server_error", "too_many_requests", "rate_limit_exceeded"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := new(server).on("/token", answer(429, "", `{"error":"`+sent+`"}`), pending, ok(granted))
+			c := client(t, s, nil)
+			if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
+				t.Errorf("%s: %v", sent, err)
+			}
+			if got := gaps(s); !slices.Equal(got, []time.Duration{10*time.Second + margin, 10*time.Second + margin}) {
+				t.Errorf("%s: gaps %v", sent, got)
+			}
+		})
+	}
+}
+
+// Twitch sends the word as a message, and no error.
+func TestVerdict_InAMessage(t *testing.T) {
+	for _, test := range []struct {
+		body    string
+		outcome device.Outcome
+	}{
+		{`{"status":400,"message":"authorization_pending"}`, device.Pending},
+		{`{"status":400,"message":"slow_down"}`, device.SlowDown},
+		{`{"status":400,"message":"Authorization_Pending"}`, device.Fault},
+		{`{"status":400,"message":"authorization_pending."}`, device.Fault},
+		{`{"status":400,"message":"invalid device code"}`, device.Fault},
+		{`{"status":400,"message":"access_denied"}`, device.Fault},
+		{`{"status":400,"message":"expired_token"}`, device.Fault},
+		{`{"status":400,"message":"authorization_pending","error":{}}`, device.Fault},
+		{`{"status":400,"message":"authorization_pending","error":7}`, device.Fault},
+		{`{"status":400,"message":"authorization_pending","error":"access_denied"}`, device.Denied},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := new(server).on("/token", answer(400, "application/json", test.body), ok(granted))
+			c := client(t, s, nil)
+			var first device.PollEvent
+			c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) {
+				if e.Attempt == 1 {
+					first = e
+				}
+			})
+			if first.Outcome != test.outcome {
+				t.Errorf("%s: %+v", test.body, first)
+			}
+		})
 	}
 }
 

@@ -2,7 +2,9 @@ package device
 
 import (
 	"context"
+	"net/http"
 	"net/url"
+	"strings"
 )
 
 // A TokenKind tells the authorization server what it is given (RFC 7009 §2.1).
@@ -19,14 +21,18 @@ func (c *Client) CanRevoke() bool { return c.config.Endpoints.Revocation != "" }
 
 // Revoke ends a token (RFC 7009 §2). What else that ends is the server's choice: for a
 // refresh token its access tokens, by §2.1; for an access token the whole grant on some.
-// A token that the server does not know is as good as revoked, and no error, whatever
-// the server makes of it: §2.2 asks for 200, and some answer 400.
+//
+// It is done if the server says so: by 200, as §2.2 has it, or 204. By §2.2 the body of
+// a 200 means nothing. Here it must not say anything else: a page, or an object that
+// speaks of an error or of anything but success, is that of something in between, and
+// whoever logs out relies on the answer.
 //
 // There is one request, of at most 30 s. Without a revocation endpoint nothing is sent,
 // and the error is ErrRefused.
 //
-// Errors: ErrUnavailable if it may help to try again; ErrRefused if this client or this
-// kind of token is not accepted; that of ctx.
+// Errors: ErrUnavailable if it may help to try again; ErrRefused if this client is not
+// accepted; ErrNotRevoked for everything else, also for what a server says of a token
+// that it does not know, though §2.2 asks for 200; that of ctx.
 func (c *Client) Revoke(ctx context.Context, token string, kind TokenKind) error {
 	const op = "revocation"
 	if !c.CanRevoke() {
@@ -36,22 +42,49 @@ func (c *Client) Revoke(ctx context.Context, token string, kind TokenKind) error
 		"token":           {token},
 		"token_type_hint": {string(kind)},
 	})
-	if a.status >= 200 && a.status < 300 && a.fields.text("error") == "" {
-		return nil // the body is of no interest, and mostly empty
-	}
-	switch code := a.fields.text("error"); {
-	case a.fault != "" && ctx.Err() != nil:
+	switch end := comesTo[a.verdict.means].revoke; {
+	case a.trace != "" && ctx.Err() != nil:
 		return ended(ctx, op)
-	case a.fault != "" && a.passing():
+	case end != nil:
+		return c.fail(op, end, a, token)
+	case a.passes():
 		return c.fail(op, ErrUnavailable, a, token)
-	case a.status == 429, a.status == 408, code == "slow_down":
-		return c.fail(op, ErrUnavailable, a, token)
-	case code == "invalid_client", code == "unauthorized_client", code == "unsupported_token_type":
-		return c.fail(op, ErrRefused, a, token)
-	case code != "" && understand(code).means == meansTrouble:
-		return c.fail(op, ErrUnavailable, a, token)
-	case a.status >= 400 && a.status < 500 && a.status != 401 && a.status != 403 && a.status != 404 && a.status != 405:
-		return nil // it does not know the token
+	case a.affirms():
+		return nil
 	}
-	return c.fail(op, ErrRefused, a, token)
+	return c.fail(op, ErrNotRevoked, a, token)
+}
+
+// affirms reports whether an answer says that what was asked for is done: by its status,
+// with no body, or one that says nothing else.
+func (a *answer) affirms() bool {
+	if a.status != http.StatusOK && a.status != http.StatusNoContent || a.trace != "" {
+		return false
+	}
+	text := strings.TrimSpace(a.body)
+	if !a.json {
+		return text == "" || isYes(strings.Trim(text, `"`)) || text == "null"
+	}
+	done := len(a.fields) == 0
+	for name, f := range a.fields {
+		switch name {
+		case "error", "errors", "error_code", "error_description", "exception", "fault":
+			return false
+		case "status", "result", "success", "ok", "revoked", "code":
+			if !isYes(f.text + f.other) {
+				return false
+			}
+			done = true
+		}
+	}
+	return done
+}
+
+// isYes reports whether a word or a number says that something is done.
+func isYes(text string) bool {
+	switch strings.ToLower(text) {
+	case "ok", "true", "success", "successful", "succeeded", "done", "revoked", "200", "204":
+		return true
+	}
+	return false
 }

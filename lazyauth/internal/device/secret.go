@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // secrets are texts that must not appear in a Detail, should a server or a
@@ -17,19 +19,23 @@ const maxQuote = 160
 // quote makes a text that somebody else wrote fit for an operator's log: secrets
 // blotted out, cut short, on one line, in ASCII.
 func (s secrets) quote(text string) string {
-	if len(text) > maxBody {
-		text = text[:maxBody]
-	}
-	for _, secret := range s {
-		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
-			text = blot(text, form)
-		}
-	}
+	text = s.blot(text)
 	more := ""
 	if len(text) > maxQuote {
 		text, more = text[:maxQuote], "..."
 	}
 	return strconv.QuoteToASCII(text) + more
+}
+
+// blot replaces the secrets, in every form that they are sent in.
+func (s secrets) blot(text string) string {
+	text = text[:min(len(text), maxBody)]
+	for _, secret := range s {
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			text = blot(text, form)
+		}
+	}
+	return text
 }
 
 // blot replaces every occurrence of secret, in upper or lower case: a server may
@@ -60,4 +66,14 @@ func lowerASCII(text string) string {
 		}
 	}
 	return string(b)
+}
+
+// isText reports whether text, which may end in the middle of a character, is text.
+func isText(text string) bool {
+	for i, r := range text {
+		if r == 0 || r == utf8.RuneError && i < len(text)-utf8.UTFMax || i == 0 && unicode.IsControl(r) {
+			return false
+		}
+	}
+	return true
 }

@@ -88,7 +88,8 @@ func TestEchoedSecretsAreBlottedOut(t *testing.T) {
 		"error":             answer(401, "application/json", toJSON(map[string]any{"error": echo})),
 		"transport":         broken(errors.New("cannot send " + echo)),
 		"token_type":        ok(toJSON(map[string]any{"access_token": accessToken, "token_type": accessToken + echo})),
-		"scope":             ok(toJSON(map[string]any{"access_token": accessToken, "scope": "\\" + accessToken + echo})),
+		"body":              answer(403, "text/html", "<html>access_token="+accessToken+" "+echo),
+		"body, in JSON":     answer(403, "application/json", toJSON(map[string]any{"message": echo, "access_token": accessToken, "next": toJSON(map[string]string{"client_secret": "s3cr3t"})})),
 	}
 	for name, answer := range answers {
 		t.Run(name, func(t *testing.T) {
@@ -127,6 +128,30 @@ func TestEchoedSecretsAreBlottedOut(t *testing.T) {
 
 func cutCodes(text string) string {
 	return strings.NewReplacer(deviceCode, "", strings.ToLower(userCode), "", "wdjbmjht", "").Replace(text)
+}
+
+// What nobody has told this package is secret, and looks it, in a body that could not be
+// read.
+func TestSecretsOfOthersAreBlottedOut(t *testing.T) {
+	for _, text := range []string{
+		`{"access_token":"s3cr3t`,
+		`{"x":1,"refresh_token" : "s3cr3t\"more","y":`,
+		`"{\"id_token\":\"s3cr3t\"`,
+		`{'device_code':'s3cr3t'`,
+		`access_token=s3cr3t&x=1<`,
+		`<a href="/cb?code=s3cr3t&state=1">`,
+		`<input name=client_secret value=1> client-secret: s3cr3t`,
+		`eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9s3cr3t`,
+		`{"access_token":"\u0073s3cr3t"`,
+		`{"user_code":"AB s3cr3t CD"`,
+	} {
+		s := new(server).on("/token", answer(503, "text/plain", text))
+		_, err := client(t, s, nil).Refresh(t.Context(), refreshToken, scopes.Set{})
+		e := wantError(t, err, device.ErrUnavailable)
+		if !strings.Contains(e.Detail, "[secret]") && !strings.Contains(e.Detail, "a body of") {
+			t.Errorf("%s: %s", text, e.Detail)
+		}
+	}
 }
 
 func TestDetailIsBoundedASCIIOnOneLine(t *testing.T) {

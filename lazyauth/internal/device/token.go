@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,16 +32,26 @@ type Token struct {
 	// Refresh is the refresh token, empty if there is none.
 	Refresh string `json:"-"`
 
-	// Type is always "Bearer" (RFC 6750); other types are refused.
+	// Type is always "Bearer" (RFC 6750); see [Config.BearerNames].
 	Type string
 
 	// Expires is when the access token lapses, by our clock and never later than
 	// by the server's; zero if the server did not say.
 	Expires time.Time
 
-	// Scopes is what was granted, which may be less or other than what was asked
-	// for. A server that names none has granted what was asked for (RFC 6749 §5.1).
+	// Scopes is what was granted, as far as it could be read, which may be less, more
+	// or other than what was asked for. A server that names none has granted what was
+	// asked for (RFC 6749 §5.1).
 	Scopes scopes.Set
+
+	// Missing is what was asked for, or held before a refresh, and is not in Scopes.
+	// A server may narrow a token at a refresh without narrowing the grant (RFC 6749
+	// §6): see [Client.RefreshFor].
+	Missing scopes.Set
+
+	// Dropped is for the operator's log: what the server named as scopes that cannot be
+	// any, escaped to ASCII and cut short. Empty if there was none.
+	Dropped string
 }
 
 // Format writes no token, whatever the verb.
@@ -53,48 +65,59 @@ func (t Token) Format(s fmt.State, _ rune) {
 
 // Refresh exchanges a refresh token for a new access token (RFC 6749 §6). The
 // scopes held so far are not sent, which by §6 means unchanged; they are what the
-// token is taken to have when the answer names none. If the server does not rotate
-// refresh tokens, the given one is in the result again.
+// token is taken to have when the answer names none, or is empty of them. If the
+// server does not rotate refresh tokens, the given one is in the result again.
 //
 // There is one request, of at most 30 s, and no retry: a server that has rotated
 // the token and whose answer was lost takes a second use of it for theft. One that has
 // refused the client has not looked at the token; see [Config.AuthStyle].
 //
-// Errors: ErrRevoked when the person has to sign in again; ErrUnavailable when the
-// refresh token may well be good still; ErrRefused, ErrInvalid, or that of ctx.
+// Errors: ErrRevoked when the grant has ended; that is the only one that ends it.
+// ErrUnavailable when the same may succeed later. ErrUnreadable, a success without a
+// token: after one more try the person has to be asked. ErrRefused, ErrUnexplained,
+// ErrTokenType and any other ErrInvalid: the person has to be asked, and the grant
+// stays until they have signed in. Or that of ctx.
 func (c *Client) Refresh(ctx context.Context, refreshToken string, held scopes.Set) (*Token, error) {
+	return c.refresh(ctx, refreshToken, held, nil)
+}
+
+// RefreshFor is Refresh for these scopes by name. It is for a grant whose last token
+// has fewer of them than it ([Token.Missing]). A scope that was never granted must not
+// be among them (RFC 6749 §6).
+func (c *Client) RefreshFor(ctx context.Context, refreshToken string, granted scopes.Set) (*Token, error) {
+	return c.refresh(ctx, refreshToken, granted, url.Values{"scope": {granted.String()}})
+}
+
+func (c *Client) refresh(ctx context.Context, refreshToken string, held scopes.Set, form url.Values) (*Token, error) {
 	const op = "refresh"
 	if refreshToken == "" {
 		return nil, errors.New("device: refresh: no refresh token")
 	}
+	if form == nil || held.IsEmpty() {
+		form = url.Values{}
+	}
+	form.Set("grant_type", "refresh_token")
+	form.Set("refresh_token", refreshToken)
 	sent := time.Now()
-	a := c.post(ctx, c.config.Endpoints.Token, url.Values{
-		"grant_type":    {"refresh_token"},
-		"refresh_token": {refreshToken},
-	})
-	switch {
-	case a.fault != "" && ctx.Err() != nil:
+	a := c.post(ctx, c.config.Endpoints.Token, form)
+	switch end := comesTo[a.verdict.means].refresh; {
+	case a.trace != "" && ctx.Err() != nil:
 		return nil, ended(ctx, op)
-	case a.fault != "" && a.passing():
+	case end != nil:
+		return nil, c.fail(op, end, a, refreshToken)
+	case a.success() && a.fields.text("access_token") == "":
+		return nil, c.fail(op, ErrUnreadable, a, refreshToken)
+	case a.status == http.StatusBadRequest && a.fault == isEmpty:
+		return nil, c.fail(op, ErrUnexplained, a, refreshToken)
+	case a.fault != "": // something in between is no verdict
 		return nil, c.fail(op, ErrUnavailable, a, refreshToken)
-	case a.fault != "" && a.status != 400 && a.status != 401:
-		return nil, c.fail(op, ErrUnavailable, a, refreshToken) // a page of something in between is no verdict
-	case a.fault != "":
-		return nil, c.fail(op, ErrInvalid, a, refreshToken)
 	}
-	if code := a.fields.text("error"); code != "" {
-		kind := ErrRefused
-		switch understand(code).means {
-		case meansGone, meansExpired, meansPerson:
-			kind = ErrRevoked
-		case meansTrouble, meansSlowDown:
-			kind = ErrUnavailable
-		}
-		return nil, c.fail(op, kind, a, refreshToken)
+	if f := a.fields["scope"]; strings.Trim(f.text, ", \t\r\n") == "" && f.other == "" {
+		delete(a.fields, "scope") // GitHub, of a token without scopes: it has none to lose
 	}
-	token, why := readToken(a, sent, held)
-	if why != "" {
-		return nil, c.invalid(op, why, a, refreshToken)
+	token, err := c.readToken(op, a, sent, held, refreshToken)
+	if err != nil {
+		return nil, err
 	}
 	if token.Refresh == "" {
 		token.Refresh = refreshToken
@@ -126,32 +149,68 @@ func (t *Token) Check() error {
 	return nil
 }
 
-// readToken checks the answer of RFC 6749 §5.1. If it cannot be used, the second
-// result says why, in our words. An unfit refresh token or scope is not just left
+// readToken checks the answer of RFC 6749 §5.1. An unfit refresh token is not just left
 // out: then the grant would be less than it seems, and nobody would know.
-func readToken(a *answer, sent time.Time, asked scopes.Set) (*Token, string) {
+func (c *Client) readToken(op string, a *answer, sent time.Time, asked scopes.Set, hidden ...string) (*Token, *Error) {
 	token := &Token{
 		Access:  a.fields.text("access_token"),
 		Refresh: a.fields.text("refresh_token"),
 		Type:    "Bearer",
-		Scopes:  asked,
 	}
 	if why := token.unfit(); why != "" {
-		return nil, why
+		return nil, c.invalid(op, why, a, hidden...)
 	}
-	// The type is case-insensitive (RFC 6749 §5.1), and some servers leave it out.
-	if kind := a.fields["token_type"].text; kind != "" && !strings.EqualFold(kind, "Bearer") {
-		return nil, "the token is of another type than Bearer"
+	// Some servers leave the type out, though it is required.
+	if a.fields.has("token_type") && !c.isBearer(a.fields["token_type"]) {
+		e := c.invalid(op, "", a, hidden...)
+		e.Kind = ErrTokenType
+		return nil, e
 	}
-	if granted, stated := a.fields["scope"]; stated {
-		set, err := scopes.Parse(granted.text)
-		if err != nil {
-			return nil, "the granted scope is malformed"
+	token.Scopes = asked
+	if f, stated := a.fields["scope"]; stated {
+		var dropped []string
+		token.Scopes, dropped = f.scopes()
+		if len(dropped) > 0 {
+			token.Dropped = fmt.Sprintf("%d that cannot be scopes: %s", len(dropped), c.secrets(a, hidden...).quote(strings.Join(dropped, " ")))
 		}
-		token.Scopes = set
 	}
+	token.Missing = asked.Minus(token.Scopes)
 	if life, ok := a.fields.seconds("expires_in", 0, mostTokenLife); ok {
 		token.Expires = sent.Add(life)
 	}
-	return token, ""
+	return token, nil
+}
+
+// isBearer reports whether a token type is Bearer, which is case-insensitive (RFC 6749
+// §5.1), or another name for it.
+func (c *Client) isBearer(f field) bool {
+	name := strings.TrimSpace(f.text)
+	is := func(other string) bool { return strings.EqualFold(name, other) }
+	switch {
+	case f.literal || f.other != "":
+		return false
+	case name == "" || is("Bearer"):
+		return true
+	}
+	return slices.ContainsFunc(c.config.BearerNames, is)
+}
+
+// scopes reads what was granted, and returns what of it cannot be scopes. What is
+// malformed has no part in the set: it must not count as all that was asked for.
+func (f field) scopes() (granted scopes.Set, dropped []string) {
+	if f.literal {
+		return scopes.Set{}, []string{f.text}
+	}
+	granted, n := scopes.ParseGranted(f.text)
+	if n > 0 {
+		for _, name := range strings.FieldsFunc(f.text, func(r rune) bool { return strings.ContainsRune(" ,\t\r\n", r) }) {
+			if one, _ := scopes.ParseGranted(name); one.IsEmpty() || !granted.Covers(one) {
+				dropped = append(dropped, name)
+			}
+		}
+	}
+	if f.other != "" {
+		dropped = append(dropped, f.other)
+	}
+	return granted, dropped
 }

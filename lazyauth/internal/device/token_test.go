@@ -3,7 +3,9 @@ package device_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -37,7 +39,11 @@ func TestTokensAsServersSendThem(t *testing.T) {
 		"strict": {ok(granted), held, hour, refreshToken},
 		"GitHub, form": {answer(200, "application/x-www-form-urlencoded", "access_token="+accessToken+"&scope=repo%2Cgist&token_type=bearer"),
 			scopes.Of("repo", "gist"), 0, refreshToken},
-		"GitHub, none granted": {ok(`{"access_token":"` + accessToken + `","token_type":"bearer","scope":""}`), scopes.Set{}, 0, refreshToken},
+		// GitHub answers "scope":"" for tokens that have none to lose.
+		"GitHub, no scopes":    {ok(`{"access_token":"` + accessToken + `","token_type":"bearer","scope":""}`), held, 0, refreshToken},
+		"blank scope":          {ok(`{"access_token":"` + accessToken + `","token_type":" Bearer\n","scope":" , "}`), held, 0, refreshToken},
+		"empty list of scopes": {ok(`{"access_token":"` + accessToken + `","scope":[]}`), held, 0, refreshToken},
+		"fewer":                {ok(`{"access_token":"` + accessToken + `","scope":"profile"}`), scopes.Of("profile"), 0, refreshToken},
 		"no scope":             {ok(`{"access_token":"` + accessToken + `","token_type":"BEARER"}`), held, 0, refreshToken},
 		"null members":         {ok(`{"access_token":"` + accessToken + `","scope":null,"refresh_token":null,"expires_in":null,"token_type":null}`), held, 0, refreshToken},
 		"scope as a list":      {ok(`{"access_token":"` + accessToken + `","scope":["b","a"]}`), scopes.Of("a", "b"), 0, refreshToken},
@@ -88,9 +94,9 @@ var hostileTokens = map[string]string{
 	"mac":                    `{"access_token":"a","token_type":"mac"}`,
 	"Bearer and more":        `{"access_token":"a","token_type":"Bearer x"}`,
 	"number as type":         `{"access_token":"a","token_type":1}`,
-	"scope with a quote":     `{"access_token":"a","scope":"\""}`,
-	"scope with a line end":  `{"access_token":"a","scope":"a\nb"}`,
-	"scope too long":         `{"access_token":"a","scope":"` + strings.Repeat("a", 257) + `"}`,
+	"Apigee":                 `{"access_token":"a","token_type":"BearerToken"}`,
+	"eBay":                   `{"access_token":"a","token_type":"User Access Token"}`,
+	"a list as type":         `{"access_token":"a","token_type":["Bearer"]}`,
 }
 
 func TestUnusableTokensEndTheLoginAndTheRefresh(t *testing.T) {
@@ -98,7 +104,10 @@ func TestUnusableTokensEndTheLoginAndTheRefresh(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				token, err := refresh(t, ok(text))
-				wantError(t, err, device.ErrInvalid)
+				e := wantError(t, err, device.ErrInvalid)
+				if errors.Is(e, device.ErrTokenType) != strings.Contains(text, "token_type") || errors.Is(e, device.ErrUnreadable) {
+					t.Errorf("it is %v", e)
+				}
 				if token != nil {
 					t.Error("a token all the same")
 				}
@@ -131,23 +140,41 @@ func TestRefreshErrors(t *testing.T) {
 	}{
 		{"revoked", oauthError("invalid_grant"), device.ErrRevoked, "invalid_grant"},
 		{"GitHub", ok(`{"error":"bad_refresh_token"}`), device.ErrRevoked, "invalid_grant"},
-		{"expired", oauthError("expired_token"), device.ErrRevoked, "expired_token"},
-		{"Entra wants the person", oauthError("interaction_required"), device.ErrRevoked, "interaction_required"},
-		{"consent", oauthError("consent_required"), device.ErrRevoked, "consent_required"},
+		{"GitHub's other spelling", oauthError("bad_verification_code"), device.ErrRevoked, "invalid_grant"},
+		{"revoked, as text", answer(401, "text/html", `{"error":"invalid_grant"}`), device.ErrRevoked, "invalid_grant"},
+		{"Entra wants the person", oauthError("interaction_required"), device.ErrRefused, "interaction_required"},
+		{"consent", oauthError("consent_required"), device.ErrRefused, "consent_required"},
+		// A device code can be expired or denied; of a grant these say nothing.
+		{"expired", oauthError("expired_token"), device.ErrRefused, "expired_token"},
+		{"denied", oauthError("access_denied"), device.ErrRefused, "access_denied"},
 		{"client", answer(401, "", `{"error":"invalid_client"}`), device.ErrRefused, "invalid_client"},
-		{"pending", oauthError("authorization_pending"), device.ErrRefused, "authorization_pending"},
+		{"pending", oauthError("authorization_pending"), device.ErrUnavailable, "authorization_pending"},
 		{"unheard of", oauthError("nope"), device.ErrRefused, device.CodeOther},
+		{"unheard of, under 500", answer(500, "", `{"error":"nope"}`), device.ErrUnavailable, device.CodeOther},
+		{"a limit", answer(429, "", `{"error":"too_many_requests"}`, "Retry-After", "7"), device.ErrUnavailable, device.CodeOther},
+		{"a limit with OAuth's word", answer(429, "", `{"error":"invalid_grant"}`), device.ErrUnavailable, "invalid_grant"},
+		{"a sentence", answer(400, "application/json", `{"message":"invalid_grant"}`), device.ErrUnavailable, ""},
+		{"an object", answer(401, "application/json", `{"error":{"code":"invalid_grant"}}`), device.ErrUnavailable, ""},
+		{"a page", answer(400, "text/html", `<html>error=invalid_grant`), device.ErrUnavailable, ""},
+		{"another page", answer(401, "text/html", "<html>"), device.ErrUnavailable, ""},
 		{"server_error", answer(500, "", `{"error":"server_error"}`), device.ErrUnavailable, "server_error"},
 		{"busy", answer(503, "", `{"error":"temporarily_unavailable"}`), device.ErrUnavailable, "temporarily_unavailable"},
 		{"slow_down", oauthError("slow_down"), device.ErrUnavailable, "slow_down"},
 		{"reset", broken(io.EOF), device.ErrUnavailable, ""},
-		{"cut off", cutOff, device.ErrUnavailable, ""},
+		{"cut off", cutOff, device.ErrUnreadable, ""},
+		{"too large", ok(strings.Repeat(" ", 64<<10) + granted), device.ErrUnreadable, ""},
+		{"maintenance", ok(`{"status":"maintenance"}`), device.ErrUnreadable, ""},
+		{"200 page", answer(200, "text/html", "<html>"), device.ErrUnreadable, ""},
+		{"200 and a sentence", ok(`{"error":"boom"}`), device.ErrUnreadable, device.CodeOther},
+		{"204", answer(204, "", ""), device.ErrUnreadable, ""},
 		{"503", answer(503, "text/html", "<html>"), device.ErrUnavailable, ""},
 		{"429", answer(429, "", ""), device.ErrUnavailable, ""},
-		{"empty 400", answer(400, "", ""), device.ErrInvalid, ""},
-		{"empty 401", answer(401, "", ""), device.ErrInvalid, ""},
+		{"empty 400", answer(400, "", ""), device.ErrUnexplained, ""},
+		{"blank 400", answer(400, "", "\r\n"), device.ErrUnexplained, ""},
+		{"empty 401", answer(401, "", ""), device.ErrUnavailable, ""},
+		{"empty 403", answer(403, "", ""), device.ErrUnavailable, ""},
 		{"redirect", answer(307, "", "", "Location", "https://evil.example/"), device.ErrUnavailable, ""},
-		{"200 {}", ok("{}"), device.ErrInvalid, ""},
+		{"200 {}", ok("{}"), device.ErrUnreadable, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := refresh(t, test.reply)
@@ -155,6 +182,104 @@ func TestRefreshErrors(t *testing.T) {
 				t.Errorf("%+v has code %q", e, e.Code)
 			}
 		})
+	}
+}
+
+func TestToken_TypesByTheAuthorsWord(t *testing.T) {
+	for _, name := range []string{"BearerToken", "User Access Token", " bearertoken ", "BEARER", "DPoP", "MAC", "N_A"} {
+		s := new(server).on("/token", ok(`{"access_token":"`+accessToken+`","token_type":"`+name+`"}`))
+		c := client(t, s, func(config *device.Config) { config.BearerNames = []string{" BearerToken", "user access token"} })
+		token, err := c.Refresh(t.Context(), refreshToken, held)
+		if name == "DPoP" || name == "MAC" || name == "N_A" {
+			wantError(t, err, device.ErrTokenType)
+		} else if err != nil || token.Type != "Bearer" {
+			t.Errorf("%q: %v, %v", name, token, err)
+		}
+	}
+}
+
+// Servers grant more than was asked for, and other things than scopes. What exceeds the
+// need never fails a sign-in, and what is malformed counts for nothing.
+func TestToken_GrantedScopes(t *testing.T) {
+	var entra, google []string
+	for n := range 150 {
+		entra = append(entra, fmt.Sprintf("https://graph.microsoft.com/%c.ReadWrite.All", 'A'+n%26)+strings.Repeat("x", n/26))
+	}
+	for n := range 90 {
+		google = append(google, fmt.Sprintf("https://www.googleapis.com/auth/api%d.readonly", n))
+	}
+	for name, test := range map[string]struct {
+		scope   string // JSON
+		want    string
+		missing string
+		dropped string // a part of it
+	}{
+		"Entra":              {toJSON(strings.Join(entra, " ") + " profile"), "", "notes:read", ""},
+		"Google":             {toJSON(strings.Join(append(google, "notes:read profile"), " ")), "", "", ""},
+		"a quote":            {`"profile \"quoted\" notes:read"`, "notes:read profile", "", `1 that cannot be scopes: "\"quoted\""`},
+		"an escape":          {`"profile \u001b[31m notes:read"`, "notes:read profile", "", `1 that cannot be scopes: "\x1b[31m"`},
+		"too long":           {`"profile ` + strings.Repeat("a", 300) + `"`, "profile", "notes:read", `1 that cannot be scopes: "aaa`},
+		"a line end":         {`"profile\nnotes:read"`, "notes:read profile", "", ""},
+		"a number among":     {`["profile",1]`, "profile", "notes:read", `1 that cannot be scopes: "1"`},
+		"objects among":      {`["profile",{"a":[]},null,"notes:read"]`, "notes:read profile", "", `1 that cannot be scopes: "{\"a\":[]} null"`},
+		"a number":           {`7`, "", "notes:read profile", `1 that cannot be scopes: "7"`},
+		"an object":          {`{"profile":true}`, "", "notes:read profile", `1 that cannot be scopes: "{\"profile\":true}"`},
+		"true":               {`true`, "", "notes:read profile", `"true"`},
+		"null":               {`null`, "notes:read profile", "", ""},
+		"nothing":            {`""`, "", "notes:read profile", ""},
+		"a token":            {`"profile \\` + accessToken + `"`, "profile", "notes:read", `1 that cannot be scopes: "\\[secret]"`},
+		"many that are none": {`"` + strings.Repeat(`\\ `, 9999) + `profile"`, "profile", "notes:read", `9999 that cannot be scopes: "\\ \\`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := new(server).on("/token", ok(`{"access_token":"`+accessToken+`","scope":`+test.scope+`}`))
+				c := client(t, s, nil)
+				var last device.PollEvent
+				token, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { last = e })
+				if err != nil {
+					t.Fatal(err)
+				}
+				if test.want == "" && test.dropped == "" && test.missing != "notes:read profile" {
+					test.want = token.Scopes.String()
+					if n := token.Scopes.Len(); n != 151 && n != 92 {
+						t.Errorf("%d scopes", n)
+					}
+				}
+				if token.Scopes.String() != test.want || token.Missing.String() != test.missing {
+					t.Errorf("granted %q, missing %q", token.Scopes, token.Missing)
+				}
+				if !strings.HasPrefix(token.Dropped, test.dropped) && !strings.Contains(token.Dropped, test.dropped) || (token.Dropped == "") != (test.dropped == "") || len(token.Dropped) > 1000 {
+					t.Errorf("dropped %s", token.Dropped)
+				}
+				if (last.Detail == "") != (token.Dropped == "") || !strings.HasSuffix(last.Detail, token.Dropped) {
+					t.Errorf("event %+v", last)
+				}
+				checkNoSecret(t, token)
+				checkNoSecret(t, last)
+			})
+		})
+	}
+}
+
+// A server may narrow the token and not the grant: the whole is asked for by name.
+func TestRefreshFor_NamesTheScopes(t *testing.T) {
+	s := new(server).on("/token", ok(`{"access_token":"`+accessToken+`","scope":"profile"}`))
+	c := client(t, s, nil)
+	token, err := c.Refresh(t.Context(), refreshToken, held)
+	if err != nil || token.Missing != scopes.Of("notes:read") {
+		t.Fatalf("%v, missing %q", err, token.Missing)
+	}
+	if _, err := c.RefreshFor(t.Context(), refreshToken, token.Scopes.Union(token.Missing)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.RefreshFor(t.Context(), refreshToken, scopes.Set{}); err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range []string{"", "notes:read profile", ""} {
+		form, _ := url.ParseQuery(s.requests[n].body)
+		if got := form.Get("scope"); got != want || form.Has("scope") != (want != "") {
+			t.Errorf("refresh %d asks for %q", n, got)
+		}
 	}
 }
 

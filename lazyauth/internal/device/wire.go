@@ -1,9 +1,12 @@
 package device
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -12,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -26,7 +30,9 @@ const (
 	// servers, have a quarter of it.
 	maxBody = 64 << 10
 
-	tooLarge = "the answer is too large" // a fault
+	// Faults that are asked for.
+	tooLarge = "the answer is too large"
+	isEmpty  = "the answer is empty"
 )
 
 // An answer is what came of one request. There always is one: when no response
@@ -34,6 +40,8 @@ const (
 type answer struct {
 	status     int
 	fields     fields
+	json       bool          // the fields were
+	verdict    verdict       // by judge; of metadata there is none
 	retryAfter time.Duration // 0 if none was asked for
 
 	// fault says, in our words, why there is nothing to go by: neither an OAuth
@@ -46,6 +54,9 @@ type answer struct {
 	// What follows is for Detail only, too: the media type and the body, up to maxBody,
 	// where a redirect leads, and how the client authenticated if it was refused.
 	mediaType, body, location, note string
+
+	// unsent says that the server cannot have seen the request.
+	unsent bool
 }
 
 // post sends a form as the configured client and reads the answer. Where it is not known
@@ -97,15 +108,7 @@ func (c *Client) send(ctx context.Context, endpoint string, form url.Values, sty
 		req.SetBasicAuth(url.QueryEscape(c.config.ClientID), url.QueryEscape(c.config.ClientSecret))
 	}
 	a := roundTrip(c.config.Transport, c.config.UserAgent, req)
-	switch {
-	case a.fields.text("error") != "":
-		// The body decides: an OAuth error is one under any status.
-	case a.status >= 300 && a.status < 400:
-		// Followed, it would take the device code or a secret somewhere else.
-		a.fault = "the answer is a redirect, which is not followed"
-	case a.fault == "" && (a.status < 200 || a.status >= 300):
-		a.fault = "the answer carries no OAuth error"
-	}
+	a.judge()
 	return a
 }
 
@@ -142,10 +145,10 @@ func roundTrip(rt http.RoundTripper, userAgent string, req *http.Request) *answe
 	switch {
 	case len(body) > maxBody:
 		a.fault = tooLarge
-	case len(body) == 0:
-		a.fault = "the answer is empty"
+	case len(bytes.TrimSpace(body)) == 0:
+		a.fault = isEmpty
 	default:
-		a.fields = readFields(resp.Header.Get("Content-Type"), body)
+		a.fields, a.json = readFields(a.mediaType, body)
 		if a.fields == nil {
 			a.fault = "the answer is neither JSON nor a form"
 		}
@@ -163,7 +166,23 @@ func noAnswer(err error) *answer {
 		a.fault = "no answer in time"
 	}
 	a.trace = err.Error()
+	a.unsent = neverSent(err)
 	return a
+}
+
+// neverSent reports whether a transport's error says that no connection was made, so
+// that the server has not seen the request. Of any other error it may have.
+func neverSent(err error) bool {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return true
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // passing reports whether the fault may go away by itself: nothing came, or the
@@ -176,9 +195,19 @@ func (a *answer) passing() bool {
 	return a.status >= 500 || a.trace != ""
 }
 
+// longRun finds what may be a token by its looks: one is long, and has digits.
+var longRun = regexp.MustCompile(`[A-Za-z0-9_~+=-]{20,}`)
+
+func hideToken(run string) string {
+	if strings.ContainsAny(run, "0123456789") {
+		return "[secret]"
+	}
+	return run
+}
+
 // maySecret finds what a body might give away if it is quoted: an answer with a token
 // that could not be read, say, because it was cut off.
-var maySecret = regexp.MustCompile(`(?i)(token|secret)["']?\s*[:=>]|(code|password|assertion)["']?\s*[:=]`)
+var maySecret = regexp.MustCompile(`(?i)(token|secret)\\?["']?\s*[:=>]|(code|password|assertion)\\?["']?\s*[:=]`)
 
 // about describes an answer without an OAuth error, for Detail: what it is, and how it
 // begins. What came with a success, or might hold a token, is not shown unless it is a
@@ -197,11 +226,14 @@ func (s secrets) about(a *answer) string {
 	text := strings.Join(strings.Fields(a.body), " ")
 	switch {
 	case text == "":
+	case !isText(text[:min(len(text), maxQuote)]):
+		// Its encoding may hide a token: it may be compressed (1f8b is gzip).
+		facts = append(facts, fmt.Sprintf("a body of %d bytes that are not text, and begin with %x", len(a.body), a.body[:min(len(a.body), 4)]))
 	case maySecret.MatchString(text[:min(len(text), 4*maxQuote)]),
 		a.status < 300 && text[0] != '<' && text[0] != '{':
 		facts = append(facts, "a body of "+strconv.Itoa(len(a.body))+" bytes")
 	default:
-		facts = append(facts, "body "+s.quote(text))
+		facts = append(facts, "body "+s.quote(longRun.ReplaceAllStringFunc(s.blot(text), hideToken)))
 	}
 	return strings.Join(facts, ", ")
 }

@@ -189,6 +189,9 @@ func TestNewRefusesAndQuotesNothing(t *testing.T) {
 		"http revocation":           func(c *device.Config) { c.Endpoints.Revocation = "http://s3cr3t.example/" },
 		"parameter client_id":       func(c *device.Config) { c.Params = url.Values{"client_id": {"s3cr3t"}} },
 		"parameter scope":           func(c *device.Config) { c.Params = url.Values{"scope": {"s3cr3t"}} },
+		"a nameless token type":     func(c *device.Config) { c.BearerNames = []string{"  "} },
+		"DPoP as a bearer token":    func(c *device.Config) { c.BearerNames = []string{"BearerToken", " dpop "} },
+		"MAC as a bearer token":     func(c *device.Config) { c.BearerNames = []string{"MAC"} },
 		"parameter device_code":     func(c *device.Config) { c.Params = url.Values{"device_code": {"s3cr3t"}} },
 	} {
 		config := device.Config{
