@@ -15,10 +15,10 @@ const (
 	defaultInterval = 5 * time.Second // RFC 8628 §3.2
 	leastInterval   = time.Second     // no server means less; a hostile one might
 
-	// mostInterval bounds the interval that a server states. All known servers say
-	// 5 s; one that says more than a minute is probably counting milliseconds, and
-	// whoever has just approved would wait that long for the held call.
-	mostInterval = time.Minute
+	// A server that counts milliseconds says 5000. That is believed only of an interval
+	// that exceeds the code's life, which makes no sense in seconds, and if it comes to
+	// no more than this.
+	mostMilliseconds = time.Minute
 
 	// margin is added to each wait: servers that keep whole seconds, or measure
 	// before we do, otherwise see a poll that comes too early.
@@ -61,7 +61,7 @@ type Authorization struct {
 	Expires time.Time
 
 	// Interval is what the server asked for between polls, between one second and
-	// one minute. Poll keeps its own account; changing this changes nothing.
+	// one hour. Poll keeps its own account; changing this changes nothing.
 	Interval time.Duration
 
 	code *deviceCode
@@ -136,17 +136,34 @@ func (c *Client) readAuthorization(a *answer, sent time.Time, asked scopes.Set) 
 	if why := c.readVerification(a, auth); why != "" {
 		return nil, "the verification URI " + why
 	}
-	lifetime, ok := a.fields.seconds("expires_in", 0, mostLifetime)
+	stated, ok := a.fields.seconds("expires_in", 0, mostTokenLife)
 	if !ok {
-		lifetime = defaultLifetime
+		stated = defaultLifetime
 	}
-	if code.interval, ok = a.fields.seconds("interval", leastInterval, mostInterval); !ok {
+	lifetime := min(stated, mostLifetime)
+	if code.interval, ok = a.fields.interval(stated); !ok {
 		code.interval = defaultInterval
 	}
-	code.expires = sent.Add(lifetime)
-	code.next = time.Now().Add(code.interval + margin)
+	now := time.Now()
+	code.life, code.expires = lifetime, sent.Add(lifetime)
+	if code.rare = code.interval >= lifetime; code.rare {
+		code.next = code.last(now.Sub(sent))
+	} else {
+		code.next = code.plan(now, now.Sub(sent), 0)
+	}
 	auth.Expires, auth.Interval = code.expires, code.interval
 	return auth, ""
+}
+
+// interval reads the time that has to pass between polls, of a code with this life.
+func (f fields) interval(life time.Duration) (time.Duration, bool) {
+	stated, ok := f.seconds("interval", leastInterval, mostTokenLife)
+	if thousandth := stated / 1000; ok && stated >= life && thousandth >= leastInterval && thousandth <= mostMilliseconds {
+		// It may have meant seconds all the same: then five are the least that every
+		// client is allowed (RFC 8628 §3.2).
+		return max(thousandth, defaultInterval), true
+	}
+	return min(stated, mostLifetime), ok
 }
 
 // readVerification sets where the person goes (RFC 8628 §3.2), or says why they cannot.

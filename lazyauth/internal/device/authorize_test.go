@@ -75,13 +75,17 @@ func TestNumbersAreBounded(t *testing.T) {
 		{`"7.5"`, 7500 * time.Millisecond, 7500 * time.Millisecond},
 		{"0.001", time.Second, time.Millisecond},
 		{"1e-300", time.Second, 0},
-		{"61", time.Minute, 61 * time.Second},
-		{"5000", time.Minute, time.Hour},
-		{"9223372036854775807", time.Minute, time.Hour},
-		{"9223372036854775808", time.Minute, time.Hour},
-		{"1e400", time.Minute, time.Hour},
-		{`"Inf"`, time.Minute, time.Hour},
-		{strings.Repeat("9", 10000), time.Minute, time.Hour},
+		{"61", 61 * time.Second, 61 * time.Second},
+		{"899", 899 * time.Second, 899 * time.Second}, // shorter than the code's life, so it is meant
+		{"5000", 5 * time.Second, time.Hour},          // milliseconds, as an interval
+		{"30000", 30 * time.Second, time.Hour},
+		{"1200", 5 * time.Second, 20 * time.Minute}, // either: no less than everybody may
+		{"61000", time.Hour, time.Hour},             // not even in milliseconds
+		{"9223372036854775807", time.Hour, time.Hour},
+		{"9223372036854775808", time.Hour, time.Hour},
+		{"1e400", time.Hour, time.Hour},
+		{`"Inf"`, time.Hour, time.Hour},
+		{strings.Repeat("9", 10000), time.Hour, time.Hour},
 	} {
 		for name, want := range map[string]time.Duration{"interval": test.interval, "expires_in": test.lifetime} {
 			t.Run(name+" "+test.raw[:min(len(test.raw), 20)], func(t *testing.T) {

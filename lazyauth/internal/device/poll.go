@@ -20,6 +20,13 @@ const (
 	// mostBackOff is where the doubling of the interval after faults ends, unless
 	// the server wants a longer one.
 	mostBackOff = 30 * time.Second
+
+	// lead is how long before the code's end the last poll is sent. Servers that count
+	// whole seconds end a code up to one early.
+	lead = 2 * time.Second
+
+	// mostLead is the longest, for a server that is slow to answer.
+	mostLead = 10 * time.Second
 )
 
 // An Outcome is what one poll came to.
@@ -62,11 +69,14 @@ type deviceCode struct {
 	text    string
 	asked   scopes.Set
 	expires time.Time
+	life    time.Duration // until then, from when it was asked for
 
 	// turn holds a token while somebody polls, so that two calls of Poll do not
 	// come closer together than one. It guards the fields below.
 	turn     chan struct{}
 	interval time.Duration // only ever grows
+	rare     bool          // the server asked for an interval that is not shorter than the life
+	backOff  time.Duration // after a fault, for the retry; 0 once there is an answer
 	next     time.Time     // when the next poll may be sent
 }
 
@@ -77,11 +87,14 @@ type deviceCode struct {
 //
 // The first poll is sent one interval after the code was issued, each further one
 // an interval after the answer to the one before, and later if a Retry-After says
-// so (at most 5 minutes). The interval only ever grows: by 5 s at slow_down, or to
-// the one the server returns with it if that is longer (at most a minute); to
-// twice its length, at most 30 s, after a fault. Faults are: a failed connection,
-// no answer within 30 s, and any answer without an OAuth error or a token. They
-// never end the login.
+// so (at most 5 minutes). The interval grows by 5 s at slow_down, or to the one the
+// server returns with it if that is longer. The last poll is put off until just before
+// the code's end, so that an approval in the last moment is noticed. If the interval is
+// not shorter than the code's life, that is the only one.
+//
+// A fault doubles the wait before the retry, to at most 30 s, until there is an answer.
+// Faults are: a failed connection, no answer within 30 s, and any answer without a
+// token or a verdict. They do not end the login.
 //
 // Every OAuth error other than authorization_pending and slow_down ends it, under
 // whatever HTTP status (RFC 8628 §3.5). That holds for server_error and
@@ -199,24 +212,28 @@ func (c *Client) pollOnce(ctx context.Context, code *deviceCode, userCode string
 		err = c.fail("poll", ErrUnavailable, a, hidden...)
 		event.Fault, event.Detail = a.fault, err.Detail
 	}
-	event.Wait = code.schedule(event.Outcome, a, received)
+	event.Wait = code.schedule(event.Outcome, a, received, event.Took)
 	return token, err
 }
 
-// schedule sets the time of the next poll by what came of the one before, and
+// schedule takes account of what came of a poll and sets the time of the next. It
 // returns how long that is from now, 0 if there will be none.
-func (code *deviceCode) schedule(outcome Outcome, a *answer, now time.Time) time.Duration {
-	switch outcome {
-	case SlowDown:
+func (code *deviceCode) schedule(outcome Outcome, a *answer, now time.Time, took time.Duration) time.Duration {
+	if outcome == Fault {
+		code.backOff = min(2*max(code.interval, code.backOff), mostBackOff)
+	} else {
+		code.backOff = 0
+	}
+	if outcome == SlowDown {
 		code.interval += slowDownStep
-		if stated, ok := a.fields.seconds("interval", 0, mostInterval); ok {
+		if stated, ok := a.fields.interval(code.life); ok && stated >= code.life {
+			code.rare = true
+		} else if ok {
 			code.interval = max(code.interval, stated)
 		}
-	case Fault:
-		code.interval = max(code.interval, min(2*code.interval, mostBackOff))
 	}
 	// Set after the last poll as well: somebody may call Poll again.
-	code.next = now.Add(max(code.interval+margin, a.retryAfter))
+	code.next = code.plan(now, took, a.retryAfter)
 	switch outcome {
 	case Pending, SlowDown, Fault:
 		if code.next.Before(code.expires) {
@@ -224,6 +241,32 @@ func (code *deviceCode) schedule(outcome Outcome, a *answer, now time.Time) time
 		}
 	}
 	return 0
+}
+
+// last returns when the last poll is sent, if it takes as long as the one before.
+func (code *deviceCode) last(took time.Duration) time.Time {
+	return code.expires.Add(-max(min(lead, code.life/10), min(2*took, mostLead)))
+}
+
+// plan returns when the next poll is sent, counted from the answer to the one before:
+// after the interval, or later. If it would be the last one, it is put off until just
+// before the end.
+func (code *deviceCode) plan(now time.Time, took, retryAfter time.Duration) time.Time {
+	least := now.Add(max(code.interval, retryAfter))
+	last := code.last(took)
+	switch next := now.Add(max(code.interval+margin, code.backOff+margin, retryAfter)); {
+	case code.rare && least.After(last):
+		return code.expires // there is none
+	case code.rare:
+		return last
+	case next.Add(took + code.interval + margin).After(last):
+		if last.After(least) {
+			return last
+		}
+		return least
+	default:
+		return next
+	}
 }
 
 // outcomeOf returns what a poll came to that ended the login.

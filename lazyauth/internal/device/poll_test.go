@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -246,15 +247,15 @@ func TestSlowDownWithAndWithoutAnInterval(t *testing.T) {
 			slow(`"31"`),  // 31
 			slow("-7"),    // 36
 			slow(`"NaN"`), // 41
-			slow("1e300"), // at most a minute: 60
-			slow("9e18"),  // RFC 8628 §3.5 wants 5 more all the same: 65
+			slow("10000"), // milliseconds, and less than +5: 46
+			slow("70"),    // 70
 			pending, ok(granted))
 		c := client(t, s, nil)
 		if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
 			t.Fatal(err)
 		}
 		var want []time.Duration
-		for _, seconds := range []int{10, 15, 31, 36, 41, 60, 65, 65} {
+		for _, seconds := range []int{10, 15, 31, 36, 41, 46, 70, 70} {
 			want = append(want, time.Duration(seconds)*time.Second+margin)
 		}
 		if got := gaps(s); !slices.Equal(got, want) {
@@ -304,7 +305,7 @@ func TestExpiresByOurOwnClock(t *testing.T) {
 				t.Errorf("%s: after %v: %v", name, time.Since(start), e)
 			}
 			polls := len(s.to("/token"))
-			if most := int(want / (5*time.Second + margin)); polls != most {
+			if most := max(1, int(want/(5*time.Second+margin))); polls != most {
 				t.Errorf("%s: %d polls, want %d", name, polls, most)
 			}
 			// Once expired it stays so, and nobody asks the server again.
@@ -312,6 +313,95 @@ func TestExpiresByOurOwnClock(t *testing.T) {
 			wantError(t, err, device.ErrExpired)
 			if len(s.to("/token")) != polls {
 				t.Errorf("%s: polled after expiry", name)
+			}
+		})
+	}
+}
+
+// pollTimes are when polls were sent, counted from the device authorization request.
+func pollTimes(s *server) []time.Duration {
+	var list []time.Duration
+	for _, poll := range s.to("/token") {
+		list = append(list, poll.received.Sub(s.to("/device_authorization")[0].received))
+	}
+	return list
+}
+
+// The last poll is sent just before the code's end: somebody may approve in the last
+// moment, and sees a page that says that all is well.
+func TestPoll_TheLastOneIsJustBeforeTheEnd(t *testing.T) {
+	for _, test := range []struct {
+		lifetime, interval string
+		first              []reply
+		last               time.Duration // when the last poll is sent
+	}{
+		{"900", "5", nil, 898 * time.Second},
+		{"901", "5", nil, 899 * time.Second},
+		{"20", "5", nil, 18 * time.Second},
+		{"60", "20", nil, 58 * time.Second},
+		{"60", "31", nil, 58 * time.Second},
+		{"60", "59", nil, 59 * time.Second}, // not closer than the interval
+		{"5.1", "5", nil, 5 * time.Second},
+		{"900", "450", nil, 898 * time.Second},
+		{"3600", "120", nil, 3598 * time.Second},
+		// A server that needs four seconds has to be asked earlier.
+		{"60", "5", []reply{slowly(4*time.Second, pending)}, 52 * time.Second},
+		// What was a fault is tried again then.
+		{"20", "5", []reply{broken(io.EOF)}, 18 * time.Second},
+		{"30", "5", []reply{pending, pending, pending, broken(io.EOF)}, 28 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := new(server).on("/device_authorization", ok(strings.Replace(with("interval", test.interval), ":900", ":"+test.lifetime, 1)))
+			if test.first == nil {
+				test.first = []reply{pending}
+			}
+			s.on("/token", test.first...)
+			c := client(t, s, nil)
+			_, err := c.Poll(t.Context(), authorize(t, c, s), nil)
+			wantError(t, err, device.ErrExpired)
+			times := pollTimes(s)
+			if last := times[len(times)-1]; last != test.last {
+				t.Errorf("%s s, every %s s: the last of %d polls at %v", test.lifetime, test.interval, len(times), last)
+			}
+			interval, _ := time.ParseDuration(test.interval + "s")
+			for _, gap := range append(gaps(s), times[0]) {
+				if gap < interval {
+					t.Errorf("%s s, every %s s: polls at %v", test.lifetime, test.interval, times)
+				}
+			}
+		})
+	}
+}
+
+// An interval that is not shorter than the code's life leaves one poll, at the end.
+func TestPoll_IntervalLongerThanTheLife(t *testing.T) {
+	for _, test := range []struct {
+		lifetime, interval string
+		replies            []reply
+		want               []time.Duration
+	}{
+		{"5", "10", []reply{ok(granted)}, []time.Duration{4500 * time.Millisecond}},
+		{"60", "60", []reply{ok(granted)}, []time.Duration{58 * time.Second}},
+		{"600", "1e300", []reply{pending}, []time.Duration{598 * time.Second}},
+		{"3", "5", []reply{broken(io.EOF)}, []time.Duration{2700 * time.Millisecond}},
+		{"900", "5000", []reply{ok(granted)}, []time.Duration{5250 * time.Millisecond}}, // milliseconds
+		// The same, said at slow_down.
+		{"60", "5", []reply{answer(400, "", `{"error":"slow_down","interval":99999999}`), pending},
+			[]time.Duration{5250 * time.Millisecond, 58 * time.Second}},
+		{"12", "5", []reply{answer(400, "", `{"error":"slow_down","interval":99999999}`), pending},
+			[]time.Duration{5250 * time.Millisecond}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := new(server).on("/device_authorization", ok(strings.Replace(with("interval", test.interval), ":900", ":"+test.lifetime, 1)))
+			s.on("/token", test.replies...)
+			c := client(t, s, nil)
+			auth := authorize(t, c, s)
+			_, err := c.Poll(t.Context(), auth, nil)
+			if err != nil {
+				wantError(t, err, device.ErrExpired)
+			}
+			if got := pollTimes(s); !slices.Equal(got, test.want) {
+				t.Errorf("%s s, every %s s: polls at %v, want %v", test.lifetime, test.interval, got, test.want)
 			}
 		})
 	}
