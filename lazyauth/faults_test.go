@@ -112,6 +112,7 @@ func TestFlight_SaysWhatEndedIt(t *testing.T) {
 		"disabled client":     {fakeas.DeviceAuthorization, fakeas.Error(403, "unauthorized_client"), []string{"client identifier", "secret", "enabled", "device authorization"}},
 		"wrong secret":        {fakeas.Poll, fakeas.Error(401, "invalid_client"), []string{"client identifier", "secret", "will not change"}},
 		"unusable token":      {fakeas.Poll, fakeas.Raw(200, broken, `{"access_token":"bound-to-a-key","token_type":"MAC"}`), []string{"was finished", "cannot be used", "operator must act"}},
+		"unreadable":          {fakeas.Poll, fakeas.Raw(200, broken, "\x1f\x8b\x08").Times(3), []string{"did not answer as it should"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBothEras(t, func(t *testing.T, era string) {

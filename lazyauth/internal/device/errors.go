@@ -23,6 +23,13 @@ var (
 	// the expiry once. It does not say that the person refused, or was late.
 	ErrUnknownCode = errors.New("the device code is no longer accepted")
 
+	// ErrAnswerLost is an ErrUnknownCode: the answer to a poll before was lost on its
+	// way, and may have brought the token, which used the code up. What the server
+	// says of the code now, be it that the person denied, is what it says of a used
+	// one. The caller may begin anew by itself, once, with a new code: the person
+	// believes that they have finished.
+	ErrAnswerLost = fmt.Errorf("%w: an answer that was lost may have used it up", ErrUnknownCode)
+
 	// ErrRevoked: the refresh token is not, or not any more, good for a new access
 	// token, by the server's own word, and only the person can help. Nothing else
 	// ends a grant.

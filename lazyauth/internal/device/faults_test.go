@@ -1,10 +1,12 @@
 package device_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -144,6 +146,119 @@ func TestAServerThatStaysAwayUntilTheExpiry(t *testing.T) {
 		if !strings.Contains(e.Detail, "connection refused") || strings.Contains(e.Error(), "192.0.2.1") {
 			t.Errorf("%v, detail %s", e, e.Detail)
 		}
+	})
+}
+
+// What succeeds and cannot be read will not become readable: the login ends with what is
+// wrong, and not after a quarter of an hour with an expiry that is none.
+func TestFaults_SuccessesThatCannotBeRead(t *testing.T) {
+	gzip := "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + accessToken
+	for name, test := range map[string]struct {
+		reply  reply
+		reason string
+		detail string
+	}{
+		"gzip without its header": {answer(200, "application/json", gzip), "the answer is neither JSON nor a form", `"application/json", a body of 33 bytes that are not text, and begin with 1f8b0800`},
+		"too large":               {ok(`{"access_token":"` + accessToken + `","x":"` + strings.Repeat("x", 64<<10) + `"}`), "the answer is too large", "a body of 65537 bytes"},
+		"a page":                  {answer(200, "text/html", "<html>maintenance</html>"), "the answer is neither JSON nor a form", `"text/html", body "<html>maintenance</html>"`},
+		"half a token":            {ok(`{"access_token":"` + accessToken), "the answer is neither JSON nor a form", "a body of 40 bytes"},
+		"nothing":                 {answer(204, "", ""), "the answer is empty", ""},
+		"no token":                {ok(`{"status":"maintenance"}`), "the answer has neither a token nor an error", `body "{\"status\":\"maintenance\"}"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := new(server).on("/token", test.reply, test.reply, pending, test.reply, broken(io.EOF), test.reply, test.reply, ok(granted))
+				c := client(t, s, nil)
+				var events []device.PollEvent
+				_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) })
+				e := wantError(t, err, device.ErrInvalid)
+				if !strings.Contains(e.Error(), "three successes could not be read: "+test.reason) || !strings.Contains(e.Detail, test.detail) {
+					t.Errorf("%v, detail %s", e, e.Detail)
+				}
+				if len(events) != 7 || events[6].Outcome != device.Invalid || events[5].Outcome != device.Fault {
+					t.Errorf("events %+v", events)
+				}
+				for _, e := range events {
+					checkNoSecret(t, e)
+					if e.Outcome == device.Fault && e.Status != 0 && (e.Fault != test.reason || !strings.Contains(e.Detail, test.detail)) {
+						t.Errorf("event %+v", e)
+					}
+				}
+			})
+		})
+	}
+}
+
+// The connection breaks while the token is on its way. What servers say of a used code
+// then is not the person's word: they have approved.
+func TestFaults_TheTokenIsLostOnItsWay(t *testing.T) {
+	denied, gone, late := oauthError("access_denied"), oauthError("invalid_grant"), oauthError("expired_token")
+	dial := broken(&net.OpError{Op: "dial", Err: syscall.ETIMEDOUT})
+	for name, test := range map[string]struct {
+		replies []reply
+		want    error
+		lost    bool
+	}{
+		"reset":             {[]reply{pending, faults["reset"], denied}, device.ErrUnknownCode, true},
+		"end of file":       {[]reply{broken(io.EOF), denied}, device.ErrUnknownCode, true},
+		"cut off":           {[]reply{cutOff, denied}, device.ErrUnknownCode, true},
+		"no answer in time": {[]reply{stall, denied}, device.ErrUnknownCode, true},
+		"unreadable":        {[]reply{ok("{"), denied}, device.ErrUnknownCode, true},
+		"behind a gateway":  {[]reply{answer(502, "", ""), denied}, device.ErrUnknownCode, true},
+		"invalid_grant":     {[]reply{broken(io.EOF), gone}, device.ErrUnknownCode, true},
+		"expired_token":     {[]reply{broken(io.EOF), late}, device.ErrUnknownCode, true},
+		"a word of its own": {[]reply{broken(io.EOF), oauthError("code_already_used")}, device.ErrUnknownCode, true},
+		"two in a row":      {[]reply{broken(io.EOF), answer(503, "", ""), dial, denied}, device.ErrUnknownCode, true},
+
+		"nothing was lost":          {[]reply{pending, denied}, device.ErrDenied, false},
+		"at once":                   {[]reply{denied}, device.ErrDenied, false},
+		"an answer in between":      {[]reply{broken(io.EOF), pending, denied}, device.ErrDenied, false},
+		"slow_down in between":      {[]reply{broken(io.EOF), slowDown, denied}, device.ErrDenied, false},
+		"a limit is no answer":      {[]reply{broken(io.EOF), answer(429, "", `{"error":"x"}`), denied}, device.ErrUnknownCode, true},
+		"never sent":                {[]reply{dial, denied}, device.ErrDenied, false},
+		"refused connection":        {[]reply{faults["refused"], denied}, device.ErrDenied, false},
+		"unknown host":              {[]reply{broken(&net.DNSError{Err: "no such host"}), denied}, device.ErrDenied, false},
+		"busy":                      {[]reply{answer(503, "", ""), denied}, device.ErrDenied, false},
+		"not a word about codes":    {[]reply{broken(io.EOF), oauthError("invalid_client")}, device.ErrRefused, false},
+		"forgotten, nothing lost":   {[]reply{pending, gone}, device.ErrUnknownCode, false},
+		"late, and nothing is lost": {[]reply{pending, late}, device.ErrExpired, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := new(server).on("/token", test.replies...)
+				c := client(t, s, nil)
+				var last device.PollEvent
+				_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { last = e })
+				wantError(t, err, test.want)
+				if errors.Is(err, device.ErrAnswerLost) != test.lost || errors.Is(err, device.ErrDenied) != (test.want == device.ErrDenied) {
+					t.Errorf("%v", err)
+				}
+				if test.lost && last.Outcome != device.UnknownCode {
+					t.Errorf("event %+v", last)
+				}
+			})
+		})
+	}
+	t.Run("polled by two calls", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := new(server).on("/token", stall, denied)
+			c := client(t, s, nil)
+			auth := authorize(t, c, s)
+			ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
+			defer cancel()
+			_, err := c.Poll(ctx, auth, nil) // gives up in the middle of a poll
+			wantError(t, err, context.DeadlineExceeded)
+			_, err = c.Poll(t.Context(), auth, nil)
+			wantError(t, err, device.ErrAnswerLost)
+		})
+	})
+	t.Run("expired by the clock", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := new(server).on("/device_authorization", ok(with("expires_in", "20"))).on("/token", broken(io.EOF), late)
+			c := client(t, s, nil)
+			_, err := c.Poll(t.Context(), authorize(t, c, s), nil)
+			wantError(t, err, device.ErrExpired)
+		})
 	})
 }
 

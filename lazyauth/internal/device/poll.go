@@ -3,6 +3,7 @@ package device
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -27,6 +28,10 @@ const (
 
 	// mostLead is the longest, for a server that is slow to answer.
 	mostLead = 10 * time.Second
+
+	// mostUnread is how many successes that cannot be read end a login. They will not
+	// become readable, and the token may be in the next one.
+	mostUnread = 3
 )
 
 // An Outcome is what one poll came to.
@@ -78,6 +83,8 @@ type deviceCode struct {
 	rare     bool          // the server asked for an interval that is not shorter than the life
 	backOff  time.Duration // after a fault, for the retry; 0 once there is an answer
 	next     time.Time     // when the next poll may be sent
+	unread   int           // successes that could not be read since the last answer
+	lost     bool          // since the last answer a poll was sent whose answer never came
 }
 
 // Poll waits for the person's decision (RFC 8628 §3.4, §3.5) and returns the
@@ -94,7 +101,8 @@ type deviceCode struct {
 //
 // A fault doubles the wait before the retry, to at most 30 s, until there is an answer.
 // Faults are: a failed connection, no answer within 30 s, and any answer without a
-// token or a verdict. They do not end the login.
+// token or a verdict. They do not end the login, except the third success that cannot
+// be read: it says what is wrong at once, and not at the end that the code has expired.
 //
 // Every OAuth error other than authorization_pending and slow_down ends it, under
 // whatever HTTP status (RFC 8628 §3.5). That holds for server_error and
@@ -106,7 +114,7 @@ type deviceCode struct {
 // After each poll observe is called on the same goroutine, unless it is nil; it
 // should return soon.
 //
-// Errors: ErrDenied, ErrExpired, ErrUnknownCode, ErrRefused,
+// Errors: ErrDenied, ErrExpired, ErrUnknownCode (with ErrAnswerLost), ErrRefused,
 // ErrUnavailable, ErrInvalid (with ErrTokenType), or that of ctx. A token that was
 // received is returned even if ctx has ended meanwhile.
 func (c *Client) Poll(ctx context.Context, auth *Authorization, observe func(PollEvent)) (*Token, error) {
@@ -190,6 +198,9 @@ func (c *Client) pollOnce(ctx context.Context, code *deviceCode, userCode string
 	case a.verdict.means == meansPending:
 		event.Outcome = Pending
 	case end != nil:
+		if code.lost && a.isOfCode(code, received) {
+			end = ErrAnswerLost
+		}
 		err = c.fail("poll", end, a, hidden...)
 		event.Outcome = outcomeOf(end)
 	case a.verdict.means != meansNothing:
@@ -211,9 +222,40 @@ func (c *Client) pollOnce(ctx context.Context, code *deviceCode, userCode string
 		}
 		err = c.fail("poll", ErrUnavailable, a, hidden...)
 		event.Fault, event.Detail = a.fault, err.Detail
+		if code.unread >= mostUnread-1 && a.isUnread() {
+			event.Outcome = Invalid
+			err.Kind, err.reason = ErrInvalid, "three successes could not be read: "+a.fault
+		}
 	}
 	event.Wait = code.schedule(event.Outcome, a, received, event.Took)
 	return token, err
+}
+
+// isOfCode reports whether a verdict is one that servers have for a code that was used:
+// they delete it, and say of it what they say of any that they do not know.
+func (a *answer) isOfCode(code *deviceCode, now time.Time) bool {
+	switch a.verdict.means {
+	case meansDenied, meansGone, meansUnknown:
+		return true
+	case meansExpired: // not by our clock
+		return now.Add(code.interval + margin).Before(code.expires)
+	}
+	return false
+}
+
+// isUnread reports whether an answer that came says that all went well, and no more.
+func (a *answer) isUnread() bool { return a.success() && a.trace == "" }
+
+// isLost reports whether a fault may be all that is left of a token: the request
+// arrived, and its answer did not, or not in a form to be read.
+func (a *answer) isLost() bool {
+	switch a.status {
+	case 0:
+		return !a.unsent
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		return true // lost behind a gateway
+	}
+	return a.trace != "" || a.isUnread()
 }
 
 // schedule takes account of what came of a poll and sets the time of the next. It
@@ -221,6 +263,10 @@ func (c *Client) pollOnce(ctx context.Context, code *deviceCode, userCode string
 func (code *deviceCode) schedule(outcome Outcome, a *answer, now time.Time, took time.Duration) time.Duration {
 	if outcome == Fault {
 		code.backOff = min(2*max(code.interval, code.backOff), mostBackOff)
+		code.lost = code.lost || a.isLost()
+		if a.isUnread() {
+			code.unread++
+		}
 	} else {
 		code.backOff = 0
 	}
@@ -231,6 +277,9 @@ func (code *deviceCode) schedule(outcome Outcome, a *answer, now time.Time, took
 		} else if ok {
 			code.interval = max(code.interval, stated)
 		}
+	}
+	if a.verdict.means == meansPending || a.verdict.means == meansSlowDown {
+		code.unread, code.lost = 0, false
 	}
 	// Set after the last poll as well: somebody may call Poll again.
 	code.next = code.plan(now, took, a.retryAfter)
@@ -276,7 +325,7 @@ func outcomeOf(end error) Outcome {
 		return Denied
 	case ErrExpired:
 		return Expired
-	case ErrUnknownCode:
+	case ErrUnknownCode, ErrAnswerLost:
 		return UnknownCode
 	case ErrUnavailable:
 		return Unavailable
