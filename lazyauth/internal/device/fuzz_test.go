@@ -2,11 +2,13 @@ package device_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
@@ -40,12 +42,129 @@ func visible(text string) bool {
 	return text != ""
 }
 
+// saysGone reports whether OAuth's word for a grant that has ended, in one of its
+// spellings, is the error of an answer, read by other means than those of the package.
+func saysGone(text string) bool {
+	var members map[string]any
+	code := ""
+	if json.Unmarshal([]byte(strings.TrimPrefix(text, "\ufeff")), &members) == nil {
+		code, _ = members["error"].(string)
+	} else if form, err := url.ParseQuery(strings.TrimSpace(text)); err == nil {
+		code = form.Get("error")
+	}
+	switch code {
+	case "invalid_grant", "bad_refresh_token", "bad_verification_code", "incorrect_device_code":
+		return true
+	}
+	return false
+}
+
+// answers are seeds: what servers and what is in between have been seen to say.
+var answers = []struct {
+	status            int
+	contentType, text string
+}{
+	{200, "application/json", granted},
+	{400, "application/json", `{"error":"invalid_grant","error_description":"x"}`},
+	{200, "application/x-www-form-urlencoded", "error=bad_refresh_token&error_uri=x"},
+	{200, "application/x-www-form-urlencoded", "access_token=a&scope=b,c&token_type=bearer&expires_in=7"},
+	{200, "text/plain", "error=slow_down&interval=1e99"},
+	{500, "", ""},
+	{400, "", ""},
+	{401, "text/html", "<html>error=invalid_grant"},
+	{400, "application/json", `{"message":"invalid_grant"}`},
+	{400, "application/json", `{"error":{"code":"invalid_grant"}}`},
+	{200, "application/json", `{"status":"maintenance"}`},
+	{200, "application/json", "{}"},
+	{204, "", ""},
+	{200, "application/json", "\x1f\x8b\x08\x00"},
+	{429, "application/json", `{"error":"invalid_grant"}`},
+	{400, "application/json", `{"error":"expired_token"}`},
+	{403, "application/json", `{"error_code":"rate_limit_exceeded"}`},
+	{400, "application/json", `{"status":400,"message":"authorization_pending"}`},
+	{200, "application/json", `{"access_token":"a","scope":["a",1,{}],"token_type":" Bearer "}`},
+	{200, "application/json", `{"access_token":"a","scope":"\u0000 \" b"}`},
+	{200, "application/json", `{"status":"error"}`},
+	{200, "application/json", `{"success":true}`},
+	{302, "text/html", "<html>"},
+}
+
+// Nothing but the server's own word ends a grant, and nothing but that takes away a
+// login without saying why.
+func FuzzNothingElseEndsAGrant(f *testing.F) {
+	for _, a := range answers {
+		f.Add(a.status, a.contentType, a.text)
+	}
+	f.Fuzz(func(t *testing.T, status int, contentType, text string) {
+		s := new(server).on("/token", answer(status, contentType, text)).on("/revoke", answer(status, contentType, text))
+		c := client(t, s, func(config *device.Config) { config.Endpoints.Revocation = "https://as.example/revoke" })
+		for name, refresh := range map[string]func(context.Context, string, scopes.Set) (*device.Token, error){
+			"Refresh": c.Refresh, "RefreshFor": c.RefreshFor,
+		} {
+			_, err := refresh(context.Background(), refreshToken, scopes.Of("held"))
+			if err == nil {
+				continue
+			}
+			checkFuzzed(t, err)
+			if errors.Is(err, device.ErrRevoked) && !saysGone(text) {
+				t.Errorf("%s: ended by %d %q", name, status, text)
+			}
+		}
+		if err := c.Revoke(context.Background(), refreshToken, device.RefreshToken); err != nil {
+			checkFuzzed(t, err)
+			if errors.Is(err, device.ErrRevoked) {
+				t.Errorf("a revocation: %v", err)
+			}
+		} else if status != 200 && status != 204 {
+			t.Errorf("revoked by %d %q", status, text)
+		}
+		s.checkClosed(t)
+	})
+}
+
+// Whatever answers a poll, the login ends with a token or an error that is true, and in
+// time.
+func FuzzPollAnswer(f *testing.F) {
+	for _, a := range answers {
+		f.Add(a.status, a.contentType, a.text)
+	}
+	f.Fuzz(func(t *testing.T, status int, contentType, text string) {
+		synctest.Test(t, func(t *testing.T) {
+			s := new(server).on("/token", answer(status, contentType, text), oauthError("access_denied"))
+			c := client(t, s, nil)
+			start := time.Now()
+			var events []device.PollEvent
+			_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) })
+			if took := time.Since(start); took > 15*time.Minute {
+				t.Errorf("it took %v", took)
+			}
+			if err != nil {
+				checkFuzzed(t, err)
+			}
+			for _, e := range events {
+				for i := range len(e.Detail) {
+					if e.Detail[i] < ' ' || e.Detail[i] > '~' {
+						t.Fatalf("detail %q", e.Detail)
+					}
+				}
+				if len(e.Detail) > 4000 {
+					t.Errorf("a detail of %d bytes", len(e.Detail))
+				}
+			}
+			for _, gap := range gaps(s) {
+				if gap < 5*time.Second {
+					t.Errorf("polled after %v", gap)
+				}
+			}
+			s.checkClosed(t)
+		})
+	})
+}
+
 func FuzzTokenAnswer(f *testing.F) {
-	f.Add(200, "application/json", granted)
-	f.Add(400, "application/json", `{"error":"invalid_grant","error_description":"x"}`)
-	f.Add(200, "application/x-www-form-urlencoded", "access_token=a&scope=b,c&token_type=bearer&expires_in=7")
-	f.Add(200, "text/plain", "error=slow_down&interval=1e99")
-	f.Add(500, "", "")
+	for _, a := range answers {
+		f.Add(a.status, a.contentType, a.text)
+	}
 	for _, text := range hostileTokens {
 		f.Add(200, "application/json", text)
 	}
