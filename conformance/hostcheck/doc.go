@@ -40,19 +40,21 @@
 //
 // # How to read the source
 //
-// scenario_*.go are the scenarios, one file for each subject: which calls the
-// host makes, the server's part in each of them (play), and what is judged at
-// the end (conclude). flow.go and prompt.go are what scenarios are written in:
-// a flow is one call as the model sees it; ask.go asks in the way of either era.
-// checks_wire.go looks at single messages as they arrive, checks_prompt.go at
-// every prompt when all is over.
+// require_*.go are the requirements, one file for each subject. All about one is
+// in its literal: what it says and where that is written, where it binds, what a
+// host has to report for it, and how it is judged (suite.go has the fields).
+//
+// scenario_*.go are the scenarios: which calls the host makes, and the server's
+// part in each of them (play). flow.go and prompt.go are what scenarios are
+// written in: a flow is one call as the model sees it; ask.go asks in the way of
+// either era.
 //
 // A scenario under way is three things: a session (session.go, server.go), which
 // is the server's side of the conversation; a person (person.go), who is shown
 // prompts and acts; and an observer (observer.go), which keeps what was found.
+// judge.go has the requirements judge what happens, at the moments that there are;
 // verdict.go turns findings into checks. internal/wire is the raw server beneath
 // the session, with its ports and its record. adapter.go is the adapter protocol;
-// launch.go what a host is told and process.go its process; guide.go the same with a
-// person in place of a
-// script.
+// launch.go is what a host is told, process.go its process; guide.go is the same
+// with a person in place of a script.
 package hostcheck

@@ -2,7 +2,6 @@ package hostcheck
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
@@ -15,6 +14,7 @@ type call struct {
 	wire.CallParams
 	back      wire.Channel
 	declared  wire.Modes    // the modes of elicitation that hold for it
+	others    []*call       // those that were in flight when it came
 	cancelled chan struct{} // closed when the host cancelled it
 	cancel    *wire.Line    // with what; nil if by hanging up
 	answered  time.Duration // zero while it is in flight
@@ -59,7 +59,7 @@ func (s *session) arrived(c *call) {
 		f.rounds = append(f.rounds, c)
 		s.step()
 		s.guard.Unlock()
-		s.checkRetry(f, c)
+		judgeRetry(s.observer, retried(f))
 		f.retry <- c // has room for one, and only one is taken at a time
 		return
 	}
@@ -69,7 +69,7 @@ func (s *session) arrived(c *call) {
 	s.step()
 	s.playing.Add(1)
 	s.guard.Unlock()
-	s.checkFresh(c)
+	judgeFresh(s.observer, c)
 	go func() {
 		defer s.playing.Done()
 		if again > 6 {
@@ -119,6 +119,13 @@ func (s *session) match(c *call) *flow {
 		return f
 	}
 	return by(func(f *flow) bool { return f.label != "" && c.Label() == "" })
+}
+
+// saysCapabilities says whether the request has an object of capabilities in its
+// _meta.
+func (c *call) saysCapabilities() bool {
+	raw := c.Meta[wire.MetaCapabilities]
+	return len(raw) > 0 && raw[0] == '{'
 }
 
 // answer writes the response to the current request.
@@ -199,6 +206,13 @@ func (f *flow) progress(n int, message string) {
 	}
 }
 
+// gone says whether the host gave the flow up, so that it owes it nothing.
+func (f *flow) gone() bool {
+	f.s.guard.Lock()
+	defer f.s.guard.Unlock()
+	return f.now().stopped != 0
+}
+
 // wait waits; it returns false if the request was cancelled or the scenario
 // ended before.
 func (f *flow) wait(d time.Duration) bool {
@@ -230,20 +244,6 @@ func (f *flow) held(limit time.Duration) (time.Duration, bool) {
 		return c.stopped - c.At, gaveUp
 	}
 	return moved - c.At, gaveUp
-}
-
-// cancelRequest notes that the host gives a request up. It returns the request
-// if it is in flight.
-func (s *session) cancelRequest(id json.RawMessage, by *wire.Line) *call {
-	s.guard.Lock()
-	defer s.guard.Unlock()
-	for _, c := range slices.Backward(s.requests) {
-		if wire.SameJSON(c.ID, id) && c.answered == 0 && c.stopped == 0 {
-			s.stop(c, by)
-			return c
-		}
-	}
-	return nil
 }
 
 // stop marks a request cancelled. The caller holds guard.

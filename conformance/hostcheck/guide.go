@@ -149,8 +149,8 @@ func questions(one staging, s *session) []Question {
 	var out []Question
 	for _, id := range one.scenario.Checks {
 		r := byID(id)
-		if !r.appliesTo(one.protocol, one.transport) || !slices.Contains(r.Observed, UI) || id == "A7" {
-			continue // A7 follows from what the person was told to press
+		if !r.appliesTo(one.protocol, one.transport) || !slices.Contains(r.Observed, UI) || r.follows {
+			continue
 		}
 		q := Question{Check: id, Text: r.Text}
 		if s != nil {
@@ -252,7 +252,7 @@ func (g *Guide) finish() {
 		}
 	}
 	s.block("the step ended before that")
-	result := s.judged("")
+	result := judged(s, "")
 	g.guard.Lock()
 	g.done[s.scenario.Name], g.now, g.lobby = s, nil, next
 	done := len(g.done)
@@ -290,7 +290,7 @@ func (g *Guide) Snapshot() Report {
 	report := Report{Host: g.config.Host, Started: g.began, Took: time.Since(g.began), Results: []Result{}}
 	for _, one := range g.todo {
 		if s, state := g.find(one.scenario.Name); s != nil {
-			report.Results = append(report.Results, s.result("", state == StepDone))
+			report.Results = append(report.Results, result(s, "", state == StepDone))
 		}
 	}
 	return report

@@ -2,6 +2,7 @@ package hostcheck
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"time"
 
@@ -68,6 +69,14 @@ func (p *prompt) domain() string {
 		return ""
 	}
 	return u.Hostname()
+}
+
+// said is an answer in a word.
+func (a answer) said() string {
+	if a.err != nil {
+		return fmt.Sprintf("error %d", a.err.Code)
+	}
+	return a.action
 }
 
 // issue notes that a prompt goes out. The caller holds guard.

@@ -140,12 +140,12 @@ func (c Config) run(ctx context.Context, n wire.Network, one staging) Result {
 	defer s.end()
 	if ctx.Err() != nil {
 		s.block(interrupted)
-		return s.judged("")
+		return judged(s, "")
 	}
 	at, err := wire.Open(n)
 	if err != nil {
 		s.block(err.Error())
-		return s.judged("")
+		return judged(s, "")
 	}
 	launch := c.launch(s, at)
 	at.Serve(s.Conversation)
@@ -157,7 +157,7 @@ func (c Config) run(ctx context.Context, n wire.Network, one staging) Result {
 	at.Close()
 	s.playing.Wait()
 	s.block(why())
-	return s.judged(output)
+	return judged(s, output)
 }
 
 // launch is what the host is told, and the session knows it too.

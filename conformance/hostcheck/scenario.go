@@ -11,8 +11,8 @@ type script struct {
 	// play is the server's part in one call of a tool. It runs once for each
 	// call as the model sees it, retries included, on a goroutine of its own.
 	play func(f *flow)
-	// conclude judges what can be judged at the end only.
-	conclude []func(*session)
+	// conclude, if set, says at the end why a host did not get there.
+	conclude func(*session)
 	// refusal is the error with which a server of the older era answers what it
 	// does not know; 0 means the usual one.
 	refusal int

@@ -14,23 +14,10 @@ var advertising = Scenario{
 	Checks: []string{"A1", "A2", "A30", "B1", "B2", "B3", "B21", "B23", "B24"},
 	Ask:    "Ask your host to call the tool notes_search with call set to first, and then once more with call set to second.",
 	script: script{
-		steps:    inTurn("first", "second"),
-		play:     func(f *flow) { f.text("3 notes found") },
-		conclude: []func(*session){concludeDeclared, concludeEra},
-		guided:   true,
+		steps:  inTurn("first", "second"),
+		play:   func(f *flow) { f.text("3 notes found") },
+		guided: true,
 	},
-}
-
-// concludeDeclared judges what hosts of the older era said at initialization.
-func concludeDeclared(s *session) {
-	for _, p := range s.peers {
-		capabilities, initialize := p.Initialized()
-		declared := wire.ElicitationModes(capabilities)
-		s.judge("A1", declared.Declared, "the host initializes without declaring elicitation", initialize.Event)
-		if declared.Declared {
-			s.judge("A2", declared.Form || declared.URL, "elicitation is declared without a mode that exists", initialize.Event)
-		}
-	}
 }
 
 var era = Scenario{
@@ -41,37 +28,10 @@ var era = Scenario{
 	Checks: []string{"B21"},
 	Ask:    "Restart your host, and ask it to call the tool notes_search with call set to first.",
 	script: script{
-		steps:    inTurn("first"),
-		play:     func(f *flow) { f.text("3 notes found") },
-		conclude: []func(*session){concludeEra},
-		refusal:  -32000,
+		steps:   inTurn("first"),
+		play:    func(f *flow) { f.text("3 notes found") },
+		refusal: -32000,
 	},
-}
-
-// concludeEra judges how the host found out what the server speaks.
-func concludeEra(s *session) {
-	var probe, initialize, call *wire.Line
-	for _, l := range s.Lines() {
-		switch {
-		case l.Method == "server/discover" && probe == nil:
-			probe = l
-		case l.Method == "initialize" && initialize == nil:
-			initialize = l
-		case l.Method == "tools/call" && call == nil:
-			call = l
-		}
-	}
-	switch {
-	case s.protocol == Legacy && probe != nil:
-		s.judge("B21", initialize != nil && call != nil,
-			"the host did not fall back to initialize after server/discover was refused", probe.Event)
-	case s.protocol == Legacy && initialize != nil:
-		s.find("B21", noted, "the host does not ask first: it speaks the older protocol alone, or was told to", initialize.Event)
-	case probe != nil && call != nil:
-		s.judge("B21", probe.At <= call.At, "the host asks with server/discover only after its first call", probe.Event, call.Event)
-	case call != nil:
-		s.find("B21", noted, "the host does not ask first: it speaks the newer protocol alone, or was told to", call.Event)
-	}
 }
 
 var modeNames = Scenario{
@@ -105,8 +65,7 @@ var modeNames = Scenario{
 func playMissingMode(f *flow) {
 	declared := f.now().declared
 	if declared.Declared {
-		f.s.judge("A3", !declared.Empty || !f.takesURL(), "the host declares {}, which is form mode alone, and takes part in URL mode",
-			f.now().Event)
+		judgePlayed("A3", occasion{flow: f, ok: !declared.Empty || !f.takesURL()})
 	}
 	p := f.s.prompt("decline", 300*time.Millisecond)
 	p.mode, p.message, p.limit = "", "Shall the notebook remember this search?", 4*time.Second
@@ -116,20 +75,7 @@ func playMissingMode(f *flow) {
 		return
 	}
 	p.unasked = !declared.Form
-	a := f.ask(p)
-	switch {
-	case a.never:
-		f.s.find("A4", failed, "a request without a mode was not answered", f.now().Event)
-	case !declared.Form:
-		f.s.judge("A4", a.refused(declared),
-			"the host declares no form mode, and does not answer a request without a mode with -32602", a.line.Event)
-	default:
-		asForm := a.err == nil
-		for _, d := range p.dialogs {
-			asForm = asForm && d.Mode != "url"
-		}
-		f.s.judge("A4", asForm, "a request without a mode was not treated as a form: "+a.said(), a.line.Event)
-	}
+	judgePlayed("A4", occasion{flow: f, prompt: p, answer: f.ask(p)})
 	f.text("3 notes found")
 }
 
@@ -170,13 +116,6 @@ func playUndeclaredMode(f *flow) {
 	default:
 		p.mode = "sketch"
 	}
-	a := f.elicit(p)
-	switch {
-	case a.never:
-		f.s.find("A5", failed, "a request in the mode "+p.mode+", which was not declared, was not answered", f.now().Event)
-	default:
-		f.s.judge("A5", a.refused(declared),
-			"a request in the mode "+p.mode+", which was not declared, was answered with "+a.said(), a.line.Event)
-	}
+	judgePlayed("A5", occasion{flow: f, prompt: p, answer: f.elicit(p)})
 	f.text("3 notes found")
 }

@@ -1,7 +1,6 @@
 package hostcheck
 
 import (
-	"fmt"
 	"time"
 )
 
@@ -21,14 +20,6 @@ var completion = Scenario{
 			}
 			playCompletion(f)
 		},
-		conclude: []func(*session){func(s *session) {
-			stray := s.labelled("stray")
-			if len(stray) == 0 || len(stray[0].s.prompts) == 0 {
-				return
-			}
-			_, ok := s.goesOn()
-			s.judge("A18", ok, "the host did not go on after a completion notice that it should ignore", stray[0].now().Event)
-		}},
 		guided: true,
 	},
 }
@@ -50,7 +41,7 @@ func playCompletion(f *flow) {
 	<-finished
 	early := s.hasHook(HookShown) && a.at >= announced && (p.pressed == 0 || a.at < p.pressed)
 	if !a.never {
-		s.judge("A18", !early, fmt.Sprintf("a notice about another elicitation made the host answer with %q", a.said()), a.line.Event)
+		judgePlayed("A18", occasion{flow: f, answer: a, ok: !early})
 	}
 	if a.action != "accept" {
 		f.fail("nobody signed in")
@@ -96,8 +87,7 @@ var urlRequired = Scenario{
 			}
 			playURLRequired(f)
 		},
-		conclude: []func(*session){concludeURLRequired},
-		guided:   true,
+		guided: true,
 	},
 }
 
@@ -156,46 +146,4 @@ func playURLRequired(f *flow) {
 	}
 	// Until the retry, or until it is clear that there will be none.
 	s.await(s.ctx, 2*time.Second, func() bool { return len(s.flows) > 1 })
-}
-
-func concludeURLRequired(s *session) {
-	calls := s.labelled("needs")
-	if len(calls) == 0 || len(s.prompts) < 2 {
-		return
-	}
-	if s.protocol == Modern {
-		s.judge("P12", len(calls) <= 2, fmt.Sprintf("the call was made %d times", len(calls)), calls[len(calls)-1].rounds[0].Event)
-		return
-	}
-	var retry *flow
-	if len(calls) > 1 {
-		retry = calls[1]
-	}
-	if retry != nil && s.prompts[0].signedIn != 0 && retry.rounds[0].At >= s.prompts[0].signedIn {
-		s.find("A19", passed, "", retry.rounds[0].Event)
-	} else {
-		s.find("A19", noted, "the host does not retry when the elicitation is complete")
-	}
-	if !s.hasHook(HookShown) {
-		return
-	}
-	for _, p := range s.prompts {
-		switch {
-		case len(p.dialogs) == 0:
-			s.find("A21", failed, "an elicitation of error -32042 was not shown", calls[0].now().Event)
-		case retry != nil && (p.pressed == 0 || retry.rounds[0].At < p.pressed):
-			s.find("A21", failed, "the call was retried before the person had agreed", retry.rounds[0].Event)
-		case retry == nil:
-			s.find("A21", failed, "the call was not retried", calls[0].now().Event)
-		default:
-			s.find("A21", passed, "", p.dialogs[0].event, retry.rounds[0].Event)
-		}
-		for _, d := range p.dialogs {
-			controls := map[string]bool{}
-			for _, c := range d.Controls {
-				controls[c] = true
-			}
-			s.judge("A20", controls["retry"] && controls["cancel"], fmt.Sprintf("meanwhile the person can do %v with the call", d.Controls), d.event)
-		}
-	}
 }

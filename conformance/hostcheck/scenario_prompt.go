@@ -1,8 +1,6 @@
 package hostcheck
 
 import (
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -70,16 +68,6 @@ var refusing = Scenario{
 			}
 			f.fail("nobody signed in: the prompt got " + a.said())
 		},
-		conclude: []func(*session){func(s *session) {
-			for _, label := range []string{"declined", "cancelled"} {
-				calls := s.labelled(label)
-				if len(calls) == 0 {
-					continue
-				}
-				s.judge("P9", len(calls) == 1, "the call "+label+" was made again although nobody asked for that",
-					calls[len(calls)-1].rounds[0].Event)
-			}
-		}},
 		guided: true,
 	},
 }
@@ -117,9 +105,8 @@ var oddURLs = Scenario{
 	Ask: "Ask your host to call notes_search with call set to punycode, then script, then shell. Decline the first, and agree " +
 		"to the other two if you are asked at all.",
 	script: script{
-		steps:    inTurn("punycode", "script", "shell"),
-		play:     playOddURL,
-		conclude: []func(*session){concludeOddURLs},
+		steps: inTurn("punycode", "script", "shell"),
+		play:  playOddURL,
 	},
 }
 
@@ -138,54 +125,6 @@ func playOddURL(f *flow) {
 		return
 	}
 	f.fail("nobody signed in")
-}
-
-func concludeOddURLs(s *session) {
-	visited := func(path string) int {
-		for _, v := range s.visits {
-			if v.path == path {
-				return v.event
-			}
-		}
-		return -1
-	}
-	for _, p := range s.prompts {
-		if p.flow == nil {
-			continue
-		}
-		switch p.flow.label {
-		case "punycode":
-			if s.hasHook(HookShown) {
-				for _, d := range p.dialogs {
-					s.judge("A16", d.Warning != "", "an address in Punycode is shown without a warning", d.event)
-				}
-				if len(p.dialogs) == 0 {
-					s.find("A16", passed, "")
-				}
-			}
-		case "script":
-			opened := slices.IndexFunc(s.openings, func(o opening) bool {
-				return !strings.HasPrefix(o.URL, "http://") && !strings.HasPrefix(o.URL, "https://")
-			})
-			if s.hasHook(HookOpened) {
-				event := visited("/script")
-				if opened >= 0 {
-					event = s.openings[opened].event
-				}
-				s.judge("B32", event < 0, "a URL that is neither http nor https was opened", event)
-			}
-		case "shell":
-			if s.hasHook(HookOpened) {
-				event := visited("/shell")
-				for _, o := range s.openings {
-					if strings.Contains(o.URL, "p="+p.id) && o.URL != p.url {
-						event = o.event
-					}
-				}
-				s.judge("B33", event < 0, "a shell saw the URL: what was opened differs from it, or a part of it was run", event)
-			}
-		}
-	}
 }
 
 var burst = Scenario{
@@ -210,23 +149,5 @@ var burst = Scenario{
 			}
 			f.fail("nobody signed in")
 		},
-		conclude: []func(*session){func(s *session) {
-			if !s.hasHook(HookShown) || len(s.prompts) == 0 {
-				return
-			}
-			most, event := 0, -1
-			for i, d := range s.dialogs {
-				n := 0
-				for _, other := range s.dialogs[i:] {
-					if other.at-d.at < time.Second {
-						n++
-					}
-				}
-				if n > most {
-					most, event = n, d.event
-				}
-			}
-			s.judge("A23", most <= 10, "more than ten dialogs were shown within a second", event)
-		}},
 	},
 }

@@ -24,16 +24,6 @@ var roundTrips = Scenario{
 			return append(steps, []Call{again}, []Call{calling(nextCall)})
 		},
 		play: playRounds,
-		conclude: []func(*session){concludeTokens, func(s *session) {
-			if _, ok := s.goesOn(); !ok {
-				return
-			}
-			calls := s.labelled("cached")
-			if len(calls) > 0 {
-				s.judge("B27", len(calls) > 1, "the same call was made twice, and the second did not reach the server",
-					calls[0].now().Event)
-			}
-		}},
 	},
 }
 
@@ -76,7 +66,7 @@ func playRounds(f *flow) {
 		if !f.now().declared.URL {
 			return // it could not be asked
 		}
-		s.judge("P8", ok, fmt.Sprintf("the call ended after %d of eight rounds", len(f.rounds)-1), f.now().Event)
+		judgePlayed("P8", occasion{flow: f, ok: ok})
 	case "stateless":
 		_, ok = quick("only", nil)
 	case "state-only":
@@ -86,7 +76,7 @@ func playRounds(f *flow) {
 	case "twice":
 		if _, ok = quick("sign-in", state(0)); ok {
 			_, ok = quick("sign-in", state(1))
-			s.judge("B4", ok, "the host does not ask again after accept", f.now().Event)
+			judgePlayed("B4", occasion{flow: f, ok: ok})
 		}
 	case "cached":
 		if len(s.labelled("cached")) == 1 {
@@ -102,11 +92,7 @@ func playRounds(f *flow) {
 // once; it may as well not.
 func playStateOnly(f *flow, state *string) {
 	f.limit = 2 * time.Second
-	if f.require(nil, state)[""].never {
-		f.s.find("B7", noted, "the host does not retry when nothing is asked", f.now().Event)
-		return
-	}
-	f.s.find("B7", passed, "", f.now().Event)
+	judgePlayed("B7", occasion{flow: f, ok: !f.require(nil, state)[""].never})
 }
 
 // playPair asks two things at once.
@@ -146,29 +132,15 @@ var parallel = Scenario{
 				if !f.now().declared.URL {
 					return // it could not be asked
 				}
-				f.s.find("P7", failed, "the prompt of call "+f.label+" was not answered", f.now().Event)
+				judgePlayed("P7", occasion{flow: f, prompt: p, answer: a})
 				return
 			}
-			f.s.judge("P7", len(p.dialogs) <= 1, "the prompt of call "+f.label+" was shown more than once", a.line.Event)
+			judgePlayed("P7", occasion{flow: f, prompt: p, answer: a})
 			if a.action != "accept" {
 				f.fail("nobody signed in: the prompt got " + a.said())
 				return
 			}
 			f.text("3 notes found")
 		},
-		conclude: []func(*session){concludeTokens},
 	},
-}
-
-// concludeTokens is for hosts that send no progress tokens: they are optional.
-func concludeTokens(s *session) {
-	for _, c := range s.requests {
-		if _, ok := c.Meta["progressToken"]; ok {
-			return
-		}
-	}
-	if len(s.flows) > 0 {
-		s.find("A29", noted, "the host sends no progress tokens")
-		s.find("B29", noted, "the host sends no progress tokens")
-	}
 }

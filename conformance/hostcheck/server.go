@@ -63,7 +63,7 @@ func (s *session) Hear(l *wire.Line, back wire.Channel, p *wire.Peer) {
 
 func (s *session) hearResponse(l *wire.Line) {
 	if s.protocol == Modern {
-		s.find("B20", failed, "the host sent a JSON-RPC response; in this protocol it answers by retrying its request", l.Event)
+		judgeResponse(s.observer, l)
 		return
 	}
 	var id string
@@ -87,7 +87,7 @@ func (s *session) hearNotification(l *wire.Line) {
 		RequestID json.RawMessage `json:"requestId"`
 	}
 	_ = json.Unmarshal(l.Params, &p)
-	s.checkCancel(p.RequestID, l)
+	judgeCancellation(s.observer, s.cancels(p.RequestID, l))
 }
 
 func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
@@ -98,7 +98,8 @@ func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
 		capabilities, _ := p.Initialized()
 		c.declared = wire.ElicitationModes(capabilities)
 	}
-	s.checkRequest(c, s.register(c))
+	s.register(c)
+	judgeRequest(s.observer, c)
 	switch {
 	case l.Method == "tools/call" && s.speaks(c, p):
 		s.arrived(c)
@@ -146,22 +147,23 @@ func (s *session) Dropped(back wire.Channel) {
 	}
 }
 
-// register counts a request among those in flight. It returns the others that
+// Posted judges an HTTP request as such. It is part of [wire.Handler].
+func (s *session) Posted(l *wire.Line) { judgePost(s.observer, l) }
+
+// register counts a request among those in flight, and tells it of the others that
 // await an answer: in the same process, or over HTTP from the same host.
 // Subscriptions, which are never answered, count. It is one step, so that of two
 // requests at the same moment one finds the other.
-func (s *session) register(c *call) []*call {
+func (s *session) register(c *call) {
 	c.cancelled = make(chan struct{})
 	s.guard.Lock()
 	defer s.guard.Unlock()
-	var others []*call
 	for _, other := range s.requests {
 		if other.answered == 0 && other.stopped == 0 && (s.transport == HTTP || other.Conn == c.Conn) {
-			others = append(others, other)
+			c.others = append(c.others, other)
 		}
 	}
 	s.requests = append(s.requests, c)
-	return others
 }
 
 // speaks says whether a request is one of the era that the server speaks.

@@ -1,9 +1,13 @@
 package hostcheck
 
 import (
+	"cmp"
 	"context"
 	"net"
+	"slices"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // The protocols and transports that a host can be checked in.
@@ -51,10 +55,34 @@ type Requirement struct {
 	Observed []Observation `json:"observed"` // all of them are needed
 	// Reason is why no scenario decides it; empty if one does.
 	Reason string `json:"reason,omitempty"`
+
+	eras      []string // the protocols in which it binds
+	transport string   // the only one on which it binds; empty for both
+	hook      string   // what a host has to report for it to be decided; for [UI]
+	follows   bool     // a person who watches is not asked: it follows from what they were to press
+
+	// How it is judged, each at a moment of its own; nil for what says nothing of it.
+	post      func(judge, *wire.Line)        // each HTTP request
+	response  func(judge, *wire.Line)        // each response, where the protocol has none
+	request   func(judge, *call)             // each request
+	fresh     func(judge, *call)             // each call that follows nothing
+	retry     func(judge, *retry)            // each one that follows a result
+	cancelled func(judge, *cancellation)     // each cancellation
+	answered  func(judge, *session, *prompt) // each prompt, when all is over
+	shown     func(judge, *session, *prompt) // the same, if the host reports what it shows
+	opened    func(judge, *session, *prompt) // the same of a URL, if it reports what it opens
+	reported  func(judge, *session, *prompt) // the same of a URL, if it reports what calls come to
+	played    func(judge, occasion)          // what a scenario does to find out: see judgePlayed
+	end       func(judge, *session)          // when all is over
 }
 
-// Requirements returns the catalogue, in order. The caller owns the slice.
-func Requirements() []Requirement { return append([]Requirement(nil), catalogue...) }
+// Requirements returns the catalogue, in the order of the IDs. The caller owns the
+// slice.
+func Requirements() []Requirement {
+	return slices.SortedFunc(slices.Values(catalogue), func(a, b Requirement) int {
+		return cmp.Or(cmp.Compare(a.ID[:1], b.ID[:1]), cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))
+	})
+}
 
 // A Scenario is a conversation that is staged with a host, and the
 // requirements that it decides.

@@ -10,18 +10,24 @@ import (
 
 // judged concludes a scenario: a result with one check for each requirement
 // that it decides.
-func (s *session) judged(output string) Result {
+func judged(s *session, output string) Result {
 	s.close()
-	s.review()
-	for _, conclude := range s.scenario.conclude {
-		conclude(s)
+	s.guard.Lock()
+	issued := slices.DeleteFunc(slices.Clone(s.prompts), func(p *prompt) bool { return p.flow == nil })
+	s.guard.Unlock()
+	for _, p := range issued {
+		judgePrompt(s, p)
 	}
-	return s.result(output, true)
+	judgeEnd(s)
+	if s.scenario.conclude != nil {
+		s.scenario.conclude(s)
+	}
+	return result(s, output, true)
 }
 
 // result is the scenario as it stands. While it runs, what was not seen yet is
 // INFO; when it is final, that is a missing prerequisite and a FAILURE.
-func (s *session) result(output string, final bool) Result {
+func result(s *session, output string, final bool) Result {
 	now := time.Now()
 	s.guard.Lock()
 	took, asked := s.took, len(s.requests) > 0
@@ -40,7 +46,7 @@ func (s *session) result(output string, final bool) Result {
 		if found := s.found(id); len(found) > 0 {
 			decide(&c, r.Level, found)
 		} else {
-			undecided(&c, asked && slices.Contains(r.Observed, UI) && !s.hasHook(hookFor(id)), final, s.reason())
+			undecided(&c, asked && slices.Contains(r.Observed, UI) && !s.hasHook(r.hook), final, s.reason())
 		}
 		checks = append(checks, c)
 	}
@@ -116,15 +122,4 @@ func undecided(c *Check, noReports, final bool, reason string) {
 		c.Status = Failure
 		c.ErrorMessage = "prerequisite missing: " + strings.TrimPrefix(reason, "hostcheck: ")
 	}
-}
-
-// hookFor says what has to be reported for a requirement to be decided.
-func hookFor(id string) string {
-	switch id {
-	case "A12", "A14", "B32", "B33":
-		return HookOpened
-	case "A34", "P5":
-		return HookOutcome
-	}
-	return HookShown
 }

@@ -1,0 +1,149 @@
+package hostcheck
+
+import (
+	"slices"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
+)
+
+// A judge records what occasions come to for one requirement.
+type judge struct {
+	observer *observer
+	id       string
+}
+
+func (j judge) pass(events ...int)              { j.observer.find(j.id, passed, "", events...) }
+func (j judge) fail(text string, events ...int) { j.observer.find(j.id, failed, text, events...) }
+func (j judge) note(text string, events ...int) { j.observer.find(j.id, noted, text, events...) }
+
+// that passes or, with the text, fails.
+func (j judge) that(ok bool, text string, events ...int) { j.observer.judge(j.id, ok, text, events...) }
+
+// exceptInitialize is for what every request of the newer era has: initialize is
+// none, and a host that sends it there is told so otherwise.
+func exceptInitialize(request func(judge, *call)) func(judge, *call) {
+	return func(j judge, c *call) {
+		if c.Method != "initialize" {
+			request(j, c)
+		}
+	}
+}
+
+// each calls f with every requirement that an observer decides, in the order of the
+// catalogue.
+func each(o *observer, f func(Requirement, judge)) {
+	for _, r := range catalogue {
+		if slices.Contains(o.decides, r.ID) {
+			f(r, judge{o, r.ID})
+		}
+	}
+}
+
+func judgePost(o *observer, l *wire.Line) {
+	each(o, func(r Requirement, j judge) {
+		if r.post != nil {
+			r.post(j, l)
+		}
+	})
+}
+
+func judgeResponse(o *observer, l *wire.Line) {
+	each(o, func(r Requirement, j judge) {
+		if r.response != nil {
+			r.response(j, l)
+		}
+	})
+}
+
+func judgeRequest(o *observer, c *call) {
+	each(o, func(r Requirement, j judge) {
+		if r.request != nil {
+			r.request(j, c)
+		}
+	})
+}
+
+func judgeFresh(o *observer, c *call) {
+	each(o, func(r Requirement, j judge) {
+		if r.fresh != nil {
+			r.fresh(j, c)
+		}
+	})
+}
+
+func judgeRetry(o *observer, again *retry) {
+	each(o, func(r Requirement, j judge) {
+		if r.retry != nil {
+			r.retry(j, again)
+		}
+	})
+}
+
+func judgeCancellation(o *observer, c *cancellation) {
+	each(o, func(r Requirement, j judge) {
+		if r.cancelled != nil {
+			r.cancelled(j, c)
+		}
+	})
+}
+
+// judgePrompt judges a prompt when all is over: by the messages, and by what the
+// host reported.
+func judgePrompt(s *session, p *prompt) {
+	each(s.observer, func(r Requirement, j judge) {
+		if r.answered != nil {
+			r.answered(j, s, p)
+		}
+	})
+	each(s.observer, func(r Requirement, j judge) {
+		if r.shown != nil && s.hasHook(HookShown) {
+			r.shown(j, s, p)
+		}
+	})
+	each(s.observer, func(r Requirement, j judge) {
+		if r.opened != nil && p.mode == "url" && s.hasHook(HookOpened) {
+			r.opened(j, s, p)
+		}
+	})
+	each(s.observer, func(r Requirement, j judge) {
+		if r.reported != nil && p.mode == "url" && s.hasHook(HookOutcome) {
+			r.reported(j, s, p)
+		}
+	})
+}
+
+// An occasion is what came of something that a scenario did to a host, to find out
+// about a requirement.
+type occasion struct {
+	flow   *flow
+	prompt *prompt // what was asked, if anything
+	answer answer
+	ok     bool // it was as it should be; the prompt and its answer say more
+	took   time.Duration
+	event  int // in which it shows; 0 for the latest request of the flow
+}
+
+func (o occasion) at() int {
+	if o.event != 0 {
+		return o.event
+	}
+	return o.flow.now().Event
+}
+
+// judgePlayed judges an occasion by a requirement.
+func judgePlayed(id string, o occasion) {
+	each(o.flow.s.observer, func(r Requirement, j judge) {
+		if r.ID == id {
+			r.played(j, o)
+		}
+	})
+}
+
+func judgeEnd(s *session) {
+	each(s.observer, func(r Requirement, j judge) {
+		if r.end != nil {
+			r.end(j, s)
+		}
+	})
+}

@@ -1,0 +1,329 @@
+package hostcheck
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What a person is shown of a prompt, and what comes of what they do.
+var consent = []Requirement{
+	{
+		ID: "A6", Name: "accepts a URL without content", Revision: Legacy, Level: Should, Observed: onWire,
+		Text:    "The answer that accepts a URL carries no content: nothing that the person typed passes through the host.",
+		Section: section(Legacy, "client/elicitation#response-actions"),
+		eras:    both,
+		answered: func(j judge, _ *session, p *prompt) {
+			if p.mode == "url" && p.got != nil && p.got.action == "accept" {
+				j.that(!p.got.content, "the answer that accepts a URL has content", p.got.line.Event)
+			}
+		},
+	},
+	{
+		ID: "P10", Name: "answers at consent", Revision: profile, Level: Should, Observed: wireAndVisit,
+		Text:    "Accept is sent when the person agrees to open the URL, not when they are done there.",
+		Section: profileSection("P10"),
+		eras:    both,
+		answered: func(j judge, _ *session, p *prompt) {
+			if p.mode != "url" || p.got == nil || p.got.action != "accept" {
+				return
+			}
+			// Without a hook it is not known when the person agreed, only whether they
+			// had been to the page already.
+			switch {
+			case p.pressed != 0:
+				j.that(p.got.at-p.pressed <= atOnce, fmt.Sprintf("accept came %v after the person had agreed",
+					(p.got.at-p.pressed).Round(10*time.Millisecond)), p.got.line.Event)
+			case p.signedIn != 0:
+				j.that(p.got.at < p.signedIn, "accept came when the sign-in was over", p.got.line.Event)
+			default:
+				j.pass(p.got.line.Event)
+			}
+		},
+	},
+	{
+		ID: "A11", Name: "does not pre-fetch the URL", Revision: Legacy, Level: MustNot, Observed: atCanary,
+		Text:    "The host requests neither the URL nor anything else of its site, such as an icon, by itself.",
+		Section: section(Legacy, "client/elicitation#safe-url-handling"),
+		eras:    both,
+		answered: func(j judge, s *session, p *prompt) {
+			if p.mode != "url" || !strings.HasPrefix(p.url, s.canary) {
+				return
+			}
+			at, agreed := s.consent(p)
+			fetched := -1
+			for _, v := range s.visits {
+				switch {
+				case v.prompt != p.id && v.prompt != "", v.at < p.issued, agreed && v.at >= at:
+				case v.prompt == "" && agreed: // something else of the site, at some other time
+				case slices.ContainsFunc(s.openings, func(o opening) bool { return o.URL == p.url && o.at <= v.at }):
+				default:
+					fetched = v.event
+				}
+			}
+			j.that(fetched < 0, "the page behind the URL was requested although nobody had agreed to open it", fetched)
+		},
+	},
+	{
+		ID: "P4", Name: "shows what it advertises", Revision: profile, Level: Must, Observed: wireAndUI,
+		Text:    "A prompt in a mode that the host declares is shown.",
+		Section: profileSection("P4"),
+		eras:    both, hook: HookShown,
+		shown: func(j judge, _ *session, p *prompt) {
+			if !p.unasked && !p.odd {
+				j.that(len(p.dialogs) > 0, "the prompt was not shown: "+p.id, p.flow.rounds[0].Event)
+			}
+		},
+	},
+	{
+		ID: "A8", Name: "offers decline and cancel", Revision: Legacy, Level: Must, Observed: inUI,
+		Text:    "Whoever is asked finds a clear way to refuse, and another one to dismiss the question.",
+		Section: section(Legacy, "client/elicitation#user-interaction-model"),
+		eras:    both, hook: HookShown,
+		shown: func(j judge, _ *session, p *prompt) {
+			for _, d := range p.askedDialogs() {
+				j.that(hasAll(d.Actions, "decline", "cancel"), fmt.Sprintf("the person is offered %v", d.Actions), d.event)
+			}
+		},
+	},
+	{
+		ID: "A22", Name: "asks for approval", Revision: Legacy, Level: Should, Observed: inUI,
+		Text:    "Each elicitation passes through a control with which the person approves or refuses it.",
+		Section: section(Legacy, "client/elicitation#security-considerations"),
+		eras:    both, hook: HookShown,
+		shown: func(j judge, _ *session, p *prompt) {
+			for _, d := range p.askedDialogs() {
+				j.that(hasAll(d.Actions, "accept"), fmt.Sprintf("the person is offered %v: nothing to approve with", d.Actions), d.event)
+			}
+		},
+	},
+	{
+		ID: "A9", Name: "shows which server asks", Revision: Legacy, Level: Must, Observed: inUI,
+		Text:    "It is clear from what is shown which server wants something.",
+		Section: section(Legacy, "client/elicitation#user-interaction-model"),
+		eras:    both, hook: HookShown,
+		shown: func(j judge, _ *session, p *prompt) {
+			for _, d := range p.askedDialogs() {
+				j.that(d.Server == serverName || d.Server == implementation["title"], fmt.Sprintf("the dialog names the server %q", d.Server), d.event)
+			}
+		},
+	},
+	{
+		ID: "A13", Name: "shows the full URL", Revision: Legacy, Level: Must, Observed: inUI,
+		Text:    "The whole URL can be examined before consent.",
+		Section: section(Legacy, "client/elicitation#safe-url-handling"),
+		eras:    both, hook: HookShown,
+		shown: func(j judge, _ *session, p *prompt) {
+			for _, d := range p.urlDialogs() {
+				j.that(d.URL == p.url, "the dialog does not show the whole URL", d.event)
+			}
+		},
+	},
+	{
+		ID: "A15", Name: "highlights the domain", Revision: Legacy, Level: Should, Observed: inUI,
+		Text:    "The domain stands out from the rest of the URL, so that a misleading subdomain is seen for what it is.",
+		Section: section(Legacy, "client/elicitation#safe-url-handling"),
+		eras:    both, hook: HookShown,
+		shown: func(j judge, _ *session, p *prompt) {
+			for _, d := range p.urlDialogs() {
+				j.that(d.Highlight == p.domain(), fmt.Sprintf("the dialog highlights %q, not the domain", d.Highlight), d.event)
+			}
+		},
+	},
+	{
+		ID: "A17", Name: "makes no other text clickable", Revision: Legacy, Level: ShouldNot, Observed: inUI,
+		Text:    "A URL in the message or in another field of the request is not rendered as a link.",
+		Section: section(Legacy, "client/elicitation#safe-url-handling"),
+		eras:    both, hook: HookShown,
+		shown: func(j judge, _ *session, p *prompt) {
+			for _, d := range p.urlDialogs() {
+				j.that(len(d.Links) == 0, fmt.Sprintf("these can be clicked as well: %v", d.Links), d.event)
+			}
+		},
+	},
+	{
+		ID: "A14", Name: "opens the URL out of its own sight", Revision: Legacy, Level: Must, Observed: inUI,
+		Text:    "The URL is opened where neither the host nor the model can look at the page or at what is typed there.",
+		Section: section(Legacy, "client/elicitation#safe-url-handling"),
+		eras:    both, hook: HookOpened,
+		opened: func(j judge, s *session, p *prompt) {
+			for _, o := range s.openings {
+				if o.URL == p.url {
+					j.that(o.In == "browser" || o.In == "isolated", fmt.Sprintf("the URL was opened in %q", o.In), o.event)
+				}
+			}
+		},
+	},
+	{
+		ID: "A12", Name: "opens nothing without consent", Revision: Legacy, Level: MustNot, Observed: uiAndCanary,
+		Text:    "The URL is not opened before the person agreed, and not at all if they did not.",
+		Section: section(Legacy, "client/elicitation#safe-url-handling"),
+		eras:    both, hook: HookOpened,
+		opened: func(j judge, s *session, p *prompt) {
+			early := s.openedEarly(p)
+			j.that(early < 0, "the URL was opened although nobody had agreed to that", early)
+		},
+	},
+	{
+		ID: "A10", Name: "shows the domain and asks first", Revision: Legacy, Level: Must, Observed: uiAndCanary,
+		Text:    "The domain of the URL is displayed clearly, and consent is gathered before anything goes there.",
+		Section: section(Legacy, "client/elicitation#user-interaction-model"),
+		eras:    both, hook: HookShown,
+		shown: func(j judge, _ *session, p *prompt) {
+			for _, d := range p.urlDialogs() {
+				j.that(d.Domain == p.domain(), fmt.Sprintf("the dialog says that the URL leads to %q", d.Domain), d.event)
+			}
+		},
+		opened: func(j judge, s *session, p *prompt) {
+			if early := s.openedEarly(p); early >= 0 {
+				j.fail("the URL was opened before the person was asked", early)
+			}
+		},
+	},
+	{
+		ID: "P6", Name: "shows the message, and the code to copy", Revision: profile, Level: Should, Observed: inUI,
+		Text:    "The message is shown whole, and a code in it can be copied.",
+		Section: profileSection("P6"),
+		eras:    both, hook: HookShown,
+		shown: func(j judge, _ *session, p *prompt) {
+			for _, d := range p.urlDialogs() {
+				j.that(d.Message == p.message && hasAll(d.Copyable, p.code), "the message is not shown whole, or its code cannot be copied", d.event)
+			}
+		},
+	},
+	{
+		ID: "B5", Name: "lets the person retry or cancel", Revision: Modern, Level: Should, Observed: inUI,
+		Text:    "The person can retry the call or give it up by hand while something is asked of them elsewhere.",
+		Section: section(Modern, "client/elicitation#url-mode-elicitation-requests"),
+		eras:    modernOnly, hook: HookShown,
+		shown: func(j judge, _ *session, p *prompt) {
+			for _, d := range p.urlDialogs() {
+				j.that(hasAll(d.Controls, "retry", "cancel"), fmt.Sprintf("meanwhile the person can do %v with the call", d.Controls), d.event)
+			}
+		},
+	},
+	{
+		ID: "P3", Name: "never answers for the person", Revision: profile, Level: MustNot, Observed: wireAndUI,
+		Text:    "A prompt is answered when the person acted and not before, however short the time.",
+		Section: profileSection("P3"),
+		eras:    both, hook: HookShown,
+		shown: func(j judge, _ *session, p *prompt) {
+			shown := -1
+			if len(p.dialogs) > 0 {
+				shown = p.dialogs[0].event
+			}
+			switch {
+			case p.unasked || len(p.dialogs) == 0 && p.got == nil:
+			case p.got == nil:
+				j.pass(shown)
+			case p.pressed == 0 || p.got.at < p.pressed:
+				j.fail(fmt.Sprintf("%q was answered before the person did anything", p.got.said()), p.got.line.Event)
+			default:
+				j.pass(p.got.line.Event)
+			}
+		},
+	},
+	{
+		ID: "A7", Name: "answers what the person did", Revision: Legacy, Level: Must, Observed: wireAndUI,
+		Text: "The answer is accept if the person agreed, decline if they refused, cancel if they dismissed the dialog; " +
+			"and it goes to the prompt that they answered.",
+		Section: section(Legacy, "client/elicitation#response-actions"),
+		eras:    both, hook: HookShown,
+		follows: true,
+		answered: func(j judge, s *session, p *prompt) {
+			if s.guided && !s.hasHook(HookShown) && p.got != nil && !p.unasked {
+				j.that(p.got.action == p.press, fmt.Sprintf("the person was to press %s, the answer is %q", p.press, p.got.said()),
+					p.got.line.Event)
+			}
+		},
+		shown: func(j judge, s *session, p *prompt) {
+			shown := -1
+			if len(p.dialogs) > 0 {
+				shown = p.dialogs[0].event
+			}
+			switch {
+			case p.unasked, p.got == nil && p.pressed == 0, p.got == nil && p.flow.gone():
+			case p.got == nil && s.protocol == Modern && p.press != "accept":
+				j.note("the host ends a call by itself when its prompt is refused, as it may", shown)
+			case p.got == nil:
+				j.fail(fmt.Sprintf("the person pressed %s, and nothing was answered", p.press), shown)
+			case p.pressed != 0 && p.got.at >= p.pressed:
+				j.that(p.got.action == p.press, fmt.Sprintf("the person pressed %s, the answer is %q", p.press, p.got.said()), shown, p.got.line.Event)
+			case p.press == "":
+			case p.press == p.got.action:
+				j.note("the answer is what the person pressed later", p.got.line.Event)
+			default:
+				j.fail(fmt.Sprintf("%q was answered where the person presses %s", p.got.said(), p.press), p.got.line.Event)
+			}
+		},
+	},
+	{
+		ID: "P5", Name: "keeps the URL from the model", Revision: profile, Level: MustNot, Observed: inUI,
+		Text:    "Neither the URL of a prompt nor the code in it becomes part of what the model reads.",
+		Section: profileSection("P5"),
+		eras:    both, hook: HookOutcome,
+		reported: func(j judge, s *session, p *prompt) {
+			for _, outcomes := range s.outcomes {
+				for _, o := range outcomes {
+					if strings.Contains(o.Text, p.url) || strings.Contains(o.Text, p.code) {
+						j.fail(fmt.Sprintf("what call %q came to for the model has the URL or the code of a prompt in it", o.Call))
+						return
+					}
+				}
+			}
+			if len(s.outcomes) > 0 {
+				j.pass()
+			}
+		},
+	},
+}
+
+// atOnce is how soon after the person's consent the host has to pass it on.
+const atOnce = 1200 * time.Millisecond
+
+// consent is when the person agreed to a prompt, as far as that is known:
+// false if they did not. Without a hook the host's own answer has to do.
+func (h *person) consent(p *prompt) (time.Duration, bool) {
+	if h.hasHook(HookShown) {
+		return p.pressed, p.pressed != 0 && p.press == "accept"
+	}
+	if p.got != nil && p.got.action == "accept" {
+		return p.got.at, true
+	}
+	return 0, false
+}
+
+// openedEarly returns the event of an opening of a prompt's URL before the person
+// agreed to it; -1 if there is none.
+func (h *person) openedEarly(p *prompt) int {
+	at, agreed := h.consent(p)
+	early := -1
+	for _, o := range h.openings {
+		if o.URL == p.url && (!agreed || o.at < at) {
+			early = o.event
+		}
+	}
+	return early
+}
+
+// askedDialogs are the dialogs of a prompt that the host had to show.
+func (p *prompt) askedDialogs() []*dialog {
+	if p.unasked {
+		return nil
+	}
+	return p.dialogs
+}
+
+// urlDialogs are those of one in URL mode.
+func (p *prompt) urlDialogs() []*dialog {
+	if p.mode != "url" {
+		return nil
+	}
+	return p.askedDialogs()
+}
+
+// hasAll says whether all words are in a list.
+func hasAll(list []string, words ...string) bool {
+	return !slices.ContainsFunc(words, func(w string) bool { return !slices.Contains(list, w) })
+}

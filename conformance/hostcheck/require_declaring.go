@@ -1,0 +1,193 @@
+package hostcheck
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
+)
+
+// What a host says of itself and of each request, and how it finds out what the
+// server speaks.
+var declaring = []Requirement{
+	{
+		ID: "B2", Name: "sends the required metadata", Revision: Modern, Level: Must, Observed: onWire,
+		Text:    "Every request, a retry included, names the protocol version and the client's capabilities in its _meta.",
+		Section: section(Modern, "basic/index#meta"),
+		eras:    modernOnly,
+		request: exceptInitialize(func(j judge, c *call) {
+			var missing []string
+			if c.String(wire.MetaVersion) == "" {
+				missing = append(missing, wire.MetaVersion)
+			}
+			if !c.saysCapabilities() {
+				missing = append(missing, wire.MetaCapabilities)
+			}
+			j.that(len(missing) == 0, fmt.Sprintf("%s lacks %s in _meta", c.Method, strings.Join(missing, " and ")), c.Event)
+		}),
+	},
+	{
+		ID: "B1", Name: "declares elicitation with each request", Revision: Modern, Level: Must, Observed: onWire,
+		Text:    "A host that can be asked to elicit says so in the client capabilities of every request.",
+		Section: section(Modern, "client/elicitation#capabilities"),
+		eras:    modernOnly,
+		request: exceptInitialize(func(j judge, c *call) {
+			if c.saysCapabilities() {
+				j.that(c.declared.Declared, c.Method+" does not declare elicitation", c.Event)
+			}
+		}),
+	},
+	{
+		ID: "B3", Name: "says who it is", Revision: Modern, Level: Should, Observed: onWire,
+		Text:    "Every request carries the name and version of the client.",
+		Section: section(Modern, "basic/index#meta"),
+		eras:    modernOnly,
+		request: exceptInitialize(func(j judge, c *call) {
+			var info struct{ Name, Version string }
+			_ = json.Unmarshal(c.Meta[wire.MetaClient], &info)
+			j.that(info.Name != "" && info.Version != "", c.Method+" does not name the client and its version", c.Event)
+		}),
+	},
+	{
+		ID: "B24", Name: "mirrors the body in headers", Revision: Modern, Level: Must, Observed: onWire,
+		Text: "MCP-Protocol-Version, Mcp-Method and, for a call, Mcp-Name say what the body of the request says, on a retry " +
+			"too.",
+		Section: section(Modern, "basic/transports/streamable-http#request-metadata"),
+		eras:    modernOnly, transport: HTTP,
+		request: exceptInitialize(func(j judge, c *call) {
+			if c.Header == nil {
+				return
+			}
+			differs := func(name, body string) bool {
+				got := c.Header.Get(name)
+				if decoded, ok := sentinel(got); ok && name == "Mcp-Name" {
+					got = decoded
+				}
+				if got == body {
+					return false
+				}
+				j.fail(fmt.Sprintf("%s is %q where the body says %q", name, wire.Excerpt([]byte(got), 80), wire.Excerpt([]byte(body), 80)), c.Event)
+				return true
+			}
+			if differs("MCP-Protocol-Version", c.String(wire.MetaVersion)) || differs("Mcp-Method", c.Method) ||
+				c.Method == "tools/call" && differs("Mcp-Name", c.Name) {
+				return
+			}
+			j.pass(c.Event)
+		}),
+	},
+	{
+		ID: "A1", Name: "declares elicitation", Revision: Legacy, Level: Must, Observed: onWire,
+		Text:    "A host that can be asked to elicit declares the elicitation capability when it initializes.",
+		Section: section(Legacy, "client/elicitation#capabilities"),
+		eras:    legacyOnly,
+		end: func(j judge, s *session) {
+			for _, p := range s.peers {
+				capabilities, initialize := p.Initialized()
+				j.that(wire.ElicitationModes(capabilities).Declared, "the host initializes without declaring elicitation", initialize.Event)
+			}
+		},
+	},
+	{
+		ID: "A2", Name: "declares a mode", Revision: Legacy, Level: Must, Observed: onWire,
+		Text:    "A host that declares elicitation supports form mode or URL mode, or both.",
+		Section: section(Legacy, "client/elicitation#capabilities"),
+		eras:    legacyOnly,
+		end: func(j judge, s *session) {
+			for _, p := range s.peers {
+				capabilities, initialize := p.Initialized()
+				if declared := wire.ElicitationModes(capabilities); declared.Declared {
+					j.that(declared.Form || declared.URL, "elicitation is declared without a mode that exists", initialize.Event)
+				}
+			}
+		},
+	},
+	{
+		ID: "A3", Name: "an empty declaration is form mode", Revision: Legacy, Level: Must, Observed: onWire,
+		Text: "A host that declares elicitation without naming a mode has declared form mode alone, and behaves like that: " +
+			"it does not take part in URL mode.",
+		Section: section(Legacy, "client/elicitation#capabilities"),
+		eras:    both,
+		played: func(j judge, o occasion) {
+			j.that(o.ok, "the host declares {}, which is form mode alone, and takes part in URL mode", o.at())
+		},
+	},
+	{
+		ID: "A4", Name: "a missing mode is form mode", Revision: Legacy, Level: Must, Observed: onWire,
+		Text:    "A request to elicit that names no mode is treated as one in form mode.",
+		Section: section(Legacy, "client/elicitation#elicitation-requests"),
+		eras:    both,
+		played: func(j judge, o occasion) {
+			declared := o.flow.rounds[0].declared
+			switch {
+			case o.answer.never:
+				j.fail("a request without a mode was not answered", o.at())
+			case !declared.Form:
+				j.that(o.answer.refused(declared),
+					"the host declares no form mode, and does not answer a request without a mode with -32602", o.answer.line.Event)
+			default:
+				asForm := o.answer.err == nil
+				for _, d := range o.prompt.dialogs {
+					asForm = asForm && d.Mode != "url"
+				}
+				j.that(asForm, "a request without a mode was not treated as a form: "+o.answer.said(), o.answer.line.Event)
+			}
+		},
+	},
+	{
+		ID: "A5", Name: "refuses an undeclared mode", Revision: Legacy, Level: Must, Observed: onWire,
+		Text:    "A request to elicit in a mode that the host did not declare gets the error -32602 (invalid params).",
+		Section: section(Legacy, "client/elicitation#error-handling"),
+		eras:    legacyOnly,
+		played: func(j judge, o occasion) {
+			if o.answer.never {
+				j.fail("a request in the mode "+o.prompt.mode+", which was not declared, was not answered", o.at())
+				return
+			}
+			j.that(o.answer.refused(o.flow.rounds[0].declared),
+				"a request in the mode "+o.prompt.mode+", which was not declared, was answered with "+o.answer.said(), o.answer.line.Event)
+		},
+	},
+	{
+		ID: "B21", Name: "finds out the era of a server", Revision: Modern, Level: MustNot, Observed: onWire,
+		Text: "A host for both eras asks with server/discover first, and falls back to initialize on any error that is not one " +
+			"of the newer era: not on one code alone.",
+		Section: section(Modern, "basic/transports/stdio#backward-compatibility"),
+		eras:    both, transport: Stdio,
+		end: func(j judge, s *session) {
+			first := func(method string) *wire.Line {
+				for _, l := range s.Lines() {
+					if l.Method == method {
+						return l
+					}
+				}
+				return nil
+			}
+			probe, initialize, called := first("server/discover"), first("initialize"), first("tools/call")
+			switch {
+			case s.protocol == Legacy && probe != nil:
+				j.that(initialize != nil && called != nil,
+					"the host did not fall back to initialize after server/discover was refused", probe.Event)
+			case s.protocol == Legacy && initialize != nil:
+				j.note("the host does not ask first: it speaks the older protocol alone, or was told to", initialize.Event)
+			case probe != nil && called != nil:
+				j.that(probe.At <= called.At, "the host asks with server/discover only after its first call", probe.Event, called.Event)
+			case called != nil:
+				j.note("the host does not ask first: it speaks the newer protocol alone, or was told to", called.Event)
+			}
+		},
+	},
+}
+
+// sentinel decodes a header value of the form =?base64?…?=.
+func sentinel(value string) (string, bool) {
+	inner, ok := strings.CutPrefix(value, "=?base64?")
+	inner, end := strings.CutSuffix(inner, "?=")
+	if !ok || !end {
+		return "", false
+	}
+	out, err := base64.StdEncoding.DecodeString(inner)
+	return string(out), err == nil
+}

@@ -1,0 +1,110 @@
+package hostcheck
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
+)
+
+// Results, streams and servers that are out of order.
+var robustness = []Requirement{
+	{
+		ID: "B15", Name: "knows its result types", Revision: Modern, Level: Must, Observed: onWire,
+		Text:    "A result of an unknown type is invalid and is not used; one without a type is complete.",
+		Section: section(Modern, "basic/index#resulttype"),
+		eras:    modernOnly,
+		played: func(j judge, o occasion) {
+			j.fail("a result of an unknown type was taken for a request for input", o.at())
+		},
+		end: func(j judge, s *session) {
+			next, ok := s.goesOn()
+			if !ok {
+				return
+			}
+			if s.hasHook(HookOutcome) {
+				if o, ok := s.outcome("absent"); ok {
+					j.that(!o.Error && o.Text == absentText, "a result without a type was not taken for complete")
+				}
+				if o, ok := s.outcome("unknown"); ok {
+					j.that(o.Error && o.Text != unknownText, "a result of an unknown type was used")
+				}
+			}
+			j.pass(next.now().Event)
+		},
+	},
+	{
+		ID: "B25", Name: "tolerates comments in a stream", Revision: Modern, Level: Must, Observed: onWire,
+		Text:    "Lines of an event stream that begin with a colon are ignored.",
+		Section: section(Modern, "basic/transports/streamable-http#receiving-messages"),
+		eras:    modernOnly, transport: HTTP,
+		end: func(j judge, s *session) {
+			fs := s.labelled("commented")
+			if len(fs) == 0 {
+				return
+			}
+			c := fs[0].now()
+			_, on := s.goesOn()
+			ok := (on || len(s.labelled("broken")) > 0) && c.stopped == 0
+			if o, reported := s.outcome("commented"); reported {
+				ok = ok && !o.Error && o.Text == commentedText
+			}
+			j.that(ok, "comments in the event stream kept the host from the result", c.Event)
+		},
+	},
+	{
+		ID: "B26", Name: "re-issues a lost request under a new id", Revision: Modern, Level: Must, Observed: onWire,
+		Text:    "A request whose response stream broke is sent again as a new request, with a new id; nothing is resumed.",
+		Section: section(Modern, "changelog#major-changes"),
+		eras:    modernOnly, transport: HTTP,
+		end: func(j judge, s *session) {
+			switch fs := s.labelled("broken"); len(fs) {
+			case 0:
+			case 1:
+				j.fail("a request whose stream broke was not sent again", fs[0].now().Event)
+			default:
+				first, again := fs[0].now(), fs[1].now()
+				j.that(!wire.SameJSON(first.ID, again.ID), "a request whose stream broke was sent again under the same id", first.Event, again.Event)
+			}
+		},
+	},
+	{
+		ID: "A31", Name: "resumes a broken stream", Revision: Legacy, Level: Should, Observed: onWire,
+		Text: "A connection that the server closes before it has answered is not the end of the call: the host reconnects with " +
+			"the ID of the last event.",
+		Section: section(Legacy, "basic/transports#resumability-and-redelivery"),
+		eras:    legacyOnly, transport: HTTP,
+		played: func(j judge, o occasion) {
+			j.that(o.ok, "the host did not come back to the stream of a call", o.at())
+		},
+	},
+	{
+		ID: "A32", Name: "honours retry", Revision: Legacy, Level: Must, Observed: onWire,
+		Text:    "Before it reconnects, the host waits as long as the last retry field told it.",
+		Section: section(Legacy, "basic/transports#sending-messages-to-the-server"),
+		eras:    legacyOnly, transport: HTTP,
+		played: func(j judge, o occasion) {
+			j.that(o.took >= comeBack*95/100, fmt.Sprintf("the host came back after %v, and was told to wait %v",
+				o.took.Round(10*time.Millisecond), comeBack), o.at())
+		},
+	},
+	{
+		ID: "B22", Name: "restarts a dead server", Revision: Modern, Level: Should, Observed: onWire,
+		Text:    "A server process that ended by itself is started again.",
+		Section: section(Modern, "basic/transports/stdio#unexpected-termination"),
+		eras:    modernOnly, transport: Stdio,
+		end: func(j judge, s *session) {
+			dying := s.labelled("dying")
+			if len(dying) == 0 {
+				return
+			}
+			first, started := dying[0].now(), -1
+			for _, l := range s.Lines() {
+				if l.Conn > first.Conn {
+					started = l.Event
+				}
+			}
+			j.that(started >= 0, "the server was not started again", first.Event)
+		},
+	},
+}

@@ -1,0 +1,242 @@
+package hostcheck
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
+)
+
+// Calls that take long: time-outs, cancellation, progress.
+var patience = []Requirement{
+	{
+		ID: "A24", Name: "has call time-outs", Revision: Legacy, Level: Should, Observed: onWire,
+		Text:    "A request that is not answered is given up after the time-out that was configured.",
+		Section: section(Legacy, "basic/lifecycle#timeouts"),
+		eras:    legacyOnly,
+		played:  func(j judge, o occasion) { j.that(o.ok, neverGivenUp, o.at()) },
+	},
+	{
+		ID: "B19", Name: "has call time-outs", Revision: Modern, Level: Should, Observed: onWire,
+		Text: "A request that is not answered is given up after the time-out that was configured; progress may restart the " +
+			"clock, but a maximum holds.",
+		Section: section(Modern, "basic/patterns/cancellation#timeouts"),
+		eras:    modernOnly,
+		played: func(j judge, o occasion) {
+			text := neverGivenUp
+			if o.flow.label == "endless" {
+				text = keptAlive
+			}
+			j.that(o.ok, text, o.at())
+		},
+	},
+	{
+		ID: "A26", Name: "keeps a maximum despite progress", Revision: Legacy, Level: Should, Observed: onWire,
+		Text:    "Progress may restart the clock of a call, but a maximum holds all the same.",
+		Section: section(Legacy, "basic/lifecycle#timeouts"),
+		eras:    legacyOnly,
+		played:  func(j judge, o occasion) { j.that(o.ok, keptAlive, o.at()) },
+	},
+	{
+		ID: "P2", Name: "lets progress prolong a call", Revision: profile, Level: Should, Observed: onWire,
+		Text:    "A call carries a progress token, and progress keeps it from timing out.",
+		Section: profileSection("P2"),
+		eras:    both,
+		played: func(j judge, o occasion) {
+			if _, ok := o.flow.now().Meta["progressToken"]; !ok {
+				j.fail("the call has no progress token", o.at())
+				return
+			}
+			j.that(o.ok, fmt.Sprintf("a call with a time-out of %v was given up although progress came every 500ms", progressTimeout), o.at())
+		},
+	},
+	{
+		ID: "P11", Name: "stops the clock while it asks", Revision: profile, Level: Should, Observed: onWire,
+		Text:    "A call does not time out while a prompt that it caused is open in front of the person.",
+		Section: profileSection("P11"),
+		eras:    legacyOnly,
+		played: func(j judge, o occasion) {
+			j.that(o.ok, fmt.Sprintf("the call was given up while its prompt was open, after less than %v", 2*heldTimeout), o.at())
+		},
+	},
+	{
+		ID: "A25", Name: "cancels what timed out", Revision: Legacy, Level: Should, Observed: onWire,
+		Text:    "When the host gives a request up it says so with notifications/cancelled.",
+		Section: section(Legacy, "basic/lifecycle#timeouts"),
+		eras:    legacyOnly,
+		end: func(j judge, s *session) {
+			for _, f := range s.givenUp() {
+				j.that(f.now().cancel != nil, fmt.Sprintf("call %q was given up without notifications/cancelled", f.label), f.now().cancelEvents()...)
+			}
+		},
+	},
+	{
+		ID: "B18", Name: "sends a cancellation", Revision: Modern, Level: Must, Observed: onWire,
+		Text:    "Over stdio a request that is given up is cancelled by a notification with its id.",
+		Section: section(Modern, "basic/transports/stdio#cancellation"),
+		eras:    modernOnly, transport: Stdio,
+		end: func(j judge, s *session) {
+			for _, f := range s.givenUp() {
+				j.that(f.now().cancel != nil, fmt.Sprintf("call %q was given up without notifications/cancelled", f.label), f.now().cancelEvents()...)
+			}
+		},
+	},
+	{
+		ID: "B17", Name: "cancels by closing the stream", Revision: Modern, Level: Should, Observed: onWire,
+		Text:    "Over HTTP a request that timed out is cancelled by closing its response stream.",
+		Section: section(Modern, "basic/patterns/cancellation#transport-specific-cancellation"),
+		eras:    modernOnly, transport: HTTP,
+		end: func(j judge, s *session) {
+			for _, f := range s.givenUp() {
+				c := f.now()
+				closed := c.stopped != 0 && c.hungUp != 0 && c.hungUp-c.stopped < crossed
+				j.that(closed, fmt.Sprintf("call %q was given up without closing its response stream", f.label), c.cancelEvents()...)
+			}
+		},
+	},
+	{
+		ID: "A27", Name: "cancels only its own requests in flight", Revision: Legacy, Level: Must, Observed: onWire,
+		Text:    "A cancellation names a request that the host itself sent and that has not been answered.",
+		Section: section(Legacy, "basic/utilities/cancellation#behavior-requirements"),
+		eras:    legacyOnly,
+		cancelled: func(j judge, c *cancellation) {
+			id := wire.Excerpt(c.id, 40)
+			switch {
+			case c.hit:
+				j.that(c.of.Method != "initialize", "initialize is cancelled, which a host must not do", c.of.Event, c.line.Event)
+			case c.crossing:
+				j.pass(c.line.Event)
+			case c.repeated:
+				j.fail(fmt.Sprintf("the request %s was cancelled before", id), c.line.Event)
+			case c.of != nil:
+				j.fail(fmt.Sprintf("the request %s was answered long before it is cancelled", id), c.of.Event, c.line.Event)
+			default:
+				j.fail(fmt.Sprintf("the host cancels %s, which is no request of its own", id), c.line.Event)
+			}
+		},
+		end: func(j judge, s *session) {
+			if !slices.ContainsFunc(s.Lines(), func(l *wire.Line) bool { return l.Method == "notifications/cancelled" }) {
+				j.note("the host cancelled nothing")
+			}
+		},
+	},
+	{
+		ID: "A28", Name: "ignores late responses", Revision: Legacy, Level: Should, Observed: onWire,
+		Text:    "The response to a request that was cancelled is ignored: it is taken for nothing else, and all goes on.",
+		Section: section(Legacy, "basic/utilities/cancellation#behavior-requirements"),
+		eras:    legacyOnly,
+		end: func(j judge, s *session) {
+			held := s.labelled("held")
+			if len(held) == 0 || held[0].now().answered == 0 || !held[0].left {
+				return
+			}
+			c := held[0].now()
+			if c.unheard {
+				j.note("the response stream was closed with the cancellation, so that nothing late can come", c.Event)
+				return
+			}
+			j.that(len(s.labelled("after")) > 0, "the host did not go on after a late response", c.Event)
+			for _, id := range []string{"held", "after"} {
+				if o, ok := s.outcome(id); ok && o.Text == lateText {
+					j.fail(fmt.Sprintf("the late response was taken for the result of call %q", id), c.Event)
+				}
+			}
+		},
+	},
+	{
+		ID: "P1", Name: "waits, or comes back", Revision: profile, Level: Must, Observed: onWire,
+		Text: "A call that waits for a person is held for as long as its time-out says; or it ends cleanly, and a later call " +
+			"finds what the person did meanwhile.",
+		Section: profileSection("P1"),
+		eras:    both,
+		played: func(j judge, o occasion) {
+			if o.flow.label == "held" && o.ok { // given up
+				j.that(o.took >= heldTimeout*9/10, fmt.Sprintf("a call with a time-out of %v was given up after %v", heldTimeout,
+					o.took.Round(10*time.Millisecond)), o.at())
+				return
+			}
+			j.pass(o.at())
+		},
+		end: func(j judge, s *session) {
+			if _, ok := s.goesOn(); ok {
+				return
+			}
+			if first := s.labelled("first"); len(first) > 0 {
+				j.fail("the host did not come back after the time-out", first[0].now().Event)
+			}
+		},
+	},
+}
+
+// What is wrong with a host that gives nothing up.
+var (
+	neverGivenUp = fmt.Sprintf("a call with a time-out of %v was still waited for after %v", heldTimeout, 3*heldTimeout)
+	keptAlive    = fmt.Sprintf("progress kept a call alive for 6s that was to last for no more than %v", endlessMax)
+)
+
+// crossed is how far apart a response and a cancellation can be that cross on
+// their way.
+const crossed = time.Second
+
+// givenUp are the calls that the host gave up, be it without a word. One that ended
+// with the host's process was not.
+func (s *session) givenUp() []*flow {
+	var flows []*flow
+	for _, f := range s.flows {
+		c := f.now()
+		_, process := c.back.(*wire.Pipe)
+		ended := process && c.cancel == nil && !f.left
+		if (c.stopped != 0 || f.left) && !ended && (c.answered == 0 || c.stopped == 0 || c.answered >= c.stopped) {
+			flows = append(flows, f)
+		}
+	}
+	return flows
+}
+
+// cancelEvents are the request and what cancelled it.
+func (c *call) cancelEvents() []int {
+	if c.cancel == nil {
+		return []int{c.Event}
+	}
+	return []int{c.Event, c.cancel.Event}
+}
+
+// A cancellation is a notification that the host gives a request up.
+type cancellation struct {
+	id       json.RawMessage // which it says it is
+	line     *wire.Line
+	of       *call // nil if there never was one
+	hit      bool  // the request was in flight
+	crossing bool  // its response was on its way, or its connection had just been closed
+	repeated bool  // it was cancelled before
+}
+
+// cancels takes a cancellation. It takes guard.
+func (s *session) cancels(id json.RawMessage, l *wire.Line) *cancellation {
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	x := &cancellation{id: id, line: l}
+	for _, c := range slices.Backward(s.requests) {
+		if wire.SameJSON(c.ID, id) && c.answered == 0 && c.stopped == 0 {
+			s.stop(c, l)
+			x.of, x.hit = c, true
+			return x
+		}
+	}
+	for _, c := range s.requests {
+		if wire.SameJSON(c.ID, id) {
+			x.of = c
+		}
+	}
+	if c := x.of; c != nil {
+		x.crossing = c.answered != 0 && l.At-c.answered < crossed
+		x.repeated = c.stopped != 0 && c.answered == 0
+		if x.repeated && c.cancel == nil {
+			c.cancel = l // its connection was closed first
+			x.repeated, x.crossing = false, true
+		}
+	}
+	return x
+}
