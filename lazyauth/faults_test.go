@@ -16,21 +16,23 @@ func TestLoginSurvivesFaults(t *testing.T) {
 	// What happens to polls while the person signs in, and must not end the
 	// sign-in.
 	for name, script := range map[string][]fakeas.Behaviour{
-		"reset":              {fakeas.Reset()},
-		"EOF":                {fakeas.Drop(), fakeas.Drop()},
-		"503":                {fakeas.Unavailable(503, 0)},
-		"503 Retry-After":    {fakeas.Unavailable(503, 20*time.Second)},
-		"429":                {fakeas.Unavailable(429, 15*time.Second)},
-		"HTML under 200":     {fakeas.Raw(200, http.Header{"Content-Type": {"text/html"}}, "<p>Maintenance")},
-		"empty 400":          {fakeas.Raw(400, nil, "")},
-		"empty 401":          {fakeas.Raw(401, nil, "")},
-		"cut short":          {fakeas.Cut()},
-		"slow":               {fakeas.Pending().After(20 * time.Second)},
-		"silence":            {fakeas.Stall()},
-		"slow_down":          {fakeas.SlowDown(0), fakeas.SlowDown(0)},
-		"slow_down interval": {fakeas.SlowDown(25 * time.Second)},
-		"one after another":  {fakeas.Reset(), fakeas.Pending(), fakeas.Unavailable(503, 0), fakeas.SlowDown(0), fakeas.Drop()},
-		"pending under 500":  {fakeas.Error(500, "authorization_pending")},
+		"reset":                  {fakeas.Reset()},
+		"EOF":                    {fakeas.Drop(), fakeas.Drop()},
+		"503":                    {fakeas.Unavailable(503, 0)},
+		"503 Retry-After":        {fakeas.Unavailable(503, 20*time.Second)},
+		"429":                    {fakeas.Unavailable(429, 15*time.Second)},
+		"HTML under 200":         {fakeas.Raw(200, http.Header{"Content-Type": {"text/html"}}, "<p>Maintenance")},
+		"empty 400":              {fakeas.Raw(400, nil, "")},
+		"empty 401":              {fakeas.Raw(401, nil, "")},
+		"cut short":              {fakeas.Cut()},
+		"slow":                   {fakeas.Pending().After(20 * time.Second)},
+		"silence":                {fakeas.Stall()},
+		"slow_down":              {fakeas.SlowDown(0), fakeas.SlowDown(0)},
+		"slow_down interval":     {fakeas.SlowDown(25 * time.Second)},
+		"one after another":      {fakeas.Reset(), fakeas.Pending(), fakeas.Unavailable(503, 0), fakeas.SlowDown(0), fakeas.Drop()},
+		"pending under 500":      {fakeas.Error(500, "authorization_pending")},
+		"limit, in OAuth's word": {fakeas.Error(429, "access_denied")},
+		"unheard of under 500":   {fakeas.Error(500, "boom")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBothEras(t, func(t *testing.T, era string) {

@@ -120,6 +120,9 @@ func (x *exchange) depart(out reply) {
 		return
 	}
 	p.notBefore = retryAfter(out.header, now)
+	if !verdict(out.status, code) {
+		return
+	}
 	switch code {
 	case "", "authorization_pending", "slow_down":
 	case "invalid_client":
@@ -136,6 +139,28 @@ func (x *exchange) depart(out reply) {
 	default:
 		p.ended, p.refused = true, nil
 	}
+}
+
+// verdict reports whether a client should take a code for the end of polling, or for
+// what it says. Under a status that means "later" it is that of a limit. One that no
+// specification has is that of something in between, unless it is under a 4xx, where
+// RFC 6749 §5.2 has errors.
+func verdict(status int, code string) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return code == OK
+	}
+	return status >= 400 && status < 500 || specified[code] || code == OK
+}
+
+// specified are the error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 8628 §3.5, and how
+// GitHub and Entra spell some of them.
+var specified = map[string]bool{
+	"invalid_request": true, "invalid_client": true, "invalid_grant": true, "unauthorized_client": true,
+	"unsupported_grant_type": true, "invalid_scope": true, "server_error": true, "temporarily_unavailable": true,
+	"access_denied": true, "expired_token": true,
+	"authorization_declined": true, "bad_verification_code": true, "incorrect_device_code": true,
+	"incorrect_client_credentials": true, "device_flow_disabled": true, "token_expired": true, "code_expired": true,
 }
 
 // readOutcome reads a scripted answer as a client would: an OAuth error code,
