@@ -1,6 +1,7 @@
 package lazyauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -9,21 +10,22 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
-// revoke ends the tokens of g: the refresh token first, without which nothing can be
-// renewed, then the access token, which outlives it on some servers.
+// revoke ends the tokens of g: the access token, and then the refresh token, whatever
+// came of the first. In the other order a server that ends both with the refresh token
+// does not know the access token any more, and one of those that answer 400 to that
+// (better-auth) could not be told from one that ended nothing.
 func (i *keeper) revoke(ctx context.Context, g *grant) error {
 	client, err := i.server.client(ctx)
 	if err != nil {
 		return notRevoked{err}
 	}
+	err = client.Revoke(ctx, g.token.AccessToken, device.AccessToken)
 	if g.refresh != "" {
-		err = client.Revoke(ctx, g.refresh, device.RefreshToken)
-	}
-	if e := client.Revoke(ctx, g.token.AccessToken, device.AccessToken); err == nil || g.refresh == "" {
 		// A server that revokes nothing but refresh tokens has done what it can.
-		if refused, ok := errors.AsType[*device.Error](e); g.refresh == "" || !ok || refused.Code != "unsupported_token_type" {
-			err = e
+		if refused, ok := errors.AsType[*device.Error](err); ok && refused.Code == "unsupported_token_type" {
+			err = nil
 		}
+		err = cmp.Or(client.Revoke(ctx, g.refresh, device.RefreshToken), err)
 	}
 	if err != nil {
 		return notRevoked{err}
@@ -114,8 +116,9 @@ func (o *owner) correct(g *grant, held scopes.Set) scopes.Set {
 }
 
 // ErrNotRevoked means that tokens were forgotten here and may still be good elsewhere,
-// until they expire.
-var ErrNotRevoked = errors.New("lazyauth: the authorization server was not made to end the tokens")
+// until they expire: the authorization server did not say that it ended them. It may not
+// have known them any more, which some servers answer in the same way.
+var ErrNotRevoked = errors.New("lazyauth: the tokens were not revoked, or the authorization server did not know them")
 
 type notRevoked struct{ cause error }
 
