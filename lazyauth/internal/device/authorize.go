@@ -18,7 +18,7 @@ const (
 	// A server that counts milliseconds says 5000. That is believed only of an interval
 	// that exceeds the code's life, which makes no sense in seconds, and if it comes to
 	// no more than this.
-	mostMilliseconds = time.Minute
+	mostThousandth = time.Minute
 
 	// margin is added to each wait: servers that keep whole seconds, or measure
 	// before we do, otherwise see a poll that comes too early.
@@ -158,7 +158,7 @@ func (c *Client) readAuthorization(a *answer, sent time.Time, asked scopes.Set) 
 // interval reads the time that has to pass between polls, of a code with this life.
 func (f fields) interval(life time.Duration) (time.Duration, bool) {
 	stated, ok := f.seconds("interval", leastInterval, mostTokenLife)
-	if thousandth := stated / 1000; ok && stated >= life && thousandth >= leastInterval && thousandth <= mostMilliseconds {
+	if thousandth := stated / 1000; ok && stated >= life && thousandth >= leastInterval && thousandth <= mostThousandth {
 		// It may have meant seconds all the same: then five are the least that every
 		// client is allowed (RFC 8628 §3.2).
 		return max(thousandth, defaultInterval), true

@@ -189,7 +189,7 @@ func (c *Client) fail(op string, kind error, a *answer, sent ...string) *Error {
 // detail says of an answer what an operator has to know.
 func (c *Client) detail(a *answer, sent ...string) string {
 	hidden := c.secrets(a, sent...)
-	detail := ""
+	var detail string
 	if code := a.fields.text("error"); code != "" {
 		detail = "error " + hidden.quote(code)
 		if text := a.fields.text("error_description"); text != "" {

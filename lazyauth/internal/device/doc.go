@@ -10,9 +10,22 @@
 //
 // # Who decides
 //
-// An answer that carries an OAuth error is that error, whatever the HTTP status.
-// An answer without one (a reset connection, a time-out, an empty 400, a page of
-// HTML, a 503) says nothing about the login: Poll backs off and goes on.
+// A verdict is an error code in the body that this package knows, in the spelling of a
+// specification or of a provider (codes.go), under any status of HTTP. Everything else
+// (a reset connection, a time-out, an empty 400, a page of HTML, a 503, a sentence in
+// JSON) is that of something in between, and says nothing of a login or a grant.
+//
+//   - Under 408, 425 and 429 any word but authorization_pending and slow_down is that of
+//     a limit.
+//   - While polling, an error that is not known ends the login too, if it comes in JSON
+//     under a 4xx (RFC 8628 §3.5).
+//   - While polling, three successes that cannot be read end it.
+//   - A grant ends by invalid_grant and its spellings alone.
+//   - A token is revoked if the server says so, by 200 or 204. By RFC 7009 §2.2 the body
+//     of a 200 means nothing; here one that says anything but success is an error.
+//
+// A code that the server calls denied, expired or unknown, after the answer to a poll was
+// lost, may be one that the lost answer has used up: see [ErrAnswerLost].
 //
 // # Client authentication
 //
@@ -26,7 +39,10 @@
 // # Waiting
 //
 // Two polls are never closer together than the interval, counted from the answer
-// to the first until the second is sent. Everything that waits uses the time
+// to the first until the second is sent. A fault makes the wait before the retry longer,
+// and no other. The last poll is put off until just before the code's end, so that no
+// approval is missed; where the interval is not shorter than the code's life it is the
+// only one, and sent then all the same. Everything that waits uses the time
 // package, so that it runs in a testing/synctest bubble, and leaves no goroutine
 // behind.
 package device

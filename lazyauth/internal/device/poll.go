@@ -320,14 +320,14 @@ func (code *deviceCode) plan(now time.Time, took, retryAfter time.Duration) time
 
 // outcomeOf returns what a poll came to that ended the login.
 func outcomeOf(end error) Outcome {
-	switch end {
-	case ErrDenied:
+	switch {
+	case errors.Is(end, ErrDenied):
 		return Denied
-	case ErrExpired:
+	case errors.Is(end, ErrExpired):
 		return Expired
-	case ErrUnknownCode, ErrAnswerLost:
+	case errors.Is(end, ErrUnknownCode): // ErrAnswerLost, too
 		return UnknownCode
-	case ErrUnavailable:
+	case errors.Is(end, ErrUnavailable):
 		return Unavailable
 	}
 	return Refused
