@@ -37,7 +37,7 @@ func ran(runs ...[]string) *hostcheck.Report {
 	return r
 }
 
-func TestBaselineCompares(t *testing.T) {
+func TestBaseline_Compares(t *testing.T) {
 	const (
 		pass, fail, warn, skip, info = "SUCCESS", "FAILURE", "WARNING", "SKIPPED", "INFO"
 	)
@@ -88,7 +88,7 @@ func TestBaselineCompares(t *testing.T) {
 	}
 }
 
-func TestReportOK(t *testing.T) {
+func TestBaseline_ReportOK(t *testing.T) {
 	for _, test := range []struct {
 		status             string
 		relaxed, ifWarning bool
@@ -101,7 +101,7 @@ func TestReportOK(t *testing.T) {
 }
 
 // What is wrong with a file is told with its line and what is allowed there.
-func TestBaselineRefuses(t *testing.T) {
+func TestBaseline_Refuses(t *testing.T) {
 	for _, test := range []struct{ file, says string }{
 		{"client:\n  - consent\n  - sonsent\n", `line 3: there is no scenario "sonsent"; there are: consent, waiting, parallel`},
 		{"client:\n  - consent:A99\n", `line 2: scenario consent has no check "A99"; it has: A10, A11`},

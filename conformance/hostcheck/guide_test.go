@@ -38,7 +38,7 @@ func state(g *hostcheck.Guide, scenario string) string {
 
 // A person configures their host once, and works through two steps with it: a
 // host on the SDK's client, over HTTP in the older era.
-func TestGuidedRun(t *testing.T) {
+func TestGuide_Run(t *testing.T) {
 	told := 0
 	g, err := hostcheck.NewGuide(hostcheck.Config{
 		Protocols: []string{hostcheck.Legacy}, Transports: []string{hostcheck.HTTP}, Scenarios: []string{"advertising", "consent"},
@@ -127,7 +127,7 @@ func TestGuidedRun(t *testing.T) {
 }
 
 // A guide that is closed in the middle of a step ends it.
-func TestGuideClosesInTheMiddle(t *testing.T) {
+func TestGuide_ClosesInTheMiddle(t *testing.T) {
 	g, err := hostcheck.NewGuide(hostcheck.Config{})
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,7 @@ package hostcheck
 
 import "testing"
 
-func TestSentinel(t *testing.T) {
+func TestDeclaring_Sentinel(t *testing.T) {
 	if got, ok := sentinel("=?base64?SGVsbG8sIOS4lueVjA==?="); !ok || got != "Hello, 世界" {
 		t.Errorf("decoded as %q, %v", got, ok)
 	}

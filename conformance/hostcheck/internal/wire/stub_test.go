@@ -14,7 +14,7 @@ import (
 )
 
 // A stub connects to this machine alone, and says so when nobody expects it.
-func TestStubRefuses(t *testing.T) {
+func TestStub_Refuses(t *testing.T) {
 	elsewhere := httptest.NewServer(http.NotFoundHandler())
 	defer elsewhere.Close()
 	for name, control := range map[string]string{
@@ -33,7 +33,7 @@ func TestStubRefuses(t *testing.T) {
 }
 
 // A stub relays both ways, and ends with whoever ends first.
-func TestStubRelays(t *testing.T) {
+func TestStub_Relays(t *testing.T) {
 	for name, serverFirst := range map[string]bool{"the server ends first": true, "the host ends first": false} {
 		t.Run(name, func(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")

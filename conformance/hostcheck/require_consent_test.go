@@ -1,0 +1,55 @@
+package hostcheck_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
+)
+
+// The canary tells a page that was requested before consent from one that was
+// opened after it, without any hook.
+func TestConsent_CanaryWithoutHooks(t *testing.T) {
+	for name, c := range map[string]struct {
+		before bool
+		want   hostcheck.Status
+	}{"before": {true, hostcheck.Failure}, "after": {false, hostcheck.Success}} {
+		t.Run(name, func(t *testing.T) {
+			r := play(t, one("consent", hostcheck.Modern, hostcheck.HTTP), func(ctx context.Context, t *testing.T, launch hostcheck.Launch) {
+				b := visitor(ctx, t, launch)
+				page := canaryOf(launch) + "/sign-in?p=consent-1"
+				go func() {
+					wait := 3 * time.Second
+					if c.before {
+						wait = 500 * time.Millisecond
+					}
+					time.Sleep(wait)
+					b.do("GET", page, "")
+				}()
+				speak(ctx, t, launch, 2*time.Second)
+			})
+			if got := check(t, r, "A11"); got.Status != c.want {
+				t.Errorf("A11 is %s: %s", got.Status, got.ErrorMessage)
+			}
+			visited := false
+			for _, e := range r.Events {
+				visited = visited || e.From == hostcheck.FromCanary
+			}
+			if !visited {
+				t.Error("the visit is not in the record")
+			}
+		})
+	}
+}
+
+// canaryOf guesses the canary's address: the network in memory numbers its
+// ports, and the canary's is the second of the two.
+func canaryOf(launch hostcheck.Launch) string {
+	var a, b, c, d, port int
+	if _, err := fmt.Sscanf(launch.Control, "http://%d.%d.%d.%d:%d/", &a, &b, &c, &d, &port); err != nil {
+		panic(err)
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", port+1)
+}
