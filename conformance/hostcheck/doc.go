@@ -3,6 +3,22 @@
 // them as the person did, keeps a call alive or comes back to it, and carries
 // round trips without spoiling what they carry.
 //
+// The command of the same name is what most need: hostcheck run -- HOST. In Go,
+// for a host that can be started from a command:
+//
+//	report, err := hostcheck.Run(ctx, hostcheck.Config{
+//		Host: []string{"my-host", "--mcp-server", "{server}"},
+//		Stub: []string{"hostcheck", "stub"}, // the command, for stdio
+//	})
+//	if err != nil {
+//		log.Fatal(err) // of the configuration; what the host does is in the report
+//	}
+//	ok := report.OK(false)
+//
+// A host that is a function is [Config].Play; one that a person works by hand is
+// checked with a [Guide]. [ReadBaseline] allows for failures that are known. Package
+// report writes reports for people and for programs. docs/hostcheck.md has the rest.
+//
 // # How it works
 //
 // A [Scenario] is a conversation. For each one, in each protocol and over each
@@ -37,8 +53,9 @@
 // beyond that. Its text is in our words; its Section is a link to theirs. A
 // check has the ID of its requirement, whether it passed or failed. A
 // requirement that no scenario decides says why ([Requirement].Reason).
-//
-// # How to read the source
+package hostcheck
+
+// How to read the source:
 //
 // require_*.go are the requirements, one file for each subject. All about one is
 // in its literal: what it says and where that is written, where it binds, what a
@@ -57,4 +74,3 @@
 // the session, with its ports and its record. adapter.go is the adapter protocol;
 // launch.go is what a host is told, process.go its process; guide.go is the same
 // with a person in place of a script.
-package hostcheck
