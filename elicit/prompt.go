@@ -1,8 +1,6 @@
 package elicit
 
 import (
-	"cmp"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -10,12 +8,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/scopes"
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
-
-// ResponseKey is the key of the prompt in an InputRequiredResult, and of the
-// host's answer in the retry (MCP 2026-07-28 basic/patterns/mrtr).
-const ResponseKey = "authorization"
 
 // A Prompt is what a person needs to know to authorize a service: RFC 8628
 // §3.3 asks for the verification URI and the user code. It holds nothing that
@@ -107,44 +100,6 @@ func (w Wording) Say(c Channel, p Prompt) string {
 		return fmt.Sprintf("Sign-in to %s needed: open %s and enter the code %s (valid for %s), then call this tool again.",
 			p.what(), p.URL, p.UserCode, p.left())
 	}
-}
-
-// Elicitation returns the parameters of the elicitation that shows the prompt
-// in mode c, [URL] or [Form] (MCP 2025-11-25 client/elicitation).
-//
-// The id is the elicitationId of a URL; forms have none. Revision 2026-07-28 has
-// dropped the member and does not forbid others: it is sent there as well, because
-// rmcp up to 3.1.4, the library under GitHub Copilot CLI among others, takes a URL
-// elicitation only with it and fails the whole result without. It can go from that
-// revision when hosts on those versions are gone.
-func (w Wording) Elicitation(c Channel, p Prompt, id string) *mcp.ElicitParams {
-	if c == Form {
-		return &mcp.ElicitParams{Mode: "form", Message: w.Say(Form, p), RequestedSchema: noFields}
-	}
-	return &mcp.ElicitParams{Mode: "url", Message: w.Say(URL, p), URL: cmp.Or(p.Complete, p.URL), ElicitationID: id}
-}
-
-// noFields is the schema of a form that asks for nothing but consent.
-var noFields = json.RawMessage(`{"type":"object","properties":{}}`)
-
-// InputRequired returns a result that says resultType "input_required" on the
-// wire.
-func InputRequired() *mcp.CallToolResult { return ofType(`{"resultType":"input_required"}`) }
-
-// Complete returns a result that says resultType "complete" on the wire. From
-// revision 2026-07-28 on every result must have a type, and hosts refuse one that
-// has none: the TypeScript SDK's version 2, for one.
-func Complete() *mcp.CallToolResult { return ofType(`{"resultType":"complete"}`) }
-
-// ofType returns a result with a type. The SDK gives one to what tool handlers
-// return, and to nothing that a middleware returns (go-sdk v1.8.0, issue 1225);
-// this way round it can go when it does.
-func ofType(object string) *mcp.CallToolResult {
-	result := new(mcp.CallToolResult)
-	if err := result.UnmarshalJSON([]byte(object)); err != nil {
-		panic(err) // a constant
-	}
-	return result
 }
 
 // what names the service, and the account if there is one to name.

@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
 )
@@ -87,16 +88,11 @@ func envToken(name string) oauth2.TokenSource {
 // Accounts returns who has a grant of the service, in this process or in the store, in a
 // fixed order.
 func (i *Interceptor) Accounts(ctx context.Context) (all []Principal, err error) {
-	add := func(o *person) {
-		if g := o.grant.Load(); g != nil && !slices.Contains(all, o.principal) {
-			all = append(all, o.principal)
+	for o := range i.keeper.Owners {
+		if who := Principal(o.Who()); o.Grant() != nil && !slices.Contains(all, who) {
+			all = append(all, who)
 		}
 	}
-	add(i.local)
-	i.owners.Range(func(_, o any) bool {
-		add(o.(*person))
-		return true
-	})
 	if i.options.Store != nil {
 		keys, failed := i.options.Store.Keys(ctx)
 		err = failed
@@ -106,7 +102,7 @@ func (i *Interceptor) Accounts(ctx context.Context) (all []Principal, err error)
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b Principal) int { return strings.Compare(a.key(), b.key()) })
+	slices.SortFunc(all, func(a, b Principal) int { return strings.Compare(grants.Principal(a).Key(), grants.Principal(b).Key()) })
 	return all, err
 }
 
@@ -117,32 +113,16 @@ func EnvToken(name string) oauth2.TokenSource { return envToken(name) }
 // Status returns what access who has, in this process or in the store; nil if none. It
 // asks nobody, and refreshes nothing.
 func (i *Interceptor) Status(ctx context.Context, who Principal) (*Status, error) {
-	o := i.ownerOf(who)
-	g := o.grant.Load()
-	if g == nil && o.static() {
-		if err := o.configure(ctx); err != nil {
-			return nil, err
-		}
-		g = o.grant.Load()
-	}
-	if g == nil && i.options.Store != nil {
-		record, err := i.options.Store.Load(ctx, o.key)
-		if err != nil {
-			return nil, err
-		}
-		if record != nil {
-			if g, err = i.decode(record); err != nil {
-				return nil, err
-			}
-			g.timers.stop()
-		}
+	g, err := i.personOf(who).Look(ctx)
+	if err != nil {
+		return nil, i.explain(err, nil, nil, nil)
 	}
 	if g == nil {
 		return nil, nil //nolint:nilnil // there is none, and that is no error
 	}
 	return &Status{
-		Principal: who, Identity: g.identity, Scopes: g.scopes, Expires: g.token.Expiry,
-		Renewable: g.refresh != "", Configured: g.configured,
+		Principal: who, Identity: Identity(g.Identity()), Scopes: g.Scopes(), Expires: g.Token().Expiry,
+		Renewable: g.Renewable(), Configured: g.Operators(),
 	}, nil
 }
 
@@ -159,35 +139,5 @@ func (i *Interceptor) Status(ctx context.Context, who Principal) (*Status, error
 //
 // Logging out somebody without a grant is no error.
 func (i *Interceptor) Revoke(ctx context.Context, who Principal) error {
-	o := i.ownerOf(who)
-	g := o.drop()
-	var stored *grant
-	var err, unread error
-	if i.options.Store != nil {
-		// What is stored may be newer than what is at hand.
-		err = i.options.Store.Update(ctx, o.key, func(record []byte) ([]byte, error) {
-			if record == nil {
-				return nil, errSettled
-			}
-			// One that cannot be read cannot be revoked either, but it can be forgotten.
-			if kept, err := i.decode(record); err == nil {
-				kept.timers.stop()
-				stored = kept
-			} else {
-				unread = notRevoked{err}
-			}
-			return nil, nil
-		})
-		if errors.Is(err, errSettled) {
-			err = nil
-		}
-		err = errors.Join(err, unread)
-	}
-	for _, old := range []*grant{g, stored} {
-		if old == nil || old.configured || old == stored && g != nil && g.refresh == stored.refresh && g.token.AccessToken == stored.token.AccessToken {
-			continue
-		}
-		err = errors.Join(err, i.revoke(ctx, old))
-	}
-	return err
+	return i.personOf(who).Forget(ctx)
 }

@@ -4,28 +4,34 @@ import (
 	"context"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
-// eager is the host behind Interceptor.Authorize.
-type eager struct {
+// programHost is the host behind Interceptor.Authorize.
+type programHost struct {
 	show func(context.Context, elicit.Prompt) error
 }
 
-func (e *eager) client() client { return e }
+// Client implements [asking.Host].
+func (p *programHost) Client() asking.Client { return p }
 
-func (e *eager) tool() string { return "" }
+// Tool implements [asking.Host].
+func (p *programHost) Tool() string { return "" }
 
-func (e *eager) at() attendance { return attendance{} }
+// Request implements [asking.Host].
+func (p *programHost) Request() asking.Request { return asking.Request{} }
 
-func (e *eager) ledger() *ledger { return nil } // it has no progress to report
+// Progress implements [asking.Host].
+func (p *programHost) Progress() *asking.Progress { return nil }
 
-func (e *eager) ask(ctx context.Context, p *part, _ elicit.Channel) error {
-	if e.show == nil {
+// Show implements [asking.Host].
+func (p *programHost) Show(ctx context.Context, d *asking.Delivery, _ elicit.Channel) error {
+	if p.show == nil {
 		return nil
 	}
-	p.prompted("caller")
-	return e.show(ctx, p.flight.prompt)
+	d.Prompted(ctx, "caller")
+	return p.show(ctx, *d.Prompt())
 }
 
 // Authorize obtains a grant of who that covers need, without a tool call: for
@@ -45,6 +51,7 @@ func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.
 	if err := checkAccount(who.Account); err != nil {
 		return i.fail(Anonymous, err)
 	}
-	_, err := i.ownerOf(who).authorize(ctx, need, &eager{show: show})
-	return err
+	p := i.personOf(who)
+	_, err := p.Obtain(ctx, need, &programHost{show: show})
+	return i.explain(err, p, need, nil)
 }

@@ -2,29 +2,32 @@ package lazyauth
 
 import (
 	"context"
-	"maps"
 	"sync/atomic"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
 )
 
 // A call is one tool call whose handler may run. It is the handler's context,
-// so that an authorized call costs one allocation.
+// so that an authorized call costs one allocation. Up to revision 2025-11-25 it is a
+// blocking one, whose request waits on its own goroutine; otherwise it belongs to a
+// suspended call.
 type call struct {
 	context.Context // the request's, or what outlives it
 
-	owner   *person
-	gate    *gate
-	req     *mcp.CallToolRequest
-	arrived time.Duration           // since the interceptor's epoch
-	held    *held                   // nil before revision 2026-07-28
-	demands atomic.Pointer[demands] // of the API, once there are any
-	// progress is the ledger of a call before revision 2026-07-28, once it has one.
-	progress atomic.Pointer[ledger]
+	person     *asking.Person
+	gate       *gate
+	req        *mcp.CallToolRequest
+	arrived    time.Duration              // since the interceptor's epoch
+	suspended  *suspended                 // nil before revision 2026-07-28
+	challenges atomic.Pointer[challenges] // of the API, once there are any
+	// progress is that of a blocking call, once it has any.
+	progress atomic.Pointer[asking.Progress]
 }
 
 // callKey is the key under which a call's context holds the call.
@@ -47,16 +50,15 @@ func callFrom(ctx context.Context) *call {
 	return c
 }
 
-// admit returns the call of a request up to revision 2025-11-25, once there is
-// a grant for it. The request's goroutine does the waiting.
+// admit returns the blocking call of a request, once there is a grant for it.
 func (g *gate) admit(ctx context.Context, req *mcp.CallToolRequest) (*call, error) {
-	o, err := g.owner(ctx, req)
+	p, err := g.person(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	c := &call{Context: ctx, owner: o, gate: g, req: req, arrived: g.auth.now()}
-	if !o.opens(g.bit, g.need) && !g.late {
-		if _, err := c.authorize(ctx, g.need); err != nil {
+	c := &call{Context: ctx, person: p, gate: g, req: req, arrived: g.auth.now()}
+	if !p.Authorizes(&g.Gate) && !g.onUse {
+		if _, err := c.authorize(ctx, g.Need); err != nil {
 			return nil, err
 		}
 	}
@@ -64,11 +66,11 @@ func (g *gate) admit(ctx context.Context, req *mcp.CallToolRequest) (*call, erro
 }
 
 // authorize returns a grant that covers need, waiting for it if it must.
-func (c *call) authorize(ctx context.Context, need scopes.Requirement) (*grant, error) {
-	if c.gate.need == nil { // whatever its handler requires
+func (c *call) authorize(ctx context.Context, need scopes.Requirement) (*grants.Grant, error) {
+	if c.gate.Need == nil { // whatever its handler requires
 		return nil, c.gate.mayUseNothing()
 	}
-	if g := c.owner.grant.Load(); g.covers(need) {
+	if g := c.person.Grant(); g.Covers(need) {
 		return g, nil
 	}
 	// A request's context need not come from the call's: the wait ends with
@@ -79,10 +81,11 @@ func (c *call) authorize(ctx context.Context, need scopes.Requirement) (*grant, 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c, func() { cancel(context.Cause(c)) })()
-	if c.held != nil {
-		return c.held.authorize(ctx, need)
+	if c.suspended != nil {
+		return c.suspended.authorize(ctx, need)
 	}
-	return c.owner.authorize(ctx, need, c)
+	g, err := c.person.Obtain(ctx, need, c)
+	return g, c.gate.auth.explain(err, c.person, need, c.req)
 }
 
 // Token implements [oauth2.TokenSource].
@@ -91,18 +94,18 @@ func (c *call) Token() (*oauth2.Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	return g.token, nil
+	return g.Token(), nil
 }
 
 // current returns a grant that covers the tool's scopes, waiting for it if it
 // must.
-func (c *call) current(ctx context.Context) (*grant, error) {
-	if c.owner.opens(c.gate.bit, c.gate.need) {
-		if g := c.owner.grant.Load(); g != nil { // it may have been dropped just now
+func (c *call) current(ctx context.Context) (*grants.Grant, error) {
+	if c.person.Authorizes(&c.gate.Gate) {
+		if g := c.person.Grant(); g != nil { // it may have been dropped just now
 			return g, nil
 		}
 	}
-	return c.authorize(ctx, c.gate.need)
+	return c.authorize(ctx, c.gate.Need)
 }
 
 // TokenSource returns the source of the access token for the call that ctx
@@ -123,31 +126,6 @@ type noCall struct{}
 
 func (noCall) Token() (*oauth2.Token, error) { return nil, errNoCall }
 
-// client implements asker.
-func (c *call) client() client { return clientOf(c.req, c.owner.principal) }
-
-// tool implements asker.
-func (c *call) tool() string { return c.gate.tool }
-
-// at implements asker.
-func (c *call) at() attendance {
-	return attendance{ctx: c.Context, req: c.req, arrived: c.arrived}
-}
-
-// ledger implements asker.
-func (c *call) ledger() *ledger {
-	if c.held != nil {
-		return c.held.ledger()
-	}
-	return ledgerIn(&c.progress)
-}
-
-// ask implements asker.
-func (c *call) ask(_ context.Context, p *part, mode elicit.Channel) error {
-	p.request(c.Context, c.req, mode)
-	return nil
-}
-
 // Require makes sure that the grant of the call that ctx belongs to covers
 // need, beyond what its tool declares, for handlers that learn only while they
 // run what they will do. It may wait for the person, as [Client] does, and
@@ -161,21 +139,28 @@ func Require(ctx context.Context, need scopes.Requirement) error {
 	return err
 }
 
-// named adds to a result whose grant was used, if that is known.
-func (c *call) named(result *mcp.CallToolResult) *mcp.CallToolResult {
-	g := c.owner.grant.Load()
-	if g == nil || g.identity.Name == "" {
-		return result
+// Client implements [asking.Host].
+func (c *call) Client() asking.Client { return asking.ClientOf(c.req, c.person.Who()) }
+
+// Tool implements [asking.Host].
+func (c *call) Tool() string { return c.gate.tool }
+
+// Request implements [asking.Host].
+func (c *call) Request() asking.Request {
+	return asking.Request{Ctx: c.Context, Call: c.req, Arrived: c.arrived}
+}
+
+// Progress implements [asking.Host].
+func (c *call) Progress() *asking.Progress {
+	if c.suspended != nil {
+		return c.suspended.Progress()
 	}
-	if result == nil {
-		result = new(mcp.CallToolResult)
-	}
-	if result.InputRequests != nil || result.IsError {
-		return result
-	}
-	meta := mcp.Meta{MetaAccount: g.identity.Name}
-	maps.Copy(meta, result.Meta)
-	named := *result // the handler's may be everybody's
-	named.Meta = meta
-	return &named
+	return asking.ProgressIn(&c.progress)
+}
+
+// Show implements [asking.Host]: a blocking call has the prompt shown by a request of its
+// own to the host.
+func (c *call) Show(_ context.Context, d *asking.Delivery, mode elicit.Channel) error {
+	d.Request(c.Context, c.req, mode)
+	return nil
 }

@@ -6,7 +6,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -46,8 +47,8 @@ func (i *Interceptor) principal(ctx context.Context, req *mcp.CallToolRequest) (
 	return who, nil
 }
 
-// owner returns the resource owner of the principal behind req.
-func (i *Interceptor) owner(ctx context.Context, req *mcp.CallToolRequest) (*person, error) {
+// person returns who can be asked for the grant of the principal behind req.
+func (i *Interceptor) person(ctx context.Context, req *mcp.CallToolRequest) (*asking.Person, error) {
 	if i.options.Principal == nil && i.options.Account == nil && req.Extra == nil && i.session.Load() == req.Session {
 		return i.local, nil // the usual stdio server, without a detour
 	}
@@ -65,25 +66,11 @@ func (i *Interceptor) owner(ctx context.Context, req *mcp.CallToolRequest) (*per
 		i.emit(onFailed, Event{Principal: who, Tool: req.Params.Name, Reason: reason, Err: cause})
 		return nil, err
 	}
-	return i.ownerOf(who), nil
+	return i.personOf(who), nil
 }
 
-func (i *Interceptor) ownerOf(who Principal) *person {
-	if (who == Principal{}) {
-		return i.local
-	}
-	if o, ok := i.owners.Load(who); ok {
-		return o.(*person)
-	}
-	o, _ := i.owners.LoadOrStore(who, newPerson(i.keeper, who))
-	return o.(*person)
-}
-
-func clientOf(req *mcp.CallToolRequest, who Principal) client {
-	if req.Extra != nil && (req.Session == nil || elicit.Modern(req.Params.Meta) || req.Session.ID() == "") {
-		return who // stateless HTTP: a session is one request
-	}
-	return req.Session
+func (i *Interceptor) personOf(who Principal) *asking.Person {
+	return i.people.Person(grants.Principal(who))
 }
 
 // checkAccount reports whether text can name an account.

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -73,7 +72,7 @@ func (e *endpoint) send(ctx context.Context, r round) <-chan reply {
 		params["requestState"] = r.state
 	}
 	if r.action != "" {
-		params["inputResponses"] = map[string]any{elicit.ResponseKey: map[string]any{"action": r.action}}
+		params["inputResponses"] = map[string]any{responseKey: map[string]any{"action": r.action}}
 	}
 	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
 	if err != nil {

@@ -7,7 +7,9 @@ import (
 	"strconv"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -80,14 +82,12 @@ type Error struct {
 	// secret, and is not part of the text.
 	Cause error
 
-	service    string
-	prompt     *elicit.Prompt // what a host without elicitation is told …
-	wording    elicit.Wording // … and how
-	cancel     bool           // declined by dismissing, so no peace follows
-	alone      bool           // declined by one of several hosts, which speaks for itself
-	configured bool           // narrowed, and the operator's token
-	hasty      bool           // declined sooner than a person could have
-	signIn     *string        // the prompt by which the person is asked at once, if there is one
+	service   string
+	prompt    *elicit.Prompt   // what a host without elicitation is told …
+	wording   elicit.Wording   // … and how
+	declined  *asking.Declined // how, of Declined
+	operators bool             // of Narrowed: it is the operator's token
+	signIn    *string          // the prompt by which the person is asked at once, if there is one
 }
 
 // Unwrap returns the cause.
@@ -101,12 +101,13 @@ func (e *Error) Error() string {
 		if e.signIn != nil {
 			again = fmt.Sprintf("call again later only if the user wants it, or at once when they have used the prompt %q.", *e.signIn)
 		}
-		switch {
-		case e.cancel:
+		switch d := e.declined; {
+		case d == nil:
+		case d.Dismissed:
 			return fmt.Sprintf("The sign-in to %s was dismissed, and nothing was done. Call again only if the user wants to sign in.", e.service)
-		case e.alone:
+		case d.HostOnly:
 			return fmt.Sprintf("The host refused the sign-in to %s without asking its user, and nothing was done. Call again only where the user can be asked.", e.service)
-		case e.hasty:
+		case d.Automatic:
 			return fmt.Sprintf("The host refused the sign-in to %s without asking its user, and nothing was done. Calls within the next minute are refused as well; %s", e.service, again)
 		}
 		return fmt.Sprintf("The user declined to sign in to %s, and nothing was done. Calls within the next minute are refused without asking; %s", e.service, again)
@@ -115,7 +116,7 @@ func (e *Error) Error() string {
 	case Expired:
 		return fmt.Sprintf("The sign-in to %s was not finished before its code expired. Call again for a new code.", e.service)
 	case Narrowed:
-		if e.configured {
+		if e.operators {
 			return fmt.Sprintf("The token that this server's operator configured for %s lacks: %s. The operator must configure one that has it.", e.service, e.Missing)
 		}
 		return fmt.Sprintf("%s granted less than this tool needs; missing: %s. Call again if the user wants to grant it.", e.service, e.Missing)
@@ -155,10 +156,10 @@ func (e *Error) Error() string {
 		}
 		return fmt.Sprintf("%s demands more access than this server may ask for.", e.service)
 	default:
-		if errors.Is(e.Cause, errClosed) {
+		if errors.Is(e.Cause, grants.ErrClosed) {
 			return fmt.Sprintf("This server is shutting down, and the sign-in to %s with it.", e.service)
 		}
-		if _, ok := errors.AsType[errConfiguredToken](e.Cause); ok {
+		if _, ok := errors.AsType[errOperatorToken](e.Cause); ok {
 			return fmt.Sprintf("The token that this server's operator configured for %s cannot be used. Calling again will not change that; the operator finds the cause in the server's log.", e.service)
 		}
 		if errors.Is(e.Cause, device.ErrUnknownCode) {
@@ -204,8 +205,94 @@ func advice(cause error) string {
 	return "Its operator finds the cause in the server's log."
 }
 
-// errClosed is the cause of everything that ends because of Close.
-var errClosed = errors.New("lazyauth: the interceptor is closed")
+// ErrNotRevoked means that tokens were forgotten here and may still be good elsewhere,
+// until they expire: the authorization server did not say that it ended them. It may not
+// have known them any more, which some servers answer in the same way.
+var ErrNotRevoked = grants.ErrNotRevoked
+
+// fail returns an error of this service.
+func (i *Interceptor) fail(reason Reason, cause error) *Error {
+	return &Error{Reason: reason, Cause: cause, service: i.service.Name, signIn: i.signIn.Load()}
+}
+
+// translate gives an error of packages grants, asking and device its reason; what a call
+// adds is added by explain. It returns nil for any other error, such as that of a context.
+func translate(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if p, ok := errors.AsType[*asking.Pending](err); ok {
+		e := &Error{Reason: Pending, prompt: p.Prompt}
+		if p.NoPrompt {
+			e.Cause = errNoPrompt
+		}
+		return e
+	}
+	if d, ok := errors.AsType[*asking.Declined](err); ok {
+		return &Error{Reason: Declined, declined: d, prompt: d.Prompt}
+	}
+	if n, ok := errors.AsType[*grants.Narrowed](err); ok {
+		return &Error{Reason: Narrowed, Missing: n.Missing, operators: n.Operators}
+	}
+	cause := grants.Cause(err)
+	for _, known := range []struct {
+		kind   error
+		reason Reason
+		cause  error
+	}{
+		{grants.ErrClosed, Unavailable, grants.ErrClosed},
+		{grants.ErrNoNeed, Exceeded, errUnlisted},
+		{grants.ErrNotAnswered, Pending, errNoPrompt},
+		{grants.ErrUnverified, Unverified, cause},
+		{grants.ErrLoggedOut, Denied, grants.ErrLoggedOut},
+		{grants.ErrOperatorToken, Unavailable, errOperatorToken{cause}},
+		{grants.ErrRefresh, Unavailable, cause},
+		{device.ErrDenied, Denied, cause},
+		{device.ErrExpired, Expired, cause},
+	} {
+		if errors.Is(err, known.kind) {
+			return &Error{Reason: known.reason, Cause: known.cause}
+		}
+	}
+	if d, ok := errors.AsType[*device.Error](err); ok {
+		if unsupported(d) {
+			return &Error{Reason: Unsupported, Cause: err}
+		}
+		return &Error{Reason: Unavailable, Cause: err}
+	}
+	return nil
+}
+
+func unsupported(err *device.Error) bool {
+	switch err.Code {
+	case "unsupported_grant_type", "device_flow_disabled":
+		return true
+	}
+	return errors.Is(err, device.ErrUnsupported)
+}
+
+// explain returns err for one call: one that waited for what another began gets that one's
+// cause, with its own need. An error that is none of an authorization is returned as it is.
+//
+// It is kept out of line for the sake of the stacks of calls that wait, of which there may
+// be very many: see BenchmarkWaiting.
+//
+//go:noinline
+func (i *Interceptor) explain(err error, p *asking.Person, need scopes.Requirement, req *mcp.CallToolRequest) error {
+	e := translate(err)
+	if e == nil {
+		return err
+	}
+	mine := *e
+	mine.service, mine.signIn = i.service.Name, i.signIn.Load()
+	mine.Required, mine.wording = need, i.wording(req)
+	if p != nil {
+		if g := p.Grant(); g != nil {
+			mine.Held = g.Scopes()
+		}
+	}
+	return &mine
+}
 
 // errExited is the cause of a call whose handler neither returned nor panicked.
 var errExited = errors.New("lazyauth: the handler's goroutine exited")
@@ -219,8 +306,8 @@ var errNoCall = errors.New("lazyauth: the context does not come from a tool regi
 // errorResult returns err as the result of req, for where the SDK does not.
 func errorResult(req *mcp.CallToolRequest, err error) *mcp.CallToolResult {
 	result := new(mcp.CallToolResult)
-	if elicit.Modern(req.Params.Meta) {
-		result = elicit.Complete()
+	if asking.Modern(req.Params.Meta) {
+		result = complete()
 	}
 	result.SetError(err)
 	markReason(result)
@@ -254,11 +341,11 @@ func markReason(result mcp.Result) {
 	}
 }
 
-// errConfiguredToken is the cause of a failure to get the operator's token. The source may
+// errOperatorToken is the cause of a failure to get the operator's token. The source may
 // quote a server, so its text appears escaped and shortened.
-type errConfiguredToken struct{ err error }
+type errOperatorToken struct{ err error }
 
-func (e errConfiguredToken) Error() string {
+func (e errOperatorToken) Error() string {
 	text := e.err.Error()
 	if len(text) > maxForeignText {
 		text = text[:maxForeignText] + "…"
@@ -266,7 +353,7 @@ func (e errConfiguredToken) Error() string {
 	return "Options.Token: " + strconv.QuoteToASCII(text)
 }
 
-func (e errConfiguredToken) Unwrap() error { return e.err }
+func (e errOperatorToken) Unwrap() error { return e.err }
 
 // maxForeignText is the length of the longest text of others in a log.
 const maxForeignText = 200

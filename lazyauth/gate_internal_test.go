@@ -10,8 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -59,7 +60,7 @@ func gateHandler(ctx context.Context) *oauth2.Token {
 //
 //go:noinline
 func gateCall(ctx context.Context, g *gate, req *mcp.CallToolRequest) *oauth2.Token {
-	if elicit.Modern(req.Params.Meta) {
+	if asking.Modern(req.Params.Meta) {
 		out := g.serve(ctx, req, func(ctx context.Context, _ *mcp.CallToolRequest) outcome {
 			return outcome{output: gateHandler(ctx)}
 		})
@@ -119,7 +120,7 @@ func BenchmarkGate(b *testing.B) {
 		b.ReportMetric(float64(spent.Nanoseconds())/float64(len(ratios)*batch), "ns/call")
 		b.ReportMetric(testing.AllocsPerRun(1000, func() { gateCall(ctx, g, req) }), "allocs/call")
 	}
-	newer := mcp.Meta{mcp.MetaKeyProtocolVersion: elicit.FirstModern}
+	newer := mcp.Meta{mcp.MetaKeyProtocolVersion: asking.FirstModern}
 	b.Run("legacy", func(b *testing.B) { bench(b, memory, nil) })
 	b.Run("modern", func(b *testing.B) { bench(b, memory, newer) })
 	before := disk.uses.Load()
@@ -132,20 +133,21 @@ func BenchmarkGate(b *testing.B) {
 
 // gateAuth returns an interceptor whose local user has signed in, and whose grants are
 // in kept, which may be nil.
-func gateAuth(b *testing.B, kept GrantStore) *Interceptor {
+func gateAuth(b *testing.B, kept store.Store) *Interceptor {
 	b.Helper()
+	as := fakeas.New(&fakeas.Options{TokenLifetime: 24 * time.Hour, Interval: time.Second})
 	auth, err := New(Service{
-		Name: "Notes", Issuer: "https://as.example.test", ClientID: "c", API: []string{"https://api.example.test"},
-	}, &Options{Store: kept})
+		Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, API: []string{as.API()},
+	}, &Options{Store: kept, Transport: as.Transport()})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { auth.Close() })
-	g := auth.newGrant(&device.Token{
-		Access: "token", Expires: time.Now().Add(24 * time.Hour), Scopes: scopes.Of("notes:read", "notes:write", "profile"),
-	}, false)
-	auth.local.keep(b.Context(), g)
-	auth.local.grant.Store(g)
+	err = auth.Authorize(b.Context(), Principal{}, scopes.Of("notes:read", "notes:write", "profile"),
+		func(_ context.Context, p elicit.Prompt) error { return as.Approve(p.UserCode) })
+	if err != nil {
+		b.Fatal(err)
+	}
 	return auth
 }
 

@@ -2,7 +2,10 @@ package lazyauth
 
 import (
 	"maps"
+	"strings"
 	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // A Host says how long the calls of one kind of host may wait for a person. It changes
@@ -35,3 +38,41 @@ var knownHosts = map[string]Host{
 // KnownHosts returns a copy of the table of hosts that are known to wait longer than
 // most, for [Options.Hosts].
 func KnownHosts() map[string]Host { return maps.Clone(knownHosts) }
+
+// host returns what is known of the host behind req; the zero value if nothing is.
+func (i *Interceptor) host(req *mcp.CallToolRequest) Host {
+	if req == nil {
+		return Host{}
+	}
+	info := req.ClientInfo()
+	if info == nil {
+		return Host{}
+	}
+	if h, ok := i.options.Hosts[info.Name]; ok {
+		return h
+	}
+	var best Host
+	length := -1
+	for pattern, h := range i.options.Hosts {
+		prefix, ok := strings.CutSuffix(pattern, "*")
+		if ok && len(prefix) > length && strings.HasPrefix(info.Name, prefix) {
+			best, length = h, len(prefix)
+		}
+	}
+	return best
+}
+
+// patience is how long after its arrival a request of req's host may wait.
+func (i *Interceptor) patience(req *mcp.CallToolRequest) time.Duration {
+	h := i.host(req)
+	if h.WithProgress != 0 && req.Params.GetProgressToken() != nil {
+		return h.WithProgress
+	}
+	if h.Patience != 0 {
+		return h.Patience
+	}
+	return i.options.Patience
+}
+
+// showsProgress is whether req's host is known to show progress messages.
+func (i *Interceptor) showsProgress(req *mcp.CallToolRequest) bool { return i.host(req).ShowsProgress }

@@ -1,13 +1,12 @@
 package lazyauth
 
 import (
-	"fmt"
-	"strings"
+	"maps"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // MetaAccount is the key in a tool result's _meta that says whose access to the service
@@ -24,20 +23,8 @@ type Identity struct {
 	Name string `json:"name,omitempty"`
 }
 
-// maxIdentity is the length of the longest subject or name.
-const maxIdentity = 256
-
 // IsZero reports whether nothing is known.
 func (id Identity) IsZero() bool { return id == Identity{} }
-
-func (id Identity) check() error {
-	for _, text := range []string{id.Subject, id.Name} {
-		if len(text) > maxIdentity || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			return fmt.Errorf("lazyauth: an identity must be at most %d bytes of printable text", maxIdentity)
-		}
-	}
-	return nil
-}
 
 // A Status is what is known of somebody's access to the service. It holds no token.
 type Status struct {
@@ -55,4 +42,23 @@ type Status struct {
 	Renewable bool
 	// Configured is whether it is the operator's token: see Options.Token.
 	Configured bool
+}
+
+// named returns result with whose grant was used, if that is known.
+func named(p *asking.Person, result *mcp.CallToolResult) *mcp.CallToolResult {
+	g := p.Grant()
+	if g == nil || g.Identity().Name == "" {
+		return result
+	}
+	if result == nil {
+		result = new(mcp.CallToolResult)
+	}
+	if result.InputRequests != nil || result.IsError {
+		return result
+	}
+	meta := mcp.Meta{MetaAccount: g.Identity().Name}
+	maps.Copy(meta, result.Meta)
+	copied := *result // the handler's may be everybody's
+	copied.Meta = meta
+	return &copied
 }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 
 	"github.com/google/jsonschema-go/jsonschema"
-	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -24,10 +24,10 @@ func (i *Interceptor) Handler(tool string, need scopes.Requirement, handler mcp.
 	i.tools.Store(tool, struct{}{})
 	g := i.newGate(tool, need)
 	return func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-		out := g.around(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
+		out := g.run(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 			result, err := handler(ctx, req)
 			if c := callFrom(ctx); err == nil && result != nil && c != nil {
-				result = c.named(result)
+				result = named(c.person, result)
 			}
 			return outcome{result: result, err: err}
 		})
@@ -52,7 +52,7 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 	gates := make(map[string]*gate, len(policy.Tools))
 	for tool, need := range policy.Tools {
 		if need == nil { // it may use nothing, whatever unlisted tools may
-			gates[tool] = &gate{auth: i, tool: tool, late: true, listed: true}
+			gates[tool] = &gate{auth: i, tool: tool, onUse: true, listed: true}
 			continue
 		}
 		gates[tool] = i.newGate(tool, need)
@@ -77,19 +77,19 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 			}
 			switch {
 			case g == nil:
-				g = &gate{auth: i, tool: req.Params.Name, need: policy.Unlisted, late: true}
-			case g.need == nil && own: // its own gate would let it
+				g = &gate{auth: i, tool: req.Params.Name, Gate: grants.Gate{Need: policy.Unlisted}, onUse: true}
+			case g.Need == nil && own: // its own gate would let it
 				return errorResult(req, g.mayUseNothing()), nil
-			case g.need != nil:
+			case g.Need != nil:
 				if refused, err := g.malformed(ctx, next, req); refused != nil || err != nil {
 					return refused, err
 				}
 			}
-			out := g.around(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
+			out := g.run(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, err := next(ctx, method, req)
 				if called, ok := result.(*mcp.CallToolResult); ok {
-					if c := callFrom(ctx); err == nil && called != nil && c != nil && !c.gate.late {
-						called = c.named(called)
+					if c := callFrom(ctx); err == nil && called != nil && c != nil && !c.gate.onUse {
+						called = named(c.person, called)
 					}
 					return outcome{result: called, err: err}
 				}
@@ -111,22 +111,10 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 // tellScopes adds to the listed tools what their calls need.
 func tellScopes(list *mcp.ListToolsResult, gates map[string]*gate) {
 	for n, tool := range list.Tools {
-		if g := gates[tool.Name]; g != nil && g.need != nil {
-			list.Tools[n] = withScopes(tool, g.need)
+		if g := gates[tool.Name]; g != nil && g.Need != nil {
+			list.Tools[n] = withScopes(tool, g.Need)
 		}
 	}
-}
-
-// around runs a raw handler behind the gate, in the manner of req's era.
-func (g *gate) around(ctx context.Context, req *mcp.CallToolRequest, run handler) outcome {
-	if elicit.Modern(req.Params.Meta) {
-		return g.serve(ctx, req, run)
-	}
-	c, err := g.admit(ctx, req)
-	if err != nil {
-		return outcome{err: err}
-	}
-	return run(c, req)
 }
 
 // raw returns the outcome as a raw handler does, for which an error is one of
@@ -143,11 +131,11 @@ func (o outcome) raw(req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 // and not left to the server: raw handlers do not validate, and lists may leave
 // tools out.
 func (g *gate) malformed(ctx context.Context, next mcp.MethodHandler, req *mcp.CallToolRequest) (mcp.Result, error) {
-	o, err := g.auth.owner(ctx, req)
+	p, err := g.auth.person(ctx, req)
 	if err != nil {
 		return errorResult(req, err), nil
 	}
-	if o.opens(g.bit, g.need) {
+	if p.Authorizes(&g.Gate) {
 		return nil, nil
 	}
 	params := &mcp.ListToolsParams{}

@@ -12,32 +12,40 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/state"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"golang.org/x/oauth2"
 )
 
 // An Interceptor stands between a server's tools and their callers, and keeps
 // the grants of one [Service]. Its methods are safe for concurrent use.
 type Interceptor struct {
-	*keeper
-	origins origins
-	sealer  *elicit.Sealer
-	calls   table
-	seed    maphash.Seed
+	service  Service
+	options  Options
+	observer observer
+	origins  origins
+	sealer   *state.Sealer
+	seed     maphash.Seed
+	epoch    time.Time
+
+	keeper    *grants.Keeper
+	people    *asking.People
+	local     *asking.Person
+	suspended suspendedCalls
 
 	// session is the one that speaks for the local user; see principal.
-	session atomic.Pointer[mcp.ServerSession]
-	local   *person
-	owners  sync.Map // Principal → *person, for everybody else
+	session   atomic.Pointer[mcp.ServerSession]
+	installed sync.Map               // weak.Pointer[mcp.Server] → struct{}
+	tools     sync.Map               // names registered with AddTool → struct{}
+	signIn    atomic.Pointer[string] // the name of the prompt for the person who changes their mind
 
-	installed sync.Map // weak.Pointer[mcp.Server] → struct{}
-	tools     sync.Map // names registered with AddTool → struct{}
-
-	gates   sync.Mutex
-	bits    map[scopes.Requirement]uint64 // see grant.open
-	limit   scopes.Set                    // see Options.MaxScopes
-	running map[*held]struct{}            // guarded by keeper.mu
+	mu      sync.Mutex
+	closed  bool
+	limit   scopes.Set              // see Options.MaxScopes
+	running map[*suspended]struct{} // calls whose handlers run
 }
 
 // New returns an interceptor for service; nil options mean the defaults. It
@@ -58,11 +66,11 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := newAuthorizationServer(&service, o.Transport)
+	server, err := grants.NewAuthorizationServer(service.device(o.Transport), service.AnyIssuer)
 	if err != nil {
 		return nil, fmt.Errorf("lazyauth: Service: %w", err)
 	}
-	sealer, err := elicit.NewSealer(o.StateKeys...)
+	sealer, err := state.NewSealer(o.StateKeys...)
 	if err != nil {
 		return nil, fmt.Errorf("lazyauth: Options.StateKeys: %w", err)
 	}
@@ -70,24 +78,59 @@ func New(service Service, options *Options) (*Interceptor, error) {
 		return nil, errors.New("lazyauth: Options has both SingleUser and Principal: set one of them")
 	}
 	i := &Interceptor{
-		keeper:  &keeper{service: service, options: o, server: server, epoch: time.Now()},
-		origins: allowed,
-		sealer:  sealer,
-		calls:   table{max: o.MaxCalls},
-		seed:    maphash.MakeSeed(),
-		bits:    make(map[scopes.Requirement]uint64),
-		limit:   service.Scopes.Union(o.MaxScopes),
-		running: make(map[*held]struct{}),
+		service:   service,
+		options:   o,
+		observer:  observer{service.Name, o.Trace},
+		origins:   allowed,
+		sealer:    sealer,
+		seed:      maphash.MakeSeed(),
+		epoch:     time.Now(),
+		suspended: suspendedCalls{max: o.MaxCalls},
+		limit:     service.Scopes.Union(o.MaxScopes),
+		running:   make(map[*suspended]struct{}),
 	}
-	i.ctx, i.cancel = context.WithCancelCause(context.Background())
-	i.local = newPerson(i.keeper, Principal{})
+	i.keeper = grants.New(i.keeping(server))
+	i.people = asking.NewPeople(asking.Config{
+		Keeper: i.keeper, Service: service.Name, Epoch: i.epoch,
+		MaxWait: i.patience, ShowsProgress: i.showsProgress, Wording: i.wording,
+		TextAfterDecline: o.TextAfterDecline, Observer: i.observer,
+	})
+	i.local = i.people.Person(grants.Principal{})
 	return i, nil
+}
+
+// keeping says how grants are kept.
+func (i *Interceptor) keeping(server *grants.AuthorizationServer) grants.Config {
+	config := grants.Config{
+		Service: i.service.Name, Scopes: i.service.Scopes, Words: i.service.inWords, Hierarchy: i.service.Hierarchy,
+		Way: grants.DeviceFlow{Server: server}, Server: server,
+		Store: i.options.Store,
+		Key:   func(who grants.Principal) string { return i.service.storeKey(Principal(who)) },
+
+		UserInfo: i.service.UserInfo, Transport: i.options.Transport, UserAgent: i.service.UserAgent,
+		Token: i.options.Token, RevokeOnClose: i.options.RevokeOnClose, Observer: i.observer,
+	}
+	if verify := i.options.VerifyUser; verify != nil {
+		config.Verify = func(ctx context.Context, who grants.Principal, token *oauth2.Token) error {
+			return verify(ctx, Principal(who), token)
+		}
+	}
+	if identify := i.options.Identify; identify != nil {
+		config.Identify = func(ctx context.Context, token *oauth2.Token) (grants.Identity, error) {
+			id, err := identify(ctx, token)
+			return grants.Identity(id), err
+		}
+	}
+	return config
 }
 
 // Format writes what the service's Format does.
 func (i *Interceptor) Format(f fmt.State, verb rune) { i.service.Format(f, verb) }
 
-// Close ends all flights, waits and held calls, and waits at most five seconds
+// now is the time since the interceptor was made, on the monotonic clock.
+func (i *Interceptor) now() time.Duration { return time.Since(i.epoch) }
+
+// Close ends all flights, waits and suspended calls, and waits at most five seconds
 // for handlers to return; its error names those that ignored their context.
 // Calls that come later fail. The grants are forgotten, and revoked only if
 // [Options.RevokeOnClose] allows time for that; a failure to is an error that wraps
@@ -97,44 +140,24 @@ func (i *Interceptor) Close() error {
 	i.closed = true
 	running := slices.Collect(maps.Keys(i.running)) // of which there will be no more
 	i.mu.Unlock()
-	for _, h := range running { // a call that starts has its own mutex locked, and then ours
-		h.giveUp(i.fail(Unavailable, errClosed))
+	for _, s := range running { // a call that starts has its own mutex locked, and then ours
+		s.giveUp(i.fail(Unavailable, grants.ErrClosed))
 	}
-	i.cancel(errClosed)
-	i.calls.clear()
-	var grants []*grant // no flight stores one from now on
-	drop := func(o *person) {
-		if g := o.drop(); g != nil && !g.configured {
-			grants = append(grants, g)
-		}
-	}
-	drop(i.local)
-	i.owners.Range(func(_, o any) bool {
-		drop(o.(*person))
-		return true
-	})
-	return errors.Join(i.join(), i.revokeAll(grants))
+	i.suspended.clear()
+	dropped := i.keeper.Close()
+	return errors.Join(i.join(), i.keeper.RevokeAll(dropped))
 }
 
 // join waits for every goroutine, for a while.
 func (i *Interceptor) join() error {
-	ended := make(chan struct{})
-	go func() {
-		i.wg.Wait()
-		close(ended)
-	}()
-	timer := time.NewTimer(closeWait)
-	defer timer.Stop()
-	select {
-	case <-ended:
+	if i.keeper.Join(closeWait) {
 		return nil
-	case <-timer.C:
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	var tools []string
-	for h := range i.running {
-		tools = append(tools, h.gate.tool)
+	for s := range i.running {
+		tools = append(tools, s.gate.tool)
 	}
 	if len(tools) == 0 {
 		return errors.New("lazyauth: a request to the authorization server did not end when it was cancelled")
@@ -143,22 +166,22 @@ func (i *Interceptor) join() error {
 	return fmt.Errorf("lazyauth: handlers ignored that their context ended: %s", strings.Join(slices.Compact(tools), ", "))
 }
 
-// spawnHeld is spawn for the handler of a held call, which Close cancels and
-// can name.
-func (i *Interceptor) spawnHeld(h *held, f func()) bool {
+// spawnHandler runs f, which runs the handler of a suspended call, on a goroutine that
+// Close waits for; Close cancels the handler and can name it. It reports false, and runs
+// nothing, once the interceptor is closed.
+func (i *Interceptor) spawnHandler(s *suspended, f func()) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.closed {
 		return false
 	}
-	i.running[h] = struct{}{}
-	i.wg.Go(func() {
+	i.running[s] = struct{}{}
+	return i.keeper.Spawn(func() {
 		defer func() {
 			i.mu.Lock()
 			defer i.mu.Unlock()
-			delete(i.running, h)
+			delete(i.running, s)
 		}()
 		f()
 	})
-	return true
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
@@ -26,7 +27,7 @@ func TestKey_Long(t *testing.T) {
 		service := &Service{Name: "Notes", Issuer: "https://as.example.test", ClientID: "c", Params: p}
 		for _, who := range people {
 			key := service.storeKey(who)
-			name := p.Encode() + who.key()
+			name := p.Encode() + grants.Principal(who).Key()
 			if other, ok := whose[key]; ok {
 				t.Errorf("%.80q and %.80q share a key", name, other)
 			}
@@ -38,7 +39,7 @@ func TestKey_Long(t *testing.T) {
 			if ok && got != who {
 				t.Errorf("%.80q was read as %.80q", who, got)
 			}
-			if short := who.key(); len(short) < 150 && !ok {
+			if short := grants.Principal(who).Key(); len(short) < 150 && !ok {
 				t.Errorf("params %d: %.80q is not found again", n, who)
 			}
 			for m, q := range params {
@@ -52,5 +53,41 @@ func TestKey_Long(t *testing.T) {
 	service := &Service{Name: "Notes", Issuer: "https://as.example.test", ClientID: "c"}
 	if got, want := service.storeKey(Principal{Issuer: "i", Subject: "é", Account: "w"}), `"https://as.example.test" "c" "" "i" "\u00e9" "w"`; got != want {
 		t.Errorf("%s; want %s", got, want)
+	}
+}
+
+func aNotes(t *testing.T, client, issuer string) *Interceptor {
+	auth, err := New(Service{Name: "Notes", Issuer: issuer, ClientID: client}, &Options{Store: store.Memory()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { auth.Close() })
+	return auth
+}
+
+// The key of a grant is read as it was written, and by nobody else.
+func TestKeysOfOthers(t *testing.T) {
+	a := aNotes(t, "c", "https://as.example.test")
+	who := Principal{Issuer: `i" "j`, Subject: "s\\ é", Account: `w "x" `}
+	if got, ok := a.service.ofKey(a.service.storeKey(who)); !ok || got != who {
+		t.Errorf("%+v, %t", got, ok)
+	}
+	if _, ok := a.service.ofKey(a.service.storeKey(Principal{Account: "a\x1b[2J"})); ok {
+		t.Error("control characters come out of a store")
+	}
+	for _, b := range []*Interceptor{aNotes(t, "d", "https://as.example.test"), aNotes(t, "c", "https://as2.example.test")} {
+		if _, ok := a.service.ofKey(b.service.storeKey(who)); ok {
+			t.Error("the key of another service is taken for one's own")
+		}
+	}
+}
+
+// Names are measured in characters, and are text.
+func TestAccountNames(t *testing.T) {
+	if checkAccount("a\xff") == nil {
+		t.Error("not UTF-8")
+	}
+	if checkAccount(strings.Repeat("é", 64)) != nil {
+		t.Error("64 characters")
 	}
 }

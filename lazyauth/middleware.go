@@ -53,8 +53,8 @@ func withoutNull(next mcp.MethodHandler) mcp.MethodHandler {
 
 func isNull(raw json.RawMessage) bool { return string(bytes.TrimSpace(raw)) == "null" }
 
-// redirectProgress sends the progress of a held call to the request that
-// attends to it now, and drops it while none does: once a request has been
+// redirectProgress sends the progress of a suspended call to the request that
+// serves it now, and drops it while none does: once a request has been
 // answered, nothing may be said under its progress token (MCP 2026-07-28
 // basic/utilities/progress). In both eras it keeps the progress of a call that waited
 // increasing.
@@ -68,24 +68,24 @@ func redirectProgress(next mcp.MethodHandler) mcp.MethodHandler {
 		if c == nil || !ok {
 			return next(ctx, method, req)
 		}
-		l := c.ledger()
-		l.hold()
-		defer l.release()
-		at := c.at()
-		if c.held != nil {
-			attending := c.held.current()
-			if attending == nil {
+		p := c.Progress()
+		p.Lock()
+		defer p.Unlock()
+		serving := c.Request()
+		if c.suspended != nil {
+			current := c.suspended.current()
+			if current == nil {
 				return nil, nil
 			}
-			at = *attending
+			serving = current.Request
 		}
-		token := at.req.Params.GetProgressToken()
+		token := serving.Call.Params.GetProgressToken()
 		if token == nil {
 			return nil, nil
 		}
 		redirected := *params
 		redirected.ProgressToken = token
-		l.worked(&redirected)
-		return next(at.ctx, method, &mcp.ServerRequest[mcp.Params]{Session: at.req.Session, Params: &redirected})
+		p.Worked(&redirected)
+		return next(serving.Ctx, method, &mcp.ServerRequest[mcp.Params]{Session: serving.Call.Session, Params: &redirected})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
@@ -81,7 +82,7 @@ type Options struct {
 	// docs/persistence.md.
 	//
 	// [store]: https://pkg.go.dev/github.com/lazyauth/mcp-lazyauth/lazyauth/store
-	Store GrantStore
+	Store store.Store
 	// Account names the account that a call is for, where one person has several:
 	// [AccountFromEnv], [AccountFromArgument], [AccountOfHost], or a function of your
 	// own. It is asked once the principal is known. Nil means that each has one.
@@ -173,4 +174,12 @@ func defaultTransport() http.RoundTripper {
 		return t.Clone()
 	}
 	return http.DefaultTransport
+}
+
+// wording returns how prompts are put to the person behind req; nil is good, too.
+func (i *Interceptor) wording(req *mcp.CallToolRequest) elicit.Wording {
+	if i.options.Wording == nil || req == nil {
+		return nil
+	}
+	return func(c elicit.Channel, p elicit.Prompt) string { return i.options.Wording(req, c, p) }
 }

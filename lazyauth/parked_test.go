@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
-	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -91,7 +90,7 @@ func (w *world) rawHostNamed(name string) *host {
 func (h *host) round(ctx context.Context, tool string, args any, state, action string) <-chan reply {
 	params := &mcp.CallToolParams{Name: tool, Arguments: args, RequestState: state}
 	if action != "" {
-		params.InputResponses = mcp.InputResponseMap{elicit.ResponseKey: &mcp.ElicitResult{Action: action}}
+		params.InputResponses = mcp.InputResponseMap{responseKey: &mcp.ElicitResult{Action: action}}
 	}
 	out := make(chan reply, 1)
 	go func() {
@@ -164,7 +163,7 @@ func TestStateOfAnotherRequest(t *testing.T) {
 			"garbage":         h.round(t.Context(), "saga", noteArgs{"x"}, "garbage", "accept"),
 			"altered":         h.round(t.Context(), "saga", noteArgs{"x"}, flip(state), "accept"),
 			"truncated":       h.round(t.Context(), "saga", noteArgs{"x"}, state[:len(state)-4], "accept"),
-			"long":            h.round(t.Context(), "saga", noteArgs{"x"}, strings.Repeat("A", elicit.MaxState+1), "accept"),
+			"long":            h.round(t.Context(), "saga", noteArgs{"x"}, strings.Repeat("A", maxState+1), "accept"),
 			"other arguments": h.round(t.Context(), "saga", noteArgs{"y"}, state, "accept"),
 			"other tool":      h.round(t.Context(), "create_note", noteArgs{"x"}, state, "accept"),
 		} {
@@ -329,7 +328,7 @@ func TestPromptThatNobodyCameBackFor(t *testing.T) {
 }
 
 func message(r reply) string {
-	p, _ := r.result.InputRequests[elicit.ResponseKey].(*mcp.ElicitParams)
+	p, _ := r.result.InputRequests[responseKey].(*mcp.ElicitParams)
 	return p.Message
 }
 

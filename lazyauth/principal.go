@@ -1,9 +1,5 @@
 package lazyauth
 
-import (
-	"strconv"
-)
-
 // A Principal is the person whose grant a call uses. The zero value is the
 // local user: whoever runs a stdio server.
 type Principal struct {
@@ -35,9 +31,4 @@ func (p Principal) String() string {
 		who += ", account " + p.Account
 	}
 	return who
-}
-
-// key encodes p unambiguously.
-func (p Principal) key() string {
-	return strconv.Itoa(len(p.Issuer)) + ":" + p.Issuer + strconv.Itoa(len(p.Subject)) + ":" + p.Subject + p.Account
 }

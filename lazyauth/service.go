@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
 )
@@ -124,6 +126,25 @@ func (s *Service) validate() error {
 		}
 	}
 	return nil
+}
+
+// device returns the service as package device sees it.
+func (s *Service) device(transport http.RoundTripper) device.Config {
+	return device.Config{
+		Endpoints: device.Endpoints{
+			Issuer:              s.Issuer,
+			DeviceAuthorization: s.Endpoint.DeviceAuthURL,
+			Token:               s.Endpoint.TokenURL,
+			Revocation:          s.RevocationURL,
+		},
+		ClientID:     s.ClientID,
+		ClientSecret: s.ClientSecret,
+		AuthStyle:    s.Endpoint.AuthStyle,
+		Params:       s.Params,
+		UseComplete:  s.CompleteURI,
+		UserAgent:    s.UserAgent,
+		Transport:    transport,
+	}
 }
 
 // inWords returns what prompts call the scopes; nil if there are no words for any.

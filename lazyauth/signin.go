@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -29,7 +30,7 @@ func AddSignInPrompt(server *mcp.Server, auth *Interceptor) {
 		if err != nil {
 			return nil, err
 		}
-		auth.askAgain(who)
+		auth.people.ForgetDeclines(grants.Principal(who))
 		return &mcp.GetPromptResult{
 			Messages: []*mcp.PromptMessage{{
 				Role:    "user",
@@ -56,15 +57,4 @@ func (i *Interceptor) signInPrompt() string {
 // AskAgain forgets that who declined, so that the next call prompts them although the
 // minute is not over. It is for programs in which the person says so, and not the
 // model, which could nag. See [AddSignInPrompt].
-func (i *Interceptor) AskAgain(who Principal) { i.ownerOf(who).askAgain() }
-
-// askAgain is AskAgain for all accounts of a person: who says it names none.
-func (i *Interceptor) askAgain(who Principal) {
-	i.ownerOf(who).askAgain()
-	i.owners.Range(func(_, o any) bool {
-		if o := o.(*person); o.principal.Issuer == who.Issuer && o.principal.Subject == who.Subject {
-			o.askAgain()
-		}
-		return true
-	})
-}
+func (i *Interceptor) AskAgain(who Principal) { i.people.ForgetDecline(grants.Principal(who)) }

@@ -6,24 +6,25 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
-// demands are those of the API that a call has met, or tried to: each is put to
+// challenges are those of the API that a call has met, or tried to: each is put to
 // the person once a call, so that an API that repeats its challenge whatever it
 // is given ends nowhere but in the handler.
-type demands struct {
+type challenges struct {
 	mu    sync.Mutex
-	fresh int    // how often its token was refused as such
-	doubt *grant // of which the API said that it has less; of no other one after that
+	fresh int           // how often its token was refused as such
+	doubt *grants.Grant // of which the API said that it has less; of no other one after that
 	more  map[scopes.Requirement]attempt
 }
 
 // first reports whether this is the first time that the call's token is refused.
-func (d *demands) first() bool { return d.again() == 1 }
+func (d *challenges) first() bool { return d.again() == 1 }
 
 // again counts how often the call's token was refused.
-func (d *demands) again() int {
+func (d *challenges) again() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fresh++
@@ -32,17 +33,17 @@ func (d *demands) again() int {
 
 // An attempt is one to raise a grant.
 type attempt struct {
-	from *grant // the one that did not suffice
-	err  error  // why there is no use in trying again
+	from *grants.Grant // the one that did not suffice
+	err  error         // why there is no use in trying again
 }
 
 // met returns what the call has met so far.
-func (c *call) met() *demands {
-	if d := c.demands.Load(); d != nil {
+func (c *call) met() *challenges {
+	if d := c.challenges.Load(); d != nil {
 		return d
 	}
-	c.demands.CompareAndSwap(nil, &demands{more: make(map[scopes.Requirement]attempt)})
-	return c.demands.Load()
+	c.challenges.CompareAndSwap(nil, &challenges{more: make(map[scopes.Requirement]attempt)})
+	return c.challenges.Load()
 }
 
 // challenged deals with a refusal of the API to a request that carried g. It
@@ -52,19 +53,19 @@ func (c *call) met() *demands {
 //
 // Only what the service's own origins answer gets here, and what may be asked
 // for is limited by us.
-func (c *call) challenged(ctx context.Context, g *grant, res *http.Response, body *replay) (bool, error) {
-	auth := c.owner.auth
+func (c *call) challenged(ctx context.Context, g *grants.Grant, res *http.Response, body *replay) (bool, error) {
+	auth := c.gate.auth
 	demand, err := auth.service.Dialect(res.StatusCode, res.Header)
 	if err != nil { // fail closed: there is no telling what it wants
 		return false, auth.fail(Unsupported, err)
 	}
 	switch {
-	case g.configured: // nobody can be asked for another one
-		return demand.Fresh && body.possible() && c.met().first() && c.owner.reconfigure(ctx, g), nil
-	case demand.More && demand.Needs != nil && !g.holds(demand.Needs):
+	case g.Operators(): // nobody can be asked for another one
+		return demand.Fresh && body.possible() && c.met().first() && c.person.Retake(ctx, g), nil
+	case demand.More && demand.Needs != nil && !g.Holds(demand.Needs):
 		return c.stepUp(ctx, g, demand, res, body)
 	case demand.Fresh:
-		again := c.owner.distrust(g, c.met().again, demand.SignIn)
+		again := c.person.Reject(g, c.met().again, demand.SignIn)
 		if again && !body.possible() {
 			return false, auth.fail(Unsupported, errNoReplay)
 		}
@@ -79,16 +80,16 @@ func (c *call) challenged(ctx context.Context, g *grant, res *http.Response, bod
 // stepUp raises the grant to what the API demands of a request that carried g,
 // and reports whether that happened. It did not if there is nothing to ask for
 // by name, or if it was asked for already and did not help.
-func (c *call) stepUp(ctx context.Context, g *grant, demand scopes.Demand, res *http.Response, body *replay) (bool, error) {
-	auth, order := c.owner.auth, c.owner.auth.service.Hierarchy
+func (c *call) stepUp(ctx context.Context, g *grants.Grant, demand scopes.Demand, res *http.Response, body *replay) (bool, error) {
+	auth, order := c.gate.auth, c.gate.auth.service.Hierarchy
 	need := demand.Needs
 	if need == nil {
-		need = c.gate.need
+		need = c.gate.Need
 	}
-	held := g.held
-	if demand.HeldKnown && !order.Covers(order.Expand(demand.Held), g.scopes) && c.met().doubts(g) {
+	held := g.Held()
+	if demand.HeldKnown && !order.Covers(order.Expand(demand.Held), g.Scopes()) && c.met().doubts(g) {
 		// The token has less than it was given: somebody took it away.
-		held = c.owner.correct(g, order.Expand(demand.Held))
+		held = c.person.Reduce(g, order.Expand(demand.Held))
 	}
 	missing, ok := order.Narrowest(held, need, c.gate.auth.ceiling())
 	switch {
@@ -124,7 +125,7 @@ func (c *call) stepUp(ctx context.Context, g *grant, demand scopes.Demand, res *
 
 // doubts reports whether the API may still say that g has less than it was given:
 // of one grant a call, or it could have the person asked for every request.
-func (d *demands) doubts(g *grant) bool {
+func (d *challenges) doubts(g *grants.Grant) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.doubt == nil {

@@ -62,7 +62,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if clone.Header == nil {
 			clone.Header = make(http.Header, 1)
 		}
-		clone.Header["Authorization"] = g.header
+		clone.Header["Authorization"] = g.Header()
 		if body != nil {
 			if clone.Body, err = body.next(); err != nil {
 				return nil, err
@@ -139,8 +139,9 @@ func originOf(u *url.URL) (origin, bool) {
 // plainHost reports whether host is an IP address without a zone, or a name of ASCII
 // letters, digits, dots, dashes and underscores.
 func plainHost(host string) bool {
-	if address, err := netip.ParseAddr(host); err == nil {
-		return address.Zone() == ""
+	if strings.Contains(host, ":") {
+		address, err := netip.ParseAddr(host)
+		return err == nil && address.Zone() == ""
 	}
 	for i := range len(host) {
 		switch c := host[i]; {

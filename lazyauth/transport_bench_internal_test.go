@@ -11,8 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -40,21 +41,15 @@ func (p plainTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 // run in turns.
 func BenchmarkTransport(b *testing.B) {
 	next := answering{&http.Response{StatusCode: 200, Body: http.NoBody, Header: http.Header{}}}
-	auth, err := New(Service{
-		Name: "Notes", Issuer: "https://as.example.test", ClientID: "c", API: []string{"https://api.example.test"},
-	}, &Options{Transport: next})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer auth.Close()
-	auth.local.grant.Store(auth.newGrant(&device.Token{Access: "token", Scopes: scopes.Of("notes:read", "profile")}, false))
+	auth := gateAuth(b, nil)
+	auth.options.Transport = next // once it has signed in
 	g := auth.newGate("list_notes", scopes.Of("notes:read"))
 	c, err := g.admit(b.Context(), &mcp.CallToolRequest{Session: new(mcp.ServerSession), Params: &mcp.CallToolParamsRaw{Name: "list_notes"}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	ours, theirs := transport{c}, plainTransport{"token", next}
-	req, err := http.NewRequestWithContext(c, http.MethodGet, "https://api.example.test/notes", nil)
+	req, err := http.NewRequestWithContext(c, http.MethodGet, fakeas.DefaultAPI+"/notes", nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -91,51 +86,47 @@ func BenchmarkPark(b *testing.B) {
 	const calls = 1000
 	var bytes, goroutines, leftBytes, leftGoroutines float64
 	for b.Loop() {
+		as := fakeas.New(&fakeas.Options{TokenLifetime: 24 * time.Hour, Interval: time.Second})
 		auth, err := New(Service{
-			Name: "Notes", Issuer: "https://as.example.test", ClientID: "c", API: []string{"https://api.example.test"},
-		}, &Options{MaxCalls: 16 * calls})
+			Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, API: []string{as.API()},
+		}, &Options{
+			MaxCalls: 16 * calls, Transport: as.Transport(),
+			Principal: func(context.Context, *mcp.CallToolRequest) (Principal, error) { return Principal{}, nil },
+		})
 		if err != nil {
 			b.Fatal(err)
 		}
-		g := auth.newGate("saga", scopes.Of("a"))
-		session := modernSession(b)
-		auth.session.Store(session)
-		auth.local.grant.Store(auth.newGrant(&device.Token{Access: "token", Scopes: scopes.Of("a")}, false))
-
-		// A flight that has its prompt and waits for the person, of which the
-		// prompt goes out again and again: every handler is parked.
-		f := newFlight(auth.local.owner, scopes.Of("a", "b"), "saga")
-		f.prompt = elicit.Prompt{Service: "Notes", URL: "https://as.example.test/device", UserCode: "WDJB-MJHT", Expires: time.Now().Add(time.Hour)}
-		close(f.ready)
-		auth.local.flight = f
+		show := func(_ context.Context, p elicit.Prompt) error { return as.Approve(p.UserCode) }
+		if err := auth.Authorize(b.Context(), Principal{}, scopes.Of("notes:read"), show); err != nil {
+			b.Fatal(err)
+		}
+		g := auth.newGate("saga", scopes.Of("notes:read"))
+		sessions := make([]*mcp.ServerSession, calls)
+		for n := range sessions { // each is prompted by itself, so that every handler is parked
+			sessions[n] = modernSession(b)
+		}
 
 		before := measure()
-		held := make([]*held, calls)
-		for n := range held {
-			at := attendance{ctx: b.Context(), arrived: auth.now(), req: &mcp.CallToolRequest{
-				Session: session, Params: &mcp.CallToolParamsRaw{Name: "saga", Meta: mcp.Meta{
-					mcp.MetaKeyProtocolVersion:    elicit.FirstModern,
+		parked := make([]*suspended, calls)
+		for n := range parked {
+			s := newSuspended(g, auth.local, asking.Request{Ctx: b.Context(), Arrived: auth.now(), Call: &mcp.CallToolRequest{
+				Session: sessions[n], Params: &mcp.CallToolParamsRaw{Name: "saga", Meta: mcp.Meta{
+					mcp.MetaKeyProtocolVersion:    asking.FirstModern,
 					mcp.MetaKeyClientCapabilities: map[string]any{"elicitation": map[string]any{"url": map[string]any{}}},
 				}},
-			}}
-			h := newHeld(g, auth.local, at)
-			held[n] = h
-			auth.local.board = nil
+			}})
+			parked[n] = s
 			out := make(chan struct{})
 			go func() {
 				defer close(out)
-				h.enter(&h.first)
-				h.begin(&h.first, func(ctx context.Context, _ *mcp.CallToolRequest) outcome {
-					return outcome{err: Require(ctx, scopes.Of("b"))}
+				s.enter(&s.first)
+				s.begin(&s.first, func(ctx context.Context, _ *mcp.CallToolRequest) outcome {
+					return outcome{err: Require(ctx, scopes.Of("notes:write"))}
 				})
-				h.leave(&h.first, nil)
+				s.leave(&s.first, nil)
 			}()
 			<-out
-			for p := range h.bell { // what an attending request does
-				if p != nil {
-					break
-				}
-			}
+			<-s.handoff // what a request that serves the call does
 		}
 		during := measure()
 		bytes += float64(during.bytes-before.bytes) / calls
@@ -144,8 +135,7 @@ func BenchmarkPark(b *testing.B) {
 		if err := auth.Close(); err != nil {
 			b.Fatal(err)
 		}
-		f.end()
-		clear(held)
+		clear(parked)
 		after := measure()
 		leftBytes += float64(after.bytes-before.bytes) / calls
 		leftGoroutines += float64(after.goroutines - before.goroutines)
@@ -164,7 +154,7 @@ func modernSession(b *testing.B) *mcp.ServerSession {
 	if err != nil {
 		b.Fatal(err)
 	}
-	host, err := mcp.NewClient(&mcp.Implementation{Name: "host"}, nil).Connect(b.Context(), here, &mcp.ClientSessionOptions{ProtocolVersion: elicit.FirstModern})
+	host, err := mcp.NewClient(&mcp.Implementation{Name: "host"}, nil).Connect(b.Context(), here, &mcp.ClientSessionOptions{ProtocolVersion: asking.FirstModern})
 	if err != nil {
 		b.Fatal(err)
 	}

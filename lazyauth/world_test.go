@@ -31,6 +31,12 @@ const (
 	modern = "2026-07-28"
 )
 
+// maxState is the length of the longest requestState.
+const maxState = 16 << 10
+
+// responseKey is the key of the host's answer to our prompt.
+const responseKey = "authorization"
+
 var eras = []string{legacy, modern}
 
 // inBothEras runs a story in virtual time, once in each era.

@@ -1,4 +1,4 @@
-package lazyauth
+package grants
 
 import (
 	"encoding/json"
@@ -22,19 +22,19 @@ var errForeign = errors.New("lazyauth: the stored grant was written by another v
 
 // A record is a grant as it is stored.
 type record struct {
-	Version  int       `json:"v"`
-	Access   string    `json:"access"`
-	Refresh  string    `json:"refresh,omitempty"`
-	Expires  time.Time `json:"expires,omitzero"`
-	Scopes   string    `json:"scopes"`
-	Renewed  bool      `json:"renewed,omitempty"`
-	Identity Identity  `json:"identity,omitzero"`
+	Version   int       `json:"v"`
+	Access    string    `json:"access"`
+	Refresh   string    `json:"refresh,omitempty"`
+	Expires   time.Time `json:"expires,omitzero"`
+	Scopes    string    `json:"scopes"`
+	Refreshed bool      `json:"renewed,omitempty"`
+	Identity  Identity  `json:"identity,omitzero"`
 }
 
-func (g *grant) encode() []byte {
+func (g *Grant) encode() []byte {
 	text, err := json.Marshal(record{
 		Version: recordVersion, Access: g.token.AccessToken, Refresh: g.refresh, Expires: g.token.Expiry.Round(0),
-		Scopes: g.scopes.String(), Renewed: g.renewed, Identity: g.identity,
+		Scopes: g.scopes.String(), Refreshed: g.refreshed, Identity: g.identity,
 	})
 	if err != nil {
 		panic(err) // text, a time and a flag
@@ -43,7 +43,7 @@ func (g *grant) encode() []byte {
 }
 
 // decode reads a stored grant. Its errors quote nothing of the record.
-func (i *keeper) decode(text []byte) (*grant, error) {
+func (k *Keeper) decode(text []byte) (*Grant, error) {
 	if len(text) > maxRecord {
 		return nil, errors.New("lazyauth: the stored grant is too long to be one")
 	}
@@ -61,11 +61,11 @@ func (i *keeper) decode(text []byte) (*grant, error) {
 	if err := token.Check(); err != nil {
 		return nil, errors.New("lazyauth: the stored grant has a token that cannot be sent")
 	}
-	if r.Identity.check() != nil {
+	if r.Identity.Check() != nil {
 		r.Identity = Identity{}
 	}
-	g := i.newGrant(token, r.Renewed)
+	g := k.newGrant(token, r.Refreshed)
 	g.identity = r.Identity
-	g.kept = true
+	g.stored.Store(true)
 	return g, nil
 }

@@ -1,4 +1,7 @@
-package elicit
+// Package state seals what travels through a host as a requestState (MCP 2026-07-28
+// basic/patterns/mrtr), and binds it to the request that it is good for. It knows
+// nothing of what is sealed.
+package state
 
 import (
 	"crypto/aes"
@@ -24,7 +27,7 @@ const MaxState = 16 << 10
 // very request: altered, lapsed, or made for another person, client, tool or
 // other arguments. Which of these it was is not told: the answer goes to
 // whoever presented it.
-var ErrState = errors.New("elicit: requestState was not issued for this request, or is no longer valid")
+var ErrState = errors.New("state: requestState was not issued for this request, or is no longer valid")
 
 // A State is what a sealed requestState says: which call is meant, and which
 // prompt the host's answer belongs to. It carries no credential.
@@ -33,9 +36,9 @@ type State struct {
 	Call string `json:"c,omitempty"`
 	// Prompt names the prompt that was shown with this state.
 	Prompt string `json:"p,omitempty"`
-	// Leg says that Call is the next leg of a handler that makes round trips of
+	// Round says that Call is the next round of a handler that makes round trips of
 	// its own, which begins with this state.
-	Leg bool `json:"l,omitempty"`
+	Round bool `json:"l,omitempty"`
 	// Inner is the requestState of a tool handler that makes round trips of
 	// its own; it travels inside, protected by the same seal.
 	Inner string `json:"i,omitempty"`
@@ -85,16 +88,16 @@ func NewSealer(keys ...[]byte) (*Sealer, error) {
 	s := &Sealer{}
 	for n, key := range keys {
 		if len(key) != KeySize {
-			return nil, fmt.Errorf("elicit: sealing key %d has %d bytes; it needs %d random bytes", n+1, len(key), KeySize)
+			return nil, fmt.Errorf("state: sealing key %d has %d bytes; it needs %d random bytes", n+1, len(key), KeySize)
 		}
 		block, err := aes.NewCipher(key)
 		if err != nil {
-			return nil, fmt.Errorf("elicit: sealing key %d: %w", n+1, err)
+			return nil, fmt.Errorf("state: sealing key %d: %w", n+1, err)
 		}
 		// A random 96-bit nonce is safe for 2³² states a key.
 		aead, err := cipher.NewGCMWithRandomNonce(block)
 		if err != nil {
-			return nil, fmt.Errorf("elicit: sealing key %d: %w", n+1, err)
+			return nil, fmt.Errorf("state: sealing key %d: %w", n+1, err)
 		}
 		s.ring = append(s.ring, aead)
 	}
@@ -102,7 +105,7 @@ func NewSealer(keys ...[]byte) (*Sealer, error) {
 }
 
 // String keeps the keys out of logs.
-func (*Sealer) String() string { return "elicit.Sealer" }
+func (*Sealer) String() string { return "state.Sealer" }
 
 // GoString keeps the keys out of %#v.
 func (s *Sealer) GoString() string { return s.String() }
@@ -114,12 +117,12 @@ func (s *Sealer) Seal(state State, b Binding) (string, error) {
 	plain := binary.BigEndian.AppendUint64(nil, uint64(state.Expires.Unix()))
 	body, err := json.Marshal(state)
 	if err != nil {
-		return "", fmt.Errorf("elicit: sealing: %w", err)
+		return "", fmt.Errorf("state: sealing: %w", err)
 	}
 	sealed := s.ring[0].Seal(nil, nil, append(plain, body...), b.associated())
 	text := base64.RawURLEncoding.EncodeToString(sealed)
 	if len(text) > MaxState {
-		return "", fmt.Errorf("elicit: a requestState of %d bytes is over the limit of %d", len(text), MaxState)
+		return "", fmt.Errorf("state: a requestState of %d bytes is over the limit of %d", len(text), MaxState)
 	}
 	return text, nil
 }

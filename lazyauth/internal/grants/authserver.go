@@ -1,17 +1,16 @@
-package lazyauth
+package grants
 
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 )
 
-// An authorizationServer is the service's, whose endpoints are discovered when
+// An AuthorizationServer is a service's, whose endpoints are discovered when
 // they are first needed.
-type authorizationServer struct {
+type AuthorizationServer struct {
 	config    device.Config // with the endpoints that the author has named
 	issuer    string        // empty if there is nothing to be discovered
 	anyIssuer bool
@@ -33,31 +32,17 @@ type discovery struct {
 	cancel  context.CancelFunc
 }
 
-func newAuthorizationServer(s *Service, transport http.RoundTripper) (*authorizationServer, error) {
-	as := &authorizationServer{
-		config: device.Config{
-			Endpoints: device.Endpoints{
-				Issuer:              s.Issuer,
-				DeviceAuthorization: s.Endpoint.DeviceAuthURL,
-				Token:               s.Endpoint.TokenURL,
-				Revocation:          s.RevocationURL,
-			},
-			ClientID:     s.ClientID,
-			ClientSecret: s.ClientSecret,
-			AuthStyle:    s.Endpoint.AuthStyle,
-			Params:       s.Params,
-			UseComplete:  s.CompleteURI,
-			UserAgent:    s.UserAgent,
-			Transport:    transport,
-		},
-		anyIssuer: s.AnyIssuer,
-	}
+// NewAuthorizationServer returns the authorization server that config names; what it does
+// not name of endpoints is discovered at config.Endpoints.Issuer. It does no I/O.
+// anyIssuer is device.DiscoverOptions.AnyIssuer.
+func NewAuthorizationServer(config device.Config, anyIssuer bool) (*AuthorizationServer, error) {
+	as := &AuthorizationServer{config: config, anyIssuer: anyIssuer}
 	var malformed error
-	if s.Issuer != "" {
-		malformed = device.CheckIssuer(s.Issuer)
+	if config.Endpoints.Issuer != "" {
+		malformed = device.CheckIssuer(config.Endpoints.Issuer)
 	}
-	if s.Endpoint.DeviceAuthURL == "" || s.Endpoint.TokenURL == "" {
-		as.issuer = s.Issuer
+	if config.Endpoints.DeviceAuthorization == "" || config.Endpoints.Token == "" {
+		as.issuer = config.Endpoints.Issuer
 		return as, errors.Join(malformed, as.config.CheckClient())
 	}
 	client, err := device.New(as.config)
@@ -68,7 +53,7 @@ func newAuthorizationServer(s *Service, transport http.RoundTripper) (*authoriza
 // client returns the client for the service's endpoints. Whoever comes while they are
 // discovered waits for that discovery, until ctx ends, and shares its failure. Whoever
 // comes later begins another one: a failure is not remembered.
-func (as *authorizationServer) client(ctx context.Context) (*device.Client, error) {
+func (as *AuthorizationServer) client(ctx context.Context) (*device.Client, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -105,7 +90,7 @@ func (as *authorizationServer) client(ctx context.Context) (*device.Client, erro
 }
 
 // discover begins a discovery; as.mu is held.
-func (as *authorizationServer) discover(ctx context.Context) *discovery {
+func (as *AuthorizationServer) discover(ctx context.Context) *discovery {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d := &discovery{ended: make(chan struct{}), cancel: cancel}
 	as.running = d
@@ -126,7 +111,7 @@ func (as *authorizationServer) discover(ctx context.Context) *discovery {
 }
 
 // look asks the issuer, which takes a bounded time.
-func (as *authorizationServer) look(ctx context.Context) (*device.Client, error) {
+func (as *AuthorizationServer) look(ctx context.Context) (*device.Client, error) {
 	config := as.config
 	endpoints, err := device.Discover(ctx, config.Transport, as.issuer, device.DiscoverOptions{
 		AnyIssuer: as.anyIssuer,
@@ -138,50 +123,4 @@ func (as *authorizationServer) look(ctx context.Context) (*device.Client, error)
 	}
 	config.Endpoints = endpoints
 	return device.New(config)
-}
-
-func unsupported(err error) bool {
-	if errors.Is(err, device.ErrUnsupported) {
-		return true
-	}
-	e, ok := errors.AsType[*device.Error](err)
-	if !ok {
-		return false
-	}
-	switch e.Code {
-	case "unsupported_grant_type", "device_flow_disabled":
-		return true
-	}
-	return false
-}
-
-// causeOf returns what a trace is told of a failure.
-func causeOf(err error) (Reason, error) {
-	var reason Reason
-	if e, ok := errors.AsType[*Error](err); ok {
-		reason, err = e.Reason, e.Cause
-	}
-	if e, ok := errors.AsType[*device.Error](err); ok && e.Detail != "" {
-		err = operatorError{e}
-	}
-	return reason, err
-}
-
-// An operatorError adds to a device error what is for logs only.
-type operatorError struct{ err *device.Error }
-
-func (e operatorError) Error() string { return e.err.Error() + " (" + e.err.Detail + ")" }
-func (e operatorError) Unwrap() error { return e.err }
-
-// pollFault is what a trace is told of a poll that brought no answer, or an odd one.
-func pollFault(e device.PollEvent) error {
-	switch {
-	case e.Detail == "" && e.Fault == "":
-		return nil
-	case e.Detail == "":
-		return errors.New(e.Fault)
-	case e.Fault == "":
-		return errors.New(e.Detail)
-	}
-	return errors.New(e.Fault + " (" + e.Detail + ")")
 }

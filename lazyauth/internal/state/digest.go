@@ -1,4 +1,4 @@
-package elicit
+package state
 
 import (
 	"bytes"
@@ -27,14 +27,14 @@ func DigestArguments(arguments json.RawMessage) ([sha256.Size]byte, error) {
 	decoder.UseNumber()
 	var value any
 	if err := decoder.Decode(&value); err != nil {
-		return [sha256.Size]byte{}, fmt.Errorf("elicit: arguments are not JSON: %w", err)
+		return [sha256.Size]byte{}, fmt.Errorf("state: arguments are not JSON: %w", err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return [sha256.Size]byte{}, errors.New("elicit: arguments are more than one JSON value")
+		return [sha256.Size]byte{}, errors.New("state: arguments are more than one JSON value")
 	}
 	canonical, err := json.Marshal(normalize(value)) // sorts the keys of maps
 	if err != nil {
-		return [sha256.Size]byte{}, fmt.Errorf("elicit: arguments: %w", err)
+		return [sha256.Size]byte{}, fmt.Errorf("state: arguments: %w", err)
 	}
 	return sha256.Sum256(canonical), nil
 }

@@ -1,0 +1,134 @@
+package asking
+
+import (
+	"context"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// completionWait bounds how long a completion notification may hold up the calls whose
+// end it announces.
+const completionWait = 2 * time.Second
+
+// A board has the deliveries of one flight's prompt, to all clients.
+type board struct {
+	flight *grants.Flight
+	person *Person
+
+	// Guarded by Person.mu.
+	deliveries map[Client]*Delivery
+	stale      []completion // of prompts before one that was refused
+	closed     bool         // nobody joins any more
+}
+
+// boardOf returns the board of f, or nil if f has come to its end.
+func (p *Person) boardOf(f *grants.Flight) *board {
+	p.mu.Lock()
+	b, fresh := p.board, false
+	if b == nil || b.flight != f {
+		b, fresh = &board{flight: f, person: p, deliveries: make(map[Client]*Delivery)}, true
+		p.board = b
+	}
+	closed := b.closed
+	p.mu.Unlock()
+	if closed || fresh && !f.Before(b.close) {
+		return nil
+	}
+	return b
+}
+
+// close ends the asking of a flight, and says so to the hosts that did not refuse. It is
+// called by the flight's goroutine, before anybody who waits goes on.
+func (b *board) close() {
+	b.person.mu.Lock()
+	b.closed = true
+	out := b.stale
+	for _, d := range b.deliveries {
+		if !d.isRefused() {
+			out = append(out, d.completions...)
+		}
+	}
+	b.person.mu.Unlock()
+	b.person.people.complete(out)
+}
+
+// When a client was told in text, as seen by somebody who waits.
+type toldAt int
+
+const (
+	never     toldAt = iota
+	before           // before they began to wait
+	meanwhile        // while they did, or in the same batch of calls
+)
+
+// join returns the client's delivery, or nil if the flight is over, and when the client
+// was told in text, as seen by somebody who waits since then. A delivery that was refused
+// begins anew, with the same code; so does, after as long as its host waits, one whose
+// prompt the host has done with.
+func (p *Person) join(f *grants.Flight, c Client, since time.Time) (*Delivery, toldAt) {
+	b := p.boardOf(f)
+	if b == nil {
+		return nil, never
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b.closed || f.Ended() {
+		return nil, never
+	}
+	d := b.deliveries[c]
+	if d == nil || d.isRefused() {
+		d = newDelivery(b, c)
+		b.deliveries[c] = d
+	}
+	if d.prompt != "" && d.isGone() && time.Since(d.at) >= d.maxWait {
+		d.freeSlot()
+	}
+	switch {
+	case d.toldText.IsZero():
+		return d, never
+	case !since.After(d.toldText) || time.Since(d.toldText) < batchWindow:
+		return d, meanwhile
+	default:
+		return d, before
+	}
+}
+
+// A completion is the news for one host that the prompt of this id is over. Over HTTP it
+// goes into the stream of the request that caused the prompt, while that is open.
+type completion struct {
+	request context.Context
+	session *mcp.ServerSession
+	id      string
+}
+
+// complete tells hosts that the interaction is over (MCP 2025-11-25
+// client/elicitation, "Completion notifications"), so that they can take their
+// dialogs down. Hosts that do not read hold it up for at most completionWait.
+func (p *People) complete(all []completion) {
+	keeper := p.config.Keeper
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(keeper.Context()), completionWait) // Close is an end like any other
+	defer cancel()
+	sent := make(chan struct{}, len(all))
+	for _, c := range all {
+		keeper.Go(func() { // the flight's own goroutine is waited for as long as this function runs
+			ctx := ctx
+			if c.request.Err() == nil {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(c.request, completionWait)
+				defer cancel()
+			}
+			// A host that is gone needs no notification.
+			_ = c.session.NotifyElicitationComplete(ctx, &mcp.ElicitationCompleteParams{ElicitationID: c.id})
+			sent <- struct{}{}
+		})
+	}
+	for range all {
+		select {
+		case <-sent:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,336 @@
+package asking
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+const (
+	// leastReaction is the least time in which a person can refuse what they were shown. A
+	// host that is quicker has refused for them.
+	leastReaction = time.Second
+	// batchWindow is how far apart calls may come that a model made in one go.
+	batchWindow = 100 * time.Millisecond
+)
+
+// A Delivery is that of a flight's prompt to one client: whether its person was shown the
+// prompt, and what they said to it.
+type Delivery struct {
+	board  *board
+	client Client
+
+	// slot holds a token while no host has the prompt in an elicitation: who takes it
+	// shows it, and puts it back if that fails. progressSlot holds one while it is in
+	// nobody's progress messages. They are two because on stateless HTTP several hosts
+	// are one client, and what one of them shows is not seen at another.
+	slot, progressSlot chan struct{}
+	// told is closed when somebody was told in text.
+	told chan struct{}
+	// refused is closed when the prompt is refused, for the reason in refusal.
+	refused chan struct{}
+	refusal *Declined
+
+	// Guarded by Person.mu.
+	toldText    time.Time // when somebody was told in text
+	failed      Reach     // modes that the host declares and does not deliver
+	automatic   bool      // the host refused one of them by itself: no code for its model
+	prompt      string    // the id of the live prompt; no answer to another counts
+	mode        elicit.Channel
+	at          time.Time     // when it was shown …
+	maxWait     time.Duration // … and how long its host waits
+	answered    bool          // the host has answered it
+	carrier     Carrier       // the call that was answered with it, if one was
+	completions []completion  // to be sent when the flight is over
+}
+
+// A Carrier is a call that was answered with a prompt.
+type Carrier interface {
+	// Attended reports whether a request waits in the call.
+	Attended() bool
+	// ChannelFailed notes that its host declares this mode and does not deliver.
+	ChannelFailed(elicit.Channel)
+}
+
+func newDelivery(b *board, c Client) *Delivery {
+	d := &Delivery{
+		board: b, client: c, slot: make(chan struct{}, 1), progressSlot: make(chan struct{}, 1),
+		told: make(chan struct{}), refused: make(chan struct{}),
+	}
+	d.slot <- struct{}{}
+	d.progressSlot <- struct{}{}
+	return d
+}
+
+// Prompt returns the prompt.
+func (d *Delivery) Prompt() *elicit.Prompt { return d.board.flight.Prompt() }
+
+// Flight returns whose prompt it is.
+func (d *Delivery) Flight() *grants.Flight { return d.board.flight }
+
+func (d *Delivery) config() *Config { return &d.board.person.people.config }
+
+// isGone reports whether the host has done with the prompt, as far as can be
+// seen: it has answered, or, where the prompt was the answer to a call, it has
+// not come back for that. Person.mu is held.
+func (d *Delivery) isGone() bool {
+	if d.carrier != nil {
+		return !d.carrier.Attended()
+	}
+	return d.answered
+}
+
+// isRefused reports whether the prompt was refused.
+func (d *Delivery) isRefused() bool {
+	select {
+	case <-d.refused:
+		return true
+	default:
+		return false
+	}
+}
+
+// freeSlot lets somebody show the prompt again.
+func (d *Delivery) freeSlot() {
+	select {
+	case d.slot <- struct{}{}:
+	default:
+	}
+}
+
+// channel is the best one to h's person that has not failed.
+func (d *Delivery) channel(h Host) elicit.Channel {
+	reach := h.Request().Reach()
+	d.board.person.mu.Lock()
+	defer d.board.person.mu.Unlock()
+	return reach.Without(d.failed).Best()
+}
+
+// Shown notes that the prompt goes out now by elicitation, in this mode, and returns
+// its id. by is the call that is answered with it, if one is.
+func (d *Delivery) Shown(ctx context.Context, req *mcp.CallToolRequest, mode elicit.Channel, by Carrier) string {
+	id, maxWait := rand.Text(), d.config().MaxWait(req)
+	d.board.person.mu.Lock()
+	d.prompt, d.mode, d.at, d.answered, d.carrier, d.maxWait = id, mode, time.Now(), false, by, maxWait
+	d.board.person.mu.Unlock()
+	d.Prompted(ctx, mode.String())
+	return id
+}
+
+// Withdraw takes back the prompt of this id, which no host was given after all.
+func (d *Delivery) Withdraw(id string) {
+	d.board.person.mu.Lock()
+	defer d.board.person.mu.Unlock()
+	if d.prompt == id {
+		d.prompt = ""
+		d.freeSlot()
+	}
+}
+
+// Pass leaves the prompt to the person's other hosts, after the one that was shown the
+// prompt of this id has refused it by itself.
+func (d *Delivery) Pass(id string) {
+	d.board.person.mu.Lock()
+	defer d.board.person.mu.Unlock()
+	if d.prompt == id {
+		d.fail()
+	}
+}
+
+// isLive reports whether a host has the prompt.
+func (d *Delivery) isLive() bool {
+	d.board.person.mu.Lock()
+	defer d.board.person.mu.Unlock()
+	return d.prompt != ""
+}
+
+// Prompted tells the observer that the prompt goes out now.
+func (d *Delivery) Prompted(ctx context.Context, channel string) {
+	if ctx == nil {
+		ctx = d.board.flight.Context()
+	}
+	d.board.flight.CountPrompt()
+	d.config().Observer.Prompted(ctx, d.board.flight, channel)
+}
+
+// Tell ends somebody's wait with the prompt as text, and with it the waits of all who
+// wait already and can be told in no better way: most models see the result of none
+// of their calls before they have those of all.
+func (d *Delivery) Tell(ctx context.Context) *Pending {
+	d.board.person.mu.Lock()
+	first := d.toldText.IsZero()
+	if first {
+		d.toldText = time.Now()
+		close(d.told)
+	}
+	d.board.person.mu.Unlock()
+	if first {
+		d.Prompted(ctx, elicit.Text.String())
+	}
+	return d.pending()
+}
+
+// TellInstead is Tell for a request that took the slot, and turns out to be unable to show
+// the prompt.
+func (d *Delivery) TellInstead(ctx context.Context) *Pending {
+	d.freeSlot()
+	return d.Tell(ctx)
+}
+
+// pending is the error of a call that ends before the flight does, on a host
+// that can show the prompt in no other way.
+func (d *Delivery) pending() *Pending { return &Pending{Prompt: d.Prompt()} }
+
+// Request shows the prompt by a server request (up to MCP 2025-11-25) and
+// leaves a goroutine waiting for the answer, until the flight is over: hosts
+// answer when the person consents, when they come back, or never. The request
+// outlives the call that caused it, since the flight does.
+func (d *Delivery) Request(ctx context.Context, req *mcp.CallToolRequest, mode elicit.Channel) {
+	id := d.Shown(ctx, req, mode, nil)
+	person, flight, session := d.board.person, d.board.flight, req.Session
+	person.mu.Lock()
+	over := d.board.closed
+	if mode == elicit.URL { // forms have no completion notification
+		d.completions = append(d.completions, completion{ctx, session, id})
+	}
+	person.mu.Unlock()
+	if over {
+		return
+	}
+	params := Elicitation(d.config().Wording(req), mode, *d.Prompt(), id)
+	reach := ReachOf(req)
+	// The values route the request over HTTP; the end is the flight's.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := flight.AfterDone(cancel)
+	spawned := d.config().Keeper.Spawn(func() {
+		defer stop()
+		defer cancel()
+		result, err := session.Elicit(ctx, params)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			d.unanswered(id, err, reach)
+		default:
+			_ = d.Answer(id, result.Action, reach) // who waits learns of it by refused
+		}
+	})
+	if !spawned {
+		stop()
+		cancel()
+	}
+}
+
+// unanswered deals with a server request that got no answer. A protocol error says
+// that the host has not what it declared, which is no refusal: the person saw
+// nothing, and the next channel is tried. Anything else leaves the prompt to the next
+// call.
+func (d *Delivery) unanswered(id string, err error, reach Reach) {
+	if _, protocol := errors.AsType[*jsonrpc.Error](err); !protocol || errors.Is(err, mcp.ErrConnectionClosed) {
+		_ = d.Answer(id, "", 0)
+		return
+	}
+	d.board.person.mu.Lock()
+	current := id == d.prompt
+	if current && (!d.automatic || reach.Without(d.failed.With(d.mode)).Elicits()) {
+		d.fail()
+		current = false
+	}
+	d.board.person.mu.Unlock()
+	if current { // what is left is the text, and the host has refused before
+		d.refuse(&Declined{Automatic: true})
+	}
+}
+
+// isShared reports whether the client may be several hosts of one person, of which one
+// must not decide for the others: on stateless HTTP a client is a principal. What is
+// known then is which call the prompt was the answer to.
+func (d *Delivery) isShared() bool {
+	_, principal := d.client.(grants.Principal)
+	return principal && d.carrier != nil
+}
+
+// fail gives up the mode of the live prompt, and lets somebody show it in another.
+// Person.mu is held.
+func (d *Delivery) fail() {
+	if d.isShared() {
+		d.carrier.ChannelFailed(d.mode)
+	} else {
+		d.failed = d.failed.With(d.mode)
+	}
+	d.completions = slices.DeleteFunc(d.completions, func(c completion) bool { return c.id == d.prompt })
+	d.prompt = ""
+	d.freeSlot()
+}
+
+// Answer takes what the host says to the prompt of this id; an answer to any
+// other is stale and changes nothing. It returns why the client's calls go on without a
+// grant, if the answer does that. Accepting means that the person
+// consents to open the URL, and says nothing about authorization.
+//
+// A refusal that no person can have made so fast says that the host does not show
+// prompts of this mode: if it declares another, in reach, that is tried first. If it
+// does not, and the client may be several hosts, it ends the one call alone
+// (Declined.HostOnly); once that is done the caller lets the others ask, by Pass.
+func (d *Delivery) Answer(id, action string, reach Reach) *Declined {
+	d.board.person.mu.Lock()
+	if id != d.prompt || d.board.flight.Ended() || d.board.closed {
+		d.board.person.mu.Unlock()
+		return nil
+	}
+	d.answered = true
+	refused := action == "decline" || action == "cancel"
+	automatic := time.Since(d.at) < leastReaction
+	if refused && automatic && reach.Without(d.failed.With(d.mode)).Elicits() {
+		d.automatic = true
+		d.fail()
+		d.board.person.mu.Unlock()
+		return nil
+	}
+	hostOnly := refused && automatic && d.isShared()
+	d.board.person.mu.Unlock()
+	if !refused {
+		return nil
+	}
+	e := &Declined{Dismissed: action == "cancel", Automatic: automatic, HostOnly: hostOnly}
+	if d.config().TextAfterDecline {
+		e.Prompt = d.Prompt()
+	}
+	if !hostOnly {
+		d.refuse(e)
+	}
+	return e
+}
+
+// refuse ends the waits of the client's calls with err, unless the flight is over: a token
+// that came first wins. A decline is remembered.
+func (d *Delivery) refuse(err *Declined) {
+	p := d.board.person
+	p.mu.Lock()
+	if d.board.flight.Ended() || d.board.closed || d.isRefused() {
+		p.mu.Unlock()
+		return
+	}
+	d.refusal = err
+	for _, c := range d.completions {
+		if c.id != d.prompt { // dialogs that the host was not asked to take down
+			d.board.stale = append(d.board.stale, c)
+		}
+	}
+	close(d.refused)
+	if !err.Dismissed {
+		now := p.people.now()
+		maps.DeleteFunc(p.declined, func(_ Client, until time.Duration) bool { return until <= now })
+		p.declined[d.client] = now + declineCoolDown
+	}
+	channel := d.mode.String()
+	p.mu.Unlock()
+	d.config().Observer.Declined(d.board.flight.Context(), d.board.flight, channel)
+}

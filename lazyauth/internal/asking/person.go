@@ -1,0 +1,157 @@
+package asking
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// declineCoolDown is how long a person who declined is left alone.
+const declineCoolDown = time.Minute
+
+// A Config says how people are asked.
+type Config struct {
+	Keeper  *grants.Keeper
+	Service string // its name
+	// Epoch is what Request.Arrived counts from.
+	Epoch time.Time
+	// MaxWait is how long after its arrival a request of its host may wait.
+	MaxWait func(*mcp.CallToolRequest) time.Duration
+	// ShowsProgress is whether the request's host is known to show progress messages.
+	ShowsProgress func(*mcp.CallToolRequest) bool
+	// Wording returns how prompts are put to the person behind a request; nil is good.
+	Wording func(*mcp.CallToolRequest) elicit.Wording
+	// TextAfterDecline hands the prompt to the model of a host that declined it.
+	TextAfterDecline bool
+	Observer         Observer
+}
+
+// An Observer is told what people are asked. The contexts are for their values alone.
+type Observer interface {
+	// Prompted: the prompt goes out now, by a channel, or to a "caller".
+	Prompted(ctx context.Context, f *grants.Flight, channel string)
+	// Declined: a host declined the prompt that it was shown by a channel.
+	Declined(ctx context.Context, f *grants.Flight, channel string)
+}
+
+// People are those whose grants a keeper keeps.
+type People struct {
+	config Config
+	local  *Person
+	others sync.Map // *grants.Owner → *Person
+}
+
+// NewPeople returns the people of config.Keeper.
+func NewPeople(config Config) *People {
+	p := &People{config: config}
+	p.local = newPerson(p, config.Keeper.Owner(grants.Principal{}))
+	return p
+}
+
+// Person returns the person of that name, which there is one of.
+func (p *People) Person(who grants.Principal) *Person {
+	if who == (grants.Principal{}) {
+		return p.local
+	}
+	o := p.config.Keeper.Owner(who)
+	if found, ok := p.others.Load(o); ok {
+		return found.(*Person)
+	}
+	found, _ := p.others.LoadOrStore(o, newPerson(p, o))
+	return found.(*Person)
+}
+
+// ForgetDecline forgets that who declined, with this account alone.
+func (p *People) ForgetDecline(who grants.Principal) { p.Person(who).forgetDeclines() }
+
+// ForgetDeclines forgets what a person declined, for all of their accounts: who says that
+// they want to be asked after all names none.
+func (p *People) ForgetDeclines(who grants.Principal) {
+	p.Person(who).forgetDeclines()
+	p.others.Range(func(_, found any) bool {
+		other := found.(*Person)
+		if w := other.Who(); w.Issuer == who.Issuer && w.Subject == who.Subject {
+			other.forgetDeclines()
+		}
+		return true
+	})
+}
+
+func (p *People) now() time.Duration { return time.Since(p.config.Epoch) }
+
+// A Person is an owner who can be asked.
+type Person struct {
+	*grants.Owner
+	people  *People
+	refusal error // set for nobody: a caller who may not use any grant
+
+	mu       sync.Mutex
+	declined map[Client]time.Duration // until when, since the epoch
+	board    *board                   // of the flight that was followed last
+}
+
+func newPerson(p *People, o *grants.Owner) *Person {
+	return &Person{Owner: o, people: p, declined: make(map[Client]time.Duration)}
+}
+
+// Nobody returns a person who has no grant and gets none, for this reason.
+func Nobody(refusal error) *Person { return &Person{Owner: new(grants.Owner), refusal: refusal} }
+
+// QuotaKey is whose share of what is limited this person's calls count against: one for
+// all accounts of a person, and one for all who are not known.
+func (p *Person) QuotaKey() grants.Principal {
+	if p.refusal != nil {
+		return grants.Principal{Issuer: "nobody"} // no principal has an issuer alone
+	}
+	return grants.Principal{Issuer: p.Who().Issuer, Subject: p.Who().Subject}
+}
+
+// Obtain is [grants.Owner.Obtain] through a host. Besides the errors of that, it returns
+// [*Pending], [*Declined], and what h.Show returned.
+func (p *Person) Obtain(ctx context.Context, need scopes.Requirement, h Host) (*grants.Grant, error) {
+	if p.refusal != nil {
+		return nil, p.refusal
+	}
+	return p.Owner.Obtain(ctx, need, &asker{p, h})
+}
+
+// An asker is a host through which a person is asked, as package grants sees it.
+type asker struct {
+	person *Person
+	host   Host
+}
+
+// Tool implements [grants.Asker].
+func (a *asker) Tool() string { return a.host.Tool() }
+
+// Left implements [grants.Asker].
+//
+//go:noinline
+func (a *asker) Left() time.Duration { return a.person.people.left(a.host.Request()) }
+
+// MayAsk implements [grants.Asker]: nobody is asked for a while after they declined.
+//
+//go:noinline
+func (a *asker) MayAsk() error {
+	p, c := a.person, a.host.Client()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if until, ok := p.declined[c]; ok {
+		if p.people.now() < until {
+			return &Declined{}
+		}
+		delete(p.declined, c)
+	}
+	return nil
+}
+
+func (p *Person) forgetDeclines() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.declined)
+}

@@ -1,0 +1,82 @@
+package asking
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+const (
+	// progressEvery is the time between two progress messages of a waiting call.
+	progressEvery = 5 * time.Second
+	// progressAlone is how long a prompt in progress messages is given, on hosts that
+	// are not known to show them, before the model is told as well.
+	progressAlone = 10 * time.Second
+	// progressStep is how far a message about waiting moves the progress of its call:
+	// not far, since the handler counts in units of its own.
+	progressStep = 1e-3
+)
+
+// A Progress keeps that of one call increasing, whoever reports it: this library,
+// while the call waits, and the handler (MCP basic/utilities/progress: "the progress
+// value MUST increase with each notification").
+//
+// Whoever sends a message locks it until that is on its way, and so does who ends the
+// service of a request: messages keep their order, and none follows the answer. The lock
+// is a token in a channel, since a host may be slow to read.
+type Progress struct {
+	lock  chan struct{}
+	last  float64
+	total float64
+	begun bool
+}
+
+// ProgressIn returns the Progress in p, or puts a new one there.
+func ProgressIn(p *atomic.Pointer[Progress]) *Progress {
+	if found := p.Load(); found != nil {
+		return found
+	}
+	p.CompareAndSwap(nil, &Progress{lock: make(chan struct{}, 1)})
+	return p.Load()
+}
+
+// Lock waits until nobody sends a message.
+func (p *Progress) Lock() { p.lock <- struct{}{} }
+
+// Unlock lets others send theirs.
+func (p *Progress) Unlock() { <-p.lock }
+
+// waited returns the progress of a message about waiting. p is locked.
+func (p *Progress) waited() (progress, total float64) {
+	p.last, p.begun = above(p.last, progressStep), true
+	return p.last, p.total
+}
+
+// above is x and a step, or what comes next after x where that is more.
+func above(x, step float64) float64 { return max(x+step, math.Nextafter(x, math.Inf(1))) }
+
+// Worked corrects what the handler reports if more was reported already. p is locked.
+func (p *Progress) Worked(m *mcp.ProgressNotificationParams) {
+	if p.begun && m.Progress <= p.last {
+		m.Progress = above(p.last, progressStep/1000)
+	}
+	p.last, p.total, p.begun = m.Progress, m.Total, true
+}
+
+// report sends a progress message to the request, if it takes any. p is locked.
+func (p *Progress) report(r Request, message string) {
+	if r.Ctx == nil || r.Ctx.Err() != nil || r.Call.Session == nil {
+		return
+	}
+	token := r.Call.Params.GetProgressToken()
+	if token == nil {
+		return
+	}
+	progress, total := p.waited()
+	// A host that cannot be told loses nothing but the message.
+	_ = r.Call.Session.NotifyProgress(r.Ctx, &mcp.ProgressNotificationParams{
+		ProgressToken: token, Message: message, Progress: progress, Total: total,
+	})
+}

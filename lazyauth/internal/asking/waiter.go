@@ -1,0 +1,244 @@
+package asking
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+)
+
+// promptWait is how long a call that may wait no more still waits for the prompt to go
+// out. A handler that works for longer than its host waits, and then needs the person,
+// would otherwise end before anybody was asked, each time.
+const promptWait = 4 * time.Second
+
+// A waiter is one call's waiting for the end of a flight, on the goroutine that called
+// Follow. There may be very many, so that what its loop calls is kept out of line and its
+// frame small: see BenchmarkWaiting in package lazyauth.
+type waiter struct {
+	flight   *grants.Flight
+	person   *Person
+	host     Host
+	began    time.Time
+	delivery *Delivery // once there is a prompt
+
+	// What to listen for; nil where there is nothing to hear.
+	slot, progressSlot, told, refused <-chan struct{}
+	textFallback                      <-chan time.Time // the end of progress alone
+	inProgress                        bool             // its progress messages have the code
+}
+
+// Follow implements [grants.Asker]: it waits for the end of the flight, and brings the
+// prompt to the person if that is this call's turn.
+func (a *asker) Follow(ctx context.Context, f *grants.Flight) error {
+	w := waiter{flight: f, person: a.person, host: a.host, began: time.Now()}
+	limit := time.NewTimer(max(w.left(), 0))
+	defer limit.Stop()
+	tick, stop := w.begin()
+	defer stop()
+	defer w.end()
+	ready := f.Ready()
+	for {
+		var err error
+		select {
+		case <-f.Done():
+			return nil
+		case <-ready:
+			ready = nil
+			err = w.join()
+		case <-w.slot:
+			if !f.IsDone() {
+				err = w.show(ctx)
+			}
+		case <-w.progressSlot:
+			err = w.speak()
+		case <-w.textFallback:
+			err = w.tell()
+		case <-w.told:
+			w.told = nil
+			if !Elicits(w.delivery.channel(w.host)) {
+				err = w.delivery.pending()
+			}
+		case <-tick:
+			w.report()
+		case <-w.refused:
+			if !f.IsDone() { // otherwise the token came first, and wins
+				err = w.delivery.refusal
+			}
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-limit.C:
+			if more := w.more(); more > 0 {
+				limit.Reset(more)
+				continue
+			}
+			err = w.pending()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// begin counts the call, and returns what ticks while it waits if its host wants to hear
+// of progress.
+//
+//go:noinline
+func (w *waiter) begin() (tick <-chan time.Time, stop func()) {
+	r := w.host.Request()
+	if !r.Again {
+		w.flight.CountCall()
+	}
+	if r.Call == nil || r.Call.Params.GetProgressToken() == nil {
+		return nil, func() {}
+	}
+	ticker := time.NewTicker(progressEvery)
+	return ticker.C, ticker.Stop
+}
+
+// end lets another call's progress messages have the code.
+func (w *waiter) end() {
+	if w.inProgress {
+		w.delivery.progressSlot <- struct{}{}
+	}
+}
+
+// left is how much longer the call can wait.
+//
+//go:noinline
+func (w *waiter) left() time.Duration { return w.person.people.left(w.host.Request()) }
+
+// more is how much longer the wait goes on when a timer has rung; zero or less if it is
+// over.
+//
+//go:noinline
+func (w *waiter) more() time.Duration {
+	if left := w.left(); left > 0 {
+		return left
+	}
+	if late := promptWait - time.Since(w.began); late > 0 && w.isUnasked() {
+		return late
+	}
+	if w.flight.Ended() { // of which hosts are being told, for a moment
+		return completionWait
+	}
+	return 0
+}
+
+// join finds the client's delivery, now that there is a prompt.
+//
+//go:noinline
+func (w *waiter) join() error {
+	d, told := w.person.join(w.flight, w.host.Client(), w.began)
+	if d == nil {
+		return nil // over by now
+	}
+	w.delivery, w.refused = d, d.refused
+	switch {
+	case told == never:
+		w.told = d.told
+	case told == meanwhile && !Elicits(d.channel(w.host)):
+		return d.pending()
+	}
+	return w.seek()
+}
+
+// seek goes for the best channel that is left.
+func (w *waiter) seek() error {
+	switch c := w.delivery.channel(w.host); {
+	case Elicits(c):
+		w.slot = w.delivery.slot
+	case c == elicit.Progress:
+		w.progressSlot = w.delivery.progressSlot
+	case w.told != nil: // nobody was told in text
+		return w.tell()
+	}
+	return nil
+}
+
+//go:noinline
+func (w *waiter) tell() error { return w.delivery.Tell(w.host.Request().Ctx) }
+
+// isUnasked reports whether the prompt has yet to get to the call's person.
+func (w *waiter) isUnasked() bool {
+	return w.delivery == nil || Elicits(w.delivery.channel(w.host)) && !w.delivery.isLive()
+}
+
+// show has the host show the prompt, whose slot is taken.
+//
+//go:noinline
+func (w *waiter) show(ctx context.Context) error {
+	mode := w.delivery.channel(w.host)
+	if !Elicits(mode) { // its modes have failed, for others
+		w.delivery.freeSlot()
+		w.slot = nil
+		return w.seek()
+	}
+	shown := false
+	defer func() {
+		if !shown { // the author's Wording has panicked, among others
+			w.delivery.freeSlot()
+		}
+	}()
+	err := w.host.Show(ctx, w.delivery, mode)
+	shown = err == nil || errors.Is(err, ErrHandedOver)
+	return err
+}
+
+// speak puts the prompt into the call's progress messages. Where it is not known
+// that anybody sees those, the model is told soon after.
+//
+//go:noinline
+func (w *waiter) speak() error {
+	w.progressSlot, w.inProgress = nil, true
+	select {
+	case <-w.told:
+		return w.delivery.pending() // while it waited for its turn
+	default:
+	}
+	r := w.host.Request()
+	w.delivery.Prompted(r.Ctx, elicit.Progress.String())
+	w.report()
+	if w.told != nil && !w.delivery.config().ShowsProgress(r.Call) {
+		w.textFallback = time.After(progressAlone)
+	}
+	return nil
+}
+
+// report tells the request that the call waits, and for what.
+//
+//go:noinline
+func (w *waiter) report() {
+	prompt := elicit.Prompt{Service: w.person.people.config.Service}
+	select {
+	case <-w.flight.Ready():
+		if prompt = *w.flight.Prompt(); !w.inProgress {
+			prompt = prompt.Hidden()
+		}
+	default: // the authorization server takes its time: the host must not lose patience
+	}
+	p := w.host.Progress()
+	if p == nil {
+		return // a program asks
+	}
+	p.Lock()
+	defer p.Unlock()
+	r := w.host.Request()
+	p.report(r, w.person.people.config.Wording(r.Call).Say(elicit.Progress, prompt))
+}
+
+// pending is the error of a call that may wait no more.
+//
+//go:noinline
+func (w *waiter) pending() error {
+	switch {
+	case w.delivery == nil:
+		return &Pending{NoPrompt: true}
+	case Elicits(w.delivery.channel(w.host)):
+		return &Pending{}
+	default:
+		return w.delivery.pending()
+	}
+}

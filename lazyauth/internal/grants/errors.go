@@ -1,0 +1,62 @@
+package grants
+
+import (
+	"errors"
+
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// What an error of this package can mean; compare with errors.Is. An error of the
+// authorization server is one of package device, as it is. Errors of an [Asker] are
+// handed on.
+var (
+	// ErrClosed: the keeper is closed.
+	ErrClosed = errors.New("lazyauth: the interceptor is closed")
+	// ErrNoNeed: what is needed is not told, and so nothing satisfies it.
+	ErrNoNeed = errors.New("lazyauth: a nil requirement is satisfied by nothing")
+	// ErrNotAnswered: the store or the authorization server has not answered for as
+	// long as the asker could wait.
+	ErrNotAnswered = errors.New("lazyauth: the store or the authorization server has not answered")
+	// ErrUnverified: Config.Verify did not confirm that the new grant is the principal's.
+	ErrUnverified = errors.New("lazyauth: the grant is not known to be the principal's")
+	// ErrLoggedOut: the person logged out while the flight was under way.
+	ErrLoggedOut = errors.New("lazyauth: the person logged out before the sign-in was finished")
+	// ErrRefresh: a grant has ended and could not be refreshed, which may pass.
+	ErrRefresh = errors.New("lazyauth: the grant could not be refreshed")
+	// ErrOperatorToken: the operator's token cannot be had, or is refused.
+	ErrOperatorToken = errors.New("lazyauth: the operator's token cannot be used")
+	// ErrNotRevoked: tokens were forgotten here and may still be good elsewhere, until
+	// they expire: the authorization server did not say that it ended them. It may not
+	// have known them any more, which some servers answer in the same way.
+	ErrNotRevoked = errors.New("lazyauth: the tokens were not revoked, or the authorization server did not know them")
+)
+
+// A Narrowed error: the person or the server granted less than what was needed and asked
+// for.
+type Narrowed struct {
+	Missing   scopes.Set
+	Operators bool // it is the operator's token, and nobody was asked
+}
+
+func (n *Narrowed) Error() string { return "lazyauth: granted without " + n.Missing.String() }
+
+// A failure is one of the errors above, with the error behind it.
+type failure struct{ kind, cause error }
+
+func (f failure) Error() string { return f.cause.Error() }
+
+func (f failure) Unwrap() []error { return []error{f.kind, f.cause} }
+
+type notRevoked struct{ cause error }
+
+func (e notRevoked) Error() string { return ErrNotRevoked.Error() + ": " + e.cause.Error() }
+
+func (e notRevoked) Unwrap() []error { return []error{ErrNotRevoked, e.cause} }
+
+// Cause returns the error behind one of the errors above; err itself if there is none.
+func Cause(err error) error {
+	if f, ok := errors.AsType[failure](err); ok {
+		return f.cause
+	}
+	return err
+}

@@ -1,0 +1,189 @@
+package grants
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// verifyWait bounds one call of Config.Verify.
+const verifyWait = 30 * time.Second
+
+// A Flight is one authorization in progress. The goroutine that runs it owns it, and how
+// far that has come is the flight's state: it has a prompt once Ready is closed, and has
+// come to its end once Done is. It lives as long as its prompt, whoever waits for it, and
+// no answer of a host is needed for it to succeed: only the authorization server's word
+// counts.
+type Flight struct {
+	owner *Owner
+	want  scopes.Set
+	tool  string          // the one whose call started it
+	cause context.Context // of that call: for its values
+
+	ready  chan struct{}
+	prompt elicit.Prompt // once ready
+
+	done context.Context // ends with the flight
+	end  context.CancelFunc
+
+	// Once done.
+	grant   *Grant // if err is nil
+	err     error
+	adopted bool // the grant is the owner's now
+
+	polls int // of the goroutine that runs it
+
+	ended   atomic.Bool  // its outcome is settled, and nobody can be asked any more; set under Owner.mu
+	before  []func()     // to be called before done; guarded by Owner.mu
+	calls   atomic.Int64 // that have waited
+	prompts atomic.Int64 // that were shown
+}
+
+func newFlight(ctx context.Context, o *Owner, want scopes.Set, tool string) *Flight {
+	f := &Flight{owner: o, want: want, tool: tool, cause: context.WithoutCancel(ctx), ready: make(chan struct{})}
+	f.done, f.end = context.WithCancel(context.Background())
+	return f
+}
+
+// Owner returns whose flight it is.
+func (f *Flight) Owner() *Owner { return f.owner }
+
+// Want returns what it asks for.
+func (f *Flight) Want() scopes.Set { return f.want }
+
+// Tool names the tool whose call started it.
+func (f *Flight) Tool() string { return f.tool }
+
+// Context has the values of the call that started it, and no end.
+func (f *Flight) Context() context.Context { return f.cause }
+
+// Ready is closed once there is a prompt.
+func (f *Flight) Ready() <-chan struct{} { return f.ready }
+
+// Prompt returns the prompt; it may be called once Ready is closed.
+func (f *Flight) Prompt() *elicit.Prompt { return &f.prompt }
+
+// Done is closed when the flight has come to its end.
+func (f *Flight) Done() <-chan struct{} { return f.done.Done() }
+
+// IsDone reports whether the flight has come to its end.
+func (f *Flight) IsDone() bool { return f.done.Err() != nil }
+
+// Ended reports whether the outcome is settled: from then until Done is closed, those who
+// wait are being told.
+func (f *Flight) Ended() bool { return f.ended.Load() }
+
+// AfterDone runs stop in a goroutine of its own when the flight has come to its end, unless
+// the function that it returns is called before.
+func (f *Flight) AfterDone(stop func()) func() bool { return context.AfterFunc(f.done, stop) }
+
+// Before has hook called once the outcome is settled, before Done is closed. It reports
+// false, and calls nothing, if that has come to pass.
+func (f *Flight) Before(hook func()) bool {
+	f.owner.mu.Lock()
+	defer f.owner.mu.Unlock()
+	if f.Ended() {
+		return false
+	}
+	f.before = append(f.before, hook)
+	return true
+}
+
+// Result returns the grant and whether it was adopted, or why there is none; it may be
+// called once the outcome is settled, by the observer, and once Done is closed.
+func (f *Flight) Result() (g *Grant, adopted bool, err error) { return f.grant, f.adopted, f.err }
+
+// Counts returns how often it polled, how often its prompt was shown, and how many calls
+// waited; it may be called once the outcome is settled.
+func (f *Flight) Counts() (polls, prompts, calls int) {
+	return f.polls, int(f.prompts.Load()), int(f.calls.Load())
+}
+
+// CountCall notes that a call waits for the flight.
+func (f *Flight) CountCall() { f.calls.Add(1) }
+
+// CountPrompt notes that the prompt is shown.
+func (f *Flight) CountPrompt() { f.prompts.Add(1) }
+
+// covers reports whether what the flight asks for satisfies need.
+func (f *Flight) covers(need scopes.Requirement) bool {
+	order := f.owner.keeper.config.Hierarchy
+	return order.Covers(order.Expand(f.want), need)
+}
+
+// run is the flight.
+func (f *Flight) run() {
+	o, began := f.owner, time.Now()
+	defer f.end()
+	ctx, cancel := context.WithCancelCause(f.cause)
+	defer cancel(nil)
+	defer context.AfterFunc(o.keeper.ctx, func() { cancel(ErrClosed) })()
+	g, logouts, err := f.fly(ctx)
+
+	o.mu.Lock()
+	switch {
+	case err != nil:
+	case o.keeper.ctx.Err() != nil:
+		err = ErrClosed
+	case o.logouts != logouts:
+		late := g
+		o.keeper.Spawn(func() { _ = o.keeper.revoke(o.keeper.ctx, late) })
+		err = ErrLoggedOut
+	}
+	if f.err = err; err == nil {
+		f.grant = g
+		if f.adopted = o.improves(g, f.want); f.adopted {
+			o.adopt(g)
+		}
+	}
+	o.flight = nil
+	f.ended.Store(true)
+	hooks := f.before
+	o.mu.Unlock()
+
+	if f.adopted {
+		o.save(ctx, g)
+	}
+	o.keeper.config.Observer.Ended(f, time.Since(began))
+	for _, hook := range hooks {
+		hook()
+	}
+}
+
+// fly gets the prompt, waits for the token, and makes sure whose it is. The number is that
+// of the owner's logouts when the token came.
+func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
+	o, config := f.owner, &f.owner.keeper.config
+	authorization, err := config.Way.Begin(ctx, f.want)
+	if err != nil {
+		return nil, 0, err
+	}
+	f.prompt = authorization.Prompt()
+	f.prompt.Service, f.prompt.Account = config.Service, o.who.Account
+	f.prompt.Scopes, f.prompt.Access = f.want, config.Words(f.want)
+	close(f.ready)
+	token, err := authorization.Wait(ctx, func(e device.PollEvent) {
+		f.polls = e.Attempt
+		config.Observer.Polled(f, e)
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	g := o.keeper.newGrant(token, false)
+	o.mu.Lock()
+	logouts := o.logouts
+	o.mu.Unlock()
+	if config.Verify != nil && !o.who.IsLocal() {
+		ctx, cancel := context.WithTimeout(ctx, verifyWait)
+		defer cancel()
+		if err := guard("VerifyUser", func() error { return config.Verify(ctx, o.who, g.token) }); err != nil {
+			return nil, 0, failure{ErrUnverified, err}
+		}
+	}
+	o.identify(ctx, g)
+	return g, logouts, nil
+}

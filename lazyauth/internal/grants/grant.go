@@ -1,0 +1,200 @@
+package grants
+
+import (
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"golang.org/x/oauth2"
+)
+
+// A Grant is a token and the scopes that it really has. It is not changed once it is
+// adopted, only replaced.
+type Grant struct {
+	token     *oauth2.Token // without the refresh token, which no handler needs
+	header    []string      // the Authorization header's value
+	refresh   string
+	refreshed bool       // got by a refresh
+	operators bool       // the operator's token …
+	told      bool       // … whose scopes the service has told
+	scopes    scopes.Set // as granted
+	held      scopes.Set // with what they imply
+	order     *scopes.Hierarchy
+	identity  Identity // who signed in, if that is known
+	serial    uint64   // of this program: no two grants have the same; see Gate
+
+	stored atomic.Bool   // the store has it
+	state  atomic.Uint32 // expired and due; zero on the path of every call
+
+	// Of the owner's grant alone, from when it is adopted; guarded by Owner.mu.
+	dueTimer, endTimer *time.Timer
+}
+
+// Bits of Grant.state, which timers set, so that calls need not look at the clock.
+const (
+	expired = 1 << iota // the token has ended, or is about to
+	due                 // the next call should have it refreshed
+)
+
+var serials atomic.Uint64
+
+func (k *Keeper) newGrant(t *device.Token, refreshed bool) *Grant {
+	g := &Grant{
+		token:     &oauth2.Token{AccessToken: t.Access, TokenType: "Bearer", Expiry: t.Expires},
+		header:    []string{"Bearer " + t.Access},
+		refresh:   t.Refresh,
+		refreshed: refreshed,
+		scopes:    t.Scopes,
+		held:      k.config.Hierarchy.Expand(t.Scopes),
+		order:     k.config.Hierarchy,
+		serial:    serials.Add(1),
+	}
+	g.age()
+	return g
+}
+
+// like returns a grant of the same token as g, with these scopes and this refresh
+// token.
+func (g *Grant) like(actual scopes.Set, refresh string) *Grant {
+	r := &Grant{
+		token: g.token, header: g.header, refresh: refresh, refreshed: g.refreshed, operators: g.operators, told: g.told,
+		scopes: actual, held: g.order.Expand(actual), order: g.order, identity: g.identity, serial: serials.Add(1),
+	}
+	r.stored.Store(g.stored.Load())
+	r.state.Store(g.state.Load() & expired)
+	r.age()
+	return r
+}
+
+// withoutRefresh returns g without its refresh token, which is of no use any more.
+func (g *Grant) withoutRefresh() *Grant { return g.like(g.scopes, "") }
+
+// String keeps tokens out of logs.
+func (g *Grant) String() string { return "grant of " + g.scopes.String() }
+
+// GoString keeps tokens out of %#v.
+func (g *Grant) GoString() string { return g.String() }
+
+// Token returns the access token. It must not be changed.
+func (g *Grant) Token() *oauth2.Token { return g.token }
+
+// Header returns the value of the Authorization header. It must not be changed.
+func (g *Grant) Header() []string { return g.header }
+
+// Scopes returns what was granted, and Held that with what it implies.
+func (g *Grant) Scopes() scopes.Set { return g.scopes }
+
+// Held returns what was granted, with what it implies.
+func (g *Grant) Held() scopes.Set { return g.held }
+
+// Identity returns who signed in, if that is known.
+func (g *Grant) Identity() Identity { return g.identity }
+
+// Renewable reports whether there is a refresh token.
+func (g *Grant) Renewable() bool { return g.refresh != "" }
+
+// Operators reports whether it is the operator's token.
+func (g *Grant) Operators() bool { return g.operators }
+
+// Alive reports whether there is a grant, and it has not expired.
+func (g *Grant) Alive() bool { return g != nil && g.state.Load()&expired == 0 }
+
+// Covers reports whether g serves need now.
+func (g *Grant) Covers(need scopes.Requirement) bool { return g.Alive() && g.Holds(need) }
+
+// Holds reports whether g has the scopes that need asks for. An operator's token of which
+// the service does not tell is taken to have them: who gave it had no prompt in mind.
+func (g *Grant) Holds(need scopes.Requirement) bool {
+	return g.operators && !g.told && need != nil || g.order.Covers(g.held, need)
+}
+
+// A Gate is something that needs a grant, such as a tool. It remembers which grant was
+// last found to cover its need, so that scopes are compared once a grant and not once a
+// call.
+type Gate struct {
+	Need   scopes.Requirement // nil: nothing satisfies it
+	serial atomic.Uint64      // of that grant
+}
+
+// Authorizes reports whether o's grant serves the gate now. It is on the path of every
+// call: see BenchmarkGate in package lazyauth.
+func (o *Owner) Authorizes(gate *Gate) bool {
+	g := o.grant.Load()
+	if g == nil {
+		return false
+	}
+	return gate.serial.Load() == g.serial && g.state.Load() == 0 || o.authorizes(g, gate)
+}
+
+// authorizes is Authorizes for a grant that the gate does not remember, or that is not
+// what it was. It has a grant that is due refreshed in the background.
+func (o *Owner) authorizes(g *Grant, gate *Gate) bool {
+	if !g.Covers(gate.Need) {
+		return false
+	}
+	if old := g.state.And(^uint32(due)); old&due != 0 {
+		o.refreshAhead(g)
+	}
+	gate.serial.Store(g.serial)
+	return true
+}
+
+// life is how long g can still be used; zero if it does not end, and negative or zero if it
+// has.
+func (g *Grant) life() (left time.Duration, ends bool) {
+	if g.token.Expiry.IsZero() {
+		return 0, false
+	}
+	// A little early, so that it does not lapse on its way to the API.
+	// Servers that count in whole seconds end a token up to one before
+	// they said, so short-lived ones lose that at least.
+	life := time.Until(g.token.Expiry)
+	return life - min(10*time.Second, max(life/5, 1500*time.Millisecond), life/2), true
+}
+
+// age marks g as expired if it is. Once it is adopted, its timers do.
+func (g *Grant) age() {
+	if left, ends := g.life(); ends && left <= 0 {
+		g.state.Or(expired)
+	}
+}
+
+// start begins g's time as the owner's grant; Owner.mu is held.
+func (g *Grant) start() {
+	left, ends := g.life()
+	if !ends || left <= 0 {
+		g.age()
+		return
+	}
+	g.endTimer = time.AfterFunc(left, func() { g.state.Or(expired) })
+	if g.refresh == "" {
+		return
+	}
+	// Ahead of the end, so that nobody waits; at another moment in each process
+	// that shares the grant, and for each of the people who signed in together.
+	if ahead := min(5*time.Minute, left/4); ahead > 0 {
+		ahead = ahead/2 + rand.N(ahead/2+1) //nolint:gosec // it spreads load, and guards nothing
+		g.dueTimer = time.AfterFunc(left-ahead, func() { g.state.Or(due) })
+	}
+}
+
+// later has g refreshed ahead of time once more, after a while; Owner.mu is held.
+func (g *Grant) later() {
+	if g.dueTimer != nil {
+		g.dueTimer.Reset(30 * time.Second)
+	}
+}
+
+// stop ends g's time as the owner's grant, if there is one; Owner.mu is held.
+func (g *Grant) stop() {
+	if g == nil {
+		return
+	}
+	for _, t := range []*time.Timer{g.dueTimer, g.endTimer} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}

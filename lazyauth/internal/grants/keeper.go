@@ -1,0 +1,185 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"golang.org/x/oauth2"
+)
+
+// A Config says whose grants a [Keeper] keeps, and how. It is checked by whoever makes
+// it; nothing here is optional but what says so.
+type Config struct {
+	Service   string                    // its name, for prompts
+	Scopes    scopes.Set                // are asked for in every authorization, and needed by nobody
+	Words     func(scopes.Set) []string // what prompts call scopes; nil if there are no words
+	Hierarchy *scopes.Hierarchy         // nil: no scope implies another
+
+	Way    Way                  // how a flight gets its prompt and its token
+	Server *AuthorizationServer // which refreshes and revokes
+
+	Store store.Store            // nil: grants are in memory alone
+	Key   func(Principal) string // the key of a principal's record
+
+	// Verify confirms that a new grant is who's. It is not called for the local user.
+	Verify func(ctx context.Context, who Principal, token *oauth2.Token) error
+	// Identify learns who signed in; nil asks UserInfo, and nobody if that is empty.
+	Identify func(ctx context.Context, token *oauth2.Token) (Identity, error)
+	UserInfo string
+	// Transport carries requests to UserInfo, as UserAgent; empty means the default of
+	// package device.
+	Transport http.RoundTripper
+	UserAgent string
+	// Token is the local user's, from the operator; nil if they sign in.
+	Token oauth2.TokenSource
+	// RevokeOnClose is how long Close may take to revoke; zero revokes nothing.
+	RevokeOnClose time.Duration
+
+	Observer Observer
+}
+
+// An Observer is told what happens. Its methods are called from many goroutines, hold up
+// what they tell of, and must not panic. The contexts are for their values alone; that of a
+// flight or a renewal has the values of the request that caused it.
+type Observer interface {
+	// Waiting: somebody begins to wait for a flight.
+	Waiting(ctx context.Context, o *Owner, tool string, missing scopes.Set)
+	// Polled: a flight's authorization server answered a poll, or failed to.
+	Polled(f *Flight, e device.PollEvent)
+	// Ended: a flight has ended, after its grant was adopted and before anybody who
+	// waits for it goes on.
+	Ended(f *Flight, took time.Duration)
+	// Refreshed: a grant was replaced by a refresh.
+	Refreshed(ctx context.Context, o *Owner, g *Grant, took time.Duration)
+	// RefreshFailed: old could not be refreshed; ended says that it cannot be any more.
+	RefreshFailed(ctx context.Context, o *Owner, old *Grant, took time.Duration, err error, ended bool)
+	// TokenFailed: the operator's token could not be had.
+	TokenFailed(ctx context.Context, o *Owner, err error)
+	// StoreFailed: a grant could not be read from or written to the store.
+	StoreFailed(ctx context.Context, o *Owner, err error)
+	// Unidentified: it could not be learnt who signed in.
+	Unidentified(ctx context.Context, o *Owner, err error)
+}
+
+// A Keeper keeps the grants of one service.
+type Keeper struct {
+	config Config
+	local  *Owner
+	owners sync.Map // Principal → *Owner, for everybody else
+
+	// ctx ends with Close; every goroutine and every wait here depends on it.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	mu     sync.Mutex
+	closed bool
+	wg     sync.WaitGroup // goes up only under mu, and not once closed; but see Go
+}
+
+// New returns a keeper, which must be closed.
+func New(config Config) *Keeper {
+	k := &Keeper{config: config}
+	k.ctx, k.cancel = context.WithCancelCause(context.Background())
+	k.local = newOwner(k, Principal{})
+	return k
+}
+
+// Owner returns who's owner, which there is one of.
+func (k *Keeper) Owner(who Principal) *Owner {
+	if who == (Principal{}) {
+		return k.local
+	}
+	if o, ok := k.owners.Load(who); ok {
+		return o.(*Owner)
+	}
+	o, _ := k.owners.LoadOrStore(who, newOwner(k, who))
+	return o.(*Owner)
+}
+
+// Owners yields every owner that was ever asked for.
+func (k *Keeper) Owners(yield func(*Owner) bool) {
+	if !yield(k.local) {
+		return
+	}
+	k.owners.Range(func(_, o any) bool { return yield(o.(*Owner)) })
+}
+
+// Context ends, with [ErrClosed], when the keeper is closed.
+func (k *Keeper) Context() context.Context { return k.ctx }
+
+// Spawn runs f on a goroutine that Join waits for. It reports false, and runs
+// nothing, once the keeper is closed.
+func (k *Keeper) Spawn(f func()) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return false
+	}
+	k.wg.Go(f)
+	return true
+}
+
+// Go is Spawn for a goroutine that Join waits for already: it works while the keeper is
+// being closed, too.
+func (k *Keeper) Go(f func()) { k.wg.Go(f) }
+
+// Close ends every flight, renewal and wait, and forgets all grants, which it returns but
+// for the operator's. What the store has it keeps.
+func (k *Keeper) Close() []*Grant {
+	k.mu.Lock()
+	k.closed = true
+	k.mu.Unlock()
+	k.cancel(ErrClosed)
+	var grants []*Grant
+	for o := range k.Owners {
+		if g := o.drop(); g != nil && !g.operators {
+			grants = append(grants, g)
+		}
+	}
+	return grants
+}
+
+// Join waits for every goroutine, for at most this long, and reports whether all have
+// ended.
+func (k *Keeper) Join(wait time.Duration) bool {
+	ended := make(chan struct{})
+	go func() {
+		k.wg.Wait()
+		close(ended)
+	}()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// RevokeAll ends the tokens of these grants side by side, if that is configured.
+func (k *Keeper) RevokeAll(grants []*Grant) error {
+	if k.config.RevokeOnClose == 0 || len(grants) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), k.config.RevokeOnClose)
+	defer cancel()
+	errs := make([]error, len(grants))
+	slots := make(chan struct{}, 16)
+	var wg sync.WaitGroup
+	for n, g := range grants {
+		wg.Go(func() {
+			slots <- struct{}{}
+			errs[n] = k.revoke(ctx, g)
+			<-slots
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

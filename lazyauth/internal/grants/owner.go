@@ -1,0 +1,256 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// An Owner is a resource owner (RFC 6749 §1.1), as far as this server knows one: a
+// principal's grant, and the one flight and the one renewal under way for it.
+type Owner struct {
+	keeper *Keeper
+	who    Principal
+	key    string // of its record in the store
+	grant  atomic.Pointer[Grant]
+
+	// storing and loading hold a token for each time that the store is being asked for this
+	// owner's record, so that one that does not answer keeps a few goroutines and no more.
+	storing, loading chan struct{}
+
+	mu       sync.Mutex
+	logouts  int                              // what was begun before one is not for after it
+	flight   *Flight                          // until its grant is adopted, or it has failed
+	renewal  *renewal                         // that is under way
+	rejected string                           // the access token that the API refused last, which must not come back
+	outdated string                           // that of a record which should have been replaced, and was not
+	unread   string                           // the refresh token whose last use was answered with a success without a token
+	doubted  string                           // the refresh token that was of no use, so that the person is asked
+	waiting  map[*scopes.Requirement]struct{} // needs of those who wait for a flight for less
+}
+
+func newOwner(k *Keeper, who Principal) *Owner {
+	o := &Owner{keeper: k, who: who, storing: make(chan struct{}, storeCalls), loading: make(chan struct{}, storeCalls), waiting: make(map[*scopes.Requirement]struct{})}
+	if k.config.Key != nil {
+		o.key = k.config.Key(who)
+	}
+	return o
+}
+
+// Who returns whose grant it is.
+func (o *Owner) Who() Principal { return o.who }
+
+// Grant returns the owner's grant, which may have expired; nil if there is none.
+func (o *Owner) Grant() *Grant { return o.grant.Load() }
+
+// An Asker is somebody who wants a grant, and through whom the person can be asked for it.
+type Asker interface {
+	// Tool names the tool, for the observer.
+	Tool() string
+	// MayAsk returns why the person must not be asked now. It is called with the
+	// owner's mutex locked.
+	MayAsk() error
+	// Left is how much longer the asker can wait.
+	Left() time.Duration
+	// Follow brings the prompt of f to the person, and returns once f is done, or why
+	// the asker waits no longer.
+	Follow(ctx context.Context, f *Flight) error
+}
+
+// Obtain returns a grant of o's that covers need. It refreshes an expired one, joins the
+// flight that is under way or starts one, and waits; ctx ends the wait and nothing else.
+// One call of Obtain asks for its need at most once: a grant that turns out to lack it is
+// an error ([Narrowed]), not a reason to ask again.
+func (o *Owner) Obtain(ctx context.Context, need scopes.Requirement, a Asker) (*Grant, error) {
+	if need == nil {
+		return nil, ErrNoNeed
+	}
+	defer o.leave(&need)
+	// Each kind of renewal is run once: a token that lapses before it can be used would
+	// be refreshed for ever.
+	var tried renewalKind
+	waited := false
+	for {
+		s, err := o.next(ctx, &need, a, tried)
+		switch {
+		case err != nil:
+			return nil, err
+		case s.grant != nil:
+			return s.grant, nil
+		case s.renewal != nil:
+			if err := o.await(ctx, s.renewal, a); err != nil {
+				return nil, err
+			}
+			tried |= s.renewal.kind
+			continue // to the new grant, or without the old one
+		}
+		f := s.flight
+		if !waited {
+			waited = true
+			o.waits(ctx, need, a)
+		}
+		if err := a.Follow(ctx, f); err != nil {
+			return nil, err
+		}
+		switch {
+		case f.err != nil:
+			return nil, f.err
+		case f.adopted && f.grant.Holds(need):
+			return f.grant, nil
+		case f.covers(need):
+			return nil, o.narrowed(need)
+		}
+		// This flight was for less. The next one asks for both.
+	}
+}
+
+// await waits for a renewal, and returns why the asker cannot go on, if it cannot. What
+// failed may have been for others: a refresh ahead of time, while more is needed here.
+//
+// It and some others here are kept out of line for the sake of the stacks of those who
+// wait, of which there may be very many: see BenchmarkWaiting in package lazyauth.
+//
+//go:noinline
+func (o *Owner) await(ctx context.Context, r *renewal, a Asker) error {
+	err := r.wait(ctx, a.Left())
+	if err == nil || !errors.Is(err, ErrNotAnswered) && ctx.Err() == nil && o.Grant().Alive() {
+		return nil
+	}
+	return err
+}
+
+//go:noinline
+func (o *Owner) waits(ctx context.Context, need scopes.Requirement, a Asker) {
+	o.keeper.config.Observer.Waiting(ctx, o, a.Tool(), o.missing(need))
+}
+
+func (o *Owner) narrowed(need scopes.Requirement) error {
+	return &Narrowed{Missing: o.missing(need), Operators: o.usesOperatorToken()}
+}
+
+// A step is what somebody who needs a grant does next: one of these is set.
+type step struct {
+	grant   *Grant   // use it
+	renewal *renewal // wait for it, and look again
+	flight  *Flight  // follow it
+}
+
+// next decides what somebody who needs a grant does: take it, or wait for a renewal of a
+// kind that was not tried, or for a flight. need stands for itself among those who wait.
+func (o *Owner) next(ctx context.Context, need *scopes.Requirement, a Asker, tried renewalKind) (step, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	g := o.Grant()
+	if g.Covers(*need) {
+		return step{grant: g}, nil
+	}
+	if o.renewal != nil && o.flight == nil {
+		return step{renewal: o.renewal}, nil
+	}
+	r, err := o.renew(ctx, *need, tried)
+	if r != nil || err != nil {
+		return step{renewal: r}, err
+	}
+	if err := a.MayAsk(); err != nil {
+		return step{}, err
+	}
+	if o.flight == nil {
+		f := newFlight(ctx, o, o.wanted(*need), a.Tool())
+		if !o.keeper.Spawn(f.run) {
+			return step{}, ErrClosed
+		}
+		o.flight = f
+	}
+	if !o.flight.covers(*need) {
+		o.waiting[need] = struct{}{}
+	}
+	return step{flight: o.flight}, nil
+}
+
+// renew starts the renewal that may help somebody with this need, if there is one that was
+// not tried; o.mu is held.
+func (o *Owner) renew(ctx context.Context, need scopes.Requirement, tried renewalKind) (*renewal, error) {
+	g := o.Grant()
+	switch {
+	case o.usesOperatorToken():
+		switch {
+		case g.Alive() && g.operators:
+			return nil, o.narrowed(need)
+		case tried&fromOperator != 0: // it was refused, or has expired
+			return nil, failure{ErrOperatorToken, errTokenRefused}
+		}
+		return o.start(ctx, fromOperator, o.takeToken)
+	case o.keeper.config.Store != nil && tried&fromStore == 0 && o.flight == nil:
+		return o.start(ctx, fromStore, o.restore)
+	case tried&refreshing == 0 && g != nil && g.refresh != "" && g.Holds(need) && (o.flight == nil || g.refresh != o.doubted):
+		if o.renewal != nil { // under way, beside a flight
+			return o.renewal, nil
+		}
+		return o.start(ctx, refreshing, func(ctx context.Context) error { return o.refresh(ctx, g) })
+	}
+	return nil, nil //nolint:nilnil // there is none
+}
+
+// wanted is what a flight asks for: all that anybody here waits for, so that a burst of
+// calls with different needs ends in two prompts at the most, and what is held; o.mu is
+// held.
+func (o *Owner) wanted(need scopes.Requirement) scopes.Set {
+	want := o.keeper.config.Scopes.Union(o.missing(need))
+	if g := o.Grant(); g != nil {
+		want = want.Union(g.scopes)
+	}
+	for other := range o.waiting {
+		want = want.Union(o.missing(*other))
+	}
+	return o.keeper.config.Hierarchy.Reduce(want)
+}
+
+// leave takes a need out of those that wait.
+func (o *Owner) leave(need *scopes.Requirement) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.waiting, need)
+}
+
+// missing returns what has to be added to the grant to satisfy need.
+func (o *Owner) missing(need scopes.Requirement) scopes.Set {
+	var held scopes.Set
+	if g := o.Grant(); g != nil {
+		held = g.held
+	}
+	return o.keeper.config.Hierarchy.Missing(held, need)
+}
+
+// adopt makes g the owner's grant, whatever there was; o.mu is held. The replaced token is
+// not revoked, since servers exist where that ends the new one as well.
+func (o *Owner) adopt(g *Grant) {
+	if o.keeper.ctx.Err() != nil { // nobody uses it any more
+		return
+	}
+	g.start()
+	o.grant.Swap(g).stop()
+}
+
+// improves reports whether g is worth the grant that there is: one that lacks some of what
+// was new in the flight that asked for it, and some of what is held, is not. A step-up that
+// came to nothing leaves the first grant working. The service's own scopes do not count:
+// nobody needs them. o.mu is held.
+func (o *Owner) improves(g *Grant, asked scopes.Set) bool {
+	old := o.Grant()
+	return !old.Alive() || g.Holds(old.scopes) || g.Holds(asked.Minus(old.scopes).Minus(o.keeper.config.Scopes))
+}
+
+// usesOperatorToken reports whether o's grant is the operator's token, so that nobody is
+// asked.
+func (o *Owner) usesOperatorToken() bool { return o.keeper.config.Token != nil && o.who.IsLocal() }
+
+// isCurrent reports whether g is the owner's grant.
+func (o *Owner) isCurrent(g *Grant) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.Grant() == g
+}

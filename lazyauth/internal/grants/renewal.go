@@ -1,0 +1,302 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+)
+
+const (
+	// leastWait is how long somebody who may wait no more waits for a renewal all the
+	// same: one that works for longer than its host waits, and then needs a new token,
+	// would otherwise end each time.
+	leastWait = 4 * time.Second
+	// closingWait is how long a refresh may take whose result is stored, once the keeper is
+	// being closed: the server may have replaced the refresh token already.
+	closingWait = 4 * time.Second
+)
+
+// A renewal gets an owner a grant without asking anybody, once for all who wait.
+type renewal struct {
+	kind renewalKind
+	done chan struct{}
+	err  error // once done: why those who wait cannot go on
+}
+
+type renewalKind uint8
+
+const (
+	fromStore    renewalKind = 1 << iota
+	refreshing               // RFC 6749 §6
+	fromOperator             // where the operator put a token
+)
+
+// start begins a renewal; o.mu is held.
+func (o *Owner) start(ctx context.Context, kind renewalKind, run func(context.Context) error) (*renewal, error) {
+	r := &renewal{kind: kind, done: make(chan struct{})}
+	cause := context.WithoutCancel(ctx)
+	spawned := o.keeper.Spawn(func() {
+		defer close(r.done)
+		defer func() {
+			o.mu.Lock()
+			o.renewal = nil
+			o.mu.Unlock()
+		}()
+		ctx, cancel := context.WithCancelCause(cause)
+		defer cancel(nil)
+		defer context.AfterFunc(o.keeper.ctx, func() { cancel(ErrClosed) })()
+		r.err = run(ctx)
+	})
+	if !spawned {
+		return nil, ErrClosed
+	}
+	o.renewal = r
+	return r, nil
+}
+
+// wait returns the renewal's error, that of ctx, or ErrNotAnswered.
+func (r *renewal) wait(ctx context.Context, left time.Duration) error {
+	timer := time.NewTimer(max(left, leastWait))
+	defer timer.Stop()
+	select {
+	case <-r.done:
+		return r.err
+	case <-timer.C:
+		return ErrNotAnswered
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// restore takes over what the store has, if that is any better than what is at hand:
+// another process may have signed in, refreshed or stepped up. A store that fails is no
+// reason not to ask the person.
+func (o *Owner) restore(ctx context.Context) error {
+	o.mu.Lock()
+	logouts := o.logouts
+	o.mu.Unlock()
+	found, err := o.load(ctx)
+	if err != nil {
+		o.storeFailed(ctx, err)
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch now := o.Grant(); {
+	case found == nil || o.logouts != logouts:
+	case found.token.AccessToken == o.rejected || found.token.AccessToken == o.outdated:
+	case now != nil && (now.token.AccessToken == found.token.AccessToken || now.Alive() && !found.Holds(now.scopes)):
+	default:
+		o.adopt(found)
+	}
+	return nil
+}
+
+// refresh renews old. The refresh token is used by one request at a time, in this
+// process and, with a store, in all: many servers rotate it, and take a second use for
+// theft.
+//
+// Once it is done, those who wait look again: they find the new grant, or none, which makes
+// them ask the person. A server that is out of reach is an error: it keeps the grant for
+// a better time.
+func (o *Owner) refresh(ctx context.Context, old *Grant) error {
+	began := time.Now()
+	fresh, err := o.refreshed(ctx, old)
+	if errors.Is(err, errSuperseded) {
+		return nil
+	}
+	observer := o.keeper.config.Observer
+	if err == nil {
+		o.replace(old, fresh)
+		observer.Refreshed(ctx, o, fresh, time.Since(began))
+		return nil
+	}
+	over := errors.Is(err, device.ErrRevoked)
+	ask := o.notRefreshed(old, err)
+	observer.RefreshFailed(ctx, o, old, time.Since(began), err, over)
+	if over || ask {
+		return nil
+	}
+	return failure{ErrRefresh, err}
+}
+
+// refreshed returns the grant that takes the place of old.
+func (o *Owner) refreshed(ctx context.Context, old *Grant) (*Grant, error) {
+	if o.keeper.config.Store == nil {
+		return o.exchange(ctx, old)
+	}
+	u, err := o.update(ctx, func(s stored) decision { return o.refreshWith(ctx, s, old, true) })
+	if errors.Is(err, store.ErrDamaged) && !u.made {
+		// It was set aside, so that nothing there says nothing.
+		u, err = o.update(ctx, func(s stored) decision { return o.refreshWith(ctx, s, old, false) })
+	}
+	switch {
+	case u.err != nil:
+		return nil, u.err
+	case err == nil:
+		if u.put != nil {
+			o.noteOutdated("")
+		}
+		return u.use, nil
+	case ctx.Err() != nil && !u.made:
+		return nil, err
+	}
+	o.storeFailed(ctx, err)
+	if errors.Is(err, store.ErrUnwritable) && !u.made {
+		// The refresh token is shared with others who read the store, and a new one could
+		// not be given to them.
+		return nil, err
+	}
+	o.noteOutdated(u.found)
+	if !u.made { // the store could not even be read: do without
+		return o.exchange(ctx, old)
+	}
+	u.use.stored.Store(false)
+	return u.use, nil // unwritten, and good
+}
+
+// refreshWith decides how old is refreshed, while no other process uses what the store
+// has: it looks first whether one has refreshed already, and uses what is stored and not
+// what is at hand. It is here that the refresh token is used, so that the lock on the
+// record is what keeps a second use from happening. expects says that nothing stored means
+// a logout elsewhere.
+func (o *Owner) refreshWith(ctx context.Context, s stored, old *Grant, expects bool) decision {
+	if !o.isCurrent(old) {
+		return decision{err: errSuperseded}
+	}
+	from := old
+	if s.grant != nil {
+		switch access := s.grant.token.AccessToken; {
+		case access == old.token.AccessToken, o.isOutdated(access):
+		case s.grant.Alive() && s.grant.Holds(old.scopes):
+			return decision{use: s.grant}
+		case s.grant.refresh != "":
+			from = s.grant
+		}
+	}
+	if s.absent && old.stored.Load() && expects {
+		return decision{err: fmt.Errorf("lazyauth: the grant was taken out of the store, by a logout elsewhere: %w", device.ErrRevoked)}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeWait)
+	defer cancel()
+	defer context.AfterFunc(o.keeper.ctx, func() { time.AfterFunc(closingWait, cancel) })()
+	fresh, err := o.exchange(ctx, from)
+	switch {
+	case err == nil:
+		fresh.stored.Store(!s.foreign)
+		o.replace(old, fresh) // whatever the store does now
+		return decision{put: fresh, use: fresh}
+	case s.absent || s.foreign || !errors.Is(err, device.ErrRevoked):
+		return decision{err: err}
+	case old.Alive():
+		return decision{put: old.withoutRefresh(), err: err}
+	default:
+		return decision{remove: true, err: err} // under the lock: it is nobody's newer one
+	}
+}
+
+// exchange is one use of a refresh token.
+func (o *Owner) exchange(ctx context.Context, old *Grant) (*Grant, error) {
+	client, err := o.keeper.config.Server.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	token, err := client.Refresh(ctx, old.refresh, old.scopes)
+	if err != nil {
+		return nil, err
+	}
+	fresh := o.keeper.newGrant(token, true)
+	fresh.identity = old.identity
+	return fresh, nil
+}
+
+// errSuperseded is why a refresh that waited for the store is not done any more.
+var errSuperseded = errors.New("lazyauth: the grant was replaced or given up meanwhile")
+
+// replace adopts fresh in the place of old, unless a flight has brought a newer one.
+func (o *Owner) replace(old, fresh *Grant) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.Grant() == old {
+		o.adopt(fresh)
+	}
+}
+
+// notRefreshed deals with old, which could not be refreshed, and reports whether the person
+// is asked although it may be another time.
+func (o *Owner) notRefreshed(old *Grant, err error) (ask bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	// Another refusal may be of the token, or of this client: the next sign-in will
+	// tell. The grant is kept.
+	ask = errors.Is(err, device.ErrRefused) || errors.Is(err, device.ErrUnexplained) || errors.Is(err, device.ErrInvalid) ||
+		errors.Is(err, store.ErrUnwritable)
+	if errors.Is(err, device.ErrUnreadable) {
+		// It may have used the refresh token up: after one more try the person is asked.
+		ask, o.unread = o.unread == old.refresh, old.refresh
+	}
+	if ask {
+		o.doubted = old.refresh
+	}
+	switch {
+	case !errors.Is(err, device.ErrRevoked) || o.keeper.ctx.Err() != nil:
+		if old.Alive() { // it was refreshed ahead of time: there is time for another try
+			old.later()
+		}
+	case o.Grant() != old:
+	case old.Alive(): // good until it ends
+		o.adopt(old.withoutRefresh())
+	default:
+		o.grant.Swap(nil).stop()
+	}
+	return ask
+}
+
+// refreshAhead has g refreshed in the background, since it is used and will end soon.
+func (o *Owner) refreshAhead(g *Grant) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.renewal != nil && o.renewal.kind != refreshing {
+		g.state.Or(due) // the next call, then
+		return
+	}
+	if o.renewal == nil && o.Grant() == g && g.refresh != "" {
+		// An error means that the keeper is closed.
+		_, _ = o.start(context.Background(), refreshing, func(ctx context.Context) error { return o.refresh(ctx, g) })
+	}
+}
+
+var (
+	errTokenRefused = errors.New("lazyauth: the API refused the operator's token")
+	errNoToken      = errors.New("the source returned no token")
+)
+
+// takeToken takes the operator's token, and learns of it what the service tells.
+func (o *Owner) takeToken(ctx context.Context) error {
+	var g *Grant
+	err := guard("Options.Token", func() error {
+		token, err := o.keeper.config.Token.Token()
+		if err != nil {
+			return err
+		}
+		if token == nil || token.AccessToken == "" {
+			return errNoToken
+		}
+		g = o.keeper.newGrant(&device.Token{Access: token.AccessToken, Expires: token.Expiry}, false)
+		return nil
+	})
+	if err != nil {
+		o.keeper.config.Observer.TokenFailed(ctx, o, err)
+		return failure{ErrOperatorToken, err}
+	}
+	g.operators = true
+	o.identify(ctx, g)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.adopt(g)
+	return nil
+}

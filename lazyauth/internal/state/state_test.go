@@ -1,0 +1,184 @@
+package state_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/state"
+)
+
+var binding = state.Binding{
+	Service: "Notes", Issuer: "https://as.example", ClientID: "c", Principal: "p", Client: "k",
+	Method: "tools/call", Tool: "t",
+}
+
+func newSealer(t testing.TB, keys ...[]byte) *state.Sealer {
+	t.Helper()
+	s, err := state.NewSealer(keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func seal(t testing.TB, s *state.Sealer, what state.State, b state.Binding) string {
+	t.Helper()
+	text, err := s.Seal(what, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestStateOpensOnlyWhereItWasBound(t *testing.T) {
+	s := newSealer(t)
+	now := time.Unix(1_000_000, 0)
+	want := state.State{Call: "call", Prompt: "prompt", Inner: "inner", Expires: now.Add(time.Minute)}
+	text := seal(t, s, want, binding)
+	if got, err := s.Open(text, binding, now); err != nil || got != want {
+		t.Errorf("opened %+v, %v; want %+v", got, err, want)
+	}
+	if strings.Contains(text, "call") {
+		t.Error("the state travels in the open")
+	}
+	others := map[string]func(*state.Binding){
+		"service": func(b *state.Binding) { b.Service = "x" }, "issuer": func(b *state.Binding) { b.Issuer = "x" },
+		"client id": func(b *state.Binding) { b.ClientID = "x" }, "principal": func(b *state.Binding) { b.Principal = "x" },
+		"client": func(b *state.Binding) { b.Client = "x" }, "method": func(b *state.Binding) { b.Method = "x" },
+		"tool": func(b *state.Binding) { b.Tool = "x" }, "arguments": func(b *state.Binding) { b.Arguments[0]++ },
+		// The same bytes, cut elsewhere.
+		"shifted": func(b *state.Binding) { b.Principal, b.Client = "pk", "" },
+	}
+	for name, change := range others {
+		b := binding
+		change(&b)
+		if _, err := s.Open(text, b, now); err != state.ErrState {
+			t.Errorf("opened for another %s: %v", name, err)
+		}
+	}
+	if _, err := s.Open(text, binding, want.Expires); err != state.ErrState {
+		t.Errorf("opened when it had lapsed: %v", err)
+	}
+	for n := range text {
+		altered := []byte(text)
+		altered[n] ^= 1
+		if _, err := s.Open(string(altered), binding, now); err != state.ErrState {
+			t.Errorf("opened with character %d altered: %v", n, err)
+		}
+	}
+}
+
+func TestKeyRing(t *testing.T) {
+	older, newer := bytes.Repeat([]byte{1}, state.KeySize), bytes.Repeat([]byte{2}, state.KeySize)
+	before, after, without := newSealer(t, older), newSealer(t, newer, older), newSealer(t, newer)
+	now := time.Unix(0, 0)
+	want := state.State{Call: "x", Expires: now.Add(time.Minute)}
+	text := seal(t, before, want, binding)
+	if _, err := after.Open(text, binding, now); err != nil {
+		t.Errorf("a state from before the change of keys: %v", err)
+	}
+	if _, err := without.Open(text, binding, now); err == nil {
+		t.Error("a retired key still opens")
+	}
+	if _, err := without.Open(seal(t, after, want, binding), binding, now); err != nil {
+		t.Errorf("the first key does not seal: %v", err)
+	}
+	if _, err := newSealer(t).Open(seal(t, newSealer(t), want, binding), binding, now); err == nil {
+		t.Error("two processes share a random key")
+	}
+	if _, err := state.NewSealer([]byte("short")); err == nil || !strings.Contains(err.Error(), "32") {
+		t.Errorf("a short key: %v", err)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		if text := fmt.Sprintf(verb, after); text != "state.Sealer" {
+			t.Errorf("%s prints %s", verb, text)
+		}
+	}
+}
+
+func TestStateIsBounded(t *testing.T) {
+	s := newSealer(t)
+	if _, err := s.Seal(state.State{Inner: strings.Repeat("x", state.MaxState)}, binding); err == nil {
+		t.Error("a state over the limit was sealed")
+	}
+	if _, err := s.Open(strings.Repeat("A", state.MaxState+1), binding, time.Now()); err != state.ErrState {
+		t.Errorf("a text over the limit: %v", err)
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	s := newSealer(f, bytes.Repeat([]byte{7}, state.KeySize))
+	now := time.Unix(0, 0)
+	f.Add(seal(f, s, state.State{Call: "c", Expires: now.Add(time.Minute)}, binding))
+	f.Add("")
+	f.Add("AAAA")
+	f.Fuzz(func(t *testing.T, text string) {
+		opened, err := s.Open(text, binding, now)
+		if err == nil && (opened.Call != "c" || !now.Before(opened.Expires)) {
+			t.Errorf("forged: %+v", opened)
+		}
+	})
+}
+
+func TestDigestArguments(t *testing.T) {
+	for _, same := range [][]string{
+		{``, `{}`, ` { } `},
+		{`{"a":1,"b":[true,null]}`, `{ "b" : [ true , null ], "a" : 1 }`, `{"a":1.0,"b":[true,null]}`, `{"a":1e0,"b":[true,null]}`},
+		{`{"a":"\u00e9"}`, `{"a":"é"}`},
+		{`{"a":0.1}`, `{"a":1e-1}`, `{"a":0.10}`},
+		{`{"a":1e22}`, `{"a":10000000000000000000000}`, `{"a":1e+22}`},
+		{`{"a":-12.50}`, `{"a":-125e-1}`, `{"a":-0.125E2}`},
+		{`{"a":0}`, `{"a":-0}`, `{"a":-0.0}`},
+	} {
+		first, err := state.DigestArguments(json.RawMessage(same[0]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, other := range same[1:] {
+			if got, err := state.DigestArguments(json.RawMessage(other)); err != nil || got != first {
+				t.Errorf("%s and %s differ (%v)", same[0], other, err)
+			}
+		}
+	}
+	seen := map[[32]byte]string{}
+	for _, text := range []string{
+		`{}`, `[]`, `null`, `{"a":1}`, `{"a":"1"}`, `{"a":[1]}`, `{"b":1}`, `{"a":{"b":1}}`, `{"a":1,"b":1}`,
+		`{"a":9007199254740992}`, `{"a":9007199254740993}`, `{"a":0.1}`, `{"a":0.2}`, `{"a":1e400}`, `{"a":1e401}`, `{"a":null}`,
+	} {
+		got, err := state.DigestArguments(json.RawMessage(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := seen[got]; ok {
+			t.Errorf("%s and %s have one digest", text, other)
+		}
+		seen[got] = text
+	}
+	for _, bad := range []string{`{`, `{} {}`, `nul`, "\x00"} {
+		if _, err := state.DigestArguments(json.RawMessage(bad)); err == nil {
+			t.Errorf("%q has a digest", bad)
+		}
+	}
+}
+
+func FuzzDigestArguments(f *testing.F) {
+	f.Add([]byte(`{"a":[1.5,"x",{"b":-0}]}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		first, err := state.DigestArguments(raw)
+		if err != nil {
+			return
+		}
+		// A host that decodes and encodes again presents the same arguments.
+		var compact bytes.Buffer
+		if len(bytes.TrimSpace(raw)) == 0 || json.Compact(&compact, raw) != nil {
+			return
+		}
+		if again, err := state.DigestArguments(compact.Bytes()); err != nil || again != first {
+			t.Errorf("%s and %s differ (%v)", raw, compact.Bytes(), err)
+		}
+	})
+}

@@ -1,0 +1,139 @@
+package lazyauth
+
+import (
+	"context"
+	"hash/maphash"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/state"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// responseKey is the key of the prompt in an InputRequiredResult, and of the
+// host's answer in the retry (MCP 2026-07-28 basic/patterns/mrtr).
+const responseKey = "authorization"
+
+// roundLife is how long the state of a handler's own round is good.
+const roundLife = 15 * time.Minute
+
+// errState answers a requestState that is not good for its request. The code
+// is our choice: MCP 2026-07-28 says only that it must be rejected.
+var errState = &jsonrpc.Error{
+	Code:    jsonrpc.CodeInvalidParams,
+	Message: "requestState was not issued for this request, or is no longer valid; call the tool again without it",
+}
+
+// keptFor is until when a call that was answered with the prompt is kept: a minute longer
+// than the code is good, so that a host that comes back late finds what became of it.
+func keptFor(d *asking.Delivery) time.Time { return d.Prompt().Expires.Add(time.Minute) }
+
+// serve answers one request of revision 2026-07-28 or later.
+func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler) outcome {
+	p, err := g.person(ctx, req)
+	if err != nil {
+		return outcome{err: err}
+	}
+	if req.Params.RequestState == "" {
+		s := newSuspended(g, p, asking.Request{Ctx: ctx, Call: req, Arrived: g.auth.now()})
+		return s.serve(&s.first, run)
+	}
+	s, r, err := g.retry(ctx, req, p)
+	if err != nil {
+		return outcome{err: err}
+	}
+	return s.serve(r, run)
+}
+
+// retry returns the call that the request's state names, and the request as the call
+// sees it. It is apart from serve so that a call that waits does not keep its stack.
+func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Person) (*suspended, *request, error) {
+	r := &request{Request: asking.Request{Ctx: ctx, Call: req, Arrived: g.auth.now(), Again: true}}
+	c := asking.ClientOf(req, p.Who())
+	b, err := g.binding(req, p, c)
+	if err != nil {
+		return nil, nil, errState
+	}
+	opened, err := g.auth.sealer.Open(req.Params.RequestState, b, time.Now())
+	if err != nil {
+		return nil, nil, errState
+	}
+	s := g.auth.suspended.get(opened.Call)
+	if opened.Round { // a handler's own: a new call for us, once
+		r.Again = false
+		r.Call = withState(req, opened.Inner, req.Params.InputResponses)
+		if s = g.auth.suspended.round(opened, newSuspended(g, p, r.Request)); s == nil {
+			return nil, nil, g.auth.fail(Busy, nil)
+		}
+	}
+	if s == nil || s.person != p || s.client != c || s.gate.tool != g.tool {
+		return nil, nil, errState
+	}
+	if answer, ok := req.Params.InputResponses[responseKey].(*mcp.ElicitResult); ok {
+		s.answered(opened.Prompt, answer.Action, r)
+	}
+	// What was for us is not the handler's.
+	rest := maps.Clone(req.Params.InputResponses)
+	delete(rest, responseKey)
+	r.Call = withState(req, "", rest)
+	return s, r, nil
+}
+
+// withState returns a copy of req with this state and these responses.
+func withState(req *mcp.CallToolRequest, text string, responses mcp.InputResponseMap) *mcp.CallToolRequest {
+	params := *req.Params
+	params.RequestState, params.InputResponses = text, responses
+	copied := *req
+	copied.Params = &params
+	return &copied
+}
+
+// binding says what a state for req is good for.
+func (g *gate) binding(req *mcp.CallToolRequest, p *asking.Person, c asking.Client) (state.Binding, error) {
+	digest, err := state.DigestArguments(req.Params.Arguments)
+	if err != nil {
+		return state.Binding{}, err
+	}
+	return state.Binding{
+		Service:   g.auth.service.Name,
+		Issuer:    g.auth.service.issuerName(),
+		ClientID:  g.auth.service.ClientID,
+		Principal: p.Who().Key(),
+		// Good for this process, as are the calls that states name.
+		Client:    strconv.FormatUint(maphash.Comparable(g.auth.seed, c), 36),
+		Method:    "tools/call",
+		Tool:      g.tool,
+		Arguments: digest,
+	}, nil
+}
+
+func (g *gate) seal(req *mcp.CallToolRequest, p *asking.Person, c asking.Client, s state.State) (string, error) {
+	b, err := g.binding(req, p, c)
+	if err != nil {
+		return "", err
+	}
+	return g.auth.sealer.Seal(s, b)
+}
+
+// inputRequired returns a result that says resultType "input_required" on the
+// wire.
+func inputRequired() *mcp.CallToolResult { return ofType(`{"resultType":"input_required"}`) }
+
+// complete returns a result that says resultType "complete" on the wire. From
+// revision 2026-07-28 on every result must have a type, and hosts refuse one that
+// has none: the TypeScript SDK's version 2, for one.
+func complete() *mcp.CallToolResult { return ofType(`{"resultType":"complete"}`) }
+
+// ofType returns a result with a type. The SDK gives one to what tool handlers
+// return, and to nothing that a middleware returns (go-sdk v1.8.0, issue 1225);
+// this way round it can go when it does.
+func ofType(object string) *mcp.CallToolResult {
+	result := new(mcp.CallToolResult)
+	if err := result.UnmarshalJSON([]byte(object)); err != nil {
+		panic(err) // a constant
+	}
+	return result
+}

@@ -1,0 +1,540 @@
+package lazyauth
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/state"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// attendWait is how long a handler runs on, or waits after its authorization ended, while
+// no request serves its call.
+const attendWait = 30 * time.Second
+
+// A suspended call is one from protocol revision 2026-07-28 on. It outlives its
+// request: requests serve it, one after the other. One that finds the
+// person must be asked is answered input_required, and the host's retry, which
+// carries the sealed name of the call, serves it again. The handler runs
+// once, whatever the host sends how often: before it starts the call waits on
+// the serving request's goroutine, then the handler has one of its own.
+type suspended struct {
+	gate   *gate
+	person *asking.Person
+	client asking.Client
+	first  request // that the call came with
+
+	// handoff is received from by every request that serves the call: the handler's
+	// goroutine hands a prompt to one of them. present is received from, too: sending
+	// makes sure that somebody is there.
+	handoff chan handoff
+	present chan struct{}
+
+	done    chan struct{}
+	outcome outcome // once done
+
+	progress atomic.Pointer[asking.Progress] // once there is any
+	failed   atomic.Uint32                   // an asking.Reach: what its host declares and does not deliver
+
+	// Guarded by the mutex of the interceptor's suspendedCalls.
+	id        string // from when it is first kept
+	keptUntil time.Time
+	forget    *time.Timer // then
+
+	// mu is locked under Person.mu of package asking (by Attended), and over the
+	// interceptor's mutex (by begin).
+	mu       sync.Mutex
+	started  bool // the handler was
+	finished bool
+	serving  []*request
+	room     [1]*request             // for serving, in the usual case
+	abandon  *time.Timer             // runs while no request serves a call whose handler runs
+	cancel   context.CancelCauseFunc // once started; see giveUp
+	latest   *mcp.CallToolRequest    // that came
+	shown    *asking.Delivery        // whose prompt the host was last answered with …
+	shownID  string                  // … and that prompt's id
+	round    string                  // names the call that begins with the next round of the handler's own …
+	roundEnd time.Time               // … and when its states end, however often they are sealed
+}
+
+// A request is one that serves a suspended call.
+type request struct {
+	asking.Request
+	// stop ends its wait for the authorization, while there is one; guarded by
+	// suspended.mu.
+	stop context.CancelCauseFunc
+}
+
+// A handoff is a prompt on its way from a handler's goroutine to a request, which is
+// answered with it.
+type handoff struct {
+	delivery *asking.Delivery
+	mode     elicit.Channel
+}
+
+func newSuspended(g *gate, p *asking.Person, r asking.Request) *suspended {
+	s := &suspended{
+		gate: g, person: p, client: asking.ClientOf(r.Call, p.Who()), first: request{Request: r},
+		handoff: make(chan handoff), present: make(chan struct{}), done: make(chan struct{}),
+	}
+	s.serving = s.room[:0]
+	return s
+}
+
+// serve waits for the call on behalf of one request, starting the handler by
+// run when it may start, and returns what the request is answered with.
+func (s *suspended) serve(r *request, run handler) outcome {
+	s.enter(r)
+	var err error
+	defer func() { s.leave(r, err) }() // also when the handler's panic comes through
+	out, err := s.follow(r, run)
+	if err != nil {
+		return outcome{err: err}
+	}
+	return out
+}
+
+// follow is serve between coming and going. Its error is that of a request
+// that broke off.
+func (s *suspended) follow(r *request, run handler) (outcome, error) {
+	if !s.hasBegun() {
+		var err error
+		if !s.person.Authorizes(&s.gate.Gate) && !s.gate.onUse {
+			ctx, stop := s.waits(r)
+			a := &arriving{suspended: s, request: r}
+			_, err = s.person.Obtain(ctx, s.gate.Need, a)
+			stop(nil)
+			if errors.Is(err, asking.ErrHandedOver) {
+				return s.answerWith(r, a.prompt), nil
+			}
+		}
+		pending, waitsNoMore := errors.AsType[*asking.Pending](err)
+		switch {
+		case errors.Is(err, errFinished):
+			return s.collect(r), nil
+		case r.Ctx.Err() != nil:
+			return outcome{}, context.Cause(r.Ctx)
+		case err == nil:
+			s.begin(r, run)
+		case waitsNoMore && !s.isAlone(): // others can wait longer
+			return outcome{err: s.explain(pending, s.gate.Need, r)}, nil
+		default:
+			s.finish(outcome{err: s.explain(err, s.gate.Need, r)})
+		}
+	}
+	for {
+		select {
+		case <-s.done:
+			return s.collect(r), nil
+		case h := <-s.handoff:
+			return s.answerWith(r, h), nil
+		case <-s.present:
+		case <-r.Ctx.Done():
+			return outcome{}, context.Cause(r.Ctx)
+		}
+	}
+}
+
+//go:noinline
+func (s *suspended) explain(err error, need scopes.Requirement, r *request) error {
+	return s.gate.auth.explain(err, s.person, need, r.Call)
+}
+
+// errFinished is why a request waits no more for the authorization of a call that came
+// to its end meanwhile.
+var errFinished = errors.New("lazyauth: the call is finished")
+
+// waits returns the context of r's wait for the authorization. It ends with the request,
+// by stop, or with the call: the decline of a host that speaks for itself, say, is the
+// answer to all requests that wait in its call.
+//
+//go:noinline
+func (s *suspended) waits(r *request) (ctx context.Context, stop context.CancelCauseFunc) {
+	ctx, stop = context.WithCancelCause(r.Ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.finished {
+		stop(errFinished)
+	}
+	r.stop = stop
+	return ctx, stop
+}
+
+func (s *suspended) hasBegun() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.started || s.finished
+}
+
+// begin starts the handler, unless that was done before. Its context has the
+// values of the request that it starts for, and ends when the call is given up.
+func (s *suspended) begin(r *request, run handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started || s.finished {
+		return
+	}
+	s.started = true
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Ctx))
+	s.cancel = cancel
+	req := r.Call
+	if r != &s.first { // a retry has not what the handler's own round brought
+		req = withState(req, s.first.Call.Params.RequestState, s.first.Call.Params.InputResponses)
+	}
+	c := &call{Context: ctx, person: s.person, gate: s.gate, req: req, arrived: r.Arrived, suspended: s}
+	if !s.gate.auth.spawnHandler(s, func() { s.runHandler(c, run) }) {
+		cancel(nil)
+		s.finishLocked(outcome{err: s.gate.auth.fail(Unavailable, grants.ErrClosed)})
+	}
+}
+
+// runHandler runs the handler of c on its own goroutine, and finishes the call. A handler
+// that panics does so on its request's goroutine as far as the server's middleware can tell:
+// see collect.
+func (s *suspended) runHandler(c *call, run handler) {
+	var out outcome
+	returned := false
+	defer func() {
+		if !returned {
+			out.err = s.gate.auth.fail(Abandoned, errExited)
+			if v := recover(); v != nil {
+				out.panicked = &panicked{value: v}
+				s.gate.auth.emit(onFailed, Event{Principal: Principal(s.person.Who()), Tool: s.gate.tool, Reason: Abandoned, Err: describe(v)})
+			}
+		}
+		// A handler that was given up says so, not that its context ended.
+		if e, ok := errors.AsType[*Error](context.Cause(c.Context)); ok && out.err != nil {
+			out.err = e
+		}
+		s.cancel(nil)
+		s.finish(out)
+	}()
+	out = run(c, c.req)
+	returned = true
+}
+
+// describe tells operators of a panic. The value may hold anything, a token
+// included, so only the runtime's own are quoted; the request's goroutine, where
+// the panic goes on, has it whole.
+func describe(value any) error {
+	if e, ok := value.(runtime.Error); ok {
+		return fmt.Errorf("the handler panicked: %w\n\n%s", e, debug.Stack())
+	}
+	return fmt.Errorf("the handler panicked with a %T\n\n%s", value, debug.Stack())
+}
+
+// finish settles what the call is answered with, now and whenever its state is
+// presented again.
+func (s *suspended) finish(out outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finishLocked(out)
+}
+
+func (s *suspended) finishLocked(out outcome) {
+	if s.finished {
+		return
+	}
+	s.finished, s.outcome = true, out
+	for _, r := range s.serving {
+		if r.stop != nil {
+			r.stop(errFinished)
+		}
+	}
+	if out.result != nil && out.result.InputRequests != nil {
+		s.round, s.roundEnd = rand.Text(), time.Now().Add(roundLife)
+	}
+	if s.abandon != nil {
+		s.abandon.Stop()
+	}
+	s.slim()
+	close(s.done)
+}
+
+// giveUp ends the call with this error: a handler that runs has its context cancelled,
+// and a call whose handler was never started is finished.
+func (s *suspended) giveUp(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.giveUpLocked(err)
+}
+
+func (s *suspended) giveUpLocked(err error) {
+	if s.started {
+		s.cancel(err)
+		return
+	}
+	s.finishLocked(outcome{err: err})
+}
+
+// slim forgets what a finished call needs no more, while it is kept for its
+// outcome. s.mu is held.
+func (s *suspended) slim() {
+	if s.finished && len(s.serving) == 0 {
+		s.first, s.latest, s.shown = request{}, nil, nil
+	}
+}
+
+// isAlone reports whether at most one request serves the call.
+func (s *suspended) isAlone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.serving) <= 1
+}
+
+// collect returns a copy of the outcome, since the SDK completes what it is
+// given. A handler's own input requests get their state sealed.
+func (s *suspended) collect(r *request) outcome {
+	out := s.outcome
+	if p := out.panicked; p != nil {
+		s.mu.Lock()
+		first := !p.handed
+		p.handed = true
+		s.mu.Unlock()
+		if first {
+			panic(p.value) // as it was, for who recovers certain values
+		}
+	}
+	if out.result == nil {
+		return out
+	}
+	result := *out.result
+	result.Meta = maps.Clone(result.Meta)
+	result.Content = slices.Clip(result.Content)
+	out.result = &result
+	if result.InputRequests != nil {
+		sealed, err := s.gate.seal(r.Call, s.person, s.client, state.State{
+			Call: s.round, Round: true, Inner: result.RequestState, Expires: s.roundEnd,
+		})
+		if err != nil {
+			return outcome{err: err}
+		}
+		result.RequestState = sealed
+	}
+	return out
+}
+
+// answerWith answers a request with a prompt, unless the call is finished by now: then it is
+// answered with that, and the prompt is left to others. Of several requests, another one may
+// have been handed the prompt than was looked at: it shows what its own host can.
+func (s *suspended) answerWith(r *request, h handoff) outcome {
+	if own := s.seen(r.Request).Reach(); !own.Has(h.mode) {
+		if h.mode = own.Best(); !asking.Elicits(h.mode) {
+			return outcome{err: s.explain(h.delivery.TellInstead(r.Ctx), s.gate.Need, r)}
+		}
+	}
+	id := h.delivery.Shown(r.Ctx, r.Call, h.mode, s)
+	s.mu.Lock()
+	finished := s.finished
+	if !finished {
+		s.shown, s.shownID = h.delivery, id
+	}
+	s.mu.Unlock()
+	if finished {
+		h.delivery.Withdraw(id)
+		return s.collect(r)
+	}
+	sealed, err := s.gate.seal(r.Call, s.person, s.client, state.State{Call: s.id, Prompt: id, Expires: keptFor(h.delivery)})
+	if err != nil {
+		return outcome{err: err}
+	}
+	result := inputRequired()
+	result.InputRequests = mcp.InputRequestMap{responseKey: asking.Elicitation(s.gate.auth.wording(r.Call), h.mode, *h.delivery.Prompt(), id)}
+	result.RequestState = sealed
+	return outcome{result: result}
+}
+
+// answered takes the host's answer to the prompt of this id. A refusal ends a
+// call that has not begun; a handler learns of it where it waits.
+func (s *suspended) answered(id, action string, r *request) {
+	s.mu.Lock()
+	d, current := s.shown, s.shownID
+	s.mu.Unlock()
+	if d == nil || id != current {
+		return
+	}
+	err := d.Answer(id, action, s.seen(r.Request).Reach())
+	if err == nil {
+		return
+	}
+	if err.HostOnly || !s.hasBegun() {
+		s.giveUp(s.explain(err, s.gate.Need, r))
+	}
+	if err.HostOnly { // not before: no request of this call shows it again
+		d.Pass(id)
+	}
+}
+
+func (s *suspended) enter(r *request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serving = append(s.serving, r)
+	s.latest = r.Call
+	if s.abandon != nil {
+		s.abandon.Stop()
+		s.abandon = nil
+	}
+}
+
+// leave ends the service of a request; broken is why it did not get an answer. A running
+// handler is then given up: after a while if the host can still come back, at
+// once if it was never told the call's name.
+func (s *suspended) leave(r *request, broken error) {
+	if p := s.progress.Load(); p != nil { // nothing more is said to the request
+		p.Lock()
+		defer p.Unlock()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := slices.Index(s.serving, r)
+	s.serving = slices.Delete(s.serving, n, n+1)
+	s.slim()
+	if broken == nil || len(s.serving) > 0 || !s.started || s.finished {
+		return
+	}
+	if !s.gate.auth.suspended.keeps(s) {
+		s.giveUpLocked(broken)
+		return
+	}
+	s.abandon = time.AfterFunc(attendWait, func() { s.giveUp(s.gate.auth.fail(Abandoned, nil)) })
+}
+
+// current returns the latest request that serves the call, or nil.
+func (s *suspended) current() *request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.serving) == 0 {
+		return nil
+	}
+	return s.serving[len(s.serving)-1]
+}
+
+// seen returns r with what was found out about its host.
+func (s *suspended) seen(r asking.Request) asking.Request {
+	r.Failed = asking.Reach(s.failed.Load())
+	return r
+}
+
+// Attended implements [asking.Carrier].
+func (s *suspended) Attended() bool { return s.current() != nil }
+
+// ChannelFailed implements [asking.Carrier].
+func (s *suspended) ChannelFailed(mode elicit.Channel) {
+	s.failed.Or(uint32(asking.Reach(0).With(mode)))
+}
+
+// Client implements [asking.Host].
+func (s *suspended) Client() asking.Client { return s.client }
+
+// Tool implements [asking.Host].
+func (s *suspended) Tool() string { return s.gate.tool }
+
+// Progress implements [asking.Host].
+func (s *suspended) Progress() *asking.Progress { return asking.ProgressIn(&s.progress) }
+
+// keep makes sure that the host can come back to the call for the prompt of d.
+func (s *suspended) keep(d *asking.Delivery) error {
+	if s.gate.auth.suspended.keep(s, keptFor(d)) {
+		return nil
+	}
+	s.gate.auth.emit(onFailed, Event{Principal: Principal(s.person.Who()), Tool: s.gate.tool, Reason: Busy})
+	return s.gate.auth.fail(Busy, nil)
+}
+
+// arriving is the host of a call whose handler has not started: the request that waits.
+type arriving struct {
+	*suspended
+	request *request
+	prompt  handoff // that the request is to be answered with
+}
+
+// Request implements [asking.Host].
+func (a *arriving) Request() asking.Request { return a.seen(a.request.Request) }
+
+// Show implements [asking.Host]: the request is answered with the prompt.
+func (a *arriving) Show(ctx context.Context, d *asking.Delivery, mode elicit.Channel) error {
+	if ctx.Err() != nil { // the request, or its call, came to its end at the same moment
+		return context.Cause(ctx)
+	}
+	if err := a.keep(d); err != nil {
+		return err
+	}
+	a.prompt = handoff{d, mode}
+	return asking.ErrHandedOver
+}
+
+// working is the host of a call whose handler runs: whatever request serves it.
+type working struct {
+	*suspended
+	parked bool // it has handed out a prompt
+}
+
+// Request implements [asking.Host]. A call that no request serves can be served again
+// only by a retry, and while its handler waits for that no time is lost.
+func (w *working) Request() asking.Request {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := len(w.serving); n > 0 {
+		r := w.serving[n-1].Request
+		r.Again = false // this wait is the handler's, and its first
+		return w.seen(r)
+	}
+	return w.seen(asking.Request{Call: w.latest, Arrived: w.gate.auth.now()})
+}
+
+// Show implements [asking.Host]: a serving request is handed the prompt, which leaves the
+// handler parked.
+func (w *working) Show(ctx context.Context, d *asking.Delivery, mode elicit.Channel) error {
+	if err := w.keep(d); err != nil {
+		return err
+	}
+	select {
+	case w.handoff <- handoff{d, mode}:
+		w.parked = true
+		w.gate.auth.emit(onParked, Event{Principal: Principal(w.person.Who()), Tool: w.gate.tool, Scopes: d.Flight().Want()})
+		return nil
+	case <-d.Flight().Done():
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// authorize is call.authorize for a handler that runs: it parks the handler if
+// the person has to be asked, and lets it go on only while a request serves
+// the call. Otherwise the person may have given up long ago.
+func (s *suspended) authorize(ctx context.Context, need scopes.Requirement) (*grants.Grant, error) {
+	w := &working{suspended: s}
+	g, err := s.person.Obtain(ctx, need, w)
+	if err != nil {
+		return nil, s.gate.auth.explain(err, s.person, need, w.Request().Call)
+	}
+	timer := time.NewTimer(attendWait)
+	defer timer.Stop()
+	select {
+	case s.present <- struct{}{}:
+		if w.parked {
+			s.gate.auth.emit(onResumed, Event{Principal: Principal(s.person.Who()), Tool: s.gate.tool, Scopes: g.Scopes()})
+		}
+		return g, nil
+	case <-timer.C:
+		e := s.gate.auth.fail(Abandoned, nil)
+		s.giveUp(e)
+		return nil, e
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
