@@ -168,26 +168,30 @@ func (g *gate) malformed(ctx context.Context, next mcp.MethodHandler, req *mcp.C
 // satisfies returns what keeps the arguments from satisfying the schema, if anything. A
 // schema that cannot be read refuses nothing: it is the author's, and not the caller's fault.
 func satisfies(arguments json.RawMessage, inputSchema any) error {
-	raw, err := json.Marshal(inputSchema)
-	if err != nil {
+	resolved := resolve(inputSchema)
+	if resolved == nil {
 		return nil
 	}
+	values := make(map[string]any)
+	if len(arguments) > 0 && !isNull(arguments) && json.Unmarshal(arguments, &values) != nil {
+		return errors.New("they are no JSON object")
+	}
+	if err := resolved.ApplyDefaults(&values); err != nil {
+		return err
+	}
+	return resolved.Validate(values)
+}
+
+// resolve returns the schema ready for use; nil if it cannot be read.
+func resolve(inputSchema any) *jsonschema.Resolved {
 	var schema jsonschema.Schema
-	if json.Unmarshal(raw, &schema) != nil {
+	raw, err := json.Marshal(inputSchema)
+	if err != nil || json.Unmarshal(raw, &schema) != nil {
 		return nil
 	}
 	resolved, err := schema.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: false})
 	if err != nil {
 		return nil
 	}
-	values := make(map[string]any)
-	if len(arguments) > 0 && !isNull(arguments) {
-		if json.Unmarshal(arguments, &values) != nil {
-			return errors.New("they are no JSON object")
-		}
-	}
-	if err := resolved.ApplyDefaults(&values); err != nil {
-		return err
-	}
-	return resolved.Validate(values)
+	return resolved
 }

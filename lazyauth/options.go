@@ -20,17 +20,8 @@ const (
 	// give a call up.
 	defaultPatience = 55 * time.Second
 	defaultMaxCalls = 4096
-	// peace is how long a person who declined is left alone.
-	peace = time.Minute
-	// grace is how long a handler runs on, or stays parked after its
-	// authorization ended, while no request attends to it.
-	grace = 30 * time.Second
 	// closeWait bounds how long Close waits for handlers.
 	closeWait = 5 * time.Second
-	// restoreWait bounds how long calls wait for the store before the person is asked.
-	restoreWait = 20 * time.Second
-	// refreshGrace is how long of that a refresh may take whose result is stored.
-	refreshGrace = 4 * time.Second
 )
 
 // Options are the settings of an [Interceptor] that most servers leave alone.
