@@ -14,7 +14,7 @@ type call struct {
 	wire.CallParams
 	back      wire.Channel
 	declared  wire.Modes    // the modes of elicitation that hold for it
-	others    []*call       // those that were in flight when it came
+	others    []*call       // those that were in flight when it came; for judgeRequest
 	cancelled chan struct{} // closed when the host cancelled it
 	cancel    *wire.Line    // with what; nil if by hanging up
 	answered  time.Duration // zero while it is in flight

@@ -100,6 +100,7 @@ func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
 	}
 	s.register(c)
 	judgeRequest(s.observer, c)
+	c.others = nil // which would be kept for as long as this one
 	switch {
 	case l.Method == "tools/call" && s.speaks(c, p):
 		s.arrived(c)
