@@ -14,7 +14,7 @@ import (
 func TestPromptTexts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := elicit.Prompt{
-			Service: "Notes", URL: "https://as.example/device", UserCode: "WDJB-MJHT",
+			Service: "Notes", VerificationURI: "https://as.example/device", UserCode: "WDJB-MJHT",
 			Scopes: scopes.Of("notes:read", "profile"), Expires: time.Now().Add(10 * time.Minute),
 		}
 		want := `Sign in to Notes at as.example with the code WDJB-MJHT. It asks for: notes:read, profile. The code is valid for 10 minutes. The call continues by itself once you have approved.`

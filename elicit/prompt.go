@@ -23,10 +23,10 @@ type Prompt struct {
 	// Account names the person's account that is asked for, where they have several.
 	Account string
 	// URL is the verification URI. It holds no user code.
-	URL string `json:"-"`
+	VerificationURI string `json:"-"`
 	// Complete is the verification URI with the user code in it, for authors
 	// who asked for that; otherwise it is empty.
-	Complete string `json:"-"`
+	VerificationURIComplete string `json:"-"`
 	// UserCode is the code to enter at URL. It is empty where somebody is told
 	// only that the sign-in is under way.
 	UserCode string `json:"-"`
@@ -42,14 +42,14 @@ type Prompt struct {
 // Hidden returns p without the code and the links, for progress messages to
 // those who wait for a prompt that others were shown.
 func (p Prompt) Hidden() Prompt {
-	p.URL, p.Complete, p.UserCode = "", "", ""
+	p.VerificationURI, p.VerificationURIComplete, p.UserCode = "", "", ""
 	return p
 }
 
 // Domain returns the host of the prompt's URL, which the person should
 // recognise before they open it (MCP client/elicitation, "Safe URL handling").
 func (p Prompt) Domain() string {
-	u, err := url.Parse(p.URL)
+	u, err := url.Parse(p.VerificationURI)
 	if err != nil {
 		return ""
 	}
@@ -95,10 +95,10 @@ func (w Wording) Say(c Channel, p Prompt) string {
 		if p.UserCode == "" {
 			return fmt.Sprintf("Waiting for the sign-in to %s.", p.what())
 		}
-		return fmt.Sprintf("Sign in to %s: open %s and enter the code %s (valid for %s).%s", p.what(), p.URL, p.UserCode, p.left(), p.asksFor())
+		return fmt.Sprintf("Sign in to %s: open %s and enter the code %s (valid for %s).%s", p.what(), p.VerificationURI, p.UserCode, p.left(), p.asksFor())
 	default:
 		return fmt.Sprintf("Sign-in to %s needed: open %s and enter the code %s (valid for %s), then call this tool again.",
-			p.what(), p.URL, p.UserCode, p.left())
+			p.what(), p.VerificationURI, p.UserCode, p.left())
 	}
 }
 
@@ -124,7 +124,7 @@ func (p Prompt) asksFor() string {
 
 // address returns the URL as people type it, which is no link.
 func (p Prompt) address() string {
-	_, rest, _ := strings.Cut(p.URL, "://")
+	_, rest, _ := strings.Cut(p.VerificationURI, "://")
 	return rest
 }
 

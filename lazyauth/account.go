@@ -55,11 +55,15 @@ func AccountFromArgument(name string) func(context.Context, *mcp.CallToolRequest
 	}
 }
 
-// AccountOfHost is an Options.Account that keeps the grants of different hosts apart, by
+// AccountFromHost returns an Options.Account that keeps the grants of different hosts apart, by
 // the name in their clientInfo: signing in from one gives nothing to the others, and
 // logging out of one leaves them alone. The person signs in once for each. It is no
 // protection: a host can call itself anything.
-func AccountOfHost(_ context.Context, req *mcp.CallToolRequest) (string, error) {
+func AccountFromHost() func(context.Context, *mcp.CallToolRequest) (string, error) {
+	return hostAccount
+}
+
+func hostAccount(_ context.Context, req *mcp.CallToolRequest) (string, error) {
 	info := req.ClientInfo()
 	if info == nil {
 		return "", nil
@@ -106,19 +110,22 @@ func (i *Interceptor) Accounts(ctx context.Context) (all []Principal, err error)
 	return all, err
 }
 
-// EnvToken returns the token in the environment variable of this name, for
+// TokenFromEnv returns the token in the environment variable of this name, for
 // [Options.Token]; nil if the variable is not set or empty.
-func EnvToken(name string) oauth2.TokenSource { return envToken(name) }
+func TokenFromEnv(name string) oauth2.TokenSource { return envToken(name) }
 
-// Status returns what access who has, in this process or in the store; nil if none. It
-// asks nobody, and refreshes nothing.
+// ErrNoGrant means that somebody has no grant.
+var ErrNoGrant = errors.New("lazyauth: there is no grant")
+
+// Status returns what access who has, in this process or in the store; [ErrNoGrant] if
+// none. It asks nobody, and refreshes nothing.
 func (i *Interceptor) Status(ctx context.Context, who Principal) (*Status, error) {
 	g, err := i.personOf(who).Look(ctx)
 	if err != nil {
 		return nil, i.explain(err, nil, nil, nil)
 	}
 	if g == nil {
-		return nil, nil //nolint:nilnil // there is none, and that is no error
+		return nil, ErrNoGrant
 	}
 	return &Status{
 		Principal: who, Identity: Identity(g.Identity()), Scopes: g.Scopes(), Expires: g.Token().Expiry,

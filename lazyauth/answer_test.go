@@ -33,14 +33,14 @@ func TestDeclined(t *testing.T) {
 		w := newWorld(t, setup{})
 		h := w.host(era, inTurn(says("decline", 3*time.Second), accepts))
 		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.Declined)
+		r.fails(t, lazyauth.ReasonDeclined)
 		for _, p := range h.shown() {
 			if strings.Contains(r.text(), p.URL) {
 				t.Errorf("a decline got the link into the model's hands: %q", r.text())
 			}
 		}
 		// For a minute nobody is asked again …
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
 		h.wantPrompts(1)
 		// … then they are, with the code that still lives.
 		later(61 * time.Second)
@@ -56,7 +56,7 @@ func TestDismissed(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
 		w := newWorld(t, setup{})
 		h := w.host(era, inTurn(says("cancel", 3*time.Second), accepts))
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
 		call := h.call(t.Context(), "whoami", nil)
 		w.approves()
 		(<-call).succeeds(t, "Ada")
@@ -77,13 +77,13 @@ func TestTokenBeforeDecline(t *testing.T) {
 	})
 }
 
-func TestPatienceEnds(t *testing.T) {
+func TestMaxWaitEnds(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
 		w := newWorld(t, setup{})
 		h := w.host(era, accepts)
 		began := time.Now()
 		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.Pending)
+		r.fails(t, lazyauth.ReasonPending)
 		if took := time.Since(began); took > 56*time.Second {
 			t.Errorf("the call was held for %v", took)
 		}
@@ -102,14 +102,14 @@ func TestPatienceEnds(t *testing.T) {
 	})
 }
 
-func TestPatienceEndsWithAParkedHandler(t *testing.T) {
+func TestMaxWaitEndsWithAParkedHandler(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
 		w := newWorld(t, setup{tools: withSaga})
 		h := w.host(era, accepts)
 		call := h.call(t.Context(), "saga", noteArgs{"x"})
 		w.approves()
 		w.person() // … thinks
-		(<-call).fails(t, lazyauth.Pending)
+		(<-call).fails(t, lazyauth.ReasonPending)
 		synctest.Wait()
 		if w.ended["saga"] != 1 {
 			t.Error("the handler did not end before its call was answered")
@@ -127,7 +127,7 @@ func TestHostWithoutElicitation(t *testing.T) {
 		w := newWorld(t, setup{})
 		h := w.host(era, nil)
 		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.Pending)
+		r.fails(t, lazyauth.ReasonPending)
 		code := w.person().UserCode
 		if !strings.Contains(r.text(), code) || !strings.Contains(r.text(), w.as.Issuer()+"/device") {
 			t.Errorf("the text %q lacks the page or the code", r.text())
@@ -148,7 +148,7 @@ func TestHostThatDeclaresWhatItRejects(t *testing.T) {
 			return nil, errors.New("no dialogs here")
 		})
 		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.Pending)
+		r.fails(t, lazyauth.ReasonPending)
 		if !strings.Contains(r.text(), w.person().UserCode) {
 			t.Errorf("the text %q lacks the code", r.text())
 		}
@@ -167,7 +167,7 @@ func TestNarrowed(t *testing.T) {
 		call := h.call(t.Context(), "create_note", noteArgs{"x"})
 		w.approves("profile")
 		r := <-call
-		r.fails(t, lazyauth.Narrowed)
+		r.fails(t, lazyauth.ReasonNarrowed)
 		if !strings.Contains(r.text(), "notes:write") {
 			t.Errorf("%q does not name what is missing", r.text())
 		}
@@ -211,7 +211,7 @@ func TestAuthorize(t *testing.T) {
 			return w.as.Approve(p.UserCode)
 		}
 		for range 2 {
-			if err := w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("notes:read"), show); err != nil {
+			if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("notes:read"), show); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -222,11 +222,11 @@ func TestAuthorize(t *testing.T) {
 		h.gets("list_notes", nil, "[]")
 		h.wantPrompts(0)
 
-		if err := w.auth.Authorize(t.Context(), lazyauth.Principal{Subject: "x"}, scopes.Set{}, show); reasonOf(err) != lazyauth.Unverified {
+		if err := w.auth.Authorize(t.Context(), lazyauth.Principal{Subject: "x"}, scopes.Set{}, show); reasonOf(err) != lazyauth.ReasonUnverified {
 			t.Errorf("a principal that cannot be verified: %v", err)
 		}
 		refused := errors.New("no terminal")
-		err := w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("notes:write"), func(context.Context, elicit.Prompt) error { return refused })
+		err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("notes:write"), func(context.Context, elicit.Prompt) error { return refused })
 		if !errors.Is(err, refused) {
 			t.Errorf("an error of show: %v", err)
 		}
@@ -250,8 +250,8 @@ func TestClose(t *testing.T) {
 		if err := w.auth.Close(); err != nil {
 			t.Error(err)
 		}
-		(<-waiting).fails(t, lazyauth.Unavailable)
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Unavailable)
+		(<-waiting).fails(t, lazyauth.ReasonUnavailable)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
 	})
 }
 

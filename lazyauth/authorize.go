@@ -46,10 +46,10 @@ func (p *programHost) Show(ctx context.Context, d *asking.Delivery, _ elicit.Cha
 // The caller vouches for who: [Options.VerifyUser] is asked as for calls.
 func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.Requirement, show func(context.Context, elicit.Prompt) error) error {
 	if !who.IsLocal() && i.options.VerifyUser == nil {
-		return i.fail(Unverified, errNoVerifyUser)
+		return i.fail(ReasonUnverified, errNoVerifyUser)
 	}
 	if err := checkAccount(who.Account); err != nil {
-		return i.fail(Anonymous, err)
+		return i.fail(ReasonAnonymous, err)
 	}
 	p := i.personOf(who)
 	_, err := p.Obtain(ctx, need, &programHost{show: show})

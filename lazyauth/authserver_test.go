@@ -73,7 +73,7 @@ func TestAuthServer_ClientAuthentication(t *testing.T) {
 			})
 			w.tolerated = []fakeas.Rule{fakeas.WrongAuthentication}
 			r := <-w.host(era, accepts).call(t.Context(), "whoami", nil)
-			r.fails(t, lazyauth.Unavailable)
+			r.fails(t, lazyauth.ReasonUnavailable)
 			if !strings.Contains(r.text(), "refused this server, which calling again will not change") {
 				t.Errorf("the text is %q", r.text())
 			}
@@ -97,7 +97,7 @@ func TestAuthServer_NoDeviceEndpoint(t *testing.T) {
 			inBothEras(t, func(t *testing.T, era string) {
 				w := newWorld(t, setup{as: fakeas.Options{Metadata: metadata, OpenID: true}})
 				r := <-w.host(era, accepts).call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.Unsupported)
+				r.fails(t, lazyauth.ReasonUnsupported)
 				if text := r.text(); !strings.Contains(text, "does not offer device authorization") || strings.Contains(text, "later") {
 					t.Errorf("the text is %q", text)
 				}
@@ -114,7 +114,7 @@ func TestAuthServer_NoDeviceEndpoint(t *testing.T) {
 					call := w.host(era, accepts).call(t.Context(), "whoami", nil)
 					w.approves()
 					(<-call).succeeds(t, "Ada")
-					if err := w.auth.Revoke(t.Context(), lazyauth.Principal{}); err != nil { // by the metadata's endpoint
+					if err := w.auth.Revoke(t.Context(), lazyauth.LocalUser); err != nil { // by the metadata's endpoint
 						t.Error(err)
 					}
 				})
@@ -133,7 +133,7 @@ func TestAuthServer_GivenEndpointsNeedNoMetadata(t *testing.T) {
 		call := w.host(era, accepts).call(t.Context(), "whoami", nil)
 		w.approves()
 		(<-call).succeeds(t, "Ada")
-		if err := w.auth.Revoke(t.Context(), lazyauth.Principal{}); err != nil {
+		if err := w.auth.Revoke(t.Context(), lazyauth.LocalUser); err != nil {
 			t.Error(err)
 		}
 		if n := w.as.Count(fakeas.Elsewhere, "") + w.as.Count(fakeas.Metadata, ""); n != 0 {
@@ -187,7 +187,7 @@ func TestAuthServer_UnusableMetadata(t *testing.T) {
 				w := newWorld(t, setup{as: test.as})
 				w.as.Script(fakeas.Metadata, test.does...)
 				r := <-w.host(era, accepts).call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.Unavailable)
+				r.fails(t, lazyauth.ReasonUnavailable)
 				if text := r.text(); !strings.Contains(text, "calling again will not change") || contains(text, "evil", "instructions", "https:") {
 					t.Errorf("the text is %q", text)
 				}
@@ -234,7 +234,7 @@ func TestAuthServer_OneDiscoveryForAll(t *testing.T) {
 		}
 		for range people {
 			e := <-ends
-			if failed, ok := errors.AsType[*lazyauth.Error](e.err); !ok || failed.Reason != lazyauth.Unavailable || e.took != 30*time.Second {
+			if failed, ok := errors.AsType[*lazyauth.Error](e.err); !ok || failed.Reason != lazyauth.ReasonUnavailable || e.took != 30*time.Second {
 				t.Errorf("%v after %v, want unavailable after 30s", e.err, e.took)
 			}
 		}
@@ -256,7 +256,7 @@ func TestAuthServer_CloseEndsTheDiscovery(t *testing.T) {
 		w.as.Script(fakeas.Metadata, fakeas.Stall())
 		ended := make(chan error)
 		go func() {
-			ended <- w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil })
+			ended <- w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil })
 		}()
 		synctest.Wait()
 		began := time.Now()
@@ -297,10 +297,10 @@ func TestAuthServer_UserAgent(t *testing.T) {
 			}})
 			ended := make(chan error)
 			go func() {
-				ended <- w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil })
+				ended <- w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil })
 			}()
 			w.approves()
-			if err := errors.Join(<-ended, w.auth.Revoke(t.Context(), lazyauth.Principal{})); err != nil {
+			if err := errors.Join(<-ended, w.auth.Revoke(t.Context(), lazyauth.LocalUser)); err != nil {
 				t.Fatal(err)
 			}
 			for agent, n := range agents.seen {

@@ -19,15 +19,15 @@ func (i *Interceptor) principal(ctx context.Context, req *mcp.CallToolRequest) (
 	case i.options.Principal != nil:
 		var err error
 		if who, err = i.options.Principal(ctx, req); err != nil {
-			return who, i.fail(Anonymous, err)
+			return who, i.fail(ReasonAnonymous, err)
 		}
-	case i.options.SingleUser:
+	case i.options.InsecureSingleUser:
 	case req.Extra == nil:
 		// stdio, in memory, or the SDK's old SSE handler, which looks the
 		// same and serves many people: the first session is the local user's,
 		// and any other is refused.
 		if !i.session.CompareAndSwap(nil, req.Session) && i.session.Load() != req.Session {
-			return who, i.fail(Anonymous, errSecondSession)
+			return who, i.fail(ReasonAnonymous, errSecondSession)
 		}
 	default:
 		if info := req.Extra.TokenInfo; info != nil {
@@ -35,14 +35,14 @@ func (i *Interceptor) principal(ctx context.Context, req *mcp.CallToolRequest) (
 			who.Issuer, _ = info.Extra["iss"].(string)
 		}
 		if who.Subject == "" {
-			return who, i.fail(Anonymous, errNoUser)
+			return who, i.fail(ReasonAnonymous, errNoUser)
 		}
 	}
 	if who.Subject == "" && who.Issuer != "" { // nobody in particular
-		return who, i.fail(Anonymous, errNoUser)
+		return who, i.fail(ReasonAnonymous, errNoUser)
 	}
 	if !who.IsLocal() && i.options.VerifyUser == nil {
-		return who, i.fail(Unverified, errNoVerifyUser)
+		return who, i.fail(ReasonUnverified, errNoVerifyUser)
 	}
 	return who, nil
 }
@@ -58,7 +58,7 @@ func (i *Interceptor) person(ctx context.Context, req *mcp.CallToolRequest) (*as
 			err = checkAccount(who.Account)
 		}
 		if err != nil {
-			err = i.fail(Anonymous, err)
+			err = i.fail(ReasonAnonymous, err)
 		}
 	}
 	if err != nil {

@@ -88,7 +88,7 @@ func TestProgressNotKnownToBeShown(t *testing.T) {
 		code := w.person().UserCode
 		for _, call := range []<-chan reply{one, two} {
 			r := <-call
-			r.fails(t, lazyauth.Pending)
+			r.fails(t, lazyauth.ReasonPending)
 			if !strings.Contains(r.text(), code) {
 				t.Errorf("the text %q lacks the code", r.text())
 			}
@@ -177,7 +177,7 @@ func TestBatchInText(t *testing.T) {
 		code := w.person().UserCode
 		for _, call := range batch {
 			r := <-call
-			r.fails(t, lazyauth.Pending)
+			r.fails(t, lazyauth.ReasonPending)
 			if !strings.Contains(r.text(), code) {
 				t.Errorf("the text %q lacks the code", r.text())
 			}
@@ -229,7 +229,7 @@ func TestRefusedByTheHost(t *testing.T) {
 				test.manners.react = says("decline", 4*time.Millisecond)
 				h := w.hostWith(era, test.manners)
 				r := <-h.call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.Declined)
+				r.fails(t, lazyauth.ReasonDeclined)
 				if !strings.Contains(r.text(), "without asking") {
 					t.Errorf("%q does not say that the host refused by itself", r.text())
 				}
@@ -237,7 +237,7 @@ func TestRefusedByTheHost(t *testing.T) {
 				if text := w.wire.text(); strings.Count(text, w.person().UserCode) != len(test.channels) {
 					t.Error("the code went elsewhere than into the prompts")
 				}
-				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)
+				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
 				w.wantChannels(test.channels...)
 			})
 		})
@@ -247,11 +247,11 @@ func TestRefusedByTheHost(t *testing.T) {
 // An agent that runs unattended and is meant to approve by itself.
 func TestTextAfterDecline(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{TextAfterDecline: true}})
-		w.codesMayFollow = lazyauth.Declined
+		w := newWorld(t, setup{options: lazyauth.Options{InsecureTextAfterDecline: true}})
+		w.codesMayFollow = lazyauth.ReasonDeclined
 		h := w.host(era, says("decline", 0))
 		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.Declined)
+		r.fails(t, lazyauth.ReasonDeclined)
 		code := w.person().UserCode
 		if !strings.Contains(r.text(), code) || !strings.Contains(r.text(), "/device") {
 			t.Errorf("the text %q lacks the code or the page", r.text())
@@ -285,7 +285,7 @@ func TestDeclaredAndRejected(t *testing.T) {
 				later(15 * time.Second)
 				if last := test.channels[len(test.channels)-1]; last == "text" {
 					r := <-call
-					r.fails(t, lazyauth.Pending)
+					r.fails(t, lazyauth.ReasonPending)
 					if !strings.Contains(r.text(), code) {
 						t.Errorf("the text %q lacks the code", r.text())
 					}
@@ -369,15 +369,15 @@ func TestKnownHosts(t *testing.T) {
 		{host: "opencode", progress: true, want: 395 * time.Second},
 		{host: "qwen-cli-mcp-client-notes", want: 295 * time.Second},
 		{host: "codex-mcp-client", hosts: map[string]lazyauth.Host{}, want: 55 * time.Second},
-		{host: "mine", hosts: map[string]lazyauth.Host{"mi*": {Patience: time.Second}, "mine": {Patience: 2 * time.Minute}}, want: 2 * time.Minute},
-		{host: "miner", hosts: map[string]lazyauth.Host{"m*": {Patience: time.Second}, "mine*": {Patience: 20 * time.Second}}, want: 20 * time.Second},
+		{host: "mine", hosts: map[string]lazyauth.Host{"mi*": {MaxWait: time.Second}, "mine": {MaxWait: 2 * time.Minute}}, want: 2 * time.Minute},
+		{host: "miner", hosts: map[string]lazyauth.Host{"m*": {MaxWait: time.Second}, "mine*": {MaxWait: 20 * time.Second}}, want: 20 * time.Second},
 	} {
 		t.Run(fmt.Sprintf("%s %t", test.host, test.progress), func(t *testing.T) {
 			inBothEras(t, func(t *testing.T, era string) {
 				w := newWorld(t, setup{options: lazyauth.Options{Hosts: test.hosts}})
 				h := w.hostWith(era, manners{name: test.host, url: true, progress: test.progress, react: accepts})
 				began := time.Now()
-				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Pending)
+				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
 				if took := time.Since(began); took < test.want || took > test.want+time.Second {
 					t.Errorf("the call was held for %v, want %v", took, test.want)
 				}

@@ -25,7 +25,7 @@ func TestCloseAtAnyMoment(t *testing.T) {
 				var mu sync.Mutex
 				roll := func(n int) int { mu.Lock(); defer mu.Unlock(); return rnd.IntN(n) }
 				everyone := func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
-					return lazyauth.Principal{}, nil
+					return lazyauth.LocalUser, nil
 				}
 				w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: 20 * time.Second, NoRefresh: seed%2 == 0, CodeLifetime: time.Minute, Latency: time.Duration(roll(2)) * time.Second},
 					options: lazyauth.Options{Principal: everyone}, tools: withSaga})
@@ -77,7 +77,7 @@ func TestCloseAtAnyMoment(t *testing.T) {
 						}
 					})
 					run(func(ctx context.Context) {
-						w.auth.Authorize(ctx, lazyauth.Principal{}, scopes.Of("notes:read"), func(context.Context, elicit.Prompt) error { return nil })
+						w.auth.Authorize(ctx, lazyauth.LocalUser, scopes.Of("notes:read"), func(context.Context, elicit.Prompt) error { return nil })
 					})
 					for _, h := range hosts {
 						run(func(ctx context.Context) { <-h.call(ctx, "saga", noteArgs{"x"}) })
@@ -109,7 +109,7 @@ func TestChaos(t *testing.T) {
 				var mu sync.Mutex
 				roll := func(n int) int { mu.Lock(); defer mu.Unlock(); return rnd.IntN(n) }
 				everyone := func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
-					return lazyauth.Principal{}, nil
+					return lazyauth.LocalUser, nil
 				}
 				w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: 90 * time.Second, NoRefresh: seed%2 == 0, CodeLifetime: 3 * time.Minute},
 					options: lazyauth.Options{Principal: everyone}, tools: withSaga})

@@ -28,7 +28,7 @@ func TestLegacyOnStatelessHTTP(t *testing.T) {
 	t.Cleanup(func() { session.Close() })
 	h := &host{w: w, session: session}
 	r := <-h.call(t.Context(), "whoami", nil)
-	r.fails(t, lazyauth.Pending)
+	r.fails(t, lazyauth.ReasonPending)
 	if !strings.Contains(r.text(), w.person().UserCode) {
 		t.Errorf("%q lacks the code", r.text())
 	}

@@ -95,11 +95,11 @@ func TestNilNeedAuthorize(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
 		shown := 0
-		err := w.auth.Authorize(ctx, lazyauth.Principal{}, nil, func(_ context.Context, p elicit.Prompt) error {
+		err := w.auth.Authorize(ctx, lazyauth.LocalUser, nil, func(_ context.Context, p elicit.Prompt) error {
 			shown++
 			return w.as.Approve(p.UserCode)
 		})
-		if shown != 0 || reasonOf(err) != lazyauth.Exceeded {
+		if shown != 0 || reasonOf(err) != lazyauth.ReasonExceeded {
 			t.Errorf("the person was asked %d times, and it ended with %v", shown, err)
 		}
 	})
@@ -122,7 +122,7 @@ func TestNilNeedHandler(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
 		r := <-h.call(ctx, "raw", nil)
-		r.fails(t, lazyauth.Exceeded)
+		r.fails(t, lazyauth.ReasonExceeded)
 		h.wantPrompts(0)
 	})
 }

@@ -91,12 +91,12 @@ func TestLogoutBeforeTheEndOfASignIn(t *testing.T) {
 			c := h.call(t.Context(), "whoami", nil)
 			w.approves()
 			later(8 * time.Second)
-			if err := w.auth.Revoke(t.Context(), lazyauth.Principal{}); err != nil {
+			if err := w.auth.Revoke(t.Context(), lazyauth.LocalUser); err != nil {
 				t.Fatal(err)
 			}
 			close(hold)
 			synctest.Wait()
-			if s, err := w.auth.Status(t.Context(), lazyauth.Principal{}); s != nil || err != nil {
+			if s, err := w.auth.Status(t.Context(), lazyauth.LocalUser); !errors.Is(err, lazyauth.ErrNoGrant) {
 				t.Errorf("store %t: after the logout: %+v, %v", withStore, s, err)
 			}
 			w.ends(c)
@@ -117,13 +117,13 @@ func TestLogoutDuringARestore(t *testing.T) {
 		c := h.call(t.Context(), "whoami", nil)
 		synctest.Wait()
 		w.as.Script(fakeas.Revocation, fakeas.Unavailable(503, 0).Times(-1)) // or a server that has no such endpoint
-		if err := two.auth.Revoke(t.Context(), lazyauth.Principal{}); !errors.Is(err, lazyauth.ErrNotRevoked) {
+		if err := two.auth.Revoke(t.Context(), lazyauth.LocalUser); !errors.Is(err, lazyauth.ErrNotRevoked) {
 			t.Fatal(err)
 		}
 		gs.set(nil, nil)
 		close(hold)
 		later(time.Second)
-		if s, err := two.auth.Status(t.Context(), lazyauth.Principal{}); s != nil || err != nil {
+		if s, err := two.auth.Status(t.Context(), lazyauth.LocalUser); !errors.Is(err, lazyauth.ErrNoGrant) {
 			t.Errorf("after the logout: %+v, %v", s, err)
 		}
 		two.ends(c)
@@ -145,7 +145,7 @@ func TestLogoutBeforeARefresh(t *testing.T) {
 		h.gets("whoami", nil, "Ada") // starts a refresh ahead, which waits for the store
 		synctest.Wait()
 		w.as.Script(fakeas.Revocation, fakeas.Unavailable(503, 0).Times(-1)) // or a server that has no such endpoint
-		if err := w.auth.Revoke(t.Context(), lazyauth.Principal{}); !errors.Is(err, lazyauth.ErrNotRevoked) {
+		if err := w.auth.Revoke(t.Context(), lazyauth.LocalUser); !errors.Is(err, lazyauth.ErrNotRevoked) {
 			t.Fatal(err)
 		}
 		close(hold)
@@ -153,7 +153,7 @@ func TestLogoutBeforeARefresh(t *testing.T) {
 		if keys, _ := gs.Keys(t.Context()); len(keys) != 0 {
 			t.Errorf("the logged-out grant is in the store again")
 		}
-		if s, err := w.auth.Status(t.Context(), lazyauth.Principal{}); s != nil || err != nil {
+		if s, err := w.auth.Status(t.Context(), lazyauth.LocalUser); !errors.Is(err, lazyauth.ErrNoGrant) {
 			t.Errorf("after the logout: %+v, %v", s, err)
 		}
 	})
@@ -167,7 +167,7 @@ func TestLogoutInAnotherProcess(t *testing.T) {
 		h := w.signedIn(era)
 		cmd := newWorld(t, setup{shared: w.as, options: lazyauth.Options{Store: kept}})
 		w.as.Script(fakeas.Revocation, fakeas.Unavailable(503, 0).Times(-1))
-		_ = cmd.auth.Revoke(t.Context(), lazyauth.Principal{})
+		_ = cmd.auth.Revoke(t.Context(), lazyauth.LocalUser)
 		later(59 * time.Minute)
 		h.gets("whoami", nil, "Ada")
 		synctest.Wait()
@@ -236,7 +236,7 @@ func TestRecordOfALaterVersion(t *testing.T) {
 		<-c
 		two := newWorld(t, setup{shared: w.as, options: lazyauth.Options{Store: kept}})
 		plant(t, two, kept, later2)
-		if err := two.auth.Revoke(t.Context(), lazyauth.Principal{}); err == nil {
+		if err := two.auth.Revoke(t.Context(), lazyauth.LocalUser); err == nil {
 			t.Error("Revoke of what cannot be read says that all went well")
 		}
 	})
@@ -247,7 +247,7 @@ func TestExpiredRecord(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
 		kept := store.Memory()
 		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: 10 * time.Minute, NoRefresh: true}, options: lazyauth.Options{Store: kept}})
-		if err := w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("profile", "notes:read"), approving(w)); err != nil {
+		if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile", "notes:read"), approving(w)); err != nil {
 			t.Fatal(err)
 		}
 		later(time.Hour)
@@ -280,7 +280,7 @@ func TestStepUpForNothing(t *testing.T) {
 		(<-c).succeeds(t, "[]")
 		done := make(chan error)
 		go func() {
-			done <- w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("notes:read", "notes:write", "profile"), nil)
+			done <- w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("notes:read", "notes:write", "profile"), nil)
 		}()
 		w.approves("profile")
 		t.Log(<-done)
@@ -299,10 +299,10 @@ func TestStepUpForNothing(t *testing.T) {
 func TestConfiguredTokenForAllAccounts(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
 		w := newWorld(t, setup{})
-		if err := w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("profile"), approving(w)); err != nil {
+		if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), approving(w)); err != nil {
 			t.Fatal(err)
 		}
-		ci := newWorld(t, setup{shared: w.as, options: lazyauth.Options{Account: lazyauth.AccountOfHost,
+		ci := newWorld(t, setup{shared: w.as, options: lazyauth.Options{Account: lazyauth.AccountFromHost(),
 			Token: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: w.secrets.last()})}})
 		h := ci.host(era, accepts)
 		c := h.call(t.Context(), "whoami", nil)
@@ -316,7 +316,7 @@ func TestConfiguredTokenIsReplaced(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
 		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour}})
 		issue := func() *string {
-			if err := w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("profile"), approving(w)); err != nil {
+			if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), approving(w)); err != nil {
 				t.Fatal(err)
 			}
 			s := w.secrets.last()
@@ -330,7 +330,7 @@ func TestConfiguredTokenIsReplaced(t *testing.T) {
 		h := ci.host(era, accepts)
 		h.gets("whoami", nil, "Ada")
 		later(2 * time.Hour)
-		if err := w.auth.Revoke(t.Context(), lazyauth.Principal{}); err != nil {
+		if err := w.auth.Revoke(t.Context(), lazyauth.LocalUser); err != nil {
 			t.Fatal(err)
 		}
 		r.current.Store(issue())
@@ -408,7 +408,7 @@ func TestPageInPlaceOfARefresh(t *testing.T) {
 				later(20 * time.Second)
 				select {
 				case r := <-c:
-					r.fails(t, lazyauth.Unavailable)
+					r.fails(t, lazyauth.ReasonUnavailable)
 				default:
 					t.Error("the person is asked, and the grant is gone")
 					w.approves()
@@ -500,10 +500,10 @@ func TestTwoResources(t *testing.T) {
 		w.signedIn(legacy)
 		two := newWorld(t, setup{shared: w.as, service: func(s *lazyauth.Service) {
 			s.Name = "Calendar"
-			s.API = []string{"https://calendar.example"}
+			s.APIOrigins = []string{"https://calendar.example"}
 			s.Params = map[string][]string{"resource": {"https://calendar.example"}}
 		}, options: lazyauth.Options{Store: kept}})
-		if s, err := two.auth.Status(t.Context(), lazyauth.Principal{}); s != nil || err != nil {
+		if s, err := two.auth.Status(t.Context(), lazyauth.LocalUser); !errors.Is(err, lazyauth.ErrNoGrant) {
 			t.Errorf("the calendar finds the mail's grant: %+v, %v", s, err)
 		}
 	})
@@ -539,14 +539,14 @@ func TestSourceThatExits(t *testing.T) {
 func TestTextualID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		as := fakeas.New(nil)
-		w := newWorld(t, setup{shared: as, service: func(s *lazyauth.Service) { s.UserInfo = s.API[0] + "/user" }, options: lazyauth.Options{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+		w := newWorld(t, setup{shared: as, service: func(s *lazyauth.Service) { s.UserInfo = s.APIOrigins[0] + "/user" }, options: lazyauth.Options{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 			if req.URL.Path == "/user" {
 				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"id":"u-17","login":"ada"}`)), Request: req}, nil
 			}
 			return as.Transport().RoundTrip(req)
 		})}})
 		w.signedIn(legacy)
-		if s, err := w.auth.Status(t.Context(), lazyauth.Principal{}); err != nil || s.Identity.Name != "ada" {
+		if s, err := w.auth.Status(t.Context(), lazyauth.LocalUser); err != nil || s.Identity.Name != "ada" {
 			t.Errorf("%+v, %v", s, err)
 		}
 	})
@@ -558,7 +558,7 @@ func TestRevocationPutOff(t *testing.T) {
 		w := newWorld(t, setup{})
 		w.signedIn(legacy)
 		w.as.Script(fakeas.Revocation, fakeas.Error(429, "too_many_requests").Times(-1))
-		if err := w.auth.Revoke(t.Context(), lazyauth.Principal{}); err == nil {
+		if err := w.auth.Revoke(t.Context(), lazyauth.LocalUser); err == nil {
 			t.Error("a revocation that was put off counts as done")
 		}
 	})
@@ -572,7 +572,7 @@ func TestLogoutWithABrokenStore(t *testing.T) {
 		h := w.signedIn(legacy)
 		b.update = errors.New("disk full")
 		w.as.Script(fakeas.Revocation, fakeas.Unavailable(503, 0).Times(-1))
-		if err := w.auth.Revoke(t.Context(), lazyauth.Principal{}); err == nil {
+		if err := w.auth.Revoke(t.Context(), lazyauth.LocalUser); err == nil {
 			t.Fatal("no error")
 		}
 		c := h.call(t.Context(), "whoami", nil)
@@ -755,7 +755,7 @@ func (exits) Token() (*oauth2.Token, error) { runtime.Goexit(); return nil, nil 
 func TestFailingSourceIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{options: lazyauth.Options{Token: noToken{}}})
-		(<-w.host(legacy, accepts).call(t.Context(), "whoami", nil)).fails(t, lazyauth.Unavailable)
+		(<-w.host(legacy, accepts).call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
 		if w.trace.count("failed") == 0 {
 			t.Error("the operator is told nothing: the cause is in no event")
 		}
@@ -774,7 +774,7 @@ func TestVerboseSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{options: lazyauth.Options{Token: verbose{}}})
 		r := <-w.host(legacy, accepts).call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.Unavailable)
+		r.fails(t, lazyauth.ReasonUnavailable)
 		synctest.Wait()
 		if log := w.log.String(); !strings.Contains(log, "Options.Token") || strings.Contains(log, strings.Repeat("x", 300)) || strings.Contains(r.text(), "xxx") {
 			t.Errorf("the log has %d bytes, the model gets %q", len(log), r.text())
@@ -786,10 +786,10 @@ func TestVerboseSource(t *testing.T) {
 func TestConfiguredTokenIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{})
-		if err := w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("profile"), approving(w)); err != nil {
+		if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), approving(w)); err != nil {
 			t.Fatal(err)
 		}
-		ci := newWorld(t, setup{shared: w.as, service: func(s *lazyauth.Service) { s.UserInfo = s.API[0] + "/me" }, options: lazyauth.Options{
+		ci := newWorld(t, setup{shared: w.as, service: func(s *lazyauth.Service) { s.UserInfo = s.APIOrigins[0] + "/me" }, options: lazyauth.Options{
 			Token: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: w.secrets.last()})}})
 		h := ci.host(legacy, accepts)
 		r := <-h.call(t.Context(), "whoami", nil)

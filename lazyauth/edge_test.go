@@ -28,8 +28,8 @@ func TestCloseForgetsGrants(t *testing.T) {
 		if err := w.auth.Close(); err != nil {
 			t.Error(err)
 		}
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Unavailable)
-		if err := w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil }); err == nil {
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
+		if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil }); err == nil {
 			t.Error("Authorize succeeds after Close")
 		}
 	})
@@ -56,7 +56,7 @@ func TestLateNeed(t *testing.T) {
 		if r := <-call; era == modern {
 			r.succeeds(t, "done")
 		} else {
-			r.fails(t, lazyauth.Pending)
+			r.fails(t, lazyauth.ReasonPending)
 			later(10 * time.Second)
 			h.gets("late", nil, "done")
 		}
@@ -67,7 +67,7 @@ func TestLateNeed(t *testing.T) {
 // The state of a second prompt is good although the lease of the first has ended.
 func TestSecondPromptAfterLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{Patience: time.Hour}, tools: func(w *world) {
+		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Hour}, tools: func(w *world) {
 			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "long"}, scopes.Of("profile"), counted(w, "long",
 				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
 					later(15 * time.Minute)
@@ -96,7 +96,7 @@ func TestCallThatLeftKeepsNoTurn(t *testing.T) {
 func callThatLeft(patience time.Duration) func(*testing.T, string) {
 	return func(t *testing.T, era string) {
 		release := make(chan struct{})
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}, options: lazyauth.Options{Patience: patience}, tools: func(w *world) {
+		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}, options: lazyauth.Options{MaxWait: patience}, tools: func(w *world) {
 			w.addTools()
 			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "slow"}, scopes.Of("profile"), counted(w, "slow",
 				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
@@ -139,7 +139,7 @@ func TestTextThenURL(t *testing.T) {
 		w := newWorld(t, setup{})
 		h := w.rawHost()
 		r, err := h.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "whoami", Meta: withCaps(map[string]any{})})
-		reply{r, err}.fails(t, lazyauth.Pending)
+		reply{r, err}.fails(t, lazyauth.ReasonPending)
 		// Now a request that declares URL elicitation.
 		r2 := <-h.round(t.Context(), "whoami", nil, "", "")
 		if r2.err == nil && r2.result.IsError && strings.Contains(r2.text(), w.person().UserCode) {
@@ -228,11 +228,11 @@ func TestRefreshLoop(t *testing.T) {
 func TestFailuresReachTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{options: lazyauth.Options{Principal: func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
-			return lazyauth.Principal{}, errors.New("directory is down")
+			return lazyauth.LocalUser, errors.New("directory is down")
 		}}})
 		h := w.host(modern, accepts)
 		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.Anonymous)
+		r.fails(t, lazyauth.ReasonAnonymous)
 		if strings.Contains(r.text(), "log") && !strings.Contains(w.log.String(), "directory is down") {
 			t.Errorf("%q, but the log says %q", r.text(), w.log.String())
 		}
@@ -335,7 +335,7 @@ func TestDuplicateRetriesOutliveTheFirst(t *testing.T) {
 		later(50 * time.Second)
 		two := h.round(t.Context(), "whoami", nil, state, "accept")
 		later(10 * time.Second)
-		(<-one).fails(t, lazyauth.Pending)
+		(<-one).fails(t, lazyauth.ReasonPending)
 		w.approves()
 		(<-two).succeeds(t, "Ada")
 		w.wantAuthorizations(1)
@@ -372,15 +372,15 @@ func TestIssuerAlone(t *testing.T) {
 			return lazyauth.Principal{Issuer: "https://idp.example"}, nil
 		}}})
 		h := w.host(modern, accepts)
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Anonymous)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonAnonymous)
 	})
 }
 
 // While a host does not read its notice, the grant is there and nobody is
 // bounced.
-func TestPatienceDuringNotice(t *testing.T) {
+func TestMaxWaitDuringNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{Patience: 11 * time.Second}})
+		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: 11 * time.Second}})
 		w.server.AddSendingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 			return func(ctx context.Context, m string, r mcp.Request) (mcp.Result, error) {
 				if m == "notifications/elicitation/complete" {
@@ -401,11 +401,11 @@ func TestPatienceDuringNotice(t *testing.T) {
 // The person takes more than a patience to say yes to the dialog.
 func TestSlowAcceptIsNotAskedTwice(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{Patience: 55 * time.Second}})
+		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: 55 * time.Second}})
 		h := w.host(era, says("accept", 70*time.Second))
 		call := h.call(t.Context(), "whoami", nil)
 		if era == legacy {
-			(<-call).fails(t, lazyauth.Pending)
+			(<-call).fails(t, lazyauth.ReasonPending)
 			h.wantPrompts(1)
 			return
 		}

@@ -20,9 +20,9 @@ import (
 )
 
 // Patience that would overflow is endless, and not over.
-func TestEndlessPatience(t *testing.T) {
+func TestEndlessMaxWait(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{Patience: math.MaxInt64}})
+		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: math.MaxInt64}})
 		later(time.Second)
 		h := w.host(era, accepts)
 		call := h.call(t.Context(), "whoami", nil)
@@ -34,12 +34,12 @@ func TestEndlessPatience(t *testing.T) {
 }
 
 // A patience of a second is one of a second.
-func TestShortPatience(t *testing.T) {
+func TestShortMaxWait(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{Patience: time.Second}})
+		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Second}})
 		h := w.host(era, accepts)
 		began := time.Now()
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Pending)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
 		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("took %v", took)
 		}
@@ -115,13 +115,13 @@ func TestRefusedByTheHostThenRejected(t *testing.T) {
 // A refusal says in both eras what was needed, in the wording that was chosen.
 func TestWhatARefusalSays(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{TextAfterDecline: true, Wording: func(_ *mcp.CallToolRequest, c elicit.Channel, p elicit.Prompt) string {
+		w := newWorld(t, setup{options: lazyauth.Options{InsecureTextAfterDecline: true, Wording: func(_ *mcp.CallToolRequest, c elicit.Channel, p elicit.Prompt) string {
 			return "Bitte anmelden, Code " + p.UserCode
 		}}})
-		w.codesMayFollow = lazyauth.Declined
+		w.codesMayFollow = lazyauth.ReasonDeclined
 		h := w.host(era, says("decline", 3*time.Second))
 		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.Declined)
+		r.fails(t, lazyauth.ReasonDeclined)
 		if r.result.Meta[lazyauth.MetaRequired] != "profile" {
 			t.Errorf("required: %v", r.result.Meta)
 		}
@@ -139,7 +139,7 @@ func TestSignInPromptForAllAccounts(t *testing.T) {
 			lazyauth.AddSignInPrompt(w.server, w.auth)
 		}})
 		h := w.host(era, inTurn(says("decline", 3*time.Second), accepts))
-		(<-h.call(t.Context(), "create_note", noteArgs{"work"})).fails(t, lazyauth.Declined)
+		(<-h.call(t.Context(), "create_note", noteArgs{"work"})).fails(t, lazyauth.ReasonDeclined)
 		if _, err := h.session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +155,7 @@ func TestSignInPromptsOfTwoServices(t *testing.T) {
 		w := newWorld(t, setup{tools: func(w *world) {
 			w.addTools()
 			lazyauth.AddSignInPrompt(w.server, w.auth)
-			other, err := lazyauth.New(lazyauth.Service{Name: "Mail", Issuer: w.as.Issuer(), ClientID: fakeas.DefaultClientID, API: []string{w.as.API()}}, &lazyauth.Options{Transport: w.as.Transport()})
+			other, err := lazyauth.New(lazyauth.Service{Name: "Mail", Issuer: w.as.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{w.as.API()}}, &lazyauth.Options{Transport: w.as.Transport()})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,7 +164,7 @@ func TestSignInPromptsOfTwoServices(t *testing.T) {
 		}})
 		h := w.host(legacy, inTurn(says("decline", 3*time.Second), accepts))
 		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.Declined)
+		r.fails(t, lazyauth.ReasonDeclined)
 		if !strings.Contains(r.text(), `"sign-in-notes"`) {
 			t.Fatal(r.text())
 		}
@@ -181,7 +181,7 @@ func TestSignInPromptsOfTwoServices(t *testing.T) {
 func TestProgressWithTwoServices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{tools: func(w *world) {
-			other, err := lazyauth.New(lazyauth.Service{Name: "Mail", Issuer: w.as.Issuer(), ClientID: fakeas.DefaultClientID, API: []string{w.as.API()}}, &lazyauth.Options{Transport: w.as.Transport()})
+			other, err := lazyauth.New(lazyauth.Service{Name: "Mail", Issuer: w.as.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{w.as.API()}}, &lazyauth.Options{Transport: w.as.Transport()})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -269,7 +269,7 @@ func TestNoticeAtClose(t *testing.T) {
 		w.person()
 		synctest.Wait()
 		w.auth.Close()
-		(<-call).fails(t, lazyauth.Unavailable)
+		(<-call).fails(t, lazyauth.ReasonUnavailable)
 		synctest.Wait()
 		if len(h.completions()) != 1 {
 			t.Errorf("completions: %d", len(h.completions()))
@@ -349,7 +349,7 @@ func TestLegacyMetaDeclaresNothing(t *testing.T) {
 		}}
 		result, err := h.session.CallTool(t.Context(), params)
 		r := reply{result, err}
-		r.fails(t, lazyauth.Pending)
+		r.fails(t, lazyauth.ReasonPending)
 		if !strings.Contains(r.text(), w.person().UserCode) {
 			t.Errorf("after %v, nobody was told: %q", time.Since(began), r.text())
 		}
@@ -432,8 +432,8 @@ func TestNoticeForAnEarlierPrompt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{})
 		h := w.host(legacy, inTurn(accepts, says("decline", 3*time.Second)))
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Pending)
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
 		h.wantPrompts(2)
 		w.as.Approve(w.person().UserCode)
 		later(20 * time.Second)
@@ -448,13 +448,13 @@ func TestNoticeForAnEarlierPrompt(t *testing.T) {
 // A host that waits shorter than others is shown the prompt again after its patience.
 func TestImpatientHostIsShownAgain(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{Patience: 10 * time.Minute, Hosts: map[string]lazyauth.Host{"quick": {Patience: 20 * time.Second}}}})
+		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: 10 * time.Minute, Hosts: map[string]lazyauth.Host{"quick": {MaxWait: 20 * time.Second}}}})
 		h := w.hostWith(era, manners{name: "quick", url: true, react: accepts})
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Pending)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
 		later(5 * time.Second)
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Pending)
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Pending)
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Pending)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
 		if n := len(h.shown()); n < 2 {
 			t.Errorf("four calls, one patience each, and %d prompt", n)
 		}
@@ -466,10 +466,10 @@ func TestHostsAreReadOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hosts := lazyauth.KnownHosts()
 		w := newWorld(t, setup{options: lazyauth.Options{Hosts: hosts}})
-		hosts["host"] = lazyauth.Host{Patience: -time.Second}
+		hosts["host"] = lazyauth.Host{MaxWait: -time.Second}
 		h := w.host(legacy, accepts)
 		began := time.Now()
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Pending)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
 		if took := time.Since(began); took < 50*time.Second {
 			t.Errorf("took %v", took)
 		}

@@ -30,35 +30,35 @@ type Reason string
 
 // The reasons.
 const (
-	// Declined: the person refused the prompt or dismissed it.
-	Declined Reason = "declined"
-	// Denied: the person refused at the authorization server.
-	Denied Reason = "denied"
-	// Expired: nobody approved before the code lapsed, by the clock or by the
+	// ReasonDeclined: the person refused the prompt or dismissed it.
+	ReasonDeclined Reason = "declined"
+	// ReasonDenied: the person refused at the authorization server.
+	ReasonDenied Reason = "denied"
+	// ReasonExpired: nobody approved before the code lapsed, by the clock or by the
 	// authorization server's word.
-	Expired Reason = "expired"
-	// Narrowed: the person or the server granted less than the tool needs.
-	Narrowed Reason = "narrowed"
-	// Unsupported: the authorization server does not offer device
+	ReasonExpired Reason = "expired"
+	// ReasonNarrowed: the person or the server granted less than the tool needs.
+	ReasonNarrowed Reason = "narrowed"
+	// ReasonUnsupported: the authorization server does not offer device
 	// authorization to this client, or the API refused a request in a way that
 	// is not understood, or that cannot be met by sending it again.
-	Unsupported Reason = "unsupported"
-	// Anonymous: it is not known whose call it is.
-	Anonymous Reason = "anonymous"
-	// Unverified: it is not certain that the grant belongs to the caller.
-	Unverified Reason = "unverified"
-	// Unavailable: the authorization server could not be reached, or refused
+	ReasonUnsupported Reason = "unsupported"
+	// ReasonAnonymous: it is not known whose call it is.
+	ReasonAnonymous Reason = "anonymous"
+	// ReasonUnverified: it is not certain that the grant belongs to the caller.
+	ReasonUnverified Reason = "unverified"
+	// ReasonUnavailable: the authorization server could not be reached, or refused
 	// this server, or no longer accepted the code, or this server is shutting down.
-	Unavailable Reason = "unavailable"
-	// Abandoned: the host did not come back for the call in time.
-	Abandoned Reason = "abandoned"
-	// Busy: too many calls wait already.
-	Busy Reason = "busy"
-	// Pending: the person has not finished yet; the next call goes on from
+	ReasonUnavailable Reason = "unavailable"
+	// ReasonAbandoned: the host did not come back for the call in time.
+	ReasonAbandoned Reason = "abandoned"
+	// ReasonBusy: too many calls wait already.
+	ReasonBusy Reason = "busy"
+	// ReasonPending: the person has not finished yet; the next call goes on from
 	// where this one stopped.
-	Pending Reason = "pending"
-	// Exceeded: more was demanded than this server may ask for.
-	Exceeded Reason = "exceeded"
+	ReasonPending Reason = "pending"
+	// ReasonExceeded: more was demanded than this server may ask for.
+	ReasonExceeded Reason = "exceeded"
 )
 
 // An Error is why a call was not authorized. Its text is meant for a model and
@@ -72,7 +72,7 @@ const (
 type Error struct {
 	// Reason is the kind of failure.
 	Reason Reason
-	// Missing holds the scopes that a [Narrowed] grant lacks.
+	// Missing holds the scopes that a [ReasonNarrowed] grant lacks.
 	Missing scopes.Set
 	// Required is what the call needed, nil if it did not come so far, and Held
 	// what the grant had when it failed.
@@ -96,7 +96,7 @@ func (e *Error) Unwrap() error { return e.Cause }
 // Error returns the text for the model.
 func (e *Error) Error() string {
 	switch e.Reason {
-	case Declined:
+	case ReasonDeclined:
 		again := "call again later only if the user wants it."
 		if e.signIn != nil {
 			again = fmt.Sprintf("call again later only if the user wants it, or at once when they have used the prompt %q.", *e.signIn)
@@ -111,16 +111,16 @@ func (e *Error) Error() string {
 			return fmt.Sprintf("The host refused the sign-in to %s without asking its user, and nothing was done. Calls within the next minute are refused as well; %s", e.service, again)
 		}
 		return fmt.Sprintf("The user declined to sign in to %s, and nothing was done. Calls within the next minute are refused without asking; %s", e.service, again)
-	case Denied:
+	case ReasonDenied:
 		return fmt.Sprintf("The user denied this server access to %s. Call again only if the user wants to be asked anew.", e.service)
-	case Expired:
+	case ReasonExpired:
 		return fmt.Sprintf("The sign-in to %s was not finished before its code expired. Call again for a new code.", e.service)
-	case Narrowed:
+	case ReasonNarrowed:
 		if e.operators {
 			return fmt.Sprintf("The token that this server's operator configured for %s lacks: %s. The operator must configure one that has it.", e.service, e.Missing)
 		}
 		return fmt.Sprintf("%s granted less than this tool needs; missing: %s. Call again if the user wants to grant it.", e.service, e.Missing)
-	case Unsupported:
+	case ReasonUnsupported:
 		if errors.Is(e.Cause, errNoReplay) {
 			return fmt.Sprintf("%s refused a request that cannot be sent again, so nobody was asked for more access. %s", e.service, advice(e.Cause))
 		}
@@ -131,18 +131,18 @@ func (e *Error) Error() string {
 			return fmt.Sprintf("The authorization server of %s does not offer device authorization, so nobody can be asked to sign in, which calling again will not change. If it has an endpoint for it after all, this server's operator can name it.", e.service)
 		}
 		return fmt.Sprintf("The authorization server of %s does not offer device authorization to this server. Its operator must enable it for the client.", e.service)
-	case Anonymous:
+	case ReasonAnonymous:
 		return fmt.Sprintf("This server does not know whose call this is, and so cannot use anyone's access to %s. %s", e.service, advice(e.Cause))
-	case Unverified:
+	case ReasonUnverified:
 		if errors.Is(e.Cause, errNoVerifyUser) {
 			return fmt.Sprintf("This server cannot make sure that access to %s belongs to the caller. %s", e.service, advice(e.Cause))
 		}
 		return fmt.Sprintf("The sign-in to %s could not be confirmed as the caller's own, and was discarded. Call again and sign in with your own account.", e.service)
-	case Abandoned:
+	case ReasonAbandoned:
 		return fmt.Sprintf("Nobody came back for this call while it waited for %s, and it was ended. Call again.", e.service)
-	case Busy:
+	case ReasonBusy:
 		return fmt.Sprintf("Too many calls are waiting for %s. Call again in a minute.", e.service)
-	case Pending:
+	case ReasonPending:
 		if e.prompt != nil {
 			return fmt.Sprintf("The sign-in to %s is not finished yet. This call's result has the link and the code; then call this tool again.", e.service)
 		}
@@ -150,7 +150,7 @@ func (e *Error) Error() string {
 			return fmt.Sprintf("The authorization server of %s has not answered yet. Call this tool again in a minute.", e.service)
 		}
 		return fmt.Sprintf("The sign-in to %s is not finished yet. Finish it in the browser, then call this tool again.", e.service)
-	case Exceeded:
+	case ReasonExceeded:
 		if errors.Is(e.Cause, errUnlisted) || errors.Is(e.Cause, errMayUseNothing) {
 			return fmt.Sprintf("This tool may not use the access to %s. %s", e.service, advice(e.Cause))
 		}
@@ -189,13 +189,13 @@ func (c configuration) Error() string { return string(c) }
 
 const (
 	errSecondSession configuration = "A second session without user information appeared, as on the SSE transport: set Options.Principal to tell callers apart."
-	errNoUser        configuration = "Put the endpoint behind a bearer token verifier that sets TokenInfo.UserID, or set Options.SingleUser if it serves one person."
+	errNoUser        configuration = "Put the endpoint behind a bearer token verifier that sets TokenInfo.UserID, or set Options.InsecureSingleUser if it serves one person."
 	errUnlisted      configuration = "List it in the scopes.Policy, or say there what unlisted tools may use."
 	errMayUseNothing configuration = "The scopes.Policy lists it as one that may use nothing."
 	errNoReplay      configuration = "Its author can declare the scopes with the tool, or set http.Request.GetBody."
 	errChosen        configuration = "The name of an account has letters, digits and . _ @ + - only."
 	errAccount       configuration = "An account is named by at most 64 printable characters."
-	errNoVerifyUser  configuration = "Set Options.VerifyUser to check whose grant was given, or Options.SingleUser if the endpoint serves one person."
+	errNoVerifyUser  configuration = "Set Options.VerifyUser to check whose grant was given, or Options.InsecureSingleUser if the endpoint serves one person."
 )
 
 func advice(cause error) string {
@@ -222,17 +222,17 @@ func translate(err error) *Error {
 		return e
 	}
 	if p, ok := errors.AsType[*asking.Pending](err); ok {
-		e := &Error{Reason: Pending, prompt: p.Prompt}
+		e := &Error{Reason: ReasonPending, prompt: p.Prompt}
 		if p.NoPrompt {
 			e.Cause = errNoPrompt
 		}
 		return e
 	}
 	if d, ok := errors.AsType[*asking.Declined](err); ok {
-		return &Error{Reason: Declined, declined: d, prompt: d.Prompt}
+		return &Error{Reason: ReasonDeclined, declined: d, prompt: d.Prompt}
 	}
 	if n, ok := errors.AsType[*grants.Narrowed](err); ok {
-		return &Error{Reason: Narrowed, Missing: n.Missing, operators: n.Operators}
+		return &Error{Reason: ReasonNarrowed, Missing: n.Missing, operators: n.Operators}
 	}
 	cause := grants.Cause(err)
 	for _, known := range []struct {
@@ -240,15 +240,15 @@ func translate(err error) *Error {
 		reason Reason
 		cause  error
 	}{
-		{grants.ErrClosed, Unavailable, grants.ErrClosed},
-		{grants.ErrNoNeed, Exceeded, errUnlisted},
-		{grants.ErrNotAnswered, Pending, errNoPrompt},
-		{grants.ErrUnverified, Unverified, cause},
-		{grants.ErrLoggedOut, Denied, grants.ErrLoggedOut},
-		{grants.ErrOperatorToken, Unavailable, errOperatorToken{cause}},
-		{grants.ErrRefresh, Unavailable, cause},
-		{device.ErrDenied, Denied, cause},
-		{device.ErrExpired, Expired, cause},
+		{grants.ErrClosed, ReasonUnavailable, grants.ErrClosed},
+		{grants.ErrNoNeed, ReasonExceeded, errUnlisted},
+		{grants.ErrNotAnswered, ReasonPending, errNoPrompt},
+		{grants.ErrUnverified, ReasonUnverified, cause},
+		{grants.ErrLoggedOut, ReasonDenied, grants.ErrLoggedOut},
+		{grants.ErrOperatorToken, ReasonUnavailable, errOperatorToken{cause}},
+		{grants.ErrRefresh, ReasonUnavailable, cause},
+		{device.ErrDenied, ReasonDenied, cause},
+		{device.ErrExpired, ReasonExpired, cause},
 	} {
 		if errors.Is(err, known.kind) {
 			return &Error{Reason: known.reason, Cause: known.cause}
@@ -256,9 +256,9 @@ func translate(err error) *Error {
 	}
 	if d, ok := errors.AsType[*device.Error](err); ok {
 		if unsupported(d) {
-			return &Error{Reason: Unsupported, Cause: err}
+			return &Error{Reason: ReasonUnsupported, Cause: err}
 		}
-		return &Error{Reason: Unavailable, Cause: err}
+		return &Error{Reason: ReasonUnavailable, Cause: err}
 	}
 	return nil
 }
@@ -326,7 +326,7 @@ func markReason(result mcp.Result) {
 		text := e.Error() // without what a handler or an HTTP client wrapped around it
 		switch {
 		case e.prompt == nil:
-		case e.Reason == Pending:
+		case e.Reason == ReasonPending:
 			text = e.wording.Say(elicit.Text, *e.prompt)
 		default:
 			text += " " + e.wording.Say(elicit.Text, *e.prompt)

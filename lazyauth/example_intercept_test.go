@@ -33,7 +33,7 @@ func ExampleInterceptor_Intercept() {
 	})
 
 	auth, err := lazyauth.New(lazyauth.Service{
-		Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, API: []string{as.API()},
+		Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{as.API()},
 	}, &lazyauth.Options{Transport: as.Transport()})
 	if err != nil {
 		log.Fatal(err)
@@ -66,7 +66,7 @@ func ExampleInterceptor_Intercept() {
 		log.Fatal(err)
 	}
 	// Others who wait for the same sign-in learn when it is over.
-	if err := auth.Authorize(ctx, lazyauth.Principal{}, scopes.Of("profile"), nil); err != nil {
+	if err := auth.Authorize(ctx, lazyauth.LocalUser, scopes.Of("profile"), nil); err != nil {
 		log.Fatal(err)
 	}
 	second, err := session.CallTool(ctx, &mcp.CallToolParams{Name: "whoami"})

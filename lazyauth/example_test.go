@@ -21,11 +21,11 @@ type Note struct {
 // create_note prompts, and goes on when the person has approved.
 func Example() {
 	auth, err := lazyauth.New(lazyauth.Service{
-		Name:     "Notes",
-		Issuer:   "https://auth.example.com",
-		ClientID: "notes-mcp",
-		Scopes:   scopes.Of("profile"),
-		API:      []string{"https://api.example.com"},
+		Name:       "Notes",
+		Issuer:     "https://auth.example.com",
+		ClientID:   "notes-mcp",
+		Scopes:     scopes.Of("profile"),
+		APIOrigins: []string{"https://api.example.com"},
 	}, nil)
 	if err != nil {
 		log.Fatal(err)

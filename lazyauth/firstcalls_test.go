@@ -24,7 +24,7 @@ func BenchmarkFirstCalls(b *testing.B) {
 			for b.Loop() {
 				as := fakeas.New(&fakeas.Options{Latency: 100 * time.Millisecond, Interval: time.Second})
 				auth, err := lazyauth.New(lazyauth.Service{
-					Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, API: []string{as.API()},
+					Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{as.API()},
 				}, &lazyauth.Options{Transport: as.Transport()})
 				if err != nil {
 					b.Fatal(err)

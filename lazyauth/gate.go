@@ -38,9 +38,9 @@ func (i *Interceptor) ceiling() scopes.Set {
 // have none.
 func (g *gate) mayUseNothing() *Error {
 	if g.listed {
-		return g.auth.fail(Exceeded, errMayUseNothing)
+		return g.auth.fail(ReasonExceeded, errMayUseNothing)
 	}
-	return g.auth.fail(Exceeded, errUnlisted)
+	return g.auth.fail(ReasonExceeded, errUnlisted)
 }
 
 // person returns whose grant a call uses. Where nobody is asked before the handler, an

@@ -137,7 +137,7 @@ func gateAuth(b *testing.B, kept store.Store) *Interceptor {
 	b.Helper()
 	as := fakeas.New(&fakeas.Options{TokenLifetime: 24 * time.Hour, Interval: time.Second})
 	auth, err := New(Service{
-		Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, API: []string{as.API()},
+		Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{as.API()},
 	}, &Options{Store: kept, Transport: as.Transport()})
 	if err != nil {
 		b.Fatal(err)

@@ -26,16 +26,16 @@ func TestHeld_FinishedWhileOthersWait(t *testing.T) {
 			"takes a form":      send(round{caps: formAlone, state: state}),
 			"takes nothing":     send(round{token: "t", state: state}),
 		}
-		(<-send(round{caps: urlAlone, state: state, action: "decline"})).fails(t, lazyauth.Declined)
+		(<-send(round{caps: urlAlone, state: state, action: "decline"})).fails(t, lazyauth.ReasonDeclined)
 		for name, reply := range waiting {
 			select {
 			case r := <-reply:
-				r.fails(t, lazyauth.Declined)
+				r.fails(t, lazyauth.ReasonDeclined)
 			default:
 				t.Errorf("the request whose host %s still waits in a finished call", name)
 			}
 		}
-		(<-send(round{caps: formAlone, state: state, action: "decline"})).fails(t, lazyauth.Declined)
+		(<-send(round{caps: formAlone, state: state, action: "decline"})).fails(t, lazyauth.ReasonDeclined)
 		if n := w.counters.All(); n["prompted.url"] != 1 || n["prompted.form"] != 0 {
 			t.Errorf("prompts: %v, want one, by URL", n)
 		}

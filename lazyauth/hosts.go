@@ -13,14 +13,14 @@ import (
 // (MCP 2026-07-28 basic/index advises against any use of clientInfo for behaviour; a host
 // that lies about its name hurts itself alone.)
 type Host struct {
-	// Patience takes the place of [Options.Patience]. Zero leaves that.
-	Patience time.Duration
-	// WithProgress is the patience with requests that carry a progress token, for
-	// hosts whose limit begins anew with every progress message. Zero means Patience.
-	WithProgress time.Duration
+	// MaxWait takes the place of [Options.MaxWait]. Zero leaves that.
+	MaxWait time.Duration
+	// MaxWaitWithProgress is the one with requests that carry a progress token, for
+	// hosts whose limit begins anew with every progress message. Zero means MaxWait.
+	MaxWaitWithProgress time.Duration
 	// ShowsProgress says that the host shows progress messages to its person. Where it
 	// has no elicitation, the prompt in one is then all that is needed, and the model is
-	// told nothing before the patience is over.
+	// told nothing before that time is over.
 	ShowsProgress bool
 }
 
@@ -28,11 +28,11 @@ type Host struct {
 // seconds for the handler, by the name that they give themselves. A name with a star at
 // its end stands for all that begin like it.
 var knownHosts = map[string]Host{
-	"codex-mcp-client":      {Patience: 295 * time.Second},
-	"copilot-cli":           {Patience: 175 * time.Second, WithProgress: 395 * time.Second, ShowsProgress: true},
-	"gemini-cli-mcp-client": {Patience: 595 * time.Second, ShowsProgress: true},
-	"opencode":              {WithProgress: 395 * time.Second},
-	"qwen-cli-mcp-client*":  {Patience: 295 * time.Second, WithProgress: 395 * time.Second, ShowsProgress: true},
+	"codex-mcp-client":      {MaxWait: 295 * time.Second},
+	"copilot-cli":           {MaxWait: 175 * time.Second, MaxWaitWithProgress: 395 * time.Second, ShowsProgress: true},
+	"gemini-cli-mcp-client": {MaxWait: 595 * time.Second, ShowsProgress: true},
+	"opencode":              {MaxWaitWithProgress: 395 * time.Second},
+	"qwen-cli-mcp-client*":  {MaxWait: 295 * time.Second, MaxWaitWithProgress: 395 * time.Second, ShowsProgress: true},
 }
 
 // KnownHosts returns a copy of the table of hosts that are known to wait longer than
@@ -62,16 +62,16 @@ func (i *Interceptor) host(req *mcp.CallToolRequest) Host {
 	return best
 }
 
-// patience is how long after its arrival a request of req's host may wait.
-func (i *Interceptor) patience(req *mcp.CallToolRequest) time.Duration {
+// maxWait is how long after its arrival a request of req's host may wait.
+func (i *Interceptor) maxWait(req *mcp.CallToolRequest) time.Duration {
 	h := i.host(req)
-	if h.WithProgress != 0 && req.Params.GetProgressToken() != nil {
-		return h.WithProgress
+	if h.MaxWaitWithProgress != 0 && req.Params.GetProgressToken() != nil {
+		return h.MaxWaitWithProgress
 	}
-	if h.Patience != 0 {
-		return h.Patience
+	if h.MaxWait != 0 {
+		return h.MaxWait
 	}
-	return i.options.Patience
+	return i.options.MaxWait
 }
 
 // showsProgress is whether req's host is known to show progress messages.

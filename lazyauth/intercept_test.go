@@ -169,8 +169,8 @@ func TestInterceptMayUseNothing(t *testing.T) {
 							(<-call).succeeds(t, "Ada")
 						}
 						prompts := len(h.shown())
-						(<-h.call(t.Context(), "curious", nil)).fails(t, lazyauth.Exceeded)
-						(<-h.call(t.Context(), "own", nil)).fails(t, lazyauth.Exceeded)
+						(<-h.call(t.Context(), "curious", nil)).fails(t, lazyauth.ReasonExceeded)
+						(<-h.call(t.Context(), "own", nil)).fails(t, lazyauth.ReasonExceeded)
 						if len(h.shown()) != prompts {
 							t.Errorf("prompted: %q", h.shown()[prompts].Message)
 						}
@@ -194,7 +194,7 @@ func TestInterceptUnlisted(t *testing.T) {
 			(<-call).succeeds(t, "Ada")
 			// A grant is there, and yet this tool may not use it.
 			r := <-h.call(t.Context(), "unlisted", nil)
-			r.fails(t, lazyauth.Exceeded)
+			r.fails(t, lazyauth.ReasonExceeded)
 			if !strings.Contains(r.text(), "scopes.Policy") {
 				t.Errorf("%q does not say what to do", r.text())
 			}
@@ -226,8 +226,8 @@ func TestInterceptUnlisted(t *testing.T) {
 			(<-call).succeeds(t, "Ada")
 			unknown.gets("ping", nil, "pong")
 			r := <-unknown.call(t.Context(), "unlisted", nil)
-			r.fails(t, lazyauth.Anonymous)
-			(<-unknown.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Anonymous)
+			r.fails(t, lazyauth.ReasonAnonymous)
+			(<-unknown.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonAnonymous)
 		})
 	})
 }
@@ -247,7 +247,7 @@ func TestHandler(t *testing.T) {
 		h := w.host(era, accepts)
 		call := h.call(t.Context(), "raw", nil)
 		w.denies()
-		(<-call).fails(t, lazyauth.Denied)
+		(<-call).fails(t, lazyauth.ReasonDenied)
 		call = h.call(t.Context(), "raw", nil)
 		w.approves()
 		(<-call).succeeds(t, "Ada")
@@ -257,7 +257,7 @@ func TestHandler(t *testing.T) {
 			w := newWorld(t, setup{tools: existing(notesPolicy)})
 			h := w.host(era, nil)
 			r := <-h.call(t.Context(), "whoami", nil)
-			r.fails(t, lazyauth.Pending)
+			r.fails(t, lazyauth.ReasonPending)
 			if !strings.Contains(r.text(), w.person().UserCode) {
 				t.Errorf("%q lacks the code", r.text())
 			}

@@ -62,11 +62,11 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	if service.Dialect == nil {
 		service.Dialect = scopes.BearerDemand
 	}
-	allowed, err := parseOrigins(service.API)
+	allowed, err := parseOrigins(service.APIOrigins)
 	if err != nil {
 		return nil, err
 	}
-	server, err := grants.NewAuthorizationServer(service.device(o.Transport), service.AnyIssuer)
+	server, err := grants.NewAuthorizationServer(service.device(o.Transport), service.InsecureSkipIssuerCheck)
 	if err != nil {
 		return nil, fmt.Errorf("lazyauth: Service: %w", err)
 	}
@@ -74,8 +74,8 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lazyauth: Options.StateKeys: %w", err)
 	}
-	if o.SingleUser && o.Principal != nil {
-		return nil, errors.New("lazyauth: Options has both SingleUser and Principal: set one of them")
+	if o.InsecureSingleUser && o.Principal != nil {
+		return nil, errors.New("lazyauth: Options has both InsecureSingleUser and Principal: set one of them")
 	}
 	i := &Interceptor{
 		service:   service,
@@ -92,8 +92,8 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	i.keeper = grants.New(i.keeping(server))
 	i.people = asking.NewPeople(asking.Config{
 		Keeper: i.keeper, Service: service.Name, Epoch: i.epoch,
-		MaxWait: i.patience, ShowsProgress: i.showsProgress, Wording: i.wording,
-		TextAfterDecline: o.TextAfterDecline, Observer: i.observer,
+		MaxWait: i.maxWait, ShowsProgress: i.showsProgress, Wording: i.wording,
+		TextAfterDecline: o.InsecureTextAfterDecline, Observer: i.observer,
 	})
 	i.local = i.people.Person(grants.Principal{})
 	return i, nil
@@ -141,7 +141,7 @@ func (i *Interceptor) Close() error {
 	running := slices.Collect(maps.Keys(i.running)) // of which there will be no more
 	i.mu.Unlock()
 	for _, s := range running { // a call that starts has its own mutex locked, and then ours
-		s.giveUp(i.fail(Unavailable, grants.ErrClosed))
+		s.giveUp(i.fail(ReasonUnavailable, grants.ErrClosed))
 	}
 	i.suspended.clear()
 	dropped := i.keeper.Close()

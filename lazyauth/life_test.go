@@ -86,7 +86,7 @@ func TestRefreshFailsForAnHour(t *testing.T) {
 		later(time.Minute)
 		for range 10 {
 			later(5 * time.Minute)
-			(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Unavailable)
+			(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
 		}
 		away.Store(false)
 		h.gets("whoami", nil, "Ada")
@@ -104,7 +104,7 @@ func TestRotatedTokenLost(t *testing.T) {
 		h := w.signedIn(era)
 		later(2 * time.Minute)
 		w.as.Script(fakeas.Refresh, fakeas.Lose())
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Unavailable)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
 		var calls []<-chan reply
 		for range 10 {
 			calls = append(calls, h.call(t.Context(), "whoami", nil))
@@ -159,7 +159,7 @@ func TestRefresh_AnythingInBetweenKeepsTheGrant(t *testing.T) {
 				h := w.signedIn(era)
 				later(2 * time.Minute)
 				w.as.Script(fakeas.Refresh, answer)
-				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Unavailable)
+				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
 				h.gets("whoami", nil, "Ada")
 				h.wantPrompts(1)
 				w.wantAuthorizations(1)
@@ -189,11 +189,11 @@ func TestRefresh_AskedAndKept(t *testing.T) {
 				later(2 * time.Minute)
 				w.as.Script(fakeas.Refresh, answers...)
 				for range len(answers) - 1 {
-					(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Unavailable)
+					(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
 				}
 				call := h.call(t.Context(), "whoami", nil)
 				w.denies()
-				(<-call).fails(t, lazyauth.Denied)
+				(<-call).fails(t, lazyauth.ReasonDenied)
 				h.wantPrompts(2)
 
 				two := newWorld(t, setup{shared: w.as, options: lazyauth.Options{Store: kept}})
@@ -249,7 +249,7 @@ func TestRestart(t *testing.T) {
 		g.gets("whoami", nil, "Ada")
 		g.wantPrompts(0)
 		// Another client of the same store has another key.
-		if s, err := first.clientNamed("other", kept).Status(t.Context(), lazyauth.Principal{}); s != nil || err != nil {
+		if s, err := first.clientNamed("other", kept).Status(t.Context(), lazyauth.LocalUser); !errors.Is(err, lazyauth.ErrNoGrant) {
 			t.Errorf("another client finds %+v, %v", s, err)
 		}
 	})
@@ -413,7 +413,7 @@ func TestLogout(t *testing.T) {
 		if n := w.as.Count(fakeas.Revocation, ""); n != 2 {
 			t.Errorf("%d revocations, want 2: the refresh token and the access token", n)
 		}
-		if s, err := w.auth.Status(t.Context(), work); s != nil || err != nil {
+		if s, err := w.auth.Status(t.Context(), work); !errors.Is(err, lazyauth.ErrNoGrant) {
 			t.Errorf("after the logout: %+v, %v", s, err)
 		}
 		if s, err := w.auth.Status(t.Context(), home); err != nil || s == nil || !s.Scopes.Covers(scopes.Of("notes:write")) || !s.Renewable || s.Expires.IsZero() {
@@ -447,7 +447,7 @@ func TestLogoutDuringACall(t *testing.T) {
 					if _, _, err := w.get(ctx, "/me"); err != nil {
 						return nil, answer{}, err
 					}
-					if err := w.auth.Revoke(ctx, lazyauth.Principal{}); err != nil {
+					if err := w.auth.Revoke(ctx, lazyauth.LocalUser); err != nil {
 						return nil, answer{}, err
 					}
 					return w.get(ctx, "/me")
@@ -489,7 +489,7 @@ func TestRevocationDeviations(t *testing.T) {
 				w := newWorld(t, setup{})
 				h := w.signedIn(legacy)
 				w.as.Script(fakeas.Revocation, test.behaviour, test.behaviour)
-				err := w.auth.Revoke(t.Context(), lazyauth.Principal{})
+				err := w.auth.Revoke(t.Context(), lazyauth.LocalUser)
 				if errors.Is(err, lazyauth.ErrNotRevoked) != test.fails || (err != nil) != test.fails {
 					t.Errorf("revoked: %v", err)
 				}
@@ -536,7 +536,7 @@ func TestRevokeOnClose(t *testing.T) {
 // Each host has a grant of its own, if that is wanted.
 func TestAccountOfHost(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{Principal: onePerson, Account: lazyauth.AccountOfHost}})
+		w := newWorld(t, setup{options: lazyauth.Options{Principal: onePerson, Account: lazyauth.AccountFromHost()}})
 		for _, name := range []string{"first", "second"} {
 			h := w.hostWith(era, manners{name: name, url: true, react: accepts})
 			call := h.call(t.Context(), "whoami", nil)
@@ -553,7 +553,7 @@ func TestAccountOfHost(t *testing.T) {
 func TestIdentity(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
 		kept := store.Memory()
-		userInfo := func(s *lazyauth.Service) { s.UserInfo = s.API[0] + "/me" }
+		userInfo := func(s *lazyauth.Service) { s.UserInfo = s.APIOrigins[0] + "/me" }
 		w := newWorld(t, setup{service: userInfo, options: lazyauth.Options{Store: kept}})
 		h := w.host(era, accepts)
 		call := h.call(t.Context(), "whoami", nil)
@@ -571,7 +571,7 @@ func TestIdentity(t *testing.T) {
 		if r.result == nil || r.result.Meta[lazyauth.MetaAccount] != name {
 			t.Errorf("after a restart the result names nobody: %+v", r.result)
 		}
-		if s, err := again.auth.Status(t.Context(), lazyauth.Principal{}); err != nil || s == nil || s.Identity.Name != name {
+		if s, err := again.auth.Status(t.Context(), lazyauth.LocalUser); err != nil || s == nil || s.Identity.Name != name {
 			t.Errorf("status: %+v, %v", s, err)
 		}
 	})
@@ -613,7 +613,7 @@ func TestConfiguredToken(t *testing.T) {
 		return func(t *testing.T) {
 			inBothEras(t, func(t *testing.T, era string) {
 				w := newWorld(t, setup{})
-				if err := w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("profile", "notes:read"), approving(w)); err != nil {
+				if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile", "notes:read"), approving(w)); err != nil {
 					t.Fatal(err)
 				}
 				ci := newWorld(t, setup{shared: w.as, options: lazyauth.Options{Token: source(w)}})
@@ -638,7 +638,7 @@ func TestConfiguredToken(t *testing.T) {
 		if r := <-h.call(t.Context(), "create_note", noteArgs{"x"}); r.result == nil || !r.result.IsError || !strings.Contains(r.text(), "403") {
 			t.Errorf("without the scope: %q, %v", r.text(), r.err)
 		}
-		if s, err := w.auth.Status(t.Context(), lazyauth.Principal{}); err != nil || s == nil || !s.Configured {
+		if s, err := w.auth.Status(t.Context(), lazyauth.LocalUser); err != nil || s == nil || !s.Configured {
 			t.Errorf("status: %+v, %v", s, err)
 		}
 	}))
@@ -649,7 +649,7 @@ func TestConfiguredToken(t *testing.T) {
 	}))
 	t.Run("unavailable", operated(none, func(t *testing.T, _ *world, h *host) {
 		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.Unavailable)
+		r.fails(t, lazyauth.ReasonUnavailable)
 		if !strings.Contains(r.text(), "operator configured") {
 			t.Errorf("%q does not say who has to act", r.text())
 		}
@@ -662,11 +662,11 @@ func (noToken) Token() (*oauth2.Token, error) { return nil, errors.New("the vaul
 
 func TestEnvToken(t *testing.T) {
 	t.Setenv("NOTES_TOKEN", "")
-	if lazyauth.EnvToken("NOTES_TOKEN") != nil {
+	if lazyauth.TokenFromEnv("NOTES_TOKEN") != nil {
 		t.Error("an empty variable is a token")
 	}
 	t.Setenv("NOTES_TOKEN", " secret\n")
-	if got, err := lazyauth.EnvToken("NOTES_TOKEN").Token(); err != nil || got.AccessToken != "secret" {
+	if got, err := lazyauth.TokenFromEnv("NOTES_TOKEN").Token(); err != nil || got.AccessToken != "secret" {
 		t.Errorf("%v, %v", got, err)
 	}
 }
@@ -715,7 +715,7 @@ func TestBadAccounts(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, setup{options: lazyauth.Options{Account: func(context.Context, *mcp.CallToolRequest) (string, error) { return account, nil }}})
 				r := <-w.host(legacy, accepts).call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.Anonymous)
+				r.fails(t, lazyauth.ReasonAnonymous)
 				if !strings.Contains(r.text(), "64 printable") {
 					t.Errorf("%q does not say what is wrong", r.text())
 				}

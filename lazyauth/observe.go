@@ -57,7 +57,7 @@ func (o observer) Ended(f *grants.Flight, took time.Duration) {
 		e.Reason, e.Err = causeOf(translate(err))
 		o.emit(onFailed, e)
 	case !adopted:
-		e.Reason, e.Scopes = Narrowed, g.Scopes()
+		e.Reason, e.Scopes = ReasonNarrowed, g.Scopes()
 		o.emit(onFailed, e)
 	default:
 		e.Scopes = g.Scopes()
@@ -75,9 +75,9 @@ func (o observer) Refreshed(_ context.Context, owner *grants.Owner, g *grants.Gr
 
 // RefreshFailed implements [grants.Observer].
 func (o observer) RefreshFailed(_ context.Context, owner *grants.Owner, old *grants.Grant, took time.Duration, err error, ended bool) {
-	e := Event{Principal: Principal(owner.Who()), Scopes: old.Scopes(), Took: took, Reason: Unavailable}
+	e := Event{Principal: Principal(owner.Who()), Scopes: old.Scopes(), Took: took, Reason: ReasonUnavailable}
 	if ended {
-		e.Reason = Expired
+		e.Reason = ReasonExpired
 	}
 	_, e.Err = causeOf(err)
 	o.emit(onFailed, e)
@@ -85,7 +85,7 @@ func (o observer) RefreshFailed(_ context.Context, owner *grants.Owner, old *gra
 
 // TokenFailed implements [grants.Observer].
 func (o observer) TokenFailed(_ context.Context, owner *grants.Owner, err error) {
-	o.emit(onFailed, Event{Principal: Principal(owner.Who()), Reason: Unavailable, Err: errOperatorToken{err}})
+	o.emit(onFailed, Event{Principal: Principal(owner.Who()), Reason: ReasonUnavailable, Err: errOperatorToken{err}})
 }
 
 // StoreFailed implements [grants.Observer].
@@ -105,10 +105,10 @@ func (o observer) Prompted(_ context.Context, f *grants.Flight, channel string) 
 	o.emit(onPrompted, e)
 }
 
-// Declined implements [asking.Observer].
+// ReasonDeclined implements [asking.Observer].
 func (o observer) Declined(_ context.Context, f *grants.Flight, channel string) {
 	e := ofFlight(f)
-	e.Channel, e.Reason = channel, Declined
+	e.Channel, e.Reason = channel, ReasonDeclined
 	o.emit(onFailed, e)
 }
 

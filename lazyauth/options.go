@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// defaultPatience leaves five seconds of the 60 after which most hosts
+	// defaultMaxWait leaves five seconds of the 60 after which most hosts
 	// give a call up.
-	defaultPatience = 55 * time.Second
+	defaultMaxWait  = 55 * time.Second
 	defaultMaxCalls = 4096
 	// closeWait bounds how long Close waits for handlers.
 	closeWait = 5 * time.Second
@@ -27,10 +27,10 @@ const (
 // Options are the settings of an [Interceptor] that most servers leave alone.
 // The zero value, and nil, mean the defaults given with each field.
 type Options struct {
-	// Patience is how long after its arrival a call may wait for a person.
-	// Then it is answered with [Pending], the flight lives on, and the next
+	// MaxWait is how long after its arrival a call may wait for a person.
+	// Then it is answered with [ReasonPending], the flight lives on, and the next
 	// call joins it. Zero means 55 seconds, since many hosts end calls at 60.
-	Patience time.Duration
+	MaxWait time.Duration
 	// Hosts says which hosts wait longer, or shorter, by the name in their
 	// clientInfo; one with a star at its end stands for all names that begin like
 	// it. Nil means [KnownHosts]; an empty map treats all alike.
@@ -38,11 +38,11 @@ type Options struct {
 	// Wording puts prompts into words, in the language of the person behind the
 	// request, say. Nil means English. Its contract is that of [elicit.Wording].
 	Wording func(*mcp.CallToolRequest, elicit.Channel, elicit.Prompt) string
-	// TextAfterDecline tells the model address and code although its host's person,
+	// InsecureTextAfterDecline tells the model address and code although its host's person,
 	// or the host in their name, declined the prompt. An agent that can use a browser
 	// in which the person is signed in could then approve by itself what the person
 	// just refused.
-	TextAfterDecline bool
+	InsecureTextAfterDecline bool
 
 	// Principal tells whose grant a call uses. Nil means: over stdio the one
 	// local user; over HTTP the issuer and subject of the verified bearer
@@ -54,18 +54,18 @@ type Options struct {
 	Principal func(context.Context, *mcp.CallToolRequest) (Principal, error)
 	// VerifyUser confirms that a new grant belongs to the principal who asked
 	// for it, typically by asking the service whose token it is. An error
-	// discards the grant and fails the call with [Unverified]. It is required
+	// discards the grant and fails the call with [ReasonUnverified]. It is required
 	// for every principal but the local user: a code can be approved by
 	// anybody, and without the check an attacker who sends theirs to a victim
 	// acts with the victim's grant (RFC 8628 §5.4).
 	//
 	// It should honour ctx, which ends after 30 seconds.
 	VerifyUser func(ctx context.Context, who Principal, token *oauth2.Token) error
-	// SingleUser serves HTTP as if every caller were the one local user, and
+	// InsecureSingleUser serves HTTP as if every caller were the one local user, and
 	// skips VerifyUser. Anyone who can reach the endpoint then acts with that
 	// user's grant, and can have them prompted at will: use it only on
 	// loopback or behind an access control of your own.
-	SingleUser bool
+	InsecureSingleUser bool
 
 	// Store keeps grants beyond the life of the process; package [store] has some. Nil
 	// means that they are kept in memory alone, and that every start of the server
@@ -75,10 +75,10 @@ type Options struct {
 	// [store]: https://pkg.go.dev/github.com/lazyauth/mcp-lazyauth/lazyauth/store
 	Store store.Store
 	// Account names the account that a call is for, where one person has several:
-	// [AccountFromEnv], [AccountFromArgument], [AccountOfHost], or a function of your
+	// [AccountFromEnv], [AccountFromArgument], [AccountFromHost], or a function of your
 	// own. It is asked once the principal is known. Nil means that each has one.
 	Account func(context.Context, *mcp.CallToolRequest) (string, error)
-	// Token is a token that the operator gave, such as [EnvToken]: the local user's
+	// Token is a token that the operator gave, such as [TokenFromEnv]: the local user's
 	// calls use it and nobody is asked. It is taken to have all scopes; what the API
 	// refuses it, the handler sees. Nil means none.
 	Token oauth2.TokenSource
@@ -102,7 +102,7 @@ type Options struct {
 	// started it in any case.
 	StateKeys [][]byte
 	// MaxCalls bounds the calls of revision 2026-07-28 that were answered with
-	// a prompt and can still be taken up again; further ones get [Busy] until
+	// a prompt and can still be taken up again; further ones get [ReasonBusy] until
 	// one lapses. One principal gets a sixteenth at the most. Zero means 4096.
 	MaxCalls int
 
@@ -116,7 +116,7 @@ type Options struct {
 
 // Format writes no key, whatever the verb.
 func (o Options) Format(f fmt.State, _ rune) {
-	fmt.Fprintf(f, "lazyauth.Options{Patience: %v, SingleUser: %t, MaxScopes: %q}", o.Patience, o.SingleUser, o.MaxScopes)
+	fmt.Fprintf(f, "lazyauth.Options{MaxWait: %v, InsecureSingleUser: %t, MaxScopes: %q}", o.MaxWait, o.InsecureSingleUser, o.MaxScopes)
 }
 
 func (o *Options) withDefaults() (Options, error) {
@@ -125,10 +125,10 @@ func (o *Options) withDefaults() (Options, error) {
 		out = *o
 	}
 	switch {
-	case out.Patience < 0:
-		return out, fmt.Errorf("lazyauth: Options.Patience is %v: it must not be negative", out.Patience)
-	case out.Patience == 0:
-		out.Patience = defaultPatience
+	case out.MaxWait < 0:
+		return out, fmt.Errorf("lazyauth: Options.MaxWait is %v: it must not be negative", out.MaxWait)
+	case out.MaxWait == 0:
+		out.MaxWait = defaultMaxWait
 	}
 	switch {
 	case out.MaxCalls < 0:
@@ -147,7 +147,7 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	out.Hosts = maps.Clone(out.Hosts)
 	for name, h := range out.Hosts {
-		if h.Patience < 0 || h.WithProgress < 0 {
+		if h.MaxWait < 0 || h.MaxWaitWithProgress < 0 {
 			return out, fmt.Errorf("lazyauth: Options.Hosts[%q] has a negative duration", name)
 		}
 	}

@@ -34,7 +34,7 @@ func TestOptions_DefaultTransportReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer auth.Close()
-	err = auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("profile"), nil)
+	err = auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), nil)
 	if err == nil || requests == 0 {
 		t.Errorf("%v after %d requests through the transport that was put there", err, requests)
 	}

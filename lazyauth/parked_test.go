@@ -224,7 +224,7 @@ func TestParkedHandlerIsAbandoned(t *testing.T) {
 		if w.ended["saga"] != 1 {
 			t.Error("the handler still waits")
 		}
-		(<-h.round(t.Context(), "saga", noteArgs{"x"}, state, "accept")).fails(t, lazyauth.Abandoned)
+		(<-h.round(t.Context(), "saga", noteArgs{"x"}, state, "accept")).fails(t, lazyauth.ReasonAbandoned)
 		w.wantSaga(1, 1)
 		// The grant is there for the next call.
 		h.gets("saga", noteArgs{"z"}, "z")
@@ -268,7 +268,7 @@ func TestTableFull(t *testing.T) {
 		w := newWorld(t, setup{options: lazyauth.Options{MaxCalls: 1, Principal: byClientName, VerifyUser: anybody}})
 		alice, bob := w.rawHost(), w.rawHostNamed("bob")
 		state := (<-alice.round(t.Context(), "whoami", nil, "", "")).state(t)
-		(<-bob.round(t.Context(), "whoami", nil, "", "")).fails(t, lazyauth.Busy)
+		(<-bob.round(t.Context(), "whoami", nil, "", "")).fails(t, lazyauth.ReasonBusy)
 
 		// Nobody was evicted, and there is room when the lease is over.
 		first := alice.round(t.Context(), "whoami", nil, state, "accept")
@@ -291,7 +291,7 @@ func TestDeclinedWhileParked(t *testing.T) {
 		reactions = []reaction{accepts, says("decline", 3*time.Second)}
 		call := h.call(t.Context(), "saga", noteArgs{"x"})
 		w.approves()
-		(<-call).fails(t, lazyauth.Declined)
+		(<-call).fails(t, lazyauth.ReasonDeclined)
 		w.wantSaga(1, 1)
 		// What was granted before still works.
 		h.gets("create_note", noteArgs{"still"}, "still")

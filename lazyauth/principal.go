@@ -1,7 +1,9 @@
 package lazyauth
 
-// A Principal is the person whose grant a call uses. The zero value is the
-// local user: whoever runs a stdio server.
+// LocalUser is whoever runs a stdio server: the principal without an issuer and a subject.
+var LocalUser = Principal{}
+
+// A Principal is the person whose grant a call uses. The zero value is [LocalUser].
 type Principal struct {
 	// Issuer identifies who vouches for the subject, as the "iss" of a bearer
 	// token. It may be empty if there is only one.

@@ -28,7 +28,7 @@ func TestSecondSessionIsRefused(t *testing.T) {
 		w.approves()
 		(<-call).succeeds(t, "Ada")
 		r := <-second.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.Anonymous)
+		r.fails(t, lazyauth.ReasonAnonymous)
 		if !strings.Contains(r.text(), "Options.Principal") {
 			t.Errorf("%q does not say what to configure", r.text())
 		}
@@ -36,7 +36,7 @@ func TestSecondSessionIsRefused(t *testing.T) {
 		// Nor does it become the local user when the first one leaves.
 		first.session.Close()
 		synctest.Wait()
-		(<-second.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Anonymous)
+		(<-second.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonAnonymous)
 	})
 }
 
@@ -78,7 +78,7 @@ func TestEraMixtureGetsText(t *testing.T) {
 			mcp.MetaKeyClientCapabilities: map[string]any{"elicitation": map[string]any{"url": map[string]any{}}},
 		}}
 		result, err := h.session.CallTool(t.Context(), params)
-		reply{result, err}.fails(t, lazyauth.Pending)
+		reply{result, err}.fails(t, lazyauth.ReasonPending)
 		h.wantPrompts(0)
 		if w.wire.count("elicitation/create") != 0 || w.wire.count("input_required") != 0 {
 			t.Errorf("the wire: %s", w.wire.text())
@@ -161,7 +161,7 @@ func TestManyUsersOverHTTP(t *testing.T) {
 			// Somebody else approves Eve's code: her call gets nothing.
 			call := eve.call(t.Context(), "whoami", nil)
 			w.approves()
-			(<-call).fails(t, lazyauth.Unverified)
+			(<-call).fails(t, lazyauth.ReasonUnverified)
 
 			call = ada.call(t.Context(), "whoami", nil)
 			w.approves()
@@ -186,8 +186,8 @@ func TestHTTPRefusals(t *testing.T) {
 			t.Run("nobody knows who", func(t *testing.T) {
 				w := newWorld(t, setup{options: lazyauth.Options{VerifyUser: anybody}})
 				r := <-overHTTP(t, w, era, false)("").call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.Anonymous)
-				if !strings.Contains(r.text(), "SingleUser") {
+				r.fails(t, lazyauth.ReasonAnonymous)
+				if !strings.Contains(r.text(), "InsecureSingleUser") {
 					t.Errorf("%q does not say what to configure", r.text())
 				}
 				w.wantAuthorizations(0)
@@ -195,14 +195,14 @@ func TestHTTPRefusals(t *testing.T) {
 			t.Run("nobody verifies", func(t *testing.T) {
 				w := newWorld(t, setup{})
 				r := <-overHTTP(t, w, era, true)("ada").call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.Unverified)
+				r.fails(t, lazyauth.ReasonUnverified)
 				if !strings.Contains(r.text(), "VerifyUser") {
 					t.Errorf("%q does not say what to configure", r.text())
 				}
 				w.wantAuthorizations(0)
 			})
 			t.Run("a single user", func(t *testing.T) {
-				w := newWorld(t, setup{as: fakeas.Options{Interval: time.Second}, options: lazyauth.Options{SingleUser: true}})
+				w := newWorld(t, setup{as: fakeas.Options{Interval: time.Second}, options: lazyauth.Options{InsecureSingleUser: true}})
 				connect := overHTTP(t, w, era, false)
 				call := connect("").call(t.Context(), "whoami", nil)
 				w.approves()

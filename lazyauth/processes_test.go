@@ -50,7 +50,7 @@ func serveStdio(origin, folder string) (err error) {
 	}
 	kept := &countedStore{Store: grants}
 	auth, err := lazyauth.New(lazyauth.Service{
-		Name: "Notes", Issuer: origin, ClientID: fakeas.DefaultClientID, API: []string{origin},
+		Name: "Notes", Issuer: origin, ClientID: fakeas.DefaultClientID, APIOrigins: []string{origin},
 	}, &lazyauth.Options{
 		Store: kept,
 		Trace: lazyauth.SlogTrace(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))),

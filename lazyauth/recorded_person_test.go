@@ -64,7 +64,7 @@ func (d *double) model(call rpc, id int) {
 		promised := d.decided
 		d.mu.Unlock()
 		switch end {
-		case string(lazyauth.Pending):
+		case string(lazyauth.ReasonPending):
 			if promised && !d.story.insists {
 				select {
 				case <-d.approved:

@@ -50,8 +50,8 @@ func (s *recordedStory) habitsOf(t *testing.T, c *conversation) habits {
 }
 
 const (
-	declined = string(lazyauth.Declined)
-	pending  = string(lazyauth.Pending)
+	declined = string(lazyauth.ReasonDeclined)
+	pending  = string(lazyauth.ReasonPending)
 )
 
 // Reactions that were not recorded.
@@ -69,7 +69,7 @@ var (
 )
 
 // tooPatient is what an author sets who does not know that hosts give up after a minute.
-var tooPatient = lazyauth.Options{Patience: 10 * time.Minute, Hosts: map[string]lazyauth.Host{}}
+var tooPatient = lazyauth.Options{MaxWait: 10 * time.Minute, Hosts: map[string]lazyauth.Host{}}
 
 // textual is the story of a host that has nothing but the results of its calls.
 func textual(run int) recordedStory {
@@ -105,7 +105,7 @@ var recordedStories = map[string][]recordedStory{
 
 	"codex-app-server.accept": {
 		{run: 0, person: 4 * time.Second, channels: []string{"url"}, seen: 1, calls: 1, ends: []string{ok}},
-		// Declined by a person, who then is left in peace for a minute, and thinks better
+		// ReasonDeclined by a person, who then is left in peace for a minute, and thinks better
 		// of it.
 		{run: 1, person: 12 * time.Second, further: []reactionTime{unanswered}, again: []time.Duration{5 * time.Second, time.Minute},
 			channels: []string{"url", "url"}, seen: 2, calls: 3, ends: []string{declined, declined, ok}},

@@ -16,7 +16,7 @@ import (
 
 // onePerson is an Options.Principal for a person with several hosts.
 func onePerson(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
-	return lazyauth.Principal{}, nil
+	return lazyauth.LocalUser, nil
 }
 
 // Two hosts of one person: each shows the prompt once, refusing it at one leaves the
@@ -26,8 +26,8 @@ func TestTwoHostsOfOnePerson(t *testing.T) {
 		w := newWorld(t, setup{options: lazyauth.Options{Principal: onePerson}})
 		first, second := w.host(era, says("decline", 5*time.Second)), w.host(era, accepts)
 		one, two := first.call(t.Context(), "whoami", nil), second.call(t.Context(), "whoami", nil)
-		(<-one).fails(t, lazyauth.Declined)
-		(<-first.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)
+		(<-one).fails(t, lazyauth.ReasonDeclined)
+		(<-first.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
 		third := second.call(t.Context(), "whoami", nil) // joins
 		w.approves()
 		(<-two).succeeds(t, "Ada")
@@ -114,9 +114,9 @@ func TestPersonChangesTheirMind(t *testing.T) {
 			lazyauth.AddSignInPrompt(w.server, w.auth)
 		}})
 		h := w.host(era, inTurn(says("decline", 3*time.Second), accepts))
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
 		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.Declined)
+		r.fails(t, lazyauth.ReasonDeclined)
 		if !strings.Contains(r.text(), `"sign-in-notes"`) {
 			t.Errorf("%q does not say how to override it", r.text())
 		}
@@ -143,28 +143,28 @@ func TestSignInPromptOfAStranger(t *testing.T) {
 			lazyauth.AddSignInPrompt(w.server, w.auth)
 		}})
 		first, second := w.host(legacy, says("decline", 3*time.Second)), w.host(legacy, accepts)
-		(<-first.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)
+		(<-first.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
 		if _, err := second.session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err == nil {
 			t.Error("a second session may end the peace of the first")
 		}
-		(<-first.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)
+		(<-first.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
 		first.wantPrompts(1)
-		w.auth.AskAgain(lazyauth.Principal{})
-		(<-first.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)
+		w.auth.ForgetDecline(lazyauth.LocalUser)
+		(<-first.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
 		first.wantPrompts(2)
 	})
 }
 
 // The patience of a call that waits to begin ends, the person approves, and then calls
 // again: the handler has run once in all.
-func TestPatienceEndsThenApproval(t *testing.T) {
+func TestMaxWaitEndsThenApproval(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
 		w := newWorld(t, setup{tools: withSaga})
 		h := w.host(era, accepts)
 		one, two := h.call(t.Context(), "saga", noteArgs{"x"}), h.call(t.Context(), "saga", noteArgs{"x"})
 		code := w.person().UserCode
-		(<-one).fails(t, lazyauth.Pending)
-		(<-two).fails(t, lazyauth.Pending)
+		(<-one).fails(t, lazyauth.ReasonPending)
+		(<-two).fails(t, lazyauth.ReasonPending)
 		w.as.Approve(code)
 		later(time.Minute)
 		w.wantSaga(0, 0) // approval starts nothing by itself
@@ -279,7 +279,7 @@ func TestHundredFlightsAtOnce(t *testing.T) {
 		for n, call := range calls {
 			// The first ones' patience is over by the time of the last.
 			r := <-call
-			if r.result != nil && r.result.Meta[lazyauth.MetaReason] == string(lazyauth.Pending) {
+			if r.result != nil && r.result.Meta[lazyauth.MetaReason] == string(lazyauth.ReasonPending) {
 				later(10 * time.Second)
 				r = <-hosts[n].call(t.Context(), "whoami", nil)
 			}
@@ -297,8 +297,8 @@ func TestOneLineForEachFlight(t *testing.T) {
 		h := w.host(era, says("decline", 3*time.Second))
 		one, two := h.call(t.Context(), "whoami", nil), h.call(t.Context(), "whoami", nil)
 		req := w.person()
-		(<-one).fails(t, lazyauth.Declined)
-		(<-two).fails(t, lazyauth.Declined)
+		(<-one).fails(t, lazyauth.ReasonDeclined)
+		(<-two).fails(t, lazyauth.ReasonDeclined)
 		later(20 * time.Second)
 		w.as.Approve(req.UserCode)
 		later(10 * time.Second)
@@ -335,7 +335,7 @@ func TestOneLineForEachFlight(t *testing.T) {
 	})
 }
 
-// Declined by a step-up's person: what was held goes on working (scopes are a set).
+// ReasonDeclined by a step-up's person: what was held goes on working (scopes are a set).
 func TestDeclinedStepUpKeepsTheGrant(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
 		w := newWorld(t, setup{})
@@ -343,9 +343,9 @@ func TestDeclinedStepUpKeepsTheGrant(t *testing.T) {
 		call := h.call(t.Context(), "whoami", nil)
 		w.approves()
 		(<-call).succeeds(t, "Ada")
-		(<-h.call(t.Context(), "list_notes", nil)).fails(t, lazyauth.Declined)
+		(<-h.call(t.Context(), "list_notes", nil)).fails(t, lazyauth.ReasonDeclined)
 		h.gets("whoami", nil, "Ada")
-		if err := w.auth.Authorize(t.Context(), lazyauth.Principal{}, scopes.Of("profile"), nil); err != nil {
+		if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), nil); err != nil {
 			t.Error(err)
 		}
 	})

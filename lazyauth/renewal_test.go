@@ -68,7 +68,7 @@ func TestRefreshUnavailable(t *testing.T) {
 		w.as.Script(fakeas.Refresh, fakeas.Unavailable(503, 0))
 
 		// Asking the person would not help either; the grant is kept.
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Unavailable)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
 		h.gets("whoami", nil, "Ada")
 		h.wantPrompts(1)
 	})

@@ -66,7 +66,7 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 		r.Again = false
 		r.Call = withState(req, opened.Inner, req.Params.InputResponses)
 		if s = g.auth.suspended.round(opened, newSuspended(g, p, r.Request)); s == nil {
-			return nil, nil, g.auth.fail(Busy, nil)
+			return nil, nil, g.auth.fail(ReasonBusy, nil)
 		}
 	}
 	if s == nil || s.person != p || s.client != c || s.gate.tool != g.tool {

@@ -20,7 +20,7 @@ import (
 
 // everyone is one person, whichever host they use.
 func everyone(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
-	return lazyauth.Principal{}, nil
+	return lazyauth.LocalUser, nil
 }
 
 func TestNoticeComesBeforeTheResult(t *testing.T) {
@@ -54,7 +54,7 @@ func TestNoNoticeToWhoRefused(t *testing.T) {
 		w := newWorld(t, setup{options: lazyauth.Options{Principal: everyone}})
 		refuses, consents := w.host(legacy, says("decline", 2*time.Second)), w.host(legacy, accepts)
 		one, two := refuses.call(t.Context(), "whoami", nil), consents.call(t.Context(), "whoami", nil)
-		(<-one).fails(t, lazyauth.Declined)
+		(<-one).fails(t, lazyauth.ReasonDeclined)
 		w.approves()
 		(<-two).succeeds(t, "Ada")
 		synctest.Wait()
@@ -98,16 +98,16 @@ func TestRoomInTheTableAgain(t *testing.T) {
 		alice, bob := w.rawHostNamed("alice"), w.rawHostNamed("bob")
 		for range 2 { // a sixteenth of the table
 			state := (<-alice.round(t.Context(), "whoami", nil, "", "")).state(t)
-			(<-alice.round(t.Context(), "whoami", nil, state, "cancel")).fails(t, lazyauth.Declined)
+			(<-alice.round(t.Context(), "whoami", nil, state, "cancel")).fails(t, lazyauth.ReasonDeclined)
 			later(4 * time.Minute)
 		}
-		(<-alice.round(t.Context(), "whoami", nil, "", "")).fails(t, lazyauth.Busy)
+		(<-alice.round(t.Context(), "whoami", nil, "", "")).fails(t, lazyauth.ReasonBusy)
 		(<-bob.round(t.Context(), "whoami", nil, "", "")).state(t)
 
 		// The first flight's code has lapsed at ten minutes: the call that
 		// starts the next one gets no prompt, but the one after the leases does.
 		later(150 * time.Second)
-		(<-alice.round(t.Context(), "whoami", nil, "", "")).fails(t, lazyauth.Busy)
+		(<-alice.round(t.Context(), "whoami", nil, "", "")).fails(t, lazyauth.ReasonBusy)
 		later(time.Minute)
 		(<-alice.round(t.Context(), "whoami", nil, "", "")).state(t)
 	})
@@ -172,7 +172,7 @@ func TestParkingOnlyWhereItIsDeclared(t *testing.T) {
 			done <- reply{result, err}
 		}()
 		w.approves()
-		(<-done).fails(t, lazyauth.Pending)
+		(<-done).fails(t, lazyauth.ReasonPending)
 	})
 }
 
@@ -249,7 +249,7 @@ func TestWorkingHandlerIsAbandoned(t *testing.T) {
 				if name == "comes back" {
 					again.succeeds(t, "done")
 				} else {
-					again.fails(t, lazyauth.Abandoned)
+					again.fails(t, lazyauth.ReasonAbandoned)
 				}
 			})
 		})
@@ -297,7 +297,7 @@ func TestWhoLeftIsNotAskedFor(t *testing.T) {
 		cancel()
 		<-leaves
 		w.denies()
-		(<-first).fails(t, lazyauth.Denied)
+		(<-first).fails(t, lazyauth.ReasonDenied)
 		again := h.call(t.Context(), "whoami", nil)
 		synctest.Wait()
 		for _, p := range h.shown() {
@@ -341,7 +341,7 @@ func TestCloseEndsWorkingHandlers(t *testing.T) {
 		if err := w.auth.Close(); err != nil || time.Since(began) != 0 {
 			t.Errorf("Close took %v: %v", time.Since(began), err)
 		}
-		(<-one).fails(t, lazyauth.Unavailable)
+		(<-one).fails(t, lazyauth.ReasonUnavailable)
 	})
 }
 
@@ -359,18 +359,18 @@ func TestVerifierWithoutUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer session.Close()
-	(<-(&host{w: w, session: session}).call(t.Context(), "whoami", nil)).fails(t, lazyauth.Anonymous)
+	(<-(&host{w: w, session: session}).call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonAnonymous)
 	w.wantAuthorizations(0)
 }
 
 func TestOutcomeOutlivesTheCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{Patience: time.Hour}})
+		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Hour}})
 		h := w.rawHost()
 		state := (<-h.round(t.Context(), "whoami", nil, "", "")).state(t)
-		(<-h.round(t.Context(), "whoami", nil, state, "accept")).fails(t, lazyauth.Expired)
+		(<-h.round(t.Context(), "whoami", nil, state, "accept")).fails(t, lazyauth.ReasonExpired)
 		later(30 * time.Second)
-		(<-h.round(t.Context(), "whoami", nil, state, "accept")).fails(t, lazyauth.Expired)
+		(<-h.round(t.Context(), "whoami", nil, state, "accept")).fails(t, lazyauth.ReasonExpired)
 		later(31 * time.Second)
 		(<-h.round(t.Context(), "whoami", nil, state, "accept")).refusesState(t)
 	})
@@ -413,7 +413,7 @@ func TestInnerStateOfAnotherPrincipal(t *testing.T) {
 
 func TestVerifyUserTakesTooLong(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{Principal: byClientName, Patience: time.Hour,
+		w := newWorld(t, setup{options: lazyauth.Options{Principal: byClientName, MaxWait: time.Hour,
 			VerifyUser: func(ctx context.Context, _ lazyauth.Principal, _ *oauth2.Token) error {
 				<-ctx.Done()
 				return ctx.Err()
@@ -421,7 +421,7 @@ func TestVerifyUserTakesTooLong(t *testing.T) {
 		call := w.host(era, accepts).call(t.Context(), "whoami", nil)
 		w.approves()
 		began := time.Now()
-		(<-call).fails(t, lazyauth.Unverified)
+		(<-call).fails(t, lazyauth.ReasonUnverified)
 		if took := time.Since(began); took > time.Minute {
 			t.Errorf("it took %v", took)
 		}

@@ -43,11 +43,11 @@ type Service struct {
 	// characters than letters, digits and "-._~" there, such as "/", "+" and "=":
 	// set oauth2.AuthStyleInParams for those.
 	Endpoint oauth2.Endpoint
-	// AnyIssuer accepts discovery metadata that names another issuer than
+	// InsecureSkipIssuerCheck accepts discovery metadata that names another issuer than
 	// Issuer (RFC 8414 §3.3 forbids it). Some multi-tenant servers need it.
 	// Whoever can answer for the metadata URL can then direct sign-ins, and
 	// the client secret, to a server of their choice.
-	AnyIssuer bool
+	InsecureSkipIssuerCheck bool
 
 	// ClientID identifies this program to the authorization server. Required.
 	ClientID string
@@ -65,10 +65,10 @@ type Service struct {
 	// ScopeNames says what scopes mean to a person, for prompts: "notes:write" is
 	// "create and change notes". Scopes without words are shown as they are.
 	ScopeNames map[string]string
-	// API lists the origins the token may be sent to, such as
+	// APIOrigins lists the origins the token may be sent to, such as
 	// "https://api.example.com". Only https, or http to a loopback address.
 	// With none, [Client] refuses to send anything.
-	API []string
+	APIOrigins []string
 	// UserInfo is where the service tells whose token it is: the UserInfo endpoint of
 	// OpenID Connect, or GitHub's https://api.github.com/user. Https, or http to a
 	// loopback address. The token is sent there, once for each sign-in, and the name
@@ -87,11 +87,11 @@ type Service struct {
 	// Params are further parameters of the device authorization request, such
 	// as "audience" or "resource" (RFC 8707).
 	Params url.Values
-	// CompleteURI shows verification_uri_complete, which contains the user
+	// InsecureCodeInLink shows verification_uri_complete, which contains the user
 	// code, where the server sends one (RFC 8628 §3.3.1). It saves typing, and
 	// it takes away the comparison of codes: somebody who can get a person to
 	// open a link of theirs is one click from that person's grant.
-	CompleteURI bool
+	InsecureCodeInLink bool
 }
 
 // Format writes no secret, whatever the verb.
@@ -141,7 +141,7 @@ func (s *Service) device(transport http.RoundTripper) device.Config {
 		ClientSecret: s.ClientSecret,
 		AuthStyle:    s.Endpoint.AuthStyle,
 		Params:       s.Params,
-		UseComplete:  s.CompleteURI,
+		UseComplete:  s.InsecureCodeInLink,
 		UserAgent:    s.UserAgent,
 		Transport:    transport,
 	}

@@ -58,7 +58,7 @@ func TestUnattendedHostBesideAnother(t *testing.T) {
 			close(refuse)
 			if !unattended.form {
 				r := <-one
-				r.fails(t, lazyauth.Declined)
+				r.fails(t, lazyauth.ReasonDeclined)
 				if strings.Contains(r.text(), "minute") {
 					t.Errorf("%q speaks for the person", r.text())
 				}
@@ -85,16 +85,16 @@ func TestSignInPromptOverHTTP(t *testing.T) {
 	url := serveHTTP(t, w, true, true)
 	ada := w.hostAt(url, "ada", manners{url: true, react: says("decline", 1100*time.Millisecond)})
 	eve := w.hostAt(url, "eve", manners{url: true, react: accepts})
-	(<-ada.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)
+	(<-ada.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
 	ask := func(h *host) {
 		if _, err := h.session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
 			t.Error(err)
 		}
 	}
 	ask(eve)
-	(<-ada.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)
+	(<-ada.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
 	ada.wantPrompts(1)
 	ask(ada)
-	(<-ada.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Declined)
+	(<-ada.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
 	ada.wantPrompts(2)
 }

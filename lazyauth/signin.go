@@ -11,7 +11,7 @@ import (
 
 // AddSignInPrompt registers a prompt (MCP server/prompts) by which the person, and
 // not the model, says that they want to be asked after all: hosts offer prompts to
-// people, as a slash command or a menu. It does what [Interceptor.AskAgain] does, and
+// people, as a slash command or a menu. It does what [Interceptor.ForgetDecline] does, and
 // has the model call the tool again. Its name is "sign-in-" and the service's, in lower
 // case and with a hyphen for what is neither letter nor digit; errors of declined calls
 // then mention it.
@@ -54,7 +54,7 @@ func (i *Interceptor) signInPrompt() string {
 	}, i.service.Name)
 }
 
-// AskAgain forgets that who declined, so that the next call prompts them although the
+// ForgetDecline forgets that who declined, so that the next call prompts them although the
 // minute is not over. It is for programs in which the person says so, and not the
 // model, which could nag. See [AddSignInPrompt].
-func (i *Interceptor) AskAgain(who Principal) { i.people.ForgetDecline(grants.Principal(who)) }
+func (i *Interceptor) ForgetDecline(who Principal) { i.people.ForgetDecline(grants.Principal(who)) }

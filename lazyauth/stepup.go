@@ -57,7 +57,7 @@ func (c *call) challenged(ctx context.Context, g *grants.Grant, res *http.Respon
 	auth := c.gate.auth
 	demand, err := auth.service.Dialect(res.StatusCode, res.Header)
 	if err != nil { // fail closed: there is no telling what it wants
-		return false, auth.fail(Unsupported, err)
+		return false, auth.fail(ReasonUnsupported, err)
 	}
 	switch {
 	case g.Operators(): // nobody can be asked for another one
@@ -67,7 +67,7 @@ func (c *call) challenged(ctx context.Context, g *grants.Grant, res *http.Respon
 	case demand.Fresh:
 		again := c.person.Reject(g, c.met().again, demand.SignIn)
 		if again && !body.possible() {
-			return false, auth.fail(Unsupported, errNoReplay)
+			return false, auth.fail(ReasonUnsupported, errNoReplay)
 		}
 		return again, nil
 	case demand.More:
@@ -94,11 +94,11 @@ func (c *call) stepUp(ctx context.Context, g *grants.Grant, demand scopes.Demand
 	missing, ok := order.Narrowest(held, need, c.gate.auth.ceiling())
 	switch {
 	case !ok:
-		return false, auth.fail(Exceeded, nil)
+		return false, auth.fail(ReasonExceeded, nil)
 	case missing.IsEmpty():
 		return false, nil
 	case !body.possible():
-		return false, auth.fail(Unsupported, errNoReplay)
+		return false, auth.fail(ReasonUnsupported, errNoReplay)
 	}
 	met := c.met()
 	met.mu.Lock()

@@ -88,9 +88,9 @@ func TestStepUpRefused(t *testing.T) {
 		want    lazyauth.Reason
 		prompts int
 	}{
-		"declined": {says("decline", 3*time.Second), func(*world) {}, lazyauth.Declined, 2},
-		"denied":   {accepts, func(w *world) { w.denies() }, lazyauth.Denied, 2},
-		"narrowed": {accepts, func(w *world) { w.approves("profile", "notes:write") }, lazyauth.Narrowed, 2},
+		"declined": {says("decline", 3*time.Second), func(*world) {}, lazyauth.ReasonDeclined, 2},
+		"denied":   {accepts, func(w *world) { w.denies() }, lazyauth.ReasonDenied, 2},
+		"narrowed": {accepts, func(w *world) { w.approves("profile", "notes:write") }, lazyauth.ReasonNarrowed, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBothEras(t, func(t *testing.T, era string) {
@@ -130,7 +130,7 @@ func TestNarrowedStepUpKeepsWhatWorked(t *testing.T) {
 		(<-call).succeeds(t, "x")
 		call = h.call(t.Context(), "share", nil)
 		w.approves("profile", "notes:read")
-		(<-call).fails(t, lazyauth.Narrowed)
+		(<-call).fails(t, lazyauth.ReasonNarrowed)
 		h.gets("create_note", noteArgs{"y"}, "y")
 		h.wantPrompts(2)
 	})
@@ -143,9 +143,9 @@ func TestChallengesThatAskNobody(t *testing.T) {
 		reason lazyauth.Reason
 	}{
 		"no scopes":      {challenge(403, `Bearer error="insufficient_scope"`), "403", ""},
-		"over the limit": {challenge(403, `Bearer error="insufficient_scope", scope="admin:everything"`), "more access", lazyauth.Exceeded},
-		"absurd scopes":  {challenge(403, `Bearer error="insufficient_scope", scope="`+strings.Repeat("x", 5000)+`"`), "does not understand", lazyauth.Unsupported},
-		"unreadable":     {challenge(403, `Bearer error="insufficient`), "does not understand", lazyauth.Unsupported},
+		"over the limit": {challenge(403, `Bearer error="insufficient_scope", scope="admin:everything"`), "more access", lazyauth.ReasonExceeded},
+		"absurd scopes":  {challenge(403, `Bearer error="insufficient_scope", scope="`+strings.Repeat("x", 5000)+`"`), "does not understand", lazyauth.ReasonUnsupported},
+		"unreadable":     {challenge(403, `Bearer error="insufficient`), "does not understand", lazyauth.ReasonUnsupported},
 		"another scheme": {challenge(403, `Basic realm="x"`), "403", ""},
 		"plain 403":      {fakeas.Raw(403, nil, "{}"), "403", ""},
 		"what is held":   {challenge(403, `Bearer error="insufficient_scope", scope="notes:read"`), "403", ""},
@@ -373,7 +373,7 @@ func TestStreamingBody(t *testing.T) {
 					return
 				}
 				r := <-call
-				r.fails(t, lazyauth.Unsupported)
+				r.fails(t, lazyauth.ReasonUnsupported)
 				if !strings.Contains(r.text(), "GetBody") {
 					t.Errorf("%q does not say what to do", r.text())
 				}

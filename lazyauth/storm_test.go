@@ -88,7 +88,7 @@ func newStorm(b *testing.B, era string, calls int64) *storm {
 	all := make(chan struct{})
 	var err error
 	s.auth, err = lazyauth.New(lazyauth.Service{
-		Name: "Notes", Issuer: s.as.Issuer(), ClientID: fakeas.DefaultClientID, API: []string{s.as.API()},
+		Name: "Notes", Issuer: s.as.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{s.as.API()},
 	}, &lazyauth.Options{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 		res, err := s.as.Transport().RoundTrip(req)
 		if s.as.Count(fakeas.Refresh, "") > 0 {
@@ -128,7 +128,7 @@ func newStorm(b *testing.B, era string, calls int64) *storm {
 	if err != nil {
 		b.Fatal(err)
 	}
-	err = s.auth.Authorize(b.Context(), lazyauth.Principal{}, scopes.Of("profile"),
+	err = s.auth.Authorize(b.Context(), lazyauth.LocalUser, scopes.Of("profile"),
 		func(_ context.Context, p elicit.Prompt) error { return s.as.Approve(p.UserCode) })
 	if err != nil {
 		b.Fatal(err)

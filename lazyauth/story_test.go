@@ -50,7 +50,7 @@ func TestDenied(t *testing.T) {
 		h := w.host(era, accepts)
 		call := h.call(t.Context(), "whoami", nil)
 		w.denies()
-		(<-call).fails(t, lazyauth.Denied)
+		(<-call).fails(t, lazyauth.ReasonDenied)
 
 		// The next call asks anew.
 		call = h.call(t.Context(), "whoami", nil)
@@ -65,9 +65,9 @@ func TestDenied(t *testing.T) {
 
 func TestExpired(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{Patience: time.Hour}})
+		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Hour}})
 		h := w.host(era, accepts)
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.Expired)
+		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonExpired)
 		h.wantPrompts(1)
 	})
 }
@@ -260,7 +260,7 @@ func oldNames(_ *http.Request, a *fakeas.Answer) {
 }
 
 func TestConstruction(t *testing.T) {
-	good := lazyauth.Service{Name: "Notes", Issuer: "https://as.example.test", ClientID: "c", API: []string{"https://api.example.test"}}
+	good := lazyauth.Service{Name: "Notes", Issuer: "https://as.example.test", ClientID: "c", APIOrigins: []string{"https://api.example.test"}}
 	for want, change := range map[string]func(*lazyauth.Service, *lazyauth.Options){
 		"Service.Name":     func(s *lazyauth.Service, _ *lazyauth.Options) { s.Name = "" },
 		"printable":        func(s *lazyauth.Service, _ *lazyauth.Options) { s.Name = "a\x1b[2J" },
@@ -275,15 +275,17 @@ func TestConstruction(t *testing.T) {
 		},
 		"revocation endpoint is not https": func(s *lazyauth.Service, _ *lazyauth.Options) { s.RevocationURL = "http://x.example/r" },
 		"the issuer":                       func(s *lazyauth.Service, _ *lazyauth.Options) { s.Issuer = "http://as.example.test" },
-		"is not an origin":                 func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"api.example.test"} },
-		"in its ASCII form":                func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"https://ap\u0130.example.test"} },
-		"each host by itself":              func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"https://*.example.test"} },
-		"to a loopback":                    func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"http://localho\u017ft"} },
-		"host and port alone":              func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"https://api.example.test/v1"} },
-		"must be https":                    func(s *lazyauth.Service, _ *lazyauth.Options) { s.API = []string{"http://api.example.test"} },
-		"Options.Patience":                 func(_ *lazyauth.Service, o *lazyauth.Options) { o.Patience = -1 },
-		"Options.MaxCalls":                 func(_ *lazyauth.Service, o *lazyauth.Options) { o.MaxCalls = -1 },
-		"cannot be given":                  func(s *lazyauth.Service, _ *lazyauth.Options) { s.Params = url.Values{"scope": {"x"}} },
+		"is not an origin":                 func(s *lazyauth.Service, _ *lazyauth.Options) { s.APIOrigins = []string{"api.example.test"} },
+		"in its ASCII form": func(s *lazyauth.Service, _ *lazyauth.Options) {
+			s.APIOrigins = []string{"https://ap\u0130.example.test"}
+		},
+		"each host by itself": func(s *lazyauth.Service, _ *lazyauth.Options) { s.APIOrigins = []string{"https://*.example.test"} },
+		"to a loopback":       func(s *lazyauth.Service, _ *lazyauth.Options) { s.APIOrigins = []string{"http://localho\u017ft"} },
+		"host and port alone": func(s *lazyauth.Service, _ *lazyauth.Options) { s.APIOrigins = []string{"https://api.example.test/v1"} },
+		"must be https":       func(s *lazyauth.Service, _ *lazyauth.Options) { s.APIOrigins = []string{"http://api.example.test"} },
+		"Options.MaxWait":     func(_ *lazyauth.Service, o *lazyauth.Options) { o.MaxWait = -1 },
+		"Options.MaxCalls":    func(_ *lazyauth.Service, o *lazyauth.Options) { o.MaxCalls = -1 },
+		"cannot be given":     func(s *lazyauth.Service, _ *lazyauth.Options) { s.Params = url.Values{"scope": {"x"}} },
 		"token endpoint is not": func(s *lazyauth.Service, _ *lazyauth.Options) {
 			s.Issuer, s.Endpoint = "", oauth2.Endpoint{DeviceAuthURL: "https://as.example.test/d", TokenURL: "http://as.example.test/t"}
 		},

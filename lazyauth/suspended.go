@@ -197,7 +197,7 @@ func (s *suspended) begin(r *request, run handler) {
 	c := &call{Context: ctx, person: s.person, gate: s.gate, req: req, arrived: r.Arrived, suspended: s}
 	if !s.gate.auth.spawnHandler(s, func() { s.runHandler(c, run) }) {
 		cancel(nil)
-		s.finishLocked(outcome{err: s.gate.auth.fail(Unavailable, grants.ErrClosed)})
+		s.finishLocked(outcome{err: s.gate.auth.fail(ReasonUnavailable, grants.ErrClosed)})
 	}
 }
 
@@ -209,10 +209,10 @@ func (s *suspended) runHandler(c *call, run handler) {
 	returned := false
 	defer func() {
 		if !returned {
-			out.err = s.gate.auth.fail(Abandoned, errExited)
+			out.err = s.gate.auth.fail(ReasonAbandoned, errExited)
 			if v := recover(); v != nil {
 				out.panicked = &panicked{value: v}
-				s.gate.auth.emit(onFailed, Event{Principal: Principal(s.person.Who()), Tool: s.gate.tool, Reason: Abandoned, Err: describe(v)})
+				s.gate.auth.emit(onFailed, Event{Principal: Principal(s.person.Who()), Tool: s.gate.tool, Reason: ReasonAbandoned, Err: describe(v)})
 			}
 		}
 		// A handler that was given up says so, not that its context ended.
@@ -409,7 +409,7 @@ func (s *suspended) leave(r *request, broken error) {
 		s.giveUpLocked(broken)
 		return
 	}
-	s.abandon = time.AfterFunc(attendWait, func() { s.giveUp(s.gate.auth.fail(Abandoned, nil)) })
+	s.abandon = time.AfterFunc(attendWait, func() { s.giveUp(s.gate.auth.fail(ReasonAbandoned, nil)) })
 }
 
 // current returns the latest request that serves the call, or nil.
@@ -450,8 +450,8 @@ func (s *suspended) keep(d *asking.Delivery) error {
 	if s.gate.auth.suspended.keep(s, keptFor(d)) {
 		return nil
 	}
-	s.gate.auth.emit(onFailed, Event{Principal: Principal(s.person.Who()), Tool: s.gate.tool, Reason: Busy})
-	return s.gate.auth.fail(Busy, nil)
+	s.gate.auth.emit(onFailed, Event{Principal: Principal(s.person.Who()), Tool: s.gate.tool, Reason: ReasonBusy})
+	return s.gate.auth.fail(ReasonBusy, nil)
 }
 
 // arriving is the host of a call whose handler has not started: the request that waits.
@@ -531,7 +531,7 @@ func (s *suspended) authorize(ctx context.Context, need scopes.Requirement) (*gr
 		}
 		return g, nil
 	case <-timer.C:
-		e := s.gate.auth.fail(Abandoned, nil)
+		e := s.gate.auth.fail(ReasonAbandoned, nil)
 		s.giveUp(e)
 		return nil, e
 	case <-ctx.Done():

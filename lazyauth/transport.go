@@ -12,7 +12,7 @@ import (
 )
 
 // Client returns an HTTP client for the call that ctx belongs to. It adds the
-// bearer token to requests towards the origins in [Service.API], and to those
+// bearer token to requests towards the origins in [Service.APIOrigins], and to those
 // alone: anything else, redirects included, goes out without it. A request may
 // first wait for a refresh or for the person, for as long as its own context
 // allows; if that fails, its error wraps an [*Error].

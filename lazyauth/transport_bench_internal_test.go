@@ -88,7 +88,7 @@ func BenchmarkPark(b *testing.B) {
 	for b.Loop() {
 		as := fakeas.New(&fakeas.Options{TokenLifetime: 24 * time.Hour, Interval: time.Second})
 		auth, err := New(Service{
-			Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, API: []string{as.API()},
+			Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{as.API()},
 		}, &Options{
 			MaxCalls: 16 * calls, Transport: as.Transport(),
 			Principal: func(context.Context, *mcp.CallToolRequest) (Principal, error) { return Principal{}, nil },

@@ -75,10 +75,10 @@ func gatedCrowd(b *testing.B, era string) *crowd {
 	began := time.Now()
 	as := fakeas.New(&fakeas.Options{Interval: time.Second})
 	auth, err := lazyauth.New(lazyauth.Service{
-		Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, API: []string{as.API()},
+		Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{as.API()},
 	}, &lazyauth.Options{
-		Patience: time.Hour,
-		Trace:    &lazyauth.Trace{Waiting: func(lazyauth.Event) { waiting.Add(1) }},
+		MaxWait: time.Hour,
+		Trace:   &lazyauth.Trace{Waiting: func(lazyauth.Event) { waiting.Add(1) }},
 		Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 			res, err := as.Transport().RoundTrip(req)
 			if err == nil && res.StatusCode == http.StatusOK && strings.HasSuffix(req.URL.Path, "/token") {

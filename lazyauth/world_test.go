@@ -94,7 +94,7 @@ func newWorld(t *testing.T, s setup) *world {
 	w := &world{t: t, as: as, started: map[string]int{}, ended: map[string]int{}}
 	service := lazyauth.Service{
 		Name: "Notes", Issuer: w.as.Issuer(), ClientID: fakeas.DefaultClientID,
-		Scopes: scopes.Of("profile"), API: []string{w.as.API()},
+		Scopes: scopes.Of("profile"), APIOrigins: []string{w.as.API()},
 	}
 	if s.service != nil {
 		s.service(&service)
@@ -291,7 +291,7 @@ func (w *world) check() {
 }
 
 func (w *world) isPrompt(m []byte) bool {
-	return bytes.Contains(m, []byte(`"elicitation/create"`)) || bytes.Contains(m, []byte(`"notifications/progress"`)) || bytes.Contains(m, fmt.Appendf(nil, "%q:%q", lazyauth.MetaReason, cmp.Or(w.codesMayFollow, lazyauth.Pending)))
+	return bytes.Contains(m, []byte(`"elicitation/create"`)) || bytes.Contains(m, []byte(`"notifications/progress"`)) || bytes.Contains(m, fmt.Appendf(nil, "%q:%q", lazyauth.MetaReason, cmp.Or(w.codesMayFollow, lazyauth.ReasonPending)))
 }
 
 // A listener notes what the authorization server issues, for the canary.

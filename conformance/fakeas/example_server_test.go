@@ -20,7 +20,7 @@ func Example() {
 
 	// The server under test.
 	auth, err := lazyauth.New(lazyauth.Service{
-		Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, API: []string{as.API()},
+		Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{as.API()},
 	}, &lazyauth.Options{Transport: as.Transport()})
 	if err != nil {
 		panic(err)

@@ -133,9 +133,9 @@ func TestBetterAuthClients(t *testing.T) {
 			defer auth.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			err = auth.Authorize(ctx, lazyauth.Principal{}, scopes.Of("notes:read", "profile"),
+			err = auth.Authorize(ctx, lazyauth.LocalUser, scopes.Of("notes:read", "profile"),
 				func(ctx context.Context, p elicit.Prompt) error {
-					return visitor.approve(ctx, p.URL, p.UserCode)
+					return visitor.approve(ctx, p.VerificationURI, p.UserCode)
 				})
 			if err != nil {
 				t.Error(err)

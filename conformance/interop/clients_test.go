@@ -34,8 +34,8 @@ func TestClients(t *testing.T) {
 		reason lazyauth.Reason // of the error, none for a grant
 	}{
 		"approved":                   {(*person).approve, ""},
-		"denied at the code page":    {(*person).deny, lazyauth.Denied},
-		"denied at the consent page": {(*person).cancel, lazyauth.Denied},
+		"denied at the code page":    {(*person).deny, lazyauth.ReasonDenied},
+		"denied at the consent page": {(*person).cancel, lazyauth.ReasonDenied},
 	}
 	for name, c := range clientKinds {
 		for outcome, verdict := range verdicts {
@@ -52,9 +52,9 @@ func TestClients(t *testing.T) {
 				defer auth.Close()
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
-				err = auth.Authorize(ctx, lazyauth.Principal{}, scopes.Of("notes:read", "profile"),
+				err = auth.Authorize(ctx, lazyauth.LocalUser, scopes.Of("notes:read", "profile"),
 					func(ctx context.Context, p elicit.Prompt) error {
-						return verdict.decide(eve, ctx, p.URL, p.UserCode)
+						return verdict.decide(eve, ctx, p.VerificationURI, p.UserCode)
 					})
 				failed, _ := errors.AsType[*lazyauth.Error](err)
 				switch {

@@ -146,12 +146,12 @@ func TestNarrowedByServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	asked := 0
-	err = auth.Authorize(ctx, lazyauth.Principal{}, scopes.Of("profile", "notes:share"),
+	err = auth.Authorize(ctx, lazyauth.LocalUser, scopes.Of("profile", "notes:share"),
 		func(ctx context.Context, p elicit.Prompt) error {
 			asked++
-			return eve.approve(ctx, p.URL, p.UserCode)
+			return eve.approve(ctx, p.VerificationURI, p.UserCode)
 		})
-	if failed, ok := errors.AsType[*lazyauth.Error](err); !ok || failed.Reason != lazyauth.Narrowed || failed.Missing != scopes.Of("notes:share") || asked != 1 {
+	if failed, ok := errors.AsType[*lazyauth.Error](err); !ok || failed.Reason != lazyauth.ReasonNarrowed || failed.Missing != scopes.Of("notes:share") || asked != 1 {
 		t.Errorf("asked %d times, then: %v", asked, err)
 	}
 }

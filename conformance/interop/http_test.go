@@ -42,10 +42,10 @@ func (s *story) serveHTTP() string {
 	s.Cleanup(func() { log.Close() })
 	server, auth, err := newServer(lazyauth.Service{
 		Name: "Notes", Issuer: s.as.Issuer, ClientID: s.client.ID, ClientSecret: s.client.Secret,
-		API: []string{s.as.api.URL}, Scopes: scopes.Of("profile"),
+		APIOrigins: []string{s.as.api.URL}, Scopes: scopes.Of("profile"),
 	}, &lazyauth.Options{
-		SingleUser: true,
-		Trace:      lazyauth.SlogTrace(slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+		InsecureSingleUser: true,
+		Trace:              lazyauth.SlogTrace(slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	})
 	if err != nil {
 		s.Fatal(err)

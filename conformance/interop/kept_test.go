@@ -222,8 +222,10 @@ func TestRevoke(t *testing.T) {
 			auth := keeping(t, as, client, folder)
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			err = auth.Authorize(ctx, lazyauth.Principal{}, scopes.Of("profile"),
-				func(ctx context.Context, p elicit.Prompt) error { return visitor.approve(ctx, p.URL, p.UserCode) })
+			err = auth.Authorize(ctx, lazyauth.LocalUser, scopes.Of("profile"),
+				func(ctx context.Context, p elicit.Prompt) error {
+					return visitor.approve(ctx, p.VerificationURI, p.UserCode)
+				})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -234,12 +236,12 @@ func TestRevoke(t *testing.T) {
 				t.Fatalf("signed in as %q, %v, a refresh token: %t", who, err, last.RefreshToken != "")
 			}
 			other := keeping(t, as, client, folder)
-			if s, err := other.Status(ctx, lazyauth.Principal{}); s == nil || !s.Renewable || err != nil {
+			if s, err := other.Status(ctx, lazyauth.LocalUser); s == nil || !s.Renewable || err != nil {
 				t.Errorf("another process finds %+v, %v", s, err)
 			}
 
 			// The other one logs out: what is kept is whose it is.
-			if err := other.Revoke(ctx, lazyauth.Principal{}); err != nil {
+			if err := other.Revoke(ctx, lazyauth.LocalUser); err != nil {
 				t.Error(err)
 			}
 			for _, token := range []string{last.AccessToken, last.RefreshToken} {
@@ -260,12 +262,12 @@ func TestRevoke(t *testing.T) {
 				t.Errorf("after the logout there is %q", left)
 			}
 			// Once more, with nothing there, and where the tokens are dead already.
-			if err := other.Revoke(ctx, lazyauth.Principal{}); err != nil {
+			if err := other.Revoke(ctx, lazyauth.LocalUser); err != nil {
 				t.Errorf("logged out again: %v", err)
 			}
 			// RFC 7009 section 2.2 asks for 200 here; better-auth answers 400, as others do
 			// that have revoked nothing.
-			err = auth.Revoke(ctx, lazyauth.Principal{})
+			err = auth.Revoke(ctx, lazyauth.LocalUser)
 			if unknown := name == "better-auth"; errors.Is(err, lazyauth.ErrNotRevoked) != unknown || (err != nil) != unknown {
 				t.Errorf("dead tokens revoked: %v", err)
 			}

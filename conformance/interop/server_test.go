@@ -51,7 +51,7 @@ func serveUntilEnd(args []string) (err error) {
 		}
 	}
 	server, auth, err := newServer(lazyauth.Service{
-		Name: "Notes", Issuer: *issuer, ClientID: *client, API: []string{*api}, Scopes: scopes.Of(*scope),
+		Name: "Notes", Issuer: *issuer, ClientID: *client, APIOrigins: []string{*api}, Scopes: scopes.Of(*scope),
 	}, options)
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func newServer(service lazyauth.Service, o *lazyauth.Options) (*mcp.Server, *laz
 	if err != nil {
 		return nil, nil, err
 	}
-	api := service.API[0]
+	api := service.APIOrigins[0]
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1.0.0"}, nil)
 	lazyauth.AddTool(server, auth, &mcp.Tool{Name: "whoami"}, scopes.Of("profile"),
 		func(ctx context.Context, _ *mcp.CallToolRequest, _ struct{}) (_ *mcp.CallToolResult, out who, err error) {
@@ -82,7 +82,7 @@ func newServer(service lazyauth.Service, o *lazyauth.Options) (*mcp.Server, *laz
 		})
 	mcp.AddTool(server, &mcp.Tool{Name: "log_out"},
 		func(ctx context.Context, _ *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, struct{}, error) {
-			return nil, struct{}{}, auth.Revoke(ctx, lazyauth.Principal{})
+			return nil, struct{}{}, auth.Revoke(ctx, lazyauth.LocalUser)
 		})
 	return server, auth, nil
 }

@@ -82,7 +82,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-func TestPatienceIsWhatTheFlagSays(t *testing.T) {
+func TestMaxWaitIsWhatTheFlagSays(t *testing.T) {
 	cfg, err := parseFlags([]string{"-client-id", clientID, "-patience", "2m"})
 	if err != nil || cfg.patience != 2*time.Minute {
 		t.Errorf("%+v, %v", cfg, err)

@@ -70,14 +70,14 @@ var publicRepositories = scopes.AnyOf(scopes.Of("public_repo"), scopes.Of("repo"
 // is asked when a call first needs it.
 func newServer(cfg *config) (*mcp.Server, *lazyauth.Interceptor, error) {
 	auth, err := lazyauth.New(lazyauth.Service{
-		Name:      cfg.at.name,
-		Endpoint:  oauth2.Endpoint{DeviceAuthURL: cfg.at.deviceURL, TokenURL: cfg.at.tokenURL},
-		ClientID:  cfg.clientID, // no secret: the device flow needs none
-		API:       []string{cfg.at.apiOrigin},
-		Hierarchy: scopes.GitHub(),     // who has granted user has granted read:user
-		Dialect:   scopes.GitHubDemand, // and what GitHub says instead of insufficient_scope
+		Name:       cfg.at.name,
+		Endpoint:   oauth2.Endpoint{DeviceAuthURL: cfg.at.deviceURL, TokenURL: cfg.at.tokenURL},
+		ClientID:   cfg.clientID, // no secret: the device flow needs none
+		APIOrigins: []string{cfg.at.apiOrigin},
+		Hierarchy:  scopes.GitHub(),     // who has granted user has granted read:user
+		Dialect:    scopes.GitHubDemand, // and what GitHub says instead of insufficient_scope
 	}, &lazyauth.Options{
-		Patience:  cfg.patience,
+		MaxWait:   cfg.patience,
 		Transport: cfg.transport,
 		Trace:     lazyauth.ZapTrace(cfg.log),
 	})

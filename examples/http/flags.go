@@ -214,7 +214,7 @@ func (c *config) hosts() map[string]lazyauth.Host {
 	hosts := lazyauth.KnownHosts()
 	if c.patience > 0 {
 		for name, host := range hosts {
-			host.Patience, host.WithProgress = 0, 0
+			host.MaxWait, host.MaxWaitWithProgress = 0, 0
 			hosts[name] = host
 		}
 	}

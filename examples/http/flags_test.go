@@ -90,9 +90,9 @@ func TestFlagsAreTaken(t *testing.T) {
 	}
 }
 
-func TestAPatienceGoesForAllHosts(t *testing.T) {
+func TestAMaxWaitGoesForAllHosts(t *testing.T) {
 	for name, host := range (&config{patience: time.Minute}).hosts() {
-		if host.Patience != 0 || host.WithProgress != 0 || host.ShowsProgress != lazyauth.KnownHosts()[name].ShowsProgress {
+		if host.MaxWait != 0 || host.MaxWaitWithProgress != 0 || host.ShowsProgress != lazyauth.KnownHosts()[name].ShowsProgress {
 			t.Errorf("%s: %+v", name, host)
 		}
 	}

@@ -83,13 +83,13 @@ func newServer(cfg *config, counters *lazyauth.Counters) (*mcp.Server, *lazyauth
 		ClientID:     cfg.clientID,
 		ClientSecret: cfg.clientSecret,
 		Scopes:       scopes.Of("profile"),      // asked for in every sign-in: verifyUser needs it
-		API:          []string{cfg.apiOrigin()}, // the token goes nowhere else
+		APIOrigins:   []string{cfg.apiOrigin()}, // the token goes nowhere else
 	}, &lazyauth.Options{
-		Patience:   cfg.patience,
-		Hosts:      cfg.hosts(),
-		VerifyUser: verifyUser(cfg.api),
-		SingleUser: cfg.singleUser,
-		Trace:      lazyauth.CombineTraces(lazyauth.ZapTrace(cfg.log), counters.Trace()),
+		MaxWait:            cfg.patience,
+		Hosts:              cfg.hosts(),
+		VerifyUser:         verifyUser(cfg.api),
+		InsecureSingleUser: cfg.singleUser,
+		Trace:              lazyauth.CombineTraces(lazyauth.ZapTrace(cfg.log), counters.Trace()),
 	})
 	if err != nil {
 		return nil, nil, err

@@ -572,7 +572,7 @@ func TestInterruptedTooLate(t *testing.T) {
 		}
 		ctx, interrupt := context.WithCancel(d.t.Context())
 		interrupt()
-		if code := interruptedLogin(ctx, cfg, auth, lazyauth.Principal{}, nil); code != interrupted || !strings.Contains(stderr.String(), "complete already, and is stored") {
+		if code := interruptedLogin(ctx, cfg, auth, lazyauth.LocalUser, nil); code != interrupted || !strings.Contains(stderr.String(), "complete already, and is stored") {
 			t.Errorf("exit code %d, %q", code, stderr.String())
 		}
 	})

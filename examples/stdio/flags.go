@@ -194,7 +194,7 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	cfg.accountGiven = given["account"] || cfg.account != ""
 	if cfg.tokenEnv != "" {
-		cfg.token = lazyauth.EnvToken(cfg.tokenEnv)
+		cfg.token = lazyauth.TokenFromEnv(cfg.tokenEnv)
 	}
 	if err := cfg.check(given); err != nil {
 		return nil, err
@@ -262,7 +262,7 @@ func (c *config) apiOrigin() string {
 
 // options are those of the server or of a command.
 func (c *config) options() *lazyauth.Options {
-	o := &lazyauth.Options{Patience: c.patience, Transport: c.transport, Trace: lazyauth.ZapTrace(c.log)}
+	o := &lazyauth.Options{MaxWait: c.patience, Transport: c.transport, Trace: lazyauth.ZapTrace(c.log)}
 	if c.store != nil {
 		o.Store = c.store // and not a nil *T in an interface
 	}

@@ -115,7 +115,7 @@ func TestClientSecretComesFromFlagOrEnvironment(t *testing.T) {
 	}
 }
 
-func TestPatienceIsWhatTheFlagSays(t *testing.T) {
+func TestMaxWaitIsWhatTheFlagSays(t *testing.T) {
 	cfg, err := parseFlags(append(slices.Clone(nowhere), "-patience", "2m"), noEnvironment)
 	if err != nil || cfg.patience != 2*time.Minute {
 		t.Errorf("%+v, %v", cfg, err)

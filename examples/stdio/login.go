@@ -24,7 +24,7 @@ func login(ctx context.Context, cfg *config, auth *lazyauth.Interceptor) int {
 	switch {
 	case ctx.Err() != nil:
 		return cfg.interrupted("nothing was done")
-	case err != nil: // nobody should sign in for what cannot be kept
+	case err != nil && !errors.Is(err, lazyauth.ErrNoGrant): // nobody should sign in for what cannot be kept
 		cfg.say("%s", cfg.explain(err))
 		return failed
 	}
@@ -50,7 +50,7 @@ func login(ctx context.Context, cfg *config, auth *lazyauth.Interceptor) int {
 		return failed
 	}
 	now, err := auth.Status(ctx, who)
-	if err != nil || now == nil {
+	if err != nil {
 		cfg.say("somebody logged out at the same moment")
 		return failed
 	}
@@ -70,10 +70,10 @@ func login(ctx context.Context, cfg *config, auth *lazyauth.Interceptor) int {
 func (c *config) prompt(p elicit.Prompt) (stop func()) {
 	screen := terminal.New(c.stderr, c.getenv)
 	fmt.Fprintf(screen, "%s\n\n", terminal.Wrap(fmt.Sprintf("To sign in to %s, open the page and enter the code.", forAccount(c.account)), 0))
-	fmt.Fprintf(screen, "   page  %s\n", printable(p.URL))
+	fmt.Fprintf(screen, "   page  %s\n", printable(p.VerificationURI))
 	fmt.Fprintf(screen, "   code  %s\n", printable(p.UserCode))
 	fmt.Fprintf(screen, "   for   %s\n", terminal.Wrap(strings.ReplaceAll(p.Scopes.String(), " ", ", "), 9))
-	if c.noQR || !screen.QR(p.URL) {
+	if c.noQR || !screen.QR(p.VerificationURI) {
 		fmt.Fprintln(screen)
 	}
 	return screen.CountDown(p.Expires, "Ctrl-C gives up")
@@ -84,7 +84,7 @@ func (c *config) prompt(p elicit.Prompt) (stop func()) {
 func interruptedLogin(ctx context.Context, cfg *config, auth *lazyauth.Interceptor, who lazyauth.Principal, before *lazyauth.Status) int {
 	_ = auth.Close()
 	now, err := auth.Status(context.WithoutCancel(ctx), who)
-	if err == nil && now != nil && (before == nil || !now.Expires.Equal(before.Expires) || now.Scopes != before.Scopes) {
+	if err == nil && (before == nil || !now.Expires.Equal(before.Expires) || now.Scopes != before.Scopes) {
 		return cfg.interrupted("the sign-in was complete already, and is stored")
 	}
 	return cfg.interrupted("nothing was stored")
@@ -112,13 +112,13 @@ func (c *config) failure(err error) string {
 		because = ": " + printable(because)
 	}
 	switch e.Reason {
-	case lazyauth.Denied:
+	case lazyauth.ReasonDenied:
 		return "the sign-in was declined; nothing was stored"
-	case lazyauth.Expired:
+	case lazyauth.ReasonExpired:
 		return "the code expired before the sign-in was finished; nothing was stored"
-	case lazyauth.Narrowed:
+	case lazyauth.ReasonNarrowed:
 		return fmt.Sprintf("less was granted than asked for, without %s; see status for what there is", e.Missing)
-	case lazyauth.Unsupported:
+	case lazyauth.ReasonUnsupported:
 		return fmt.Sprintf("the authorization server does not offer device authorization to the client %q%s", c.clientID, because)
 	default:
 		return fmt.Sprintf("signing in is not possible now%s. See whether the authorization server at %s can be reached, and knows the client %q",

@@ -54,7 +54,7 @@ var errNotSignedIn = errors.New("not signed in")
 // logoutOne logs one account out. An error says what could not be done.
 func (c *config) logoutOne(ctx context.Context, auth *lazyauth.Interceptor, who lazyauth.Principal) error {
 	before, unread := auth.Status(ctx, who)
-	if before == nil && unread == nil {
+	if errors.Is(unread, lazyauth.ErrNoGrant) {
 		return errNotSignedIn
 	}
 	name := forAccount(who.Account)
@@ -65,7 +65,7 @@ func (c *config) logoutOne(ctx context.Context, auth *lazyauth.Interceptor, who 
 	if err != nil && !errors.Is(err, lazyauth.ErrNotRevoked) {
 		return fmt.Errorf("not logged out of %s: %s", name, c.explain(err))
 	}
-	if still, again := auth.Status(context.WithoutCancel(ctx), who); still != nil || again != nil {
+	if still, again := auth.Status(context.WithoutCancel(ctx), who); still != nil || !errors.Is(again, lazyauth.ErrNoGrant) {
 		return fmt.Errorf("not logged out of %s: the grant is still %s", name, c.store)
 	}
 	fmt.Fprintf(c.stdout, "Logged out of %s\n   grant   removed; it was %s\n", name, c.store)

@@ -123,7 +123,7 @@ func newAuth(cfg *config, options *lazyauth.Options) (*lazyauth.Interceptor, err
 		ClientID:      cfg.clientID,
 		ClientSecret:  cfg.clientSecret,
 		Scopes:        inEverySignIn,
-		API:           []string{cfg.apiOrigin()}, // the token goes nowhere else
+		APIOrigins:    []string{cfg.apiOrigin()}, // the token goes nowhere else
 		UserInfo:      cfg.api + "/me",           // who signed in
 	}, options)
 }

@@ -34,10 +34,10 @@ func status(ctx context.Context, cfg *config, auth *lazyauth.Interceptor) int {
 	for _, who := range accounts {
 		found, err := auth.Status(ctx, who)
 		switch {
+		case errors.Is(err, lazyauth.ErrNoGrant):
+			fmt.Fprintf(cfg.stdout, "Not signed in to %s.\n", forAccount(who.Account))
 		case err != nil:
 			wrong = append(wrong, err)
-		case found == nil:
-			fmt.Fprintf(cfg.stdout, "Not signed in to %s.\n", forAccount(who.Account))
 		default:
 			cfg.describe(found)
 			if alive(found) {
@@ -90,7 +90,7 @@ func (c *config) describeToken(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := auth.Status(ctx, lazyauth.Principal{})
+	s, err := auth.Status(ctx, lazyauth.LocalUser)
 	if err == nil {
 		fmt.Fprintf(c.stdout, "The token in %s is used for %s, as %s\n", c.tokenEnv, serviceName, printable(known(s.Identity)))
 		if !s.Scopes.IsEmpty() {

@@ -44,7 +44,7 @@ func newHost(t *testing.T, p *provider, era string, client string, kept store.St
 	}
 	var err error
 	h.auth, err = lazyauth.New(lazyauth.Service{
-		Name: "Zitadel", Issuer: p.issuer, ClientID: client, API: []string{p.url("")}, UserInfo: p.url("/userinfo"),
+		Name: "Zitadel", Issuer: p.issuer, ClientID: client, APIOrigins: []string{p.url("")}, UserInfo: p.url("/userinfo"),
 		Scopes: scopes.Of("openid", "profile", "offline_access"), Dialect: userInfoDemand,
 	}, options)
 	if err != nil {
@@ -282,7 +282,7 @@ func TestLife(t *testing.T) {
 		}
 
 		access, refresh, _ := h.wire.last(t)
-		if err := h.auth.Revoke(t.Context(), lazyauth.Principal{}); err != nil {
+		if err := h.auth.Revoke(t.Context(), lazyauth.LocalUser); err != nil {
 			t.Fatal(err)
 		}
 		get(t, p.url("/userinfo"), access, http.StatusForbidden)
@@ -396,13 +396,13 @@ func TestNothingGranted(t *testing.T) {
 		does   func(p *provider, t *testing.T, userCode string)
 		reason lazyauth.Reason
 	}{
-		"denied":  {time.Minute, clientID, (*provider).deny, lazyauth.Denied},
-		"expired": {2 * time.Second, clientID, func(*provider, *testing.T, string) {}, lazyauth.Expired},
+		"denied":  {time.Minute, clientID, (*provider).deny, lazyauth.ReasonDenied},
+		"expired": {2 * time.Second, clientID, func(*provider, *testing.T, string) {}, lazyauth.ReasonExpired},
 		// It has no other word for a code that it does not know, so that a restart
 		// looks like a refusal.
-		"unknown code": {time.Minute, clientID, func(p *provider, t *testing.T, _ string) { p.restart(t) }, lazyauth.Denied},
+		"unknown code": {time.Minute, clientID, func(p *provider, t *testing.T, _ string) { p.restart(t) }, lazyauth.ReasonDenied},
 		// It takes that for a fault of its own.
-		"unknown client": {time.Minute, "nobody", nil, lazyauth.Unavailable},
+		"unknown client": {time.Minute, "nobody", nil, lazyauth.ReasonUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bothEras(t, func(t *testing.T, era string) {

@@ -119,7 +119,7 @@ func (h *Host) Call(ctx context.Context, tool string, arguments map[string]strin
 	}
 	reason, _ := result.Meta[lazyauth.MetaReason].(string)
 	switch lazyauth.Reason(reason) {
-	case lazyauth.Denied, lazyauth.Expired:
+	case lazyauth.ReasonDenied, lazyauth.ReasonExpired:
 		h.out.Line("answer  %s", terminal.Wrap(answer.String(), 11))
 		h.out.Line("reason  %s", reason)
 		err = ErrEnded

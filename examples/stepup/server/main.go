@@ -69,16 +69,16 @@ func newServer(cfg config) (*mcp.Server, *lazyauth.Interceptor, error) {
 		return nil, nil, fmt.Errorf("-api: %w", err)
 	}
 	auth, err := lazyauth.New(lazyauth.Service{
-		Name:     "Notes",
-		Issuer:   cfg.issuer,
-		ClientID: cfg.clientID,
-		API:      []string{base.Scheme + "://" + base.Host},
+		Name:       "Notes",
+		Issuer:     cfg.issuer,
+		ClientID:   cfg.clientID,
+		APIOrigins: []string{base.Scheme + "://" + base.Host},
 	}, &lazyauth.Options{
 		// ensure_note does not declare this scope, since it seldom needs it.
 		// That the API may ask for it has to be said somewhere: whatever else
 		// a challenge names is refused.
 		MaxScopes: scopes.Of("notes:write"),
-		Patience:  cfg.patience,
+		MaxWait:   cfg.patience,
 		Transport: cfg.transport,
 	})
 	if err != nil {

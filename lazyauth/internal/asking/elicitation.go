@@ -20,7 +20,7 @@ func Elicitation(w elicit.Wording, mode elicit.Channel, p elicit.Prompt, id stri
 	if mode == elicit.Form {
 		return &mcp.ElicitParams{Mode: "form", Message: w.Say(elicit.Form, p), RequestedSchema: noFields}
 	}
-	return &mcp.ElicitParams{Mode: "url", Message: w.Say(elicit.URL, p), URL: cmp.Or(p.Complete, p.URL), ElicitationID: id}
+	return &mcp.ElicitParams{Mode: "url", Message: w.Say(elicit.URL, p), URL: cmp.Or(p.VerificationURIComplete, p.VerificationURI), ElicitationID: id}
 }
 
 // noFields is the schema of a form that asks for nothing but consent.

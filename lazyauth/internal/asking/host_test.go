@@ -16,7 +16,7 @@ import (
 func TestElicitation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := elicit.Prompt{
-			Service: "Notes", URL: "https://as.example/device", UserCode: "WDJB-MJHT",
+			Service: "Notes", VerificationURI: "https://as.example/device", UserCode: "WDJB-MJHT",
 			Scopes: scopes.Of("notes:read", "profile"), Expires: time.Now().Add(10 * time.Minute),
 		}
 		wire, err := json.Marshal(asking.Elicitation(nil, elicit.URL, p, "id-1"))

@@ -49,10 +49,10 @@ type deviceAuthorization struct {
 // Prompt implements [Authorization].
 func (a deviceAuthorization) Prompt() elicit.Prompt {
 	return elicit.Prompt{
-		URL:      a.authorization.VerificationURI,
-		Complete: a.authorization.VerificationURIComplete,
-		UserCode: a.authorization.UserCode,
-		Expires:  a.authorization.Expires,
+		VerificationURI:         a.authorization.VerificationURI,
+		VerificationURIComplete: a.authorization.VerificationURIComplete,
+		UserCode:                a.authorization.UserCode,
+		Expires:                 a.authorization.Expires,
 	}
 }
 
