@@ -344,8 +344,10 @@ func TestPoll_TheLastOneIsJustBeforeTheEnd(t *testing.T) {
 		{"5.1", "5", nil, 5 * time.Second},
 		{"900", "450", nil, 898 * time.Second},
 		{"3600", "120", nil, 3598 * time.Second},
+		{"3600", "2000", nil, 3598 * time.Second}, // no milliseconds: it is shorter than the life
 		// A server that needs four seconds has to be asked earlier.
 		{"60", "5", []reply{slowly(4*time.Second, pending)}, 52 * time.Second},
+		{"57", "5", []reply{slowly(4*time.Second, pending)}, 49 * time.Second},
 		// What was a fault is tried again then.
 		{"20", "5", []reply{broken(io.EOF)}, 18 * time.Second},
 		{"30", "5", []reply{pending, pending, pending, broken(io.EOF)}, 28 * time.Second},
