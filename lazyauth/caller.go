@@ -63,7 +63,7 @@ func (i *Interceptor) person(ctx context.Context, req *mcp.CallToolRequest) (*as
 	}
 	if err != nil {
 		reason, cause := causeOf(err)
-		i.emit(onFailed, Event{Principal: who, Tool: req.Params.Name, Reason: reason, Err: cause})
+		i.observer.failed(ctx, grants.Principal(who), req.Params.Name, reason, cause)
 		return nil, err
 	}
 	return i.personOf(who), nil

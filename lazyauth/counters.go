@@ -1,6 +1,7 @@
 package lazyauth
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"sync"
@@ -10,8 +11,8 @@ import (
 // is ready to use, and safe for concurrent use. It is an [expvar.Var].
 //
 // There is a counter for each hook of [Trace], in lower case. Some are told apart further:
-// "prompted.url", "prompted.text" and so on by [Event.Channel], "polled.pending" and so on
-// by [Event.Outcome], "failed.declined" and so on by [Event.Reason]. "seconds" is the sum of
+// "prompted.url", "prompted.text" and so on by [PromptedInfo.Channel], "polled.pending" and so on
+// by [PolledInfo.Outcome], "failed.declined" and so on by [FailedInfo.Reason]. "seconds" is the sum of
 // what granted flights took, rounded down for each: how long people needed.
 //
 // [expvar.Var]: https://pkg.go.dev/expvar#Var
@@ -22,32 +23,20 @@ type Counters struct {
 
 // Trace returns the trace that counts.
 func (c *Counters) Trace() *Trace {
-	count := func(name string, kind func(Event) string) func(Event) {
-		return func(e Event) {
-			name := name
-			if kind != nil {
-				if k := kind(e); k != "" {
-					name += "." + k
-				}
-			}
-			c.add(name, 1)
-		}
-	}
-	granted := count("granted", nil)
 	return &Trace{
-		Waiting:  count("waiting", nil),
-		Prompted: count("prompted", func(e Event) string { return e.Channel }),
-		Polled:   count("polled", func(e Event) string { return e.Outcome }),
-		Granted: func(e Event) {
-			granted(e)
-			c.add("seconds", int64(e.Took.Seconds()))
+		Waiting:  func(context.Context, WaitingInfo) { c.add("waiting", 1) },
+		Prompted: func(_ context.Context, i PromptedInfo) { c.add("prompted."+i.Channel, 1) },
+		Polled:   func(_ context.Context, i PolledInfo) { c.add("polled."+i.Outcome, 1) },
+		Granted: func(_ context.Context, i GrantedInfo) {
+			c.add("granted", 1)
+			c.add("seconds", int64(i.Took.Seconds()))
 		},
-		Refreshed:    count("refreshed", nil),
-		Parked:       count("parked", nil),
-		Resumed:      count("resumed", nil),
-		StoreFailed:  count("storefailed", nil),
-		Unidentified: count("unidentified", nil),
-		Failed:       count("failed", func(e Event) string { return string(e.Reason) }),
+		Refreshed:    func(context.Context, RefreshedInfo) { c.add("refreshed", 1) },
+		Parked:       func(context.Context, ParkedInfo) { c.add("parked", 1) },
+		Resumed:      func(context.Context, ParkedInfo) { c.add("resumed", 1) },
+		StoreFailed:  func(context.Context, StoreFailedInfo) { c.add("storefailed", 1) },
+		Unidentified: func(context.Context, UnidentifiedInfo) { c.add("unidentified", 1) },
+		Failed:       func(_ context.Context, i FailedInfo) { c.add("failed."+string(i.Reason), 1) },
 	}
 }
 

@@ -231,7 +231,7 @@ func TestGoroutineThatOutlivesItsHandler(t *testing.T) {
 		waits := 0
 		var mu sync.Mutex
 		w := newWorld(t, setup{
-			options: lazyauth.Options{Trace: &lazyauth.Trace{Waiting: func(lazyauth.Event) {
+			options: lazyauth.Options{Trace: &lazyauth.Trace{Waiting: func(context.Context, lazyauth.WaitingInfo) {
 				mu.Lock()
 				waits++
 				n := waits

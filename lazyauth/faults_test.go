@@ -149,7 +149,7 @@ func TestFlight_PollFaultsAreTraced(t *testing.T) {
 		w.trace.mu.Lock()
 		defer w.trace.mu.Unlock()
 		for n, name := range w.trace.list {
-			if e := w.trace.all[n]; name == "polled" && e.Outcome == "fault" && e.Status == 502 {
+			if e, ok := w.trace.all[n].(lazyauth.PolledInfo); ok && name == "polled" && e.Outcome == "fault" && e.Status == 502 {
 				if want := `(content type "text/html", body "<html>be right back</html>")`; !strings.Contains(e.Err.Error(), want) {
 					t.Errorf("the event says %v", e.Err)
 				}

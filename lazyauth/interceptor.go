@@ -80,7 +80,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	i := &Interceptor{
 		service:   service,
 		options:   o,
-		observer:  observer{service.Name, o.Trace},
+		observer:  newObserver(service.Name, o.Trace),
 		origins:   allowed,
 		sealer:    sealer,
 		seed:      maphash.MakeSeed(),

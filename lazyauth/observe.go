@@ -13,103 +13,111 @@ import (
 // An observer tells the trace what happens, and what packages grants and asking tell it.
 type observer struct {
 	service string
-	trace   *Trace // nil: nobody is told
+	trace   Trace
 }
 
-// emit calls a hook of the trace if there is one.
-func (o observer) emit(hook func(*Trace) func(Event), e Event) {
-	if o.trace == nil {
-		return
+func newObserver(service string, trace *Trace) observer {
+	o := observer{service: service}
+	if trace != nil {
+		o.trace = *trace
 	}
-	if h := hook(o.trace); h != nil {
-		e.Service = o.service
-		h(e)
+	return o
+}
+
+// tell calls a hook, if there is one.
+func tell[Info any](ctx context.Context, hook func(context.Context, Info), info Info) {
+	if hook != nil {
+		hook(ctx, info)
 	}
 }
 
-func (i *Interceptor) emit(hook func(*Trace) func(Event), e Event) { i.observer.emit(hook, e) }
+func (o observer) about(who grants.Principal, tool string) About {
+	return About{Service: o.service, Principal: Principal(who), Tool: tool}
+}
 
-// ofFlight returns an event that is about a flight.
-func ofFlight(f *grants.Flight) Event {
-	return Event{Principal: Principal(f.Owner().Who()), Tool: f.Tool(), Scopes: f.Want()}
+func (o observer) ofFlight(f *grants.Flight) About { return o.about(f.Owner().Who(), f.Tool()) }
+
+// failed tells of a call that failed before, or beside, a flight.
+func (o observer) failed(ctx context.Context, who grants.Principal, tool string, reason Reason, err error) {
+	tell(ctx, o.trace.Failed, FailedInfo{About: o.about(who, tool), Reason: reason, Err: err})
 }
 
 // Waiting implements [grants.Observer].
-func (o observer) Waiting(_ context.Context, owner *grants.Owner, tool string, missing scopes.Set) {
-	o.emit(onWaiting, Event{Principal: Principal(owner.Who()), Tool: tool, Scopes: missing})
+func (o observer) Waiting(ctx context.Context, owner *grants.Owner, tool string, missing scopes.Set) {
+	tell(ctx, o.trace.Waiting, WaitingInfo{About: o.about(owner.Who(), tool), Scopes: missing})
 }
 
 // Polled implements [grants.Observer].
 func (o observer) Polled(f *grants.Flight, p device.PollEvent) {
-	e := ofFlight(f)
-	e.Scopes = scopes.Set{}
-	e.Attempt, e.Outcome, e.Status, e.Wait, e.Err = p.Attempt, string(p.Outcome), p.Status, p.Wait, pollFault(p)
-	o.emit(onPolled, e)
+	tell(f.Context(), o.trace.Polled, PolledInfo{
+		About: o.ofFlight(f), Attempt: p.Attempt, Outcome: string(p.Outcome), Status: p.Status, Wait: p.Wait, Err: pollFault(p),
+	})
 }
 
 // Ended implements [grants.Observer].
 func (o observer) Ended(f *grants.Flight, took time.Duration) {
-	e := ofFlight(f)
-	e.Took = took
-	e.Attempt, e.Prompts, e.Calls = f.Counts()
+	told := Told{Took: took}
+	told.Polls, told.Prompts, told.Calls = f.Counts()
+	failed := FailedInfo{About: o.ofFlight(f), Told: told, Scopes: f.Want()}
 	switch g, adopted, err := f.Result(); {
 	case err != nil:
-		e.Reason, e.Err = causeOf(translate(err))
-		o.emit(onFailed, e)
+		failed.Reason, failed.Err = causeOf(translate(err))
+		tell(f.Context(), o.trace.Failed, failed)
 	case !adopted:
-		e.Reason, e.Scopes = ReasonNarrowed, g.Scopes()
-		o.emit(onFailed, e)
+		failed.Reason, failed.Scopes = ReasonNarrowed, g.Scopes()
+		tell(f.Context(), o.trace.Failed, failed)
 	default:
-		e.Scopes = g.Scopes()
+		granted := GrantedInfo{About: failed.About, Told: told, Scopes: g.Scopes()}
 		if expiry := g.Token().Expiry; !expiry.IsZero() {
-			e.Wait = time.Until(expiry)
+			granted.Life = time.Until(expiry)
 		}
-		o.emit(onGranted, e)
+		tell(f.Context(), o.trace.Granted, granted)
 	}
 }
 
 // Refreshed implements [grants.Observer].
-func (o observer) Refreshed(_ context.Context, owner *grants.Owner, g *grants.Grant, took time.Duration) {
-	o.emit(onRefreshed, Event{Principal: Principal(owner.Who()), Scopes: g.Scopes(), Took: took})
+func (o observer) Refreshed(ctx context.Context, owner *grants.Owner, g *grants.Grant, took time.Duration) {
+	tell(ctx, o.trace.Refreshed, RefreshedInfo{About: o.about(owner.Who(), ""), Scopes: g.Scopes(), Took: took})
 }
 
 // RefreshFailed implements [grants.Observer].
-func (o observer) RefreshFailed(_ context.Context, owner *grants.Owner, old *grants.Grant, took time.Duration, err error, ended bool) {
-	e := Event{Principal: Principal(owner.Who()), Scopes: old.Scopes(), Took: took, Reason: ReasonUnavailable}
+func (o observer) RefreshFailed(ctx context.Context, owner *grants.Owner, old *grants.Grant, took time.Duration, err error, ended bool) {
+	failed := FailedInfo{About: o.about(owner.Who(), ""), Told: Told{Took: took}, Scopes: old.Scopes(), Reason: ReasonUnavailable}
 	if ended {
-		e.Reason = ReasonExpired
+		failed.Reason = ReasonExpired
 	}
-	_, e.Err = causeOf(err)
-	o.emit(onFailed, e)
+	_, failed.Err = causeOf(err)
+	tell(ctx, o.trace.Failed, failed)
 }
 
 // TokenFailed implements [grants.Observer].
-func (o observer) TokenFailed(_ context.Context, owner *grants.Owner, err error) {
-	o.emit(onFailed, Event{Principal: Principal(owner.Who()), Reason: ReasonUnavailable, Err: errOperatorToken{err}})
+func (o observer) TokenFailed(ctx context.Context, owner *grants.Owner, err error) {
+	o.failed(ctx, owner.Who(), "", ReasonUnavailable, errOperatorToken{err})
 }
 
 // StoreFailed implements [grants.Observer].
-func (o observer) StoreFailed(_ context.Context, owner *grants.Owner, err error) {
-	o.emit(onStoreFailed, Event{Principal: Principal(owner.Who()), Err: err})
+func (o observer) StoreFailed(ctx context.Context, owner *grants.Owner, err error) {
+	tell(ctx, o.trace.StoreFailed, StoreFailedInfo{About: o.about(owner.Who(), ""), Err: err})
 }
 
 // Unidentified implements [grants.Observer].
-func (o observer) Unidentified(_ context.Context, owner *grants.Owner, err error) {
-	o.emit(onUnidentified, Event{Principal: Principal(owner.Who()), Err: err})
+func (o observer) Unidentified(ctx context.Context, owner *grants.Owner, err error) {
+	tell(ctx, o.trace.Unidentified, UnidentifiedInfo{About: o.about(owner.Who(), ""), Err: err})
 }
 
 // Prompted implements [asking.Observer].
-func (o observer) Prompted(_ context.Context, f *grants.Flight, channel string) {
-	e := ofFlight(f)
-	e.Channel = channel
-	o.emit(onPrompted, e)
+func (o observer) Prompted(ctx context.Context, f *grants.Flight, channel string) {
+	tell(ctx, o.trace.Prompted, PromptedInfo{About: o.ofFlight(f), Scopes: f.Want(), Channel: channel})
 }
 
-// ReasonDeclined implements [asking.Observer].
-func (o observer) Declined(_ context.Context, f *grants.Flight, channel string) {
-	e := ofFlight(f)
-	e.Channel, e.Reason = channel, ReasonDeclined
-	o.emit(onFailed, e)
+// Declined implements [asking.Observer].
+func (o observer) Declined(ctx context.Context, f *grants.Flight, channel string) {
+	tell(ctx, o.trace.Failed, FailedInfo{About: o.ofFlight(f), Scopes: f.Want(), Channel: channel, Reason: ReasonDeclined})
+}
+
+// parked tells of a handler that waits, by resumed or parked.
+func (o observer) parked(ctx context.Context, hook func(context.Context, ParkedInfo), who grants.Principal, tool string, set scopes.Set) {
+	tell(ctx, hook, ParkedInfo{About: o.about(who, tool), Scopes: set})
 }
 
 // causeOf returns what a trace is told of a failure.

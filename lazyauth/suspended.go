@@ -212,7 +212,7 @@ func (s *suspended) runHandler(c *call, run handler) {
 			out.err = s.gate.auth.fail(ReasonAbandoned, errExited)
 			if v := recover(); v != nil {
 				out.panicked = &panicked{value: v}
-				s.gate.auth.emit(onFailed, Event{Principal: Principal(s.person.Who()), Tool: s.gate.tool, Reason: ReasonAbandoned, Err: describe(v)})
+				s.gate.auth.observer.failed(c, s.person.Who(), s.gate.tool, ReasonAbandoned, describe(v))
 			}
 		}
 		// A handler that was given up says so, not that its context ended.
@@ -446,11 +446,11 @@ func (s *suspended) Tool() string { return s.gate.tool }
 func (s *suspended) Progress() *asking.Progress { return asking.ProgressIn(&s.progress) }
 
 // keep makes sure that the host can come back to the call for the prompt of d.
-func (s *suspended) keep(d *asking.Delivery) error {
+func (s *suspended) keep(ctx context.Context, d *asking.Delivery) error {
 	if s.gate.auth.suspended.keep(s, keptFor(d)) {
 		return nil
 	}
-	s.gate.auth.emit(onFailed, Event{Principal: Principal(s.person.Who()), Tool: s.gate.tool, Reason: ReasonBusy})
+	s.gate.auth.observer.failed(ctx, s.person.Who(), s.gate.tool, ReasonBusy, nil)
 	return s.gate.auth.fail(ReasonBusy, nil)
 }
 
@@ -469,7 +469,7 @@ func (a *arriving) Show(ctx context.Context, d *asking.Delivery, mode elicit.Cha
 	if ctx.Err() != nil { // the request, or its call, came to its end at the same moment
 		return context.Cause(ctx)
 	}
-	if err := a.keep(d); err != nil {
+	if err := a.keep(ctx, d); err != nil {
 		return err
 	}
 	a.prompt = handoff{d, mode}
@@ -498,13 +498,13 @@ func (w *working) Request() asking.Request {
 // Show implements [asking.Host]: a serving request is handed the prompt, which leaves the
 // handler parked.
 func (w *working) Show(ctx context.Context, d *asking.Delivery, mode elicit.Channel) error {
-	if err := w.keep(d); err != nil {
+	if err := w.keep(ctx, d); err != nil {
 		return err
 	}
 	select {
 	case w.handoff <- handoff{d, mode}:
 		w.parked = true
-		w.gate.auth.emit(onParked, Event{Principal: Principal(w.person.Who()), Tool: w.gate.tool, Scopes: d.Flight().Want()})
+		w.gate.auth.observer.parked(ctx, w.gate.auth.observer.trace.Parked, w.person.Who(), w.gate.tool, d.Flight().Want())
 		return nil
 	case <-d.Flight().Done():
 		return nil
@@ -527,7 +527,7 @@ func (s *suspended) authorize(ctx context.Context, need scopes.Requirement) (*gr
 	select {
 	case s.present <- struct{}{}:
 		if w.parked {
-			s.gate.auth.emit(onResumed, Event{Principal: Principal(s.person.Who()), Tool: s.gate.tool, Scopes: g.Scopes()})
+			s.gate.auth.observer.parked(ctx, s.gate.auth.observer.trace.Resumed, s.person.Who(), s.gate.tool, g.Scopes())
 		}
 		return g, nil
 	case <-timer.C:

@@ -1,6 +1,7 @@
 package lazyauth
 
 import (
+	"context"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -9,61 +10,117 @@ import (
 // A Trace is a set of hooks, any of which may be nil, in the manner of
 // [net/http/httptrace.ClientTrace]. Hooks are called from many goroutines, must
 // not block, and get nothing secret: no token, no device code, no user code.
+//
+// The context of a hook has the values of the request that is told of, or that caused the
+// flight or the refresh that is told of, so that a span can be tied to it. It may have
+// ended.
 type Trace struct {
 	// Waiting: a call begins to wait for an authorization.
-	Waiting func(Event)
+	Waiting func(context.Context, WaitingInfo)
 	// Prompted: the prompt was handed to a host, or to a caller as text.
-	Prompted func(Event)
+	Prompted func(context.Context, PromptedInfo)
 	// Polled: the authorization server answered a poll, or failed to.
-	Polled func(Event)
-	// Granted: an authorization succeeded, and its grant is in use. The event tells
-	// the whole flight.
-	Granted func(Event)
+	Polled func(context.Context, PolledInfo)
+	// Granted: an authorization succeeded, and its grant is in use.
+	Granted func(context.Context, GrantedInfo)
 	// Refreshed: an expired grant was replaced without asking anybody.
-	Refreshed func(Event)
+	Refreshed func(context.Context, RefreshedInfo)
 	// Parked: a running handler waits for the person, and its request was
 	// answered (revision 2026-07-28).
-	Parked func(Event)
+	Parked func(context.Context, ParkedInfo)
 	// Resumed: a parked handler goes on.
-	Resumed func(Event)
+	Resumed func(context.Context, ParkedInfo)
 	// StoreFailed: the grant could not be read from or written to the store; what is
 	// in memory still works.
-	StoreFailed func(Event)
+	StoreFailed func(context.Context, StoreFailedInfo)
 	// Unidentified: it could not be learnt who signed in.
-	Unidentified func(Event)
-	// Failed: an authorization or a refresh failed, or was refused by somebody. The
-	// event tells the whole flight if that is over.
-	Failed func(Event)
+	Unidentified func(context.Context, UnidentifiedInfo)
+	// Failed: an authorization or a refresh failed, or was refused by somebody.
+	Failed func(context.Context, FailedInfo)
 }
 
-// An Event is what a hook is told. Fields that do not apply are zero.
-type Event struct {
-	// Service is the name of the service.
-	Service string
-	// Principal is whose authorization it is.
-	Principal Principal
-	// Tool is the tool whose call caused the event.
-	Tool string
-	// Scopes is what is asked for, or was granted.
-	Scopes scopes.Set
-	// Channel is how the prompt went out: "url" or "form" (elicitation), "progress",
-	// "text", or "caller" (see [Interceptor.Authorize]).
+// About says whose authorization a hook is told of.
+type About struct {
+	Service   string    // its name
+	Principal Principal // whose authorization it is
+	Tool      string    // whose call caused it; empty for a refresh, and for [Interceptor.Authorize]
+}
+
+// Told is how much happened in a flight that has come to its end.
+type Told struct {
+	Took    time.Duration // how long it lasted
+	Polls   int           // of the authorization server
+	Prompts int           // that were shown, the same one again included
+	Calls   int           // that waited
+}
+
+// A WaitingInfo is of a call that begins to wait.
+type WaitingInfo struct {
+	About
+	Scopes scopes.Set // that are missing
+}
+
+// A PromptedInfo is of a prompt that goes out.
+type PromptedInfo struct {
+	About
+	Scopes scopes.Set // that are asked for
+	// Channel is how: "url" or "form" (elicitation), "progress", "text", or "caller" (see
+	// [Interceptor.Authorize]).
 	Channel string
-	// Attempt counts the polls of a flight from 1; at its end, all of them.
-	Attempt int
-	// Prompts is how often the prompt of a flight that ended was shown, and Calls
-	// how many calls waited for it.
-	Prompts, Calls int
-	// Outcome is what a poll brought: "pending", "slow_down", "fault", …
-	Outcome string
-	// Status is the HTTP status of a poll's answer; 0 if there was none.
-	Status int
-	// Wait is the time until the next poll, or the life of a new grant.
-	Wait time.Duration
-	// Took is how long a flight or refresh lasted.
-	Took time.Duration
-	// Reason is why something failed.
-	Reason Reason
+}
+
+// A PolledInfo is of one poll (RFC 8628 §3.4).
+type PolledInfo struct {
+	About
+	Attempt int           // of this flight, from 1
+	Outcome string        // "pending", "slow_down", "fault", …
+	Status  int           // of HTTP; 0 if there was no answer
+	Wait    time.Duration // until the next one
+	// Err is what was wrong with the answer. What the server wrote appears in it only
+	// escaped and shortened.
+	Err error
+}
+
+// A GrantedInfo is of a flight that succeeded.
+type GrantedInfo struct {
+	About
+	Told
+	Scopes scopes.Set    // that were granted
+	Life   time.Duration // of the access token; 0 if it is not told, or has no end
+}
+
+// A RefreshedInfo is of a refresh that succeeded (RFC 6749 §6).
+type RefreshedInfo struct {
+	About
+	Scopes scopes.Set    // that the grant has now
+	Took   time.Duration // how long it lasted
+}
+
+// A ParkedInfo is of a handler that waits, or goes on.
+type ParkedInfo struct {
+	About
+	Scopes scopes.Set // that are asked for, or were granted
+}
+
+// A StoreFailedInfo is of a store that failed.
+type StoreFailedInfo struct {
+	About
+	Err error // without anything of a grant
+}
+
+// An UnidentifiedInfo is of a sign-in whose person is not known.
+type UnidentifiedInfo struct {
+	About
+	Err error
+}
+
+// A FailedInfo is of what failed.
+type FailedInfo struct {
+	About
+	Told               // of a flight, if it is over; Took alone of a refresh
+	Scopes  scopes.Set // that were asked for, or granted where that was too little
+	Channel string     // of the prompt that was declined
+	Reason  Reason
 	// Err is the cause. What a server wrote appears in it only escaped and
 	// shortened, if at all.
 	Err error
@@ -72,82 +129,33 @@ type Event struct {
 // CombineTraces returns a trace whose hooks call those of each of the traces in turn;
 // nil traces and nil hooks are passed over.
 func CombineTraces(traces ...*Trace) *Trace {
-	all := func(hook func(*Trace) func(Event)) func(Event) {
-		var hooks []func(Event)
-		for _, t := range traces {
-			if t != nil && hook(t) != nil {
-				hooks = append(hooks, hook(t))
-			}
-		}
-		if len(hooks) == 0 {
-			return nil
-		}
-		return func(e Event) {
-			for _, h := range hooks {
-				h(e)
-			}
-		}
-	}
 	return &Trace{
-		Waiting: all(onWaiting), Prompted: all(onPrompted), Polled: all(onPolled), Granted: all(onGranted),
-		Refreshed: all(onRefreshed), Parked: all(onParked), Resumed: all(onResumed), Failed: all(onFailed),
-		StoreFailed: all(onStoreFailed), Unidentified: all(onUnidentified),
+		Waiting:      all(traces, func(t *Trace) func(context.Context, WaitingInfo) { return t.Waiting }),
+		Prompted:     all(traces, func(t *Trace) func(context.Context, PromptedInfo) { return t.Prompted }),
+		Polled:       all(traces, func(t *Trace) func(context.Context, PolledInfo) { return t.Polled }),
+		Granted:      all(traces, func(t *Trace) func(context.Context, GrantedInfo) { return t.Granted }),
+		Refreshed:    all(traces, func(t *Trace) func(context.Context, RefreshedInfo) { return t.Refreshed }),
+		Parked:       all(traces, func(t *Trace) func(context.Context, ParkedInfo) { return t.Parked }),
+		Resumed:      all(traces, func(t *Trace) func(context.Context, ParkedInfo) { return t.Resumed }),
+		StoreFailed:  all(traces, func(t *Trace) func(context.Context, StoreFailedInfo) { return t.StoreFailed }),
+		Unidentified: all(traces, func(t *Trace) func(context.Context, UnidentifiedInfo) { return t.Unidentified }),
+		Failed:       all(traces, func(t *Trace) func(context.Context, FailedInfo) { return t.Failed }),
 	}
 }
 
-// logTrace returns a trace that writes lines: what operators should see as info,
-// failures as warnings, the rest for debugging. The end of each flight is one line.
-func logTrace(debug, info, warn func(message string, e Event)) *Trace {
-	at := func(write func(string, Event), message string) func(Event) {
-		return func(e Event) { write(message, e) }
-	}
-	return &Trace{
-		Waiting:   at(debug, "call waits for authorization"),
-		Prompted:  at(info, "prompt shown"),
-		Polled:    at(debug, "polled the token endpoint"),
-		Granted:   at(info, "authorization granted"),
-		Refreshed: at(info, "grant refreshed"),
-		Parked:    at(debug, "handler parked"),
-		Resumed:   at(debug, "handler resumed"),
-		Failed:    at(warn, "authorization failed"),
-
-		StoreFailed:  at(warn, "the grant is in memory only: the store failed"),
-		Unidentified: at(warn, "could not learn who signed in"),
-	}
-}
-
-// fields passes the fields that apply to add, in the order of a log line.
-func (e Event) fields(add func(key string, value any)) {
-	given := func(applies bool, key string, value any) {
-		if applies {
-			add(key, value)
+func all[Info any](traces []*Trace, hook func(*Trace) func(context.Context, Info)) func(context.Context, Info) {
+	var hooks []func(context.Context, Info)
+	for _, t := range traces {
+		if t != nil && hook(t) != nil {
+			hooks = append(hooks, hook(t))
 		}
 	}
-	add("service", e.Service)
-	add("principal", e.Principal.String())
-	given(e.Tool != "", "tool", e.Tool)
-	given(!e.Scopes.IsEmpty(), "scopes", e.Scopes.String())
-	given(e.Channel != "", "channel", e.Channel)
-	given(e.Attempt != 0, "attempt", e.Attempt)
-	given(e.Outcome != "", "outcome", e.Outcome)
-	given(e.Status != 0, "status", e.Status)
-	given(e.Wait != 0, "wait", e.Wait)
-	given(e.Took != 0, "took", e.Took)
-	given(e.Prompts != 0, "prompts", e.Prompts)
-	given(e.Calls != 0, "calls", e.Calls)
-	given(e.Reason != "", "reason", string(e.Reason))
-	if e.Err != nil {
-		add("cause", e.Err.Error())
+	if len(hooks) == 0 {
+		return nil
+	}
+	return func(ctx context.Context, info Info) {
+		for _, h := range hooks {
+			h(ctx, info)
+		}
 	}
 }
-
-func onWaiting(t *Trace) func(Event)      { return t.Waiting }
-func onPrompted(t *Trace) func(Event)     { return t.Prompted }
-func onPolled(t *Trace) func(Event)       { return t.Polled }
-func onGranted(t *Trace) func(Event)      { return t.Granted }
-func onRefreshed(t *Trace) func(Event)    { return t.Refreshed }
-func onParked(t *Trace) func(Event)       { return t.Parked }
-func onResumed(t *Trace) func(Event)      { return t.Resumed }
-func onStoreFailed(t *Trace) func(Event)  { return t.StoreFailed }
-func onUnidentified(t *Trace) func(Event) { return t.Unidentified }
-func onFailed(t *Trace) func(Event)       { return t.Failed }

@@ -78,7 +78,7 @@ func gatedCrowd(b *testing.B, era string) *crowd {
 		Name: "Notes", Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{as.API()},
 	}, &lazyauth.Options{
 		MaxWait: time.Hour,
-		Trace:   &lazyauth.Trace{Waiting: func(lazyauth.Event) { waiting.Add(1) }},
+		Trace:   &lazyauth.Trace{Waiting: func(context.Context, lazyauth.WaitingInfo) { waiting.Add(1) }},
 		Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 			res, err := as.Transport().RoundTrip(req)
 			if err == nil && res.StatusCode == http.StatusOK && strings.HasSuffix(req.URL.Path, "/token") {

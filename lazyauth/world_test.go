@@ -422,24 +422,34 @@ func (j *journal) count(parts ...string) int {
 type events struct {
 	mu    sync.Mutex
 	list  []string
-	all   []lazyauth.Event
+	all   []any // the infos
 	text_ strings.Builder
 }
 
 func (e *events) trace() *lazyauth.Trace {
-	note := func(name string) func(lazyauth.Event) {
-		return func(ev lazyauth.Event) {
-			e.mu.Lock()
-			e.list = append(e.list, name)
-			e.all = append(e.all, ev)
-			fmt.Fprintf(&e.text_, "%s %+v %#v\n", name, ev, ev)
-			e.mu.Unlock()
-		}
-	}
 	return &lazyauth.Trace{
-		Waiting: note("waiting"), Prompted: note("prompted"), Polled: note("polled"), Granted: note("granted"),
-		Refreshed: note("refreshed"), Parked: note("parked"), Resumed: note("resumed"), Failed: note("failed"),
-		StoreFailed: note("storefailed"), Unidentified: note("unidentified"),
+		Waiting:      noted[lazyauth.WaitingInfo](e, "waiting"),
+		Prompted:     noted[lazyauth.PromptedInfo](e, "prompted"),
+		Polled:       noted[lazyauth.PolledInfo](e, "polled"),
+		Granted:      noted[lazyauth.GrantedInfo](e, "granted"),
+		Refreshed:    noted[lazyauth.RefreshedInfo](e, "refreshed"),
+		Parked:       noted[lazyauth.ParkedInfo](e, "parked"),
+		Resumed:      noted[lazyauth.ParkedInfo](e, "resumed"),
+		StoreFailed:  noted[lazyauth.StoreFailedInfo](e, "storefailed"),
+		Unidentified: noted[lazyauth.UnidentifiedInfo](e, "unidentified"),
+		Failed:       noted[lazyauth.FailedInfo](e, "failed"),
+	}
+}
+
+// noted returns a hook that notes what it is told under a name. Every hook has a context.
+func noted[Info any](e *events, name string) func(context.Context, Info) {
+	return func(ctx context.Context, info Info) {
+		_ = ctx.Err()
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.list = append(e.list, name)
+		e.all = append(e.all, info)
+		fmt.Fprintf(&e.text_, "%s %+v %#v\n", name, info, info)
 	}
 }
 
@@ -450,7 +460,7 @@ func (e *events) channels() []string {
 	var out []string
 	for n, name := range e.list {
 		if name == "prompted" {
-			out = append(out, e.all[n].Channel)
+			out = append(out, e.all[n].(lazyauth.PromptedInfo).Channel)
 		}
 	}
 	return out

@@ -1,6 +1,8 @@
 package lazyauth
 
 import (
+	"context"
+
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
@@ -8,12 +10,12 @@ import (
 // ZapTrace returns a trace that writes to log: what operators should see at
 // info level, failures at warn, the rest at debug. The end of each flight is one line.
 func ZapTrace(log *zap.Logger) *Trace {
-	write := func(level zapcore.Level) func(string, Event) {
-		return func(message string, e Event) {
-			if line := log.Check(level, message); line != nil {
+	write := func(level zapcore.Level) writer {
+		return func(_ context.Context, message string, l line) {
+			if entry := log.Check(level, message); entry != nil {
 				var fields []zap.Field
-				e.fields(func(key string, value any) { fields = append(fields, zap.Any(key, value)) })
-				line.Write(fields...)
+				l.fields(func(key string, value any) { fields = append(fields, zap.Any(key, value)) })
+				entry.Write(fields...)
 			}
 		}
 	}

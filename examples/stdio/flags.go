@@ -267,14 +267,14 @@ func (c *config) options() *lazyauth.Options {
 		o.Store = c.store // and not a nil *T in an interface
 	}
 	if c.command != "" { // it is about the grants that are stored, whatever token takes precedence
-		o.Trace = lazyauth.CombineTraces(o.Trace, &lazyauth.Trace{StoreFailed: func(e lazyauth.Event) { c.unkept = e.Err }})
+		o.Trace = lazyauth.CombineTraces(o.Trace, &lazyauth.Trace{StoreFailed: func(_ context.Context, e lazyauth.StoreFailedInfo) { c.unkept = e.Err }})
 		return o
 	}
 	o.Token = c.token
 	if c.account != "" {
 		o.Account = func(context.Context, *mcp.CallToolRequest) (string, error) { return c.account, nil }
 	}
-	o.Trace = lazyauth.CombineTraces(o.Trace, &lazyauth.Trace{StoreFailed: func(e lazyauth.Event) {
+	o.Trace = lazyauth.CombineTraces(o.Trace, &lazyauth.Trace{StoreFailed: func(_ context.Context, e lazyauth.StoreFailedInfo) {
 		c.sayOnce("the sign-in is kept in memory only: %s", c.explain(e.Err))
 	}})
 	return o

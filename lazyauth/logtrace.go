@@ -1,0 +1,88 @@
+package lazyauth
+
+import (
+	"context"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// A line is what is logged of one event, whichever it is. Fields that do not apply are
+// zero.
+type line struct {
+	About
+	Told
+	scopes  scopes.Set
+	channel string
+	attempt int
+	outcome string
+	status  int
+	wait    time.Duration
+	reason  Reason
+	err     error
+}
+
+// fields passes the fields that apply to add, in their order.
+func (l line) fields(add func(key string, value any)) {
+	given := func(applies bool, key string, value any) {
+		if applies {
+			add(key, value)
+		}
+	}
+	add("service", l.Service)
+	add("principal", l.Principal.String())
+	given(l.Tool != "", "tool", l.Tool)
+	given(!l.scopes.IsEmpty(), "scopes", l.scopes.String())
+	given(l.channel != "", "channel", l.channel)
+	given(l.attempt != 0, "attempt", l.attempt)
+	given(l.outcome != "", "outcome", l.outcome)
+	given(l.status != 0, "status", l.status)
+	given(l.wait != 0, "wait", l.wait)
+	given(l.Took != 0, "took", l.Took)
+	given(l.Prompts != 0, "prompts", l.Prompts)
+	given(l.Calls != 0, "calls", l.Calls)
+	given(l.reason != "", "reason", string(l.reason))
+	if l.err != nil {
+		add("cause", l.err.Error())
+	}
+}
+
+// A writer writes one line to a log.
+type writer func(ctx context.Context, message string, l line)
+
+// logTrace returns a trace that writes lines: what operators should see as info,
+// failures as warnings, the rest for debugging. The end of each flight is one line.
+func logTrace(debug, info, warn writer) *Trace {
+	return &Trace{
+		Waiting: func(ctx context.Context, i WaitingInfo) {
+			debug(ctx, "call waits for authorization", line{About: i.About, scopes: i.Scopes})
+		},
+		Prompted: func(ctx context.Context, i PromptedInfo) {
+			info(ctx, "prompt shown", line{About: i.About, scopes: i.Scopes, channel: i.Channel})
+		},
+		Polled: func(ctx context.Context, i PolledInfo) {
+			debug(ctx, "polled the token endpoint", line{About: i.About, attempt: i.Attempt, outcome: i.Outcome, status: i.Status, wait: i.Wait, err: i.Err})
+		},
+		Granted: func(ctx context.Context, i GrantedInfo) {
+			info(ctx, "authorization granted", line{About: i.About, Told: i.Told, scopes: i.Scopes, attempt: i.Polls, wait: i.Life})
+		},
+		Refreshed: func(ctx context.Context, i RefreshedInfo) {
+			info(ctx, "grant refreshed", line{About: i.About, scopes: i.Scopes, Told: Told{Took: i.Took}})
+		},
+		Parked: func(ctx context.Context, i ParkedInfo) {
+			debug(ctx, "handler parked", line{About: i.About, scopes: i.Scopes})
+		},
+		Resumed: func(ctx context.Context, i ParkedInfo) {
+			debug(ctx, "handler resumed", line{About: i.About, scopes: i.Scopes})
+		},
+		StoreFailed: func(ctx context.Context, i StoreFailedInfo) {
+			warn(ctx, "the grant is in memory only: the store failed", line{About: i.About, err: i.Err})
+		},
+		Unidentified: func(ctx context.Context, i UnidentifiedInfo) {
+			warn(ctx, "could not learn who signed in", line{About: i.About, err: i.Err})
+		},
+		Failed: func(ctx context.Context, i FailedInfo) {
+			warn(ctx, "authorization failed", line{About: i.About, Told: i.Told, scopes: i.Scopes, channel: i.Channel, attempt: i.Polls, reason: i.Reason, err: i.Err})
+		},
+	}
+}
