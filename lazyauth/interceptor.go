@@ -89,6 +89,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 		limit:     service.Scopes.Union(o.MaxScopes),
 		running:   make(map[*suspended]struct{}),
 	}
+	i.suspended.now = i.now
 	i.keeper = grants.New(i.keeping(server))
 	i.people = asking.NewPeople(asking.Config{
 		Keeper: i.keeper, Service: service.Name, Epoch: i.epoch,

@@ -231,6 +231,42 @@ func TestParkedHandlerIsAbandoned(t *testing.T) {
 	})
 }
 
+// A handler that was parked and whose own wait then ended works on with nobody to answer: it is
+// given up when its call is kept no longer, since its host cannot come back from then on.
+func TestParkedHandler_EndsWithItsCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{options: lazyauth.Options{MaxScopes: scopes.Of("notes:read")}, tools: func(w *world) {
+			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "watch"}, scopes.Of("profile"), counted(w, "watch",
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+					short, cancel := context.WithTimeout(ctx, 10*time.Second)
+					defer cancel()
+					_, _, err := w.get(short, "/notes") // optional: it needs notes:read
+					if err == nil {
+						t.Error("the API answered without a step-up")
+					}
+					<-ctx.Done() // it works until the call is given up
+					return nil, answer{}, context.Cause(ctx)
+				}))
+		}})
+		h := w.rawHost()
+		state := (<-h.round(t.Context(), "watch", nil, "", "")).state(t)
+		second := h.round(t.Context(), "watch", nil, state, "accept")
+		w.approves()
+		state = (<-second).state(t) // the step-up's prompt; and nobody ever comes back
+		later(10 * time.Minute)
+		synctest.Wait()
+		if w.ended["watch"] != 0 {
+			t.Error("given up while its host could come back")
+		}
+		later(2 * time.Minute)
+		synctest.Wait()
+		if w.ended["watch"] != 1 {
+			t.Error("it runs for a call that nobody can come back to")
+		}
+		(<-h.round(t.Context(), "watch", nil, state, "accept")).refusesState(t)
+	})
+}
+
 func TestParkedHandlerFetchedLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{tools: withSaga})

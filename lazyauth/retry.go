@@ -27,9 +27,12 @@ var errState = &jsonrpc.Error{
 	Message: "requestState was not issued for this request, or is no longer valid; call the tool again without it",
 }
 
-// keptFor is until when a call that was answered with the prompt is kept: a minute longer
-// than the code is good, so that a host that comes back late finds what became of it.
-func keptFor(d *asking.Delivery) time.Time { return d.Prompt().Expires.Add(time.Minute) }
+// keptFor is until when, since the epoch, a call that was answered with the prompt is kept: a
+// minute longer than the code is good, so that a host that comes back late finds what became
+// of it.
+func (i *Interceptor) keptFor(d *asking.Delivery) time.Duration {
+	return d.Prompt().Expires.Sub(i.epoch) + time.Minute
+}
 
 // serve answers one request of revision 2026-07-28 or later.
 func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler) outcome {
@@ -57,7 +60,7 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 	if err != nil {
 		return nil, nil, errState
 	}
-	opened, err := g.auth.sealer.Open(req.Params.RequestState, b, time.Now())
+	opened, err := g.auth.sealer.Open(req.Params.RequestState, b, r.Arrived)
 	if err != nil {
 		return nil, nil, errState
 	}

@@ -50,9 +50,9 @@ type suspended struct {
 	failed   atomic.Uint32                   // an asking.Reach: what its host declares and does not deliver
 
 	// Guarded by the mutex of the interceptor's suspendedCalls.
-	id        string // from when it is first kept
-	keptUntil time.Time
-	forget    *time.Timer // then
+	id        string        // from when it is first kept
+	keptUntil time.Duration // since the epoch
+	forget    *time.Timer   // then
 
 	// mu is locked under Person.mu of package asking (by Attended), and over the
 	// interceptor's mutex (by begin).
@@ -67,7 +67,7 @@ type suspended struct {
 	shown    *asking.Delivery        // whose prompt the host was last answered with …
 	shownID  string                  // … and that prompt's id
 	round    string                  // names the call that begins with the next round of the handler's own …
-	roundEnd time.Time               // … and when its states end, however often they are sealed
+	roundEnd time.Duration           // … and when its states end, since the epoch, however often they are sealed
 }
 
 // A request is one that serves a suspended call.
@@ -255,7 +255,7 @@ func (s *suspended) finishLocked(out outcome) {
 		}
 	}
 	if out.result != nil && out.result.InputRequests != nil {
-		s.round, s.roundEnd = rand.Text(), time.Now().Add(roundLife)
+		s.round, s.roundEnd = rand.Text(), s.gate.auth.now()+roundLife
 	}
 	if s.abandon != nil {
 		s.abandon.Stop()
@@ -270,6 +270,15 @@ func (s *suspended) giveUp(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.giveUpLocked(err)
+}
+
+// giveUpUnserved gives up a call that no request serves, and none can serve any more.
+func (s *suspended) giveUpUnserved() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.serving) == 0 && !s.finished {
+		s.giveUpLocked(s.gate.auth.fail(ReasonAbandoned, nil))
+	}
 }
 
 func (s *suspended) giveUpLocked(err error) {
@@ -317,7 +326,7 @@ func (s *suspended) collect(r *request) outcome {
 	out.result = &result
 	if result.InputRequests != nil {
 		sealed, err := s.gate.seal(r.Call, s.person, s.client, state.State{
-			Call: s.round, Round: true, Inner: result.RequestState, Expires: s.roundEnd,
+			Call: s.round, Round: true, Inner: result.RequestState, End: s.roundEnd,
 		})
 		if err != nil {
 			return outcome{err: err}
@@ -347,7 +356,7 @@ func (s *suspended) answerWith(r *request, h handoff) outcome {
 		h.delivery.Withdraw(id)
 		return s.collect(r)
 	}
-	sealed, err := s.gate.seal(r.Call, s.person, s.client, state.State{Call: s.id, Prompt: id, Expires: keptFor(h.delivery)})
+	sealed, err := s.gate.seal(r.Call, s.person, s.client, state.State{Call: s.id, Prompt: id, End: s.gate.auth.keptFor(h.delivery)})
 	if err != nil {
 		return outcome{err: err}
 	}
@@ -447,7 +456,7 @@ func (s *suspended) Progress() *asking.Progress { return asking.ProgressIn(&s.pr
 
 // keep makes sure that the host can come back to the call for the prompt of d.
 func (s *suspended) keep(ctx context.Context, d *asking.Delivery) error {
-	if s.gate.auth.suspended.keep(s, keptFor(d)) {
+	if s.gate.auth.suspended.keep(s, s.gate.auth.keptFor(d)) {
 		return nil
 	}
 	s.gate.auth.observer.failed(ctx, s.person.Who(), s.gate.tool, ReasonBusy, nil)

@@ -15,6 +15,7 @@ import (
 // sixteenth of it, so that one user of many cannot lock the others out.
 type suspendedCalls struct {
 	max int
+	now func() time.Duration // since the epoch, on the monotonic clock: see state.State
 
 	mu     sync.Mutex
 	calls  map[string]*suspended
@@ -24,13 +25,13 @@ type suspendedCalls struct {
 
 // keep keeps s until the given time, or longer if it is kept longer already.
 // It reports false if there is no room.
-func (c *suspendedCalls) keep(s *suspended, until time.Time) bool {
+func (c *suspendedCalls) keep(s *suspended, until time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.keepLocked(s, until)
 }
 
-func (c *suspendedCalls) keepLocked(s *suspended, until time.Time) bool {
+func (c *suspendedCalls) keepLocked(s *suspended, until time.Duration) bool {
 	if c.closed {
 		return false
 	}
@@ -47,12 +48,12 @@ func (c *suspendedCalls) keepLocked(s *suspended, until time.Time) bool {
 			s.id = rand.Text()
 		}
 		c.calls[s.id] = s
-		s.keptUntil, s.forget = until, time.AfterFunc(time.Until(until), func() { c.drop(s) })
+		s.keptUntil, s.forget = until, time.AfterFunc(until-c.now(), func() { c.drop(s) })
 		return true
 	}
-	if until.After(s.keptUntil) {
+	if until > s.keptUntil {
 		s.keptUntil = until
-		s.forget.Reset(time.Until(until))
+		s.forget.Reset(until - c.now())
 	}
 	return true
 }
@@ -66,7 +67,7 @@ func (c *suspendedCalls) round(opened state.State, fresh *suspended) *suspended 
 		return s
 	}
 	fresh.id = opened.Call
-	if c.keepLocked(fresh, opened.Expires) {
+	if c.keepLocked(fresh, opened.End) {
 		return fresh
 	}
 	return nil
@@ -85,17 +86,27 @@ func (c *suspendedCalls) keeps(s *suspended) bool {
 	return s.id != "" && c.calls[s.id] == s
 }
 
-// drop forgets s, unless it is to be kept longer by now.
+// drop forgets s, unless it is to be kept longer by now. A handler that runs for nobody is
+// given up then, since no state brings a request to its call any more.
 func (c *suspendedCalls) drop(s *suspended) {
+	if c.forget(s) {
+		s.giveUpUnserved()
+	}
+}
+
+// forget reports whether s was kept, and is not any more.
+func (c *suspendedCalls) forget(s *suspended) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.calls[s.id] == s && !time.Now().Before(s.keptUntil) {
-		delete(c.calls, s.id)
-		who := s.person.QuotaKey()
-		if c.count[who]--; c.count[who] == 0 {
-			delete(c.count, who)
-		}
+	if c.calls[s.id] != s || c.now() < s.keptUntil {
+		return false
 	}
+	delete(c.calls, s.id)
+	who := s.person.QuotaKey()
+	if c.count[who]--; c.count[who] == 0 {
+		delete(c.count, who)
+	}
+	return true
 }
 
 func (c *suspendedCalls) clear() {

@@ -42,8 +42,10 @@ type State struct {
 	// Inner is the requestState of a tool handler that makes round trips of
 	// its own; it travels inside, protected by the same seal.
 	Inner string `json:"i,omitempty"`
-	// Expires is when the state stops being accepted, to the second.
-	Expires time.Time `json:"-"`
+	// End is when the state stops being accepted, on the monotonic clock of the process that
+	// sealed it: since whatever moment that counts from. What a state names lives in that
+	// process, and a wall clock that is set back must not have it outlive that.
+	End time.Duration `json:"-"`
 }
 
 // A Binding says for what a state is good. It travels nowhere: it is the
@@ -114,7 +116,7 @@ func (s *Sealer) GoString() string { return s.String() }
 // fails only if the text would be longer than [MaxState], which can only
 // happen by a large Inner.
 func (s *Sealer) Seal(state State, b Binding) (string, error) {
-	plain := binary.BigEndian.AppendUint64(nil, uint64(state.Expires.Unix()))
+	plain := binary.BigEndian.AppendUint64(nil, uint64(state.End))
 	body, err := json.Marshal(state)
 	if err != nil {
 		return "", fmt.Errorf("state: sealing: %w", err)
@@ -128,8 +130,9 @@ func (s *Sealer) Seal(state State, b Binding) (string, error) {
 }
 
 // Open returns the state in text if it was sealed by a key of the ring, for
-// this binding, and has not expired at now. Every other text gets [ErrState].
-func (s *Sealer) Open(text string, b Binding, now time.Time) (State, error) {
+// this binding, and has not ended at now, which counts as State.End does. Every other
+// text gets [ErrState].
+func (s *Sealer) Open(text string, b Binding, now time.Duration) (State, error) {
 	if len(text) > MaxState {
 		return State{}, ErrState
 	}
@@ -148,8 +151,8 @@ func (s *Sealer) Open(text string, b Binding, now time.Time) (State, error) {
 		if len(plain) < 8 || json.Unmarshal(plain[8:], &state) != nil {
 			return State{}, ErrState
 		}
-		state.Expires = time.Unix(int64(binary.BigEndian.Uint64(plain)), 0)
-		if !now.Before(state.Expires) {
+		state.End = time.Duration(binary.BigEndian.Uint64(plain))
+		if now >= state.End {
 			return State{}, ErrState
 		}
 		return state, nil

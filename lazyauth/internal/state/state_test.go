@@ -36,8 +36,8 @@ func seal(t testing.TB, s *state.Sealer, what state.State, b state.Binding) stri
 
 func TestStateOpensOnlyWhereItWasBound(t *testing.T) {
 	s := newSealer(t)
-	now := time.Unix(1_000_000, 0)
-	want := state.State{Call: "call", Prompt: "prompt", Inner: "inner", Expires: now.Add(time.Minute)}
+	now := 1000 * time.Hour
+	want := state.State{Call: "call", Prompt: "prompt", Inner: "inner", End: now + time.Minute}
 	text := seal(t, s, want, binding)
 	if got, err := s.Open(text, binding, now); err != nil || got != want {
 		t.Errorf("opened %+v, %v; want %+v", got, err, want)
@@ -60,7 +60,7 @@ func TestStateOpensOnlyWhereItWasBound(t *testing.T) {
 			t.Errorf("opened for another %s: %v", name, err)
 		}
 	}
-	if _, err := s.Open(text, binding, want.Expires); err != state.ErrState {
+	if _, err := s.Open(text, binding, want.End); err != state.ErrState {
 		t.Errorf("opened when it had lapsed: %v", err)
 	}
 	for n := range text {
@@ -75,8 +75,8 @@ func TestStateOpensOnlyWhereItWasBound(t *testing.T) {
 func TestKeyRing(t *testing.T) {
 	older, newer := bytes.Repeat([]byte{1}, state.KeySize), bytes.Repeat([]byte{2}, state.KeySize)
 	before, after, without := newSealer(t, older), newSealer(t, newer, older), newSealer(t, newer)
-	now := time.Unix(0, 0)
-	want := state.State{Call: "x", Expires: now.Add(time.Minute)}
+	now := time.Duration(0)
+	want := state.State{Call: "x", End: now + time.Minute}
 	text := seal(t, before, want, binding)
 	if _, err := after.Open(text, binding, now); err != nil {
 		t.Errorf("a state from before the change of keys: %v", err)
@@ -105,20 +105,20 @@ func TestStateIsBounded(t *testing.T) {
 	if _, err := s.Seal(state.State{Inner: strings.Repeat("x", state.MaxState)}, binding); err == nil {
 		t.Error("a state over the limit was sealed")
 	}
-	if _, err := s.Open(strings.Repeat("A", state.MaxState+1), binding, time.Now()); err != state.ErrState {
+	if _, err := s.Open(strings.Repeat("A", state.MaxState+1), binding, 0); err != state.ErrState {
 		t.Errorf("a text over the limit: %v", err)
 	}
 }
 
 func FuzzOpen(f *testing.F) {
 	s := newSealer(f, bytes.Repeat([]byte{7}, state.KeySize))
-	now := time.Unix(0, 0)
-	f.Add(seal(f, s, state.State{Call: "c", Expires: now.Add(time.Minute)}, binding))
+	now := time.Duration(0)
+	f.Add(seal(f, s, state.State{Call: "c", End: now + time.Minute}, binding))
 	f.Add("")
 	f.Add("AAAA")
 	f.Fuzz(func(t *testing.T, text string) {
 		opened, err := s.Open(text, binding, now)
-		if err == nil && (opened.Call != "c" || !now.Before(opened.Expires)) {
+		if err == nil && (opened.Call != "c" || now >= opened.End) {
 			t.Errorf("forged: %+v", opened)
 		}
 	})
