@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +13,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/state"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/workers"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
@@ -35,6 +34,7 @@ type Interceptor struct {
 	people    *asking.People
 	local     *asking.Person
 	suspended suspendedCalls
+	handlers  *workers.Pool // which runs those of suspended calls
 
 	// session is the one that speaks for the local user; see principal.
 	session   atomic.Pointer[mcp.ServerSession]
@@ -42,10 +42,8 @@ type Interceptor struct {
 	tools     sync.Map               // names registered with AddTool → struct{}
 	signIn    atomic.Pointer[string] // the name of the prompt for the person who changes their mind
 
-	mu      sync.Mutex
-	closed  bool
-	limit   scopes.Set              // see Options.MaxScopes
-	running map[*suspended]struct{} // calls whose handlers run
+	mu    sync.Mutex
+	limit scopes.Set // see Options.MaxScopes
 }
 
 // New returns an interceptor for service; nil options mean the defaults. It
@@ -87,10 +85,10 @@ func New(service Service, options *Options) (*Interceptor, error) {
 		epoch:     time.Now(),
 		suspended: suspendedCalls{max: o.MaxCalls},
 		limit:     service.Scopes.Union(o.MaxScopes),
-		running:   make(map[*suspended]struct{}),
 	}
 	i.suspended.now = i.now
 	i.keeper = grants.New(i.keeping(server))
+	i.handlers = workers.New(i.keeper.Spawn)
 	i.people = asking.NewPeople(asking.Config{
 		Keeper: i.keeper, Service: service.Name, Epoch: i.epoch,
 		MaxWait: i.maxWait, ShowsProgress: i.showsProgress, Wording: i.wording,
@@ -137,13 +135,7 @@ func (i *Interceptor) now() time.Duration { return time.Since(i.epoch) }
 // [Options.RevokeOnClose] allows time for that; a failure to is an error that wraps
 // [ErrNotRevoked]. What a store keeps it keeps. Close may be called more than once.
 func (i *Interceptor) Close() error {
-	i.mu.Lock()
-	i.closed = true
-	running := slices.Collect(maps.Keys(i.running)) // of which there will be no more
-	i.mu.Unlock()
-	for _, s := range running { // a call that starts has its own mutex locked, and then ours
-		s.giveUp(i.fail(ReasonUnavailable, grants.ErrClosed))
-	}
+	i.closeHandlers(i.fail(ReasonUnavailable, grants.ErrClosed))
 	i.suspended.clear()
 	dropped := i.keeper.Close()
 	return errors.Join(i.join(), i.keeper.RevokeAll(dropped))
@@ -154,35 +146,8 @@ func (i *Interceptor) join() error {
 	if i.keeper.Join(closeWait) {
 		return nil
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	var tools []string
-	for s := range i.running {
-		tools = append(tools, s.gate.tool)
+	if tools := runningTools(i.handlers); len(tools) > 0 {
+		return fmt.Errorf("lazyauth: handlers ignored that their context ended: %s", strings.Join(tools, ", "))
 	}
-	if len(tools) == 0 {
-		return errors.New("lazyauth: a request to the authorization server did not end when it was cancelled")
-	}
-	slices.Sort(tools)
-	return fmt.Errorf("lazyauth: handlers ignored that their context ended: %s", strings.Join(slices.Compact(tools), ", "))
-}
-
-// spawnHandler runs f, which runs the handler of a suspended call, on a goroutine that
-// Close waits for; Close cancels the handler and can name it. It reports false, and runs
-// nothing, once the interceptor is closed.
-func (i *Interceptor) spawnHandler(s *suspended, f func()) bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.closed {
-		return false
-	}
-	i.running[s] = struct{}{}
-	return i.keeper.Spawn(func() {
-		defer func() {
-			i.mu.Lock()
-			defer i.mu.Unlock()
-			delete(i.running, s)
-		}()
-		f()
-	})
+	return errors.New("lazyauth: a request to the authorization server did not end when it was cancelled")
 }

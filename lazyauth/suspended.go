@@ -37,11 +37,10 @@ type suspended struct {
 	client asking.Client
 	first  request // that the call came with
 
-	// handoff is received from by every request that serves the call: the handler's
-	// goroutine hands a prompt to one of them. present is received from, too: sending
-	// makes sure that somebody is there.
-	handoff chan handoff
-	present chan struct{}
+	// errands has no buffer, and is received from by every request that serves the call: a
+	// running handler has one of them do something for it, and knows then that somebody is
+	// there.
+	errands chan errand
 
 	done    chan struct{}
 	outcome outcome // once done
@@ -54,8 +53,8 @@ type suspended struct {
 	keptUntil time.Duration // since the epoch
 	forget    *time.Timer   // then
 
-	// mu is locked under Person.mu of package asking (by Attended), and over the
-	// interceptor's mutex (by begin).
+	// mu is locked under Person.mu of package asking (by Attended), and over
+	// that of the pool of handlers (by begin).
 	mu       sync.Mutex
 	started  bool // the handler was
 	finished bool
@@ -78,17 +77,17 @@ type request struct {
 	stop context.CancelCauseFunc
 }
 
-// A handoff is a prompt on its way from a handler's goroutine to a request, which is
-// answered with it.
-type handoff struct {
-	delivery *asking.Delivery
-	mode     elicit.Channel
-}
+// An errand is done by a request that serves a call. It reports whether the request is
+// answered by that.
+type errand func(*request) (answer outcome, answered bool)
+
+// bePresent is the errand of a handler that makes sure that its call is served.
+func bePresent(*request) (outcome, bool) { return outcome{}, false }
 
 func newSuspended(g *gate, p *asking.Person, r asking.Request) *suspended {
 	s := &suspended{
 		gate: g, person: p, client: asking.ClientOf(r.Call, p.Who()), first: request{Request: r},
-		handoff: make(chan handoff), present: make(chan struct{}), done: make(chan struct{}),
+		errands: make(chan errand), done: make(chan struct{}),
 	}
 	s.serving = s.room[:0]
 	return s
@@ -110,7 +109,7 @@ func (s *suspended) serve(r *request, run handler) outcome {
 // follow is serve between coming and going. Its error is that of a request
 // that broke off.
 func (s *suspended) follow(r *request, run handler) (outcome, error) {
-	if !s.hasBegun() {
+	if r == &s.first || !s.hasBegun() {
 		var err error
 		if !s.person.Authorizes(&s.gate.Gate) && !s.gate.onUse {
 			ctx, stop := s.waits(r)
@@ -118,7 +117,7 @@ func (s *suspended) follow(r *request, run handler) (outcome, error) {
 			_, err = s.person.Obtain(ctx, s.gate.Need, a)
 			stop(nil)
 			if errors.Is(err, asking.ErrHandedOver) {
-				return s.answerWith(r, a.prompt), nil
+				return s.answerWith(r, a.delivery, a.mode), nil
 			}
 		}
 		pending, waitsNoMore := errors.AsType[*asking.Pending](err)
@@ -139,9 +138,10 @@ func (s *suspended) follow(r *request, run handler) (outcome, error) {
 		select {
 		case <-s.done:
 			return s.collect(r), nil
-		case h := <-s.handoff:
-			return s.answerWith(r, h), nil
-		case <-s.present:
+		case do := <-s.errands:
+			if answer, answered := do(r); answered {
+				return answer, nil
+			}
 		case <-r.Ctx.Done():
 			return outcome{}, context.Cause(r.Ctx)
 		}
@@ -188,23 +188,23 @@ func (s *suspended) begin(r *request, run handler) {
 		return
 	}
 	s.started = true
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Ctx))
-	s.cancel = cancel
 	req := r.Call
 	if r != &s.first { // a retry has not what the handler's own round brought
 		req = withState(req, s.first.Call.Params.RequestState, s.first.Call.Params.InputResponses)
 	}
-	c := &call{Context: ctx, person: s.person, gate: s.gate, req: req, arrived: r.Arrived, suspended: s}
-	if !s.gate.auth.spawnHandler(s, func() { s.runHandler(c, run) }) {
-		cancel(nil)
+	h := &handlerRun{call: call{person: s.person, gate: s.gate, req: req, arrived: r.Arrived, suspended: s}, run: run, values: detached{r.Ctx}}
+	h.Context, s.cancel = context.WithCancelCause(&h.values)
+	if !s.gate.auth.handlers.Run(h) {
+		s.cancel(nil)
 		s.finishLocked(outcome{err: s.gate.auth.fail(ReasonUnavailable, grants.ErrClosed)})
 	}
 }
 
-// runHandler runs the handler of c on its own goroutine, and finishes the call. A handler
-// that panics does so on its request's goroutine as far as the server's middleware can tell:
-// see collect.
-func (s *suspended) runHandler(c *call, run handler) {
+// runHandler runs the handler, on a goroutine that is the call's alone meanwhile, and
+// finishes the call. A handler that panics does so on its request's goroutine as far as the
+// server's middleware can tell: see collect.
+func (s *suspended) runHandler(h *handlerRun) {
+	c := &h.call
 	var out outcome
 	returned := false
 	defer func() {
@@ -222,7 +222,7 @@ func (s *suspended) runHandler(c *call, run handler) {
 		s.cancel(nil)
 		s.finish(out)
 	}()
-	out = run(c, c.req)
+	out = h.run(c, c.req)
 	returned = true
 }
 
@@ -339,29 +339,29 @@ func (s *suspended) collect(r *request) outcome {
 // answerWith answers a request with a prompt, unless the call is finished by now: then it is
 // answered with that, and the prompt is left to others. Of several requests, another one may
 // have been handed the prompt than was looked at: it shows what its own host can.
-func (s *suspended) answerWith(r *request, h handoff) outcome {
-	if own := s.seen(r.Request).Reach(); !own.Has(h.mode) {
-		if h.mode = own.Best(); !asking.Elicits(h.mode) {
-			return outcome{err: s.explain(h.delivery.TellInstead(r.Ctx), s.gate.Need, r)}
+func (s *suspended) answerWith(r *request, d *asking.Delivery, mode elicit.Channel) outcome {
+	if own := s.seen(r.Request).Reach(); !own.Has(mode) {
+		if mode = own.Best(); !asking.Elicits(mode) {
+			return outcome{err: s.explain(d.TellInstead(r.Ctx), s.gate.Need, r)}
 		}
 	}
-	id := h.delivery.Shown(r.Ctx, r.Call, h.mode, s)
+	id := d.Shown(r.Ctx, r.Call, mode, s)
 	s.mu.Lock()
 	finished := s.finished
 	if !finished {
-		s.shown, s.shownID = h.delivery, id
+		s.shown, s.shownID = d, id
 	}
 	s.mu.Unlock()
 	if finished {
-		h.delivery.Withdraw(id)
+		d.Withdraw(id)
 		return s.collect(r)
 	}
-	sealed, err := s.gate.seal(r.Call, s.person, s.client, state.State{Call: s.id, Prompt: id, End: s.gate.auth.keptFor(h.delivery)})
+	sealed, err := s.gate.seal(r.Call, s.person, s.client, state.State{Call: s.id, Prompt: id, End: s.gate.auth.keptFor(d)})
 	if err != nil {
 		return outcome{err: err}
 	}
 	result := inputRequired()
-	result.InputRequests = mcp.InputRequestMap{responseKey: asking.Elicitation(s.gate.auth.wording(r.Call), h.mode, *h.delivery.Prompt(), id)}
+	result.InputRequests = mcp.InputRequestMap{responseKey: asking.Elicitation(s.gate.auth.wording(r.Call), mode, *d.Prompt(), id)}
 	result.RequestState = sealed
 	return outcome{result: result}
 }
@@ -467,7 +467,10 @@ func (s *suspended) keep(ctx context.Context, d *asking.Delivery) error {
 type arriving struct {
 	*suspended
 	request *request
-	prompt  handoff // that the request is to be answered with
+
+	// What the request is to be answered with.
+	delivery *asking.Delivery
+	mode     elicit.Channel
 }
 
 // Request implements [asking.Host].
@@ -481,7 +484,7 @@ func (a *arriving) Show(ctx context.Context, d *asking.Delivery, mode elicit.Cha
 	if err := a.keep(ctx, d); err != nil {
 		return err
 	}
-	a.prompt = handoff{d, mode}
+	a.delivery, a.mode = d, mode
 	return asking.ErrHandedOver
 }
 
@@ -511,7 +514,7 @@ func (w *working) Show(ctx context.Context, d *asking.Delivery, mode elicit.Chan
 		return err
 	}
 	select {
-	case w.handoff <- handoff{d, mode}:
+	case w.errands <- func(r *request) (outcome, bool) { return w.answerWith(r, d, mode), true }:
 		w.parked = true
 		w.gate.auth.observer.parked(ctx, w.gate.auth.observer.trace.Parked, w.person.Who(), w.gate.tool, d.Flight().Want())
 		return nil
@@ -534,7 +537,7 @@ func (s *suspended) authorize(ctx context.Context, need scopes.Requirement) (*gr
 	timer := time.NewTimer(attendWait)
 	defer timer.Stop()
 	select {
-	case s.present <- struct{}{}:
+	case s.errands <- bePresent:
 		if w.parked {
 			s.gate.auth.observer.parked(ctx, s.gate.auth.observer.trace.Resumed, s.person.Who(), s.gate.tool, g.Scopes())
 		}
