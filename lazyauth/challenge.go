@@ -113,8 +113,9 @@ func (c *call) stepUp(ctx context.Context, g *grants.Grant, demand scopes.Demand
 	case tried && before.from != g:
 		return false, nil // granted, and demanded again
 	}
-	res.Body.Close() // and with it the connection, which need not wait for the person
-	_, err := c.authorize(ctx, held.Union(missing))
+	res.Body.Close()   // and with it the connection, which need not wait for the person
+	known := g.Known() // no more of what is held is shown, and none of it needs to be kept
+	_, err := c.authorize(ctx, known.Minus(order.Missing(held, known)).Union(missing))
 	if e, ok := errors.AsType[*Error](err); ok {
 		met.mu.Lock()
 		met.more[need] = attempt{from: g, err: e}

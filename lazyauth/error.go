@@ -75,7 +75,7 @@ type Error struct {
 	// Missing holds the scopes that a [ReasonNarrowed] grant lacks.
 	Missing scopes.Set
 	// Required is what the call needed, nil if it did not come so far, and Held
-	// what the grant had when it failed.
+	// what the grant had when it failed, of what this program ever asked for.
 	Required scopes.Requirement
 	Held     scopes.Set
 	// Cause is the error behind it, for operators. It may be nil. It holds no
@@ -288,7 +288,7 @@ func (i *Interceptor) explain(err error, p *asking.Person, need scopes.Requireme
 	mine.Required, mine.wording = need, i.wording(req)
 	if p != nil {
 		if g := p.Grant(); g != nil {
-			mine.Held = g.Scopes()
+			mine.Held = g.Known()
 		}
 	}
 	return &mine

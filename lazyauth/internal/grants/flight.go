@@ -175,6 +175,10 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 	}
 	g := o.keeper.newGrant(token, false)
 	o.mu.Lock()
+	g.asked = f.want
+	if old := o.Grant(); old != nil {
+		g.asked = g.asked.Union(old.asked)
+	}
 	logouts := o.logouts
 	o.mu.Unlock()
 	if config.Verify != nil && !o.who.IsLocal() {

@@ -21,6 +21,7 @@ type Grant struct {
 	told      bool       // … whose scopes the service has told
 	scopes    scopes.Set // as granted
 	held      scopes.Set // with what they imply
+	asked     scopes.Set // what this program asked for; see Known
 	order     *scopes.Hierarchy
 	identity  Identity // who signed in, if that is known
 	serial    uint64   // of this program: no two grants have the same; see Gate
@@ -60,7 +61,7 @@ func (k *Keeper) newGrant(t *device.Token, refreshed bool) *Grant {
 func (g *Grant) like(actual scopes.Set, refresh string) *Grant {
 	r := &Grant{
 		token: g.token, header: g.header, refresh: refresh, refreshed: g.refreshed, operators: g.operators, told: g.told,
-		scopes: actual, held: g.order.Expand(actual), order: g.order, identity: g.identity, serial: serials.Add(1),
+		scopes: actual, held: g.order.Expand(actual), asked: g.asked, order: g.order, identity: g.identity, serial: serials.Add(1),
 	}
 	r.stored.Store(g.stored.Load())
 	r.state.Store(g.state.Load() & expired)
@@ -88,6 +89,12 @@ func (g *Grant) Scopes() scopes.Set { return g.scopes }
 
 // Held returns what was granted, with what it implies.
 func (g *Grant) Held() scopes.Set { return g.held }
+
+// Known returns what of the grant this program asked for, by the names that it asked by.
+// An authorization server can grant scopes that nobody asked for, whose names are text of
+// its choice, and which it may not accept back: no more than what is known is asked for
+// again, or shown to anybody.
+func (g *Grant) Known() scopes.Set { return g.asked.Minus(g.order.Missing(g.held, g.asked)) }
 
 // Identity returns who signed in, if that is known.
 func (g *Grant) Identity() Identity { return g.identity }

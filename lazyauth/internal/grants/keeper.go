@@ -20,6 +20,9 @@ type Config struct {
 	Scopes    scopes.Set                // are asked for in every authorization, and needed by nobody
 	Words     func(scopes.Set) []string // what prompts call scopes; nil if there are no words
 	Hierarchy *scopes.Hierarchy         // nil: no scope implies another
+	// Declared returns what the program is known to ask for, sooner or later: what its
+	// tools declare, and what challenges may add. Nil: nothing is known.
+	Declared func() scopes.Set
 
 	Way    Way                  // how a flight gets its prompt and its token
 	Server *AuthorizationServer // which refreshes and revokes
@@ -42,6 +45,14 @@ type Config struct {
 	RevokeOnClose time.Duration
 
 	Observer Observer
+}
+
+// declared is Declared, if there is one.
+func (c *Config) declared() scopes.Set {
+	if c.Declared == nil {
+		return c.Scopes
+	}
+	return c.Declared()
 }
 
 // An Observer is told what happens. Its methods are called from many goroutines, hold up

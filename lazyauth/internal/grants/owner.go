@@ -201,7 +201,7 @@ func (o *Owner) renew(ctx context.Context, need scopes.Requirement, tried renewa
 func (o *Owner) wanted(need scopes.Requirement) scopes.Set {
 	want := o.keeper.config.Scopes.Union(o.missing(need))
 	if g := o.Grant(); g != nil {
-		want = want.Union(g.scopes)
+		want = want.Union(g.Known())
 	}
 	for other := range o.waiting {
 		want = want.Union(o.missing(*other))
@@ -241,7 +241,11 @@ func (o *Owner) adopt(g *Grant) {
 // nobody needs them. o.mu is held.
 func (o *Owner) improves(g *Grant, asked scopes.Set) bool {
 	old := o.Grant()
-	return !old.Alive() || g.Holds(old.scopes) || g.Holds(asked.Minus(old.scopes).Minus(o.keeper.config.Scopes))
+	if !old.Alive() {
+		return true
+	}
+	known := old.Known()
+	return g.Holds(known) || g.Holds(asked.Minus(known).Minus(o.keeper.config.Scopes))
 }
 
 // usesOperatorToken reports whether o's grant is the operator's token, so that nobody is

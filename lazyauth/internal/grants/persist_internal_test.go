@@ -15,6 +15,7 @@ func TestPersist_OverWhatIsStored(t *testing.T) {
 	o := k.local
 	broad := k.newGrant(&device.Token{Access: "broad", Scopes: scopes.Of("a", "b")}, false)
 	narrow := k.newGrant(&device.Token{Access: "narrow", Scopes: scopes.Of("a")}, false)
+	broad.asked, narrow.asked = broad.scopes, narrow.scopes
 	has := func() string {
 		t.Helper()
 		text, err := k.config.Store.Load(t.Context(), o.key)

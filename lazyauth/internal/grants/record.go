@@ -27,6 +27,7 @@ type record struct {
 	Refresh   string    `json:"refresh,omitempty"`
 	Expires   time.Time `json:"expires,omitzero"`
 	Scopes    string    `json:"scopes"`
+	Asked     string    `json:"asked,omitempty"` // what the program that signed in asked for
 	Refreshed bool      `json:"renewed,omitempty"`
 	Identity  Identity  `json:"identity,omitzero"`
 }
@@ -34,7 +35,7 @@ type record struct {
 func (g *Grant) encode() []byte {
 	text, err := json.Marshal(record{
 		Version: recordVersion, Access: g.token.AccessToken, Refresh: g.refresh, Expires: g.token.Expiry.Round(0),
-		Scopes: g.scopes.String(), Refreshed: g.refreshed, Identity: g.identity,
+		Scopes: g.scopes.String(), Asked: g.asked.String(), Refreshed: g.refreshed, Identity: g.identity,
 	})
 	if err != nil {
 		panic(err) // text, a time and a flag
@@ -61,11 +62,17 @@ func (k *Keeper) decode(text []byte) (*Grant, error) {
 	if err := token.Check(); err != nil {
 		return nil, errors.New("lazyauth: the stored grant has a token that cannot be sent")
 	}
+	asked := k.config.declared() // where it does not say
+	if r.Asked != "" {
+		if err := asked.UnmarshalText([]byte(r.Asked)); err != nil {
+			return nil, errors.New("lazyauth: the stored grant names scopes that are none")
+		}
+	}
 	if r.Identity.Check() != nil {
 		r.Identity = Identity{}
 	}
 	g := k.newGrant(token, r.Refreshed)
-	g.identity = r.Identity
+	g.identity, g.asked = r.Identity, asked
 	g.stored.Store(true)
 	return g, nil
 }

@@ -89,7 +89,7 @@ func (o *Owner) restore(ctx context.Context) error {
 	switch now := o.Grant(); {
 	case found == nil || o.logouts != logouts:
 	case found.token.AccessToken == o.rejected || found.token.AccessToken == o.outdated:
-	case now != nil && (now.token.AccessToken == found.token.AccessToken || now.Alive() && !found.Holds(now.scopes)):
+	case now != nil && (now.token.AccessToken == found.token.AccessToken || now.Alive() && !found.Holds(now.Known())):
 	default:
 		o.adopt(found)
 	}
@@ -172,7 +172,7 @@ func (o *Owner) refreshWith(ctx context.Context, s stored, old *Grant, expects b
 	if s.grant != nil {
 		switch access := s.grant.token.AccessToken; {
 		case access == old.token.AccessToken, o.isOutdated(access):
-		case s.grant.Alive() && s.grant.Holds(old.scopes):
+		case s.grant.Alive() && s.grant.Holds(old.Known()):
 			return decision{use: s.grant}
 		case s.grant.refresh != "":
 			from = s.grant
@@ -210,7 +210,7 @@ func (o *Owner) exchange(ctx context.Context, old *Grant) (*Grant, error) {
 		return nil, err
 	}
 	fresh := o.keeper.newGrant(token, true)
-	fresh.identity = old.identity
+	fresh.identity, fresh.asked = old.identity, old.asked
 	return fresh, nil
 }
 
@@ -293,7 +293,7 @@ func (o *Owner) takeToken(ctx context.Context) error {
 		o.keeper.config.Observer.TokenFailed(ctx, o, err)
 		return failure{ErrOperatorToken, err}
 	}
-	g.operators = true
+	g.operators, g.asked = true, o.keeper.config.declared()
 	o.identify(ctx, g)
 	o.mu.Lock()
 	defer o.mu.Unlock()
