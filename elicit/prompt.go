@@ -32,9 +32,14 @@ type Prompt struct {
 	UserCode string `json:"-"`
 	// Scopes is what the authorization is asked for.
 	Scopes scopes.Set
-	// Access says the same in words, one for each scope, where the author
-	// gives such words.
+	// Access says the same in words, one for each scope in their order, where the
+	// author gives such words.
 	Access []string
+	// Held is what the person has given already, where more is needed now: what else
+	// there is in Scopes is new to them. It is empty at a first sign-in.
+	Held scopes.Set
+	// HeldAccess says the same in words, as Access does.
+	HeldAccess []string
 	// Expires is when the code stops working.
 	Expires time.Time
 }
@@ -97,8 +102,8 @@ func (w Wording) Say(c Channel, p Prompt) string {
 		}
 		return fmt.Sprintf("Sign in to %s: open %s and enter the code %s (valid for %s).%s", p.what(), p.VerificationURI, p.UserCode, p.left(), p.asksFor())
 	default:
-		return fmt.Sprintf("Sign-in to %s needed: open %s and enter the code %s (valid for %s), then call this tool again.",
-			p.what(), p.VerificationURI, p.UserCode, p.left())
+		return fmt.Sprintf("Sign-in to %s needed%s: open %s and enter the code %s (valid for %s), then call this tool again.",
+			p.what(), p.forMore(), p.VerificationURI, p.UserCode, p.left())
 	}
 }
 
@@ -112,14 +117,47 @@ func (p Prompt) what() string {
 
 // asksFor returns a sentence, with a blank before it, or nothing.
 func (p Prompt) asksFor() string {
-	access := p.Access
-	if len(access) == 0 {
-		access = slices.Collect(p.Scopes.All())
+	if added, held := p.added(); added != "" {
+		return " It needs more access: " + added + "; you gave " + held + "."
 	}
-	if len(access) == 0 {
-		return ""
+	if access := inWords(p.Scopes, p.Access); len(access) > 0 {
+		return " It asks for: " + strings.Join(access, ", ") + "."
 	}
-	return " It asks for: " + strings.Join(access, ", ") + "."
+	return ""
+}
+
+// forMore is asksFor for a sentence that goes on: what is new, or nothing.
+func (p Prompt) forMore() string {
+	if added, held := p.added(); added != "" {
+		return " for more access (" + added + "; given so far: " + held + ")"
+	}
+	return ""
+}
+
+// added returns what is new to a person who has given something already, and what they
+// gave; nothing at a first sign-in, or where nothing is new.
+func (p Prompt) added() (added, held string) {
+	if p.Held.IsEmpty() {
+		return "", ""
+	}
+	var access []string
+	words := inWords(p.Scopes, p.Access)
+	for scope := range p.Scopes.All() {
+		if !p.Held.Covers(scopes.Of(scope)) {
+			access = append(access, words[0])
+		}
+		words = words[1:]
+	}
+	return strings.Join(access, ", "), strings.Join(inWords(p.Held, p.HeldAccess), ", ")
+}
+
+// inWords returns words for the scopes of set, one for each: those that are given, or else
+// the scopes themselves.
+func inWords(set scopes.Set, words []string) []string {
+	if len(words) == set.Len() {
+		return words
+	}
+	return slices.Collect(set.All())
 }
 
 // address returns the URL as people type it, which is no link.
