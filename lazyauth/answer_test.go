@@ -177,31 +177,6 @@ func TestNarrowed(t *testing.T) {
 	})
 }
 
-func TestTwoNeedsAtOnce(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, accepts)
-		calls := []<-chan reply{
-			h.call(t.Context(), "whoami", nil), h.call(t.Context(), "list_notes", nil), h.call(t.Context(), "create_note", noteArgs{"x"}),
-		}
-		// At most two prompts for one waiting need after another: each of the
-		// waiting calls looks again, and the first asks for the union.
-		go func() {
-			for range 3 {
-				if req, err := w.as.WaitForRequest(t.Context()); err == nil {
-					w.as.Approve(req.UserCode)
-				}
-			}
-		}()
-		for _, call := range calls {
-			(<-call).succeeds(t, "")
-		}
-		if n := len(h.shown()); n > 2 {
-			t.Errorf("the person saw %d prompts for one burst of calls", n)
-		}
-	})
-}
-
 func TestAuthorize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{})

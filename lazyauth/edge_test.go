@@ -123,7 +123,7 @@ func callThatLeft(patience time.Duration) func(*testing.T, string) {
 			t.Error("the cancelled handler still waits")
 		}
 		next := h.call(t.Context(), "whoami", nil)
-		synctest.Wait()
+		later(time.Second)
 		h.wantPrompts(2)
 		w.approves()
 		(<-next).succeeds(t, "Ada")

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
@@ -91,7 +90,7 @@ func TestServerEndsTheFlight(t *testing.T) {
 				}
 				// The next call starts afresh and succeeds.
 				call := h.call(t.Context(), "whoami", nil)
-				synctest.Wait()
+				later(time.Second)
 				waiting := w.as.Waiting() // the first code may still be there
 				w.as.Approve(waiting[len(waiting)-1].UserCode)
 				(<-call).succeeds(t, "Ada")

@@ -683,7 +683,7 @@ func TestAccountSwitchedInMidFlight(t *testing.T) {
 		synctest.Wait()
 		account = "home"
 		second := h.call(t.Context(), "whoami", nil)
-		synctest.Wait()
+		later(time.Second)
 		other := ""
 		for _, req := range w.as.Waiting() {
 			if req.UserCode != code {

@@ -263,7 +263,7 @@ func TestHundredFlightsAtOnce(t *testing.T) {
 			hosts[n] = w.hostWith(era, manners{name: fmt.Sprintf("person-%d", n), url: true, react: accepts})
 			calls[n] = hosts[n].call(t.Context(), "whoami", nil)
 		}
-		synctest.Wait()
+		later(time.Second)
 		for n, h := range hosts {
 			p := h.shown()
 			if len(p) != 1 {

@@ -63,6 +63,10 @@ const (
 	meanwhile        // while they did, or in the same batch of calls
 )
 
+// headStart is how much earlier than its prompt was shown a call may have come, which its
+// host has then waited longer for: the prompt has to be had first.
+const headStart = time.Second
+
 // join returns the client's delivery, or nil if the flight is over, and when the client
 // was told in text, as seen by somebody who waits since then. A delivery that was refused
 // begins anew, with the same code; so does, after as long as its host waits, one whose
@@ -82,7 +86,7 @@ func (p *Person) join(f *grants.Flight, c Client, since time.Time) (*Delivery, t
 		d = newDelivery(b, c)
 		b.deliveries[c] = d
 	}
-	if d.prompt != "" && d.isGone() && time.Since(d.at) >= d.maxWait {
+	if d.prompt != "" && d.isGone() && time.Since(d.at) >= d.maxWait-headStart {
 		d.freeSlot()
 	}
 	switch {

@@ -10,8 +10,13 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
-// verifyWait bounds one call of Config.Verify.
-const verifyWait = 30 * time.Second
+const (
+	// verifyWait bounds one call of Config.Verify.
+	verifyWait = 30 * time.Second
+	// batchWindow is how far apart calls may come that a model made in one go. What they
+	// need is one authorization.
+	batchWindow = 100 * time.Millisecond
+)
 
 // A Flight is one authorization in progress. The goroutine that runs it owns it, and how
 // far that has come is the flight's state: it has a prompt once Ready is closed, and has
@@ -20,9 +25,15 @@ const verifyWait = 30 * time.Second
 // counts.
 type Flight struct {
 	owner *Owner
-	want  scopes.Set
-	tool  string          // the one whose call started it
-	cause context.Context // of that call: for its values
+	need  scopes.Requirement // of the call that started it
+	tool  string             // whose call that was
+	cause context.Context    // of that call: for its values
+	began time.Time
+
+	// Guarded by Owner.mu until gathering ends, and not changed after that.
+	gathering bool       // what more is needed becomes part of want
+	want      scopes.Set // what is asked for
+	given     scopes.Set // what the person has given already, if this is for more
 
 	ready  chan struct{}
 	prompt elicit.Prompt // once ready
@@ -43,8 +54,10 @@ type Flight struct {
 	prompts atomic.Int64 // that were shown
 }
 
-func newFlight(ctx context.Context, o *Owner, want scopes.Set, tool string) *Flight {
-	f := &Flight{owner: o, want: want, tool: tool, cause: context.WithoutCancel(ctx), ready: make(chan struct{})}
+// newFlight returns a flight that begins with this need; o.mu is held.
+func newFlight(ctx context.Context, o *Owner, need scopes.Requirement, tool string) *Flight {
+	f := &Flight{owner: o, need: need, tool: tool, cause: context.WithoutCancel(ctx), began: time.Now(), gathering: true, ready: make(chan struct{})}
+	f.want = o.wanted(need)
 	f.done, f.end = context.WithCancel(context.Background())
 	return f
 }
@@ -52,7 +65,7 @@ func newFlight(ctx context.Context, o *Owner, want scopes.Set, tool string) *Fli
 // Owner returns whose flight it is.
 func (f *Flight) Owner() *Owner { return f.owner }
 
-// Want returns what it asks for.
+// Want returns what it asks for; it may be called once Ready is closed, or Done is.
 func (f *Flight) Want() scopes.Set { return f.want }
 
 // Tool names the tool whose call started it.
@@ -109,15 +122,46 @@ func (f *Flight) CountCall() { f.calls.Add(1) }
 // CountPrompt notes that the prompt is shown.
 func (f *Flight) CountPrompt() { f.prompts.Add(1) }
 
-// covers reports whether what the flight asks for satisfies need.
+// covers reports whether what the flight asks for satisfies need; while it is gathering,
+// o.mu is held.
 func (f *Flight) covers(need scopes.Requirement) bool {
 	order := f.owner.keeper.config.Hierarchy
 	return order.Covers(order.Expand(f.want), need)
 }
 
+// gather waits for the needs of other calls that a model made in the same go, settles what
+// is asked for, which is no more than what waits by then, and returns it. It does not wait
+// where all that the program can need is asked for already.
+func (f *Flight) gather(ctx context.Context) scopes.Set {
+	o := f.owner
+	o.mu.Lock()
+	more := !f.covers(o.keeper.config.declared())
+	o.mu.Unlock()
+	if more {
+		timer := time.NewTimer(time.Until(f.began.Add(batchWindow)))
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f.want, f.gathering = o.wanted(f.need), false
+	if g := o.Grant(); g.Alive() || g.isRenewable() {
+		f.given = g.Known()
+	}
+	for need := range o.waiting {
+		if f.covers(*need) {
+			delete(o.waiting, need)
+		}
+	}
+	return f.want
+}
+
 // run is the flight.
 func (f *Flight) run() {
-	o, began := f.owner, time.Now()
+	o := f.owner
 	defer f.end()
 	ctx, cancel := context.WithCancelCause(f.cause)
 	defer cancel(nil)
@@ -148,7 +192,7 @@ func (f *Flight) run() {
 	if f.adopted {
 		o.save(ctx, g)
 	}
-	o.keeper.config.Observer.Ended(f, time.Since(began))
+	o.keeper.config.Observer.Ended(f, time.Since(f.began))
 	for _, hook := range hooks {
 		hook()
 	}
@@ -158,13 +202,14 @@ func (f *Flight) run() {
 // of the owner's logouts when the token came.
 func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 	o, config := f.owner, &f.owner.keeper.config
-	authorization, err := config.Way.Begin(ctx, f.want)
+	authorization, err := config.Way.Begin(ctx, f.gather)
 	if err != nil {
 		return nil, 0, err
 	}
 	f.prompt = authorization.Prompt()
 	f.prompt.Service, f.prompt.Account = config.Service, o.who.Account
 	f.prompt.Scopes, f.prompt.Access = f.want, config.Words(f.want)
+	f.prompt.Held, f.prompt.HeldAccess = f.given, config.Words(f.given)
 	close(f.ready)
 	token, err := authorization.Wait(ctx, func(e device.PollEvent) {
 		f.polls = e.Attempt

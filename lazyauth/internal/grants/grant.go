@@ -102,6 +102,8 @@ func (g *Grant) Identity() Identity { return g.identity }
 // Renewable reports whether there is a refresh token.
 func (g *Grant) Renewable() bool { return g.refresh != "" }
 
+func (g *Grant) isRenewable() bool { return g != nil && g.Renewable() }
+
 // Operators reports whether it is the operator's token.
 func (g *Grant) Operators() bool { return g.operators }
 

@@ -30,7 +30,8 @@ type Owner struct {
 	outdated string                           // that of a record which should have been replaced, and was not
 	unread   string                           // the refresh token whose last use was answered with a success without a token
 	doubted  string                           // the refresh token that was of no use, so that the person is asked
-	waiting  map[*scopes.Requirement]struct{} // needs of those who wait for a flight for less
+	waiting  map[*scopes.Requirement]struct{} // needs of those who wait for a flight that is for less, or is gathering
+	lost     scopes.Set                       // what was known of the last grant, until there is another; empty after a logout
 }
 
 func newOwner(k *Keeper, who Principal) *Owner {
@@ -159,13 +160,13 @@ func (o *Owner) next(ctx context.Context, need *scopes.Requirement, a Asker, tri
 		return step{}, err
 	}
 	if o.flight == nil {
-		f := newFlight(ctx, o, o.wanted(*need), a.Tool())
+		f := newFlight(ctx, o, *need, a.Tool())
 		if !o.keeper.Spawn(f.run) {
 			return step{}, ErrClosed
 		}
 		o.flight = f
 	}
-	if !o.flight.covers(*need) {
+	if o.flight.gathering || !o.flight.covers(*need) {
 		o.waiting[need] = struct{}{}
 	}
 	return step{flight: o.flight}, nil
@@ -196,10 +197,10 @@ func (o *Owner) renew(ctx context.Context, need scopes.Requirement, tried renewa
 }
 
 // wanted is what a flight asks for: all that anybody here waits for, so that a burst of
-// calls with different needs ends in two prompts at the most, and what is held; o.mu is
-// held.
+// calls with different needs is one prompt, and what is held, or was until it was lost;
+// o.mu is held.
 func (o *Owner) wanted(need scopes.Requirement) scopes.Set {
-	want := o.keeper.config.Scopes.Union(o.missing(need))
+	want := o.keeper.config.Scopes.Union(o.missing(need)).Union(o.lost)
 	if g := o.Grant(); g != nil {
 		want = want.Union(g.Known())
 	}
@@ -233,6 +234,15 @@ func (o *Owner) adopt(g *Grant) {
 	}
 	g.start()
 	o.grant.Swap(g).stop()
+	o.lost = scopes.Set{}
+}
+
+// lose gives up the owner's grant, which is of no use any more. What it had is asked for in
+// one with the next need, and not scope by scope; o.mu is held.
+func (o *Owner) lose() {
+	g := o.grant.Swap(nil)
+	g.stop()
+	o.lost = g.Known()
 }
 
 // improves reports whether g is worth the grant that there is: one that lacks some of what

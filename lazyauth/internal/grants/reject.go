@@ -23,8 +23,7 @@ func (o *Owner) Reject(g *Grant, refusal func() int, signIn bool) bool {
 	case n == 1 && (g.refresh != "" || signIn):
 		g.state.Or(expired)
 	case n == 2 && g.refreshed && signIn:
-		o.grant.Store(nil)
-		g.stop()
+		o.lose()
 		o.rejected = g.token.AccessToken // which a store must not bring back
 		o.keeper.Spawn(func() { o.remove(o.keeper.ctx, g) })
 	default:
@@ -70,6 +69,7 @@ func (o *Owner) drop() *Grant {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.logouts++
+	o.lost = scopes.Set{}
 	g := o.grant.Swap(nil)
 	if g != nil {
 		o.rejected = g.token.AccessToken // which a store that fails now must not bring back

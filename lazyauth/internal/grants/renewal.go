@@ -251,7 +251,7 @@ func (o *Owner) notRefreshed(old *Grant, err error) (ask bool) {
 	case old.Alive(): // good until it ends
 		o.adopt(old.withoutRefresh())
 	default:
-		o.grant.Swap(nil).stop()
+		o.lose()
 	}
 	return ask
 }

@@ -11,8 +11,9 @@ import (
 // A Way is how a flight gets its prompt and then its token. Everything else about a flight
 // knows not which it is.
 type Way interface {
-	// Begin asks the authorization server for what a person can be shown.
-	Begin(ctx context.Context, want scopes.Set) (Authorization, error)
+	// Begin asks the authorization server for what a person can be shown. It calls want,
+	// once and when all else is ready, for what it asks for, which may take a moment.
+	Begin(ctx context.Context, want func(context.Context) scopes.Set) (Authorization, error)
 }
 
 // An Authorization waits for a person's decision.
@@ -29,12 +30,12 @@ type Authorization interface {
 type DeviceFlow struct{ Server *AuthorizationServer }
 
 // Begin implements [Way].
-func (w DeviceFlow) Begin(ctx context.Context, want scopes.Set) (Authorization, error) {
+func (w DeviceFlow) Begin(ctx context.Context, want func(context.Context) scopes.Set) (Authorization, error) {
 	client, err := w.Server.client(ctx)
 	if err != nil {
 		return nil, err
 	}
-	authorization, err := client.Authorize(ctx, want)
+	authorization, err := client.Authorize(ctx, want(ctx))
 	if err != nil {
 		return nil, err
 	}
