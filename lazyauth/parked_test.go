@@ -255,12 +255,12 @@ func TestParkedHandler_EndsWithItsCall(t *testing.T) {
 		state = (<-second).state(t) // the step-up's prompt; and nobody ever comes back
 		later(10 * time.Minute)
 		synctest.Wait()
-		if w.ended["watch"] != 0 {
+		if w.stops("watch") != 0 {
 			t.Error("given up while its host could come back")
 		}
 		later(2 * time.Minute)
 		synctest.Wait()
-		if w.ended["watch"] != 1 {
+		if w.stops("watch") != 1 {
 			t.Error("it runs for a call that nobody can come back to")
 		}
 		(<-h.round(t.Context(), "watch", nil, state, "accept")).refusesState(t)

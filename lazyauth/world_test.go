@@ -214,6 +214,12 @@ func (w *world) starts(tool string) int {
 	return w.started[tool]
 }
 
+func (w *world) stops(tool string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended[tool]
+}
+
 // person waits until a code was issued and returns it with what was asked for.
 func (w *world) person() fakeas.Request {
 	w.t.Helper()
