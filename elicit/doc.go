@@ -1,9 +1,9 @@
-// Package elicit is the part of lazyauth that faces the host: what is asked of
-// the person, over which channel, and in which protocol era.
+// Package elicit has what a person is shown: a [Prompt], and how it is put into words for
+// each [Channel], from an elicitation to the text of a tool's result.
 //
-// It knows the Model Context Protocol and nothing of OAuth. A [Prompt] holds
-// what a person needs to sign in; a [Wording] puts it into words for each
-// [Channel], from an elicitation to the text of a result. [ReachOf] reads from one
-// request which of these its host can take. A [Sealer] protects the requestState that
-// travels through the host in the 2026-07-28 era.
+// An author needs it for [lazyauth.Interceptor.Authorize], which hands over a prompt, and for
+// lazyauth.Options.Wording, by which prompts speak the person's language. It knows neither
+// OAuth nor the protocol of hosts.
+//
+// [lazyauth.Interceptor.Authorize]: https://pkg.go.dev/github.com/lazyauth/mcp-lazyauth/lazyauth#Interceptor.Authorize
 package elicit

@@ -1,31 +1,72 @@
 // Package lazyauth asks a person to sign in when a tool call first needs it,
 // and lets that same call go on.
 //
-// A Model Context Protocol server advertises all of its tools at once. A tool
-// registered with [AddTool] needs an OAuth grant; the first call that comes
-// without one starts a device authorization (RFC 8628), shows its verification
-// URI and user code to the person through the host (URL-mode elicitation),
-// waits until the authorization server issues a token, and only then runs the
-// handler. Inside the handler, [Client] returns an HTTP client that carries the
-// token to the service's API and nowhere else.
+// A server of the Model Context Protocol (MCP) names the service whose API its tools use,
+// and registers each tool with the scopes that it needs:
+//
+//	auth, err := lazyauth.New(lazyauth.Service{
+//		Name:       "Notes",
+//		Issuer:     "https://auth.example.com",
+//		ClientID:   "notes-mcp",
+//		APIOrigins: []string{"https://api.example.com"},
+//	}, nil)
+//	…
+//	lazyauth.AddTool(server, auth, &mcp.Tool{Name: "create_note"}, scopes.Of("notes:write"), createNote)
+//
+// Inside the handler, [Client] returns an HTTP client that carries the person's token to
+// these origins, and nowhere else:
+//
+//	res, err := lazyauth.Client(ctx).Post("https://api.example.com/notes", "application/json", body)
+//
+// All tools are advertised at once. The first call that comes without a grant starts a
+// device authorization (RFC 8628), has the person shown its verification URI and user code
+// through their host (URL-mode elicitation, or what the host has in its place), waits until
+// the authorization server issues a token, and only then runs the handler. An API that asks
+// for more scopes while the handler runs (RFC 6750 §3) is dealt with in the same way.
+// [Interceptor.Intercept] does this for a server whose tools are registered already.
+//
+// # What a call can come to
+//
+// A call is answered with what its handler returned, or with an error result whose text
+// tells a model what happened and what to do. Programs read the [Reason] from the
+// result's _meta under [MetaReason], or from the [*Error] inside the server: the person
+// declined the prompt, or refused at the authorization server; nobody approved before the
+// code expired; less was granted than the tool needs; or the person has not finished yet
+// ([ReasonPending]), and the next call goes on from there.
 //
 // # How a call waits
 //
 // One authorization in progress is a flight. There is at most one for each
-// principal (the person whose grant it will be), it lives as long as its device
+// principal (whose grant it will be), it lives as long as its device
 // code, and it does not depend on any call: a caller that goes away ends its
 // own wait only, and the next call joins the flight or finds the grant. One
 // caller a host shows the prompt; the others wait silently.
 //
-// Up to protocol revision 2025-11-25 the prompt is a request from the server
-// to the host while the call blocks. From 2026-07-28 the call is answered
-// input_required, and the host's retry attends to it again: the handler runs
-// once, on a goroutine of its own, even if it needs the person in its middle.
+// Up to protocol revision 2025-11-25 a call blocks: the prompt is a request from the server
+// to the host while the call's own request waits. From 2026-07-28 on it is suspended: its
+// request is answered with the prompt, and the host's retry serves the call again. The
+// handler runs once, on a goroutine of its own, even if it needs the person in its middle.
 // Which of the two applies is decided for each request by itself.
 //
-// # Errors
+// # How to read the source
 //
-// A call that could not be authorized gets an error result whose text tells a
-// model what happened and what to do. Programs read the [Reason] from the
-// result's _meta under [MetaReason], or from the [*Error] inside the server.
+// The path of a first call, file by file:
+//
+//   - tool.go: AddTool puts a gate in front of the handler (intercept.go: Intercept puts one
+//     in front of a whole server). gate.go: what a tool needs. caller.go: whose call it is.
+//   - call.go: a blocking call; Client, TokenSource and Require begin here.
+//     suspended.go: a call of the newer revision; retry.go: how a retry finds it.
+//   - internal/asking: person.go asks for a grant through a host. internal/grants: owner.go
+//     finds it, has it renewed (renewal.go), or starts a flight (flight.go), which gets a
+//     code and then a token by its way (way.go).
+//   - internal/asking: waiter.go waits for the flight, delivery.go brings its prompt to the
+//     host and takes the answer.
+//   - internal/device: the device flow on the wire: authorize.go, then poll.go.
+//   - back in internal/grants: flight.go makes sure whose token it is and adopts the grant,
+//     persist.go stores it; in asking, the waiters go on.
+//   - transport.go sends a request with the token, challenge.go deals with what the API
+//     refuses.
+//
+// Errors become what a model reads in error.go, and events what operators read in observe.go
+// and trace.go.
 package lazyauth
