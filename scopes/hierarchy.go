@@ -184,6 +184,13 @@ func (h *Hierarchy) scope(name string) string {
 	return key
 }
 
+// Knows reports whether h was told of a scope that is called name, or written like it
+// as far as h takes that for the same: a name out of a server's answer that a program
+// knows is its own word.
+func (h *Hierarchy) Knows(name string) bool {
+	return h != nil && !h.find(h.implied, name).IsEmpty()
+}
+
 // Expand returns held with everything that it implies, by all names that were
 // declared. To expand again adds nothing.
 func (h *Hierarchy) Expand(held Set) Set {

@@ -500,3 +500,33 @@ func TestReduce(t *testing.T) {
 		}
 	}
 }
+
+func TestHierarchy_Knows(t *testing.T) {
+	order, err := scopes.NewHierarchy(map[string]scopes.Set{"notes": scopes.Of("notes:read")}, scopes.Of("email", "mail"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entra, err := scopes.Entra().Extend(nil, scopes.Of("Mail.Read", "mail"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		order *scopes.Hierarchy
+		name  string
+		want  bool
+	}{
+		{order, "notes", true},
+		{order, "notes:read", true},
+		{order, "email", true},
+		{order, "Notes", false},
+		{order, "https://evil.example/your-session-was-stolen", false},
+		{scopes.GitHub(), "public_repo", true},
+		{entra, "https://graph.microsoft.com/mail.read", true},
+		{entra, "Mail.Send", false},
+		{nil, "notes", false},
+	} {
+		if got := test.order.Knows(test.name); got != test.want {
+			t.Errorf("Knows(%q) is %t", test.name, got)
+		}
+	}
+}
