@@ -36,6 +36,8 @@ func (c *Counters) Trace() *Trace {
 		Resumed:      func(context.Context, ParkedInfo) { c.add("resumed", 1) },
 		StoreFailed:  func(context.Context, StoreFailedInfo) { c.add("storefailed", 1) },
 		Unidentified: func(context.Context, UnidentifiedInfo) { c.add("unidentified", 1) },
+		Refused:      func(context.Context, RefusedInfo) { c.add("refused", 1) },
+		Warned:       func(context.Context, WarnedInfo) { c.add("warned", 1) },
 		Failed:       func(_ context.Context, i FailedInfo) { c.add("failed."+string(i.Reason), 1) },
 	}
 }

@@ -13,6 +13,8 @@ type line struct {
 	About
 	Told
 	scopes  scopes.Set
+	limit   scopes.Set
+	header  string
 	channel string
 	attempt int
 	outcome string
@@ -33,6 +35,8 @@ func (l line) fields(add func(key string, value any)) {
 	add("principal", l.Principal.String())
 	given(l.Tool != "", "tool", l.Tool)
 	given(!l.scopes.IsEmpty(), "scopes", l.scopes.String())
+	given(!l.limit.IsEmpty(), "limit", l.limit.String())
+	given(l.header != "", "header", l.header)
 	given(l.channel != "", "channel", l.channel)
 	given(l.attempt != 0, "attempt", l.attempt)
 	given(l.outcome != "", "outcome", l.outcome)
@@ -80,6 +84,12 @@ func logTrace(debug, info, warn writer) *Trace {
 		},
 		Unidentified: func(ctx context.Context, i UnidentifiedInfo) {
 			warn(ctx, "could not learn who signed in", line{About: i.About, err: i.Err})
+		},
+		Refused: func(ctx context.Context, i RefusedInfo) {
+			warn(ctx, "the API refused a request", line{About: i.About, scopes: i.Scopes, limit: i.Limit, header: i.Header, status: i.Status, reason: i.Reason, err: i.Err})
+		},
+		Warned: func(ctx context.Context, i WarnedInfo) {
+			warn(ctx, "this may not be meant so", line{About: i.About, err: i.Err})
 		},
 		Failed: func(ctx context.Context, i FailedInfo) {
 			warn(ctx, "authorization failed", line{About: i.About, Told: i.Told, scopes: i.Scopes, channel: i.Channel, attempt: i.Polls, reason: i.Reason, err: i.Err})

@@ -35,6 +35,10 @@ type Trace struct {
 	StoreFailed func(context.Context, StoreFailedInfo)
 	// Unidentified: it could not be learnt who signed in.
 	Unidentified func(context.Context, UnidentifiedInfo)
+	// Refused: the API refused a request, and what it demands cannot be met.
+	Refused func(context.Context, RefusedInfo)
+	// Warned: something is probably not as the program's author meant it.
+	Warned func(context.Context, WarnedInfo)
 	// Failed: an authorization or a refresh failed, or was refused by somebody.
 	Failed func(context.Context, FailedInfo)
 }
@@ -114,6 +118,24 @@ type UnidentifiedInfo struct {
 	Err error
 }
 
+// A RefusedInfo is of a request that the API refused and that was not sent again, or of a
+// handler that says so ([RejectToken]). What the handler does then, it alone knows.
+type RefusedInfo struct {
+	About
+	Status int        // of HTTP; 0 if the handler says it
+	Scopes scopes.Set // that the API demands, by the names that it has for them: the first few, if there are many
+	Limit  scopes.Set // what it may demand; see [Options.MaxScopes]
+	Header string     // what the API said, escaped and shortened; see [scopes.Excerpt]
+	Reason Reason     // of the error that the handler gets; empty if it gets the response
+	Err    error      // why the demand was not met
+}
+
+// A WarnedInfo is of what should be looked at.
+type WarnedInfo struct {
+	About
+	Err error // says what is wrong, where, and what to do
+}
+
 // A FailedInfo is of what failed.
 type FailedInfo struct {
 	About
@@ -139,6 +161,8 @@ func CombineTraces(traces ...*Trace) *Trace {
 		Resumed:      all(traces, func(t *Trace) func(context.Context, ParkedInfo) { return t.Resumed }),
 		StoreFailed:  all(traces, func(t *Trace) func(context.Context, StoreFailedInfo) { return t.StoreFailed }),
 		Unidentified: all(traces, func(t *Trace) func(context.Context, UnidentifiedInfo) { return t.Unidentified }),
+		Refused:      all(traces, func(t *Trace) func(context.Context, RefusedInfo) { return t.Refused }),
+		Warned:       all(traces, func(t *Trace) func(context.Context, WarnedInfo) { return t.Warned }),
 		Failed:       all(traces, func(t *Trace) func(context.Context, FailedInfo) { return t.Failed }),
 	}
 }

@@ -443,6 +443,8 @@ func (e *events) trace() *lazyauth.Trace {
 		Resumed:      noted[lazyauth.ParkedInfo](e, "resumed"),
 		StoreFailed:  noted[lazyauth.StoreFailedInfo](e, "storefailed"),
 		Unidentified: noted[lazyauth.UnidentifiedInfo](e, "unidentified"),
+		Refused:      noted[lazyauth.RefusedInfo](e, "refused"),
+		Warned:       noted[lazyauth.WarnedInfo](e, "warned"),
 		Failed:       noted[lazyauth.FailedInfo](e, "failed"),
 	}
 }
