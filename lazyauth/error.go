@@ -154,7 +154,10 @@ func (e *Error) Error() string {
 		if errors.Is(e.Cause, errUnlisted) || errors.Is(e.Cause, errMayUseNothing) {
 			return fmt.Sprintf("This tool may not use the access to %s. %s", e.service, advice(e.Cause))
 		}
-		return fmt.Sprintf("%s demands more access than this server may ask for.", e.service)
+		if e.Required != nil {
+			return fmt.Sprintf("%s demands more access than this server may ask for, and of that this server knows: %s. %s", e.service, e.Required, advice(e.Cause))
+		}
+		return fmt.Sprintf("%s demands more access than this server may ask for. %s", e.service, advice(e.Cause))
 	default:
 		if errors.Is(e.Cause, grants.ErrClosed) {
 			return fmt.Sprintf("This server is shutting down, and the sign-in to %s with it.", e.service)
@@ -192,6 +195,7 @@ const (
 	errNoUser        configuration = "Put the endpoint behind a bearer token verifier that sets TokenInfo.UserID, or set Options.InsecureSingleUser if it serves one person."
 	errUnlisted      configuration = "List it in the scopes.Policy, or say there what unlisted tools may use."
 	errMayUseNothing configuration = "The scopes.Policy lists it as one that may use nothing."
+	errBeyondLimit   configuration = "Its author can declare those scopes with the tool, or allow them in Options.MaxScopes; the server's log has them all."
 	errNoReplay      configuration = "Its author can declare the scopes with the tool, or set http.Request.GetBody."
 	errChosen        configuration = "The name of an account has letters, digits and . _ @ + - only."
 	errAccount       configuration = "An account is named by at most 64 printable characters."

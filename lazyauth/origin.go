@@ -20,15 +20,15 @@ func parseOrigins(list []string) (origins, error) {
 		u, err := url.Parse(text)
 		switch {
 		case err != nil || u.Host == "" || u.Hostname() == "":
-			return nil, fmt.Errorf("lazyauth: Service.API[%d] %q is not an origin such as https://api.example.com", n, text)
+			return nil, fmt.Errorf("lazyauth: Service.APIOrigins[%d] %q is not an origin such as https://api.example.com", n, text)
 		case u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-			return nil, fmt.Errorf("lazyauth: Service.API[%d] %q must be an origin: scheme, host and port alone", n, u.Redacted())
+			return nil, fmt.Errorf("lazyauth: Service.APIOrigins[%d] %q must be an origin: scheme, host and port alone", n, u.Redacted())
 		case u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
-			return nil, fmt.Errorf("lazyauth: Service.API[%d] %q must be https, or http to a loopback address", n, text)
+			return nil, fmt.Errorf("lazyauth: Service.APIOrigins[%d] %q must be https, or http to a loopback address", n, text)
 		}
 		o, ok := originOf(u)
 		if !ok {
-			return nil, fmt.Errorf("lazyauth: Service.API[%d] %q must name its host by an IP address or by ASCII letters, digits, dots, dashes and underscores; write another name in its ASCII form (xn--…), and list each host by itself", n, text)
+			return nil, fmt.Errorf("lazyauth: Service.APIOrigins[%d] %q must name its host by an IP address or by ASCII letters, digits, dots, dashes and underscores; write another name in its ASCII form (xn--…), and list each host by itself", n, text)
 		}
 		out[o] = struct{}{}
 	}

@@ -3,8 +3,12 @@ package lazyauth
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
 // Client returns an HTTP client for the call that ctx belongs to. It adds the
@@ -27,7 +31,7 @@ func Client(ctx context.Context) *http.Client {
 // A transport adds the token of a call.
 type transport struct{ call *call }
 
-var errNoAPI = errors.New("lazyauth: Service.API names no origin, so there is nowhere to send the token")
+var errNoAPI = errors.New("lazyauth: Service.APIOrigins names no origin, so there is nowhere to send the token")
 
 // RoundTrip implements [http.RoundTripper].
 func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -48,7 +52,8 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return auth.options.Transport.RoundTrip(req)
 	}
 	body := newReplay(req)
-	for {
+	var last sequel
+	for n := 1; ; n++ {
 		g, err := t.call.current(req.Context())
 		if err != nil {
 			return refuse(err)
@@ -65,16 +70,48 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			}
 		}
 		res, err := auth.options.Transport.RoundTrip(clone)
-		if err != nil || res.StatusCode < http.StatusBadRequest {
+		if err != nil {
 			return res, err
 		}
-		again, err := t.call.challenged(req.Context(), g, res, body)
-		if err == nil && !again {
+		if res.StatusCode < http.StatusBadRequest {
+			t.call.person.Accepted(g, t.call.arrived)
 			return res, nil
 		}
-		res.Body.Close() // unread: it is not worth waiting for, for the connection's sake
+		if n == maxAttempts {
+			return res, t.call.refused(g, res, scopes.Demand{}, errRepeated)
+		}
+		last, err = t.call.challenged(req.Context(), g, res, body, last)
+		if err == nil && !last.again {
+			return res, nil
+		}
+		auth.discard(res)
 		if err != nil {
 			return nil, err
 		}
+	}
+}
+
+// maxAttempts is how often a request is sent, whatever the API says: once, with a refreshed
+// token, with that of another sign-in, with more scopes, and once more should another call
+// have had the grant replaced meanwhile.
+const maxAttempts = 5
+
+const (
+	maxDrain  = 4 << 10     // how much of a refused response is read so that its connection can be used again …
+	drainWait = time.Second // … and for how long
+)
+
+// discard closes the body of a response that nobody gets. What is left of a short one is
+// read beside the call, which it cannot hold up.
+func (i *Interceptor) discard(res *http.Response) {
+	body := res.Body
+	res.Body = http.NoBody
+	if body == http.NoBody || !i.keeper.Spawn(func() {
+		timer := time.AfterFunc(drainWait, func() { body.Close() })
+		defer timer.Stop()
+		_, _ = io.CopyN(io.Discard, body, maxDrain) // its error means that it cannot be used again
+		body.Close()
+	}) {
+		body.Close()
 	}
 }

@@ -150,7 +150,11 @@ func (a *asker) MayAsk() error {
 	return nil
 }
 
+// Left is how much longer a call on this host can wait.
+func (p *Person) Left(h Host) time.Duration { return p.people.left(h.Request()) }
+
 func (p *Person) forgetDeclines() {
+	p.ForgetRefusals() // what they said No to, or what came to nothing
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.declined)

@@ -182,6 +182,8 @@ func (f *Flight) run() {
 		f.grant = g
 		if f.adopted = o.improves(g, f.want); f.adopted {
 			o.adopt(g)
+			o.refusals.signedIn = time.Now()
+			o.acceptedBy.Store(0)
 		}
 	}
 	o.flight = nil

@@ -18,6 +18,10 @@ type Owner struct {
 	key    string // of its record in the store
 	grant  atomic.Pointer[Grant]
 
+	// acceptedBy tells which call was the first whose request the API accepted, of those since
+	// the last flight: when it arrived, and one nanosecond. Zero if there was none.
+	acceptedBy atomic.Int64
+
 	// storing and loading hold a token for each time that the store is being asked for this
 	// owner's record, so that one that does not answer keeps a few goroutines and no more.
 	storing, loading chan struct{}
@@ -32,6 +36,7 @@ type Owner struct {
 	doubted  string                           // the refresh token that was of no use, so that the person is asked
 	waiting  map[*scopes.Requirement]struct{} // needs of those who wait for a flight that is for less, or is gathering
 	lost     scopes.Set                       // what was known of the last grant, until there is another; empty after a logout
+	refusals refusals
 }
 
 func newOwner(k *Keeper, who Principal) *Owner {

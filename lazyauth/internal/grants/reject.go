@@ -4,50 +4,154 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
-// Reject gives up g, which the API does not accept, and reports whether there is hope for
-// another one: by a refresh at first, then from the person if a sign-in may help, then no
-// more. refusal is called where g is still the owner's grant, with its mutex locked, and
-// returns how often a token was refused to the call so far, this time included.
-func (o *Owner) Reject(g *Grant, refusal func() int, signIn bool) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.Grant() != g || !g.Alive() {
-		return true // it was seen to
+// refusalCoolDown is for how long it is remembered that a new token was of no use to the API:
+// as long as a person who declined is left alone.
+const refusalCoolDown = time.Minute
+
+// A Refusal is the API's word that it does not accept a grant.
+type Refusal struct {
+	// By tells apart the calls to which it was said: when they arrived.
+	By time.Duration
+	// Again: the call had this grant in the place of one that was refused to it.
+	Again bool
+	// SignIn: a sign-in by the person may help.
+	SignIn bool
+	// Left is how much longer the call can wait for a refresh.
+	Left time.Duration
+}
+
+// refusals are what is remembered of an API that does not accept an owner's grants; guarded
+// by Owner.mu.
+type refusals struct {
+	noRefresh time.Time // until then none is made because of a refusal: the last was of no use
+	noSignIn  time.Time // likewise
+	signedIn  time.Time // when a flight last brought a grant
+}
+
+// Accepted notes that the API has accepted g from the call that arrived then. It is on the
+// path of every request: see BenchmarkTransport in package lazyauth.
+func (o *Owner) Accepted(g *Grant, by time.Duration) {
+	if o.acceptedBy.Load() == 0 && o.Grant() == g {
+		o.acceptedBy.CompareAndSwap(0, int64(by)+1)
 	}
-	switch n := refusal(); {
-	case n == 1 && (g.refresh != "" || signIn):
+}
+
+// Reject deals with the API's word that it does not accept g, and reports whether to look
+// for another grant: there is one, or one is to be had, by a refresh at first and then from
+// the person. It asks nobody itself; unless a sign-in may help, it waits for the refresh, so
+// that nobody is asked should that fail.
+//
+// What was of no use is not tried again for a while, whoever is refused: or an API that
+// accepts no token would cost a refresh and a sign-in each time. Nor is the person asked for
+// another sign-in at once after one of whose grants nothing was accepted: the tokens may be
+// for another API.
+func (o *Owner) Reject(ctx context.Context, g *Grant, r Refusal) bool {
+	o.mu.Lock()
+	if o.Grant() != g || !g.Alive() { // it was seen to
+		o.mu.Unlock()
+		return true
+	}
+	now := time.Now()
+	if r.Again {
+		o.refusals.noRefresh = now.Add(refusalCoolDown)
+		if !g.refreshed {
+			o.refusals.noSignIn = now.Add(refusalCoolDown)
+		}
+	}
+	renewable := (g.refresh != "" || g.operators) && !now.Before(o.refusals.noRefresh)
+	signIn := r.SignIn && !g.operators
+	switch {
+	case renewable && !signIn:
+		o.mu.Unlock()
+		return o.replaced(ctx, g, r.Left)
+	case renewable:
 		g.state.Or(expired)
-	case n == 2 && g.refreshed && signIn:
+	case signIn && o.maySignInAgain(now, r.By):
 		o.lose()
 		o.rejected = g.token.AccessToken // which a store must not bring back
 		o.keeper.Spawn(func() { o.remove(o.keeper.ctx, g) })
 	default:
+		o.mu.Unlock()
 		return false
 	}
+	o.mu.Unlock()
 	return true
 }
 
-// Retake asks the operator's source again after the API has refused g, and reports whether
-// it has another token.
-func (o *Owner) Retake(ctx context.Context, g *Grant) bool {
-	if o.Grant() != g {
-		return true
+// maySignInAgain reports whether the person may be asked because the API refuses what they
+// gave; o.mu is held.
+func (o *Owner) maySignInAgain(now time.Time, by time.Duration) bool {
+	first := o.acceptedBy.Load()
+	accepted := first != 0 && first != int64(by)+1 // what one call makes of a token is one opinion
+	return !now.Before(o.refusals.noSignIn) && (accepted || now.Sub(o.refusals.signedIn) >= refusalCoolDown)
+}
+
+// replaced has g refreshed, or the operator's token taken again, and reports whether there
+// is another token then.
+func (o *Owner) replaced(ctx context.Context, g *Grant, left time.Duration) bool {
+	kind, run := refreshing, func(ctx context.Context) error { return o.refresh(ctx, g) }
+	if g.operators {
+		kind, run = fromOperator, o.takeToken
 	}
-	if o.takeToken(ctx) != nil {
-		return false
+	ran := false
+	for range 4 { // one renewal runs at a time, and this one may have to wait for another kind
+		o.mu.Lock()
+		now := o.Grant()
+		if now != nil && now.token.AccessToken != g.token.AccessToken {
+			o.mu.Unlock()
+			return now.Alive()
+		}
+		r := o.renewal
+		if now == nil || ran {
+			o.refusals.noRefresh = time.Now().Add(refusalCoolDown)
+			o.mu.Unlock()
+			return false
+		}
+		var err error
+		if r == nil {
+			r, err = o.start(ctx, kind, run)
+		}
+		o.mu.Unlock()
+		if err != nil || errors.Is(r.wait(ctx, left), ErrNotAnswered) || ctx.Err() != nil {
+			return false
+		}
+		ran = r.kind == kind
 	}
-	now := o.Grant()
-	return now != nil && now.token.AccessToken != g.token.AccessToken
+	return false
+}
+
+// ForgetRefusals forgets what the API refused: somebody wants to try again.
+func (o *Owner) ForgetRefusals() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.refusals = refusals{}
+}
+
+// Settle waits for the renewal that is under way, if there is one, whatever comes of it. It
+// returns why it could not wait to its end.
+func (o *Owner) Settle(ctx context.Context, left time.Duration) error {
+	o.mu.Lock()
+	r := o.renewal
+	o.mu.Unlock()
+	if r == nil {
+		return nil
+	}
+	if err := r.wait(ctx, left); errors.Is(err, ErrNotAnswered) || ctx.Err() != nil {
+		return err
+	}
+	return nil
 }
 
 // Reduce notes that g has no scopes but those in held, and returns what it then holds. The
-// word of an API takes scopes away, and never adds one.
-func (o *Owner) Reduce(g *Grant, held scopes.Set) scopes.Set {
+// word of an API takes scopes away, and never adds one. It reports false, and notes nothing,
+// if there is another grant by now, or may be soon: a renewal is under way.
+func (o *Owner) Reduce(g *Grant, held scopes.Set) (scopes.Set, bool) {
 	var left scopes.Set
 	for name := range g.scopes.All() {
 		if one := scopes.Of(name); held.Covers(one) {
@@ -57,11 +161,11 @@ func (o *Owner) Reduce(g *Grant, held scopes.Set) scopes.Set {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.renewal != nil || o.Grant() != g {
-		return o.keeper.config.Hierarchy.Expand(left)
+		return scopes.Set{}, false
 	}
 	reduced := g.like(left, g.refresh)
 	o.adopt(reduced)
-	return reduced.held
+	return reduced.held, true
 }
 
 // drop forgets o's grant, and returns it.
