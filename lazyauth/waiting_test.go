@@ -29,7 +29,7 @@ type crowd struct {
 	close   func()
 }
 
-func newCrowd(b *testing.B, era string, server *mcp.Server, c crowd) *crowd {
+func newCrowd(b testing.TB, era string, server *mcp.Server, c crowd) *crowd {
 	here, there := mcp.NewInMemoryTransports()
 	if _, err := server.Connect(b.Context(), there, nil); err != nil {
 		b.Fatal(err)
@@ -48,7 +48,7 @@ func newCrowd(b *testing.B, era string, server *mcp.Server, c crowd) *crowd {
 	return &c
 }
 
-func bareCrowd(b *testing.B, era string) *crowd {
+func bareCrowd(b testing.TB, era string) *crowd {
 	var waiting atomic.Int64
 	gate := make(chan struct{})
 	server := mcp.NewServer(&mcp.Implementation{Name: "bare"}, nil)
@@ -70,7 +70,7 @@ func bareCrowd(b *testing.B, era string) *crowd {
 	})
 }
 
-func gatedCrowd(b *testing.B, era string) *crowd {
+func gatedCrowd(b testing.TB, era string) *crowd {
 	var waiting, token atomic.Int64
 	began := time.Now()
 	as := fakeas.New(&fakeas.Options{Interval: time.Second})
@@ -115,9 +115,9 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// run makes the calls, and returns the memory and the goroutines that each of them adds
+// run makes so many calls, and returns the memory and the goroutines that each of them adds
 // while all wait, and the time from the release to the last result.
-func (c *crowd) run(b *testing.B) (bytes, goroutines float64, resume time.Duration) {
+func (c *crowd) run(b testing.TB, waiters int) (bytes, goroutines float64, resume time.Duration) {
 	memory, before := settled()
 	var wg sync.WaitGroup
 	for range waiters {
@@ -128,7 +128,7 @@ func (c *crowd) run(b *testing.B) (bytes, goroutines float64, resume time.Durati
 			}
 		})
 	}
-	for c.waiting.Load() < waiters {
+	for c.waiting.Load() < int64(waiters) {
 		time.Sleep(10 * time.Millisecond) // not a busy wait, which would be measured
 	}
 	loaded, after := settled()
@@ -137,7 +137,7 @@ func (c *crowd) run(b *testing.B) (bytes, goroutines float64, resume time.Durati
 	resume = time.Since(c.from())
 	c.session.Close()
 	c.close()
-	return float64(loaded-memory) / waiters, float64(after-before) / waiters, resume
+	return float64(loaded-memory) / float64(waiters), float64(after-before) / float64(waiters), resume
 }
 
 // settled returns the memory in use, stacks included, and the number of goroutines.
@@ -158,8 +158,8 @@ func inCrowds(b *testing.B, report func(b *testing.B, ours, bare []measure)) {
 			var ours, bare []measure
 			for b.Loop() {
 				for range 2 { // the two of a pair under the same conditions
-					bare = append(bare, measured(b, bareCrowd(b, era)))
-					ours = append(ours, measured(b, gatedCrowd(b, era)))
+					bare = append(bare, measured(b, bareCrowd(b, era), waiters))
+					ours = append(ours, measured(b, gatedCrowd(b, era), waiters))
 				}
 			}
 			report(b, ours, bare)
@@ -172,8 +172,8 @@ type measure struct {
 	resume            time.Duration
 }
 
-func measured(b *testing.B, c *crowd) (m measure) {
-	m.bytes, m.goroutines, m.resume = c.run(b)
+func measured(b testing.TB, c *crowd, waiters int) (m measure) {
+	m.bytes, m.goroutines, m.resume = c.run(b, waiters)
 	return m
 }
 
@@ -184,6 +184,34 @@ func least(runs []measure, get func(measure) float64) float64 {
 		v = min(v, get(m))
 	}
 	return v
+}
+
+// A call that waits for a person costs little more than one that waits in a handler of the
+// bare SDK, and no goroutine more. Stacks double: one frame too many on the way to the wait,
+// or a larger one, adds a third at once, with nothing else to show for it. That is why what
+// this way calls is kept out of line (go:noinline, in packages lazyauth, asking and grants).
+func TestWaiting_CostsLittleMore(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector's memory would be measured")
+	}
+	const waiters = 1000
+	for _, era := range eras {
+		t.Run(era, func(t *testing.T) {
+			var ours, bare []measure
+			for range 2 {
+				bare = append(bare, measured(t, bareCrowd(t, era), waiters))
+				ours = append(ours, measured(t, gatedCrowd(t, era), waiters))
+			}
+			bytes := func(m measure) float64 { return m.bytes }
+			goroutines := func(m measure) float64 { return m.goroutines }
+			if ratio := least(ours, bytes) / least(bare, bytes); ratio > 1.2 {
+				t.Errorf("a waiting call has %.2f times the memory of one of the SDK's, %.0f bytes; want at most 1.2", ratio, least(ours, bytes))
+			}
+			if more := least(ours, goroutines) - least(bare, goroutines); more > 0.05 {
+				t.Errorf("a waiting call has %.2f goroutines more than one of the SDK's", more)
+			}
+		})
+	}
 }
 
 // BenchmarkWaiting reports what a call that waits for a person costs, beside one that

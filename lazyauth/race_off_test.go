@@ -1,0 +1,5 @@
+//go:build !race
+
+package lazyauth_test
+
+const raceDetector = false
