@@ -72,6 +72,32 @@ func TestExpired(t *testing.T) {
 	})
 }
 
+// Some hosts come back only when their person is done in the browser. They are answered with
+// what became of the authorization that the person was asked for: nobody who has refused, or
+// granted less, is asked again by the same call.
+func TestHostComesBackLate(t *testing.T) {
+	for reason, decide := range map[lazyauth.Reason]func(*world){
+		lazyauth.ReasonDenied:   (*world).denies,
+		lazyauth.ReasonNarrowed: func(w *world) { w.approves("notes:read") },
+		lazyauth.ReasonExpired:  func(*world) {},
+	} {
+		t.Run(string(reason), func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Hour}})
+				h := w.host(era, says("accept", 10*time.Minute+30*time.Second)) // codes live for ten
+				call := h.call(t.Context(), "whoami", nil)
+				decide(w)
+				(<-call).fails(t, reason)
+				h.wantPrompts(1)
+				w.wantAuthorizations(1)
+				if n := w.starts("whoami"); n != 0 {
+					t.Errorf("the handler started %d times", n)
+				}
+			})
+		})
+	}
+}
+
 func TestAnswerDecidesNothing(t *testing.T) {
 	// Hosts say accept before the person signs in, when they come back, or
 	// never; the call goes on when the token is there.

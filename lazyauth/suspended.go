@@ -112,12 +112,14 @@ func (s *suspended) follow(r *request, run handler) (outcome, error) {
 	if r == &s.first || !s.hasBegun() {
 		var err error
 		if !s.person.Authorizes(&s.gate.Gate) && !s.gate.onUse {
-			ctx, stop := s.waits(r)
-			a := &arriving{suspended: s, request: r}
-			_, err = s.person.Obtain(ctx, s.gate.Need, a)
-			stop(nil)
-			if errors.Is(err, asking.ErrHandedOver) {
-				return s.answerWith(r, a.delivery, a.mode), nil
+			if err = s.became(r); err == nil {
+				ctx, stop := s.waits(r)
+				a := &arriving{suspended: s, request: r}
+				_, err = s.person.Obtain(ctx, s.gate.Need, a)
+				stop(nil)
+				if errors.Is(err, asking.ErrHandedOver) {
+					return s.answerWith(r, a.delivery, a.mode), nil
+				}
 			}
 		}
 		pending, waitsNoMore := errors.AsType[*asking.Pending](err)
@@ -146,6 +148,27 @@ func (s *suspended) follow(r *request, run handler) (outcome, error) {
 			return outcome{}, context.Cause(r.Ctx)
 		}
 	}
+}
+
+// became returns why there is no grant if the authorization ended without one whose prompt
+// the host has had. Hosts may come back only when their person has finished in the browser;
+// one call asks for what it needs once, and whoever refused it there is not asked again.
+//
+//go:noinline
+func (s *suspended) became(r *request) error {
+	s.mu.Lock()
+	d := s.shown
+	s.mu.Unlock()
+	if r == &s.first || d == nil || !d.Flight().Ended() {
+		return nil
+	}
+	select {
+	case <-d.Flight().Done():
+	case <-r.Ctx.Done():
+		return context.Cause(r.Ctx)
+	}
+	_, err := s.person.Became(d.Flight(), s.gate.Need)
+	return err
 }
 
 //go:noinline

@@ -102,16 +102,25 @@ func (o *Owner) Obtain(ctx context.Context, need scopes.Requirement, a Asker) (*
 		if err := a.Follow(ctx, f); err != nil {
 			return nil, err
 		}
-		switch {
-		case f.err != nil:
-			return nil, f.err
-		case f.adopted && f.grant.Holds(need):
-			return f.grant, nil
-		case f.covers(need):
-			return nil, o.narrowed(need)
+		if g, err := o.Became(f, need); g != nil || err != nil {
+			return g, err
 		}
 		// This flight was for less. The next one asks for both.
 	}
+}
+
+// Became returns what a flight that is done came to for somebody with this need: a grant, or
+// why there is none, or neither if it was for less.
+func (o *Owner) Became(f *Flight, need scopes.Requirement) (*Grant, error) {
+	switch {
+	case f.err != nil:
+		return nil, f.err
+	case f.adopted && f.grant.Holds(need):
+		return f.grant, nil
+	case f.covers(need):
+		return nil, o.narrowed(need)
+	}
+	return nil, nil //nolint:nilnil // it was for less
 }
 
 // await waits for a renewal, and returns why the asker cannot go on, if it cannot. What
