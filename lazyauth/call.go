@@ -23,9 +23,10 @@ type call struct {
 	person     *asking.Person
 	gate       *gate
 	req        *mcp.CallToolRequest
-	arrived    time.Duration              // since the interceptor's epoch
-	suspended  *suspended                 // nil before revision 2026-07-28
-	challenges atomic.Pointer[challenges] // of the API, once there are any
+	arrived    time.Duration                // since the interceptor's epoch
+	suspended  *suspended                   // nil before revision 2026-07-28
+	challenges atomic.Pointer[challenges]   // of the API, once there are any
+	answered   atomic.Pointer[grants.Grant] // with which the last response of the API came
 	// progress is that of a blocking call, once it has any.
 	progress atomic.Pointer[asking.Progress]
 }

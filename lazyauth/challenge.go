@@ -18,6 +18,8 @@ type challenges struct {
 	mu    sync.Mutex
 	doubt *grants.Grant // of which the API said that it has less; of no other one after that
 	more  map[scopes.Requirement]attempt
+
+	remedy remedy // for the last token that was rejected by RejectToken
 }
 
 // An attempt is one to raise a grant.
@@ -44,11 +46,11 @@ type sequel struct {
 // Why a demand of the API is not met, for operators; those of type configuration are for
 // the model, too.
 var (
-	errRepeated = errors.New("lazyauth: the API refused this request each time it was sent")
-	errUnnamed  = errors.New("lazyauth: the API demands more scopes and names none, or only such as the grant has: its refusal may have another reason")
-	errInVain   = errors.New("lazyauth: the API demands again what was just granted")
-	errNewToken = errors.New("lazyauth: the API does not accept the token, and a new one would not help, was of no use a moment ago, or cannot be had without asking somebody who must not be asked now; if no token was ever accepted, they may be for another API: see Service.Params (audience, resource)")
-	errOperator = errors.New("lazyauth: the API does not accept the token of Options.Token, which has no other")
+	errRepeated        = errors.New("lazyauth: the API refused this request each time it was sent")
+	errUnnamed         = errors.New("lazyauth: the API demands more scopes and names none, or only such as the grant has: its refusal may have another reason")
+	errInVain          = errors.New("lazyauth: the API demands again what was just granted")
+	errNewToken        = errors.New("lazyauth: the API does not accept the token, and a new one would not help, was of no use a moment ago, or cannot be had without asking somebody who must not be asked now; if no token was ever accepted, they may be for another API: see Service.Params (audience, resource)")
+	errOperatorRefused = errors.New("lazyauth: the API does not accept the token of Options.Token, which has no other")
 )
 
 // challenged deals with the refusal of a request that carried g, and says what becomes of
@@ -99,7 +101,7 @@ func (c *call) another(ctx context.Context, g *grants.Grant, demand scopes.Deman
 	})
 	switch {
 	case !again && g.Operators():
-		return sequel{}, c.refused(g, res, demand, errOperator)
+		return sequel{}, c.refused(g, res, demand, errOperatorRefused)
 	case !again:
 		return sequel{}, c.refused(g, res, demand, errNewToken)
 	case !body.possible():

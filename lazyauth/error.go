@@ -124,6 +124,12 @@ func (e *Error) Error() string {
 		if errors.Is(e.Cause, errNoReplay) {
 			return fmt.Sprintf("%s refused a request that cannot be sent again, so nobody was asked for more access. %s", e.service, advice(e.Cause))
 		}
+		switch {
+		case errors.Is(e.Cause, errOperatorRefused):
+			return fmt.Sprintf("The token that this server's operator configured for %s is not accepted there. The operator must configure another one.", e.service)
+		case errors.Is(e.Cause, errTokenRefused):
+			return fmt.Sprintf("%s does not accept the access that it granted. %s", e.service, advice(e.Cause))
+		}
 		if _, ok := errors.AsType[*device.Error](e.Cause); !ok {
 			return fmt.Sprintf("%s refused the request in a way that this server does not understand.", e.service)
 		}
@@ -196,6 +202,7 @@ const (
 	errUnlisted      configuration = "List it in the scopes.Policy, or say there what unlisted tools may use."
 	errMayUseNothing configuration = "The scopes.Policy lists it as one that may use nothing."
 	errBeyondLimit   configuration = "Its author can declare those scopes with the tool, or allow them in Options.MaxScopes; the server's log has them all."
+	errTokenRefused  configuration = "What was given a moment ago is refused as well, and nothing more is tried for a minute. Its operator should check that the tokens are for this API (audience or resource, in Service.Params)."
 	errNoReplay      configuration = "Its author can declare the scopes with the tool, or set http.Request.GetBody."
 	errChosen        configuration = "The name of an account has letters, digits and . _ @ + - only."
 	errAccount       configuration = "An account is named by at most 64 printable characters."

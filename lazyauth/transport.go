@@ -73,6 +73,9 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err != nil {
 			return res, err
 		}
+		if t.call.answered.Load() != g {
+			t.call.answered.Store(g)
+		}
 		if res.StatusCode < http.StatusBadRequest {
 			t.call.person.Accepted(g, t.call.arrived)
 			return res, nil
