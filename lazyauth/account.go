@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode"
@@ -32,27 +33,77 @@ func AccountFromEnv(name string) func(context.Context, *mcp.CallToolRequest) (st
 // have letters, digits and ". _ @ + -" only, so that they cannot pass for a part of the
 // prompt. The person should see which account was used ([MetaAccount]), and tools with
 // side effects should say it in their result.
+//
+// A tool whose input schema has no such argument is a likely mistake, which [Trace.Warned]
+// is told when the tool is registered with [AddTool], or first called through
+// [Interceptor.Intercept].
 func AccountFromArgument(name string) func(context.Context, *mcp.CallToolRequest) (string, error) {
-	return func(_ context.Context, req *mcp.CallToolRequest) (string, error) {
-		var arguments map[string]json.RawMessage
-		var account string
-		if len(req.Params.Arguments) > 0 {
-			if err := json.Unmarshal(req.Params.Arguments, &arguments); err != nil {
-				return "", errors.New("the arguments must be an object")
-			}
-		}
-		if chosen := arguments[name]; chosen != nil {
-			if err := json.Unmarshal(chosen, &account); err != nil {
-				return "", fmt.Errorf("the argument %q must be the name of an account", name)
-			}
-			if strings.ContainsFunc(account, func(r rune) bool {
-				return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._@+-", r)
-			}) {
-				return "", errChosen
-			}
-		}
-		return account, nil
+	return accountArgument(name).account
+}
+
+// accountArgument is the name of an argument that names the account.
+type accountArgument string
+
+// account implements Options.Account. Without a request it tells the argument's name.
+func (a accountArgument) account(_ context.Context, req *mcp.CallToolRequest) (string, error) {
+	if req == nil {
+		return string(a), nil
 	}
+	var arguments map[string]json.RawMessage
+	var account string
+	if len(req.Params.Arguments) > 0 {
+		if err := json.Unmarshal(req.Params.Arguments, &arguments); err != nil {
+			return "", errors.New("the arguments must be an object")
+		}
+	}
+	if chosen := arguments[string(a)]; chosen != nil {
+		if err := json.Unmarshal(chosen, &account); err != nil {
+			return "", fmt.Errorf("the argument %q must be the name of an account", string(a))
+		}
+		if strings.ContainsFunc(account, func(r rune) bool {
+			return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._@+-", r)
+		}) {
+			return "", errChosen
+		}
+	}
+	return account, nil
+}
+
+// argumentOf returns the argument that names the account, if account comes from
+// [AccountFromArgument]; empty otherwise. Functions cannot be compared, but the code of this
+// one method can be told from all others.
+func argumentOf(account func(context.Context, *mcp.CallToolRequest) (string, error)) string {
+	if account == nil || reflect.ValueOf(account).Pointer() != reflect.ValueOf(accountArgument("").account).Pointer() {
+		return ""
+	}
+	name, _ := account(context.Background(), nil) // no error without a request
+	return name
+}
+
+// warnOfArgument tells, once a tool, that its calls cannot name an account, if its input
+// schema says so: it has neither the argument nor room for what it does not name.
+func (i *Interceptor) warnOfArgument(tool string, inputSchema any) {
+	if i.argument == "" || i.observer.trace.Warned == nil {
+		return
+	}
+	var schema struct {
+		Properties map[string]json.RawMessage `json:"properties"`
+		Additional json.RawMessage            `json:"additionalProperties"`
+	}
+	raw, err := json.Marshal(inputSchema)
+	if err != nil || json.Unmarshal(raw, &schema) != nil {
+		return // it is not for us to judge
+	}
+	if _, has := schema.Properties[i.argument]; has || len(schema.Properties) == 0 && len(schema.Additional) == 0 {
+		return
+	}
+	if _, told := i.warned.LoadOrStore(tool, struct{}{}); told {
+		return
+	}
+	tell(context.Background(), i.observer.trace.Warned, WarnedInfo{
+		About: About{Service: i.service.Name, Tool: tool},
+		Err:   fmt.Errorf("lazyauth: the input schema of tool %+q has no argument %+q, by which Options.Account has calls name an account, so that its calls use the account without a name: add the argument to the tool's input, or name the right one in AccountFromArgument", tool, i.argument),
+	})
 }
 
 // AccountFromHost returns an Options.Account that keeps the grants of different hosts apart, by

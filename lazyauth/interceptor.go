@@ -26,6 +26,7 @@ type Interceptor struct {
 	options  Options
 	observer observer
 	origins  origins
+	argument string // that names the account; see AccountFromArgument
 	sealer   *state.Sealer
 	seed     maphash.Seed
 	epoch    time.Time
@@ -40,6 +41,7 @@ type Interceptor struct {
 	session   atomic.Pointer[mcp.ServerSession]
 	installed sync.Map               // weak.Pointer[mcp.Server] → struct{}
 	tools     sync.Map               // names registered with AddTool → struct{}
+	warned    sync.Map               // names of tools that were warned of → struct{}
 	signIn    atomic.Pointer[string] // the name of the prompt for the person who changes their mind
 
 	mu    sync.Mutex
@@ -80,6 +82,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 		options:   o,
 		observer:  newObserver(service.Name, o.Trace),
 		origins:   allowed,
+		argument:  argumentOf(o.Account),
 		sealer:    sealer,
 		seed:      maphash.MakeSeed(),
 		epoch:     time.Now(),

@@ -119,6 +119,11 @@ func (s *Service) validate() error {
 	case s.Issuer == "" && (s.Endpoint.DeviceAuthURL == "" || s.Endpoint.TokenURL == ""):
 		return errors.New("lazyauth: Service needs an Issuer, or both Endpoint.DeviceAuthURL and Endpoint.TokenURL")
 	}
+	for name := range s.ScopeNames {
+		if set, err := scopes.Parse(name); err != nil || set.Len() != 1 || set.String() != name {
+			return fmt.Errorf("lazyauth: Service.ScopeNames has the key %+q, which is not the name of one scope: name each scope by a key of its own, without blanks and commas", name)
+		}
+	}
 	if s.UserInfo != "" {
 		u, err := url.Parse(s.UserInfo)
 		if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {

@@ -315,6 +315,9 @@ func TestConstruction(t *testing.T) {
 		"token endpoint is not": func(s *lazyauth.Service, _ *lazyauth.Options) {
 			s.Issuer, s.Endpoint = "", oauth2.Endpoint{DeviceAuthURL: "https://as.example.test/d", TokenURL: "http://as.example.test/t"}
 		},
+		"the name of one scope": func(s *lazyauth.Service, _ *lazyauth.Options) {
+			s.ScopeNames = map[string]string{"notes:read notes:write": "read and change notes"}
+		},
 		"32 random bytes": func(_ *lazyauth.Service, o *lazyauth.Options) { o.StateKeys = [][]byte{{1}} },
 	} {
 		service, options := good, lazyauth.Options{}

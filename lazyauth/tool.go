@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -31,6 +32,9 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 	auth.install(server)
 	auth.tools.Store(tool.Name, struct{}{})
 	tool = withScopes(tool, need)
+	if auth.argument != "" {
+		auth.warnOfArgument(tool.Name, inputSchema[In](tool))
+	}
 	g := auth.newGate(tool.Name, need)
 	mcp.AddTool(server, tool, func(ctx context.Context, req *mcp.CallToolRequest, in In) (*mcp.CallToolResult, Out, error) {
 		if asking.Modern(req.Params.Meta) {
@@ -55,6 +59,19 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 		}
 		return result, output, err
 	})
+}
+
+// inputSchema returns the schema of the tool's input, inferred from its type as the SDK does
+// if there is none; nil if that fails, of which the SDK will tell.
+func inputSchema[In any](tool *mcp.Tool) any {
+	if tool.InputSchema != nil {
+		return tool.InputSchema
+	}
+	schema, err := jsonschema.For[In](nil)
+	if err != nil {
+		return nil
+	}
+	return schema
 }
 
 // MetaSecuritySchemes is the key in a tool's _meta that tells hosts which scopes
