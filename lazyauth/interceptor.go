@@ -35,6 +35,7 @@ type Interceptor struct {
 	people    *asking.People
 	local     *asking.Person
 	suspended suspendedCalls
+	strangers strangers
 	handlers  *workers.Pool // which runs those of suspended calls
 
 	// session is the one that speaks for the local user; see principal.

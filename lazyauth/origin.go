@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 )
 
 // origins are the origins a token may be sent to.
@@ -42,6 +43,46 @@ func (o origins) allow(u *url.URL) bool {
 	}
 	_, ok = o[at]
 	return ok
+}
+
+// maxStrangers is of how many origins that are not in the list somebody is told.
+const maxStrangers = 64
+
+// strangers are origins that requests went to without the token.
+type strangers struct {
+	mu    sync.Mutex
+	known map[string]struct{}
+}
+
+// isNew reports whether somebody is to be told of this origin.
+func (s *strangers) isNew(origin string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.known[origin]; known || len(s.known) == maxStrangers {
+		return false
+	}
+	if s.known == nil {
+		s.known = make(map[string]struct{})
+	}
+	s.known[origin] = struct{}{}
+	return true
+}
+
+// warnOfStranger tells, once an origin, of a request that goes out without the token. Of its
+// URL nothing else is told: path and query may hold secrets.
+func (c *call) warnOfStranger(u *url.URL) {
+	auth := c.gate.auth
+	origin := u.Scheme + "://" + u.Host
+	if len(origin) > maxForeignText {
+		origin = origin[:maxForeignText]
+	}
+	if auth.observer.trace.Warned == nil || !auth.strangers.isNew(origin) {
+		return
+	}
+	tell(c.Context, auth.observer.trace.Warned, WarnedInfo{
+		About: auth.observer.about(c.person.Who(), c.gate.tool),
+		Err:   fmt.Errorf("lazyauth: a request to %+q went out without the token: Service.APIOrigins does not list that origin, which it must if the API is there", origin),
+	})
 }
 
 // originOf returns the origin of u. It reports false for a host that is spelled in any

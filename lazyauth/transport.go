@@ -13,8 +13,10 @@ import (
 
 // Client returns an HTTP client for the call that ctx belongs to. It adds the
 // bearer token to requests towards the origins in [Service.APIOrigins], and to those
-// alone: anything else, redirects included, goes out without it. A request may
-// first wait for a refresh or for the person, for as long as its own context
+// alone: anything else, redirects included, goes out without it, which [Trace.Warned]
+// is told once an origin. Towards those origins the token takes the place of an
+// Authorization header that the handler has set; elsewhere that is left alone. Responses
+// do not show it. A request may first wait for a refresh or for the person, for as long as its own context
 // allows; if that fails, its error wraps an [*Error].
 //
 // If the API refuses the token, or asks for more scopes (RFC 6750 §3), the
@@ -49,6 +51,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return refuse(errNoAPI)
 	}
 	if !auth.origins.allow(req.URL) {
+		t.call.warnOfStranger(req.URL)
 		return auth.options.Transport.RoundTrip(req)
 	}
 	body := newReplay(req)
@@ -73,6 +76,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err != nil {
 			return res, err
 		}
+		res.Request = req // without the token, which no handler needs
 		if t.call.answered.Load() != g {
 			t.call.answered.Store(g)
 		}

@@ -2,12 +2,16 @@ package lazyauth_test
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -117,3 +121,177 @@ func TestTokenSource(t *testing.T) {
 		(<-call).succeeds(t, "Ada")
 	})
 }
+
+// withFetch adds a tool that sends the request that its caller names, with an Authorization
+// header of its own if there is one.
+func withFetch(e *elsewhere, authorization string) func(*world) {
+	return func(w *world) {
+		e.next = w.as.Transport()
+		w.addTools()
+		lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "fetch"}, scopes.Of("profile"),
+			func(ctx context.Context, _ *mcp.CallToolRequest, in noteArgs) (*mcp.CallToolResult, answer, error) {
+				req, err := http.NewRequestWithContext(ctx, "GET", in.Text, nil)
+				if err != nil {
+					return nil, answer{}, err
+				}
+				if authorization != "" {
+					req.Header.Set("Authorization", authorization)
+				}
+				res, err := lazyauth.Client(ctx).Do(req)
+				if err == nil && strings.Contains(res.Request.Header.Get("Authorization"), w.secrets.last()) {
+					w.t.Error("the response shows the token")
+				}
+				return read(res, err)
+			})
+	}
+}
+
+// A request that goes out without the token is told of, once an origin, and nothing of its
+// URL but that; of no more origins than anybody would read.
+func TestOrigin_UnlistedIsToldOnce(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		var e elsewhere
+		var told []string
+		w := newWorld(t, setup{tools: withFetch(&e, ""), options: lazyauth.Options{Transport: &e, Trace: &lazyauth.Trace{
+			Warned: func(_ context.Context, info lazyauth.WarnedInfo) {
+				if info.Tool != "fetch" || info.Service != "Notes" {
+					t.Errorf("told of %+v", info.About)
+				}
+				told = append(told, info.Err.Error())
+			},
+		}}})
+		h := w.signedIn(era)
+		for range 3 {
+			h.gets("fetch", noteArgs{"https://user:secret@v2.example.test/secret?key=secret"}, "elsewhere")
+		}
+		h.gets("fetch", noteArgs{"https://api.example.test/moved"}, "elsewhere") // to evil.example
+		if len(told) != 2 || !strings.Contains(told[0], `"https://v2.example.test"`) || !strings.Contains(told[0], "Service.APIOrigins") || !strings.Contains(told[1], "evil.example") {
+			t.Errorf("told %q", told)
+		}
+		if text := strings.Join(told, "") + w.log.String(); strings.Contains(text, "secret") {
+			t.Errorf("told more than the origin: %s", text)
+		}
+		for n := range 200 {
+			h.gets("fetch", noteArgs{fmt.Sprintf("https://a%d.%s.example.test/", n, strings.Repeat("b", 63))}, "elsewhere")
+		}
+		if len(told) > 64 {
+			t.Errorf("told of %d origins", len(told))
+		}
+	})
+}
+
+// A redirect that leads elsewhere loses the token, and a refusal there is none of our token.
+func TestOrigin_RefusedElsewhere(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		e := elsewhere{answer: func(w http.ResponseWriter) {
+			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		}}
+		w := newWorld(t, setup{tools: withFetch(&e, ""), options: lazyauth.Options{Transport: &e}})
+		h := w.signedIn(era)
+		if r := <-h.call(t.Context(), "fetch", noteArgs{"https://api.example.test/moved"}); !strings.Contains(r.text(), "401") {
+			t.Errorf("got %q, %v", r.text(), r.err)
+		}
+		w.wantRefreshes(0)
+		h.wantPrompts(1)
+		h.gets("whoami", nil, "Ada")
+		w.wantRefreshes(0)
+	})
+}
+
+// Towards the API the token takes the place of an Authorization header that the handler has
+// set; elsewhere that is the handler's own.
+func TestOrigin_HandlersOwnHeader(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		var e elsewhere
+		w := newWorld(t, setup{tools: withFetch(&e, "Basic b3duOm9uZQ=="), options: lazyauth.Options{Transport: &e}})
+		h := w.signedIn(era)
+		h.gets("fetch", noteArgs{"https://api.example.test/me"}, "Ada")
+		h.gets("fetch", noteArgs{"https://api.example.test/moved"}, "elsewhere")
+		h.gets("fetch", noteArgs{"https://other.example.test/"}, "elsewhere")
+		if got := strings.Join(e.seen, " "); got != "https://api.example.test+token https://evil.example https://other.example.test+token" {
+			t.Errorf("requests went to %s", got) // +token stands for any header
+		}
+	})
+}
+
+// body is that of a refused response: as long as size says, without end if that is negative,
+// and without anything to read until it is closed if it is zero.
+type body struct {
+	size   int
+	closed chan struct{}
+
+	mu   sync.Mutex
+	read int
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.size == 0 {
+		<-b.closed
+		return 0, io.ErrUnexpectedEOF
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.size > 0 {
+		p = p[:min(len(p), b.size-b.read)]
+		if len(p) == 0 {
+			return 0, io.EOF
+		}
+	}
+	b.read += len(p)
+	return len(p), nil
+}
+
+func (b *body) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case <-b.closed:
+	default:
+		close(b.closed)
+	}
+	return nil
+}
+
+// The body of a refused response holds up nothing, whatever it is like. A short one is read
+// to its end, so that the connection can be used again; each is closed.
+func TestRefused_Body(t *testing.T) {
+	for name, test := range map[string]struct{ size, read int }{
+		"short":           {size: 100, read: 100},
+		"long":            {size: 1 << 30, read: 4 << 10},
+		"without end":     {size: -1, read: 4 << 10},
+		"without a start": {size: 0, read: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				as := fakeas.New(nil)
+				b := &body{size: test.size, closed: make(chan struct{})}
+				refused := false
+				w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+					if req.URL.Path != "/notes" || refused {
+						return as.Transport().RoundTrip(req)
+					}
+					refused = true
+					return &http.Response{StatusCode: 401, Status: "401 Unauthorized", Body: unread{b}, Request: req, Header: http.Header{}}, nil
+				})}})
+				h := w.host(era, accepts)
+				call := h.call(t.Context(), "list_notes", nil)
+				w.approves()
+				began := time.Now()
+				(<-call).succeeds(t, "[]")
+				if took := time.Since(began); took > 20*time.Second { // the time of the next poll, and the SDK's
+					t.Errorf("the call took %v", took)
+				}
+				<-b.closed // or the story stands still
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				if b.read > test.read+512 || b.read < test.read {
+					t.Errorf("%d bytes were read, want %d", b.read, test.read)
+				}
+			})
+		})
+	}
+}
+
+// unread is a body that the world's listener must not read ahead.
+type unread struct{ *body }

@@ -311,6 +311,9 @@ func (l *listener) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return res, err
 	}
+	if _, ok := res.Body.(unread); ok {
+		return res, nil
+	}
 	body, err := io.ReadAll(res.Body)
 	res.Body.Close()
 	res.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
