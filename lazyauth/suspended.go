@@ -37,10 +37,9 @@ type suspended struct {
 	client asking.Client
 	first  request // that the call came with
 
-	// errands has no buffer, and is received from by every request that serves the call: a
-	// running handler has one of them do something for it, and knows then that somebody is
-	// there.
-	errands chan errand
+	// toRequest has no buffer, and is received from by every request that serves the call: a
+	// running handler has one of them call what it sends, and knows then that it is served.
+	toRequest chan requestFunc
 
 	done    chan struct{}
 	outcome outcome // once done
@@ -77,17 +76,17 @@ type request struct {
 	stop context.CancelCauseFunc
 }
 
-// An errand is done by a request that serves a call. It reports whether the request is
-// answered by that.
-type errand func(*request) (answer outcome, answered bool)
+// A requestFunc is called by a request that serves a call, for the call's handler. It
+// reports whether the request is answered by that.
+type requestFunc func(*request) (answer outcome, answered bool)
 
-// bePresent is the errand of a handler that makes sure that its call is served.
+// bePresent is sent by a handler that makes sure that its call is served.
 func bePresent(*request) (outcome, bool) { return outcome{}, false }
 
 func newSuspended(g *gate, p *asking.Person, r asking.Request) *suspended {
 	s := &suspended{
 		gate: g, person: p, client: asking.ClientOf(r.Call, p.Who()), first: request{Request: r},
-		errands: make(chan errand), done: make(chan struct{}),
+		toRequest: make(chan requestFunc), done: make(chan struct{}),
 	}
 	s.serving = s.room[:0]
 	return s
@@ -140,7 +139,7 @@ func (s *suspended) follow(r *request, run handler) (outcome, error) {
 		select {
 		case <-s.done:
 			return s.collect(r), nil
-		case do := <-s.errands:
+		case do := <-s.toRequest:
 			if answer, answered := do(r); answered {
 				return answer, nil
 			}
@@ -537,7 +536,7 @@ func (w *working) Show(ctx context.Context, d *asking.Delivery, mode elicit.Chan
 		return err
 	}
 	select {
-	case w.errands <- func(r *request) (outcome, bool) { return w.answerWith(r, d, mode), true }:
+	case w.toRequest <- func(r *request) (outcome, bool) { return w.answerWith(r, d, mode), true }:
 		w.parked = true
 		w.gate.auth.observer.parked(ctx, w.gate.auth.observer.trace.Parked, w.person.Who(), w.gate.tool, d.Flight().Want())
 		return nil
@@ -560,7 +559,7 @@ func (s *suspended) authorize(ctx context.Context, need scopes.Requirement) (*gr
 	timer := time.NewTimer(attendWait)
 	defer timer.Stop()
 	select {
-	case s.errands <- bePresent:
+	case s.toRequest <- bePresent:
 		if w.parked {
 			s.gate.auth.observer.parked(ctx, s.gate.auth.observer.trace.Resumed, s.person.Who(), s.gate.tool, g.Scopes())
 		}

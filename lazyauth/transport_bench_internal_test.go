@@ -126,7 +126,7 @@ func BenchmarkPark(b *testing.B) {
 				s.leave(&s.first, nil)
 			}()
 			<-out
-			(<-s.errands)(&s.first) // what a request that serves the call does
+			(<-s.toRequest)(&s.first) // what a request that serves the call does
 		}
 		during := measure()
 		bytes += float64(during.bytes-before.bytes) / calls
