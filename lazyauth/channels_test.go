@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -128,15 +129,15 @@ func TestProgressNotKnownToBeShown(t *testing.T) {
 	})
 }
 
-// A host that is known to show progress: the person reads it there, and the model is
-// told nothing.
+// A host that is known to show progress: the person reads it there, and for a minute the
+// model is told nothing.
 func TestProgressShown(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
 		w := newWorld(t, setup{})
 		h := w.hostWith(era, manners{name: "gemini-cli-mcp-client", progress: true})
 		one, two := h.call(t.Context(), "whoami", nil), h.call(t.Context(), "whoami", nil)
 		code := w.person().UserCode
-		later(8 * time.Minute)
+		later(50 * time.Second)
 		w.as.Approve(code)
 		(<-one).succeeds(t, "Ada")
 		(<-two).succeeds(t, "Ada")
@@ -156,11 +157,50 @@ func TestProgressShown(t *testing.T) {
 				t.Errorf("the code is shown twice: %s", m.Message)
 			}
 		}
-		if n := len(shown); n < 48 || n > 98 { // every 5 to 10 s for 8 minutes
-			t.Errorf("%d progress messages in 8 minutes", n)
+		if n := len(shown); n < 5 || n > 12 { // every 5 to 10 s
+			t.Errorf("%d progress messages in 50 s", n)
 		}
 		w.wantResultLast()
 	})
+}
+
+// gemini -p and qwen -p have the name of programs that show progress, and show it to
+// nobody. After a minute the model is told as well; the next call joins, and waits its
+// whole time without telling it again.
+func TestProgressShownToNobody(t *testing.T) {
+	for name, longest := range map[string]time.Duration{"gemini-cli-mcp-client": 595 * time.Second, "qwen-cli-mcp-client-notes": 395 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				w := newWorld(t, setup{as: fakeas.Options{CodeLifetime: time.Hour}})
+				h := w.hostWith(era, manners{name: name, progress: true})
+				began := time.Now()
+				one, two := h.call(t.Context(), "whoami", nil), h.call(t.Context(), "whoami", nil)
+				code := w.person().UserCode
+				for _, call := range []<-chan reply{one, two} {
+					r := <-call
+					r.fails(t, lazyauth.ReasonPending)
+					if !strings.Contains(r.text(), code) || !strings.Contains(r.text(), "/device") {
+						t.Errorf("the text %q lacks the code or the page", r.text())
+					}
+				}
+				if took := time.Since(began); took < time.Minute || took > 61*time.Second {
+					t.Errorf("the model was told after %v, want a minute", took)
+				}
+				w.wantChannels("progress", "text")
+				later(2 * time.Second)
+				began = time.Now()
+				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
+				if took := time.Since(began); took < longest || took > longest+time.Second {
+					t.Errorf("the call that joined waited for %v, want %v", took, longest)
+				}
+				joins := h.call(t.Context(), "whoami", nil)
+				later(2 * time.Minute)
+				w.as.Approve(code)
+				(<-joins).succeeds(t, "Ada")
+				w.wantAuthorizations(1)
+			})
+		})
+	}
 }
 
 // Hosts that have nothing at all, and wait for the results of all their calls before

@@ -155,7 +155,10 @@ var recordedStories = map[string][]recordedStory{
 
 	"gemini.progress": {
 		{person: 23 * time.Second, channels: []string{"progress"}, seen: 1, calls: 1, ends: []string{ok}},
-		{title: "slow person", person: 9 * time.Minute, channels: []string{"progress"}, seen: 1, calls: 1, ends: []string{ok}},
+		// After a minute the model is told as well, in case that nobody sees the progress.
+		{title: "slow person", person: 9 * time.Minute, channels: []string{"progress", "text"}, seen: 2, calls: 2, ends: []string{pending, ok}},
+		{title: "slow person, and a model that insists", person: 9 * time.Minute, insists: true,
+			channels: []string{"progress", "text", "progress"}, seen: 3, calls: 2, ends: []string{pending, ok}},
 	},
 	"gemini.parallel": {
 		{person: 23 * time.Second, channels: []string{"progress"}, seen: 1, calls: 2, ends: []string{ok, ok}},
@@ -202,7 +205,8 @@ var recordedStories = map[string][]recordedStory{
 
 	"qwen.progress": {
 		{person: 23 * time.Second, channels: []string{"progress"}, seen: 1, calls: 1, ends: []string{ok}},
-		{title: "slow person", person: 6 * time.Minute, channels: []string{"progress"}, seen: 1, calls: 1, ends: []string{ok}},
+		{title: "slow person", person: 6 * time.Minute, insists: true,
+			channels: []string{"progress", "text", "progress"}, seen: 3, calls: 2, ends: []string{pending, ok}},
 	},
 
 	"ts-sdk-v1.32042":         {twoCalls(0, 2, consents)},

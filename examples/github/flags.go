@@ -25,7 +25,9 @@ Usage, as the command in a host's configuration:
                        as github.example.com, or an Enterprise Cloud such as
                        octocorp.ghe.com
   -patience DURATION   how long a call waits for the user, such as 2m; 55s if
-                       not given, since many hosts end calls after 60s
+                       not given, since many hosts end calls after 60s. Hosts
+                       that are known by name keep their own time, whatever is
+                       given here: see docs/hosts.md
   -log FILE            append a log of what happens, as JSON lines
   -help                this text
 

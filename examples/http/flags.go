@@ -72,9 +72,10 @@ Where it listens:
   -debug ADDRESS           serve counters at /debug/vars there, on loopback
 
 Other:
-  -patience DURATION       how long a call waits for its person, such as 2m; 55s
-                           if not given, and longer for hosts that are known to
-                           wait longer. A proxy must wait longer than that
+  -patience DURATION       how long a call waits for its person, such as 2m, of
+                           all hosts alike. If it is not given: 55s, and longer
+                           for hosts that are known by name, up to 595s. A proxy
+                           must wait longer than that
   -log FILE                append a log of what happens, as JSON lines; without
                            it, a shorter one goes to standard error
   -help                    this text

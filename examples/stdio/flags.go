@@ -94,7 +94,9 @@ Where grants are kept, and whose are used:
 
 Of the server:
   -patience DURATION   how long a call waits for the user, such as 2m; 55s if
-                       not given, since many hosts end calls after 60s
+                       not given, since many hosts end calls after 60s. Hosts
+                       that are known by name keep their own time, whatever is
+                       given here: see docs/hosts.md
 
 Of login:
   -scopes "A B"        what to ask for besides profile: notes:read, notes:write

@@ -48,7 +48,7 @@ func serve(ctx context.Context) error {
 	flag.StringVar(&cfg.issuer, "issuer", "", "`URL` of the authorization server")
 	flag.StringVar(&cfg.clientID, "client-id", "", "this server's client `identifier` there")
 	flag.StringVar(&cfg.api, "api", "", "base `URL` of the notes API: GET and POST /notes")
-	flag.DurationVar(&cfg.patience, "patience", 0, "how long a call waits for the user; 0 means 55s")
+	flag.DurationVar(&cfg.patience, "patience", 0, "how long a call waits for the user of a host that is not known by name; 0 means 55s")
 	flag.Parse()
 
 	server, auth, err := newServer(cfg)

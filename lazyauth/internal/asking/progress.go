@@ -11,9 +11,12 @@ import (
 const (
 	// progressEvery is the time between two progress messages of a waiting call.
 	progressEvery = 5 * time.Second
-	// progressAlone is how long a prompt in progress messages is given, on hosts that
-	// are not known to show them, before the model is told as well.
+	// progressAlone is how long a prompt stands in progress messages alone before the
+	// model is told as well, and progressShown is that where the host is known to show
+	// them. A minute is enough for a person who reads it to be on their way, and no more
+	// than a minute is lost where the same host runs unattended under the same name.
 	progressAlone = 10 * time.Second
+	progressShown = time.Minute
 	// progressStep is how far a message about waiting moves the progress of its call:
 	// not far, since the handler counts in units of its own.
 	progressStep = 1e-3

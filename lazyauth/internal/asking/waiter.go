@@ -187,8 +187,8 @@ func (w *waiter) show(ctx context.Context) error {
 	return err
 }
 
-// speak puts the prompt into the call's progress messages. Where it is not known
-// that anybody sees those, the model is told soon after.
+// speak puts the prompt into the call's progress messages. The model is told after a
+// while, and soon where it is not known that anybody sees those.
 //
 //go:noinline
 func (w *waiter) speak() error {
@@ -201,9 +201,14 @@ func (w *waiter) speak() error {
 	r := w.host.Request()
 	w.delivery.Prompted(r.Ctx, elicit.Progress.String())
 	w.report()
-	if w.told != nil && !w.delivery.config().ShowsProgress(r.Call) {
-		w.textFallback = time.After(progressAlone)
+	if w.told == nil {
+		return nil // the model has it already
 	}
+	alone := progressAlone
+	if w.delivery.config().ShowsProgress(r.Call) {
+		alone = progressShown
+	}
+	w.textFallback = time.After(alone)
 	return nil
 }
 
