@@ -11,7 +11,8 @@ import (
 // A Host says how long the calls of one kind of host may wait for a person. It changes
 // nothing else: a name proves nothing, so capabilities and security never depend on it.
 // (MCP 2026-07-28 basic/index advises against any use of clientInfo for behaviour; a host
-// that lies about its name hurts itself alone.)
+// that lies about its name hurts itself alone, and a server over HTTP has its request for
+// longer: docs/rough-edges.md.)
 type Host struct {
 	// MaxWait takes the place of [Options.MaxWait]. Zero leaves that.
 	MaxWait time.Duration
