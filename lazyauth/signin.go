@@ -2,6 +2,8 @@ package lazyauth
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -12,13 +14,16 @@ import (
 // AddSignInPrompt registers a prompt (MCP server/prompts) by which the person, and
 // not the model, says that they want to be asked after all: hosts offer prompts to
 // people, as a slash command or a menu. It does what [Interceptor.ForgetDecline] does, and
-// has the model call the tool again. Its name is "sign-in-" and the service's, in lower
-// case and with a hyphen for what is neither letter nor digit; errors of declined calls
-// then mention it.
+// has the model call the tool again. Its name is "sign-in-" and the service's, of which
+// ASCII letters in lower case and digits are kept, with a hyphen for what comes between
+// them. Where that loses more than spaces, eight characters of a hash follow, so that each
+// service of a server has a prompt of its own, in whatever script its name is; services
+// whose names differ in case or spaces alone share one. Errors of declined calls then
+// mention it.
 //
 // Options.Principal, if set, is called for it with a request that names no tool.
 func AddSignInPrompt(server *mcp.Server, auth *Interceptor) {
-	name := auth.signInPrompt()
+	name := signInPrompt(auth.service.Name)
 	auth.signIn.Store(&name)
 	server.AddPrompt(&mcp.Prompt{
 		Name:        name,
@@ -40,18 +45,20 @@ func AddSignInPrompt(server *mcp.Server, auth *Interceptor) {
 	})
 }
 
-// signInPrompt is the name of the prompt: each service on a server has its own.
-func (i *Interceptor) signInPrompt() string {
-	return "sign-in-" + strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'A' && r <= 'Z':
-			return r + 'a' - 'A'
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			return r
-		default:
-			return '-'
-		}
-	}, i.service.Name)
+// signInPrompt is the name of the prompt: each service on a server has its own, and it is
+// the same in every process.
+func signInPrompt(service string) string {
+	lost := false
+	words := strings.FieldsFunc(service, func(r rune) bool {
+		kept := r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9'
+		lost = lost || !kept && r != ' '
+		return !kept
+	})
+	if lost {
+		sum := sha256.Sum256([]byte(service))
+		words = append(words, hex.EncodeToString(sum[:4]))
+	}
+	return "sign-in-" + strings.ToLower(strings.Join(words, "-"))
 }
 
 // ForgetDecline forgets that who declined, so that the next call prompts them although the
