@@ -277,11 +277,34 @@ func TestRefusedByTheHost(t *testing.T) {
 				if text := w.wire.text(); strings.Count(text, w.person().UserCode) != len(test.channels) {
 					t.Error("the code went elsewhere than into the prompts")
 				}
-				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
+				// What is remembered of it is that it was not the person.
+				again := <-h.call(t.Context(), "whoami", nil)
+				again.fails(t, lazyauth.ReasonDeclined)
+				if again.text() != r.text() || strings.Contains(again.text(), "The user declined") {
+					t.Errorf("the call after it says %q", again.text())
+				}
 				w.wantChannels(test.channels...)
 			})
 		})
 	}
+}
+
+// A host that dismisses at once whatever it is asked: that was not the person either, and
+// the next call may ask.
+func TestDismissedByTheHost(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{})
+		h := w.hostWith(era, manners{url: true, react: inTurn(says("cancel", 0), accepts)})
+		r := <-h.call(t.Context(), "whoami", nil)
+		r.fails(t, lazyauth.ReasonDeclined)
+		if !strings.Contains(r.text(), "without asking") {
+			t.Errorf("%q does not say that the host refused by itself", r.text())
+		}
+		call := h.call(t.Context(), "whoami", nil)
+		w.approves()
+		(<-call).succeeds(t, "Ada")
+		w.wantChannels("url", "url")
+	})
 }
 
 // An agent that runs unattended and is meant to approve by itself.

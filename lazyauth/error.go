@@ -103,10 +103,10 @@ func (e *Error) Error() string {
 		}
 		switch d := e.declined; {
 		case d == nil:
+		case d.HostOnly, d.Automatic && d.Dismissed: // the next call may ask
+			return fmt.Sprintf("The host refused the sign-in to %s without asking its user, and nothing was done. Call again only where the user can be asked.", e.service)
 		case d.Dismissed:
 			return fmt.Sprintf("The sign-in to %s was dismissed, and nothing was done. Call again only if the user wants to sign in.", e.service)
-		case d.HostOnly:
-			return fmt.Sprintf("The host refused the sign-in to %s without asking its user, and nothing was done. Call again only where the user can be asked.", e.service)
 		case d.Automatic:
 			return fmt.Sprintf("The host refused the sign-in to %s without asking its user, and nothing was done. Calls within the next minute are refused as well; %s", e.service, again)
 		}

@@ -327,8 +327,8 @@ func (d *Delivery) refuse(err *Declined) {
 	close(d.refused)
 	if !err.Dismissed {
 		now := p.people.now()
-		maps.DeleteFunc(p.declined, func(_ Client, until time.Duration) bool { return until <= now })
-		p.declined[d.client] = now + declineCoolDown
+		maps.DeleteFunc(p.declined, func(_ Client, earlier decline) bool { return earlier.until <= now })
+		p.declined[d.client] = decline{until: now + declineCoolDown, automatic: err.Automatic}
 	}
 	channel := d.mode.String()
 	p.mu.Unlock()

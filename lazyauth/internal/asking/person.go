@@ -91,12 +91,18 @@ type Person struct {
 	refusal error // set for nobody: a caller who may not use any grant
 
 	mu       sync.Mutex
-	declined map[Client]time.Duration // until when, since the epoch
+	declined map[Client]decline
 	board    *board                   // of the flight that was followed last
 }
 
+// A decline is one that is remembered.
+type decline struct {
+	until     time.Duration // since the epoch
+	automatic bool          // it was the host's, and not the person's
+}
+
 func newPerson(p *People, o *grants.Owner) *Person {
-	return &Person{Owner: o, people: p, declined: make(map[Client]time.Duration)}
+	return &Person{Owner: o, people: p, declined: make(map[Client]decline)}
 }
 
 // Nobody returns a person who has no grant and gets none, for this reason.
@@ -141,9 +147,9 @@ func (a *asker) MayAsk() error {
 	p, c := a.person, a.host.Client()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if until, ok := p.declined[c]; ok {
-		if p.people.now() < until {
-			return &Declined{}
+	if earlier, ok := p.declined[c]; ok {
+		if p.people.now() < earlier.until {
+			return &Declined{Automatic: earlier.automatic}
 		}
 		delete(p.declined, c)
 	}
