@@ -42,13 +42,14 @@ func TestDeclined(t *testing.T) {
 		// For a minute nobody is asked again …
 		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
 		h.wantPrompts(1)
-		// … then they are, with the code that still lives.
+		// … then they are, with a new code: nobody wanted the first, which is polled for no more.
+		w.denies()
 		later(61 * time.Second)
 		call := h.call(t.Context(), "whoami", nil)
 		w.approves()
 		(<-call).succeeds(t, "Ada")
 		h.wantPrompts(2)
-		w.wantAuthorizations(1)
+		w.wantAuthorizations(2)
 	})
 }
 

@@ -30,7 +30,7 @@ func (p *programHost) Show(ctx context.Context, d *asking.Delivery, _ elicit.Cha
 	if p.show == nil {
 		return nil
 	}
-	d.Prompted(ctx, "caller")
+	d.Spoken(ctx, "caller")
 	return p.show(ctx, *d.Prompt())
 }
 

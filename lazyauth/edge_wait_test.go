@@ -140,6 +140,7 @@ func TestSignInPromptForAllAccounts(t *testing.T) {
 		}})
 		h := w.host(era, inTurn(says("decline", 3*time.Second), accepts))
 		(<-h.call(t.Context(), "create_note", noteArgs{"work"})).fails(t, lazyauth.ReasonDeclined)
+		w.denies() // the code that nobody polls for any more
 		if _, err := h.session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
 			t.Fatal(err)
 		}
@@ -168,6 +169,7 @@ func TestSignInPromptsOfTwoServices(t *testing.T) {
 		if !strings.Contains(r.text(), `"sign-in-notes"`) {
 			t.Fatal(r.text())
 		}
+		w.denies()
 		if _, err := h.session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
 			t.Fatal(err)
 		}

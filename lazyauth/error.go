@@ -50,7 +50,8 @@ const (
 	// ReasonUnavailable: the authorization server could not be reached, or refused
 	// this server, or no longer accepted the code, or this server is shutting down.
 	ReasonUnavailable Reason = "unavailable"
-	// ReasonAbandoned: the host did not come back for the call in time.
+	// ReasonAbandoned: the host did not come back for the call in time. Of a whole
+	// authorization, as a [Trace] is told of it: its person declined, and nobody waited.
 	ReasonAbandoned Reason = "abandoned"
 	// ReasonBusy: too many calls wait already.
 	ReasonBusy Reason = "busy"
@@ -256,6 +257,7 @@ func translate(err error) *Error {
 		{grants.ErrNotAnswered, ReasonPending, errNoPrompt},
 		{grants.ErrUnverified, ReasonUnverified, cause},
 		{grants.ErrLoggedOut, ReasonDenied, grants.ErrLoggedOut},
+		{grants.ErrAbandoned, ReasonAbandoned, grants.ErrAbandoned},
 		{grants.ErrOperatorToken, ReasonUnavailable, errOperatorToken{cause}},
 		{grants.ErrRefresh, ReasonUnavailable, cause},
 		{device.ErrDenied, ReasonDenied, cause},

@@ -31,6 +31,7 @@ type recordedStory struct {
 
 	channels []string // by which the prompt comes, in their order
 	seen     int      // how many prompts the person sees
+	anew     int      // how many codes are asked for after one that was declined
 	calls    int      // tools/call requests
 	ends     []string // of the calls, as the model sees them
 }
@@ -108,7 +109,7 @@ var recordedStories = map[string][]recordedStory{
 		// ReasonDeclined by a person, who then is left in peace for a minute, and thinks better
 		// of it.
 		{run: 1, person: 12 * time.Second, further: []reactionTime{unanswered}, again: []time.Duration{5 * time.Second, time.Minute},
-			channels: []string{"url", "url"}, seen: 2, calls: 3, ends: []string{declined, declined, ok}},
+			channels: []string{"url", "url"}, seen: 2, anew: 1, calls: 3, ends: []string{declined, declined, ok}},
 		unattended(2, 2),
 		{run: 3, person: 4 * time.Second, channels: []string{"url"}, seen: 1, calls: 1, ends: []string{ok}},
 	},
@@ -297,7 +298,7 @@ func (s *recordedStory) tell(t *testing.T, c *conversation) {
 	if !slices.Equal(d.ends, s.ends) {
 		t.Errorf("the calls ended with %q, want %q", d.ends, s.ends)
 	}
-	want := 1
+	want := 1 + s.anew
 	if s.calls == 0 {
 		want = 0
 	}

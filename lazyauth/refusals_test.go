@@ -115,6 +115,7 @@ func TestPersonChangesTheirMind(t *testing.T) {
 		}})
 		h := w.host(era, inTurn(says("decline", 3*time.Second), accepts))
 		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
+		w.denies() // the code that nobody polls for any more
 		r := <-h.call(t.Context(), "whoami", nil)
 		r.fails(t, lazyauth.ReasonDeclined)
 		if !strings.Contains(r.text(), `"sign-in-notes"`) {
@@ -132,7 +133,7 @@ func TestPersonChangesTheirMind(t *testing.T) {
 		w.approves()
 		(<-call).succeeds(t, "Ada")
 		h.wantPrompts(2)
-		w.wantAuthorizations(1)
+		w.wantAuthorizations(2)
 	})
 }
 
@@ -294,7 +295,7 @@ func TestHundredFlightsAtOnce(t *testing.T) {
 func TestOneLineForEachFlight(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
 		w := newWorld(t, setup{})
-		h := w.host(era, says("decline", 3*time.Second))
+		h := w.host(era, says("cancel", 3*time.Second))
 		one, two := h.call(t.Context(), "whoami", nil), h.call(t.Context(), "whoami", nil)
 		req := w.person()
 		(<-one).fails(t, lazyauth.ReasonDeclined)

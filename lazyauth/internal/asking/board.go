@@ -21,6 +21,48 @@ type board struct {
 	deliveries map[Client]*Delivery
 	stale      []completion // of prompts before one that was refused
 	closed     bool         // nobody joins any more
+	waiting    int          // calls that have joined and not left
+}
+
+// leave notes that a call which has joined waits no more.
+func (b *board) leave() {
+	b.person.mu.Lock()
+	b.waiting--
+	unwanted := b.closeIfUnwanted()
+	b.person.mu.Unlock()
+	if unwanted {
+		b.flight.Abandon()
+	}
+}
+
+// closeIfUnwanted closes the board and reports true if nobody waits and everybody before
+// whom the prompt stood has declined it: to poll on would be for nobody. Then the caller
+// abandons the flight.
+//
+// Who dismissed the prompt has not declined it: closing a dialog is what people do on
+// their way to the browser, and GitHub Copilot CLI leaves them no other way to be rid of
+// it. Nor has a host that refused by itself. Person.mu is held.
+func (b *board) closeIfUnwanted() bool {
+	if b.waiting > 0 || b.closed || b.flight.Ended() {
+		return false
+	}
+	declined := false
+	for _, d := range b.deliveries {
+		switch {
+		case d.spoken || !d.toldText.IsZero(): // somebody may act on that
+			return false
+		case !d.isRefused():
+			if d.prompt != "" || d.handedOver {
+				return false
+			}
+		case d.refusal.Dismissed || d.refusal.Prompt != nil:
+			return false
+		case !d.refusal.Automatic:
+			declined = true
+		}
+	}
+	b.closed = declined
+	return declined
 }
 
 // boardOf returns the board of f, or nil if f has come to its end.
@@ -67,10 +109,10 @@ const (
 // host has then waited longer for: the prompt has to be had first.
 const headStart = time.Second
 
-// join returns the client's delivery, or nil if the flight is over, and when the client
-// was told in text, as seen by somebody who waits since then. A delivery that was refused
-// begins anew, with the same code; so does, after as long as its host waits, one whose
-// prompt the host has done with.
+// join has a call wait, until it leaves. It returns the client's delivery, or nil if the
+// flight is over, and when the client was told in text, as seen by somebody who waits since
+// then. A delivery that was refused begins anew, with the same code; so does, after as long
+// as its host waits, one whose prompt the host has done with.
 func (p *Person) join(f *grants.Flight, c Client, since time.Time) (*Delivery, toldAt) {
 	b := p.boardOf(f)
 	if b == nil {
@@ -83,9 +125,11 @@ func (p *Person) join(f *grants.Flight, c Client, since time.Time) (*Delivery, t
 	}
 	d := b.deliveries[c]
 	if d == nil || d.isRefused() {
-		d = newDelivery(b, c)
-		b.deliveries[c] = d
+		fresh := newDelivery(b, c)
+		fresh.spoken = d != nil && (d.spoken || !d.toldText.IsZero())
+		d, b.deliveries[c] = fresh, fresh
 	}
+	b.waiting++
 	if d.prompt != "" && d.isGone() && time.Since(d.at) >= d.maxWait-headStart {
 		d.freeSlot()
 	}

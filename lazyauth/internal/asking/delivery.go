@@ -41,6 +41,8 @@ type Delivery struct {
 
 	// Guarded by Person.mu.
 	toldText    time.Time // when somebody was told in text
+	spoken      bool      // a program or progress messages have had the code, or a text before a refusal
+	handedOver  bool      // a call is about to be answered with it
 	failed      Reach     // modes that the host declares and does not deliver
 	automatic   bool      // the host refused one of them by itself: no code for its model
 	prompt      string    // the id of the live prompt; no answer to another counts
@@ -120,9 +122,17 @@ func (d *Delivery) Shown(ctx context.Context, req *mcp.CallToolRequest, mode eli
 	id, maxWait := rand.Text(), d.config().MaxWait(req)
 	d.board.person.mu.Lock()
 	d.prompt, d.mode, d.at, d.answered, d.carrier, d.maxWait = id, mode, time.Now(), false, by, maxWait
+	d.handedOver = false
 	d.board.person.mu.Unlock()
-	d.Prompted(ctx, mode.String())
+	d.prompted(ctx, mode.String())
 	return id
+}
+
+// handOver notes that a call is about to be answered with the prompt.
+func (d *Delivery) handOver() {
+	d.board.person.mu.Lock()
+	defer d.board.person.mu.Unlock()
+	d.handedOver = true
 }
 
 // Withdraw takes back the prompt of this id, which no host was given after all.
@@ -152,8 +162,8 @@ func (d *Delivery) isLive() bool {
 	return d.prompt != ""
 }
 
-// Prompted tells the observer that the prompt goes out now.
-func (d *Delivery) Prompted(ctx context.Context, channel string) {
+// prompted tells the observer that the prompt goes out now.
+func (d *Delivery) prompted(ctx context.Context, channel string) {
 	if ctx == nil {
 		ctx = d.board.flight.Context()
 	}
@@ -173,9 +183,18 @@ func (d *Delivery) Tell(ctx context.Context) *Pending {
 	}
 	d.board.person.mu.Unlock()
 	if first {
-		d.Prompted(ctx, elicit.Text.String())
+		d.prompted(ctx, elicit.Text.String())
 	}
 	return d.pending()
+}
+
+// Spoken notes that the prompt goes to where nobody can refuse it: into progress messages,
+// or to a "caller".
+func (d *Delivery) Spoken(ctx context.Context, channel string) {
+	d.board.person.mu.Lock()
+	d.spoken = true
+	d.board.person.mu.Unlock()
+	d.prompted(ctx, channel)
 }
 
 // TellInstead is Tell for a request that took the slot, and turns out to be unable to show
@@ -310,7 +329,8 @@ func (d *Delivery) Answer(id, action string, reach Reach) *Declined {
 }
 
 // refuse ends the waits of the client's calls with err, unless the flight is over: a token
-// that came first wins. A decline is remembered.
+// that came first wins. A decline is remembered. The flight ends with it if nobody else has
+// the prompt or waits; otherwise the last of those who wait ends it as they leave.
 func (d *Delivery) refuse(err *Declined) {
 	p := d.board.person
 	p.mu.Lock()
@@ -331,6 +351,10 @@ func (d *Delivery) refuse(err *Declined) {
 		p.declined[d.client] = decline{until: now + declineCoolDown, automatic: err.Automatic}
 	}
 	channel := d.mode.String()
+	unwanted := d.board.closeIfUnwanted()
 	p.mu.Unlock()
 	d.config().Observer.Declined(d.board.flight.Context(), d.board.flight, channel)
+	if unwanted {
+		d.board.flight.Abandon()
+	}
 }

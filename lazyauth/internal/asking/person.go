@@ -92,7 +92,7 @@ type Person struct {
 
 	mu       sync.Mutex
 	declined map[Client]decline
-	board    *board                   // of the flight that was followed last
+	board    *board // of the flight that was followed last
 }
 
 // A decline is one that is remembered.

@@ -98,10 +98,17 @@ func (w *waiter) begin() (tick <-chan time.Time, stop func()) {
 	return ticker.C, ticker.Stop
 }
 
-// end lets another call's progress messages have the code.
+// end lets another call's progress messages have the code, and the last call out of an
+// authorization that nobody wants ends it.
 func (w *waiter) end() {
+	if w.delivery == nil {
+		return
+	}
 	if w.inProgress {
 		w.delivery.progressSlot <- struct{}{}
+	}
+	if !w.flight.IsDone() {
+		w.delivery.board.leave()
 	}
 }
 
@@ -183,7 +190,11 @@ func (w *waiter) show(ctx context.Context) error {
 		}
 	}()
 	err := w.host.Show(ctx, w.delivery, mode)
-	shown = err == nil || errors.Is(err, ErrHandedOver)
+	if errors.Is(err, ErrHandedOver) {
+		shown = true
+		w.delivery.handOver()
+	}
+	shown = shown || err == nil
 	return err
 }
 
@@ -199,7 +210,7 @@ func (w *waiter) speak() error {
 	default:
 	}
 	r := w.host.Request()
-	w.delivery.Prompted(r.Ctx, elicit.Progress.String())
+	w.delivery.Spoken(r.Ctx, elicit.Progress.String())
 	w.report()
 	if w.told == nil {
 		return nil // the model has it already

@@ -21,6 +21,9 @@ var (
 	ErrUnverified = errors.New("lazyauth: the grant is not known to be the principal's")
 	// ErrLoggedOut: the person logged out while the flight was under way.
 	ErrLoggedOut = errors.New("lazyauth: the person logged out before the sign-in was finished")
+	// ErrAbandoned: the person declined, and nobody waited. It is the result of a flight,
+	// and no caller's error.
+	ErrAbandoned = errors.New("lazyauth: the person declined, and nobody waited for the sign-in")
 	// ErrRefresh: a grant has ended and could not be refreshed, which may pass.
 	ErrRefresh = errors.New("lazyauth: the grant could not be refreshed")
 	// ErrOperatorToken: the operator's token cannot be had, or is refused.

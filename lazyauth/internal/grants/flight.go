@@ -2,6 +2,7 @@ package grants
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,9 @@ type Flight struct {
 	want      scopes.Set // what is asked for
 	given     scopes.Set // what the person has given already, if this is for more
 
+	wanted  context.Context // ends with its cause if the flight is abandoned: what waits for the token has it
+	abandon context.CancelCauseFunc
+
 	ready  chan struct{}
 	prompt elicit.Prompt // once ready
 
@@ -58,6 +62,7 @@ type Flight struct {
 func newFlight(ctx context.Context, o *Owner, need scopes.Requirement, tool string) *Flight {
 	f := &Flight{owner: o, need: need, tool: tool, cause: context.WithoutCancel(ctx), began: time.Now(), gathering: true, ready: make(chan struct{})}
 	f.want = o.wanted(need)
+	f.wanted, f.abandon = context.WithCancelCause(f.cause)
 	f.done, f.end = context.WithCancel(context.Background())
 	return f
 }
@@ -93,6 +98,12 @@ func (f *Flight) Ended() bool { return f.ended.Load() }
 // AfterDone runs stop in a goroutine of its own when the flight has come to its end, unless
 // the function that it returns is called before.
 func (f *Flight) AfterDone(stop func()) func() bool { return context.AfterFunc(f.done, stop) }
+
+// Abandon ends the flight, unless its token has come: whoever was asked does not want it,
+// and nobody waits. The authorization server is not told, which has no word for it; the
+// device code lapses by itself. Who waits for the flight after all looks again for what to
+// do, as if it had not been there.
+func (f *Flight) Abandon() { f.abandon(ErrAbandoned) }
 
 // Before has hook called once the outcome is settled, before Done is closed. It reports
 // false, and calls nothing, if that has come to pass.
@@ -165,7 +176,8 @@ func (f *Flight) run() {
 	defer f.end()
 	ctx, cancel := context.WithCancelCause(f.cause)
 	defer cancel(nil)
-	defer context.AfterFunc(o.keeper.ctx, func() { cancel(ErrClosed) })()
+	defer context.AfterFunc(o.keeper.ctx, func() { cancel(ErrClosed); f.abandon(ErrClosed) })()
+	defer f.abandon(nil)
 	g, logouts, err := f.fly(ctx)
 
 	o.mu.Lock()
@@ -213,11 +225,14 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 	f.prompt.Scopes, f.prompt.Access = f.want, config.Words(f.want)
 	f.prompt.Held, f.prompt.HeldAccess = f.given, config.Words(f.given)
 	close(f.ready)
-	token, err := authorization.Wait(ctx, func(e device.PollEvent) {
+	token, err := authorization.Wait(f.wanted, func(e device.PollEvent) {
 		f.polls = e.Attempt
 		config.Observer.Polled(f, e)
 	})
 	if err != nil {
+		if errors.Is(err, ErrAbandoned) {
+			err = ErrAbandoned
+		}
 		return nil, 0, err
 	}
 	g := o.keeper.newGrant(token, false)

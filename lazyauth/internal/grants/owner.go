@@ -105,14 +105,18 @@ func (o *Owner) Obtain(ctx context.Context, need scopes.Requirement, a Asker) (*
 		if g, err := o.Became(f, need); g != nil || err != nil {
 			return g, err
 		}
-		// This flight was for less. The next one asks for both.
+		// This flight was for less, and the next one asks for both; or it was abandoned
+		// at the moment that this one came.
 	}
 }
 
 // Became returns what a flight that is done came to for somebody with this need: a grant, or
-// why there is none, or neither if it was for less.
+// why there is none, or neither if it was for less, or was abandoned: that is no word on
+// anybody's need.
 func (o *Owner) Became(f *Flight, need scopes.Requirement) (*Grant, error) {
 	switch {
+	case errors.Is(f.err, ErrAbandoned):
+		return nil, nil //nolint:nilnil // as if it had not been there
 	case f.err != nil:
 		return nil, f.err
 	case f.adopted && f.grant.Holds(need):
