@@ -2,6 +2,8 @@ package lazyauth
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +31,9 @@ type call struct {
 	answered   atomic.Pointer[grants.Grant] // with which the last response of the API came
 	// progress is that of a blocking call, once it has any.
 	progress atomic.Pointer[asking.Progress]
+	// prompted is the error whose prompt belongs into the call's result, if its handler
+	// was given one.
+	prompted atomic.Pointer[Error]
 }
 
 // callKey is the key under which a call's context holds the call.
@@ -82,11 +87,44 @@ func (c *call) authorize(ctx context.Context, need scopes.Requirement) (*grants.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c, func() { cancel(context.Cause(c)) })()
+	g, err := c.wait(ctx, need)
+	if e, ok := errors.AsType[*Error](err); ok && e.prompt != nil {
+		c.prompted.Store(e)
+	}
+	return g, err
+}
+
+// wait waits for a grant in the manner of the call's era.
+func (c *call) wait(ctx context.Context, need scopes.Requirement) (*grants.Grant, error) {
 	if c.suspended != nil {
 		return c.suspended.authorize(ctx, need)
 	}
 	g, err := c.person.Obtain(ctx, need, c)
 	return g, c.gate.auth.explain(err, c.person, need, c.req)
+}
+
+// withPrompt returns what the call's handler returned, with the prompt in it if the handler
+// failed after it was given an error whose prompt can be shown in no other way. It may
+// have returned that error, wrapped or as a text of its own, or a failed result: the model
+// has to be told link and code all the same, or nobody ever is. What succeeded without the
+// grant is left alone.
+func (c *call) withPrompt(result *mcp.CallToolResult, err error) (*mcp.CallToolResult, error) {
+	e := c.prompted.Load()
+	switch {
+	case e == nil || c.person.Grant().Covers(e.Required): // that was granted meanwhile
+	case err != nil:
+		return result, e.reworded(err)
+	case result != nil && result.IsError:
+		copied := *result // the handler's may be everybody's
+		if own := result.GetError(); own != nil {
+			copied.SetError(e.reworded(own))
+		} else {
+			copied.Content = append(slices.Clip(copied.Content), &mcp.TextContent{Text: e.told()})
+			copied.Meta = e.meta(copied.Meta)
+		}
+		result = &copied
+	}
+	return result, err
 }
 
 // Token implements [oauth2.TokenSource].

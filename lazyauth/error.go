@@ -336,22 +336,56 @@ func markReason(result mcp.Result) {
 		return
 	}
 	if e, ok := errors.AsType[*Error](r.GetError()); ok {
-		text := e.Error() // without what a handler or an HTTP client wrapped around it
-		switch {
-		case e.prompt == nil:
-		case e.Reason == ReasonPending:
-			text = e.wording.Say(elicit.Text, *e.prompt)
-		default:
-			text += " " + e.wording.Say(elicit.Text, *e.prompt)
+		text := e.told() // without what a handler or an HTTP client wrapped around it
+		if own, ok := errors.AsType[*reworded](r.GetError()); ok {
+			text = own.text + " " + text
 		}
 		r.Content = []mcp.Content{&mcp.TextContent{Text: text}}
-		meta := mcp.Meta{MetaReason: string(e.Reason)}
-		if e.Required != nil {
-			meta[MetaRequired], meta[MetaHeld] = e.Required.String(), e.Held.String()
-		}
-		maps.Copy(meta, r.Meta)
-		r.Meta = meta
+		r.Meta = e.meta(r.Meta)
 	}
+}
+
+// told is what the model is told in a result: the text, or the prompt in its place or
+// after it, if the host can show that in no other way.
+func (e *Error) told() string {
+	switch {
+	case e.prompt == nil:
+		return e.Error()
+	case e.Reason == ReasonPending:
+		return e.wording.Say(elicit.Text, *e.prompt)
+	default:
+		return e.Error() + " " + e.wording.Say(elicit.Text, *e.prompt)
+	}
+}
+
+// meta is what a result's _meta says of the error, beside what it says already.
+func (e *Error) meta(other mcp.Meta) mcp.Meta {
+	meta := mcp.Meta{MetaReason: string(e.Reason)}
+	if e.Required != nil {
+		meta[MetaRequired], meta[MetaHeld] = e.Required.String(), e.Held.String()
+	}
+	maps.Copy(meta, other)
+	return meta
+}
+
+// A reworded error is what a handler made of an [*Error] whose prompt belongs into the
+// call's result: a text of its own, without the error.
+type reworded struct {
+	text string // the handler's
+	lost *Error
+}
+
+func (r *reworded) Error() string { return r.text }
+
+func (r *reworded) Unwrap() error { return r.lost }
+
+// reworded returns err as it is if it has the prompt of an [*Error], and otherwise with
+// that of e.
+func (e *Error) reworded(err error) error {
+	if found, ok := errors.AsType[*Error](err); ok && found.prompt != nil {
+		return err
+	}
+	return &reworded{text: err.Error(), lost: e}
 }
 
 // errOperatorToken is the cause of a failure to get the operator's token. The source may

@@ -26,8 +26,11 @@ func (i *Interceptor) Handler(tool string, need scopes.Requirement, handler mcp.
 	return func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		out := g.run(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 			result, err := handler(ctx, req)
-			if c := callFrom(ctx); err == nil && result != nil && c != nil {
-				result = named(c.person, result)
+			if c := callFrom(ctx); c != nil {
+				if err == nil && result != nil {
+					result = named(c.person, result)
+				}
+				result, err = c.withPrompt(result, err)
 			}
 			return outcome{result: result, err: err}
 		})
@@ -87,9 +90,13 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 			}
 			out := g.run(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, err := next(ctx, method, req)
-				if called, ok := result.(*mcp.CallToolResult); ok {
-					if c := callFrom(ctx); err == nil && called != nil && c != nil && !c.gate.onUse {
-						called = named(c.person, called)
+				called, ok := result.(*mcp.CallToolResult)
+				if ok || result == nil {
+					if c := callFrom(ctx); c != nil {
+						if err == nil && called != nil && !c.gate.onUse {
+							called = named(c.person, called)
+						}
+						called, err = c.withPrompt(called, err)
 					}
 					return outcome{result: called, err: err}
 				}

@@ -21,7 +21,9 @@ import (
 // grant is there, on the context of its call, from which [Client] and
 // [TokenSource] read the grant. From protocol revision 2026-07-28 that context
 // outlives the request: it ends when the call is given up. A handler that
-// returns an [*Error], wrapped or not, passes that on as the call's result.
+// returns an [*Error], wrapped or not, passes that on as the call's result. On hosts that
+// can show the prompt in no other way, the result of a handler that failed after one has
+// link and code in it whatever the handler made of the error.
 //
 // A handler may make round trips of its own, by returning InputRequests; its
 // RequestState travels inside a sealed one.
@@ -40,8 +42,11 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 		if asking.Modern(req.Params.Meta) {
 			out := g.serve(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, output, err := handler(ctx, req, in)
-				if c := callFrom(ctx); err == nil && c != nil {
-					result = named(c.person, result)
+				if c := callFrom(ctx); c != nil {
+					if err == nil {
+						result = named(c.person, result)
+					}
+					result, err = c.withPrompt(result, err)
 				}
 				return outcome{result: result, output: output, err: err}
 			})
@@ -57,6 +62,7 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 		if err == nil {
 			result = named(c.person, result)
 		}
+		result, err = c.withPrompt(result, err)
 		return result, output, err
 	})
 }
