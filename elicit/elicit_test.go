@@ -21,6 +21,10 @@ func TestPromptTexts(t *testing.T) {
 		if text := elicit.Wording(nil).Say(elicit.URL, p); text != want {
 			t.Errorf("said:\n%s\nwant\n%s", text, want)
 		}
+		want = `To sign in to Notes, open as.example/device in your browser and enter the code WDJB-MJHT. It asks for: notes:read, profile. The code is valid for 10 minutes. Leave this open until you have approved there, then accept, and the call continues.`
+		if text := elicit.Wording(nil).Say(elicit.Form, p); text != want {
+			t.Errorf("said:\n%s\nwant\n%s", text, want)
+		}
 		for left, want := range map[time.Duration]string{
 			-time.Second: "0 seconds", 59 * time.Second: "59 seconds", 89 * time.Second: "1 minute", 90 * time.Second: "2 minutes", 10*time.Minute - time.Second: "10 minutes",
 		} {

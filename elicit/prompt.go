@@ -94,7 +94,9 @@ func (w Wording) Say(c Channel, p Prompt) string {
 		return fmt.Sprintf("Sign in to %s at %s with the code %s.%s The code is valid for %s. The call continues by itself once you have approved.",
 			p.what(), p.Domain(), p.UserCode, p.asksFor(), p.left())
 	case Form:
-		return fmt.Sprintf("To sign in to %s, open %s in your browser and enter the code %s.%s The code is valid for %s. The call continues by itself once you have approved.",
+		// Accepting a form closes it, and with it goes the code; in the newer era the
+		// call does not go on without an answer, whatever was approved.
+		return fmt.Sprintf("To sign in to %s, open %s in your browser and enter the code %s.%s The code is valid for %s. Leave this open until you have approved there, then accept, and the call continues.",
 			p.what(), p.address(), p.UserCode, p.asksFor(), p.left())
 	case Progress:
 		if p.UserCode == "" {
