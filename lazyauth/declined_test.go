@@ -216,3 +216,50 @@ func TestDeclined_AfterTheToken(t *testing.T) {
 		w.wantAuthorizations(1)
 	})
 }
+
+// A call that was answered with the prompt comes back when its sign-in has ended for want
+// of anybody who wants it: the host that declined is left alone, and another is asked anew.
+func TestDeclined_ACallComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		h := w.rawHost()
+		old := (<-h.round(t.Context(), "whoami", nil, "", "")).state(t)
+		later(56 * time.Second) // nobody comes back for that
+		state := (<-h.round(t.Context(), "whoami", nil, "", "")).state(t)
+		later(5 * time.Second)
+		(<-h.round(t.Context(), "whoami", nil, state, "decline")).fails(t, lazyauth.ReasonDeclined)
+		synctest.Wait()
+		w.denies() // the code that nobody polls for any more
+		back := <-h.round(t.Context(), "whoami", nil, old, "")
+		back.fails(t, lazyauth.ReasonDeclined)
+		if text := back.text(); !strings.Contains(text, "The user declined") {
+			t.Errorf("the call is told %q", text)
+		}
+		later(time.Minute)
+		state = (<-h.round(t.Context(), "whoami", nil, "", "")).state(t)
+		call := h.round(t.Context(), "whoami", nil, state, "accept")
+		w.approves()
+		(<-call).succeeds(t, "Ada")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{options: lazyauth.Options{Principal: onePerson}})
+		h := w.rawHost()
+		old := (<-h.round(t.Context(), "whoami", nil, "", "")).state(t)
+		later(56 * time.Second)
+		state := (<-h.round(t.Context(), "whoami", nil, "", "")).state(t)
+		later(5 * time.Second)
+		(<-h.round(t.Context(), "whoami", nil, state, "decline")).fails(t, lazyauth.ReasonDeclined)
+		synctest.Wait()
+		w.denies()
+		w.auth.ForgetDecline(lazyauth.LocalUser)
+		back := h.round(t.Context(), "whoami", nil, old, "")
+		code := w.person().UserCode
+		again := <-back
+		if !strings.Contains(message(again), code) {
+			t.Errorf("the prompt %q has not the code %s", message(again), code)
+		}
+		call := h.round(t.Context(), "whoami", nil, again.state(t), "accept")
+		w.approves()
+		(<-call).succeeds(t, "Ada")
+	})
+}
