@@ -31,8 +31,7 @@ type commandLine struct {
 	dir     string // its home: it sees nothing of who runs the tests
 	daemon  *child // nil if it has none
 	config  string // the file that names the server, as notes
-	reach   reach
-	prompts chan<- prompt
+	options hostOptions
 
 	// What follows the program for a list of tools, and for a call of one.
 	list   []string
@@ -57,7 +56,7 @@ func newCommandLine(o hostOptions, program string, config map[string]any, server
 	if err != nil {
 		return nil, err
 	}
-	h := &commandLine{program: program, dir: dir, config: filepath.Join(dir, "servers.json"), reach: o.reach, prompts: o.prompts}
+	h := &commandLine{program: program, dir: dir, config: filepath.Join(dir, "servers.json"), options: o}
 	return h, os.WriteFile(h.config, text, 0o600)
 }
 
@@ -231,26 +230,28 @@ func (h *commandLine) call(ctx context.Context, tool string, arguments map[strin
 		return r, fmt.Errorf("%s printed %q: %w", h.program, text, err)
 	}
 	if asked := out.Pending; asked != nil {
-		h.prompts <- asked.prompt
-		return h.consent(ctx, asked.Mode, asked.ID)
+		return h.respond(ctx, asked.Mode, asked.ID, h.options.answer(ctx, asked.prompt))
 	}
 	return readResult(text, out.result), nil
 }
 
-// consent accepts what mcpdo was asked, and returns the result of the call.
-func (h *commandLine) consent(ctx context.Context, mode, id string) (r result, err error) {
-	accept := []string{"--format", "json", "elicitation/respond", "--done", id}
-	if mode == "form" {
-		accept = []string{"--format", "json", "elicitation/respond", id, "{}"}
+// respond answers what mcpdo was asked, and returns the result of the call.
+func (h *commandLine) respond(ctx context.Context, mode, id, action string) (r result, err error) {
+	answer := "--done"
+	switch {
+	case action == "decline":
+		answer = "--decline"
+	case mode == "form":
+		answer = "{}"
 	}
-	text, err := h.run(ctx, accept...)
+	text, err := h.run(ctx, "--format", "json", "elicitation/respond", id, answer)
 	if err != nil {
 		return r, err
 	}
 	if err := json.Unmarshal(text, &r); err != nil {
 		return r, fmt.Errorf("%s printed %q: %w", h.program, text, err)
 	}
-	return r, nil
+	return readResult(text, r), nil
 }
 
 // readResult returns a result as it was printed. mcporter prints only the structured

@@ -3,9 +3,11 @@ package interop_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"os/exec"
 	"sync/atomic"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -29,9 +31,9 @@ func startGoSDK(ctx context.Context, o hostOptions) (host, error) {
 		}
 	}
 	if o.reach.elicits() {
-		options.ElicitationHandler = func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-			o.prompts <- prompt{Mode: req.Params.Mode, Message: req.Params.Message, URL: req.Params.URL}
-			return &mcp.ElicitResult{Action: "accept"}, nil
+		options.ElicitationHandler = func(ctx context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			p := prompt{Mode: req.Params.Mode, Message: req.Params.Message, URL: req.Params.URL}
+			return &mcp.ElicitResult{Action: o.answer(ctx, p)}, nil
 		}
 	}
 	options.ProgressNotificationHandler = func(_ context.Context, req *mcp.ProgressNotificationClientRequest) {
@@ -64,6 +66,9 @@ func (h goSDK) call(ctx context.Context, tool string, arguments map[string]any) 
 		params.SetProgressToken(h.calls.Add(1))
 	}
 	res, err := h.session.CallTool(ctx, params)
+	if e, ok := errors.AsType[*jsonrpc.Error](err); ok {
+		return result{}, &protocolError{int(e.Code), e.Message}
+	}
 	if err != nil {
 		return result{}, err
 	}

@@ -27,7 +27,7 @@ func startMCPGo(ctx context.Context, o hostOptions) (host, error) {
 		capabilities.Elicitation = &mcp.ElicitationCapability{Form: &struct{}{}, URL: &struct{}{}}
 	}
 	if o.reach.elicits() {
-		options = append(options, client.WithElicitationHandler(mcpGoPerson(o.prompts)))
+		options = append(options, client.WithElicitationHandler(mcpGoPerson(o)))
 	}
 	stdio := transport.NewStdioWithOptions(o.command, nil, o.args,
 		transport.WithCommandFunc(func(_ context.Context, command string, _, args []string) (*exec.Cmd, error) {
@@ -75,6 +75,9 @@ func (h mcpGo) call(ctx context.Context, tool string, arguments map[string]any) 
 		params.Meta = &mcp.Meta{ProgressToken: h.calls.Add(1)}
 	}
 	res, err := h.client.CallTool(ctx, mcp.CallToolRequest{Params: params})
+	if errors.Is(err, mcp.ErrInvalidParams) { // it tells no code but by such errors
+		return result{}, &protocolError{mcp.INVALID_PARAMS, err.Error()}
+	}
 	if err != nil {
 		return result{}, err
 	}
@@ -83,12 +86,12 @@ func (h mcpGo) call(ctx context.Context, tool string, arguments map[string]any) 
 
 func (h mcpGo) close() error { return h.client.Close() }
 
-// mcpGoPerson consents to what the host is asked to show.
-type mcpGoPerson chan<- prompt
+// mcpGoPerson answers what the host is asked to show.
+type mcpGoPerson hostOptions
 
-func (p mcpGoPerson) Elicit(_ context.Context, req mcp.ElicitationRequest) (*mcp.ElicitationResult, error) {
-	p <- prompt{Mode: req.Params.Mode, Message: req.Params.Message, URL: req.Params.URL}
+func (o mcpGoPerson) Elicit(ctx context.Context, req mcp.ElicitationRequest) (*mcp.ElicitationResult, error) {
+	action := hostOptions(o).answer(ctx, prompt{Mode: req.Params.Mode, Message: req.Params.Message, URL: req.Params.URL})
 	return &mcp.ElicitationResult{
-		ElicitationResponse: mcp.ElicitationResponse{Action: mcp.ElicitationResponseActionAccept},
+		ElicitationResponse: mcp.ElicitationResponse{Action: mcp.ElicitationResponseAction(action)},
 	}, nil
 }

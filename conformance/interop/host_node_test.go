@@ -29,6 +29,7 @@ type nodeEvent struct {
 	Tools  []string        `json:"tools"`
 	Result json.RawMessage `json:"result"`
 	Error  string          `json:"error"`
+	Code   int             `json:"code"` // of an error of the protocol
 }
 
 // startNodeHost returns a function that starts a TypeScript host.
@@ -37,6 +38,7 @@ func startNodeHost(script string) func(context.Context, hostOptions) (host, erro
 		task, err := json.Marshal(map[string]any{
 			"command": o.command, "args": o.args,
 			"name": o.name, "reach": o.reach, "modern": o.era == modern,
+			"refuses": o.refuses, "deciding": deciding.Milliseconds(),
 		})
 		if err != nil {
 			return nil, err
@@ -96,6 +98,9 @@ func (h *nodeHost) ask(ctx context.Context, command map[string]any) (nodeEvent, 
 	}
 	select {
 	case event := <-answer:
+		if event.Code != 0 {
+			return event, &protocolError{event.Code, event.Error}
+		}
 		if event.Error != "" {
 			return event, errors.New(event.Error)
 		}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 )
 
 // A host is a program built on somebody's MCP client library, with one
@@ -32,8 +34,9 @@ type result struct {
 		Type string `json:"type"`
 		Text string `json:"text"`
 	} `json:"content"`
-	IsError bool           `json:"isError"`
-	Meta    map[string]any `json:"_meta"`
+	Structured json.RawMessage `json:"structuredContent"`
+	IsError    bool            `json:"isError"`
+	Meta       map[string]any  `json:"_meta"`
 }
 
 // text returns the texts of the result, a line each.
@@ -84,7 +87,37 @@ type hostOptions struct {
 	command string // of the server, with
 	args    []string
 	url     string // instead: where the server is, for hosts that are not to start it
+	refuses string // what the person declines: prompts whose message contains it, unless ""
 	prompts chan<- prompt
+}
+
+// deciding is how long a person takes at least to decline a prompt. Who is faster is taken
+// for a program, and a host's program that refuses a link is asked by a form.
+const deciding = 1200 * time.Millisecond
+
+// answer shows a prompt and returns the person's answer to it: they consent at once, or
+// decline in their own time.
+func (o hostOptions) answer(ctx context.Context, p prompt) (action string) {
+	o.prompts <- p
+	if o.refuses == "" || !strings.Contains(p.Message, o.refuses) {
+		return "accept"
+	}
+	select {
+	case <-time.After(deciding):
+	case <-ctx.Done():
+	}
+	return "decline"
+}
+
+// A protocolError is an error of the protocol, of a call that has no result, as the client
+// library handed it to the host.
+type protocolError struct {
+	code    int
+	message string
+}
+
+func (e *protocolError) Error() string {
+	return fmt.Sprintf("protocol error %d: %s", e.code, e.message)
 }
 
 // hosts are the client libraries, each with the eras that it speaks.

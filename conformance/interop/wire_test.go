@@ -46,10 +46,14 @@ type message struct {
 		Progress      float64         `json:"progress"`
 	} `json:"params"`
 	Result struct {
-		ResultType    string          `json:"resultType"`
-		IsError       bool            `json:"isError"`
-		Structured    json.RawMessage `json:"structuredContent"`
-		RequestState  string          `json:"requestState"`
+		ResultType   string          `json:"resultType"`
+		IsError      bool            `json:"isError"`
+		Structured   json.RawMessage `json:"structuredContent"`
+		RequestState string          `json:"requestState"`
+		Action       string          `json:"action"` // of the answer to an elicitation
+		Meta         struct {
+			Reason string `json:"io.github.lazyauth/reason"`
+		} `json:"_meta"`
 		InputRequests map[string]struct {
 			Method string      `json:"method"`
 			Params elicitation `json:"params"`

@@ -6,15 +6,18 @@
 //   out: {"ready": true}
 //        {"id": 1, "tools": ["ping", …]}
 //        {"prompt": {"mode": "url", "message": …, "url": …}}
-//        {"id": 2, "result": {…}}  or  {"id": 2, "error": "…"}
+//        {"id": 2, "result": {…}}  or  {"id": 2, "error": "…", "code": -32602}
 //
 // The only argument is a JSON object: {"command", "args"} of the server to
-// start, "modern", the client's "name" unless it is empty, and "reach": what to declare, "url" (elicitation in both
-// modes), "form" (in one), "progress" (none, but progress is asked for) or
-// "text" (neither). A progress message counts as a prompt, of mode "progress".
-// When standard input ends the server is shut down as the SDK does it.
+// start, "modern", the client's "name" unless it is empty, and "reach": what to
+// declare, "url" (elicitation in both modes), "form" (in one), "progress" (none,
+// but progress is asked for) or "text" (neither). A progress message counts as a
+// prompt, of mode "progress". A prompt whose message contains "refuses", unless
+// that is empty, is declined after "deciding" milliseconds. When standard input
+// ends the server is shut down as the SDK does it.
 
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 
 /** What to do, from the command line. */
 export const task = JSON.parse(process.argv[2]);
@@ -23,9 +26,13 @@ export const task = JSON.parse(process.argv[2]);
 export const capabilities =
   { url: { elicitation: { form: {}, url: {} } }, form: { elicitation: { form: {} } } }[task.reach] ?? {};
 
-/** Reports the prompt and consents at once, as a host does that opens the browser itself. */
-export function elicit(request) {
+/** Reports the prompt and consents at once, as a host does that opens the browser itself; or declines, as people do. */
+export async function elicit(request) {
   report({ prompt: request.params });
+  if (task.refuses && request.params.message.includes(task.refuses)) {
+    await setTimeout(task.deciding);
+    return { action: 'decline' };
+  }
   return request.params.mode === 'url' ? { action: 'accept' } : { action: 'accept', content: {} };
 }
 
@@ -42,7 +49,7 @@ export async function follow(client, transport, callTool) {
     // Not awaited: calls overlap, as they do in a host.
     obey(client, callTool, command).then(
       (outcome) => report({ id: command.id, ...outcome }),
-      (error) => report({ id: command.id, error: String(error) }),
+      (error) => report({ id: command.id, error: String(error), code: typeof error.code === 'number' ? error.code : 0 }),
     );
   }
   await client.close();
