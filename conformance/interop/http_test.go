@@ -29,7 +29,7 @@ const (
 // sessionHeader is where a stateful endpoint names the session.
 const sessionHeader = "Mcp-Session-Id"
 
-// serveHTTP serves the tools of newServer over streamable HTTP in this process, to
+// serveHTTP serves the tools of newServerBehind over streamable HTTP in this process, to
 // one person, until the test ends, and returns the URL. What passes is recorded as the
 // relay does it, a session a file.
 func (s *story) serveHTTP() string {
@@ -40,7 +40,7 @@ func (s *story) serveHTTP() string {
 		s.Fatal(err)
 	}
 	s.Cleanup(func() { log.Close() })
-	server, auth, err := newServer(lazyauth.Service{
+	server, auth, err := newServerBehind(s.options.way, lazyauth.Service{
 		Name: "Notes", Issuer: s.as.Issuer, ClientID: s.client.ID, ClientSecret: s.client.Secret,
 		APIOrigins: []string{s.as.api.URL}, Scopes: scopes.Of("profile"),
 	}, &lazyauth.Options{

@@ -11,12 +11,21 @@ import (
 // asked, that the era's rules were kept, and that nothing leaked.
 func (s *story) finish(prompts int) {
 	s.Helper()
+	told := s.end(prompts)
+	s.polls()
+	s.canary(told)
+}
+
+// end ends the host, and judges and returns what was recorded.
+func (s *story) end(prompts int) (told [][]message) {
+	s.Helper()
 	err := s.host.close()
 	s.host = nil
 	if err != nil {
 		s.Errorf("ending the host: %v", err)
 	}
-	asked, told := 0, s.conversations()
+	asked := 0
+	told = s.conversations()
 	for i, conversation := range told {
 		// A host that negotiates by itself starts the server once to probe,
 		// and does not let it end by itself.
@@ -35,8 +44,7 @@ func (s *story) finish(prompts int) {
 	if s.Failed() {
 		s.Logf("recorded:\n%s\n%s", s.transcript(), s.stderr())
 	}
-	s.polls()
-	s.canary(told)
+	return told
 }
 
 // notes fails for what the relay found wrong: output that is no JSON, a server
@@ -156,14 +164,17 @@ func (s *story) common(open map[string]message, m message) (asked message) {
 
 // legacy judges a conversation of the legacy era and returns how many prompts it
 // has: elicitation/create, notifications/elicitation/complete with the same id
-// (forms have none), and only then the result, unless the host cancelled that;
-// notifications/cancelled for what it did not answer by then; nothing else that the server starts, and nothing of the modern era.
+// (forms have none), and only then the result, unless the host cancelled that, the
+// person declined, or the result says that the sign-in goes on; notifications/cancelled
+// for what it did not answer by then; nothing else that the server starts, and nothing of
+// the modern era.
 func (s *story) legacy(conversation []message) (prompts int) {
 	s.Helper()
 	open := map[string]message{}    // the host's requests in flight
 	unfinished := map[string]bool{} // elicitation ids without a notice
+	late := map[string]bool{}       // the same, which no result waits for
 	cancelled := map[string]bool{}  // the host's requests that it gave up
-	asking := map[string]bool{}     // the server's requests in flight
+	asking := map[string]string{}   // the server's requests in flight, with the elicitation's id
 	for i, m := range conversation {
 		asked := s.common(open, m)
 		if m.From == fromHost {
@@ -174,17 +185,21 @@ func (s *story) legacy(conversation []message) (prompts int) {
 				cancelled[string(m.Params.RequestID)] = true
 			}
 			if m.response() {
+				if id := asking[m.key()]; m.Result.Action == "decline" && unfinished[id] {
+					unfinished[id], late[id] = false, true
+				}
 				delete(asking, m.key())
 			}
 			continue
 		}
+		_, isAsking := asking[string(m.Params.RequestID)]
 		switch {
 		case m.request():
 			if m.Method != "elicitation/create" {
 				s.Errorf("the server asks for %s", m.Raw)
 			}
 			s.asks(m.Params.elicitation, m.Raw)
-			asking[m.key()] = true
+			asking[m.key()] = m.Params.ElicitationID
 			if id := m.Params.ElicitationID; m.Params.Mode == "url" {
 				if _, known := unfinished[id]; known || id == "" {
 					s.Errorf("an elicitation without an id of its own: %s", m.Raw)
@@ -193,17 +208,22 @@ func (s *story) legacy(conversation []message) (prompts int) {
 			}
 			prompts++
 		case m.notification() && m.Method == "notifications/elicitation/complete":
-			if !unfinished[m.Params.ElicitationID] {
+			id := m.Params.ElicitationID
+			if !unfinished[id] && !late[id] {
 				s.Errorf("completes what is not open: %s", m.Raw)
 			}
-			unfinished[m.Params.ElicitationID] = false
-		case m.notification() && m.Method == "notifications/cancelled" && asking[string(m.Params.RequestID)]:
+			unfinished[id], late[id] = false, false
+		case m.notification() && m.Method == "notifications/cancelled" && isAsking:
 			// The sign-in was over before the host answered.
 			delete(asking, string(m.Params.RequestID))
 		case m.notification() && m.Method != "notifications/progress":
 			s.Errorf("unexpected: %s", m.Raw)
 		case m.response() && cancelled[string(m.ID)]:
 			// It was on its way, or the SDK sent it all the same.
+		case m.response() && m.Result.Meta.Reason == string(pending):
+			for id, left := range unfinished {
+				unfinished[id], late[id] = false, late[id] || left
+			}
 		case m.response() && asked.Method == "tools/call":
 			for id, left := range unfinished {
 				if left {

@@ -20,7 +20,8 @@ import (
 // serveCommand is the first argument that turns this test binary into a server
 // with the tools of newServer. It asks for offline_access as well, unless it is told
 // other scopes: some authorization servers give refresh tokens to nobody else, and
-// examples/stdio does not ask. It keeps its grants in a folder, if it is told one.
+// examples/stdio does not ask. It keeps its grants in a folder, if it is told one. With a
+// way in it has the tools of newOutcomes instead.
 const serveCommand = "serve"
 
 // storeKey is the key of every such folder.
@@ -39,6 +40,7 @@ func serveUntilEnd(args []string) (err error) {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	issuer, client, api := flags.String("issuer", "", ""), flags.String("client-id", "", ""), flags.String("api", "", "")
 	scope, folder := flags.String("scope", "offline_access", ""), flags.String("store", "", "")
+	in := flags.String("way", "", "")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -50,14 +52,24 @@ func serveUntilEnd(args []string) (err error) {
 			return err
 		}
 	}
-	server, auth, err := newServer(lazyauth.Service{
+	service := lazyauth.Service{
 		Name: "Notes", Issuer: *issuer, ClientID: *client, APIOrigins: []string{*api}, Scopes: scopes.Of(*scope),
-	}, options)
+	}
+	server, auth, err := newServerBehind(way(*in), service, options)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, auth.Close()) }()
 	return server.Run(context.Background(), &mcp.StdioTransport{})
+}
+
+// newServerBehind returns the server of newOutcomes that came behind an interceptor in this
+// way, or that of newServer for "".
+func newServerBehind(w way, service lazyauth.Service, o *lazyauth.Options) (*mcp.Server, *lazyauth.Interceptor, error) {
+	if w == "" {
+		return newServer(service, o)
+	}
+	return newOutcomes(w, service, o)
 }
 
 // newServer returns a server with two of the tools of examples/stdio, whoami and

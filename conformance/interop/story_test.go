@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 )
 
 // patience bounds every story: real processes that are still not done by then
@@ -24,6 +26,8 @@ type storyOptions struct {
 	name      string     // of the host's client, for one that the library knows
 	endpoints bool       // the server is given endpoints, not an issuer
 	flags     []string   // further flags for the server
+	refuses   string     // what the person declines, as in hostOptions
+	way       way        // the server is serve with the tools of newOutcomes, and fakeas's only client
 	offline   bool       // the server is serve and not examples/stdio
 	kept      bool       // the server, serve again, keeps its grants in a folder
 	endpoint  endpoint   // the server is there already; "" is one that the host starts
@@ -70,11 +74,15 @@ func newStory(t *testing.T, o storyOptions) *story {
 	}
 	s := &story{
 		T: t, ctx: ctx, cancel: cancel, options: o, as: o.as,
-		client:  o.as.register(t, o.kind),
 		visitor: visitor, person: visitor.self(),
 		prompts: make(chan prompt, 100),
 		dir:     t.TempDir(),
 		codes:   new([]string),
+	}
+	if o.way == "" {
+		s.client = o.as.register(t, o.kind)
+	} else {
+		s.client.ID = fakeas.DefaultClientID
 	}
 	if o.kept {
 		s.folder = filepath.Join(t.TempDir(), "grants")
@@ -112,6 +120,8 @@ func (s *story) server() hostOptions {
 		if !o.offline {
 			args = append(args, "-scope", "profile")
 		}
+	case o.way != "":
+		args = append(args, "-way", string(o.way))
 	case !o.offline:
 		s.log = filepath.Join(s.dir, "server.log")
 		server, args = world.server, []string{"-log", s.log}
@@ -134,6 +144,7 @@ func (s *story) server() hostOptions {
 func (s *story) startHost(server hostOptions) {
 	s.Helper()
 	server.era, server.reach, server.name, server.prompts = s.options.era, s.options.reach, s.options.name, s.prompts
+	server.refuses = s.options.refuses
 	h, err := s.options.start(s.ctx, server)
 	if err != nil {
 		s.Fatalf("%v\n%s", err, s.stderr())
