@@ -31,14 +31,15 @@ func (c *Counters) Trace() *Trace {
 			c.add("granted", 1)
 			c.add("seconds", int64(i.Took.Seconds()))
 		},
-		Refreshed:    func(context.Context, RefreshedInfo) { c.add("refreshed", 1) },
-		Parked:       func(context.Context, ParkedInfo) { c.add("parked", 1) },
-		Resumed:      func(context.Context, ParkedInfo) { c.add("resumed", 1) },
-		StoreFailed:  func(context.Context, StoreFailedInfo) { c.add("storefailed", 1) },
-		Unidentified: func(context.Context, UnidentifiedInfo) { c.add("unidentified", 1) },
-		Refused:      func(context.Context, RefusedInfo) { c.add("refused", 1) },
-		Warned:       func(context.Context, WarnedInfo) { c.add("warned", 1) },
-		Failed:       func(_ context.Context, i FailedInfo) { c.add("failed."+string(i.Reason), 1) },
+		Refreshed:      func(context.Context, RefreshedInfo) { c.add("refreshed", 1) },
+		Parked:         func(context.Context, ParkedInfo) { c.add("parked", 1) },
+		Resumed:        func(context.Context, ParkedInfo) { c.add("resumed", 1) },
+		StoreFailed:    func(context.Context, StoreFailedInfo) { c.add("storefailed", 1) },
+		Unidentified:   func(context.Context, UnidentifiedInfo) { c.add("unidentified", 1) },
+		Refused:        func(context.Context, RefusedInfo) { c.add("refused", 1) },
+		Warned:         func(context.Context, WarnedInfo) { c.add("warned", 1) },
+		CallbackFailed: func(context.Context, CallbackFailedInfo) { c.add("callbackfailed", 1) },
+		Failed:         func(_ context.Context, i FailedInfo) { c.add("failed."+string(i.Reason), 1) },
 	}
 }
 

@@ -308,35 +308,23 @@ func TestRequestWithoutSession(t *testing.T) {
 	}
 }
 
-// A wording that panics takes nobody's turn with it.
+// A wording that panics leaves the prompt in English, and nobody without one.
 func TestWordingPanics(t *testing.T) {
 	inBothEras(t, func(t *testing.T, era string) {
-		n := 0
-		w := newWorld(t, setup{options: lazyauth.Options{Wording: func(_ *mcp.CallToolRequest, c elicit.Channel, p elicit.Prompt) string {
-			n++
-			if n == 1 {
-				panic("no translation")
-			}
-			return ""
+		w := newWorld(t, setup{options: lazyauth.Options{Wording: func(*mcp.CallToolRequest, elicit.Channel, elicit.Prompt) string {
+			panic("no translation")
 		}}})
-		w.server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
-			return func(ctx context.Context, m string, r mcp.Request) (res mcp.Result, err error) {
-				defer func() {
-					if v := recover(); v != nil {
-						err = fmt.Errorf("recovered: %v", v)
-					}
-				}()
-				return next(ctx, m, r)
-			}
-		})
 		h := w.host(era, accepts)
-		<-h.call(t.Context(), "whoami", nil)
-		later(56 * time.Second)
 		call := h.call(t.Context(), "whoami", nil)
-		synctest.Wait()
-		h.wantPrompts(1)
 		w.approves()
 		(<-call).succeeds(t, "Ada")
+		h.wantPrompts(1)
+		if prompt := h.shown()[0].Message; !strings.HasPrefix(prompt, "Sign in to Notes") {
+			t.Errorf("the person was told %q", prompt)
+		}
+		if w.trace.count("callbackfailed") == 0 {
+			t.Error("nobody is told")
+		}
 	})
 }
 

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"strconv"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -267,6 +267,9 @@ func translate(err error) *Error {
 			return &Error{Reason: known.reason, Cause: known.cause}
 		}
 	}
+	if guard.IsMishap(err) { // of ours, that is: a callback's has a kind
+		return &Error{Reason: ReasonUnavailable, Cause: err}
+	}
 	if d, ok := errors.AsType[*device.Error](err); ok {
 		if unsupported(d) {
 			return &Error{Reason: ReasonUnsupported, Cause: err}
@@ -388,19 +391,9 @@ func (e *Error) reworded(err error) error {
 	return &reworded{text: err.Error(), lost: e}
 }
 
-// errOperatorToken is the cause of a failure to get the operator's token. The source may
-// quote a server, so its text appears escaped and shortened.
+// errOperatorToken is the cause of a failure to get the operator's token.
 type errOperatorToken struct{ err error }
 
-func (e errOperatorToken) Error() string {
-	text := e.err.Error()
-	if len(text) > maxForeignText {
-		text = text[:maxForeignText] + "…"
-	}
-	return "Options.Token: " + strconv.QuoteToASCII(text)
-}
+func (e errOperatorToken) Error() string { return e.err.Error() }
 
 func (e errOperatorToken) Unwrap() error { return e.err }
-
-// maxForeignText is the length of the longest text of others in a log.
-const maxForeignText = 200

@@ -64,7 +64,7 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 		i.newGate("", policy.Unlisted) // counts for the limit of challenges
 	}
 	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
-		return func(ctx context.Context, method string, r mcp.Request) (mcp.Result, error) {
+		intercepted := func(ctx context.Context, method string, r mcp.Request) (mcp.Result, error) {
 			req, ok := r.(*mcp.CallToolRequest)
 			if !ok || method != "tools/call" {
 				result, err := next(ctx, method, r)
@@ -110,6 +110,13 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 				return nil, err
 			}
 			markReason(result)
+			return result, err
+		}
+		return func(ctx context.Context, method string, r mcp.Request) (result mcp.Result, err error) {
+			returned := false
+			defer i.recovers(ctx, &returned, &err)
+			result, err = intercepted(ctx, method, r)
+			returned = true
 			return result, err
 		}
 	})

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/state"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/workers"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -25,6 +28,7 @@ type Interceptor struct {
 	service  Service
 	options  Options
 	observer observer
+	late     *guard.Late // callbacks that did not return in time
 	origins  origins
 	argument string // that names the account; see AccountFromArgument
 	sealer   *state.Sealer
@@ -67,7 +71,10 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	server, err := grants.NewAuthorizationServer(service.device(o.Transport), service.InsecureSkipIssuerCheck)
+	observer, late := newObserver(service.Name, o.Trace), new(guard.Late)
+	transport := guardedTransport{o.Transport, callbacks{late, observer}}
+	toServer := awaitedTransport{transport}
+	server, err := grants.NewAuthorizationServer(service.device(toServer), service.InsecureSkipIssuerCheck)
 	if err != nil {
 		return nil, fmt.Errorf("lazyauth: Service: %w", err)
 	}
@@ -81,7 +88,8 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	i := &Interceptor{
 		service:   service,
 		options:   o,
-		observer:  newObserver(service.Name, o.Trace),
+		observer:  observer,
+		late:      late,
 		origins:   allowed,
 		argument:  argumentOf(o.Account),
 		sealer:    sealer,
@@ -91,8 +99,10 @@ func New(service Service, options *Options) (*Interceptor, error) {
 		limit:     service.Scopes.Union(o.MaxScopes),
 	}
 	i.suspended.now = i.now
-	i.keeper = grants.New(i.keeping(server))
-	i.handlers = workers.New(i.keeper.Spawn)
+	i.options.Transport = transport
+	transport.wrap(i, &i.options, &i.service)
+	i.keeper = grants.New(i.keeping(server, toServer))
+	i.handlers = workers.New(func(f func()) bool { return i.keeper.Spawn(handlerRuns, f) })
 	i.people = asking.NewPeople(asking.Config{
 		Keeper: i.keeper, Service: service.Name, Epoch: i.epoch,
 		MaxWait: i.maxWait, ShowsProgress: i.showsProgress, Wording: i.wording,
@@ -103,14 +113,14 @@ func New(service Service, options *Options) (*Interceptor, error) {
 }
 
 // keeping says how grants are kept.
-func (i *Interceptor) keeping(server *grants.AuthorizationServer) grants.Config {
+func (i *Interceptor) keeping(server *grants.AuthorizationServer, transport http.RoundTripper) grants.Config {
 	config := grants.Config{
 		Service: i.service.Name, Scopes: i.service.Scopes, Words: i.service.inWords, Hierarchy: i.service.Hierarchy, Declared: i.ceiling,
 		Way: grants.DeviceFlow{Server: server}, Server: server,
 		Store: i.options.Store,
 		Key:   func(who grants.Principal) string { return i.service.storeKey(Principal(who)) },
 
-		UserInfo: i.service.UserInfo, Transport: i.options.Transport, UserAgent: i.service.UserAgent,
+		UserInfo: i.service.UserInfo, Transport: transport, UserAgent: i.service.UserAgent,
 		Token: i.options.Token, RevokeOnClose: i.options.RevokeOnClose, Observer: i.observer,
 	}
 	if verify := i.options.VerifyUser; verify != nil {
@@ -145,13 +155,22 @@ func (i *Interceptor) Close() error {
 	return errors.Join(i.join(), i.keeper.RevokeAll(dropped))
 }
 
-// join waits for every goroutine, for a while.
+// handlerRuns is what Close does not name by itself: it knows which handler.
+const handlerRuns = "a handler"
+
+// join waits for every goroutine, for a while. Its error names what did not end.
 func (i *Interceptor) join() error {
-	if i.keeper.Join(closeWait) {
-		return nil
-	}
+	began := time.Now()
+	still := slices.DeleteFunc(i.keeper.Join(closeWait), func(what string) bool { return what == handlerRuns })
+	var errs []error
 	if tools := runningTools(i.handlers); len(tools) > 0 {
-		return fmt.Errorf("lazyauth: handlers ignored that their context ended: %s", strings.Join(tools, ", "))
+		errs = append(errs, fmt.Errorf("lazyauth: handlers ignored that their context ended: %s", strings.Join(tools, ", ")))
 	}
-	return errors.New("lazyauth: a request to the authorization server did not end when it was cancelled")
+	if len(still) > 0 {
+		errs = append(errs, fmt.Errorf("lazyauth: did not end when it was cancelled: %s", strings.Join(still, ", ")))
+	}
+	if late := i.late.Join(closeWait - time.Since(began)); len(late) > 0 {
+		errs = append(errs, fmt.Errorf("lazyauth: callbacks ignored that their time was over: %s", strings.Join(late, ", ")))
+	}
+	return errors.Join(errs...)
 }

@@ -12,16 +12,17 @@ import (
 type line struct {
 	About
 	Told
-	scopes  scopes.Set
-	limit   scopes.Set
-	header  string
-	channel string
-	attempt int
-	outcome string
-	status  int
-	wait    time.Duration
-	reason  Reason
-	err     error
+	scopes   scopes.Set
+	limit    scopes.Set
+	header   string
+	channel  string
+	attempt  int
+	outcome  string
+	status   int
+	wait     time.Duration
+	reason   Reason
+	err      error
+	callback string
 }
 
 // fields passes the fields that apply to add, in their order.
@@ -46,6 +47,7 @@ func (l line) fields(add func(key string, value any)) {
 	given(l.Prompts != 0, "prompts", l.Prompts)
 	given(l.Calls != 0, "calls", l.Calls)
 	given(l.reason != "", "reason", string(l.reason))
+	given(l.callback != "", "callback", l.callback)
 	if l.err != nil {
 		add("cause", l.err.Error())
 	}
@@ -90,6 +92,9 @@ func logTrace(debug, info, warn writer) *Trace {
 		},
 		Warned: func(ctx context.Context, i WarnedInfo) {
 			warn(ctx, "this may not be meant so", line{About: i.About, err: i.Err})
+		},
+		CallbackFailed: func(ctx context.Context, i CallbackFailedInfo) {
+			warn(ctx, "a callback failed", line{About: i.About, callback: i.Callback, err: i.Err})
 		},
 		Failed: func(ctx context.Context, i FailedInfo) {
 			warn(ctx, "authorization failed", line{About: i.About, Told: i.Told, scopes: i.Scopes, channel: i.Channel, attempt: i.Polls, reason: i.Reason, err: i.Err})

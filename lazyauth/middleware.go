@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"weak"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -18,16 +20,35 @@ func (i *Interceptor) install(server *mcp.Server) {
 		return
 	}
 	runtime.AddCleanup(server, func(key weak.Pointer[mcp.Server]) { i.installed.Delete(key) }, key)
-	server.AddReceivingMiddleware(withReason, withoutNull)
+	server.AddReceivingMiddleware(i.around)
 	server.AddSendingMiddleware(redirectProgress)
 }
 
-// withReason completes failed results. It has to happen out here: a typed
-// handler that returned a result with _meta of its own would put its zero
-// output on the wire beside it (seen in go-sdk v1.8.0).
-func withReason(next mcp.MethodHandler) mcp.MethodHandler {
-	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
-		result, err := next(ctx, method, req)
+// panicked is the error of a request during which this library or the SDK panicked.
+//
+//go:noinline
+func (i *Interceptor) panicked(ctx context.Context, value any) error {
+	const what = "this library or the MCP SDK"
+	i.observer.CallbackFailed(ctx, what, guard.Caught(what, value))
+	return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error: the server's log says where"}
+}
+
+// around is what we have around all requests of a server. It is one function, since calls
+// that wait keep its frame.
+//
+// It takes null for the arguments of a tool call as none, for which the SDK would panic where
+// the tool's input schema has a default (seen in go-sdk v1.8.0), and completes failed results.
+// That has to happen out here: a typed handler that returned a result with _meta of its own
+// would put its zero output on the wire beside it (seen in go-sdk v1.8.0).
+func (i *Interceptor) around(next mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, req mcp.Request) (result mcp.Result, err error) {
+		returned := false
+		defer i.recovers(ctx, &returned, &err)
+		if call, ok := req.(*mcp.CallToolRequest); ok && isNull(call.Params.Arguments) {
+			req = withoutArguments(call)
+		}
+		result, err = next(ctx, method, req)
+		returned = true
 		if method == "tools/call" && err == nil {
 			markReason(result)
 		}
@@ -35,20 +56,25 @@ func withReason(next mcp.MethodHandler) mcp.MethodHandler {
 	}
 }
 
-// withoutNull takes null for the arguments of a tool call as none. The SDK would panic
-// where the tool's input schema has a default (seen in go-sdk v1.8.0), and one request
-// would end the server.
-func withoutNull(next mcp.MethodHandler) mcp.MethodHandler {
-	return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
-		if call, ok := req.(*mcp.CallToolRequest); ok && isNull(call.Params.Arguments) {
-			params := *call.Params
-			params.Arguments = nil
-			copied := *call
-			copied.Params = &params
-			req = &copied
-		}
-		return next(ctx, method, req)
+// recovers is deferred around what answers a request. Where this library or the SDK panics,
+// which on a goroutine of the SDK's would end the server for everybody, the request is
+// answered with an internal error: typed tools do for arguments that the library of their
+// schemas does not bear, for one (go-sdk v1.8.0, null). A panic of a handler, or of somebody
+// else's middleware, is not touched: it goes on as if nobody had looked, to whoever recovers
+// it, or to the end that its author meant.
+func (i *Interceptor) recovers(ctx context.Context, returned *bool, err *error) {
+	if !*returned && guard.IsOurs() {
+		*err = i.panicked(ctx, recover())
 	}
+}
+
+//go:noinline
+func withoutArguments(call *mcp.CallToolRequest) *mcp.CallToolRequest {
+	params := *call.Params
+	params.Arguments = nil
+	copied := *call
+	copied.Params = &params
+	return &copied
 }
 
 func isNull(raw json.RawMessage) bool { return string(bytes.TrimSpace(raw)) == "null" }

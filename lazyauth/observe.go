@@ -3,10 +3,13 @@ package lazyauth
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -16,12 +19,37 @@ type observer struct {
 	trace   Trace
 }
 
+// newObserver returns an observer that tells trace; of failures alone, and in the program's
+// log, if that is nil.
 func newObserver(service string, trace *Trace) observer {
-	o := observer{service: service}
-	if trace != nil {
-		o.trace = *trace
+	if trace == nil {
+		trace = failuresTrace()
 	}
-	return o
+	return observer{service, *CombineTraces(trace)} // whose hooks are watched
+}
+
+// hookWait is how long a hook may take, which must not block.
+const hookWait = time.Second
+
+// watched returns a hook that hook cannot hold up or end the caller by: a panic is caught, and
+// while a call has not returned, others are passed over. The program's log has it once, since
+// the trace, which failed, is not told.
+func watched[Info any](name string, hook func(context.Context, Info)) func(context.Context, Info) {
+	var late guard.Late
+	var once sync.Once
+	return func(ctx context.Context, info Info) {
+		if late.Names() != nil {
+			return
+		}
+		// The hook's context may have ended, which does not end the wait.
+		_, err := guard.Await(context.Background(), &late, "Trace."+name, hookWait, func(context.Context) (struct{}, error) {
+			hook(ctx, info)
+			return struct{}{}, nil
+		})
+		if err != nil {
+			once.Do(func() { slog.Default().Error("lazyauth: a hook of the trace failed", "cause", err.Error()) })
+		}
+	}
 }
 
 // tell calls a hook, if there is one.
@@ -61,7 +89,10 @@ func (o observer) Ended(f *grants.Flight, took time.Duration) {
 	failed := FailedInfo{About: o.ofFlight(f), Told: told, Scopes: f.Want()}
 	switch g, adopted, err := f.Result(); {
 	case err != nil:
-		failed.Reason, failed.Err = causeOf(translate(err))
+		if e := translate(err); e != nil {
+			err = e
+		}
+		failed.Reason, failed.Err = causeOf(err)
 		tell(f.Context(), o.trace.Failed, failed)
 	case !adopted:
 		failed.Reason, failed.Scopes = ReasonNarrowed, g.Scopes()
@@ -103,6 +134,14 @@ func (o observer) StoreFailed(ctx context.Context, owner *grants.Owner, err erro
 // Unidentified implements [grants.Observer].
 func (o observer) Unidentified(ctx context.Context, owner *grants.Owner, err error) {
 	tell(ctx, o.trace.Unidentified, UnidentifiedInfo{About: o.about(owner.Who(), ""), Err: err})
+}
+
+// CallbackFailed implements [grants.Observer].
+func (o observer) CallbackFailed(ctx context.Context, what string, err error) {
+	if p, ok := err.(*guard.Panic); ok { //nolint:errorlint // what is told, as it came
+		err = p.WithStack()
+	}
+	tell(ctx, o.trace.CallbackFailed, CallbackFailedInfo{About: About{Service: o.service}, Callback: what, Err: err})
 }
 
 // Prompted implements [asking.Observer].

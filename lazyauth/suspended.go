@@ -4,10 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"maps"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,6 +13,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/state"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -224,7 +222,8 @@ func (s *suspended) begin(r *request, run handler) {
 
 // runHandler runs the handler, on a goroutine that is the call's alone meanwhile, and
 // finishes the call. A handler that panics does so on its request's goroutine as far as the
-// server's middleware can tell: see collect.
+// server's middleware can tell: see collect. A panic of this library or of the SDK, which runs
+// the handler where Intercept gates it, is an error here as it is there: see recovers.
 func (s *suspended) runHandler(h *handlerRun) {
 	c := &h.call
 	var out outcome
@@ -232,9 +231,14 @@ func (s *suspended) runHandler(h *handlerRun) {
 	defer func() {
 		if !returned {
 			out.err = s.gate.auth.fail(ReasonAbandoned, errExited)
-			if v := recover(); v != nil {
+			ours := guard.IsOurs()
+			switch v := recover(); {
+			case v == nil:
+			case ours:
+				out.err = s.gate.auth.panicked(c, v)
+			default:
 				out.panicked = &panicked{value: v}
-				s.gate.auth.observer.failed(c, s.person.Who(), s.gate.tool, ReasonAbandoned, describe(v))
+				s.gate.auth.observer.failed(c, s.person.Who(), s.gate.tool, ReasonAbandoned, guard.Caught("the handler", v).WithStack())
 			}
 		}
 		// A handler that was given up says so, not that its context ended.
@@ -246,16 +250,6 @@ func (s *suspended) runHandler(h *handlerRun) {
 	}()
 	out = h.run(c, c.req)
 	returned = true
-}
-
-// describe tells operators of a panic. The value may hold anything, a token
-// included, so only the runtime's own are quoted; the request's goroutine, where
-// the panic goes on, has it whole.
-func describe(value any) error {
-	if e, ok := value.(runtime.Error); ok {
-		return fmt.Errorf("the handler panicked: %w\n\n%s", e, debug.Stack())
-	}
-	return fmt.Errorf("the handler panicked with a %T\n\n%s", value, debug.Stack())
 }
 
 // finish settles what the call is answered with, now and whenever its state is
@@ -336,7 +330,7 @@ func (s *suspended) collect(r *request) outcome {
 		p.handed = true
 		s.mu.Unlock()
 		if first {
-			panic(p.value) // as it was, for who recovers certain values
+			guard.Rethrow(p.value) // as it was, for who recovers certain values
 		}
 	}
 	if out.result == nil {

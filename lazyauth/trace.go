@@ -39,6 +39,10 @@ type Trace struct {
 	Refused func(context.Context, RefusedInfo)
 	// Warned: something is probably not as the program's author meant it.
 	Warned func(context.Context, WarnedInfo)
+	// CallbackFailed: a function of the program's own, given in [Options] or [Service],
+	// panicked, or did not return in time; or this library or the MCP SDK panicked. It was
+	// caught, and the call that it was for has failed or gone on without it.
+	CallbackFailed func(context.Context, CallbackFailedInfo)
 	// Failed: an authorization or a refresh failed, or was refused by somebody.
 	Failed func(context.Context, FailedInfo)
 }
@@ -136,6 +140,15 @@ type WarnedInfo struct {
 	Err error // says what is wrong, where, and what to do
 }
 
+// A CallbackFailedInfo is of a callback that did not return as it should.
+type CallbackFailedInfo struct {
+	About
+	Callback string // such as "Options.VerifyUser"
+	// Err says how, and where. What it panicked with is told only of an error of the Go
+	// runtime, since it may be anything.
+	Err error
+}
+
 // A FailedInfo is of what failed.
 type FailedInfo struct {
 	About
@@ -152,26 +165,29 @@ type FailedInfo struct {
 // nil traces and nil hooks are passed over.
 func CombineTraces(traces ...*Trace) *Trace {
 	return &Trace{
-		Waiting:      all(traces, func(t *Trace) func(context.Context, WaitingInfo) { return t.Waiting }),
-		Prompted:     all(traces, func(t *Trace) func(context.Context, PromptedInfo) { return t.Prompted }),
-		Polled:       all(traces, func(t *Trace) func(context.Context, PolledInfo) { return t.Polled }),
-		Granted:      all(traces, func(t *Trace) func(context.Context, GrantedInfo) { return t.Granted }),
-		Refreshed:    all(traces, func(t *Trace) func(context.Context, RefreshedInfo) { return t.Refreshed }),
-		Parked:       all(traces, func(t *Trace) func(context.Context, ParkedInfo) { return t.Parked }),
-		Resumed:      all(traces, func(t *Trace) func(context.Context, ParkedInfo) { return t.Resumed }),
-		StoreFailed:  all(traces, func(t *Trace) func(context.Context, StoreFailedInfo) { return t.StoreFailed }),
-		Unidentified: all(traces, func(t *Trace) func(context.Context, UnidentifiedInfo) { return t.Unidentified }),
-		Refused:      all(traces, func(t *Trace) func(context.Context, RefusedInfo) { return t.Refused }),
-		Warned:       all(traces, func(t *Trace) func(context.Context, WarnedInfo) { return t.Warned }),
-		Failed:       all(traces, func(t *Trace) func(context.Context, FailedInfo) { return t.Failed }),
+		Waiting:        all("Waiting", traces, func(t *Trace) func(context.Context, WaitingInfo) { return t.Waiting }),
+		Prompted:       all("Prompted", traces, func(t *Trace) func(context.Context, PromptedInfo) { return t.Prompted }),
+		Polled:         all("Polled", traces, func(t *Trace) func(context.Context, PolledInfo) { return t.Polled }),
+		Granted:        all("Granted", traces, func(t *Trace) func(context.Context, GrantedInfo) { return t.Granted }),
+		Refreshed:      all("Refreshed", traces, func(t *Trace) func(context.Context, RefreshedInfo) { return t.Refreshed }),
+		Parked:         all("Parked", traces, func(t *Trace) func(context.Context, ParkedInfo) { return t.Parked }),
+		Resumed:        all("Resumed", traces, func(t *Trace) func(context.Context, ParkedInfo) { return t.Resumed }),
+		StoreFailed:    all("StoreFailed", traces, func(t *Trace) func(context.Context, StoreFailedInfo) { return t.StoreFailed }),
+		Unidentified:   all("Unidentified", traces, func(t *Trace) func(context.Context, UnidentifiedInfo) { return t.Unidentified }),
+		Refused:        all("Refused", traces, func(t *Trace) func(context.Context, RefusedInfo) { return t.Refused }),
+		Warned:         all("Warned", traces, func(t *Trace) func(context.Context, WarnedInfo) { return t.Warned }),
+		CallbackFailed: all("CallbackFailed", traces, func(t *Trace) func(context.Context, CallbackFailedInfo) { return t.CallbackFailed }),
+		Failed:         all("Failed", traces, func(t *Trace) func(context.Context, FailedInfo) { return t.Failed }),
 	}
 }
 
-func all[Info any](traces []*Trace, hook func(*Trace) func(context.Context, Info)) func(context.Context, Info) {
+// all returns the hook that calls those of all traces: one that panics keeps none of the
+// others from being called.
+func all[Info any](name string, traces []*Trace, hook func(*Trace) func(context.Context, Info)) func(context.Context, Info) {
 	var hooks []func(context.Context, Info)
 	for _, t := range traces {
 		if t != nil && hook(t) != nil {
-			hooks = append(hooks, hook(t))
+			hooks = append(hooks, watched(name, hook(t)))
 		}
 	}
 	if len(hooks) == 0 {

@@ -113,7 +113,7 @@ const (
 func (i *Interceptor) discard(res *http.Response) {
 	body := res.Body
 	res.Body = http.NoBody
-	if body == http.NoBody || !i.keeper.Spawn(func() {
+	if body == http.NoBody || !i.keeper.Spawn("the end of a response", func() {
 		timer := time.AfterFunc(drainWait, func() { body.Close() })
 		defer timer.Stop()
 		_, _ = io.CopyN(io.Discard, body, maxDrain) // its error means that it cannot be used again

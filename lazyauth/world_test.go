@@ -437,18 +437,19 @@ type events struct {
 
 func (e *events) trace() *lazyauth.Trace {
 	return &lazyauth.Trace{
-		Waiting:      noted[lazyauth.WaitingInfo](e, "waiting"),
-		Prompted:     noted[lazyauth.PromptedInfo](e, "prompted"),
-		Polled:       noted[lazyauth.PolledInfo](e, "polled"),
-		Granted:      noted[lazyauth.GrantedInfo](e, "granted"),
-		Refreshed:    noted[lazyauth.RefreshedInfo](e, "refreshed"),
-		Parked:       noted[lazyauth.ParkedInfo](e, "parked"),
-		Resumed:      noted[lazyauth.ParkedInfo](e, "resumed"),
-		StoreFailed:  noted[lazyauth.StoreFailedInfo](e, "storefailed"),
-		Unidentified: noted[lazyauth.UnidentifiedInfo](e, "unidentified"),
-		Refused:      noted[lazyauth.RefusedInfo](e, "refused"),
-		Warned:       noted[lazyauth.WarnedInfo](e, "warned"),
-		Failed:       noted[lazyauth.FailedInfo](e, "failed"),
+		Waiting:        noted[lazyauth.WaitingInfo](e, "waiting"),
+		Prompted:       noted[lazyauth.PromptedInfo](e, "prompted"),
+		Polled:         noted[lazyauth.PolledInfo](e, "polled"),
+		Granted:        noted[lazyauth.GrantedInfo](e, "granted"),
+		Refreshed:      noted[lazyauth.RefreshedInfo](e, "refreshed"),
+		Parked:         noted[lazyauth.ParkedInfo](e, "parked"),
+		Resumed:        noted[lazyauth.ParkedInfo](e, "resumed"),
+		StoreFailed:    noted[lazyauth.StoreFailedInfo](e, "storefailed"),
+		Unidentified:   noted[lazyauth.UnidentifiedInfo](e, "unidentified"),
+		Refused:        noted[lazyauth.RefusedInfo](e, "refused"),
+		Warned:         noted[lazyauth.WarnedInfo](e, "warned"),
+		CallbackFailed: noted[lazyauth.CallbackFailedInfo](e, "callbackfailed"),
+		Failed:         noted[lazyauth.FailedInfo](e, "failed"),
 	}
 }
 

@@ -160,7 +160,8 @@ func (p *People) complete(all []completion) {
 	defer cancel()
 	sent := make(chan struct{}, len(all))
 	for _, c := range all {
-		keeper.Go(func() { // the flight's own goroutine is waited for as long as this function runs
+		keeper.Go("a notification to a host", func() { // the flight's own goroutine is waited for as long as this function runs
+			defer func() { sent <- struct{}{} }()
 			ctx := ctx
 			if c.request.Err() == nil {
 				var cancel context.CancelFunc
@@ -169,7 +170,6 @@ func (p *People) complete(all []completion) {
 			}
 			// A host that is gone needs no notification.
 			_ = c.session.NotifyElicitationComplete(ctx, &mcp.ElicitationCompleteParams{ElicitationID: c.id})
-			sent <- struct{}{}
 		})
 	}
 	for range all {

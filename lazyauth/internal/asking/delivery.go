@@ -10,6 +10,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -229,10 +230,14 @@ func (d *Delivery) Request(ctx context.Context, req *mcp.CallToolRequest, mode e
 	// The values route the request over HTTP; the end is the flight's.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := flight.AfterDone(cancel)
-	spawned := d.config().Keeper.Spawn(func() {
+	spawned := d.config().Keeper.Spawn("a prompt at a host", func() {
 		defer stop()
 		defer cancel()
-		result, err := session.Elicit(ctx, params)
+		var result *mcp.ElicitResult
+		err := guard.Call("the request to a host", func() (err error) {
+			result, err = session.Elicit(ctx, params)
+			return err
+		})
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 )
 
 // An AuthorizationServer is a service's, whose endpoints are discovered when
@@ -97,7 +98,10 @@ func (as *AuthorizationServer) discover(ctx context.Context) *discovery {
 	go func() {
 		defer close(d.ended)
 		defer cancel()
-		d.client, d.err = as.look(ctx)
+		d.err = guard.Call("discovery", func() (err error) {
+			d.client, err = as.look(ctx)
+			return err
+		})
 		as.mu.Lock()
 		defer as.mu.Unlock()
 		if d.err == nil && as.found == nil {

@@ -8,12 +8,11 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
 const (
-	// verifyWait bounds one call of Config.Verify.
-	verifyWait = 30 * time.Second
 	// batchWindow is how far apart calls may come that a model made in one go. What they
 	// need is one authorization.
 	batchWindow = 100 * time.Millisecond
@@ -178,7 +177,12 @@ func (f *Flight) run() {
 	defer cancel(nil)
 	defer context.AfterFunc(o.keeper.ctx, func() { cancel(ErrClosed); f.abandon(ErrClosed) })()
 	defer f.abandon(nil)
-	g, logouts, err := f.fly(ctx)
+	var g *Grant
+	var logouts int
+	err := guard.Call("a sign-in", func() (err error) {
+		g, logouts, err = f.fly(ctx)
+		return err
+	})
 
 	o.mu.Lock()
 	switch {
@@ -187,7 +191,7 @@ func (f *Flight) run() {
 		err = ErrClosed
 	case o.logouts != logouts:
 		late := g
-		o.keeper.Spawn(func() { _ = o.keeper.revoke(o.keeper.ctx, late) })
+		o.keeper.Spawn("a revocation", func() { _ = o.keeper.revoke(o.keeper.ctx, late) })
 		err = ErrLoggedOut
 	}
 	if f.err = err; err == nil {
@@ -208,7 +212,7 @@ func (f *Flight) run() {
 	}
 	o.keeper.config.Observer.Ended(f, time.Since(f.began))
 	for _, hook := range hooks {
-		hook()
+		o.keeper.call("the end of a sign-in", hook)
 	}
 }
 
@@ -244,9 +248,7 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 	logouts := o.logouts
 	o.mu.Unlock()
 	if config.Verify != nil && !o.who.IsLocal() {
-		ctx, cancel := context.WithTimeout(ctx, verifyWait)
-		defer cancel()
-		if err := guard("VerifyUser", func() error { return config.Verify(ctx, o.who, g.token) }); err != nil {
+		if err := config.Verify(ctx, o.who, g.token); err != nil {
 			return nil, 0, failure{ErrUnverified, err}
 		}
 	}

@@ -22,6 +22,7 @@ func (silent) RefreshFailed(context.Context, *Owner, *Grant, time.Duration, erro
 func (silent) TokenFailed(context.Context, *Owner, error)                                {}
 func (silent) StoreFailed(context.Context, *Owner, error)                                {}
 func (silent) Unidentified(context.Context, *Owner, error)                               {}
+func (silent) CallbackFailed(context.Context, string, error)                             {}
 
 func newKeeper(t *testing.T) *Keeper {
 	t.Helper()
@@ -31,7 +32,7 @@ func newKeeper(t *testing.T) *Keeper {
 	})
 	t.Cleanup(func() {
 		k.Close()
-		if !k.Join(time.Second) {
+		if k.Join(time.Second) != nil {
 			t.Error("something goes on after Close")
 		}
 	})

@@ -41,10 +41,10 @@ func (id Identity) Check() error {
 	return nil
 }
 
-// identifyWait bounds the time to learn who signed in, and identifySize what the answer
+// userInfoWait bounds the time to learn who signed in, and identifySize what the answer
 // may have.
 const (
-	identifyWait = 10 * time.Second
+	userInfoWait = 10 * time.Second
 	identifySize = 64 << 10
 )
 
@@ -61,26 +61,22 @@ func (o *Owner) identify(ctx context.Context, g *Grant) {
 			return o.keeper.userInfo(ctx, token, g)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, identifyWait)
-	defer cancel()
-	err := guard("Options.Identify", func() error {
-		id, err := ask(ctx, g.token)
-		if err == nil {
-			err = id.Check()
-		}
-		if err == nil {
-			g.identity = id
-		}
-		return err
-	})
+	id, err := ask(ctx, g.token)
+	if err == nil {
+		err = id.Check()
+	}
 	if err != nil {
 		config.Observer.Unidentified(ctx, o, err)
+		return
 	}
+	g.identity = id
 }
 
 // userInfo asks the service's UserInfo endpoint. GitHub's says in a header which scopes a
 // token has, which is the only way to learn them of one that the operator gave.
 func (k *Keeper) userInfo(ctx context.Context, token *oauth2.Token, g *Grant) (Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, userInfoWait)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.config.UserInfo, nil)
 	if err != nil {
 		return Identity{}, err

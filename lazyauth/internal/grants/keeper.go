@@ -3,18 +3,22 @@ package grants
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
 )
 
 // A Config says whose grants a [Keeper] keeps, and how. It is checked by whoever makes
-// it; nothing here is optional but what says so.
+// it; nothing here is optional but what says so. Functions and interfaces return in a bounded
+// time, and do not panic; the store returns when it likes.
 type Config struct {
 	Service   string                    // its name, for prompts
 	Scopes    scopes.Set                // are asked for in every authorization, and needed by nobody
@@ -76,6 +80,8 @@ type Observer interface {
 	StoreFailed(ctx context.Context, o *Owner, err error)
 	// Unidentified: it could not be learnt who signed in.
 	Unidentified(ctx context.Context, o *Owner, err error)
+	// CallbackFailed: what, of this package, panicked.
+	CallbackFailed(ctx context.Context, what string, err error)
 }
 
 // A Keeper keeps the grants of one service.
@@ -88,14 +94,15 @@ type Keeper struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	mu     sync.Mutex
-	closed bool
-	wg     sync.WaitGroup // goes up only under mu, and not once closed; but see Go
+	mu      sync.Mutex
+	closed  bool
+	running map[string]int // goroutines that Join waits for, by what they do
+	wg      sync.WaitGroup // goes up only under mu, and not once closed; but see Go
 }
 
 // New returns a keeper, which must be closed.
 func New(config Config) *Keeper {
-	k := &Keeper{config: config}
+	k := &Keeper{config: config, running: make(map[string]int)}
 	k.ctx, k.cancel = context.WithCancelCause(context.Background())
 	k.local = newOwner(k, Principal{})
 	return k
@@ -124,21 +131,52 @@ func (k *Keeper) Owners(yield func(*Owner) bool) {
 // Context ends, with [ErrClosed], when the keeper is closed.
 func (k *Keeper) Context() context.Context { return k.ctx }
 
-// Spawn runs f on a goroutine that Join waits for. It reports false, and runs
-// nothing, once the keeper is closed.
-func (k *Keeper) Spawn(f func()) bool {
+// Spawn runs f on a goroutine that Join waits for, and may name by what it does. It reports
+// false, and runs nothing, once the keeper is closed. A panic of f is told to the observer,
+// and ends nothing else.
+func (k *Keeper) Spawn(what string, f func()) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.closed {
 		return false
 	}
-	k.wg.Go(f)
+	k.spawn(what, f)
 	return true
 }
 
 // Go is Spawn for a goroutine that Join waits for already: it works while the keeper is
 // being closed, too.
-func (k *Keeper) Go(f func()) { k.wg.Go(f) }
+func (k *Keeper) Go(what string, f func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.spawn(what, f)
+}
+
+// spawn runs f; k.mu is held.
+func (k *Keeper) spawn(what string, f func()) {
+	k.running[what]++
+	k.wg.Go(func() {
+		defer func() {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			if k.running[what]--; k.running[what] == 0 {
+				delete(k.running, what)
+			}
+		}()
+		k.call(what, f)
+	})
+}
+
+// call calls f, which is ours, so that its panic ends nothing.
+func (k *Keeper) call(what string, f func()) {
+	err := guard.Call(what, func() error {
+		f()
+		return nil
+	})
+	if err != nil {
+		k.config.Observer.CallbackFailed(k.ctx, what, err)
+	}
+}
 
 // Close ends every flight, renewal and wait, and forgets all grants, which it returns but
 // for the operator's. What the store has it keeps.
@@ -156,9 +194,9 @@ func (k *Keeper) Close() []*Grant {
 	return grants
 }
 
-// Join waits for every goroutine, for at most this long, and reports whether all have
-// ended.
-func (k *Keeper) Join(wait time.Duration) bool {
+// Join waits for every goroutine, for at most this long, and returns what those do that
+// have not ended, in a fixed order.
+func (k *Keeper) Join(wait time.Duration) []string {
 	ended := make(chan struct{})
 	go func() {
 		k.wg.Wait()
@@ -168,10 +206,12 @@ func (k *Keeper) Join(wait time.Duration) bool {
 	defer timer.Stop()
 	select {
 	case <-ended:
-		return true
+		return nil
 	case <-timer.C:
-		return false
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Sorted(maps.Keys(k.running))
 }
 
 // RevokeAll ends the tokens of these grants side by side, if that is configured.
@@ -187,7 +227,7 @@ func (k *Keeper) RevokeAll(grants []*Grant) error {
 	for n, g := range grants {
 		wg.Go(func() {
 			slots <- struct{}{}
-			errs[n] = k.revoke(ctx, g)
+			errs[n] = guard.Call("a revocation", func() error { return k.revoke(ctx, g) })
 			<-slots
 		})
 	}

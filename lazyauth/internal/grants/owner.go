@@ -179,7 +179,7 @@ func (o *Owner) next(ctx context.Context, need *scopes.Requirement, a Asker, tri
 	}
 	if o.flight == nil {
 		f := newFlight(ctx, o, *need, a.Tool())
-		if !o.keeper.Spawn(f.run) {
+		if !o.keeper.Spawn("a sign-in", f.run) {
 			return step{}, ErrClosed
 		}
 		o.flight = f

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 )
 
 const (
@@ -87,7 +89,9 @@ func (o *Owner) update(ctx context.Context, decide func(stored) decision) (u upd
 	go func() { // ends when the store answers; see Owner.storing
 		defer func() { <-o.storing }()
 		defer giveUp()
-		finished <- guard("the store", func() error {
+		err := guard.ErrExited
+		defer func() { finished <- err }()
+		err = guard.Call("the store", func() error {
 			return o.keeper.config.Store.Update(storing, o.key, o.change(turn, decided, decide))
 		})
 	}()
@@ -174,12 +178,12 @@ func (o *Owner) load(ctx context.Context) (*Grant, error) {
 	answered := make(chan answer, 1)
 	go func() { // ends when the store answers; see Owner.loading
 		defer func() { <-o.loading }()
-		var a answer
-		a.err = guard("the store", func() (err error) {
+		a := answer{err: guard.ErrExited}
+		defer func() { answered <- a }()
+		a.err = guard.Call("the store", func() (err error) {
 			a.record, err = o.keeper.config.Store.Load(ctx, o.key)
 			return err
 		})
-		answered <- a
 	}()
 	select {
 	case a := <-answered:
@@ -200,7 +204,7 @@ func (o *Owner) save(ctx context.Context, g *Grant) {
 		return
 	}
 	saved := make(chan struct{})
-	if !o.keeper.Spawn(func() {
+	if !o.keeper.Spawn("writing to the store", func() {
 		defer close(saved)
 		o.saveNow(ctx, g)
 	}) {

@@ -75,7 +75,7 @@ func (o *Owner) Reject(ctx context.Context, g *Grant, r Refusal) bool {
 	case signIn && o.maySignInAgain(now, r.By):
 		o.lose()
 		o.rejected = g.token.AccessToken // which a store must not bring back
-		o.keeper.Spawn(func() { o.remove(o.keeper.ctx, g) })
+		o.keeper.Spawn("writing to the store", func() { o.remove(o.keeper.ctx, g) })
 	default:
 		o.mu.Unlock()
 		return false

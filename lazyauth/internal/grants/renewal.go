@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
@@ -35,11 +36,22 @@ const (
 	fromOperator             // where the operator put a token
 )
 
+func (k renewalKind) String() string {
+	switch k {
+	case fromStore:
+		return "reading the store"
+	case refreshing:
+		return "a refresh"
+	default:
+		return "taking the operator's token"
+	}
+}
+
 // start begins a renewal; o.mu is held.
 func (o *Owner) start(ctx context.Context, kind renewalKind, run func(context.Context) error) (*renewal, error) {
 	r := &renewal{kind: kind, done: make(chan struct{})}
 	cause := context.WithoutCancel(ctx)
-	spawned := o.keeper.Spawn(func() {
+	spawned := o.keeper.Spawn(kind.String(), func() {
 		defer close(r.done)
 		defer func() {
 			o.mu.Lock()
@@ -49,7 +61,8 @@ func (o *Owner) start(ctx context.Context, kind renewalKind, run func(context.Co
 		ctx, cancel := context.WithCancelCause(cause)
 		defer cancel(nil)
 		defer context.AfterFunc(o.keeper.ctx, func() { cancel(ErrClosed) })()
-		r.err = run(ctx)
+		r.err = guard.ErrExited
+		r.err = guard.Call(kind.String(), func() error { return run(ctx) })
 	})
 	if !spawned {
 		return nil, ErrClosed
@@ -272,27 +285,20 @@ func (o *Owner) refreshAhead(g *Grant) {
 
 var (
 	errTokenRefused = errors.New("lazyauth: the API refused the operator's token")
-	errNoToken      = errors.New("the source returned no token")
+	errNoToken      = errors.New("lazyauth: the source returned no token")
 )
 
 // takeToken takes the operator's token, and learns of it what the service tells.
 func (o *Owner) takeToken(ctx context.Context) error {
-	var g *Grant
-	err := guard("Options.Token", func() error {
-		token, err := o.keeper.config.Token.Token()
-		if err != nil {
-			return err
-		}
-		if token == nil || token.AccessToken == "" {
-			return errNoToken
-		}
-		g = o.keeper.newGrant(&device.Token{Access: token.AccessToken, Expires: token.Expiry}, false)
-		return nil
-	})
+	token, err := o.keeper.config.Token.Token()
+	if err == nil && (token == nil || token.AccessToken == "") {
+		err = errNoToken
+	}
 	if err != nil {
 		o.keeper.config.Observer.TokenFailed(ctx, o, err)
 		return failure{ErrOperatorToken, err}
 	}
+	g := o.keeper.newGrant(&device.Token{Access: token.AccessToken, Expires: token.Expiry}, false)
 	g.operators, g.asked = true, o.keeper.config.declared()
 	o.identify(ctx, g)
 	o.mu.Lock()

@@ -1,0 +1,401 @@
+package lazyauth_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"golang.org/x/oauth2"
+)
+
+// A mischief happens where one callback is called, while it is on.
+type mischief struct {
+	mu    sync.Mutex
+	at    string // the callback's name; "" for none
+	does  func()
+	times int
+}
+
+func (m *mischief) set(at string, does func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.at, m.does, m.times = at, does, 0
+}
+
+func (m *mischief) here(name string) {
+	m.mu.Lock()
+	does := m.does
+	on := m.at == name
+	if on {
+		m.times++
+	}
+	m.mu.Unlock()
+	if on {
+		does()
+	}
+}
+
+func (m *mischief) happened() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.times > 0
+}
+
+// mischievous returns a world all of whose callbacks are the author's, and whose person
+// approves whatever they are asked. A token is the local user's, who signs in otherwise.
+func mischievous(t *testing.T, m *mischief, local bool) *world {
+	var w *world
+	o := lazyauth.Options{
+		Account: func(context.Context, *mcp.CallToolRequest) (string, error) { m.here("Options.Account"); return "", nil },
+		VerifyUser: func(context.Context, lazyauth.Principal, *oauth2.Token) error {
+			m.here("Options.VerifyUser")
+			return nil
+		},
+		Identify: func(context.Context, *oauth2.Token) (lazyauth.Identity, error) {
+			m.here("Options.Identify")
+			return lazyauth.Identity{Name: "ada"}, nil
+		},
+		Wording: func(*mcp.CallToolRequest, elicit.Channel, elicit.Prompt) string { m.here("Options.Wording"); return "" },
+		Trace: &lazyauth.Trace{
+			Waiting:  func(context.Context, lazyauth.WaitingInfo) { m.here("Trace.Waiting") },
+			Prompted: func(context.Context, lazyauth.PromptedInfo) { m.here("Trace.Prompted") },
+			Polled:   func(context.Context, lazyauth.PolledInfo) { m.here("Trace.Polled") },
+			Granted:  func(context.Context, lazyauth.GrantedInfo) { m.here("Trace.Granted") },
+		},
+		Principal: func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
+			m.here("Options.Principal")
+			return lazyauth.Principal{Subject: "ada"}, nil
+		},
+		Store: mischievousStore{store.Memory(), m},
+	}
+	if local {
+		o.Principal, o.Token = nil, mischievousToken{m, func() string { return w.secrets.last() }}
+	}
+	var next http.RoundTripper
+	o.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
+		if strings.HasPrefix(req.URL.String(), w.as.API()) {
+			m.here("Options.Transport to the API")
+		} else {
+			m.here("Options.Transport to the server")
+		}
+		return next.RoundTrip(req)
+	})
+	w = newWorld(t, setup{options: o, service: func(s *lazyauth.Service) {
+		s.Dialect = func(status int, header http.Header) (scopes.Demand, error) {
+			m.here("Service.Dialect")
+			return scopes.BearerDemand(status, header)
+		}
+	}, tools: func(w *world) {
+		w.addTools()
+		// It declares less than it needs, so that the API's challenge is read.
+		lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "challenged"}, scopes.Of("profile"), counted(w, "challenged",
+			func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+				return w.get(ctx, "/notes")
+			}))
+	}})
+	next = w.as.Transport()
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	go func() {
+		for {
+			req, err := w.as.WaitForRequest(ctx)
+			if err != nil {
+				return
+			}
+			_ = w.as.Approve(req.UserCode)
+		}
+	}()
+	return w
+}
+
+type mischievousStore struct {
+	store.Store
+	m *mischief
+}
+
+func (s mischievousStore) Load(ctx context.Context, key string) ([]byte, error) {
+	s.m.here("the store's Load")
+	return s.Store.Load(ctx, key)
+}
+
+func (s mischievousStore) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
+	s.m.here("the store's Update")
+	return s.Store.Update(ctx, key, change)
+}
+
+func (s mischievousStore) Keys(ctx context.Context) ([]string, error) {
+	s.m.here("the store's Keys")
+	return s.Store.Keys(ctx)
+}
+
+func (s mischievousStore) String() string {
+	s.m.here("the store's String")
+	return s.Store.String()
+}
+
+type mischievousToken struct {
+	m     *mischief
+	token func() string
+}
+
+func (s mischievousToken) Token() (*oauth2.Token, error) {
+	s.m.here("Options.Token")
+	return &oauth2.Token{AccessToken: "the-operators"}, nil
+}
+
+// What a callback panics with, which nobody must be told.
+const ofAPanic = "canary-of-a-panic"
+
+// Whichever of the author's callbacks panics, and with whatever: the call gets an error, or
+// goes on without what the callback was for; the next call works, and somebody is told.
+func TestCallbackPanics(t *testing.T) {
+	var nobody *http.Request
+	panics := map[string]func(){
+		"text":    func() { panic(ofAPanic) },
+		"error":   func() { panic(errors.New(ofAPanic)) },
+		"runtime": func() { _ = nobody.URL },
+	}
+	const succeeds = ""
+	for _, c := range []struct {
+		at   string
+		tool string
+		want lazyauth.Reason
+		// told is the name in the event. A trace that fails is not told: the default log is.
+		told string
+	}{
+		{at: "Options.Principal", want: lazyauth.ReasonAnonymous},
+		{at: "Options.Account", want: lazyauth.ReasonAnonymous},
+		{at: "Options.VerifyUser", want: lazyauth.ReasonUnverified},
+		{at: "Options.Identify", want: succeeds},
+		{at: "Options.Wording", want: succeeds},
+		{at: "Options.Token", want: lazyauth.ReasonUnavailable},
+		{at: "Options.Transport to the server", want: lazyauth.ReasonUnavailable, told: "Options.Transport"},
+		{at: "Options.Transport to the API", want: "the handler's", told: "Options.Transport"},
+		{at: "Service.Dialect", tool: "challenged", want: lazyauth.ReasonUnsupported},
+		{at: "the store's Load", want: succeeds, told: "the store"},
+		{at: "the store's Update", want: succeeds, told: "the store"},
+		{at: "Trace.Waiting", want: succeeds},
+		{at: "Trace.Prompted", want: succeeds},
+		{at: "Trace.Polled", want: succeeds},
+		{at: "Trace.Granted", want: succeeds},
+	} {
+		for with, panics := range panics {
+			t.Run(c.at+"/"+with, func(t *testing.T) {
+				inBothEras(t, func(t *testing.T, era string) {
+					defaultLog := captureDefault(t)
+					m := new(mischief)
+					w := mischievous(t, m, c.at == "Options.Token")
+					w.secrets.add(ofAPanic)
+					h := w.host(era, accepts)
+					tool := c.tool
+					if tool == "" {
+						tool = "whoami"
+					}
+					m.set(c.at, panics)
+					r := <-h.call(t.Context(), tool, nil)
+					if !m.happened() {
+						t.Fatal("it was not called")
+					}
+					m.set("", nil)
+					switch {
+					case c.want == "the handler's":
+						if r.err != nil || !r.result.IsError || !strings.Contains(r.text(), "asking the API") {
+							t.Errorf("%q, %v", r.text(), r.err)
+						}
+					case c.want != succeeds:
+						r.fails(t, c.want)
+					default:
+						r.succeeds(t, "")
+					}
+					told := c.told
+					if told == "" {
+						told = c.at
+					}
+					if trace := strings.HasPrefix(c.at, "Trace."); trace != (w.trace.count("callbackfailed") == 0) || !trace && !strings.Contains(w.trace.text(), told+" panicked") {
+						t.Errorf("the trace was told:\n%s", w.trace.text())
+					} else if trace && strings.Count(defaultLog.String(), c.at) != 1 {
+						t.Errorf("the default log has:\n%s", defaultLog)
+					}
+					if strings.Contains(defaultLog.String(), ofAPanic) {
+						t.Error("what it panicked with is in the default log")
+					}
+					later(2 * time.Minute)
+					if c.at != "Options.Token" { // which the API does not know
+						h.gets("whoami", nil, "Ada")
+					}
+				})
+			})
+		}
+	}
+	t.Run("the store's Keys", func(t *testing.T) {
+		m := new(mischief)
+		w := mischievous(t, m, false)
+		m.set("the store's Keys", panics["text"])
+		if _, err := w.auth.Accounts(t.Context()); err == nil || strings.Contains(err.Error(), ofAPanic) {
+			t.Errorf("Accounts: %v", err)
+		}
+	})
+}
+
+// captureDefault puts a log of its own into the place of the default one, for the time of the
+// test.
+func captureDefault(t *testing.T) fmt.Stringer {
+	var log lockedBuffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	t.Cleanup(func() { slog.SetDefault(before) })
+	return &log
+}
+
+type lockedBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
+
+// What the SDK or this library panics with is an internal error of the one request: the
+// server lives. A handler's own panic goes on, to the author's middleware.
+func TestPanicOfTheSDK(t *testing.T) {
+	for way, gate := range map[string]func(*world){
+		"AddTool": func(w *world) {
+			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "t"}, scopes.Of("profile"), unmarshalled)
+		},
+		"Intercept": func(w *world) {
+			mcp.AddTool(w.server, &mcp.Tool{Name: "t"}, unmarshalled)
+			w.auth.Intercept(w.server, scopes.Policy{Tools: map[string]scopes.Requirement{"t": scopes.Of("profile")}})
+		},
+	} {
+		t.Run(way, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				w := newWorld(t, setup{tools: func(w *world) {
+					w.server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+						return func(ctx context.Context, method string, r mcp.Request) (mcp.Result, error) {
+							if call, ok := r.(*mcp.CallToolRequest); ok && string(call.Params.Arguments) == `{"text":"boom"}` {
+								call.Params = nil // the SDK's server has not reckoned with that
+							}
+							return next(ctx, method, r)
+						}
+					})
+					gate(w)
+				}})
+				h := w.host(era, accepts)
+				call := h.call(t.Context(), "t", noteArgs{"first"})
+				w.approves()
+				(<-call).succeeds(t, "first")
+				r := <-h.call(t.Context(), "t", noteArgs{"boom"})
+				if r.err == nil || !strings.Contains(r.err.Error(), "internal error") {
+					t.Errorf("%q, %v", r.text(), r.err)
+				}
+				if w.trace.count("callbackfailed") != 1 || !strings.Contains(w.trace.text(), "go-sdk") {
+					t.Errorf("the trace was told:\n%s", w.trace.text())
+				}
+				h.gets("t", noteArgs{"next"}, "next")
+			})
+		})
+	}
+}
+
+func unmarshalled(_ context.Context, _ *mcp.CallToolRequest, in noteArgs) (*mcp.CallToolResult, answer, error) {
+	return nil, answer(in), nil
+}
+
+// What callbacks return as an error is in the log on one line, and not at length; the text
+// of the call has nothing of it, and programs find what was returned.
+func TestCallbackErrorsAreEscaped(t *testing.T) {
+	evil := errors.New("no \x1b[2J\nERROR you were hacked " + strings.Repeat("x", 10_000) + " the end")
+	for _, c := range []struct {
+		at      string
+		options lazyauth.Options
+		want    lazyauth.Reason
+	}{
+		{"Options.Principal", lazyauth.Options{Principal: func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
+			return lazyauth.Principal{}, evil
+		}}, lazyauth.ReasonAnonymous},
+		{"Options.Account", lazyauth.Options{Account: func(context.Context, *mcp.CallToolRequest) (string, error) { return "", evil }}, lazyauth.ReasonAnonymous},
+		{"Options.VerifyUser", lazyauth.Options{Principal: byClientName, VerifyUser: func(context.Context, lazyauth.Principal, *oauth2.Token) error { return evil }}, lazyauth.ReasonUnverified},
+		{"Options.Identify", lazyauth.Options{Identify: func(_ context.Context, token *oauth2.Token) (lazyauth.Identity, error) {
+			return lazyauth.Identity{}, fmt.Errorf("%s: %w", token.AccessToken, evil)
+		}}, ""},
+		{"Options.Token", lazyauth.Options{Token: verbose{}}, lazyauth.ReasonUnavailable},
+		{"the store", lazyauth.Options{Store: failingStore{store.Memory(), evil}}, ""},
+	} {
+		t.Run(c.at, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, setup{options: c.options})
+				call := w.host(legacy, accepts).call(t.Context(), "whoami", nil)
+				if c.at != "Options.Principal" && c.at != "Options.Account" && c.at != "Options.Token" {
+					w.approves()
+				}
+				r := <-call
+				if c.want != "" {
+					r.fails(t, c.want)
+				} else {
+					r.succeeds(t, "Ada")
+				}
+				log := w.slog.String()
+				if !strings.Contains(log, c.at+": ") || strings.Contains(log, strings.Repeat("x", 300)) ||
+					strings.Contains(log, `\u001b`) || strings.Contains(log, `\n`) && !strings.Contains(log, `\\n`) || strings.Contains(r.text(), "hacked") {
+					t.Errorf("the log has:\n%s\nthe model gets %q", log, r.text())
+				}
+			})
+		})
+	}
+}
+
+type failingStore struct {
+	store.Store
+	err error
+}
+
+func (f failingStore) Load(context.Context, string) ([]byte, error) { return nil, f.err }
+
+// With nil options, and without a trace, what fails is in the default log; with a trace it is
+// there alone.
+func TestFailuresReachTheDefaultLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := captureDefault(t)
+		auth, err := lazyauth.New(lazyauth.Service{Name: "Notes", Issuer: "https://as.invalid", ClientID: "c"}, &lazyauth.Options{
+			Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route to host") }),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer auth.Close()
+		err = auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("x"), nil)
+		if e, ok := errors.AsType[*lazyauth.Error](err); !ok || e.Reason != lazyauth.ReasonUnavailable {
+			t.Errorf("Authorize: %v", err)
+		}
+		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "lazyauth: authorization failed") || !strings.Contains(text, "no route to host") {
+			t.Errorf("the default log has:\n%s", text)
+		}
+		w := newWorld(t, setup{options: lazyauth.Options{Token: noToken{}}})
+		(<-w.host(legacy, accepts).call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
+		if text := log.String(); strings.Count(text, "\n") != 1 {
+			t.Errorf("beside a trace the default log has:\n%s", text)
+		}
+	})
+}
