@@ -43,7 +43,7 @@ func (p *programHost) Show(ctx context.Context, d *asking.Delivery, _ elicit.Cha
 // was asked by a call. The errors of the authorization are
 // of type [*Error].
 //
-// The caller vouches for who: [Options.VerifyUser] is asked as for calls.
+// Whoever was asked in vain a moment ago is asked again. The caller vouches for who: [Options.VerifyUser] is asked as for calls.
 func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.Requirement, show func(context.Context, elicit.Prompt) error) error {
 	if !who.IsLocal() && i.options.VerifyUser == nil {
 		return i.fail(ReasonUnverified, errNoVerifyUser)
@@ -52,6 +52,9 @@ func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.
 		return i.fail(ReasonAnonymous, err)
 	}
 	p := i.personOf(who)
+	if show != nil {
+		p.Forgive() // somebody is there who wants to be asked
+	}
 	_, err := p.Obtain(ctx, need, &programHost{show: show})
 	return i.explain(err, p, need, nil)
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
@@ -89,6 +91,8 @@ type Error struct {
 	declined  *asking.Declined // how, of Declined
 	operators bool             // of Narrowed: it is the operator's token
 	signIn    *string          // the prompt by which the person is asked at once, if there is one
+	wait      time.Duration    // for how long the same need is not asked for …
+	asked     bool             // … of the person, who can end that
 }
 
 // Unwrap returns the cause.
@@ -98,10 +102,7 @@ func (e *Error) Unwrap() error { return e.Cause }
 func (e *Error) Error() string {
 	switch e.Reason {
 	case ReasonDeclined:
-		again := "call again later only if the user wants it."
-		if e.signIn != nil {
-			again = fmt.Sprintf("call again later only if the user wants it, or at once when they have used the prompt %q.", *e.signIn)
-		}
+		again := e.again()
 		switch d := e.declined; {
 		case d == nil:
 		case d.HostOnly, d.Automatic && d.Dismissed: // the next call may ask
@@ -120,7 +121,7 @@ func (e *Error) Error() string {
 		if e.operators {
 			return fmt.Sprintf("The token that this server's operator configured for %s lacks: %s. The operator must configure one that has it.", e.service, e.Missing)
 		}
-		return fmt.Sprintf("%s granted less than this tool needs; missing: %s. Call again if the user wants to grant it.", e.service, e.Missing)
+		return fmt.Sprintf("%s granted less than this tool needs; missing: %s. The user may have left it out, or may not have it, or it may need a setting at the service. Calls that need it are refused for a minute without asking; %s", e.service, e.Missing, e.again())
 	case ReasonUnsupported:
 		if errors.Is(e.Cause, errNoReplay) {
 			return fmt.Sprintf("%s refused a request that cannot be sent again, so nobody was asked for more access. %s", e.service, advice(e.Cause))
@@ -173,22 +174,43 @@ func (e *Error) Error() string {
 			return fmt.Sprintf("The token that this server's operator configured for %s cannot be used. Calling again will not change that; the operator finds the cause in the server's log.", e.service)
 		}
 		if errors.Is(e.Cause, device.ErrUnknownCode) {
-			return fmt.Sprintf("The authorization server of %s no longer accepts this code: refused by a policy, used, or forgotten. Call again for a new code if the user wants to try once more; the server's log says more.", e.service)
+			return fmt.Sprintf("The authorization server of %s no longer accepts this code: refused by a policy, used, or forgotten. If a new code comes to the same, this server's operator must act, and finds the cause in the server's log.%s", e.service, e.later())
 		}
 		if errors.Is(e.Cause, device.ErrTokenType) {
-			return fmt.Sprintf("The sign-in to %s was finished, but the token that came of it cannot be used by this server, which calling again will not change. Its operator must act, and finds the cause in the server's log.", e.service)
+			return fmt.Sprintf("The sign-in to %s was finished, but the token that came of it cannot be used by this server, which calling again will not change. Its operator must act, and finds the cause in the server's log.%s", e.service, e.later())
 		}
 		if refused, ok := errors.AsType[*device.Error](e.Cause); ok && errors.Is(refused, device.ErrRefused) && (refused.Code == "invalid_client" || refused.Code == "unauthorized_client") {
-			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator must check the client identifier, the secret and how it is sent, and that the client is enabled and may use device authorization; the server's log has the error code.", e.service)
+			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator must check the client identifier, the secret and how it is sent, and that the client is enabled and may use device authorization; the server's log has the error code.%s", e.service, e.later())
 		}
 		if errors.Is(e.Cause, device.ErrRefused) {
-			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator finds the cause in the server's log.", e.service)
+			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator must act, and finds the cause in the server's log.%s", e.service, e.later())
 		}
 		if d, ok := errors.AsType[*device.Error](e.Cause); ok && d.Op == "discovery" && errors.Is(d, device.ErrInvalid) {
 			return fmt.Sprintf("The authorization server of %s was not found by the address that this server is configured with, which calling again will not change. Its operator finds the cause in the server's log.", e.service)
 		}
-		return fmt.Sprintf("Signing in to %s is not possible at the moment: its authorization server did not answer as it should. Try again later; the server's log says more.", e.service)
+		again := "Try again later"
+		if e.wait > 0 && !e.asked {
+			again = fmt.Sprintf("It is not asked again before %d seconds have passed", int(math.Ceil(e.wait.Seconds())))
+		}
+		return fmt.Sprintf("Signing in to %s is not possible at the moment: its authorization server did not answer as it should. %s; the server's log says more.%s", e.service, again, e.later())
 	}
+}
+
+// again says when to call again for what the user has refused, or was asked for in vain.
+func (e *Error) again() string {
+	if e.signIn != nil {
+		return fmt.Sprintf("call again later only if the user wants it, or at once when they have used the prompt %q.", *e.signIn)
+	}
+	return "call again later only if the user wants it."
+}
+
+// later is a sentence for when the user was asked in vain, with a blank before it, or
+// nothing.
+func (e *Error) later() string {
+	if !e.asked {
+		return ""
+	}
+	return " Calls within the next minute are refused without asking; " + e.again()
 }
 
 // Causes that say what an operator must configure. Their texts are ours, so
@@ -231,6 +253,11 @@ func (i *Interceptor) fail(reason Reason, cause error) *Error {
 // adds is added by explain. It returns nil for any other error, such as that of a context.
 func translate(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if s, ok := errors.AsType[*grants.Setback](err); ok {
+		e := translate(s.Err) // which package grants has of its own, or of package device
+		e.wait, e.asked = s.Wait, s.Asked
 		return e
 	}
 	if p, ok := errors.AsType[*asking.Pending](err); ok {

@@ -71,7 +71,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	observer, late := newObserver(service.Name, o.Trace), new(guard.Late)
+	observer, late := newObserver(&service, o.Trace), new(guard.Late)
 	transport := guardedTransport{o.Transport, callbacks{late, observer}}
 	toServer := awaitedTransport{transport}
 	server, err := grants.NewAuthorizationServer(service.device(toServer), service.InsecureSkipIssuerCheck)

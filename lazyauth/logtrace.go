@@ -14,6 +14,8 @@ type line struct {
 	Told
 	scopes   scopes.Set
 	limit    scopes.Set
+	asked    scopes.Set
+	missing  scopes.Set
 	header   string
 	channel  string
 	attempt  int
@@ -38,6 +40,8 @@ func (l line) fields(add func(key string, value any)) {
 	given(!l.scopes.IsEmpty(), "scopes", l.scopes.String())
 	given(!l.limit.IsEmpty(), "limit", l.limit.String())
 	given(l.header != "", "header", l.header)
+	given(!l.asked.IsEmpty(), "asked", l.asked.String())
+	given(!l.missing.IsEmpty(), "missing", l.missing.String())
 	given(l.channel != "", "channel", l.channel)
 	given(l.attempt != 0, "attempt", l.attempt)
 	given(l.outcome != "", "outcome", l.outcome)
@@ -70,7 +74,13 @@ func logTrace(debug, info, warn writer) *Trace {
 			debug(ctx, "polled the token endpoint", line{About: i.About, attempt: i.Attempt, outcome: i.Outcome, status: i.Status, wait: i.Wait, err: i.Err})
 		},
 		Granted: func(ctx context.Context, i GrantedInfo) {
-			info(ctx, "authorization granted", line{About: i.About, Told: i.Told, scopes: i.Scopes, attempt: i.Polls, wait: i.Life})
+			l := line{About: i.About, Told: i.Told, scopes: i.Scopes, attempt: i.Polls, wait: i.Life}
+			if i.Missing.IsEmpty() {
+				info(ctx, "authorization granted", l)
+				return
+			}
+			l.asked, l.missing = i.Asked, i.Missing
+			warn(ctx, "authorization granted for less than was asked for", l)
 		},
 		Refreshed: func(ctx context.Context, i RefreshedInfo) {
 			info(ctx, "grant refreshed", line{About: i.About, scopes: i.Scopes, Told: Told{Took: i.Took}})
@@ -97,7 +107,11 @@ func logTrace(debug, info, warn writer) *Trace {
 			warn(ctx, "a callback failed", line{About: i.About, callback: i.Callback, err: i.Err})
 		},
 		Failed: func(ctx context.Context, i FailedInfo) {
-			warn(ctx, "authorization failed", line{About: i.About, Told: i.Told, scopes: i.Scopes, channel: i.Channel, attempt: i.Polls, reason: i.Reason, err: i.Err})
+			l := line{About: i.About, Told: i.Told, scopes: i.Scopes, channel: i.Channel, attempt: i.Polls, reason: i.Reason, err: i.Err}
+			if !i.Missing.IsEmpty() {
+				l.scopes, l.asked, l.missing = i.Granted, i.Scopes, i.Missing
+			}
+			warn(ctx, "authorization failed", l)
 		},
 	}
 }

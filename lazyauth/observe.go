@@ -17,15 +17,17 @@ import (
 type observer struct {
 	service string
 	trace   Trace
+	// optional are the service's own scopes, which servers may leave out.
+	optional scopes.Set
 }
 
 // newObserver returns an observer that tells trace; of failures alone, and in the program's
 // log, if that is nil.
-func newObserver(service string, trace *Trace) observer {
+func newObserver(service *Service, trace *Trace) observer {
 	if trace == nil {
 		trace = failuresTrace()
 	}
-	return observer{service, *CombineTraces(trace)} // whose hooks are watched
+	return observer{service.Name, *CombineTraces(trace), service.Scopes} // whose hooks are watched
 }
 
 // hookWait is how long a hook may take, which must not block.
@@ -95,10 +97,10 @@ func (o observer) Ended(f *grants.Flight, took time.Duration) {
 		failed.Reason, failed.Err = causeOf(err)
 		tell(f.Context(), o.trace.Failed, failed)
 	case !adopted:
-		failed.Reason, failed.Scopes = ReasonNarrowed, g.Scopes()
+		failed.Reason, failed.Granted, failed.Missing = ReasonNarrowed, g.Scopes(), f.Missing()
 		tell(f.Context(), o.trace.Failed, failed)
 	default:
-		granted := GrantedInfo{About: failed.About, Told: told, Scopes: g.Scopes()}
+		granted := GrantedInfo{About: failed.About, Told: told, Scopes: g.Scopes(), Asked: f.Want(), Missing: f.Missing().Minus(o.optional)}
 		if expiry := g.Token().Expiry; !expiry.IsZero() {
 			granted.Life = time.Until(expiry)
 		}

@@ -28,7 +28,7 @@ func AddSignInPrompt(server *mcp.Server, auth *Interceptor) {
 	server.AddPrompt(&mcp.Prompt{
 		Name:        name,
 		Title:       "Sign in to " + auth.service.Name,
-		Description: fmt.Sprintf("Ask me to sign in to %s again, although I declined a moment ago.", auth.service.Name),
+		Description: fmt.Sprintf("Ask me to sign in to %s again, although I declined a moment ago, or it came to nothing.", auth.service.Name),
 	}, func(ctx context.Context, req *mcp.GetPromptRequest) (*mcp.GetPromptResult, error) {
 		call := &mcp.CallToolRequest{Session: req.Session, Extra: req.Extra, Params: &mcp.CallToolParamsRaw{Meta: req.Params.Meta}}
 		who, err := auth.principal(ctx, call)

@@ -93,8 +93,11 @@ type PolledInfo struct {
 type GrantedInfo struct {
 	About
 	Told
-	Scopes scopes.Set    // that were granted
-	Life   time.Duration // of the access token; 0 if it is not told, or has no end
+	Scopes scopes.Set // that were granted
+	// Asked is what was asked for, and Missing what of it was not granted, the service's
+	// own scopes left out, which nobody needs. Empty: nothing is missing.
+	Asked, Missing scopes.Set
+	Life           time.Duration // of the access token; 0 if it is not told, or has no end
 }
 
 // A RefreshedInfo is of a refresh that succeeded (RFC 6749 §6).
@@ -153,7 +156,9 @@ type CallbackFailedInfo struct {
 type FailedInfo struct {
 	About
 	Told               // of a flight, if it is over; Took alone of a refresh
-	Scopes  scopes.Set // that were asked for, or granted where that was too little
+	Scopes  scopes.Set // that were asked for
+	Granted scopes.Set // where that was too little …
+	Missing scopes.Set // … and what of the others it lacks
 	Channel string     // of the prompt that was declined
 	Reason  Reason
 	// Err is the cause. What a server wrote appears in it only escaped and

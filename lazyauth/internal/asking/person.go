@@ -159,8 +159,9 @@ func (a *asker) MayAsk() error {
 // Left is how much longer a call on this host can wait.
 func (p *Person) Left(h Host) time.Duration { return p.people.left(h.Request()) }
 
+// forgetDeclines forgets what the person declined, and what they were asked for in vain.
 func (p *Person) forgetDeclines() {
-	p.ForgetRefusals() // what they said No to, or what came to nothing
+	p.Forgive()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.declined)

@@ -183,7 +183,7 @@ func (c *Client) secrets(a *answer, more ...string) secrets {
 
 // fail makes the error for an answer that ends what was being done.
 func (c *Client) fail(op string, kind error, a *answer, sent ...string) *Error {
-	return &Error{Op: op, Kind: kind, Code: a.verdict.code, Status: a.status, reason: a.fault, Detail: c.detail(a, sent...)}
+	return &Error{Op: op, Kind: kind, Code: a.verdict.code, Status: a.status, RetryAfter: a.retryAfter, reason: a.fault, Detail: c.detail(a, sent...)}
 }
 
 // detail says of an answer what an operator has to know.

@@ -129,7 +129,7 @@ func readMetadata(a *answer, base *url.URL, issuer string, opt DiscoverOptions) 
 		if a.status != 0 {
 			detail = strings.TrimSuffix("HTTP status "+strconv.Itoa(a.status)+", "+detail, ", ")
 		}
-		return Endpoints{}, &Error{Op: "discovery", Kind: kind, Status: a.status, reason: reason, Detail: detail}
+		return Endpoints{}, &Error{Op: "discovery", Kind: kind, Status: a.status, RetryAfter: a.retryAfter, reason: reason, Detail: detail}
 	}
 	switch {
 	case a.fault != "" && a.passing():

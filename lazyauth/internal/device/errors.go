@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // What an [Error] can mean; compare with errors.Is.
@@ -89,6 +90,10 @@ type Error struct {
 
 	// Status is the HTTP status of the answer, 0 if there was none.
 	Status int
+
+	// RetryAfter is how long the server asked not to be asked again (RFC 9110 §10.2.3);
+	// 0 if it did not say, and at most five minutes.
+	RetryAfter time.Duration
 
 	// Detail is for the operator's log and for nobody else. It quotes what the server
 	// wrote, escaped to ASCII and cut short: its error, or else the content type and

@@ -48,6 +48,7 @@ type Flight struct {
 	grant   *Grant // if err is nil
 	err     error
 	adopted bool // the grant is the owner's now
+	endedAt time.Time
 
 	polls int // of the goroutine that runs it
 
@@ -119,6 +120,32 @@ func (f *Flight) Before(hook func()) bool {
 // Result returns the grant and whether it was adopted, or why there is none; it may be
 // called once the outcome is settled, by the observer, and once Done is closed.
 func (f *Flight) Result() (g *Grant, adopted bool, err error) { return f.grant, f.adopted, f.err }
+
+// Missing returns what the flight asked for and its grant is without. It may be called when
+// Result may.
+func (f *Flight) Missing() scopes.Set {
+	if f.grant == nil {
+		return scopes.Set{}
+	}
+	return f.grant.order.Missing(f.grant.held, f.want)
+}
+
+// begunAnew reports whether the flight ended in such a way that who waits for it joins or
+// begins another one without a word: the person has approved, and is not told that it
+// failed. It may be called once Done is closed.
+func (f *Flight) begunAnew() bool {
+	_, setback := errors.AsType[*Setback](f.err)
+	return !setback && errors.Is(f.err, device.ErrAnswerLost)
+}
+
+func (f *Flight) hasPrompt() bool {
+	select {
+	case <-f.ready:
+		return true
+	default:
+		return false
+	}
+}
 
 // Counts returns how often it polled, how often its prompt was shown, and how many calls
 // waited; it may be called once the outcome is settled.
@@ -194,15 +221,19 @@ func (f *Flight) run() {
 		o.keeper.Spawn("a revocation", func() { _ = o.keeper.revoke(o.keeper.ctx, late) })
 		err = ErrLoggedOut
 	}
+	if err != nil {
+		err = o.setbacks.ended(f.hasPrompt(), err)
+	}
 	if f.err = err; err == nil {
 		f.grant = g
+		o.setbacks.granted(f.Missing())
 		if f.adopted = o.improves(g, f.want); f.adopted {
 			o.adopt(g)
 			o.refusals.signedIn = time.Now()
 			o.acceptedBy.Store(0)
 		}
 	}
-	o.flight = nil
+	o.flight, f.endedAt = nil, time.Now()
 	f.ended.Store(true)
 	hooks := f.before
 	o.mu.Unlock()

@@ -35,6 +35,7 @@ type Owner struct {
 	unread   string                           // the refresh token whose last use was answered with a success without a token
 	doubted  string                           // the refresh token that was of no use, so that the person is asked
 	waiting  map[*scopes.Requirement]struct{} // needs of those who wait for a flight that is for less, or is gathering
+	setbacks setbacks                         // what flights came to in vain
 	lost     scopes.Set                       // what was known of the last grant, until there is another; empty after a logout
 	refusals refusals
 }
@@ -105,26 +106,25 @@ func (o *Owner) Obtain(ctx context.Context, need scopes.Requirement, a Asker) (*
 		if g, err := o.Became(f, need); g != nil || err != nil {
 			return g, err
 		}
-		// This flight was for less, and the next one asks for both; or it was abandoned
-		// at the moment that this one came.
+		// This flight was for less, and the next one asks for both; or its outcome was lost
+		// on its way; or it was abandoned at the moment that this one came.
 	}
 }
 
 // Became returns what a flight that is done came to for somebody with this need: a grant, or
-// why there is none, or neither if it was for less, or was abandoned: that is no word on
-// anybody's need.
+// why there is none, or neither if it was for less, or if it was abandoned or its outcome was
+// lost on its way: that is no word on anybody's need.
 func (o *Owner) Became(f *Flight, need scopes.Requirement) (*Grant, error) {
 	switch {
-	case errors.Is(f.err, ErrAbandoned):
-		return nil, nil //nolint:nilnil // as if it had not been there
+	case errors.Is(f.err, ErrAbandoned), f.begunAnew():
 	case f.err != nil:
 		return nil, f.err
 	case f.adopted && f.grant.Holds(need):
 		return f.grant, nil
 	case f.covers(need):
-		return nil, o.narrowed(need)
+		return nil, o.narrowed(f, need)
 	}
-	return nil, nil //nolint:nilnil // it was for less
+	return nil, nil //nolint:nilnil // the next one will tell
 }
 
 // await waits for a renewal, and returns why the asker cannot go on, if it cannot. What
@@ -147,8 +147,14 @@ func (o *Owner) waits(ctx context.Context, need scopes.Requirement, a Asker) {
 	o.keeper.config.Observer.Waiting(ctx, o, a.Tool(), o.missing(need))
 }
 
-func (o *Owner) narrowed(need scopes.Requirement) error {
-	return &Narrowed{Missing: o.missing(need), Operators: o.usesOperatorToken()}
+// narrowed is what f came to, which asked for need and did not get it. The need is
+// remembered by its own names, too: it may have been asked for by what implies it.
+func (o *Owner) narrowed(f *Flight, need scopes.Requirement) error {
+	missing := o.missing(need)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.setbacks.refuse(missing, f.endedAt)
+	return &Setback{Err: &Narrowed{Missing: missing}, Wait: time.Until(f.endedAt.Add(coolDown)), Asked: true}
 }
 
 // A step is what somebody who needs a grant does next: one of these is set.
@@ -177,7 +183,15 @@ func (o *Owner) next(ctx context.Context, need *scopes.Requirement, a Asker, tri
 	if err := a.MayAsk(); err != nil {
 		return step{}, err
 	}
+	if o.flight == nil || !o.flight.covers(*need) {
+		if err := o.setbacks.against(o.missing(*need)); err != nil {
+			return step{}, err
+		}
+	}
 	if o.flight == nil {
+		if err := o.setbacks.againstAny(); err != nil {
+			return step{}, err
+		}
 		f := newFlight(ctx, o, *need, a.Tool())
 		if !o.keeper.Spawn("a sign-in", f.run) {
 			return step{}, ErrClosed
@@ -198,7 +212,7 @@ func (o *Owner) renew(ctx context.Context, need scopes.Requirement, tried renewa
 	case o.usesOperatorToken():
 		switch {
 		case g.Alive() && g.operators:
-			return nil, o.narrowed(need)
+			return nil, &Narrowed{Missing: o.missing(need), Operators: true}
 		case tried&fromOperator != 0: // it was refused, or has expired
 			return nil, failure{ErrOperatorToken, errTokenRefused}
 		}
@@ -252,7 +266,7 @@ func (o *Owner) adopt(g *Grant) {
 	}
 	g.start()
 	o.grant.Swap(g).stop()
-	o.lost = scopes.Set{}
+	o.lost, o.setbacks.vain = scopes.Set{}, nil
 }
 
 // lose gives up the owner's grant, which is of no use any more. What it had is asked for in

@@ -126,13 +126,6 @@ func (o *Owner) replaced(ctx context.Context, g *Grant, left time.Duration) bool
 	return false
 }
 
-// ForgetRefusals forgets what the API refused: somebody wants to try again.
-func (o *Owner) ForgetRefusals() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.refusals = refusals{}
-}
-
 // Settle waits for the renewal that is under way, if there is one, whatever comes of it. It
 // returns why it could not wait to its end.
 func (o *Owner) Settle(ctx context.Context, left time.Duration) error {

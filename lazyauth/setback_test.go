@@ -1,0 +1,281 @@
+package lazyauth_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// An approval after which no token can come is remembered as a decline is: a model that
+// calls again has nobody asked for a minute, and a person can end that.
+func TestSetback_ApprovalInVain(t *testing.T) {
+	broken := http.Header{"Content-Type": {"application/json"}}
+	for name, b := range map[string]fakeas.Behaviour{
+		"refused client":      fakeas.Error(401, "invalid_client"),
+		"refused by a policy": fakeas.Error(400, "invalid_grant"),
+		"unknown word":        fakeas.Error(400, "consent_required_by_admin"),
+		"type of the token":   fakeas.Raw(200, broken, `{"access_token":"bound-to-a-key","token_type":"MAC"}`),
+		"trouble, it says":    fakeas.Error(500, "server_error"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				w := newWorld(t, setup{tools: func(w *world) {
+					w.addTools()
+					lazyauth.AddSignInPrompt(w.server, w.auth)
+				}})
+				w.as.Script(fakeas.Poll, b.Times(3))
+				h := w.host(era, accepts)
+				tools := []string{"whoami", "whoami", "list_notes", "whoami", "list_notes"}
+				for n, tool := range tools {
+					r := <-h.call(t.Context(), tool, nil)
+					r.fails(t, lazyauth.ReasonUnavailable)
+					for _, part := range []string{"operator", "within the next minute", `"sign-in-notes"`} {
+						if part == "operator" && name == "trouble, it says" {
+							continue
+						}
+						if !strings.Contains(r.text(), part) {
+							t.Errorf("call %d: %q is not in %q", n, part, r.text())
+						}
+					}
+				}
+				h.wantPrompts(1)
+				w.wantAuthorizations(1)
+				// The person wants to be asked after all …
+				if _, err := h.session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
+					t.Fatal(err)
+				}
+				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
+				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
+				h.wantPrompts(2)
+				// … or the minute is over …
+				later(time.Minute)
+				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
+				h.wantPrompts(3)
+				// … and a program that asks a person does so at once.
+				if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), approving(w)); err != nil {
+					t.Fatal(err)
+				}
+				h.gets("whoami", nil, "Ada")
+				h.wantPrompts(3)
+			})
+		})
+	}
+}
+
+// A need that came back narrowed is remembered; other needs are not concerned, and what was
+// granted is used.
+func TestSetback_Narrowed(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{})
+		h := w.signedIn(era)
+		call := h.call(t.Context(), "create_note", noteArgs{"x"})
+		w.approvesFor("notes:write profile", "profile")
+		for n := range 5 {
+			r := <-call
+			r.fails(t, lazyauth.ReasonNarrowed)
+			for _, part := range []string{"missing: notes:write", "setting at the service", "refused for a minute"} {
+				if !strings.Contains(r.text(), part) {
+					t.Errorf("call %d: %q is not in %q", n, part, r.text())
+				}
+			}
+			call = h.call(t.Context(), "create_note", noteArgs{"x"})
+		}
+		<-call
+		h.wantPrompts(2)
+		for _, part := range []string{"authorization granted for less than was asked for", `"asked":"notes:write profile"`, `"scopes":"profile"`, `"missing":"notes:write"`} {
+			for name, log := range map[string]string{"zap": w.log.String(), "slog": w.slog.String()} {
+				if !strings.Contains(log, part) {
+					t.Errorf("%s lacks %s: %s", name, part, log)
+				}
+			}
+		}
+		// Another need is asked for, and without the one that was refused.
+		call = h.call(t.Context(), "list_notes", nil)
+		w.approvesFor("notes:read profile")
+		(<-call).succeeds(t, "[]")
+		h.wantPrompts(3)
+		w.auth.ForgetDecline(lazyauth.LocalUser)
+		call = h.call(t.Context(), "create_note", noteArgs{"x"})
+		w.approvesFor("notes:read notes:write profile", "profile", "notes:read")
+		(<-call).fails(t, lazyauth.ReasonNarrowed)
+		later(time.Minute)
+		call = h.call(t.Context(), "create_note", noteArgs{"x"})
+		w.approvesFor("notes:read notes:write profile")
+		(<-call).succeeds(t, "x")
+	})
+}
+
+// It does not matter by which name a scope is asked for, nor whether it is the service's
+// own, which servers may leave out in silence.
+func TestSetback_NarrowedByOtherNames(t *testing.T) {
+	order, err := scopes.NewHierarchy(map[string]scopes.Set{"notes": scopes.Of("notes:read", "notes:write")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{
+			as: fakeas.Options{Scopes: []string{"profile", "offline_access", "notes", "notes:read", "notes:write"}},
+			service: func(s *lazyauth.Service) {
+				s.Scopes, s.Hierarchy = scopes.Of("offline_access"), order
+			},
+			tools: func(w *world) {
+				w.addTools()
+				lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "all"}, scopes.Of("notes"), echo)
+			},
+		})
+		h := w.host(era, accepts)
+		call := h.call(t.Context(), "whoami", nil)
+		w.approvesFor("offline_access profile", "profile")
+		(<-call).succeeds(t, "Ada")
+		if strings.Contains(w.log.String(), "less than was asked for") {
+			t.Error("a scope that nobody needs is missed")
+		}
+		both := []<-chan reply{h.call(t.Context(), "all", nil), h.call(t.Context(), "list_notes", nil)}
+		w.approvesFor("notes offline_access profile", "profile")
+		for _, call := range both {
+			(<-call).fails(t, lazyauth.ReasonNarrowed)
+		}
+		for _, tool := range []string{"all", "list_notes"} {
+			(<-h.call(t.Context(), tool, nil)).fails(t, lazyauth.ReasonNarrowed)
+		}
+		h.wantPrompts(2)
+	})
+}
+
+// Google grants email under the name of an address: that is what was asked for.
+func TestSetback_GrantedByAnotherName(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		as := fakeas.New(&fakeas.Options{Scopes: []string{"email"}})
+		w := newWorld(t, setup{
+			shared: as, service: func(s *lazyauth.Service) { s.Scopes, s.Hierarchy = scopes.Set{}, scopes.Google() },
+			options: lazyauth.Options{Transport: tokens{as.Transport(), func(string) string { return "https://www.googleapis.com/auth/userinfo.email" }}},
+			tools: func(w *world) {
+				lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "mail"}, scopes.Of("email"), echo)
+			},
+		})
+		h := w.host(era, accepts)
+		call := h.call(t.Context(), "mail", nil)
+		w.approvesFor("email")
+		(<-call).succeeds(t, "done")
+		h.gets("mail", nil, "done")
+		h.wantPrompts(1)
+		if strings.Contains(w.log.String(), "less than was asked for") {
+			t.Error("it is said to be missing")
+		}
+	})
+}
+
+// The answer with the token is lost, and the server says of the used code what it says of
+// one that was denied. The person approved: they get another prompt by themselves, once.
+func TestSetback_AnswerLost(t *testing.T) {
+	for _, word := range []string{"access_denied", "invalid_grant", "unheard_of"} {
+		t.Run(word, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				w := newWorld(t, setup{})
+				w.as.Script(fakeas.Poll, fakeas.Lose(), fakeas.Error(400, word))
+				h := w.host(era, accepts)
+				calls := []<-chan reply{h.call(t.Context(), "whoami", nil), h.call(t.Context(), "whoami", nil)}
+				w.approves()
+				w.approves()
+				for _, call := range calls {
+					(<-call).succeeds(t, "Ada")
+				}
+				h.wantPrompts(2)
+				w.wantAuthorizations(2)
+				if w.starts("whoami") != 2 {
+					t.Errorf("the handler ran %d times for 2 calls", w.starts("whoami"))
+				}
+			})
+		})
+	}
+	t.Run("again", func(t *testing.T) {
+		inBothEras(t, func(t *testing.T, era string) {
+			w := newWorld(t, setup{})
+			w.as.Script(fakeas.Poll, fakeas.Lose(), fakeas.Error(400, "access_denied"), fakeas.Lose(), fakeas.Error(400, "access_denied"))
+			h := w.host(era, accepts)
+			call := h.call(t.Context(), "whoami", nil)
+			w.approves()
+			w.approves()
+			(<-call).fails(t, lazyauth.ReasonUnavailable)
+			(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
+			h.wantPrompts(2)
+		})
+	})
+}
+
+// A model that calls again at once does not hammer a server that gives no device code.
+func TestSetback_NoDeviceCode(t *testing.T) {
+	for name, test := range map[string]struct {
+		op     fakeas.Operation
+		script fakeas.Behaviour
+		reason lazyauth.Reason
+		each   int // requests a flight
+	}{
+		"down":           {fakeas.DeviceAuthorization, fakeas.Unavailable(503, 0), lazyauth.ReasonUnavailable, 2},
+		"refused client": {fakeas.DeviceAuthorization, fakeas.Error(401, "invalid_client"), lazyauth.ReasonUnavailable, 1},
+		"not offered":    {fakeas.DeviceAuthorization, fakeas.Error(400, "unsupported_grant_type"), lazyauth.ReasonUnsupported, 1},
+		"no metadata":    {fakeas.Metadata, fakeas.Unavailable(503, 0), lazyauth.ReasonUnavailable, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				w := newWorld(t, setup{})
+				w.as.Script(test.op, test.script.Times(-1))
+				h := w.host(era, accepts)
+				began, calls := time.Now(), 0
+				for time.Since(began) < 5*time.Minute {
+					(<-h.call(t.Context(), "whoami", nil)).fails(t, test.reason)
+					calls++
+					later(time.Second)
+				}
+				// At once, at once, and after 5, 10, 20, 40, 60, 60 and 60 seconds.
+				if n := w.as.Count(test.op, ""); n > 9*test.each || n < 6*test.each || calls < 100 {
+					t.Errorf("%d requests in five minutes, for %d calls", n, calls)
+				}
+			})
+		})
+	}
+}
+
+// What a server says of when to come back holds for all calls.
+func TestSetback_RetryAfter(t *testing.T) {
+	for _, op := range []fakeas.Operation{fakeas.DeviceAuthorization, fakeas.Metadata} {
+		t.Run(string(op), func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				w := newWorld(t, setup{})
+				w.as.Script(op, fakeas.Unavailable(429, 2*time.Minute))
+				h := w.host(era, accepts)
+				r := <-h.call(t.Context(), "whoami", nil)
+				r.fails(t, lazyauth.ReasonUnavailable)
+				if !strings.Contains(r.text(), "120 seconds") {
+					t.Errorf("%q does not say when to call again", r.text())
+				}
+				later(time.Minute)
+				w.auth.ForgetDecline(lazyauth.LocalUser) // which hurries no server
+				r = <-h.call(t.Context(), "whoami", nil)
+				r.fails(t, lazyauth.ReasonUnavailable)
+				if !strings.Contains(r.text(), "60 seconds") {
+					t.Errorf("%q does not say when to call again", r.text())
+				}
+				if n := w.as.Count(op, ""); n != 1 {
+					t.Errorf("%d requests, want 1", n)
+				}
+				later(time.Minute)
+				call := h.call(t.Context(), "whoami", nil)
+				w.approves()
+				(<-call).succeeds(t, "Ada")
+			})
+		})
+	}
+}
+
+// echo is a handler that does nothing.
+func echo(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
+	return nil, answer{"done"}, nil
+}
