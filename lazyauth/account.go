@@ -82,7 +82,7 @@ func argumentOf(account func(context.Context, *mcp.CallToolRequest) (string, err
 
 // warnOfArgument tells, once a tool, that its calls cannot name an account, if its input
 // schema says so: it has neither the argument nor room for what it does not name.
-func (i *Interceptor) warnOfArgument(tool string, inputSchema any) {
+func warnOfArgument(i *Interceptor, tool string, inputSchema any) {
 	if i.argument == "" || i.observer.trace.Warned == nil {
 		return
 	}

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -53,36 +53,47 @@ var (
 	errOperatorRefused = errors.New("lazyauth: the API does not accept the token of Options.Token, which has no other")
 )
 
-// challenged deals with the refusal of a request that carried g, and says what becomes of
-// it. An error is for the handler in the place of the response. If there is neither, the
-// response is the handler's to deal with.
-//
-// Only what the service's own origins answer gets here, and what may be asked
-// for is limited by us.
-func (c *call) challenged(ctx context.Context, g *grants.Grant, res *http.Response, body *replay, before sequel) (sequel, error) {
-	demand, err := c.gate.auth.demandOf(res)
-	if err != nil { // fail closed: there is no telling what it wants
-		return sequel{}, c.refused(g, res, demand, c.gate.auth.fail(ReasonUnsupported, err))
+// A refusal is a response of the API that may demand something of the token that its request
+// carried. Only what the service's own origins answer is one, and what may be asked for is
+// limited by us.
+type refusal struct {
+	call   *call
+	grant  *grants.Grant  // that the request carried
+	res    *http.Response // nil if the handler says it
+	body   *replay        // of the request
+	before sequel         // of the attempt before this one
+	demand scopes.Demand
+}
+
+// meet deals with what the response demands, and says what becomes of the request. An error
+// is for the handler in the place of the response. If there is neither, the response is the
+// handler's to deal with.
+func (r *refusal) meet(ctx context.Context) (sequel, error) {
+	var err error
+	if r.demand, err = demandOf(r.res, r.service().Dialect); err != nil { // fail closed: there is no telling what it wants
+		return sequel{}, r.stands(r.call.gate.auth.fail(ReasonUnsupported, err))
 	}
-	switch {
-	case demand.More && demand.Needs != nil && !g.Holds(demand.Needs) && !g.Operators():
-		return c.stepUp(ctx, g, demand, res, body)
-	case demand.Fresh:
-		return c.another(ctx, g, demand, res, body, before)
-	case demand.More && !g.Operators(): // of those nobody can be asked for
-		return c.stepUp(ctx, g, demand, res, body)
-	case demand.More:
-		return sequel{}, c.refused(g, res, demand, errUnnamed)
+	switch d, g := r.demand, r.grant; {
+	case d.More && d.Needs != nil && !g.Holds(d.Needs) && !g.Operators():
+		return r.stepUp(ctx)
+	case d.Fresh:
+		return r.another(ctx)
+	case d.More && !g.Operators(): // of those nobody can be asked for
+		return r.stepUp(ctx)
+	case d.More:
+		return sequel{}, r.stands(errUnnamed)
 	default:
 		return sequel{}, nil
 	}
 }
 
+func (r *refusal) service() *Service { return &r.call.gate.auth.service }
+
 // demandOf returns what res demands. A 401 means the token that was sent (RFC 9110
 // §15.5.2), whatever the service's dialect makes of it: one that is silent about it, or
 // cannot read it, leaves it to the standard's.
-func (i *Interceptor) demandOf(res *http.Response) (scopes.Demand, error) {
-	demand, err := i.service.Dialect(res.StatusCode, res.Header)
+func demandOf(res *http.Response, dialect scopes.Dialect) (scopes.Demand, error) {
+	demand, err := dialect(res.StatusCode, res.Header)
 	if res.StatusCode != http.StatusUnauthorized {
 		return demand, err
 	}
@@ -95,39 +106,39 @@ func (i *Interceptor) demandOf(res *http.Response) (scopes.Demand, error) {
 
 // another gives up the token that the API does not accept, and has the request sent again
 // if there is hope for another one.
-func (c *call) another(ctx context.Context, g *grants.Grant, demand scopes.Demand, res *http.Response, body *replay, before sequel) (sequel, error) {
-	again := c.person.Reject(ctx, g, grants.Refusal{
-		By: c.arrived, Again: before.other, SignIn: demand.SignIn, Left: c.person.Left(c.host()),
+func (r *refusal) another(ctx context.Context) (sequel, error) {
+	c := r.call
+	again := c.person.Reject(ctx, r.grant, grants.Refusal{
+		By: c.arrived, Again: r.before.other, SignIn: r.demand.SignIn, Left: r.left(),
 	})
 	switch {
-	case !again && g.Operators():
-		return sequel{}, c.refused(g, res, demand, errOperatorRefused)
+	case !again && r.grant.Operators():
+		return sequel{}, r.stands(errOperatorRefused)
 	case !again:
-		return sequel{}, c.refused(g, res, demand, errNewToken)
-	case !body.possible():
-		return sequel{}, c.refused(g, res, demand, c.gate.auth.fail(ReasonUnsupported, errNoReplay))
+		return sequel{}, r.stands(errNewToken)
+	case !r.body.possible():
+		return sequel{}, r.stands(c.gate.auth.fail(ReasonUnsupported, errNoReplay))
 	}
 	return sequel{again: true, other: true}, nil
 }
 
-// stepUp raises the grant to what the API demands of a request that carried g. It does not
-// if there is nothing to ask for by name, or if that was asked for already and did not
-// help.
-func (c *call) stepUp(ctx context.Context, g *grants.Grant, demand scopes.Demand, res *http.Response, body *replay) (sequel, error) {
-	auth, order := c.gate.auth, c.gate.auth.service.Hierarchy
-	need := demand.Needs
+// stepUp raises the grant to what the API demands. It does not if there is nothing to ask
+// for by name, or if that was asked for already and did not help.
+func (r *refusal) stepUp(ctx context.Context) (sequel, error) {
+	c, g, order := r.call, r.grant, r.service().Hierarchy
+	auth, need := c.gate.auth, r.demand.Needs
 	if need == nil {
 		need = c.gate.Need
 	}
 	met, held := c.met(), g.Held()
-	if demand.HeldKnown && !order.Covers(order.Expand(demand.Held), g.Scopes()) && met.mayDoubt(g) {
+	if r.demand.HeldKnown && !order.Covers(order.Expand(r.demand.Held), g.Scopes()) && met.mayDoubt(g) {
 		// The token has less than it was given: somebody took it away.
-		less, ok := c.person.Reduce(g, order.Expand(demand.Held))
+		less, ok := c.person.Reduce(g, order.Expand(r.demand.Held))
 		if !ok { // there is a new one, or will be soon: it is asked for with that
-			if !body.possible() {
-				return sequel{}, c.refused(g, res, demand, auth.fail(ReasonUnsupported, errNoReplay))
+			if !r.body.possible() {
+				return sequel{}, r.stands(auth.fail(ReasonUnsupported, errNoReplay))
 			}
-			err := c.person.Settle(ctx, c.person.Left(c.host()))
+			err := c.person.Settle(ctx, r.left())
 			return sequel{again: err == nil}, auth.explain(err, c.person, need, c.req)
 		}
 		met.doubts(g)
@@ -136,11 +147,11 @@ func (c *call) stepUp(ctx context.Context, g *grants.Grant, demand scopes.Demand
 	missing, ok := order.Narrowest(held, need, auth.ceiling())
 	switch {
 	case !ok:
-		return sequel{}, c.refused(g, res, demand, auth.exceeded(g, need))
+		return sequel{}, r.stands(r.exceeded(need))
 	case missing.IsEmpty():
-		return sequel{}, c.refused(g, res, demand, errUnnamed)
-	case !body.possible():
-		return sequel{}, c.refused(g, res, demand, auth.fail(ReasonUnsupported, errNoReplay))
+		return sequel{}, r.stands(errUnnamed)
+	case !r.body.possible():
+		return sequel{}, r.stands(auth.fail(ReasonUnsupported, errNoReplay))
 	}
 	met.mu.Lock()
 	before, tried := met.more[need]
@@ -152,10 +163,10 @@ func (c *call) stepUp(ctx context.Context, g *grants.Grant, demand scopes.Demand
 	case before.err != nil:
 		return sequel{}, before.err
 	case tried && before.from != g:
-		return sequel{}, c.refused(g, res, demand, errInVain)
+		return sequel{}, r.stands(errInVain)
 	}
-	auth.discard(res)  // the connection need not wait for the person
-	known := g.Known() // no more of what is held is shown, and none of it needs to be kept
+	discard(r.res, auth.keeper) // the connection need not wait for the person
+	known := g.Known()          // no more of what is held is shown, and none of it needs to be kept
 	_, err := c.authorize(ctx, known.Minus(order.Missing(held, known)).Union(missing))
 	if e, ok := errors.AsType[*Error](err); ok {
 		met.mu.Lock()
@@ -163,6 +174,14 @@ func (c *call) stepUp(ctx context.Context, g *grants.Grant, demand scopes.Demand
 		met.mu.Unlock()
 	}
 	return sequel{again: err == nil}, err
+}
+
+// left is how much longer the call can wait.
+func (r *refusal) left() time.Duration {
+	if s := r.call.suspended; s != nil {
+		return r.call.person.Left(&working{suspended: s})
+	}
+	return r.call.person.Left(r.call)
 }
 
 // mayDoubt reports whether the API may say that g has less than it was given: of one
@@ -179,22 +198,22 @@ func (d *challenges) doubts(g *grants.Grant) {
 	d.doubt = g
 }
 
-// refused tells the trace of a demand that is not met. It returns why if that is the
-// handler's, and not the response.
-func (c *call) refused(g *grants.Grant, res *http.Response, demand scopes.Demand, why error) error {
-	auth := c.gate.auth
-	info := RefusedInfo{About: auth.observer.about(c.person.Who(), c.gate.tool), Limit: auth.ceiling(), Err: why}
-	if res != nil {
-		info.Status, info.Header = res.StatusCode, scopes.Excerpt(res.Header, g.Token().AccessToken)
+// stands tells the trace of a demand that is not met. It returns why if that is for the
+// handler, in the place of the response.
+func (r *refusal) stands(why error) error {
+	auth := r.call.gate.auth
+	info := RefusedInfo{About: auth.observer.about(r.call.person.Who(), r.call.gate.tool), Limit: auth.ceiling(), Err: why}
+	if r.res != nil {
+		info.Status, info.Header = r.res.StatusCode, scopes.Excerpt(r.res.Header, r.grant.Token().AccessToken)
 	}
-	if demand.Needs != nil {
-		info.Scopes = first(scopes.Ceiling(demand.Needs))
+	if r.demand.Needs != nil {
+		info.Scopes = first(scopes.Ceiling(r.demand.Needs))
 	}
 	e, ok := errors.AsType[*Error](why)
 	if ok {
 		info.Reason, info.Err = e.Reason, e.Cause
 	}
-	tell(c.Context, auth.observer.trace.Refused, info)
+	tell(r.call.Context, auth.observer.trace.Refused, info)
 	if ok {
 		return e
 	}
@@ -220,24 +239,24 @@ func first(set scopes.Set) scopes.Set {
 
 // exceeded is the error of a demand for more than the limit. It tells what of it this
 // program knows: other names are a server's words.
-func (i *Interceptor) exceeded(g *grants.Grant, need scopes.Requirement) *Error {
-	e := i.fail(ReasonExceeded, errBeyondLimit)
-	e.Required, e.Held = i.known(need), g.Known()
+func (r *refusal) exceeded(need scopes.Requirement) *Error {
+	e := r.call.gate.auth.fail(ReasonExceeded, errBeyondLimit)
+	e.Required, e.Held = known(need, r.call.gate.auth.ceiling(), r.service()), r.grant.Known()
 	return e
 }
 
-// known returns as much of need as this program has names for; nil if that is nothing.
-func (i *Interceptor) known(need scopes.Requirement) scopes.Requirement {
+// known returns as much of need as a program has names for: one with this service, whose
+// tools and limit are these. It is nil if that is nothing.
+func known(need scopes.Requirement, limit scopes.Set, service *Service) scopes.Requirement {
 	if need == nil {
 		return nil
 	}
-	limit := i.ceiling()
 	var sets []scopes.Set
 	for set := range need.Alternatives() {
 		var known scopes.Set
 		for name := range set.All() {
 			one := scopes.Of(name)
-			if _, named := i.service.ScopeNames[name]; named || limit.Covers(one) || i.service.Hierarchy.Knows(name) {
+			if _, named := service.ScopeNames[name]; named || limit.Covers(one) || service.Hierarchy.Knows(name) {
 				known = known.Union(one)
 			}
 		}
@@ -249,12 +268,4 @@ func (i *Interceptor) known(need scopes.Requirement) scopes.Requirement {
 		return nil
 	}
 	return scopes.AnyOf(sets...)
-}
-
-// host returns through whom the call's person can be reached.
-func (c *call) host() asking.Host {
-	if c.suspended != nil {
-		return &working{suspended: c.suspended}
-	}
-	return c
 }

@@ -166,7 +166,7 @@ func (g *gate) malformed(ctx context.Context, next mcp.MethodHandler, req *mcp.C
 			if tool.Name != req.Params.Name {
 				continue
 			}
-			g.auth.warnOfArgument(tool.Name, tool.InputSchema)
+			warnOfArgument(g.auth, tool.Name, tool.InputSchema)
 			if err := satisfies(req.Params.Arguments, tool.InputSchema); err != nil {
 				return errorResult(req, fmt.Errorf("the arguments do not satisfy the input schema of %s: %w", req.Params.Name, err)), nil
 			}

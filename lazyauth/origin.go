@@ -70,8 +70,8 @@ func (s *strangers) isNew(origin string) bool {
 
 // warnOfStranger tells, once an origin, of a request that goes out without the token. Of its
 // URL nothing else is told: path and query may hold secrets.
-func (c *call) warnOfStranger(u *url.URL) {
-	auth := c.gate.auth
+func (t transport) warnOfStranger(u *url.URL) {
+	c, auth := t.call, t.call.gate.auth
 	origin := u.Scheme + "://" + u.Host
 	if len(origin) > maxForeignText {
 		origin = origin[:maxForeignText]

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
-	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
 )
 
@@ -39,14 +38,15 @@ func RejectToken(ctx context.Context, refused *oauth2.Token) error {
 	} else if g != nil && g.Token().AccessToken != refused.AccessToken {
 		g = nil // it was replaced
 	}
+	r := &refusal{call: c, grant: g}
 	if g != nil && !c.person.Reject(ctx, g, grants.Refusal{
-		By: c.arrived, Again: c.met().broughtBy(g), SignIn: true, Left: c.person.Left(c.host()),
+		By: c.arrived, Again: c.met().broughtBy(g), SignIn: true, Left: r.left(),
 	}) {
 		why := c.gate.auth.fail(ReasonUnsupported, errTokenRefused)
 		if g.Operators() {
 			why.Cause = errOperatorRefused
 		}
-		return c.gate.auth.explain(c.refused(g, nil, scopes.Demand{}, why), c.person, c.gate.Need, c.req)
+		return c.gate.auth.explain(r.stands(why), c.person, c.gate.Need, c.req)
 	}
 	other, err := c.current(ctx)
 	if err == nil {

@@ -35,7 +35,7 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 	auth.tools.Store(tool.Name, struct{}{})
 	tool = withScopes(tool, need)
 	if auth.argument != "" {
-		auth.warnOfArgument(tool.Name, inputSchema[In](tool))
+		warnOfArgument(auth, tool.Name, inputSchema[In](tool))
 	}
 	g := auth.newGate(tool.Name, need)
 	mcp.AddTool(server, tool, func(ctx context.Context, req *mcp.CallToolRequest, in In) (*mcp.CallToolResult, Out, error) {

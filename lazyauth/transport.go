@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 )
 
 // Client returns an HTTP client for the call that ctx belongs to. It adds the
@@ -51,7 +51,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return refuse(errNoAPI)
 	}
 	if !auth.origins.allow(req.URL) {
-		t.call.warnOfStranger(req.URL)
+		t.warnOfStranger(req.URL)
 		return auth.options.Transport.RoundTrip(req)
 	}
 	body := newReplay(req)
@@ -84,14 +84,15 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			t.call.person.Accepted(g, t.call.arrived)
 			return res, nil
 		}
+		r := &refusal{call: t.call, grant: g, res: res, body: body, before: last}
 		if n == maxAttempts {
-			return res, t.call.refused(g, res, scopes.Demand{}, errRepeated)
+			return res, r.stands(errRepeated)
 		}
-		last, err = t.call.challenged(req.Context(), g, res, body, last)
+		last, err = r.meet(req.Context())
 		if err == nil && !last.again {
 			return res, nil
 		}
-		auth.discard(res)
+		discard(res, auth.keeper)
 		if err != nil {
 			return nil, err
 		}
@@ -109,11 +110,11 @@ const (
 )
 
 // discard closes the body of a response that nobody gets. What is left of a short one is
-// read beside the call, which it cannot hold up.
-func (i *Interceptor) discard(res *http.Response) {
+// read beside the call, which it cannot hold up, on a goroutine that keeper waits for.
+func discard(res *http.Response, keeper *grants.Keeper) {
 	body := res.Body
 	res.Body = http.NoBody
-	if body == http.NoBody || !i.keeper.Spawn("the end of a response", func() {
+	if body == http.NoBody || !keeper.Spawn("the end of a response", func() {
 		timer := time.AfterFunc(drainWait, func() { body.Close() })
 		defer timer.Stop()
 		_, _ = io.CopyN(io.Discard, body, maxDrain) // its error means that it cannot be used again

@@ -229,8 +229,7 @@ func (f *Flight) run() {
 		o.setbacks.granted(f.Missing())
 		if f.adopted = o.improves(g, f.want); f.adopted {
 			o.adopt(g)
-			o.refusals.signedIn = time.Now()
-			o.acceptedBy.Store(0)
+			o.refusals.begin()
 		}
 	}
 	o.flight, f.endedAt = nil, time.Now()

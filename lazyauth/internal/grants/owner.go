@@ -18,10 +18,6 @@ type Owner struct {
 	key    string // of its record in the store
 	grant  atomic.Pointer[Grant]
 
-	// acceptedBy tells which call was the first whose request the API accepted, of those since
-	// the last flight: when it arrived, and one nanosecond. Zero if there was none.
-	acceptedBy atomic.Int64
-
 	// storing and loading hold a token for each time that the store is being asked for this
 	// owner's record, so that one that does not answer keeps a few goroutines and no more.
 	storing, loading chan struct{}

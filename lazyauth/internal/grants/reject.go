@@ -4,15 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
-
-// refusalCoolDown is for how long it is remembered that a new token was of no use to the API:
-// as long as a person who declined is left alone.
-const refusalCoolDown = time.Minute
 
 // A Refusal is the API's word that it does not accept a grant.
 type Refusal struct {
@@ -26,19 +23,54 @@ type Refusal struct {
 	Left time.Duration
 }
 
-// refusals are what is remembered of an API that does not accept an owner's grants; guarded
-// by Owner.mu.
+// refusals are what is remembered of an API that does not accept an owner's grants; but for
+// acceptedBy they are guarded by Owner.mu.
 type refusals struct {
 	noRefresh time.Time // until then none is made because of a refusal: the last was of no use
 	noSignIn  time.Time // likewise
 	signedIn  time.Time // when a flight last brought a grant
+
+	// acceptedBy tells which call was the first whose request the API accepted, of those since
+	// the last flight: when it arrived, and one nanosecond. Zero if there was none.
+	acceptedBy atomic.Int64
+}
+
+// begin notes that a flight has brought a grant.
+func (m *refusals) begin() {
+	m.signedIn = time.Now()
+	m.acceptedBy.Store(0)
+}
+
+// inVain notes that g, which was got because another one was refused, is refused as well.
+func (m *refusals) inVain(g *Grant) {
+	m.noRefresh = time.Now().Add(coolDown)
+	if !g.refreshed {
+		m.noSignIn = m.noRefresh
+	}
+}
+
+func (m *refusals) forget() {
+	m.noRefresh, m.noSignIn, m.signedIn = time.Time{}, time.Time{}, time.Time{}
+}
+
+// mayRefresh reports whether a refresh may help in the place of g.
+func (m *refusals) mayRefresh(g *Grant) bool {
+	return (g.refresh != "" || g.operators) && !time.Now().Before(m.noRefresh)
+}
+
+// maySignIn reports whether the person may be asked for a sign-in because the API refuses, to
+// the call that arrived then, what they gave.
+func (m *refusals) maySignIn(by time.Duration) bool {
+	first := m.acceptedBy.Load()
+	accepted := first != 0 && first != int64(by)+1 // what one call makes of a token is one opinion
+	return !time.Now().Before(m.noSignIn) && (accepted || time.Since(m.signedIn) >= coolDown)
 }
 
 // Accepted notes that the API has accepted g from the call that arrived then. It is on the
 // path of every request: see BenchmarkTransport in package lazyauth.
 func (o *Owner) Accepted(g *Grant, by time.Duration) {
-	if o.acceptedBy.Load() == 0 && o.Grant() == g {
-		o.acceptedBy.CompareAndSwap(0, int64(by)+1)
+	if o.refusals.acceptedBy.Load() == 0 && o.Grant() == g {
+		o.refusals.acceptedBy.CompareAndSwap(0, int64(by)+1)
 	}
 }
 
@@ -57,22 +89,17 @@ func (o *Owner) Reject(ctx context.Context, g *Grant, r Refusal) bool {
 		o.mu.Unlock()
 		return true
 	}
-	now := time.Now()
 	if r.Again {
-		o.refusals.noRefresh = now.Add(refusalCoolDown)
-		if !g.refreshed {
-			o.refusals.noSignIn = now.Add(refusalCoolDown)
-		}
+		o.refusals.inVain(g)
 	}
-	renewable := (g.refresh != "" || g.operators) && !now.Before(o.refusals.noRefresh)
 	signIn := r.SignIn && !g.operators
-	switch {
+	switch renewable := o.refusals.mayRefresh(g); {
 	case renewable && !signIn:
 		o.mu.Unlock()
 		return o.replaced(ctx, g, r.Left)
 	case renewable:
 		g.state.Or(expired)
-	case signIn && o.maySignInAgain(now, r.By):
+	case signIn && o.refusals.maySignIn(r.By):
 		o.lose()
 		o.rejected = g.token.AccessToken // which a store must not bring back
 		o.keeper.Spawn("writing to the store", func() { o.remove(o.keeper.ctx, g) })
@@ -82,14 +109,6 @@ func (o *Owner) Reject(ctx context.Context, g *Grant, r Refusal) bool {
 	}
 	o.mu.Unlock()
 	return true
-}
-
-// maySignInAgain reports whether the person may be asked because the API refuses what they
-// gave; o.mu is held.
-func (o *Owner) maySignInAgain(now time.Time, by time.Duration) bool {
-	first := o.acceptedBy.Load()
-	accepted := first != 0 && first != int64(by)+1 // what one call makes of a token is one opinion
-	return !now.Before(o.refusals.noSignIn) && (accepted || now.Sub(o.refusals.signedIn) >= refusalCoolDown)
 }
 
 // replaced has g refreshed, or the operator's token taken again, and reports whether there
@@ -109,7 +128,7 @@ func (o *Owner) replaced(ctx context.Context, g *Grant, left time.Duration) bool
 		}
 		r := o.renewal
 		if now == nil || ran {
-			o.refusals.noRefresh = time.Now().Add(refusalCoolDown)
+			o.refusals.noRefresh = time.Now().Add(coolDown)
 			o.mu.Unlock()
 			return false
 		}

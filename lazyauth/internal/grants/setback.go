@@ -140,5 +140,5 @@ func (o *Owner) Forgive() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.setbacks.vain, o.setbacks.refused = nil, nil
-	o.refusals = refusals{}
+	o.refusals.forget()
 }
