@@ -8,22 +8,22 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
 )
 
-// write makes the page. What is measured alike is written alike: it has no
-// times and no dates.
+// write makes the page. What is measured alike is written alike: what is measured here
+// has no times and no dates.
 func write(measured []measurement) string {
 	var b strings.Builder
-	b.WriteString(opening)
+	b.WriteString(opening + signIn + aboutHostcheck)
 	writeHosts(&b, measured)
 	b.WriteString(middle)
 	writeTable(&b, measured)
 	b.WriteString(columns)
-	b.WriteString("\n## What failed\n\n" + aboutFailures)
+	b.WriteString("\n### What failed\n\n" + aboutFailures)
 	for _, m := range measured {
 		writeFailures(&b, m)
 	}
-	b.WriteString("\n## What is warned of\n\n" + aboutWarnings)
+	b.WriteString("\n### What is warned of\n\n" + aboutWarnings)
 	writeWarnings(&b, measured)
-	b.WriteString("\n## What is left aside\n\n")
+	b.WriteString("\n### What is left aside\n\n")
 	writeAside(&b)
 	b.WriteString(closing)
 	return b.String()
@@ -116,7 +116,7 @@ func (m measurement) inEra(all map[place]map[string]entry, era string, v verdict
 }
 
 func writeFailures(b *strings.Builder, m measurement) {
-	fmt.Fprintf(b, "\n### %s\n\n", m.title)
+	fmt.Fprintf(b, "\n#### %s\n\n", m.title)
 	lines := m.lines(failed)
 	if len(lines) == 0 {
 		b.WriteString("Nothing.\n")

@@ -1,13 +1,32 @@
 package main
 
+import _ "embed"
+
+// signIn is the part of the page about whole sign-ins. It was written by hand, after a run
+// that is none of this program's: see there.
+//
+//go:embed signin.md
+var signIn string
+
 // The page, but for its tables and lists.
 const (
 	opening = `<!-- Written by conformance/hosts/measure. Change the words there, not here. -->
 
 # Hosts, measured
 
-What [hostcheck](hostcheck.md) finds in six MCP hosts that are in use. It is not a ranking: most of what is below "failed" shows
-only when a server does something unusual. It says what a server that signs people in on the first call can rely on.
+Two things were measured, with different means and different hosts:
+
+- whether **a sign-in comes through** in hosts as they are installed, terminal programs with an agent among them. That was run once,
+  by scripts that read screens, and has a date;
+- what **[hostcheck](hostcheck.md) finds** in six hosts, against the text of the specification. One command does it again, and the page has
+  to be the same.
+
+`
+
+	aboutHostcheck = `## What hostcheck finds
+
+It is not a ranking: most of what is below "failed" shows only when a server does something unusual. It says what a server that signs
+people in on the first call can rely on.
 
 **In short.** All four libraries carry URL prompts from the server to the person and back, in each protocol revision that they speak,
 without mixing up parallel calls, and without touching what they carry. None of them sends a progress token by itself, so
@@ -21,7 +40,7 @@ An adapter is the least that somebody would write to have a host on that library
 opens the browser when the person agrees, uses the call time-outs that it is told, and leaves to the library whatever the library
 decides. A command line is run anew for each call, in an environment of its own, with a configuration file.
 
-## Results
+### Results
 
 Requirements, each counted once in a row, by the worst that was seen of it in any scenario:
 
@@ -49,7 +68,7 @@ learnt from the others.
 that of mcporter, '--timeout', covers the start of the server, too.`
 
 	closing = `
-## Doing it again
+### Doing it again
 
 With Go, Node.js 20 or later, and a clone of this repository:
 
@@ -61,7 +80,7 @@ go run -C conformance/hosts ./measure go-sdk    # one of them: go-sdk, mcp-go, t
 ` + "```" + `
 
 ` + "`-out DIR`" + ` keeps the reports with the recorded conversations. All versions are pinned by go.mod and package-lock.json in
-conformance/hosts. The page has no times in it, and two runs give the same.
+conformance/hosts. This part of the page has no times in it, and two runs give the same.
 `
 )
 
