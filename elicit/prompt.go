@@ -2,6 +2,7 @@ package elicit
 
 import (
 	"fmt"
+	"io"
 	"net/url"
 	"slices"
 	"strings"
@@ -66,8 +67,9 @@ func (p Prompt) String() string {
 	return fmt.Sprintf("prompt for %s at %s", p.Service, p.Domain())
 }
 
-// GoString keeps the code out of %#v.
-func (p Prompt) GoString() string { return p.String() }
+// Format writes what String does, whatever the verb: what fmt makes of a verb that is not
+// meant for text would have the code in it.
+func (p Prompt) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, p.String()) }
 
 // A Wording puts a prompt into words, for the person's language or in an author's
 // own terms. What it returns is used as it is if it has the prompt's user code in it,

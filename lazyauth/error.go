@@ -3,8 +3,10 @@ package lazyauth
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
@@ -93,6 +95,19 @@ type Error struct {
 	signIn    *string          // the prompt by which the person is asked at once, if there is one
 	wait      time.Duration    // for how long the same need is not asked for …
 	asked     bool             // … of the person, who can end that
+}
+
+// Format writes the text, whatever the verb, and with %+v the cause as well, for
+// operators: what a server wrote appears in that escaped and shortened, if at all.
+func (e *Error) Format(s fmt.State, verb rune) {
+	text := e.Error()
+	if _, cause := causeOf(e); cause != nil && verb == 'v' && s.Flag('+') {
+		text += " (" + string(e.Reason) + ": " + cause.Error() + ")"
+	}
+	if verb == 'q' {
+		text = strconv.Quote(text)
+	}
+	_, _ = io.WriteString(s, text)
 }
 
 // Unwrap returns the cause.

@@ -98,6 +98,8 @@ func New(service Service, options *Options) (*Interceptor, error) {
 		suspended: suspendedCalls{max: o.MaxCalls},
 		limit:     service.Scopes.Union(o.MaxScopes),
 	}
+	// Who needs them has them; what is here may be printed by way of reflection.
+	i.service.ClientSecret, i.options.StateKeys = "", nil
 	i.suspended.now = i.now
 	i.options.Transport = transport
 	transport.wrap(i, &i.options, &i.service)
