@@ -185,7 +185,7 @@ func (f *Flight) gather(ctx context.Context) scopes.Set {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	f.want, f.gathering = o.wanted(f.need), false
-	if g := o.Grant(); g.Alive() || g.isRenewable() {
+	if g := o.Grant(); g.Alive() || g.isRenewable() && g.doubt < useless {
 		f.given = g.Known()
 	}
 	for need := range o.waiting {
@@ -261,6 +261,9 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 	close(f.ready)
 	token, err := authorization.Wait(f.wanted, func(e device.PollEvent) {
 		f.polls = e.Attempt
+		if e.Outcome == device.Pending { // the client is good
+			o.dropUnexplained()
+		}
 		config.Observer.Polled(f, e)
 	})
 	if err != nil {

@@ -22,6 +22,7 @@ type Grant struct {
 	scopes    scopes.Set // as granted
 	held      scopes.Set // with what they imply
 	asked     scopes.Set // what this program asked for; see Known
+	whole     scopes.Set // what the refresh token is good for, as far as that is more; see mayHold
 	order     *scopes.Hierarchy
 	identity  Identity // who signed in, if that is known
 	serial    uint64   // of this program: no two grants have the same; see Gate
@@ -31,7 +32,18 @@ type Grant struct {
 
 	// Of the owner's grant alone, from when it is adopted; guarded by Owner.mu.
 	dueTimer, endTimer *time.Timer
+	doubt              doubt
 }
+
+// A doubt is what is thought of a grant's refresh token, of which the server has not said
+// that it is no good any more. It is tried again in any case, once nobody is being asked.
+type doubt uint8
+
+const (
+	unread      doubt = iota + 1 // it was answered with a success without a token, and may be used up
+	useless                      // it brought no token: the person is asked
+	unexplained                  // likewise, and nothing was said: it is dropped once the client is known to be good
+)
 
 // Bits of Grant.state, which timers set, so that calls need not look at the clock.
 const (
@@ -61,10 +73,11 @@ func (k *Keeper) newGrant(t *device.Token, refreshed bool) *Grant {
 func (g *Grant) like(actual scopes.Set, refresh string) *Grant {
 	r := &Grant{
 		token: g.token, header: g.header, refresh: refresh, refreshed: g.refreshed, operators: g.operators, told: g.told,
-		scopes: actual, held: g.order.Expand(actual), asked: g.asked, order: g.order, identity: g.identity, serial: serials.Add(1),
+		scopes: actual, held: g.order.Expand(actual), asked: g.asked, whole: g.whole, order: g.order, identity: g.identity, serial: serials.Add(1),
 	}
 	r.stored.Store(g.stored.Load())
 	r.state.Store(g.state.Load() & expired)
+	r.doubt = g.doubt
 	r.age()
 	return r
 }
@@ -117,6 +130,20 @@ func (g *Grant) Covers(need scopes.Requirement) bool { return g.Alive() && g.Hol
 // the service does not tell is taken to have them: who gave it had no prompt in mind.
 func (g *Grant) Holds(need scopes.Requirement) bool {
 	return g.operators && !g.told && need != nil || g.order.Covers(g.held, need)
+}
+
+// mayHold is Holds for what a refresh can bring: a server may give a token less than the
+// grant has (RFC 6749 §6), and the rest when it is asked for by name.
+func (g *Grant) mayHold(need scopes.Requirement) bool {
+	return g.Holds(need) || !g.whole.IsEmpty() && g.order.Covers(g.order.Expand(g.whole), need)
+}
+
+// refreshKind is the kind of renewal that a refresh of g is.
+func (g *Grant) refreshKind() renewalKind {
+	if g.whole.IsEmpty() {
+		return refreshing
+	}
+	return byName
 }
 
 // A Gate is something that needs a grant, such as a tool. It remembers which grant was

@@ -28,8 +28,6 @@ type Owner struct {
 	renewal  *renewal                         // that is under way
 	rejected string                           // the access token that the API refused last, which must not come back
 	outdated string                           // that of a record which should have been replaced, and was not
-	unread   string                           // the refresh token whose last use was answered with a success without a token
-	doubted  string                           // the refresh token that was of no use, so that the person is asked
 	waiting  map[*scopes.Requirement]struct{} // needs of those who wait for a flight that is for less, or is gathering
 	setbacks setbacks                         // what flights came to in vain
 	lost     scopes.Set                       // what was known of the last grant, until there is another; empty after a logout
@@ -215,11 +213,11 @@ func (o *Owner) renew(ctx context.Context, need scopes.Requirement, tried renewa
 		return o.start(ctx, fromOperator, o.takeToken)
 	case o.keeper.config.Store != nil && tried&fromStore == 0 && o.flight == nil:
 		return o.start(ctx, fromStore, o.restore)
-	case tried&refreshing == 0 && g != nil && g.refresh != "" && g.Holds(need) && (o.flight == nil || g.refresh != o.doubted):
+	case g != nil && g.refresh != "" && tried&g.refreshKind() == 0 && g.mayHold(need) && (o.flight == nil || g.doubt < useless):
 		if o.renewal != nil { // under way, beside a flight
 			return o.renewal, nil
 		}
-		return o.start(ctx, refreshing, func(ctx context.Context) error { return o.refresh(ctx, g) })
+		return o.start(ctx, g.refreshKind(), func(ctx context.Context) error { return o.refresh(ctx, g) })
 	}
 	return nil, nil //nolint:nilnil // there is none
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
 // recordVersion is that of the records written here. A later one that cannot be read by
@@ -28,6 +29,7 @@ type record struct {
 	Expires   time.Time `json:"expires,omitzero"`
 	Scopes    string    `json:"scopes"`
 	Asked     string    `json:"asked,omitempty"` // what the program that signed in asked for
+	Whole     string    `json:"whole,omitempty"` // what a refresh may bring, if that is more
 	Refreshed bool      `json:"renewed,omitempty"`
 	Identity  Identity  `json:"identity,omitzero"`
 }
@@ -35,7 +37,7 @@ type record struct {
 func (g *Grant) encode() []byte {
 	text, err := json.Marshal(record{
 		Version: recordVersion, Access: g.token.AccessToken, Refresh: g.refresh, Expires: g.token.Expiry.Round(0),
-		Scopes: g.scopes.String(), Asked: g.asked.String(), Refreshed: g.refreshed, Identity: g.identity,
+		Scopes: g.scopes.String(), Asked: g.asked.String(), Whole: g.whole.String(), Refreshed: g.refreshed, Identity: g.identity,
 	})
 	if err != nil {
 		panic(err) // text, a time and a flag
@@ -62,17 +64,15 @@ func (k *Keeper) decode(text []byte) (*Grant, error) {
 	if err := token.Check(); err != nil {
 		return nil, errors.New("lazyauth: the stored grant has a token that cannot be sent")
 	}
-	asked := k.config.declared() // where it does not say
-	if r.Asked != "" {
-		if err := asked.UnmarshalText([]byte(r.Asked)); err != nil {
-			return nil, errors.New("lazyauth: the stored grant names scopes that are none")
-		}
+	asked, whole := k.config.declared(), scopes.Set{} // where it does not say
+	if r.Asked != "" && asked.UnmarshalText([]byte(r.Asked)) != nil || whole.UnmarshalText([]byte(r.Whole)) != nil {
+		return nil, errors.New("lazyauth: the stored grant names scopes that are none")
 	}
 	if r.Identity.Check() != nil {
 		r.Identity = Identity{}
 	}
 	g := k.newGrant(token, r.Refreshed)
-	g.identity, g.asked = r.Identity, asked
+	g.identity, g.asked, g.whole = r.Identity, asked, whole
 	g.stored.Store(true)
 	return g, nil
 }

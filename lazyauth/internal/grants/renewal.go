@@ -34,13 +34,14 @@ const (
 	fromStore    renewalKind = 1 << iota
 	refreshing               // RFC 6749 §6
 	fromOperator             // where the operator put a token
+	byName                   // a refresh for what the last one left out
 )
 
 func (k renewalKind) String() string {
 	switch k {
 	case fromStore:
 		return "reading the store"
-	case refreshing:
+	case refreshing, byName:
 		return "a refresh"
 	default:
 		return "taking the operator's token"
@@ -218,13 +219,29 @@ func (o *Owner) exchange(ctx context.Context, old *Grant) (*Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := client.Refresh(ctx, old.refresh, old.scopes)
+	token, byName, err := exchangeFor(ctx, client, old)
 	if err != nil {
 		return nil, err
 	}
 	fresh := o.keeper.newGrant(token, true)
 	fresh.identity, fresh.asked = old.identity, old.asked
+	if !byName && !token.Missing.IsEmpty() {
+		fresh.whole = old.scopes // the rest is asked for by name, once
+	}
 	return fresh, nil
+}
+
+// exchangeFor asks for what old has, and by name for what the grant has and the last token
+// had not. A server that wants no names has not looked at the token.
+func exchangeFor(ctx context.Context, client *device.Client, old *Grant) (token *device.Token, byName bool, err error) {
+	if !old.whole.IsEmpty() {
+		token, err = client.RefreshFor(ctx, old.refresh, old.whole)
+		if refused, ok := errors.AsType[*device.Error](err); !ok || refused.Code != "invalid_scope" {
+			return token, true, err
+		}
+	}
+	token, err = client.Refresh(ctx, old.refresh, old.scopes)
+	return token, !old.whole.IsEmpty(), err
 }
 
 // errSuperseded is why a refresh that waited for the store is not done any more.
@@ -246,14 +263,15 @@ func (o *Owner) notRefreshed(old *Grant, err error) (ask bool) {
 	defer o.mu.Unlock()
 	// Another refusal may be of the token, or of this client: the next sign-in will
 	// tell. The grant is kept.
-	ask = errors.Is(err, device.ErrRefused) || errors.Is(err, device.ErrUnexplained) || errors.Is(err, device.ErrInvalid) ||
-		errors.Is(err, store.ErrUnwritable)
-	if errors.Is(err, device.ErrUnreadable) {
+	switch {
+	case errors.Is(err, device.ErrUnreadable):
 		// It may have used the refresh token up: after one more try the person is asked.
-		ask, o.unread = o.unread == old.refresh, old.refresh
-	}
-	if ask {
-		o.doubted = old.refresh
+		ask = old.doubt != 0
+		old.doubt = min(old.doubt+1, useless)
+	case errors.Is(err, device.ErrUnexplained):
+		ask, old.doubt = true, unexplained
+	case errors.Is(err, device.ErrRefused), errors.Is(err, device.ErrInvalid), errors.Is(err, store.ErrUnwritable):
+		ask, old.doubt = true, useless
 	}
 	switch {
 	case !errors.Is(err, device.ErrRevoked) || o.keeper.ctx.Err() != nil:
@@ -267,6 +285,18 @@ func (o *Owner) notRefreshed(old *Grant, err error) (ask bool) {
 		o.lose()
 	}
 	return ask
+}
+
+// dropUnexplained gives up a refresh token of which the server has said nothing, with an empty
+// 400: it is the token and not the client that is bad, since the client has a device code by now
+// that is polled for. Until then a typo in the client's secret would log everybody out.
+func (o *Owner) dropUnexplained() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if g := o.Grant(); g != nil && g.doubt == unexplained && !g.Alive() && o.renewal == nil {
+		o.lose()
+		o.keeper.Spawn("writing to the store", func() { o.remove(o.keeper.ctx, g) })
+	}
 }
 
 // refreshAhead has g refreshed in the background, since it is used and will end soon.
