@@ -169,6 +169,9 @@ func (e *Error) Error() string {
 		if e.prompt != nil {
 			return fmt.Sprintf("The sign-in to %s is not finished yet. This call's result has the link and the code; then call this tool again.", e.service)
 		}
+		if errors.Is(e.Cause, grants.ErrStoreNotAnswered) {
+			return fmt.Sprintf("The store that keeps this server's access to %s has not answered yet: it may wait for a password, or for another process. Call this tool again in a minute; the server's log says more.", e.service)
+		}
 		if errors.Is(e.Cause, errNoPrompt) {
 			return fmt.Sprintf("The authorization server of %s has not answered yet. Call this tool again in a minute.", e.service)
 		}
@@ -296,6 +299,7 @@ func translate(err error) *Error {
 	}{
 		{grants.ErrClosed, ReasonUnavailable, grants.ErrClosed},
 		{grants.ErrNoNeed, ReasonExceeded, errUnlisted},
+		{grants.ErrStoreNotAnswered, ReasonPending, grants.ErrStoreNotAnswered},
 		{grants.ErrNotAnswered, ReasonPending, errNoPrompt},
 		{grants.ErrUnverified, ReasonUnverified, cause},
 		{grants.ErrLoggedOut, ReasonDenied, grants.ErrLoggedOut},

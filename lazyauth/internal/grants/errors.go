@@ -2,6 +2,7 @@ package grants
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -17,6 +18,8 @@ var (
 	// ErrNotAnswered: the store or the authorization server has not answered for as
 	// long as the asker could wait.
 	ErrNotAnswered = errors.New("lazyauth: the store or the authorization server has not answered")
+	// ErrStoreNotAnswered is an ErrNotAnswered of the store.
+	ErrStoreNotAnswered = fmt.Errorf("%w: it is the store", ErrNotAnswered)
 	// ErrUnverified: Config.Verify did not confirm that the new grant is the principal's.
 	ErrUnverified = errors.New("lazyauth: the grant is not known to be the principal's")
 	// ErrLoggedOut: the person logged out while the flight was under way.

@@ -206,7 +206,15 @@ func (o *Owner) Forget(ctx context.Context) error {
 		// revoked, but it can be forgotten.
 		var u update
 		u, err = o.update(ctx, func(s stored) decision { return decision{remove: !s.absent, use: s.grant, err: s.err} })
-		kept = u.use
+		if kept = u.use; err != nil && !u.made && !errors.As(err, new(errStoreSlow)) {
+			// It cannot be written, and perhaps it can be read. What is there must not come back.
+			if found, failed := o.load(ctx); failed == nil && found != nil {
+				kept = found
+				o.mu.Lock()
+				o.rejected = found.token.AccessToken
+				o.mu.Unlock()
+			}
+		}
 		if u.err != nil {
 			err = errors.Join(err, notRevoked{u.err})
 		}

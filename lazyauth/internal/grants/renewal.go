@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
@@ -26,6 +27,8 @@ type renewal struct {
 	kind renewalKind
 	done chan struct{}
 	err  error // once done: why those who wait cannot go on
+
+	exchanging atomic.Bool // it waits for the authorization server, and not for the store
 }
 
 type renewalKind uint8
@@ -72,7 +75,7 @@ func (o *Owner) start(ctx context.Context, kind renewalKind, run func(context.Co
 	return r, nil
 }
 
-// wait returns the renewal's error, that of ctx, or ErrNotAnswered.
+// wait returns the renewal's error, that of ctx, or ErrNotAnswered or ErrStoreNotAnswered.
 func (r *renewal) wait(ctx context.Context, left time.Duration) error {
 	timer := time.NewTimer(max(left, leastWait))
 	defer timer.Stop()
@@ -80,7 +83,10 @@ func (r *renewal) wait(ctx context.Context, left time.Duration) error {
 	case <-r.done:
 		return r.err
 	case <-timer.C:
-		return ErrNotAnswered
+		if r.kind == fromOperator || r.exchanging.Load() {
+			return ErrNotAnswered
+		}
+		return ErrStoreNotAnswered
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -215,6 +221,12 @@ func (o *Owner) refreshWith(ctx context.Context, s stored, old *Grant, expects b
 
 // exchange is one use of a refresh token.
 func (o *Owner) exchange(ctx context.Context, old *Grant) (*Grant, error) {
+	o.mu.Lock()
+	if r := o.renewal; r != nil {
+		r.exchanging.Store(true)
+		defer r.exchanging.Store(false)
+	}
+	o.mu.Unlock()
 	client, err := o.keeper.config.Server.client(ctx)
 	if err != nil {
 		return nil, err
