@@ -77,20 +77,23 @@ func (s *story) alive(flows int) (grants []string) {
 }
 
 // The person grants less than the tool needs: the call ends and says what is
-// missing, nobody is asked again for it, and what was granted works. Called
-// again they are asked again, may grant it, and then it is there.
+// missing, nobody is asked again for it, neither by the next call, and what was granted
+// works. Asked again because they want it they may grant it, and then it is there.
 func TestNarrowed(t *testing.T) {
 	t.Parallel()
-	bothEras(t, storyOptions{}, func(t *testing.T, s *story) {
-		s.person.withheld = []string{"notes:read"}
-		notes := s.begin("list_notes", nil)
-		s.approve(s.prompted(notes))
-		s.narrowed(notes, "notes:read")
+	bothEras(t, storyOptions{kept: true}, func(t *testing.T, s *story) {
+		text := map[string]any{"text": "read this"}
+		s.person.withheld = []string{"notes:write"}
+		create := s.begin("create_note", text)
+		s.approve(s.prompted(create))
+		s.narrowed(create, "notes:write")
+		s.narrowed(s.begin("create_note", text), "notes:write")
 		s.call("whoami", nil, s.person.name)
 
 		s.person.withheld = nil
 		s.person.changeBrowser() // this server asks nobody twice in one
-		again := s.begin("list_notes", nil)
+		s.call("ask_again", nil, "")
+		again := s.begin("create_note", text)
 		s.approve(s.prompted(again))
 		s.answered(again, "")
 		s.call("whoami", nil, s.person.name)

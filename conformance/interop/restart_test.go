@@ -124,8 +124,8 @@ func TestProviderRestarts(t *testing.T) {
 	}
 }
 
-// It comes back, and has forgotten the device code: the call says that it is over, and
-// the next one asks with a new code.
+// It comes back, and has forgotten the device code: the call says that it is over, and so
+// does the next one. A person who wants it is asked with a new code.
 func TestProviderForgets(t *testing.T) {
 	t.Parallel()
 	as := startRestartable(t)
@@ -139,6 +139,8 @@ func TestProviderForgets(t *testing.T) {
 	}
 	as.restart(t)
 	s.refused(whoami, "unavailable") // an unknown code may have been refused by a policy, too
+	s.refused(s.begin("whoami", nil), "unavailable")
+	s.call("ask_again", nil, "")
 	whoami = s.begin("whoami", nil)
 	s.approve(s.prompted(whoami))
 	s.answered(whoami, s.person.name)

@@ -73,8 +73,9 @@ func newServerBehind(w way, service lazyauth.Service, o *lazyauth.Options) (*mcp
 }
 
 // newServer returns a server with two of the tools of examples/stdio, whoami and
-// create_note, for the service's first API, and one to log out, which answers once the
-// authorization server has ended the grant. The caller must close the interceptor.
+// create_note, for the service's first API, and two more: one to log out, which answers once
+// the authorization server has ended the grant, and one by which the person says that they
+// want to be asked after all. The caller must close the interceptor.
 func newServer(service lazyauth.Service, o *lazyauth.Options) (*mcp.Server, *lazyauth.Interceptor, error) {
 	auth, err := lazyauth.New(service, o)
 	if err != nil {
@@ -95,6 +96,11 @@ func newServer(service lazyauth.Service, o *lazyauth.Options) (*mcp.Server, *laz
 	mcp.AddTool(server, &mcp.Tool{Name: "log_out"},
 		func(ctx context.Context, _ *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, struct{}, error) {
 			return nil, struct{}{}, auth.Revoke(ctx, lazyauth.LocalUser)
+		})
+	mcp.AddTool(server, &mcp.Tool{Name: "ask_again"},
+		func(context.Context, *mcp.CallToolRequest, struct{}) (*mcp.CallToolResult, struct{}, error) {
+			auth.ForgetDecline(lazyauth.LocalUser)
+			return nil, struct{}{}, nil
 		})
 	return server, auth, nil
 }
