@@ -272,7 +272,7 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 		}
 		return nil, 0, err
 	}
-	g := o.keeper.newGrant(token, false)
+	g := newGrant(o.keeper.config.Hierarchy, token, false)
 	o.mu.Lock()
 	g.asked = f.want
 	if old := o.Grant(); old != nil {

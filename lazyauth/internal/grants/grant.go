@@ -5,9 +5,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/oauth2"
+
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
-	"golang.org/x/oauth2"
 )
 
 // A Grant is a token and the scopes that it really has. It is not changed once it is
@@ -53,15 +54,15 @@ const (
 
 var serials atomic.Uint64
 
-func (k *Keeper) newGrant(t *device.Token, refreshed bool) *Grant {
+func newGrant(order *scopes.Hierarchy, t *device.Token, refreshed bool) *Grant {
 	g := &Grant{
 		token:     &oauth2.Token{AccessToken: t.Access, TokenType: "Bearer", Expiry: t.Expires},
 		header:    []string{"Bearer " + t.Access},
 		refresh:   t.Refresh,
 		refreshed: refreshed,
 		scopes:    t.Scopes,
-		held:      k.config.Hierarchy.Expand(t.Scopes),
-		order:     k.config.Hierarchy,
+		held:      order.Expand(t.Scopes),
+		order:     order,
 		serial:    serials.Add(1),
 	}
 	g.age()

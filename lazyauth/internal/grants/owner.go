@@ -15,12 +15,9 @@ import (
 type Owner struct {
 	keeper *Keeper
 	who    Principal
-	key    string // of its record in the store
 	grant  atomic.Pointer[Grant]
 
-	// storing and loading hold a token for each time that the store is being asked for this
-	// owner's record, so that one that does not answer keeps a few goroutines and no more.
-	storing, loading chan struct{}
+	record ownRecord
 
 	mu       sync.Mutex
 	logouts  int                              // what was begun before one is not for after it
@@ -35,9 +32,9 @@ type Owner struct {
 }
 
 func newOwner(k *Keeper, who Principal) *Owner {
-	o := &Owner{keeper: k, who: who, storing: make(chan struct{}, storeCalls), loading: make(chan struct{}, storeCalls), waiting: make(map[*scopes.Requirement]struct{})}
-	if k.config.Key != nil {
-		o.key = k.config.Key(who)
+	o := &Owner{keeper: k, who: who, waiting: make(map[*scopes.Requirement]struct{})}
+	if k.config.Store != nil {
+		o.record = newOwnRecord(&k.config, who)
 	}
 	return o
 }

@@ -13,16 +13,16 @@ import (
 func TestPersist_OverWhatIsStored(t *testing.T) {
 	k := newKeeper(t)
 	o := k.local
-	broad := k.newGrant(&device.Token{Access: "broad", Scopes: scopes.Of("a", "b")}, false)
-	narrow := k.newGrant(&device.Token{Access: "narrow", Scopes: scopes.Of("a")}, false)
+	broad := newGrant(k.config.Hierarchy, &device.Token{Access: "broad", Scopes: scopes.Of("a", "b")}, false)
+	narrow := newGrant(k.config.Hierarchy, &device.Token{Access: "narrow", Scopes: scopes.Of("a")}, false)
 	broad.asked, narrow.asked = broad.scopes, narrow.scopes
 	has := func() string {
 		t.Helper()
-		text, err := k.config.Store.Load(t.Context(), o.key)
+		text, err := k.config.Store.Load(t.Context(), o.record.key)
 		if err != nil || text == nil {
 			t.Fatal(err)
 		}
-		g, err := k.decode(text)
+		g, err := decode(k.config.Hierarchy, k.config.declared, text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestPersist_OverWhatIsStored(t *testing.T) {
 		t.Error("the rejected token is still there")
 	}
 	o.remove(t.Context(), narrow)
-	if text, _ := k.config.Store.Load(t.Context(), o.key); text != nil {
+	if text, _ := k.config.Store.Load(t.Context(), o.record.key); text != nil {
 		t.Error("it was not deleted")
 	}
 }
@@ -70,8 +70,8 @@ func TestRecord_Large(t *testing.T) {
 			t.Fatalf("%s: %d dropped", format, dropped)
 		}
 		long := strings.Repeat("&", 16<<10)
-		text := k.newGrant(&device.Token{Access: long, Refresh: long, Scopes: set}, true).encode()
-		if g, err := k.decode(text); err != nil || g.scopes != set {
+		text := newGrant(k.config.Hierarchy, &device.Token{Access: long, Refresh: long, Scopes: set}, true).encode()
+		if g, err := decode(k.config.Hierarchy, k.config.declared, text); err != nil || g.scopes != set {
 			t.Errorf("%s, in %d bytes: %v", format, len(text), err)
 		}
 	}

@@ -46,7 +46,7 @@ func (g *Grant) encode() []byte {
 }
 
 // decode reads a stored grant. Its errors quote nothing of the record.
-func (k *Keeper) decode(text []byte) (*Grant, error) {
+func decode(order *scopes.Hierarchy, declared func() scopes.Set, text []byte) (*Grant, error) {
 	if len(text) > maxRecord {
 		return nil, errors.New("lazyauth: the stored grant is too long to be one")
 	}
@@ -64,14 +64,14 @@ func (k *Keeper) decode(text []byte) (*Grant, error) {
 	if err := token.Check(); err != nil {
 		return nil, errors.New("lazyauth: the stored grant has a token that cannot be sent")
 	}
-	asked, whole := k.config.declared(), scopes.Set{} // where it does not say
+	asked, whole := declared(), scopes.Set{} // where it does not say
 	if r.Asked != "" && asked.UnmarshalText([]byte(r.Asked)) != nil || whole.UnmarshalText([]byte(r.Whole)) != nil {
 		return nil, errors.New("lazyauth: the stored grant names scopes that are none")
 	}
 	if r.Identity.Check() != nil {
 		r.Identity = Identity{}
 	}
-	g := k.newGrant(token, r.Refreshed)
+	g := newGrant(order, token, r.Refreshed)
 	g.identity, g.asked, g.whole = r.Identity, asked, whole
 	g.stored.Store(true)
 	return g, nil

@@ -205,10 +205,10 @@ func (o *Owner) Forget(ctx context.Context) error {
 		// What is stored may be newer than what is at hand. What cannot be read cannot be
 		// revoked, but it can be forgotten.
 		var u update
-		u, err = o.update(ctx, func(s stored) decision { return decision{remove: !s.absent, use: s.grant, err: s.err} })
+		u, err = o.record.update(ctx, func(s stored) decision { return decision{remove: !s.absent, use: s.grant, err: s.err} })
 		if kept = u.use; err != nil && !u.made && !errors.As(err, new(errStoreSlow)) {
 			// It cannot be written, and perhaps it can be read. What is there must not come back.
-			if found, failed := o.load(ctx); failed == nil && found != nil {
+			if found, failed := o.record.load(ctx); failed == nil && found != nil {
 				kept = found
 				o.mu.Lock()
 				o.rejected = found.token.AccessToken
@@ -264,5 +264,5 @@ func (o *Owner) Look(ctx context.Context) (*Grant, error) {
 	if g != nil || o.keeper.config.Store == nil {
 		return g, nil
 	}
-	return o.load(ctx)
+	return o.record.load(ctx)
 }

@@ -99,7 +99,7 @@ func (o *Owner) restore(ctx context.Context) error {
 	o.mu.Lock()
 	logouts := o.logouts
 	o.mu.Unlock()
-	found, err := o.load(ctx)
+	found, err := o.record.load(ctx)
 	if err != nil {
 		o.storeFailed(ctx, err)
 		return nil
@@ -149,10 +149,10 @@ func (o *Owner) refreshed(ctx context.Context, old *Grant) (*Grant, error) {
 	if o.keeper.config.Store == nil {
 		return o.exchange(ctx, old)
 	}
-	u, err := o.update(ctx, func(s stored) decision { return o.refreshWith(ctx, s, old, true) })
+	u, err := o.record.update(ctx, func(s stored) decision { return o.refreshWith(ctx, s, old, true) })
 	if errors.Is(err, store.ErrDamaged) && !u.made {
 		// It was set aside, so that nothing there says nothing.
-		u, err = o.update(ctx, func(s stored) decision { return o.refreshWith(ctx, s, old, false) })
+		u, err = o.record.update(ctx, func(s stored) decision { return o.refreshWith(ctx, s, old, false) })
 	}
 	switch {
 	case u.err != nil:
@@ -235,7 +235,7 @@ func (o *Owner) exchange(ctx context.Context, old *Grant) (*Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	fresh := o.keeper.newGrant(token, true)
+	fresh := newGrant(o.keeper.config.Hierarchy, token, true)
 	fresh.identity, fresh.asked = old.identity, old.asked
 	if !byName && !token.Missing.IsEmpty() {
 		fresh.whole = old.scopes // the rest is asked for by name, once
@@ -340,7 +340,7 @@ func (o *Owner) takeToken(ctx context.Context) error {
 		o.keeper.config.Observer.TokenFailed(ctx, o, err)
 		return failure{ErrOperatorToken, err}
 	}
-	g := o.keeper.newGrant(&device.Token{Access: token.AccessToken, Expires: token.Expiry}, false)
+	g := newGrant(o.keeper.config.Hierarchy, &device.Token{Access: token.AccessToken, Expires: token.Expiry}, false)
 	g.operators, g.asked = true, o.keeper.config.declared()
 	o.identify(ctx, g)
 	o.mu.Lock()

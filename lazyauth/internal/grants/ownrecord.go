@@ -1,0 +1,201 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// An ownRecord is that of one owner in the store. It is all that uses the store, and knows
+// nothing of the owner; every wait for the store is bounded here.
+type ownRecord struct {
+	store    store.Store // nil: there is none, and none of the methods may be called
+	key      string
+	order    *scopes.Hierarchy
+	declared func() scopes.Set // what a grant was asked for, where its record does not say
+
+	// storing and loading hold a token for each time that the store is being asked, so that
+	// one that does not answer keeps a few goroutines and no more.
+	storing, loading chan struct{}
+}
+
+func newOwnRecord(c *Config, who Principal) ownRecord {
+	return ownRecord{store: c.Store, key: c.Key(who), order: c.Hierarchy, declared: c.declared, storing: make(chan struct{}, storeCalls), loading: make(chan struct{}, storeCalls)}
+}
+
+// errStoreSlow names the store that does not answer.
+type errStoreSlow struct{ where string }
+
+func (e errStoreSlow) Error() string {
+	return fmt.Sprintf("lazyauth: the store of grants %s has not answered: it may wait for a password that nobody sees, or for a process that hangs with its lock", e.where)
+}
+
+// stored is what a store has for an owner.
+type stored struct {
+	grant   *Grant // nil if there is none, or none that can be read
+	absent  bool   // there is no record
+	foreign bool   // there is one of another version: it is not written over
+	err     error  // why it cannot be read
+}
+
+func (r *ownRecord) read(record []byte) stored {
+	if record == nil {
+		return stored{absent: true}
+	}
+	g, err := decode(r.order, r.declared, record)
+	return stored{grant: g, foreign: errors.Is(err, errForeign), err: err}
+}
+
+// A decision is what becomes of a record, and of who looked at it.
+type decision struct {
+	put    *Grant // is written in its place
+	remove bool   // it is deleted; if neither, it is left as it is
+
+	use *Grant // what the record gives: for a refresh to go on with, or to be revoked
+	err error  // why it gives nothing
+}
+
+// An update is what one came to.
+type update struct {
+	decision
+	made  bool   // decide was called; if not, it never will be
+	found string // the access token of the record before it
+}
+
+// update has decide judge what the store has, in one transaction: whoever else
+// updates the record waits meanwhile, in this process and in all that share the store. An
+// error is the store's, and then the decision may not have been carried out. ctx ends the
+// wait for the record; what decide does is its own to bound.
+//
+// Every wait is bounded. Whatever the store does, decide is called once at the most, and
+// what it decides is handed over, and not shared.
+func (r *ownRecord) update(ctx context.Context, decide func(stored) decision) (u update, err error) {
+	slow := errStoreSlow{r.store.String()}
+	timer := time.NewTimer(storeWait)
+	defer timer.Stop()
+	select {
+	case r.storing <- struct{}{}:
+	case <-timer.C:
+		return u, slow
+	case <-ctx.Done():
+		return u, context.Cause(ctx)
+	}
+	turn := make(chan struct{}, 1) // taken by the decision, or by who waits for it no more
+	turn <- struct{}{}
+	decided, finished := make(chan update, 1), make(chan error, 1)
+	storing, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	go func() { // ends when the store answers; see ownRecord
+		defer func() { <-r.storing }()
+		defer giveUp()
+		err := guard.ErrExited
+		defer func() { finished <- err }()
+		err = guard.Call("the store", func() error {
+			return r.store.Update(storing, r.key, r.change(turn, decided, decide))
+		})
+	}()
+	waiting := ctx.Done()
+	for {
+		select {
+		case u = <-decided:
+			waiting = nil
+			timer.Reset(storeWait) // for the writing
+		case err := <-finished:
+			select {
+			case u = <-decided:
+			default:
+			}
+			if errors.Is(err, errUnchanged) {
+				err = nil
+			}
+			return u, err
+		case <-waiting:
+			if takes(turn) {
+				giveUp()
+				return u, context.Cause(ctx)
+			}
+			waiting = nil
+		case <-timer.C:
+			if takes(turn) || u.made {
+				giveUp()
+				return u, slow
+			}
+			timer.Reset(storeWait) // for the decision
+		}
+	}
+}
+
+// change is what the store is given for an update.
+func (r *ownRecord) change(turn <-chan struct{}, decided chan<- update, decide func(stored) decision) func([]byte) ([]byte, error) {
+	return func(record []byte) ([]byte, error) {
+		if !takes(turn) { // nobody waits, or a store that calls it again
+			return nil, errUnchanged
+		}
+		u := update{made: true}
+		defer func() { decided <- u }()
+		found := r.read(record)
+		if found.grant != nil {
+			u.found = found.grant.token.AccessToken
+		}
+		switch u.decision = decide(found); {
+		case u.put != nil && found.foreign:
+			return nil, errForeign
+		case u.put != nil:
+			return u.put.encode(), nil
+		case u.remove && record != nil:
+			return nil, nil
+		}
+		return nil, errUnchanged
+	}
+}
+
+func takes(turn <-chan struct{}) bool {
+	select {
+	case <-turn:
+		return true
+	default:
+		return false
+	}
+}
+
+// errUnchanged ends an update of the store that writes nothing.
+var errUnchanged = errors.New("lazyauth: nothing to write")
+
+// load returns what the store has, waiting for no longer than storeWait.
+func (r *ownRecord) load(ctx context.Context) (*Grant, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, storeWait, errStoreSlow{r.store.String()})
+	defer cancel()
+	select {
+	case r.loading <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	type answer struct {
+		record []byte
+		err    error
+	}
+	answered := make(chan answer, 1)
+	go func() { // ends when the store answers; see ownRecord
+		defer func() { <-r.loading }()
+		a := answer{err: guard.ErrExited}
+		defer func() { answered <- a }()
+		a.err = guard.Call("the store", func() (err error) {
+			a.record, err = r.store.Load(ctx, r.key)
+			return err
+		})
+	}()
+	select {
+	case a := <-answered:
+		if a.err != nil || a.record == nil {
+			return nil, a.err
+		}
+		found := r.read(a.record)
+		return found.grant, found.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
