@@ -72,6 +72,9 @@ type request struct {
 	// stop ends its wait for the authorization, while there is one; guarded by
 	// suspended.mu.
 	stop context.CancelCauseFunc
+	// prompted says that it is being answered with a handler's prompt, and serves the call no
+	// more; guarded by suspended.mu.
+	prompted bool
 }
 
 // A requestFunc is called by a request that serves a call, for the call's handler. It
@@ -441,10 +444,16 @@ func (s *suspended) leave(r *request, broken error) {
 func (s *suspended) current() *request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.serving) == 0 {
-		return nil
+	return s.currentLocked()
+}
+
+func (s *suspended) currentLocked() *request {
+	for _, r := range slices.Backward(s.serving) {
+		if !r.prompted {
+			return r
+		}
 	}
-	return s.serving[len(s.serving)-1]
+	return nil
 }
 
 // seen returns r with what was found out about its host.
@@ -515,8 +524,8 @@ type working struct {
 func (w *working) Request() asking.Request {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if n := len(w.serving); n > 0 {
-		r := w.serving[n-1].Request
+	if current := w.currentLocked(); current != nil {
+		r := current.Request
 		r.Again = false // this wait is the handler's, and its first
 		return w.seen(r)
 	}
@@ -529,8 +538,16 @@ func (w *working) Show(ctx context.Context, d *asking.Delivery, mode elicit.Chan
 	if err := w.keep(ctx, d); err != nil {
 		return err
 	}
+	handed := make(chan struct{})
 	select {
-	case w.toRequest <- func(r *request) (outcome, bool) { return w.answerWith(r, d, mode), true }:
+	case w.toRequest <- func(r *request) (outcome, bool) {
+		w.mu.Lock()
+		r.prompted = true // and its time may be over: the handler waits for the next one now
+		w.mu.Unlock()
+		close(handed)
+		return w.answerWith(r, d, mode), true
+	}:
+		<-handed
 		w.parked = true
 		w.gate.auth.observer.parked(ctx, w.gate.auth.observer.trace.Parked, w.person.Who(), w.gate.tool, d.Flight().Want())
 		return nil
