@@ -50,16 +50,6 @@ func await[T any](ctx context.Context, c callbacks, what string, wait time.Durat
 	return value, err
 }
 
-// call is guard.Call in the same manner, for what cannot block, or is waited for elsewhere.
-func (c callbacks) call(ctx context.Context, what string, f func() error) error {
-	err := guard.Call(what, f)
-	if err != nil {
-		c.failed(ctx, what, err)
-		err = foreign(what, err, "")
-	}
-	return err
-}
-
 // failed tells the trace if a callback did anything but return.
 func (c callbacks) failed(ctx context.Context, what string, err error) {
 	if guard.IsMishap(err) {
@@ -132,17 +122,35 @@ func (g guardedSource) Token() (*oauth2.Token, error) {
 	})
 }
 
-// A guardedStore is the author's. Package grants bounds the wait for Load and Update.
+// A guardedStore is the author's. Package grants bounds the wait for Load and Update. Its
+// errors are for people, too, and say what to do: they are escaped where the trace is told.
 type guardedStore struct {
 	next store.Store
 	callbacks
+}
+
+// A storeError is one of the author's store.
+type storeError struct{ err error }
+
+func (e *storeError) Error() string { return e.err.Error() }
+
+func (e *storeError) Unwrap() error { return e.err }
+
+// call is guard.Call for the store.
+func (g guardedStore) call(ctx context.Context, f func() error) error {
+	err := guard.Call(theStore, f)
+	g.failed(ctx, theStore, err)
+	if err == nil || guard.IsMishap(err) {
+		return err
+	}
+	return &storeError{err}
 }
 
 const theStore = "the store"
 
 // Load implements [store.Store].
 func (g guardedStore) Load(ctx context.Context, key string) (record []byte, err error) {
-	err = g.call(ctx, theStore, func() (err error) {
+	err = g.call(ctx, func() (err error) {
 		record, err = g.next.Load(ctx, key)
 		return err
 	})
@@ -151,7 +159,7 @@ func (g guardedStore) Load(ctx context.Context, key string) (record []byte, err 
 
 // Update implements [store.Store].
 func (g guardedStore) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
-	return g.call(ctx, theStore, func() error { return g.next.Update(ctx, key, change) })
+	return g.call(ctx, func() error { return g.next.Update(ctx, key, change) })
 }
 
 // Keys implements [store.Store].
@@ -168,17 +176,17 @@ func (g guardedStore) Keys(ctx context.Context) ([]string, error) {
 		g.failed(ctx, theStore, err)
 		all.err = err
 	}
-	return all.list, foreign(theStore, all.err, "")
+	return all.list, all.err
 }
 
 // String implements [store.Store].
 func (g guardedStore) String() string {
 	name := "of an unknown kind"
-	_ = g.call(context.Background(), theStore, func() error {
+	_ = g.call(context.Background(), func() error {
 		name = g.next.String()
 		return nil
 	})
-	return escaped(name)
+	return escaped(name, maxForeignText)
 }
 
 // A guardedTransport carries requests to the API, whose wait is their handler's own.
@@ -269,17 +277,20 @@ func foreign(what string, err error, secret string) error {
 	if secret != "" {
 		text = strings.ReplaceAll(text, secret, "[secret]")
 	}
-	return &foreignError{what + ": " + escaped(text), err}
+	return &foreignError{what + ": " + escaped(text, maxForeignText), err}
 }
 
-// maxForeignText is the length of the longest text of others in a log.
-const maxForeignText = 200
+// How long a text of others may be in a log. Stores say what to do, with paths in it.
+const (
+	maxForeignText = 200
+	maxStoreText   = 1000
+)
 
 // escaped returns a text of others on one line of ASCII, quoted if it was anything else, and
 // without its middle if it is long: the end of an error says what was the matter.
-func escaped(text string) string {
-	if len(text) > maxForeignText {
-		text = text[:maxForeignText-50] + "…" + text[len(text)-50:]
+func escaped(text string, most int) string {
+	if len(text) > most {
+		text = text[:most-50] + "…" + text[len(text)-50:]
 	}
 	if quoted := strconv.QuoteToASCII(text); quoted != `"`+text+`"` {
 		return quoted

@@ -357,7 +357,7 @@ func TestCallbackErrorsAreEscaped(t *testing.T) {
 					r.succeeds(t, "Ada")
 				}
 				log := w.slog.String()
-				if !strings.Contains(log, c.at+": ") || strings.Contains(log, strings.Repeat("x", 300)) ||
+				if !strings.Contains(log, c.at+": ") || strings.Contains(log, strings.Repeat("x", 1000)) ||
 					strings.Contains(log, `\u001b`) || strings.Contains(log, `\n`) && !strings.Contains(log, `\\n`) || strings.Contains(r.text(), "hacked") {
 					t.Errorf("the log has:\n%s\nthe model gets %q", log, r.text())
 				}

@@ -130,7 +130,8 @@ func (o observer) TokenFailed(ctx context.Context, owner *grants.Owner, err erro
 
 // StoreFailed implements [grants.Observer].
 func (o observer) StoreFailed(ctx context.Context, owner *grants.Owner, err error) {
-	tell(ctx, o.trace.StoreFailed, StoreFailedInfo{About: o.about(owner.Who(), ""), Err: err})
+	_, cause := causeOf(err)
+	tell(ctx, o.trace.StoreFailed, StoreFailedInfo{About: o.about(owner.Who(), ""), Err: cause})
 }
 
 // Unidentified implements [grants.Observer].
@@ -166,6 +167,9 @@ func causeOf(err error) (Reason, error) {
 	var reason Reason
 	if e, ok := errors.AsType[*Error](err); ok {
 		reason, err = e.Reason, e.Cause
+	}
+	if _, ok := errors.AsType[*storeError](err); ok {
+		return reason, &foreignError{theStore + ": " + escaped(err.Error(), maxStoreText), err}
 	}
 	if e, ok := errors.AsType[*device.Error](err); ok && e.Detail != "" {
 		err = withDetail{e}
