@@ -23,9 +23,11 @@ func (i *Interceptor) principal(ctx context.Context, req *mcp.CallToolRequest) (
 		}
 	case i.options.InsecureSingleUser:
 	case req.Extra == nil:
-		// stdio, in memory, or the SDK's old SSE handler, which looks the
-		// same and serves many people: the first session is the local user's,
-		// and any other is refused.
+		// The first local session is the local user's, and any other is refused: they may
+		// be several people's, behind a transport that hides it.
+		if i.session.Load() != req.Session && !isLocal(ctx, req.Session) {
+			return who, i.fail(ReasonAnonymous, errNotLocal)
+		}
 		if !i.session.CompareAndSwap(nil, req.Session) && i.session.Load() != req.Session {
 			return who, i.fail(ReasonAnonymous, errSecondSession)
 		}

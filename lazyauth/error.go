@@ -238,7 +238,8 @@ type configuration string
 func (c configuration) Error() string { return string(c) }
 
 const (
-	errSecondSession configuration = "A second session without user information appeared, as on the SSE transport: set Options.Principal to tell callers apart."
+	errNotLocal      configuration = "It came over a transport that says nothing of its caller, and is not known to be a local one, such as SSE: set Options.Principal to tell callers apart, or Options.InsecureSingleUser if the server serves one person."
+	errSecondSession configuration = "A second session without user information appeared: set Options.Principal to tell callers apart."
 	errNoUser        configuration = "Put the endpoint behind a bearer token verifier that sets TokenInfo.UserID, or set Options.InsecureSingleUser if it serves one person."
 	errUnlisted      configuration = "List it in the scopes.Policy, or say there what unlisted tools may use."
 	errMayUseNothing configuration = "The scopes.Policy lists it as one that may use nothing."
