@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/names"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -116,7 +117,7 @@ func (p Prompt) what() string {
 	if p.Account == "" {
 		return p.Service
 	}
-	return fmt.Sprintf("%s (account %q)", p.Service, p.Account)
+	return fmt.Sprintf(`%s (account "%s")`, p.Service, names.Show(p.Account)) //nolint:gocritic // %q would escape what scripts need
 }
 
 // asksFor returns a sentence, with a blank before it, or nothing.

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/names"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
@@ -30,7 +31,7 @@ func AccountFromEnv(name string) func(context.Context, *mcp.CallToolRequest) (st
 // AccountFromArgument returns an Options.Account for tools that take the account as an
 // argument of this name, which must be text; calls without it use the account without
 // a name. The model chooses then, and what it chooses stands in the prompt: such names
-// have letters, digits and ". _ @ + -" only, so that they cannot pass for a part of the
+// have letters with their marks, digits and ". _ @ + -" only, so that they cannot pass for a part of the
 // prompt. The person should see which account was used ([MetaAccount]), and tools with
 // side effects should say it in their result.
 //
@@ -61,7 +62,7 @@ func (a accountArgument) account(_ context.Context, req *mcp.CallToolRequest) (s
 			return "", fmt.Errorf("the argument %q must be the name of an account", string(a))
 		}
 		if strings.ContainsFunc(account, func(r rune) bool {
-			return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._@+-", r)
+			return !unicode.In(r, unicode.L, unicode.M, unicode.Nd) && !names.IsInvisible(r) && !strings.ContainsRune("._@+-", r)
 		}) {
 			return "", errChosen
 		}
@@ -121,13 +122,16 @@ func hostAccount(_ context.Context, req *mcp.CallToolRequest) (string, error) {
 	}
 	// What cannot be an account's name is no reason to refuse the call.
 	name := strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
+		if !names.Allowed(r) {
 			return -1
 		}
 		return r
 	}, info.Name)
 	if n := utf8.RuneCountInString(name); n > maxAccount {
 		name = string([]rune(name)[:maxAccount])
+	}
+	if !names.Check(name) {
+		return "", nil
 	}
 	return name, nil
 }

@@ -2,10 +2,9 @@ package lazyauth
 
 import (
 	"context"
-	"strings"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/names"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -77,7 +76,7 @@ func (i *Interceptor) personOf(who Principal) *asking.Person {
 
 // checkAccount reports whether text can name an account.
 func checkAccount(text string) error {
-	if utf8.RuneCountInString(text) > maxAccount || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if utf8.RuneCountInString(text) > maxAccount || !names.Check(text) {
 		return errAccount
 	}
 	return nil

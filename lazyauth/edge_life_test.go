@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"runtime"
 	"strings"
@@ -532,23 +531,6 @@ func TestSourceThatExits(t *testing.T) {
 		c := h.call(ctx, "whoami", nil)
 		<-c
 		w.auth.Close()
-	})
-}
-
-// UserInfo whose id is text.
-func TestTextualID(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		as := fakeas.New(nil)
-		w := newWorld(t, setup{shared: as, service: func(s *lazyauth.Service) { s.UserInfo = s.APIOrigins[0] + "/user" }, options: lazyauth.Options{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
-			if req.URL.Path == "/user" {
-				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"id":"u-17","login":"ada"}`)), Request: req}, nil
-			}
-			return as.Transport().RoundTrip(req)
-		})}})
-		w.signedIn(legacy)
-		if s, err := w.auth.Status(t.Context(), lazyauth.LocalUser); err != nil || s.Identity.Name != "ada" {
-			t.Errorf("%+v, %v", s, err)
-		}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/names"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -12,7 +13,8 @@ import (
 // MetaAccount is the key in a tool result's _meta that says whose access to the service
 // was used, by the name that the service knows them by: a person who approved with the
 // wrong account notices. It is there only if the name was learnt: see
-// [Service.UserInfo].
+// [Service.UserInfo]. A name that is written from right to left is isolated (UAX 9), so
+// that it can be put between other words.
 const MetaAccount = "io.github.lazyauth/account"
 
 // An Identity is who signed in, as the service says.
@@ -56,7 +58,7 @@ func named(p *asking.Person, result *mcp.CallToolResult) *mcp.CallToolResult {
 	if result.InputRequests != nil || result.IsError {
 		return result
 	}
-	meta := mcp.Meta{MetaAccount: g.Identity().Name}
+	meta := mcp.Meta{MetaAccount: names.Isolate(g.Identity().Name)}
 	maps.Copy(meta, result.Meta)
 	copied := *result // the handler's may be everybody's
 	copied.Meta = meta

@@ -5,8 +5,8 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
-	"unicode"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/names"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
@@ -60,7 +60,7 @@ func (s *Service) ofKey(key string) (Principal, bool) {
 			return Principal{}, false
 		}
 		field, err := strconv.Unquote(quoted)
-		if err != nil || strings.ContainsFunc(field, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if err != nil || !names.Check(field) {
 			return Principal{}, false // not for a list that people read
 		}
 		fields = append(fields, field)

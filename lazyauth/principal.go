@@ -1,5 +1,7 @@
 package lazyauth
 
+import "github.com/lazyauth/mcp-lazyauth/internal/names"
+
 // LocalUser is whoever runs a stdio server: the principal without an issuer and a subject.
 var LocalUser = Principal{}
 
@@ -11,7 +13,8 @@ type Principal struct {
 	// Subject identifies the person to that issuer.
 	Subject string
 	// Account tells several grants of one person for the service apart: "work" and
-	// "private". It is at most 64 printable characters; see [Options.Account].
+	// "private". It is at most 64 printable characters, blanks of all
+	// kinds and the joiners of scripts included; see [Options.Account].
 	Account string
 }
 
@@ -30,7 +33,7 @@ func (p Principal) String() string {
 		who = p.Subject + " of " + p.Issuer
 	}
 	if p.Account != "" {
-		who += ", account " + p.Account
+		who += ", account " + names.Isolate(p.Account)
 	}
 	return who
 }

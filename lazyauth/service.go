@@ -7,10 +7,9 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/names"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
@@ -112,7 +111,7 @@ func (s *Service) validate() error {
 	switch {
 	case s.Name == "":
 		return errors.New("lazyauth: Service.Name is empty: set the name that people know the service by")
-	case utf8.RuneCountInString(s.Name) > 64 || strings.ContainsFunc(s.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
+	case utf8.RuneCountInString(s.Name) > 64 || !names.Check(s.Name):
 		return fmt.Errorf("lazyauth: Service.Name %q must be at most 64 printable characters", s.Name)
 	case s.ClientID == "":
 		return errors.New("lazyauth: Service.ClientID is empty: set the client identifier that the authorization server issued")

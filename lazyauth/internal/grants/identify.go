@@ -10,9 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/names"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
@@ -31,15 +30,22 @@ const maxIdentity = 256
 // IsZero reports whether nothing is known.
 func (id Identity) IsZero() bool { return id == Identity{} }
 
-// Check returns what keeps id from being shown.
-func (id Identity) Check() error {
-	for _, text := range []string{id.Subject, id.Name} {
-		if len(text) > maxIdentity || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			return fmt.Errorf("lazyauth: an identity must be at most %d bytes of printable text", maxIdentity)
-		}
+// Shown returns what of id can be shown, and an error if that is not all.
+func (id Identity) Shown() (Identity, error) {
+	var shown Identity
+	if isShown(id.Subject) {
+		shown.Subject = id.Subject
 	}
-	return nil
+	if isShown(id.Name) {
+		shown.Name = id.Name
+	}
+	if shown != id {
+		return shown, fmt.Errorf("lazyauth: an identity must be at most %d bytes of printable text", maxIdentity)
+	}
+	return shown, nil
 }
+
+func isShown(text string) bool { return len(text) <= maxIdentity && names.Check(text) }
 
 // userInfoWait bounds the time to learn who signed in, and identifySize what the answer
 // may have.
@@ -63,13 +69,11 @@ func (o *Owner) identify(ctx context.Context, g *Grant) {
 	}
 	id, err := ask(ctx, g.token)
 	if err == nil {
-		err = id.Check()
+		g.identity, err = id.Shown()
 	}
 	if err != nil {
 		config.Observer.Unidentified(ctx, o, err)
-		return
 	}
-	g.identity = id
 }
 
 // userInfo asks the service's UserInfo endpoint. GitHub's says in a header which scopes a
@@ -97,36 +101,36 @@ func (k *Keeper) userInfo(ctx context.Context, token *oauth2.Token, g *Grant) (I
 			g.scopes, g.held, g.told = held, k.config.Hierarchy.Expand(held), true
 		}
 	}
-	var claims struct {
-		Sub      string `json:"sub"`
-		ID       any    `json:"id"` // GitHub's is a number
-		Username string `json:"preferred_username"`
-		Login    string `json:"login"`
-		Email    string `json:"email"`
-		Name     string `json:"name"`
-	}
+	claims := make(map[string]any) // of whatever types: GitHub's id is a number, and some a sub
 	claimed := json.NewDecoder(io.LimitReader(res.Body, identifySize))
 	claimed.UseNumber()
 	if err := claimed.Decode(&claims); err != nil {
 		return Identity{}, errors.New("lazyauth: the UserInfo endpoint did not answer with the claims of a person")
 	}
-	id := Identity{Subject: claims.Sub}
-	if id.Subject == "" {
-		switch subject := claims.ID.(type) {
-		case string:
-			id.Subject = subject
-		case json.Number:
-			id.Subject = subject.String()
-		}
+	id := Identity{
+		Subject: firstShown(claims, "sub", "id"),
+		Name:    firstShown(claims, "preferred_username", "login", "email", "name"),
 	}
-	for _, name := range []string{claims.Username, claims.Login, claims.Email, claims.Name, id.Subject} {
-		if name != "" {
-			id.Name = name
-			break
-		}
-	}
+	id.Name = cmp.Or(id.Name, id.Subject)
 	if id.IsZero() {
 		return id, errors.New("lazyauth: the UserInfo endpoint names nobody")
 	}
 	return id, nil
+}
+
+// firstShown returns the first of these claims that can be shown.
+func firstShown(claims map[string]any, names ...string) string {
+	for _, name := range names {
+		var text string
+		switch claim := claims[name].(type) {
+		case string:
+			text = claim
+		case json.Number:
+			text = claim.String()
+		}
+		if text != "" && isShown(text) {
+			return text
+		}
+	}
+	return ""
 }

@@ -68,11 +68,9 @@ func decode(order *scopes.Hierarchy, declared func() scopes.Set, text []byte) (*
 	if r.Asked != "" && asked.UnmarshalText([]byte(r.Asked)) != nil || whole.UnmarshalText([]byte(r.Whole)) != nil {
 		return nil, errors.New("lazyauth: the stored grant names scopes that are none")
 	}
-	if r.Identity.Check() != nil {
-		r.Identity = Identity{}
-	}
 	g := newGrant(order, token, r.Refreshed)
-	g.identity, g.asked, g.whole = r.Identity, asked, whole
+	g.identity, _ = r.Identity.Shown()
+	g.asked, g.whole = asked, whole
 	g.stored.Store(true)
 	return g, nil
 }
