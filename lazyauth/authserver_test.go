@@ -1,9 +1,12 @@
 package lazyauth_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -310,4 +313,83 @@ func TestAuthServer_UserAgent(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Tokens of a type that is not Bearer's are used if the author names it, and otherwise not;
+// names of scopes that cannot be any are told to the operator, at a refresh, too.
+func TestAuthServer_NamesForBearerTokens(t *testing.T) {
+	answers := func(as *fakeas.Server, member string, value any) http.RoundTripper {
+		return roundTripper(func(req *http.Request) (*http.Response, error) {
+			res, err := as.Transport().RoundTrip(req)
+			if err != nil {
+				return nil, err
+			}
+			defer res.Body.Close()
+			body, err := io.ReadAll(res.Body)
+			if err != nil {
+				return nil, err
+			}
+			var members map[string]any
+			if json.Unmarshal(body, &members) == nil && members["access_token"] != nil {
+				members[member] = value
+				if body, err = json.Marshal(members); err != nil {
+					return nil, err
+				}
+			}
+			res.Body = io.NopCloser(bytes.NewReader(body))
+			return res, nil
+		})
+	}
+	for _, named := range []bool{false, true} {
+		t.Run(fmt.Sprint("named=", named), func(t *testing.T) {
+			inBothEras(t, func(t *testing.T, era string) {
+				as := fakeas.New(nil)
+				w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: answers(as, "token_type", "BearerToken")}, service: func(s *lazyauth.Service) {
+					if named {
+						s.InsecureBearerNames = []string{"bearertoken"}
+					}
+				}})
+				call := w.host(era, accepts).call(t.Context(), "whoami", nil)
+				w.approves()
+				if r := <-call; named {
+					r.succeeds(t, "Ada")
+				} else {
+					r.fails(t, lazyauth.ReasonUnavailable)
+				}
+			})
+		})
+	}
+	t.Run("dropped scopes", func(t *testing.T) {
+		inBothEras(t, func(t *testing.T, era string) {
+			as := fakeas.New(&fakeas.Options{TokenLifetime: time.Hour})
+			w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: answers(as, "scope", "profile größe")}})
+			h := w.signedIn(era)
+			later(2 * time.Hour)
+			h.gets("whoami", nil, "Ada")
+			for _, hook := range []string{"polled", "refreshed"} {
+				if !strings.Contains(w.trace.of(hook), `gr\u00f6\u00dfe`) {
+					t.Errorf("%s does not tell of the name that was dropped: %s", hook, w.trace.of(hook))
+				}
+			}
+		})
+	})
+}
+
+// of returns the errors that a hook was told.
+func (e *events) of(hook string) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all strings.Builder
+	for n, name := range e.list {
+		if name != hook {
+			continue
+		}
+		switch info := e.all[n].(type) {
+		case lazyauth.PolledInfo:
+			fmt.Fprintln(&all, info.Err)
+		case lazyauth.RefreshedInfo:
+			fmt.Fprintln(&all, info.Err)
+		}
+	}
+	return all.String()
 }

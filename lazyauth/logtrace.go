@@ -83,7 +83,7 @@ func logTrace(debug, info, warn writer) *Trace {
 			warn(ctx, "authorization granted for less than was asked for", l)
 		},
 		Refreshed: func(ctx context.Context, i RefreshedInfo) {
-			info(ctx, "grant refreshed", line{About: i.About, scopes: i.Scopes, Told: Told{Took: i.Took}})
+			info(ctx, "grant refreshed", line{About: i.About, scopes: i.Scopes, Told: Told{Took: i.Took}, err: i.Err})
 		},
 		Parked: func(ctx context.Context, i ParkedInfo) {
 			debug(ctx, "handler parked", line{About: i.About, scopes: i.Scopes})

@@ -110,7 +110,11 @@ func (o observer) Ended(f *grants.Flight, took time.Duration) {
 
 // Refreshed implements [grants.Observer].
 func (o observer) Refreshed(ctx context.Context, owner *grants.Owner, g *grants.Grant, took time.Duration) {
-	tell(ctx, o.trace.Refreshed, RefreshedInfo{About: o.about(owner.Who(), ""), Scopes: g.Scopes(), Took: took})
+	refreshed := RefreshedInfo{About: o.about(owner.Who(), ""), Scopes: g.Scopes(), Took: took}
+	if dropped := g.Dropped(); dropped != "" {
+		refreshed.Err = errors.New("scopes: " + dropped)
+	}
+	tell(ctx, o.trace.Refreshed, refreshed)
 }
 
 // RefreshFailed implements [grants.Observer].

@@ -86,6 +86,14 @@ type Service struct {
 	// Params are further parameters of the device authorization request, such
 	// as "audience" or "resource" (RFC 8707).
 	Params url.Values
+	// InsecureBearerNames are names beside "Bearer" that the authorization server has for
+	// the type of its bearer tokens, such as "BearerToken" (Apigee) or "User Access
+	// Token" (eBay). Tokens of any other type are refused, since a client must not use
+	// what it does not know (RFC 6749 §7.1): a type can say that a token is good only with
+	// the proof of a key. Naming one that says so has it sent without the proof, and to
+	// an API that accepts it so, whoever reads it on its way or in a log can use
+	// it. DPoP and MAC cannot be named.
+	InsecureBearerNames []string
 	// InsecureCodeInLink shows verification_uri_complete, which contains the user
 	// code, where the server sends one (RFC 8628 §3.3.1). It saves typing, and
 	// it takes away the comparison of codes: somebody who can get a person to
@@ -146,6 +154,7 @@ func (s *Service) device(transport http.RoundTripper) device.Config {
 		AuthStyle:    s.Endpoint.AuthStyle,
 		Params:       s.Params,
 		UseComplete:  s.InsecureCodeInLink,
+		BearerNames:  s.InsecureBearerNames,
 		UserAgent:    s.UserAgent,
 		Transport:    transport,
 	}

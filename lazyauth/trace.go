@@ -105,6 +105,9 @@ type RefreshedInfo struct {
 	About
 	Scopes scopes.Set    // that the grant has now
 	Took   time.Duration // how long it lasted
+	// Err is nil, or says what of the answer was left out: names that cannot be scopes,
+	// escaped and shortened.
+	Err error
 }
 
 // A ParkedInfo is of a handler that waits, or goes on.

@@ -27,6 +27,7 @@ type Grant struct {
 	order     *scopes.Hierarchy
 	identity  Identity // who signed in, if that is known
 	serial    uint64   // of this program: no two grants have the same; see Gate
+	dropped   string   // for the observer: what the server named as scopes that cannot be any
 
 	stored atomic.Bool   // the store has it
 	state  atomic.Uint32 // expired and due; zero on the path of every call
@@ -64,6 +65,7 @@ func newGrant(order *scopes.Hierarchy, t *device.Token, refreshed bool) *Grant {
 		held:      order.Expand(t.Scopes),
 		order:     order,
 		serial:    serials.Add(1),
+		dropped:   t.Dropped,
 	}
 	g.age()
 	return g
@@ -112,6 +114,10 @@ func (g *Grant) Known() scopes.Set { return g.asked.Minus(g.order.Missing(g.held
 
 // Identity returns who signed in, if that is known.
 func (g *Grant) Identity() Identity { return g.identity }
+
+// Dropped returns what the server named as scopes of the token that cannot be any, escaped and
+// cut short, for a log.
+func (g *Grant) Dropped() string { return g.dropped }
 
 // Renewable reports whether there is a refresh token.
 func (g *Grant) Renewable() bool { return g.refresh != "" }
