@@ -218,7 +218,7 @@ func (f *Flight) run() {
 		err = ErrClosed
 	case o.logouts != logouts:
 		late := g
-		o.keeper.Spawn("a revocation", func() { _ = o.keeper.revoke(o.keeper.ctx, late) })
+		o.keeper.Spawn("a revocation", func() { _ = o.keeper.config.Server.revoke(o.keeper.ctx, late) })
 		err = ErrLoggedOut
 	}
 	if err != nil {

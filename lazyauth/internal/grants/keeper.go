@@ -3,9 +3,7 @@ package grants
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -93,17 +91,16 @@ type Keeper struct {
 	// ctx ends with Close; every goroutine and every wait here depends on it.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-
-	mu      sync.Mutex
-	closed  bool
-	running map[string]int // goroutines that Join waits for, by what they do
-	wg      sync.WaitGroup // goes up only under mu, and not once closed; but see Go
+	goroutines
 }
 
 // New returns a keeper, which must be closed.
 func New(config Config) *Keeper {
-	k := &Keeper{config: config, running: make(map[string]int)}
+	k := &Keeper{config: config}
 	k.ctx, k.cancel = context.WithCancelCause(context.Background())
+	k.goroutines = goroutines{running: make(map[string]int), failed: func(what string, err error) {
+		config.Observer.CallbackFailed(k.ctx, what, err)
+	}}
 	k.local = newOwner(k, Principal{})
 	return k
 }
@@ -131,59 +128,10 @@ func (k *Keeper) Owners(yield func(*Owner) bool) {
 // Context ends, with [ErrClosed], when the keeper is closed.
 func (k *Keeper) Context() context.Context { return k.ctx }
 
-// Spawn runs f on a goroutine that Join waits for, and may name by what it does. It reports
-// false, and runs nothing, once the keeper is closed. A panic of f is told to the observer,
-// and ends nothing else.
-func (k *Keeper) Spawn(what string, f func()) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.closed {
-		return false
-	}
-	k.spawn(what, f)
-	return true
-}
-
-// Go is Spawn for a goroutine that Join waits for already: it works while the keeper is
-// being closed, too.
-func (k *Keeper) Go(what string, f func()) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.spawn(what, f)
-}
-
-// spawn runs f; k.mu is held.
-func (k *Keeper) spawn(what string, f func()) {
-	k.running[what]++
-	k.wg.Go(func() {
-		defer func() {
-			k.mu.Lock()
-			defer k.mu.Unlock()
-			if k.running[what]--; k.running[what] == 0 {
-				delete(k.running, what)
-			}
-		}()
-		k.call(what, f)
-	})
-}
-
-// call calls f, which is ours, so that its panic ends nothing.
-func (k *Keeper) call(what string, f func()) {
-	err := guard.Call(what, func() error {
-		f()
-		return nil
-	})
-	if err != nil {
-		k.config.Observer.CallbackFailed(k.ctx, what, err)
-	}
-}
-
 // Close ends every flight, renewal and wait, and forgets all grants, which it returns but
 // for the operator's. What the store has it keeps.
 func (k *Keeper) Close() []*Grant {
-	k.mu.Lock()
-	k.closed = true
-	k.mu.Unlock()
+	k.close()
 	k.cancel(ErrClosed)
 	var grants []*Grant
 	for o := range k.Owners {
@@ -192,26 +140,6 @@ func (k *Keeper) Close() []*Grant {
 		}
 	}
 	return grants
-}
-
-// Join waits for every goroutine, for at most this long, and returns what those do that
-// have not ended, in a fixed order.
-func (k *Keeper) Join(wait time.Duration) []string {
-	ended := make(chan struct{})
-	go func() {
-		k.wg.Wait()
-		close(ended)
-	}()
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ended:
-		return nil
-	case <-timer.C:
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return slices.Sorted(maps.Keys(k.running))
 }
 
 // RevokeAll ends the tokens of these grants side by side, if that is configured.
@@ -227,7 +155,7 @@ func (k *Keeper) RevokeAll(grants []*Grant) error {
 	for n, g := range grants {
 		wg.Go(func() {
 			slots <- struct{}{}
-			errs[n] = guard.Call("a revocation", func() error { return k.revoke(ctx, g) })
+			errs[n] = guard.Call("a revocation", func() error { return k.config.Server.revoke(ctx, g) })
 			<-slots
 		})
 	}

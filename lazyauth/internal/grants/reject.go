@@ -1,13 +1,11 @@
 package grants
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -223,32 +221,9 @@ func (o *Owner) Forget(ctx context.Context) error {
 		if old == nil || old.operators || old == kept && g != nil && g.refresh == kept.refresh && g.token.AccessToken == kept.token.AccessToken {
 			continue
 		}
-		err = errors.Join(err, o.keeper.revoke(ctx, old))
+		err = errors.Join(err, o.keeper.config.Server.revoke(ctx, old))
 	}
 	return err
-}
-
-// revoke ends the tokens of g (RFC 7009): the access token, and then the refresh token,
-// whatever came of the first. In the other order a server that ends both with the refresh
-// token does not know the access token any more, and one of those that answer 400 to that
-// (better-auth) could not be told from one that ended nothing.
-func (k *Keeper) revoke(ctx context.Context, g *Grant) error {
-	client, err := k.config.Server.client(ctx)
-	if err != nil {
-		return notRevoked{err}
-	}
-	err = client.Revoke(ctx, g.token.AccessToken, device.AccessToken)
-	if g.refresh != "" {
-		// A server that revokes nothing but refresh tokens has done what it can.
-		if refused, ok := errors.AsType[*device.Error](err); ok && refused.Code == "unsupported_token_type" {
-			err = nil
-		}
-		err = cmp.Or(client.Revoke(ctx, g.refresh, device.RefreshToken), err)
-	}
-	if err != nil {
-		return notRevoked{err}
-	}
-	return nil
 }
 
 // Look returns the owner's grant, in this process or in the store; nil if there is none. It
