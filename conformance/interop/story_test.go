@@ -20,17 +20,18 @@ const patience = 75 * time.Second
 
 // What a story is told with.
 type storyOptions struct {
-	as        *provider  // nil is oidc-provider
-	kind      oidcClient // of client, at the authorization server
-	reach     reach      // what the host declares; "" is byURL
-	name      string     // of the host's client, for one that the library knows
-	endpoints bool       // the server is given endpoints, not an issuer
-	flags     []string   // further flags for the server
-	refuses   string     // what the person declines, as in hostOptions
-	way       way        // the server is serve with the tools of newOutcomes, and fakeas's only client
-	offline   bool       // the server is serve and not examples/stdio
-	kept      bool       // the server, serve again, keeps its grants in a folder
-	endpoint  endpoint   // the server is there already; "" is one that the host starts
+	as        *provider     // nil is oidc-provider
+	kind      oidcClient    // of client, at the authorization server
+	reach     reach         // what the host declares; "" is byURL
+	name      string        // of the host's client, for one that the library knows
+	endpoints bool          // the server is given endpoints, not an issuer
+	flags     []string      // further flags for the server
+	refuses   string        // what the person declines, as in hostOptions
+	patience  time.Duration // for the whole story; 0 is patience
+	way       way           // the server is serve with the tools of newOutcomes, and fakeas's only client
+	offline   bool          // the server is serve and not examples/stdio
+	kept      bool          // the server, serve again, keeps its grants in a folder
+	endpoint  endpoint      // the server is there already; "" is one that the host starts
 
 	era   era
 	start func(context.Context, hostOptions) (host, error)
@@ -66,7 +67,7 @@ func newStory(t *testing.T, o storyOptions) *story {
 		o.as = world.as
 	}
 	o.reach = cmp.Or(o.reach, byURL)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(o.patience, patience))
 	t.Cleanup(cancel)
 	visitor, err := o.as.meet(ctx, o.as)
 	if err != nil {
