@@ -40,7 +40,7 @@ var (
 		if err != nil {
 			return nil, nil
 		}
-		c.Close()
+		_ = c.Close() // it is of pipes in memory
 		return reflect.TypeOf(c), reflect.TypeOf(a)
 	})
 )
@@ -49,8 +49,8 @@ var (
 // which no network is behind as far as can be seen.
 func isPipe(holder reflect.Value, depth int) bool {
 	var found reflect.Value
-	for n := range holder.NumField() {
-		if field := holder.Field(n); field.Type() == connectionType && !field.IsNil() {
+	for _, field := range holder.Fields() {
+		if field.Type() == connectionType && !field.IsNil() {
 			if found.IsValid() {
 				return false
 			}
@@ -85,8 +85,8 @@ func hasNetConn(v reflect.Value, depth int) bool {
 		}
 		return hasNetConn(v.Elem(), depth-1)
 	case reflect.Struct:
-		for n := range v.NumField() {
-			if field := v.Field(n); (field.Kind() == reflect.Interface || field.Kind() == reflect.Struct) && hasNetConn(field, depth-1) {
+		for _, field := range v.Fields() {
+			if (field.Kind() == reflect.Interface || field.Kind() == reflect.Struct) && hasNetConn(field, depth-1) {
 				return true
 			}
 		}
