@@ -121,30 +121,10 @@ func (f *Flight) Before(hook func()) bool {
 // called once the outcome is settled, by the observer, and once Done is closed.
 func (f *Flight) Result() (g *Grant, adopted bool, err error) { return f.grant, f.adopted, f.err }
 
-// Missing returns what the flight asked for and its grant is without. It may be called when
-// Result may.
+// Missing returns what the flight asked for and its grant is without, if it brought one. It
+// may be called when Result may.
 func (f *Flight) Missing() scopes.Set {
-	if f.grant == nil {
-		return scopes.Set{}
-	}
-	return f.grant.order.Missing(f.grant.held, f.want)
-}
-
-// begunAnew reports whether the flight ended in such a way that who waits for it joins or
-// begins another one without a word: the person has approved, and is not told that it
-// failed. It may be called once Done is closed.
-func (f *Flight) begunAnew() bool {
-	_, setback := errors.AsType[*Setback](f.err)
-	return !setback && errors.Is(f.err, device.ErrAnswerLost)
-}
-
-func (f *Flight) hasPrompt() bool {
-	select {
-	case <-f.ready:
-		return true
-	default:
-		return false
-	}
+	return f.grant.lacks(f.want)
 }
 
 // Counts returns how often it polled, how often its prompt was shown, and how many calls
@@ -172,7 +152,7 @@ func (f *Flight) covers(need scopes.Requirement) bool {
 func (f *Flight) gather(ctx context.Context) scopes.Set {
 	o := f.owner
 	o.mu.Lock()
-	more := !f.covers(o.keeper.config.declared())
+	more := !f.covers(o.keeper.config.Declared())
 	o.mu.Unlock()
 	if more {
 		timer := time.NewTimer(time.Until(f.began.Add(batchWindow)))
@@ -222,7 +202,7 @@ func (f *Flight) run() {
 		err = ErrLoggedOut
 	}
 	if err != nil {
-		err = o.setbacks.ended(f.hasPrompt(), err)
+		err = o.setbacks.ended(isClosed(f.ready), err)
 	}
 	if f.err = err; err == nil {
 		f.grant = g

@@ -110,7 +110,10 @@ func (g *Grant) Held() scopes.Set { return g.held }
 // An authorization server can grant scopes that nobody asked for, whose names are text of
 // its choice, and which it may not accept back: no more than what is known is asked for
 // again, or shown to anybody.
-func (g *Grant) Known() scopes.Set { return g.asked.Minus(g.order.Missing(g.held, g.asked)) }
+func (g *Grant) Known() scopes.Set { return g.asked.Minus(g.lacks(g.asked)) }
+
+// lacks returns what of these scopes g has not.
+func (g *Grant) lacks(asked scopes.Set) scopes.Set { return g.order.Missing(g.held, asked) }
 
 // Identity returns who signed in, if that is known.
 func (g *Grant) Identity() Identity { return g.identity }

@@ -23,7 +23,7 @@ type Config struct {
 	Words     func(scopes.Set) []string // what prompts call scopes; nil if there are no words
 	Hierarchy *scopes.Hierarchy         // nil: no scope implies another
 	// Declared returns what the program is known to ask for, sooner or later: what its
-	// tools declare, and what challenges may add. Nil: nothing is known.
+	// tools declare, and what challenges may add. Nil: Scopes alone.
 	Declared func() scopes.Set
 
 	Way    Way                  // how a flight gets its prompt and its token
@@ -47,14 +47,6 @@ type Config struct {
 	RevokeOnClose time.Duration
 
 	Observer Observer
-}
-
-// declared is Declared, if there is one.
-func (c *Config) declared() scopes.Set {
-	if c.Declared == nil {
-		return c.Scopes
-	}
-	return c.Declared()
 }
 
 // An Observer is told what happens. Its methods are called from many goroutines, hold up
@@ -96,6 +88,9 @@ type Keeper struct {
 
 // New returns a keeper, which must be closed.
 func New(config Config) *Keeper {
+	if config.Declared == nil {
+		config.Declared = func() scopes.Set { return config.Scopes }
+	}
 	k := &Keeper{config: config}
 	k.ctx, k.cancel = context.WithCancelCause(context.Background())
 	k.goroutines = goroutines{running: make(map[string]int), failed: func(what string, err error) {

@@ -107,7 +107,7 @@ func (o *Owner) Obtain(ctx context.Context, need scopes.Requirement, a Asker) (*
 // lost on its way: that is no word on anybody's need.
 func (o *Owner) Became(f *Flight, need scopes.Requirement) (*Grant, error) {
 	switch {
-	case errors.Is(f.err, ErrAbandoned), f.begunAnew():
+	case errors.Is(f.err, ErrAbandoned), begunAnew(f.err):
 	case f.err != nil:
 		return nil, f.err
 	case f.adopted && f.grant.Holds(need):

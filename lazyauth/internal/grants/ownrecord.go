@@ -25,7 +25,7 @@ type ownRecord struct {
 }
 
 func newOwnRecord(c *Config, who Principal) ownRecord {
-	return ownRecord{store: c.Store, key: c.Key(who), order: c.Hierarchy, declared: c.declared, storing: make(chan struct{}, storeCalls), loading: make(chan struct{}, storeCalls)}
+	return ownRecord{store: c.Store, key: c.Key(who), order: c.Hierarchy, declared: c.Declared, storing: make(chan struct{}, storeCalls), loading: make(chan struct{}, storeCalls)}
 }
 
 // errStoreSlow names the store that does not answer.

@@ -22,7 +22,7 @@ func TestPersist_OverWhatIsStored(t *testing.T) {
 		if err != nil || text == nil {
 			t.Fatal(err)
 		}
-		g, err := decode(k.config.Hierarchy, k.config.declared, text)
+		g, err := decode(k.config.Hierarchy, k.config.Declared, text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func TestRecord_Large(t *testing.T) {
 		}
 		long := strings.Repeat("&", 16<<10)
 		text := newGrant(k.config.Hierarchy, &device.Token{Access: long, Refresh: long, Scopes: set}, true).encode()
-		if g, err := decode(k.config.Hierarchy, k.config.declared, text); err != nil || g.scopes != set {
+		if g, err := decode(k.config.Hierarchy, k.config.Declared, text); err != nil || g.scopes != set {
 			t.Errorf("%s, in %d bytes: %v", format, len(text), err)
 		}
 	}

@@ -341,7 +341,7 @@ func (o *Owner) takeToken(ctx context.Context) error {
 		return failure{ErrOperatorToken, err}
 	}
 	g := newGrant(o.keeper.config.Hierarchy, &device.Token{Access: token.AccessToken, Expires: token.Expiry}, false)
-	g.operators, g.asked = true, o.keeper.config.declared()
+	g.operators, g.asked = true, o.keeper.config.Declared()
 	o.identify(ctx, g)
 	o.mu.Lock()
 	defer o.mu.Unlock()

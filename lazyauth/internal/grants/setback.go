@@ -133,6 +133,23 @@ func (s *setbacks) againstAny() error {
 	return nil
 }
 
+// begunAnew reports whether a flight that ended with err did so in such a way that who
+// waits for it joins or begins another one without a word: the person has approved, and is
+// not told that it failed.
+func begunAnew(err error) bool {
+	_, setback := errors.AsType[*Setback](err)
+	return !setback && errors.Is(err, device.ErrAnswerLost)
+}
+
+func isClosed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}
+
 // Forgive has the owner be asked again for what they were asked for in vain, and forgets
 // what the API refused. It is for when they say so, and not a model. It does not hurry an
 // authorization server that cannot be reached.
