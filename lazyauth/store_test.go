@@ -128,3 +128,22 @@ func TestStore_LogoutWhereNothingCanBeWritten(t *testing.T) {
 		h.wantPrompts(1)
 	})
 }
+
+// idle is a store that says yes to every update, and makes none.
+type idle struct{ store.Store }
+
+func (idle) Update(context.Context, string, func([]byte) ([]byte, error)) error { return nil }
+
+// A store that does nothing at all costs no refresh, and the log says so.
+func TestStore_ThatDoesNothing(t *testing.T) {
+	inBothEras(t, func(t *testing.T, era string) {
+		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour}, options: lazyauth.Options{Store: idle{store.Memory()}}})
+		h := w.signedIn(era)
+		later(2 * time.Hour)
+		h.gets("whoami", nil, "Ada")
+		h.wantPrompts(1)
+		if !strings.Contains(w.log.String(), "without having called the change") {
+			t.Error("the log does not say what the store did")
+		}
+	})
+}

@@ -105,9 +105,14 @@ func (r *ownRecord) update(ctx context.Context, decide func(stored) decision) (u
 			waiting = nil
 			timer.Reset(storeWait) // for the writing
 		case err := <-finished:
-			select {
-			case u = <-decided:
-			default:
+			switch {
+			case u.made:
+			case takes(turn):
+				if err == nil {
+					err = errNotAsked
+				}
+			default: // it was decided just now, or is being decided, if the store did not wait for that
+				u = <-decided
 			}
 			if errors.Is(err, errUnchanged) {
 				err = nil
@@ -128,6 +133,9 @@ func (r *ownRecord) update(ctx context.Context, decide func(stored) decision) (u
 		}
 	}
 }
+
+// errNotAsked names a store that breaks its contract: nobody knows what it has.
+var errNotAsked = errors.New("lazyauth: the store of grants ended an update without having called the change that it was given")
 
 // change is what the store is given for an update.
 func (r *ownRecord) change(turn <-chan struct{}, decided chan<- update, decide func(stored) decision) func([]byte) ([]byte, error) {
