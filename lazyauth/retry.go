@@ -68,7 +68,8 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 	if opened.Round { // a handler's own: a new call for us, once
 		r.Again = false
 		r.Call = withState(req, opened.Inner, req.Params.InputResponses)
-		if s = g.auth.suspended.round(opened, newSuspended(g, p, r.Request)); s == nil {
+		var busy bool
+		if s, busy = g.auth.suspended.round(opened, newSuspended(g, p, r.Request)); busy {
 			return nil, nil, g.auth.fail(ReasonBusy, nil)
 		}
 	}

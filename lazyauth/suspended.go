@@ -268,13 +268,13 @@ func (s *suspended) finishLocked(out outcome) {
 		return
 	}
 	s.finished, s.outcome = true, out
-	for _, r := range s.serving {
+	if out.result != nil && out.result.InputRequests != nil {
+		s.round, s.roundEnd = rand.Text(), s.gate.auth.now()+roundLife
+	}
+	for _, r := range s.serving { // once all is there that they are answered with
 		if r.stop != nil {
 			r.stop(errFinished)
 		}
-	}
-	if out.result != nil && out.result.InputRequests != nil {
-		s.round, s.roundEnd = rand.Text(), s.gate.auth.now()+roundLife
 	}
 	if s.abandon != nil {
 		s.abandon.Stop()

@@ -59,18 +59,22 @@ func (c *suspendedCalls) keepLocked(s *suspended, until time.Duration) bool {
 }
 
 // round returns the call that was begun with this state of a handler's own round, or makes
-// fresh that one; nil if there is no room.
-func (c *suspendedCalls) round(opened state.State, fresh *suspended) *suspended {
+// fresh that one; nil if there is no room, which is to be busy, or if the state has ended since
+// it was opened: its call may have been forgotten at that moment, and must not begin again.
+func (c *suspendedCalls) round(opened state.State, fresh *suspended) (s *suspended, busy bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s := c.calls[opened.Call]; s != nil {
-		return s
+		return s, false
+	}
+	if c.now() >= opened.End {
+		return nil, false
 	}
 	fresh.id = opened.Call
 	if c.keepLocked(fresh, opened.End) {
-		return fresh
+		return fresh, false
 	}
-	return nil
+	return nil, true
 }
 
 func (c *suspendedCalls) get(id string) *suspended {

@@ -38,8 +38,8 @@ func TestState_EndsWithItsCall(t *testing.T) {
 			return opened, err == nil
 		}
 		opened, _ := opens()
-		s := i.suspended.round(opened, newCall())
-		if s == nil || i.suspended.round(opened, newCall()) != s {
+		s, _ := i.suspended.round(opened, newCall())
+		if again, _ := i.suspended.round(opened, newCall()); s == nil || again != s {
 			t.Fatal("a round begins twice")
 		}
 		time.Sleep(time.Hour) // by a clock that does not count
@@ -52,8 +52,36 @@ func TestState_EndsWithItsCall(t *testing.T) {
 		if _, ok := opens(); ok || i.suspended.get("round") != nil {
 			t.Errorf("at its end: opens %t, kept %t", ok, i.suspended.get("round") != nil)
 		}
+		// Nor does one whose state was opened in time, and whose call has ended meanwhile.
+		if late, busy := i.suspended.round(opened, newCall()); late != nil || busy {
+			t.Errorf("a round begins after its end: %v, busy %t", late != nil, busy)
+		}
 		if n := i.suspended.count[grants.Principal{}]; n != 0 {
 			t.Errorf("%d calls count for nobody", n)
 		}
 	})
+}
+
+// A request that still waits when its call ends is answered with the call's outcome: that is
+// complete, with the name of a handler's own round in it, before the request hears of it.
+func TestState_OfARoundIsNamedBeforeAnybodyIsAnswered(t *testing.T) {
+	i, err := New(Service{Name: "Notes", Issuer: "https://as.example", ClientID: "c"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	call := &mcp.CallToolRequest{Params: &mcp.CallToolParamsRaw{Name: "t"}}
+	s := newSuspended(i.newGate("t", scopes.Of("x")), i.local, asking.Request{Ctx: t.Context(), Call: call})
+	s.enter(&s.first)
+	told := false
+	s.first.stop = func(error) {
+		told = true
+		if s.round == "" || s.roundEnd == 0 {
+			t.Error("a request is told of an outcome whose round has no name")
+		}
+	}
+	s.finish(outcome{result: &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{}}}})
+	if !told {
+		t.Error("nobody was told")
+	}
 }
