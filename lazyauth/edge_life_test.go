@@ -98,7 +98,11 @@ func TestLogoutBeforeTheEndOfASignIn(t *testing.T) {
 			if s, err := w.auth.Status(t.Context(), lazyauth.LocalUser); !errors.Is(err, lazyauth.ErrNoGrant) {
 				t.Errorf("store %t: after the logout: %+v, %v", withStore, s, err)
 			}
-			w.ends(c)
+			r := <-c
+			r.fails(t, lazyauth.ReasonDenied)
+			if !strings.Contains(r.text(), "was logged out of") {
+				t.Errorf("store %t: the text is not of what happened: %s", withStore, r.text())
+			}
 		}
 	})
 }

@@ -198,7 +198,11 @@ func TestGoexit(t *testing.T) {
 		call := h.call(t.Context(), "exit", nil)
 		w.approves()
 		select {
-		case <-call:
+		case r := <-call:
+			r.fails(t, lazyauth.ReasonAbandoned)
+			if strings.Contains(r.text(), "came back") || !strings.Contains(r.text(), "broke off") {
+				t.Errorf("the text is not of what happened: %s", r.text())
+			}
 		case <-time.After(time.Hour):
 			t.Error("the call hangs")
 		}

@@ -36,7 +36,8 @@ type Reason string
 const (
 	// ReasonDeclined: the person refused the prompt or dismissed it.
 	ReasonDeclined Reason = "declined"
-	// ReasonDenied: the person refused at the authorization server.
+	// ReasonDenied: the person refused at the authorization server, or was logged out
+	// before the sign-in was finished.
 	ReasonDenied Reason = "denied"
 	// ReasonExpired: nobody approved before the code lapsed, by the clock or by the
 	// authorization server's word.
@@ -54,7 +55,8 @@ const (
 	// ReasonUnavailable: the authorization server could not be reached, or refused
 	// this server, or no longer accepted the code, or this server is shutting down.
 	ReasonUnavailable Reason = "unavailable"
-	// ReasonAbandoned: the host did not come back for the call in time. Of a whole
+	// ReasonAbandoned: the host did not come back for the call in time, or the call's
+	// handler ended its goroutine or panicked, and returned nothing. Of a whole
 	// authorization, as a [Trace] is told of it: its person declined, and nobody waited.
 	ReasonAbandoned Reason = "abandoned"
 	// ReasonBusy: too many calls wait already.
@@ -129,6 +131,9 @@ func (e *Error) Error() string {
 		}
 		return fmt.Sprintf("The user declined to sign in to %s, and nothing was done. Calls within the next minute are refused without asking; %s", e.service, again)
 	case ReasonDenied:
+		if errors.Is(e.Cause, grants.ErrLoggedOut) {
+			return fmt.Sprintf("The user was logged out of %s before this sign-in was finished, and it was discarded. Call again only if the user wants to sign in.", e.service)
+		}
 		return fmt.Sprintf("The user denied this server access to %s. Call again only if the user wants to be asked anew.", e.service)
 	case ReasonExpired:
 		return fmt.Sprintf("The sign-in to %s was not finished before its code expired. Call again for a new code.", e.service)
@@ -162,6 +167,9 @@ func (e *Error) Error() string {
 		}
 		return fmt.Sprintf("The sign-in to %s could not be confirmed as the caller's own, and was discarded. Call again and sign in with your own account.", e.service)
 	case ReasonAbandoned:
+		if errors.Is(e.Cause, errExited) {
+			return fmt.Sprintf("This tool broke off without a result while it could use %s, and part of its work may be done. Call again only if doing that twice does no harm.", e.service)
+		}
 		return fmt.Sprintf("Nobody came back for this call while it waited for %s, and it was ended. Call again.", e.service)
 	case ReasonBusy:
 		return fmt.Sprintf("Too many calls are waiting for %s. Call again in a minute.", e.service)
