@@ -209,13 +209,27 @@ func hideToken(run string) string {
 // that could not be read, say, because it was cut off.
 var maySecret = regexp.MustCompile(`(?i)(token|secret)\\?["']?\s*[:=>]|(code|password|assertion)\\?["']?\s*[:=]`)
 
+// hideQuoted returns the text of a transport's error without what may be a token. Of what is
+// no HTTP net/http quotes a line, which is all there is of an answer that has lost its head.
+func hideQuoted(text string) string {
+	before, _, quotes := strings.Cut(text, `"`)
+	switch {
+	case !quotes || !strings.Contains(before, "malformed"):
+		return text
+	case maySecret.MatchString(text):
+		return before + "[not shown: it may have a token]"
+	default:
+		return longRun.ReplaceAllStringFunc(text, hideToken)
+	}
+}
+
 // about describes an answer without an OAuth error, for Detail: what it is, and how it
 // begins. What came with a success, or might hold a token, is not shown unless it is a
 // page.
 func (s secrets) about(a *answer) string {
 	var facts []string
 	if a.trace != "" {
-		facts = append(facts, s.quote(a.trace))
+		facts = append(facts, s.quote(hideQuoted(a.trace)))
 	}
 	if a.mediaType != "" {
 		facts = append(facts, "content type "+s.quote(a.mediaType))
