@@ -421,10 +421,17 @@ func (s *suspended) enter(r *request) {
 // handler is then given up: after a while if the host can still come back, at
 // once if it was never told the call's name.
 func (s *suspended) leave(r *request, broken error) {
-	if p := s.progress.Load(); p != nil { // nothing more is said to the request
+	s.unserve(r, broken)
+	// Who reports progress from now on finds another request, or none; who has found this one
+	// keeps the progress locked until the message is on its way, which is before the answer.
+	if p := s.progress.Load(); p != nil {
 		p.Lock()
-		defer p.Unlock()
+		p.Unlock() //nolint:staticcheck // it is a wait
 	}
+}
+
+// unserve is leave but for what is being said to the request.
+func (s *suspended) unserve(r *request, broken error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := slices.Index(s.serving, r)

@@ -85,3 +85,33 @@ func TestState_OfARoundIsNamedBeforeAnybodyIsAnswered(t *testing.T) {
 		t.Error("nobody was told")
 	}
 }
+
+// A request that leaves serves nothing before it waits for what is being said to it: or the
+// first progress of a call, which there is nothing to wait for before, could follow the answer.
+func TestSuspended_LeavesBeforeItWaitsForProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i, err := New(Service{Name: "Notes", Issuer: "https://as.example", ClientID: "c"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer i.Close()
+		call := &mcp.CallToolRequest{Params: &mcp.CallToolParamsRaw{Name: "t"}}
+		s := newSuspended(i.newGate("t", scopes.Of("x")), i.local, asking.Request{Ctx: t.Context(), Call: call})
+		s.enter(&s.first)
+		p, left := s.Progress(), false
+		p.Lock() // a message is on its way
+		go func() {
+			s.leave(&s.first, nil)
+			left = true
+		}()
+		synctest.Wait()
+		if s.current() != nil || left {
+			t.Errorf("serves %t, left %t, while a message is on its way; want neither", s.current() != nil, left)
+		}
+		p.Unlock()
+		synctest.Wait()
+		if !left {
+			t.Error("it never leaves")
+		}
+	})
+}
