@@ -138,6 +138,7 @@ func (e *storeError) Unwrap() error { return e.err }
 
 // call is guard.Call for the store.
 func (g guardedStore) call(ctx context.Context, f func() error) error {
+	defer g.late.During(theStore)()
 	err := guard.Call(theStore, f)
 	g.failed(ctx, theStore, err)
 	if err == nil || guard.IsMishap(err) {
@@ -168,7 +169,7 @@ func (g guardedStore) Keys(ctx context.Context) ([]string, error) {
 		list []string
 		err  error // beside which there may be keys
 	}
-	all, err := guard.Await(ctx, g.late, theStore, keysWait, func(ctx context.Context) (keys, error) {
+	all, err := guard.Await(ctx, g.late, theStore+"'s Keys", keysWait, func(ctx context.Context) (keys, error) {
 		list, err := g.next.Keys(ctx)
 		return keys{list, err}, nil
 	})

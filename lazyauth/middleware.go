@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"runtime"
 	"weak"
 
@@ -95,23 +96,41 @@ func redirectProgress(next mcp.MethodHandler) mcp.MethodHandler {
 			return next(ctx, method, req)
 		}
 		p := c.Progress()
-		p.Lock()
-		defer p.Unlock()
+		if !p.Lock() {
+			return nil, errNotRead
+		}
 		serving := c.Request()
 		if c.suspended != nil {
 			current := c.suspended.current()
 			if current == nil {
+				p.Unlock()
 				return nil, nil
 			}
 			serving = current.Request
 		}
 		token := serving.Call.Params.GetProgressToken()
 		if token == nil {
+			p.Unlock()
 			return nil, nil
 		}
 		redirected := *params
 		redirected.ProgressToken = token
 		p.Worked(&redirected)
-		return next(serving.Ctx, method, &mcp.ServerRequest[mcp.Params]{Session: serving.Call.Session, Params: &redirected})
+		failed := make(chan error, 1) // of a notification there is no result
+		if !p.Send(func() {
+			_, err := next(serving.Ctx, method, &mcp.ServerRequest[mcp.Params]{Session: serving.Call.Session, Params: &redirected})
+			failed <- err
+		}) {
+			return nil, errNotRead
+		}
+		select {
+		case err := <-failed:
+			return nil, err
+		default: // it panicked
+			return nil, errNotRead
+		}
 	}
 }
+
+// errNotRead is what a handler's progress comes to on a host that reads nothing.
+var errNotRead = errors.New("lazyauth: the host does not read its progress messages")

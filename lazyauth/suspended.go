@@ -424,9 +424,8 @@ func (s *suspended) leave(r *request, broken error) {
 	s.unserve(r, broken)
 	// Who reports progress from now on finds another request, or none; who has found this one
 	// keeps the progress locked until the message is on its way, which is before the answer.
-	if p := s.progress.Load(); p != nil {
-		p.Lock()
-		p.Unlock() //nolint:staticcheck // it is a wait
+	if p := s.progress.Load(); p != nil && p.Lock() {
+		p.Unlock() // it is a wait
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -27,10 +28,14 @@ const (
 // value MUST increase with each notification").
 //
 // Whoever sends a message locks it until that is on its way, and so does who ends the
-// service of a request: messages keep their order, and none follows the answer. The lock
-// is a token in a channel, since a host may be slow to read.
+// service of a request: messages keep their order, and none follows the answer. That holds
+// for hosts that read. One that does not, so that messages fill a pipe, holds nobody up for
+// longer than progressWait: the message in the pipe keeps the lock, and until it is read
+// others are dropped, and requests end without it. (The SDK heeds no context while it
+// writes to a pipe, seen in go-sdk v1.8.0.)
 type Progress struct {
-	lock  chan struct{}
+	lock  chan struct{} // holds a token while it is locked
+	stuck atomic.Bool   // a message keeps it
 	last  float64
 	total float64
 	begun bool
@@ -45,8 +50,58 @@ func ProgressIn(p *atomic.Pointer[Progress]) *Progress {
 	return p.Load()
 }
 
-// Lock waits until nobody sends a message.
-func (p *Progress) Lock() { p.lock <- struct{}{} }
+// progressWait is how long a host may take to read a message.
+const progressWait = 2 * time.Second
+
+// Lock waits until nobody sends a message. It reports false, and has not locked anything, if
+// the host does not read.
+func (p *Progress) Lock() bool {
+	select {
+	case p.lock <- struct{}{}:
+		return true
+	default:
+	}
+	if p.stuck.Load() {
+		return false
+	}
+	timer := time.NewTimer(progressWait)
+	defer timer.Stop()
+	select {
+	case p.lock <- struct{}{}:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// Send calls send, which sends a message, and unlocks p, which is locked, once that is on its way. It
+// reports false if the host does not read.
+func (p *Progress) Send(send func()) bool {
+	sent := make(chan struct{})
+	go func() { // ends when the host reads, or its connection ends
+		defer close(sent)
+		defer p.Unlock()
+		defer p.stuck.Store(false)
+		_ = guard.Call("a progress message", func() error { // which nobody misses
+			send()
+			return nil
+		})
+	}()
+	timer := time.NewTimer(progressWait)
+	defer timer.Stop()
+	select {
+	case <-sent:
+		return true
+	case <-timer.C:
+	}
+	p.stuck.Store(true)
+	select {
+	case <-sent: // at that moment
+		p.stuck.Store(false)
+	default:
+	}
+	return false
+}
 
 // Unlock lets others send theirs.
 func (p *Progress) Unlock() { <-p.lock }
@@ -68,18 +123,19 @@ func (p *Progress) Worked(m *mcp.ProgressNotificationParams) {
 	p.last, p.total, p.begun = m.Progress, m.Total, true
 }
 
-// report sends a progress message to the request, if it takes any. p is locked.
+// report sends a progress message to the request, if it takes any, and unlocks p, which is
+// locked.
 func (p *Progress) report(r Request, message string) {
-	if r.Ctx == nil || r.Ctx.Err() != nil || r.Call.Session == nil {
+	if r.Ctx == nil || r.Ctx.Err() != nil || r.Call.Session == nil || r.Call.Params.GetProgressToken() == nil {
+		p.Unlock()
 		return
 	}
 	token := r.Call.Params.GetProgressToken()
-	if token == nil {
-		return
-	}
 	progress, total := p.waited()
-	// A host that cannot be told loses nothing but the message.
-	_ = r.Call.Session.NotifyProgress(r.Ctx, &mcp.ProgressNotificationParams{
-		ProgressToken: token, Message: message, Progress: progress, Total: total,
+	p.Send(func() {
+		// A host that cannot be told loses nothing but the message.
+		_ = r.Call.Session.NotifyProgress(r.Ctx, &mcp.ProgressNotificationParams{
+			ProgressToken: token, Message: message, Progress: progress, Total: total,
+		})
 	})
 }

@@ -239,10 +239,11 @@ func (w *waiter) report() {
 	if p == nil {
 		return // a program asks
 	}
-	p.Lock()
-	defer p.Unlock()
 	r := w.host.Request()
-	p.report(r, w.person.people.config.Wording(r.Call).Say(elicit.Progress, prompt))
+	message := w.person.people.config.Wording(r.Call).Say(elicit.Progress, prompt)
+	if p.Lock() {
+		p.report(w.host.Request(), message)
+	}
 }
 
 // pending is the error of a call that may wait no more.

@@ -144,6 +144,13 @@ func (l *Late) add(what string, n int) {
 	}
 }
 
+// During notes that what was called, by somebody who bounds the wait, until the function is
+// called that it returns.
+func (l *Late) During(what string) (returned func()) {
+	l.add(what, 1)
+	return func() { l.add(what, -1) }
+}
+
 func (l *Late) isFull(what string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
