@@ -25,6 +25,9 @@ func (p *programHost) Request() asking.Request { return asking.Request{} }
 // Progress implements [asking.Host].
 func (p *programHost) Progress() *asking.Progress { return nil }
 
+// MayBegin implements [asking.Host].
+func (p *programHost) MayBegin() error { return nil }
+
 // Show implements [asking.Host].
 func (p *programHost) Show(ctx context.Context, d *asking.Delivery, _ elicit.Channel) error {
 	if p.show == nil {

@@ -197,6 +197,9 @@ func (c *call) Progress() *asking.Progress {
 	return asking.ProgressIn(&c.progress)
 }
 
+// MayBegin implements [asking.Host]: a blocking call needs nothing that is limited.
+func (c *call) MayBegin() error { return nil }
+
 // Show implements [asking.Host]: a blocking call has the prompt shown by a request of its
 // own to the host.
 func (c *call) Show(_ context.Context, d *asking.Delivery, mode elicit.Channel) error {

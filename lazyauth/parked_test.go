@@ -305,6 +305,11 @@ func TestTableFull(t *testing.T) {
 		alice, bob := w.rawHost(), w.rawHostNamed("bob")
 		state := (<-alice.round(t.Context(), "whoami", nil, "", "")).state(t)
 		(<-bob.round(t.Context(), "whoami", nil, "", "")).fails(t, lazyauth.ReasonBusy)
+		later(time.Second)
+		w.wantAuthorizations(1) // nothing was begun for somebody who cannot be asked
+		if w.trace.count("failed") != 1 {
+			t.Errorf("the trace has:\n%s", w.trace.text())
+		}
 
 		// Nobody was evicted, and there is room when the lease is over.
 		first := alice.round(t.Context(), "whoami", nil, state, "accept")

@@ -133,6 +133,7 @@ func (s *suspended) follow(r *request, run handler) (outcome, error) {
 		case waitsNoMore && !s.isAlone(): // others can wait longer
 			return outcome{err: s.explain(pending, s.gate.Need, r)}, nil
 		default:
+			s.tellBusy(r.Ctx, err)
 			s.finish(outcome{err: s.explain(err, s.gate.Need, r)})
 		}
 	}
@@ -485,12 +486,29 @@ func (s *suspended) Tool() string { return s.gate.tool }
 // Progress implements [asking.Host].
 func (s *suspended) Progress() *asking.Progress { return asking.ProgressIn(&s.progress) }
 
+// mayBegin returns why no flight begins for the call: it could not be kept once it was answered
+// with the prompt.
+func (s *suspended) mayBegin(r asking.Request) error {
+	if !r.Reach().Elicits() || s.gate.auth.suspended.hasRoom(s) {
+		return nil
+	}
+	return s.gate.auth.fail(ReasonBusy, nil)
+}
+
+// tellBusy tells the trace if the call ends because there is no room.
+//
+//go:noinline
+func (s *suspended) tellBusy(ctx context.Context, err error) {
+	if e, ok := errors.AsType[*Error](err); ok && e.Reason == ReasonBusy {
+		s.gate.auth.observer.failed(ctx, s.person.Who(), s.gate.tool, ReasonBusy, nil)
+	}
+}
+
 // keep makes sure that the host can come back to the call for the prompt of d.
-func (s *suspended) keep(ctx context.Context, d *asking.Delivery) error {
+func (s *suspended) keep(d *asking.Delivery) error {
 	if s.gate.auth.suspended.keep(s, s.gate.auth.keptFor(d)) {
 		return nil
 	}
-	s.gate.auth.observer.failed(ctx, s.person.Who(), s.gate.tool, ReasonBusy, nil)
 	return s.gate.auth.fail(ReasonBusy, nil)
 }
 
@@ -507,12 +525,15 @@ type arriving struct {
 // Request implements [asking.Host].
 func (a *arriving) Request() asking.Request { return a.seen(a.request.Request) }
 
+// MayBegin implements [asking.Host].
+func (a *arriving) MayBegin() error { return a.mayBegin(a.Request()) }
+
 // Show implements [asking.Host]: the request is answered with the prompt.
 func (a *arriving) Show(ctx context.Context, d *asking.Delivery, mode elicit.Channel) error {
 	if ctx.Err() != nil { // the request, or its call, came to its end at the same moment
 		return context.Cause(ctx)
 	}
-	if err := a.keep(ctx, d); err != nil {
+	if err := a.keep(d); err != nil {
 		return err
 	}
 	a.delivery, a.mode = d, mode
@@ -538,10 +559,13 @@ func (w *working) Request() asking.Request {
 	return w.seen(asking.Request{Call: w.latest, Arrived: w.gate.auth.now()})
 }
 
+// MayBegin implements [asking.Host].
+func (w *working) MayBegin() error { return w.mayBegin(w.Request()) }
+
 // Show implements [asking.Host]: a serving request is handed the prompt, which leaves the
 // handler parked.
 func (w *working) Show(ctx context.Context, d *asking.Delivery, mode elicit.Channel) error {
-	if err := w.keep(ctx, d); err != nil {
+	if err := w.keep(d); err != nil {
 		return err
 	}
 	handed := make(chan struct{})
@@ -571,6 +595,7 @@ func (s *suspended) authorize(ctx context.Context, need scopes.Requirement) (*gr
 	w := &working{suspended: s}
 	g, err := s.person.Obtain(ctx, need, w)
 	if err != nil {
+		s.tellBusy(ctx, err)
 		return nil, s.gate.auth.explain(err, s.person, need, w.Request().Call)
 	}
 	timer := time.NewTimer(attendWait)

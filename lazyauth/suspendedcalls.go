@@ -39,10 +39,10 @@ func (c *suspendedCalls) keepLocked(s *suspended, until time.Duration) bool {
 		c.calls, c.count = make(map[string]*suspended), make(map[grants.Principal]int)
 	}
 	if c.calls[s.id] != s { // new, or forgotten while its handler ran
-		who := s.person.QuotaKey()
-		if len(c.calls) >= c.max || c.count[who] >= max(1, c.max/16) {
+		if !c.hasRoomLocked(s) {
 			return false
 		}
+		who := s.person.QuotaKey()
 		c.count[who]++
 		if s.id == "" {
 			s.id = rand.Text()
@@ -56,6 +56,17 @@ func (c *suspendedCalls) keepLocked(s *suspended, until time.Duration) bool {
 		s.forget.Reset(until - c.now())
 	}
 	return true
+}
+
+// hasRoom reports whether s is kept, or could be.
+func (c *suspendedCalls) hasRoom(s *suspended) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calls[s.id] == s || c.hasRoomLocked(s)
+}
+
+func (c *suspendedCalls) hasRoomLocked(s *suspended) bool {
+	return len(c.calls) < c.max && c.count[s.person.QuotaKey()] < max(1, c.max/16)
 }
 
 // round returns the call that was begun with this state of a handler's own round, or makes

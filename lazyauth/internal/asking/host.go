@@ -32,6 +32,9 @@ type Host interface {
 	Request() Request
 	// Progress keeps the call's progress; nil if a program asks.
 	Progress() *Progress
+	// MayBegin returns why no flight may begin for the host. It is called under Owner.mu of
+	// package grants, and Person.mu.
+	MayBegin() error
 	// Show brings the prompt to the person by elicitation in this mode, and returns once
 	// it is on its way; an error ends the wait. It is ErrHandedOver if the prompt takes
 	// the place of the answer that the caller waits for.

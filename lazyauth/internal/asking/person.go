@@ -140,10 +140,11 @@ func (a *asker) Tool() string { return a.host.Tool() }
 //go:noinline
 func (a *asker) Left() time.Duration { return a.person.people.left(a.host.Request()) }
 
-// MayAsk implements [grants.Asker]: nobody is asked for a while after they declined.
+// MayAsk implements [grants.Asker]: nobody is asked for a while after they declined, and no
+// flight begins whose prompt could not be shown.
 //
 //go:noinline
-func (a *asker) MayAsk() error {
+func (a *asker) MayAsk(begins bool) error {
 	p, c := a.person, a.host.Client()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -152,6 +153,9 @@ func (a *asker) MayAsk() error {
 			return &Declined{Automatic: earlier.automatic}
 		}
 		delete(p.declined, c)
+	}
+	if begins {
+		return a.host.MayBegin()
 	}
 	return nil
 }

@@ -49,9 +49,10 @@ func (o *Owner) Grant() *Grant { return o.grant.Load() }
 type Asker interface {
 	// Tool names the tool, for the observer.
 	Tool() string
-	// MayAsk returns why the person must not be asked now. It is called with the
+	// MayAsk returns why the person must not be asked now; begins says that a flight would
+	// begin with that. It is called with the
 	// owner's mutex locked.
-	MayAsk() error
+	MayAsk(begins bool) error
 	// Left is how much longer the asker can wait.
 	Left() time.Duration
 	// Follow brings the prompt of f to the person, and returns once f is done, or why
@@ -171,7 +172,7 @@ func (o *Owner) next(ctx context.Context, need *scopes.Requirement, a Asker, tri
 	if r != nil || err != nil {
 		return step{renewal: r}, err
 	}
-	if err := a.MayAsk(); err != nil {
+	if err := a.MayAsk(o.flight == nil); err != nil {
 		return step{}, err
 	}
 	if o.flight == nil || !o.flight.covers(*need) {
