@@ -59,7 +59,7 @@ type Options struct {
 	// anybody, and without the check an attacker who sends theirs to a victim
 	// acts with the victim's grant (RFC 8628 §5.4).
 	//
-	// It should honour ctx, which ends after 30 seconds.
+	// It should honour ctx, which ends after 30 seconds; so does the wait for it.
 	VerifyUser func(ctx context.Context, who Principal, token *oauth2.Token) error
 	// InsecureSingleUser serves HTTP as if every caller were the one local user, and
 	// skips VerifyUser. Anyone who can reach the endpoint then acts with that
@@ -110,7 +110,9 @@ type Options struct {
 	// Nil means a clone of [http.DefaultTransport], or that itself where a program has
 	// put something else there than an [http.Transport].
 	Transport http.RoundTripper
-	// Trace is told what happens; nil means nobody is.
+	// Trace is told what happens. Nil means that failures, and nothing else, go to
+	// [slog.Default], which writes to standard error unless the program says otherwise. A
+	// trace takes the place of that: [CombineTraces] with [SlogTrace] has both.
 	Trace *Trace
 }
 
