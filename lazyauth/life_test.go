@@ -331,7 +331,7 @@ func TestStoreFails(t *testing.T) {
 			t.Errorf("the failures were said %d times, want 4", n)
 		}
 		synctest.Wait()
-		if log := w.log.String(); !strings.Contains(log, "disk full") || !strings.Contains(log, "in memory only") {
+		if log := w.log.String(); !strings.Contains(log, "disk full") || !strings.Contains(log, "the store of grants failed") {
 			t.Errorf("the log does not say so: %s", log)
 		}
 	})

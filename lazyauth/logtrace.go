@@ -92,7 +92,7 @@ func logTrace(debug, info, warn writer) *Trace {
 			debug(ctx, "handler resumed", line{About: i.About, scopes: i.Scopes})
 		},
 		StoreFailed: func(ctx context.Context, i StoreFailedInfo) {
-			warn(ctx, "the grant is in memory only: the store failed", line{About: i.About, err: i.Err})
+			warn(ctx, "the store of grants failed: what is in memory is what counts", line{About: i.About, err: i.Err})
 		},
 		Unidentified: func(ctx context.Context, i UnidentifiedInfo) {
 			warn(ctx, "could not learn who signed in", line{About: i.About, err: i.Err})

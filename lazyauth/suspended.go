@@ -378,6 +378,7 @@ func (s *suspended) answerWith(r *request, d *asking.Delivery, mode elicit.Chann
 	}
 	sealed, err := s.gate.seal(r.Call, s.person, s.client, state.State{Call: s.id, Prompt: id, End: s.gate.auth.keptFor(d)})
 	if err != nil {
+		d.Withdraw(id)
 		return outcome{err: err}
 	}
 	result := inputRequired()

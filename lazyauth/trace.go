@@ -30,8 +30,8 @@ type Trace struct {
 	Parked func(context.Context, ParkedInfo)
 	// Resumed: a parked handler goes on.
 	Resumed func(context.Context, ParkedInfo)
-	// StoreFailed: the grant could not be read from or written to the store; what is
-	// in memory still works.
+	// StoreFailed: the grant could not be read from, written to or removed from the store;
+	// what is in memory still counts.
 	StoreFailed func(context.Context, StoreFailedInfo)
 	// Unidentified: it could not be learnt who signed in.
 	Unidentified func(context.Context, UnidentifiedInfo)
