@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,12 +103,12 @@ func TestAwait(t *testing.T) {
 		}
 		// One that does not is left behind, and there are only so many of them.
 		release := make(chan struct{})
-		calls := 0
+		var calls atomic.Int32
 		for range 20 {
-			_, err = await(t.Context(), func(context.Context) (int, error) { calls++; <-release; return 0, nil })
+			_, err = await(t.Context(), func(context.Context) (int, error) { calls.Add(1); <-release; return 0, nil })
 		}
-		if _, ok := errors.AsType[*guard.Slow](err); !ok || calls != 16 || !slices.Equal(late.Names(), []string{"the callback"}) {
-			t.Errorf("%d calls, %v; late: %q", calls, err, late.Names())
+		if _, ok := errors.AsType[*guard.Slow](err); !ok || calls.Load() != 16 || !slices.Equal(late.Names(), []string{"the callback"}) {
+			t.Errorf("%d calls, %v; late: %q", calls.Load(), err, late.Names())
 		}
 		close(release)
 		synctest.Wait()
