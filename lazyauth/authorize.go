@@ -29,7 +29,7 @@ func (p *programHost) Progress() *asking.Progress { return nil }
 func (p *programHost) MayBegin() error { return nil }
 
 // Show implements [asking.Host].
-func (p *programHost) Show(ctx context.Context, d *asking.Delivery, _ elicit.Channel) error {
+func (p *programHost) Show(ctx context.Context, d *asking.Delivery, _ asking.Slot, _ elicit.Channel) error {
 	if p.show == nil {
 		return nil
 	}

@@ -3,7 +3,6 @@ package lazyauth
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -103,28 +102,13 @@ func (c *call) wait(ctx context.Context, need scopes.Requirement) (*grants.Grant
 	return g, c.gate.auth.explain(err, c.person, need, c.req)
 }
 
-// withPrompt returns what the call's handler returned, with the prompt in it if the handler
-// failed after it was given an error whose prompt can be shown in no other way. It may
-// have returned that error, wrapped or as a text of its own, or a failed result: the model
-// has to be told link and code all the same, or nobody ever is. What succeeded without the
-// grant is left alone.
-func (c *call) withPrompt(result *mcp.CallToolResult, err error) (*mcp.CallToolResult, error) {
-	e := c.prompted.Load()
-	switch {
-	case e == nil || c.person.Grant().Covers(e.Required): // that was granted meanwhile
-	case err != nil:
-		return result, e.reworded(err)
-	case result != nil && result.IsError:
-		copied := *result // the handler's may be everybody's
-		if own := result.GetError(); own != nil {
-			copied.SetError(e.reworded(own))
-		} else {
-			copied.Content = append(slices.Clip(copied.Content), &mcp.TextContent{Text: e.told()})
-			copied.Meta = e.meta(copied.Meta)
-		}
-		result = &copied
+// lost returns the error that the call's handler was given and whose prompt is for the
+// call's result, unless what was missing has been granted meanwhile.
+func (c *call) lost() *Error {
+	if e := c.prompted.Load(); e != nil && !c.person.Grant().Covers(e.Required) {
+		return e
 	}
-	return result, err
+	return nil
 }
 
 // Token implements [oauth2.TokenSource].
@@ -202,7 +186,7 @@ func (c *call) MayBegin() error { return nil }
 
 // Show implements [asking.Host]: a blocking call has the prompt shown by a request of its
 // own to the host.
-func (c *call) Show(_ context.Context, d *asking.Delivery, mode elicit.Channel) error {
-	d.Request(c.Context, c.req, mode)
+func (c *call) Show(_ context.Context, d *asking.Delivery, slot asking.Slot, mode elicit.Channel) error {
+	d.Request(c.Context, c.req, slot, mode)
 	return nil
 }

@@ -38,9 +38,11 @@ type round struct {
 	tool  string // empty: whoami
 	caps  string // JSON of the elicitation capability; empty: none declared
 	token string // for progress, if any
+	text  string // the one argument; empty: none
 
 	state  string // of a round before it
 	action string // what the host answers its prompt; empty: nothing
+	sure   string // what it answers the tool's own; empty: nothing
 }
 
 // Elicitation capabilities.
@@ -67,12 +69,23 @@ func (e *endpoint) send(ctx context.Context, r round) <-chan reply {
 	if r.token != "" {
 		meta["progressToken"] = r.token
 	}
-	params := map[string]any{"name": r.tool, "arguments": map[string]any{}, "_meta": meta}
+	arguments := map[string]any{}
+	if r.text != "" {
+		arguments["text"] = r.text
+	}
+	params := map[string]any{"name": r.tool, "arguments": arguments, "_meta": meta}
 	if r.state != "" {
 		params["requestState"] = r.state
 	}
+	responses := map[string]any{}
 	if r.action != "" {
-		params["inputResponses"] = map[string]any{responseKey: map[string]any{"action": r.action}}
+		responses[responseKey] = map[string]any{"action": r.action}
+	}
+	if r.sure != "" {
+		responses["sure"] = map[string]any{"action": r.sure}
+	}
+	if len(responses) > 0 {
+		params["inputResponses"] = responses
 	}
 	body, err := json.Marshal(map[string]any{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -436,6 +437,50 @@ type reworded struct {
 func (r *reworded) Error() string { return r.text }
 
 func (r *reworded) Unwrap() error { return r.lost }
+
+// into returns what a handler returned that was given e, with e's prompt in it if it failed.
+// It may have returned that error, wrapped or as a text of its own, or a failed result:
+// the model has to be told link and code all the same, or nobody ever is. What succeeded
+// without the grant is left alone. A nil e changes nothing.
+func (e *Error) into(result *mcp.CallToolResult, err error) (*mcp.CallToolResult, error) {
+	switch {
+	case e == nil:
+	case err != nil:
+		return result, e.reworded(err)
+	case result != nil && result.IsError:
+		copied := *result // the handler's may be everybody's
+		if own := result.GetError(); own != nil {
+			copied.SetError(e.reworded(own))
+		} else {
+			copied.Content = append(slices.Clip(copied.Content), &mcp.TextContent{Text: e.told()})
+			copied.Meta = e.meta(copied.Meta)
+		}
+		result = &copied
+	}
+	return result, err
+}
+
+// withoutPrompt returns e for a host that can show the prompt in a better way than by its
+// model. What an author has told models after a decline stays told.
+func (e *Error) withoutPrompt() *Error {
+	if e == nil || e.Reason != ReasonPending {
+		return e
+	}
+	copied := *e
+	copied.prompt = nil
+	return &copied
+}
+
+// toldIn returns the error in what a handler returned whose prompt is told with it, or nil.
+func toldIn(result *mcp.CallToolResult, err error) *Error {
+	if err == nil && result != nil {
+		err = result.GetError()
+	}
+	if e, ok := errors.AsType[*Error](err); ok && e.prompt != nil {
+		return e
+	}
+	return nil
+}
 
 // reworded returns err as it is if it has the prompt of an [*Error], and otherwise with
 // that of e.

@@ -68,7 +68,9 @@ func (g *gate) run(ctx context.Context, req *mcp.CallToolRequest, run handler) o
 	if err != nil {
 		return outcome{err: err}
 	}
-	return run(c, req)
+	out := run(c, req)
+	out.result, out.err = c.lost().into(out.result, out.err)
+	return out
 }
 
 // An outcome is what a handler returned. One that is kept is handed out in

@@ -26,11 +26,8 @@ func (i *Interceptor) Handler(tool string, need scopes.Requirement, handler mcp.
 	return func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		out := g.run(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 			result, err := handler(ctx, req)
-			if c := callFrom(ctx); c != nil {
-				if err == nil && result != nil {
-					result = named(c.person, result)
-				}
-				result, err = c.withPrompt(result, err)
+			if c := callFrom(ctx); err == nil && result != nil && c != nil {
+				result = named(c.person, result)
 			}
 			return outcome{result: result, err: err}
 		})
@@ -90,13 +87,9 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 			}
 			out := g.run(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, err := next(ctx, method, req)
-				called, ok := result.(*mcp.CallToolResult)
-				if ok || result == nil {
-					if c := callFrom(ctx); c != nil {
-						if err == nil && called != nil && !c.gate.onUse {
-							called = named(c.person, called)
-						}
-						called, err = c.withPrompt(called, err)
+				if called, ok := result.(*mcp.CallToolResult); ok {
+					if c := callFrom(ctx); err == nil && called != nil && c != nil && !c.gate.onUse {
+						called = named(c.person, called)
 					}
 					return outcome{result: called, err: err}
 				}

@@ -41,6 +41,7 @@ type suspended struct {
 
 	done    chan struct{}
 	outcome outcome // once done
+	lost    *Error  // once done: see call.lost
 
 	progress atomic.Pointer[asking.Progress] // once there is any
 	failed   atomic.Uint32                   // an asking.Reach: what its host declares and does not deliver
@@ -112,13 +113,14 @@ func (s *suspended) follow(r *request, run handler) (outcome, error) {
 	if r == &s.first || !s.hasBegun() {
 		var err error
 		if !s.person.Authorizes(&s.gate.Gate) && !s.gate.onUse {
-			if err = s.became(r); err == nil {
+			err = s.became(r)
+			for handedOver := err == nil; handedOver; {
 				ctx, stop := s.waits(r)
 				a := &arriving{suspended: s, request: r}
 				_, err = s.person.Obtain(ctx, s.gate.Need, a)
 				stop(nil)
-				if errors.Is(err, asking.ErrHandedOver) {
-					return s.answerWith(r, a.delivery, a.mode), nil
+				if handedOver = errors.Is(err, asking.ErrHandedOver); handedOver && a.isAnswered() {
+					return a.answer, nil
 				}
 			}
 		}
@@ -253,6 +255,7 @@ func (s *suspended) runHandler(h *handlerRun) {
 		s.finish(out)
 	}()
 	out = h.run(c, c.req)
+	s.lost = c.lost()
 	returned = true
 }
 
@@ -337,6 +340,7 @@ func (s *suspended) collect(r *request) outcome {
 			guard.Rethrow(p.value) // as it was, for who recovers certain values
 		}
 	}
+	out.result, out.err = s.told(out, r)
 	if out.result == nil {
 		return out
 	}
@@ -356,16 +360,38 @@ func (s *suspended) collect(r *request) outcome {
 	return out
 }
 
+// told returns what a handler returned, with the prompt in it if it lost that, for the host
+// of one request: of several, one that shows prompts itself has none told to its model.
+func (s *suspended) told(out outcome, r *request) (*mcp.CallToolResult, error) {
+	e := toldIn(out.result, out.err)
+	if (e != nil || s.lost != nil) && asking.ReachOf(r.Call).Elicits() {
+		if e != nil {
+			return out.result, e.withoutPrompt()
+		}
+		return s.lost.withoutPrompt().into(out.result, out.err)
+	}
+	return s.lost.into(out.result, out.err)
+}
+
 // answerWith answers a request with a prompt, unless the call is finished by now: then it is
 // answered with that, and the prompt is left to others. Of several requests, another one may
-// have been handed the prompt than was looked at: it shows what its own host can.
-func (s *suspended) answerWith(r *request, d *asking.Delivery, mode elicit.Channel) outcome {
+// have been handed the prompt than was looked at: it shows what its own host can. It reports
+// false if the prompt stands before somebody else by now, and the request waits on.
+func (s *suspended) answerWith(r *request, d *asking.Delivery, slot asking.Slot, mode elicit.Channel) (answer outcome, ok bool) {
 	if own := s.seen(r.Request).Reach(); !own.Has(mode) {
 		if mode = own.Best(); !asking.Elicits(mode) {
-			return outcome{err: s.explain(d.TellInstead(r.Ctx), s.gate.Need, r)}
+			err := d.TellInstead(s.seen(r.Request), slot)
+			if _, barred := errors.AsType[*asking.Declined](err); barred {
+				s.giveUp(s.explain(err, s.gate.Need, r))
+				return outcome{}, false
+			}
+			return outcome{err: s.explain(err, s.gate.Need, r)}, true
 		}
 	}
-	id := d.Shown(r.Ctx, r.Call, mode, s)
+	id, ok := d.Shown(r.Ctx, r.Call, slot, mode, s)
+	if !ok {
+		return outcome{}, false
+	}
 	s.mu.Lock()
 	finished := s.finished
 	if !finished {
@@ -374,17 +400,17 @@ func (s *suspended) answerWith(r *request, d *asking.Delivery, mode elicit.Chann
 	s.mu.Unlock()
 	if finished {
 		d.Withdraw(id)
-		return s.collect(r)
+		return s.collect(r), true
 	}
 	sealed, err := s.gate.seal(r.Call, s.person, s.client, state.State{Call: s.id, Prompt: id, End: s.gate.auth.keptFor(d)})
 	if err != nil {
 		d.Withdraw(id)
-		return outcome{err: err}
+		return outcome{err: err}, true
 	}
 	result := inputRequired()
 	result.InputRequests = mcp.InputRequestMap{responseKey: asking.Elicitation(s.gate.auth.wording(r.Call), mode, *d.Prompt(), id)}
 	result.RequestState = sealed
-	return outcome{result: result}
+	return outcome{result: result}, true
 }
 
 // answered takes the host's answer to the prompt of this id. A refusal ends a
@@ -520,7 +546,17 @@ type arriving struct {
 
 	// What the request is to be answered with.
 	delivery *asking.Delivery
+	slot     asking.Slot
 	mode     elicit.Channel
+	answer   outcome // once isAnswered
+}
+
+// isAnswered reports whether the request is answered with the prompt that it was handed.
+//
+//go:noinline
+func (a *arriving) isAnswered() (ok bool) {
+	a.answer, ok = a.answerWith(a.request, a.delivery, a.slot, a.mode)
+	return ok
 }
 
 // Request implements [asking.Host].
@@ -530,14 +566,14 @@ func (a *arriving) Request() asking.Request { return a.seen(a.request.Request) }
 func (a *arriving) MayBegin() error { return a.mayBegin(a.Request()) }
 
 // Show implements [asking.Host]: the request is answered with the prompt.
-func (a *arriving) Show(ctx context.Context, d *asking.Delivery, mode elicit.Channel) error {
+func (a *arriving) Show(ctx context.Context, d *asking.Delivery, slot asking.Slot, mode elicit.Channel) error {
 	if ctx.Err() != nil { // the request, or its call, came to its end at the same moment
 		return context.Cause(ctx)
 	}
 	if err := a.keep(d); err != nil {
 		return err
 	}
-	a.delivery, a.mode = d, mode
+	a.delivery, a.slot, a.mode = d, slot, mode
 	return asking.ErrHandedOver
 }
 
@@ -564,19 +600,24 @@ func (w *working) Request() asking.Request {
 func (w *working) MayBegin() error { return w.mayBegin(w.Request()) }
 
 // Show implements [asking.Host]: a serving request is handed the prompt, which leaves the
-// handler parked.
-func (w *working) Show(ctx context.Context, d *asking.Delivery, mode elicit.Channel) error {
+// handler parked. While there is none others may show it first: one may never come.
+func (w *working) Show(ctx context.Context, d *asking.Delivery, slot asking.Slot, mode elicit.Channel) error {
 	if err := w.keep(d); err != nil {
 		return err
+	}
+	if !w.Attended() {
+		d.PutBack(slot)
 	}
 	handed := make(chan struct{})
 	select {
 	case w.toRequest <- func(r *request) (outcome, bool) {
-		w.mu.Lock()
-		r.prompted = true // and its time may be over: the handler waits for the next one now
-		w.mu.Unlock()
+		w.setPrompted(r, true) // and its time may be over: the handler waits for the next one now
 		close(handed)
-		return w.answerWith(r, d, mode), true
+		answer, ok := w.answerWith(r, d, slot, mode)
+		if !ok {
+			w.setPrompted(r, false)
+		}
+		return answer, ok
 	}:
 		<-handed
 		w.parked = true
@@ -587,6 +628,12 @@ func (w *working) Show(ctx context.Context, d *asking.Delivery, mode elicit.Chan
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+func (s *suspended) setPrompted(r *request, prompted bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.prompted = prompted
 }
 
 // authorize is call.authorize for a handler that runs: it parks the handler if

@@ -42,11 +42,8 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 		if asking.Modern(req.Params.Meta) {
 			out := g.serve(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, output, err := handler(ctx, req, in)
-				if c := callFrom(ctx); c != nil {
-					if err == nil {
-						result = named(c.person, result)
-					}
-					result, err = c.withPrompt(result, err)
+				if c := callFrom(ctx); err == nil && c != nil {
+					result = named(c.person, result)
 				}
 				return outcome{result: result, output: output, err: err}
 			})
@@ -62,7 +59,7 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 		if err == nil {
 			result = named(c.person, result)
 		}
-		result, err = c.withPrompt(result, err)
+		result, err = c.lost().into(result, err)
 		return result, output, err
 	})
 }

@@ -29,11 +29,12 @@ type Delivery struct {
 	board  *board
 	client Client
 
-	// slot holds a token while no host has the prompt in an elicitation: who takes it
-	// shows it, and puts it back if that fails. progressSlot holds one while it is in
+	// slot holds the right to show the prompt while there is one: who takes it shows it,
+	// and puts it back if that fails. progressSlot holds a token while the prompt is in
 	// nobody's progress messages. They are two because on stateless HTTP several hosts
 	// are one client, and what one of them shows is not seen at another.
-	slot, progressSlot chan struct{}
+	slot         chan Slot
+	progressSlot chan struct{}
 	// told is closed when somebody was told in text.
 	told chan struct{}
 	// refused is closed when the prompt is refused, for the reason in refusal.
@@ -46,6 +47,7 @@ type Delivery struct {
 	handedOver  bool      // a call is about to be answered with it
 	failed      Reach     // modes that the host declares and does not deliver
 	automatic   bool      // the host refused one of them by itself: no code for its model
+	shown       Slot      // how many prompts were
 	prompt      string    // the id of the live prompt; no answer to another counts
 	mode        elicit.Channel
 	at          time.Time     // when it was shown …
@@ -54,6 +56,11 @@ type Delivery struct {
 	carrier     Carrier       // the call that was answered with it, if one was
 	completions []completion  // to be sent when the flight is over
 }
+
+// A Slot is the right to show a prompt after so many that were shown. It ends when another
+// goes out: a handler may have to wait for a request to show the prompt in, and others do
+// not wait for it.
+type Slot int32
 
 // A Carrier is a call that was answered with a prompt.
 type Carrier interface {
@@ -65,10 +72,10 @@ type Carrier interface {
 
 func newDelivery(b *board, c Client) *Delivery {
 	d := &Delivery{
-		board: b, client: c, slot: make(chan struct{}, 1), progressSlot: make(chan struct{}, 1),
+		board: b, client: c, slot: make(chan Slot, 1), progressSlot: make(chan struct{}, 1),
 		told: make(chan struct{}), refused: make(chan struct{}),
 	}
-	d.slot <- struct{}{}
+	d.slot <- 0
 	d.progressSlot <- struct{}{}
 	return d
 }
@@ -101,11 +108,21 @@ func (d *Delivery) isRefused() bool {
 	}
 }
 
-// freeSlot lets somebody show the prompt again.
+// freeSlot lets somebody show the prompt again. Person.mu is held.
 func (d *Delivery) freeSlot() {
 	select {
-	case d.slot <- struct{}{}:
+	case <-d.slot: // for one that is not live any more
 	default:
+	}
+	d.slot <- d.shown
+}
+
+// PutBack gives up a slot that was not used.
+func (d *Delivery) PutBack(slot Slot) {
+	d.board.person.mu.Lock()
+	defer d.board.person.mu.Unlock()
+	if d.shown == slot {
+		d.freeSlot()
 	}
 }
 
@@ -117,16 +134,43 @@ func (d *Delivery) channel(h Host) elicit.Channel {
 	return reach.Without(d.failed).Best()
 }
 
+// isBarred reports whether the request's host shows prompts, and has refused by itself this
+// one in each mode that it declares: then its model is not told in another way.
+func (d *Delivery) isBarred(r Request) bool {
+	if !elicits(r.Call) {
+		return false
+	}
+	d.board.person.mu.Lock()
+	defer d.board.person.mu.Unlock()
+	return !r.Reach().Without(d.failed).Elicits() && (d.automatic || r.Failed != 0)
+}
+
+// inText is why a call ends whose host can be told of the prompt in no better way than by
+// the call's result.
+func (d *Delivery) inText(r Request) error {
+	if d.isBarred(r) {
+		return &Declined{Automatic: true, HostOnly: true}
+	}
+	return &Pending{Prompt: d.Prompt()}
+}
+
 // Shown notes that the prompt goes out now by elicitation, in this mode, and returns
-// its id. by is the call that is answered with it, if one is.
-func (d *Delivery) Shown(ctx context.Context, req *mcp.CallToolRequest, mode elicit.Channel, by Carrier) string {
+// its id; it reports false, and nothing may go out, if in the meantime another has, or that
+// was refused. by is the call that is answered with it, if one is.
+func (d *Delivery) Shown(ctx context.Context, req *mcp.CallToolRequest, slot Slot, mode elicit.Channel, by Carrier) (id string, ok bool) {
 	id, maxWait := rand.Text(), d.config().MaxWait(req)
 	d.board.person.mu.Lock()
+	if d.shown != slot || d.isRefused() {
+		d.handedOver = false
+		d.board.person.mu.Unlock()
+		return "", false
+	}
 	d.prompt, d.mode, d.at, d.answered, d.carrier, d.maxWait = id, mode, time.Now(), false, by, maxWait
 	d.handedOver = false
+	d.shown++
 	d.board.person.mu.Unlock()
 	d.prompted(ctx, mode.String())
-	return id
+	return id, true
 }
 
 // handOver notes that a call is about to be answered with the prompt.
@@ -175,7 +219,7 @@ func (d *Delivery) prompted(ctx context.Context, channel string) {
 // Tell ends somebody's wait with the prompt as text, and with it the waits of all who
 // wait already and can be told in no better way: most models see the result of none
 // of their calls before they have those of all.
-func (d *Delivery) Tell(ctx context.Context) *Pending {
+func (d *Delivery) Tell(ctx context.Context) error {
 	d.board.person.mu.Lock()
 	first := d.toldText.IsZero()
 	if first {
@@ -186,7 +230,7 @@ func (d *Delivery) Tell(ctx context.Context) *Pending {
 	if first {
 		d.prompted(ctx, elicit.Text.String())
 	}
-	return d.pending()
+	return &Pending{Prompt: d.Prompt()}
 }
 
 // Spoken notes that the prompt goes to where nobody can refuse it: into progress messages,
@@ -200,21 +244,31 @@ func (d *Delivery) Spoken(ctx context.Context, channel string) {
 
 // TellInstead is Tell for a request that took the slot, and turns out to be unable to show
 // the prompt.
-func (d *Delivery) TellInstead(ctx context.Context) *Pending {
-	d.freeSlot()
-	return d.Tell(ctx)
+func (d *Delivery) TellInstead(r Request, slot Slot) error {
+	d.PutBack(slot)
+	if d.isBarred(r) {
+		return d.inText(r)
+	}
+	return d.Tell(r.Ctx)
 }
-
-// pending is the error of a call that ends before the flight does, on a host
-// that can show the prompt in no other way.
-func (d *Delivery) pending() *Pending { return &Pending{Prompt: d.Prompt()} }
 
 // Request shows the prompt by a server request (up to MCP 2025-11-25) and
 // leaves a goroutine waiting for the answer, until the flight is over: hosts
 // answer when the person consents, when they come back, or never. The request
 // outlives the call that caused it, since the flight does.
-func (d *Delivery) Request(ctx context.Context, req *mcp.CallToolRequest, mode elicit.Channel) {
-	id := d.Shown(ctx, req, mode, nil)
+func (d *Delivery) Request(ctx context.Context, req *mcp.CallToolRequest, slot Slot, mode elicit.Channel) {
+	id, ok := d.Shown(ctx, req, slot, mode, nil)
+	if !ok {
+		return
+	}
+	going := false
+	defer func() {
+		if !going { // the author's Wording has panicked
+			d.Withdraw(id)
+		}
+	}()
+	params := Elicitation(d.config().Wording(req), mode, *d.Prompt(), id)
+	going = true
 	person, flight, session := d.board.person, d.board.flight, req.Session
 	person.mu.Lock()
 	over := d.board.closed
@@ -225,7 +279,6 @@ func (d *Delivery) Request(ctx context.Context, req *mcp.CallToolRequest, mode e
 	if over {
 		return
 	}
-	params := Elicitation(d.config().Wording(req), mode, *d.Prompt(), id)
 	reach := ReachOf(req)
 	// The values route the request over HTTP; the end is the flight's.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -37,8 +37,9 @@ type Host interface {
 	MayBegin() error
 	// Show brings the prompt to the person by elicitation in this mode, and returns once
 	// it is on its way; an error ends the wait. It is ErrHandedOver if the prompt takes
-	// the place of the answer that the caller waits for.
-	Show(ctx context.Context, d *Delivery, mode elicit.Channel) error
+	// the place of the answer that the caller waits for. Nothing goes out if the slot has
+	// ended: see Delivery.Shown.
+	Show(ctx context.Context, d *Delivery, slot Slot, mode elicit.Channel) error
 }
 
 // A Request is one that a call waits in.
@@ -65,6 +66,9 @@ func (r Request) Reach() Reach {
 	}
 	return ReachOf(r.Call).Without(r.Failed)
 }
+
+// elicits reports whether the request's host declares that it shows prompts.
+func elicits(call *mcp.CallToolRequest) bool { return call == nil || ReachOf(call).Elicits() }
 
 // FirstModern is the first protocol revision without sessions and without
 // requests from the server: what the host must ask of its user it is told in

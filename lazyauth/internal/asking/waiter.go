@@ -25,9 +25,10 @@ type waiter struct {
 	delivery *Delivery // once there is a prompt
 
 	// What to listen for; nil where there is nothing to hear.
-	slot, progressSlot, told, refused <-chan struct{}
-	textFallback                      <-chan time.Time // the end of progress alone
-	inProgress                        bool             // its progress messages have the code
+	slot                        <-chan Slot
+	progressSlot, told, refused <-chan struct{}
+	textFallback                <-chan time.Time // the end of progress alone
+	inProgress                  bool             // its progress messages have the code
 }
 
 // Follow implements [grants.Asker]: it waits for the end of the flight, and brings the
@@ -48,9 +49,9 @@ func (a *asker) Follow(ctx context.Context, f *grants.Flight) error {
 		case <-ready:
 			ready = nil
 			err = w.join()
-		case <-w.slot:
+		case slot := <-w.slot:
 			if !f.IsDone() {
-				err = w.show(ctx)
+				err = w.show(ctx, slot)
 			}
 		case <-w.progressSlot:
 			err = w.speak()
@@ -59,7 +60,7 @@ func (a *asker) Follow(ctx context.Context, f *grants.Flight) error {
 		case <-w.told:
 			w.told = nil
 			if !Elicits(w.delivery.channel(w.host)) {
-				err = w.delivery.pending()
+				err = w.inText()
 			}
 		case <-tick:
 			w.report()
@@ -147,7 +148,7 @@ func (w *waiter) join() error {
 	case told == never:
 		w.told = d.told
 	case told == meanwhile && !Elicits(d.channel(w.host)):
-		return d.pending()
+		return w.inText()
 	}
 	return w.seek()
 }
@@ -157,6 +158,8 @@ func (w *waiter) seek() error {
 	switch c := w.delivery.channel(w.host); {
 	case Elicits(c):
 		w.slot = w.delivery.slot
+	case w.isBarred():
+		return w.inText()
 	case c == elicit.Progress:
 		w.progressSlot = w.delivery.progressSlot
 	case w.told != nil: // nobody was told in text
@@ -164,6 +167,12 @@ func (w *waiter) seek() error {
 	}
 	return nil
 }
+
+//go:noinline
+func (w *waiter) isBarred() bool { return w.delivery.isBarred(w.host.Request()) }
+
+//go:noinline
+func (w *waiter) inText() error { return w.delivery.inText(w.host.Request()) }
 
 //go:noinline
 func (w *waiter) tell() error { return w.delivery.Tell(w.host.Request().Ctx) }
@@ -176,20 +185,20 @@ func (w *waiter) isUnasked() bool {
 // show has the host show the prompt, whose slot is taken.
 //
 //go:noinline
-func (w *waiter) show(ctx context.Context) error {
+func (w *waiter) show(ctx context.Context, slot Slot) error {
 	mode := w.delivery.channel(w.host)
 	if !Elicits(mode) { // its modes have failed, for others
-		w.delivery.freeSlot()
+		w.delivery.PutBack(slot)
 		w.slot = nil
 		return w.seek()
 	}
 	shown := false
 	defer func() {
 		if !shown { // the author's Wording has panicked, among others
-			w.delivery.freeSlot()
+			w.delivery.PutBack(slot)
 		}
 	}()
-	err := w.host.Show(ctx, w.delivery, mode)
+	err := w.host.Show(ctx, w.delivery, slot, mode)
 	if errors.Is(err, ErrHandedOver) {
 		shown = true
 		w.delivery.handOver()
@@ -206,7 +215,7 @@ func (w *waiter) speak() error {
 	w.progressSlot, w.inProgress = nil, true
 	select {
 	case <-w.told:
-		return w.delivery.pending() // while it waited for its turn
+		return w.inText() // while it waited for its turn
 	default:
 	}
 	r := w.host.Request()
@@ -227,10 +236,12 @@ func (w *waiter) speak() error {
 //
 //go:noinline
 func (w *waiter) report() {
+	r := w.host.Request()
 	prompt := elicit.Prompt{Service: w.person.people.config.Service}
 	select {
 	case <-w.flight.Ready():
-		if prompt = *w.flight.Prompt(); !w.inProgress {
+		// Another request may have come for a handler, from a host that shows prompts.
+		if prompt = *w.flight.Prompt(); !w.inProgress || elicits(r.Call) {
 			prompt = prompt.Hidden()
 		}
 	default: // the authorization server takes its time: the host must not lose patience
@@ -239,10 +250,13 @@ func (w *waiter) report() {
 	if p == nil {
 		return // a program asks
 	}
-	r := w.host.Request()
 	message := w.person.people.config.Wording(r.Call).Say(elicit.Progress, prompt)
 	if p.Lock() {
-		p.report(w.host.Request(), message)
+		now := w.host.Request()
+		if now.Call != r.Call { // it came meanwhile, perhaps from a host that shows prompts
+			now = Request{}
+		}
+		p.report(now, message)
 	}
 }
 
@@ -256,6 +270,6 @@ func (w *waiter) pending() error {
 	case Elicits(w.delivery.channel(w.host)):
 		return &Pending{}
 	default:
-		return w.delivery.pending()
+		return w.inText()
 	}
 }
