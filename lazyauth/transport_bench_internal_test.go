@@ -44,7 +44,9 @@ func BenchmarkTransport(b *testing.B) {
 	auth := gateAuth(b, nil)
 	auth.options.Transport = next // once it has signed in
 	g := auth.newGate("list_notes", scopes.Of("notes:read"))
-	c, err := g.admit(b.Context(), &mcp.CallToolRequest{Session: new(mcp.ServerSession), Params: &mcp.CallToolParamsRaw{Name: "list_notes"}})
+	session := new(mcp.ServerSession)
+	auth.session.Store(session) // the local user's
+	c, err := g.admit(b.Context(), &mcp.CallToolRequest{Session: session, Params: &mcp.CallToolParamsRaw{Name: "list_notes"}})
 	if err != nil {
 		b.Fatal(err)
 	}
