@@ -93,7 +93,8 @@ func TestAwait(t *testing.T) {
 			t.Errorf("a goroutine that exits: %v", err)
 		}
 		began := time.Now()
-		_, err := await(t.Context(), func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, nil })
+		// What it returns at the very end of the wait counts, or else the wait's own error.
+		_, err := await(t.Context(), func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, context.Cause(ctx) })
 		if slow, ok := errors.AsType[*guard.Slow](err); !ok || slow.What != "the callback" || time.Since(began) != time.Minute {
 			t.Errorf("one that heeds its context, after %v: %v", time.Since(began), err)
 		}
