@@ -20,12 +20,12 @@ func leavingHost(path string) {
 	if err := cmd.Start(); err != nil {
 		panic(err)
 	}
-	for { // until it is there
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if said, err := os.ReadFile(path); err == nil && len(said) > 0 {
 			return
 		}
-		time.Sleep(time.Millisecond)
 	}
+	panic("the process that was to be left behind did not start")
 }
 
 // Nothing that a host started outlives the run.
