@@ -38,7 +38,7 @@ type Interceptor struct {
 	keeper    *grants.Keeper
 	people    *asking.People
 	local     *asking.Person
-	suspended suspendedCalls
+	suspended *state.Table[grants.Principal, *suspended] // by Person.QuotaKey
 	strangers strangers
 	handlers  *workers.Pool // which runs those of suspended calls
 
@@ -95,12 +95,11 @@ func New(service Service, options *Options) (*Interceptor, error) {
 		sealer:    sealer,
 		seed:      maphash.MakeSeed(),
 		epoch:     time.Now(),
-		suspended: suspendedCalls{max: o.MaxCalls},
 		limit:     service.Scopes.Union(o.MaxScopes),
 	}
 	// Who needs them has them; what is here may be printed by way of reflection.
 	i.service.ClientSecret, i.options.StateKeys = "", nil
-	i.suspended.now = i.now
+	i.suspended = state.NewTable[grants.Principal](o.MaxCalls, i.now, (*suspended).giveUpUnserved)
 	i.options.Transport = transport
 	transport.wrap(i, &i.options, &i.service)
 	i.keeper = grants.New(i.keeping(server, toServer))
@@ -152,7 +151,7 @@ func (i *Interceptor) now() time.Duration { return time.Since(i.epoch) }
 // [ErrNotRevoked]. What a store keeps it keeps. Close may be called more than once.
 func (i *Interceptor) Close() error {
 	i.closeHandlers(i.fail(ReasonUnavailable, grants.ErrClosed))
-	i.suspended.clear()
+	i.suspended.Close()
 	dropped := i.keeper.Close()
 	return errors.Join(i.join(), i.keeper.RevokeAll(dropped))
 }

@@ -2,6 +2,7 @@ package lazyauth
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"maps"
 	"strconv"
@@ -64,12 +65,13 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 	if err != nil {
 		return nil, nil, errState
 	}
-	s := g.auth.suspended.get(opened.Call)
+	s, _ := g.auth.suspended.Get(opened.Call)
 	if opened.Round { // a handler's own: a new call for us, once
 		r.Again = false
 		r.Call = withState(req, opened.Inner, req.Params.InputResponses)
-		var busy bool
-		if s, busy = g.auth.suspended.round(opened, newSuspended(g, p, r.Request)); busy {
+		fresh := newSuspended(g, p, r.Request)
+		fresh.id = opened.Call
+		if s, err = g.auth.suspended.Begin(opened, p.QuotaKey(), fresh); errors.Is(err, state.ErrFull) {
 			return nil, nil, g.auth.fail(ReasonBusy, nil)
 		}
 	}

@@ -46,15 +46,11 @@ type suspended struct {
 	progress atomic.Pointer[asking.Progress] // once there is any
 	failed   atomic.Uint32                   // an asking.Reach: what its host declares and does not deliver
 
-	// Guarded by the mutex of the interceptor's suspendedCalls.
-	id        string        // from when it is first kept
-	keptUntil time.Duration // since the epoch
-	forget    *time.Timer   // then
-
 	// mu is locked under Person.mu of package asking (by Attended), and over
 	// that of the pool of handlers (by begin).
 	mu       sync.Mutex
-	started  bool // the handler was
+	id       string // from when it may first be kept
+	started  bool   // the handler was
 	finished bool
 	serving  []*request
 	room     [1]*request             // for serving, in the usual case
@@ -402,7 +398,7 @@ func (s *suspended) answerWith(r *request, d *asking.Delivery, slot asking.Slot,
 		d.Withdraw(id)
 		return s.collect(r), true
 	}
-	sealed, err := s.gate.seal(r.Call, s.person, s.client, state.State{Call: s.id, Prompt: id, End: s.gate.auth.keptFor(d)})
+	sealed, err := s.gate.seal(r.Call, s.person, s.client, state.State{Call: s.name(), Prompt: id, End: s.gate.auth.keptFor(d)})
 	if err != nil {
 		d.Withdraw(id)
 		return outcome{err: err}, true
@@ -467,7 +463,7 @@ func (s *suspended) unserve(r *request, broken error) {
 	if broken == nil || len(s.serving) > 0 || !s.started || s.finished {
 		return
 	}
-	if !s.gate.auth.suspended.keeps(s) {
+	if _, kept := s.gate.auth.suspended.Get(s.id); !kept {
 		s.giveUpLocked(broken)
 		return
 	}
@@ -516,7 +512,7 @@ func (s *suspended) Progress() *asking.Progress { return asking.ProgressIn(&s.pr
 // mayBegin returns why no flight begins for the call: it could not be kept once it was answered
 // with the prompt.
 func (s *suspended) mayBegin(r asking.Request) error {
-	if !r.Reach().Elicits() || s.gate.auth.suspended.hasRoom(s) {
+	if !r.Reach().Elicits() || s.gate.auth.suspended.HasRoom(s.name(), s.person.QuotaKey()) {
 		return nil
 	}
 	return s.gate.auth.fail(ReasonBusy, nil)
@@ -533,10 +529,20 @@ func (s *suspended) tellBusy(ctx context.Context, err error) {
 
 // keep makes sure that the host can come back to the call for the prompt of d.
 func (s *suspended) keep(d *asking.Delivery) error {
-	if s.gate.auth.suspended.keep(s, s.gate.auth.keptFor(d)) {
+	if s.gate.auth.suspended.Keep(s.name(), s.person.QuotaKey(), s, s.gate.auth.keptFor(d)) {
 		return nil
 	}
 	return s.gate.auth.fail(ReasonBusy, nil)
+}
+
+// name returns what states call the call.
+func (s *suspended) name() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.id == "" {
+		s.id = rand.Text()
+	}
+	return s.id
 }
 
 // arriving is the host of a call whose handler has not started: the request that waits.

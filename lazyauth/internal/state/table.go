@@ -1,0 +1,143 @@
+package state
+
+import (
+	"errors"
+	"sync"
+	"time"
+)
+
+// ErrFull reports that a [Table] has no room for another value of its owner.
+var ErrFull = errors.New("state: there is no room")
+
+// A Table holds the values that states name, each until the last of its states has ended: by
+// the same clock, so that a state never opens for a value that was given up, nor a second value
+// begins by its name. None is given up early: when there is no room, new values are refused. No
+// owner gets more than a sixteenth of the room, so that one user of many cannot lock the
+// others out.
+type Table[Owner comparable, V any] struct {
+	limit int
+	now   func() time.Duration
+	ended func(V)
+
+	mu     sync.Mutex // nothing waits, and nothing of others is called, under it
+	rows   map[string]*row[Owner, V]
+	count  map[Owner]int // of their rows
+	closed bool
+}
+
+type row[Owner comparable, V any] struct {
+	value V
+	owner Owner
+	until time.Duration
+	timer *time.Timer // ends it then
+}
+
+// NewTable returns a table for limit values. now is the clock that [State.End] counts by.
+// ended is called, on a goroutine of its own, for a value that no state names any more.
+func NewTable[Owner comparable, V any](limit int, now func() time.Duration, ended func(V)) *Table[Owner, V] {
+	return &Table[Owner, V]{
+		limit: limit, now: now, ended: ended,
+		rows: make(map[string]*row[Owner, V]), count: make(map[Owner]int),
+	}
+}
+
+// Keep keeps the value by a name that is its own, until the given time, or longer if it is kept
+// longer already. It reports false if there is no room, or the table is closed. A value that was
+// given up may be kept again.
+func (t *Table[Owner, V]) Keep(name string, owner Owner, value V, until time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.keepLocked(name, owner, value, until)
+}
+
+func (t *Table[Owner, V]) keepLocked(name string, owner Owner, value V, until time.Duration) bool {
+	if r := t.rows[name]; r != nil {
+		if until > r.until {
+			r.until = until
+			r.timer.Reset(until - t.now())
+		}
+		return true
+	}
+	if t.closed || !t.hasRoomLocked(owner) {
+		return false
+	}
+	t.count[owner]++
+	t.rows[name] = &row[Owner, V]{
+		value: value, owner: owner, until: until,
+		timer: time.AfterFunc(until-t.now(), func() { t.end(name) }),
+	}
+	return true
+}
+
+// Begin returns the value that s names, or keeps fresh as that: of all requests that present s,
+// one begins it. Without room it returns [ErrFull]. It returns [ErrState] if s has ended since
+// it was opened: its value may have been given up at that moment, and must not begin again.
+func (t *Table[Owner, V]) Begin(s State, owner Owner, fresh V) (V, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r := t.rows[s.Call]; r != nil {
+		return r.value, nil
+	}
+	var none V
+	if t.now() >= s.End {
+		return none, ErrState
+	}
+	if !t.keepLocked(s.Call, owner, fresh, s.End) {
+		return none, ErrFull
+	}
+	return fresh, nil
+}
+
+// Get returns the value of this name, if it is kept.
+func (t *Table[Owner, V]) Get(name string) (value V, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r := t.rows[name]; r != nil {
+		return r.value, true
+	}
+	return value, false
+}
+
+// HasRoom reports whether the value of this name is kept, or could be.
+func (t *Table[Owner, V]) HasRoom(name string, owner Owner) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.rows[name] != nil || t.hasRoomLocked(owner)
+}
+
+func (t *Table[Owner, V]) hasRoomLocked(owner Owner) bool {
+	return len(t.rows) < t.limit && t.count[owner] < max(1, t.limit/16)
+}
+
+// end is called when the value's time is over, unless it is to be kept longer by now.
+func (t *Table[Owner, V]) end(name string) {
+	if r := t.remove(name); r != nil {
+		t.ended(r.value)
+	}
+}
+
+func (t *Table[Owner, V]) remove(name string) *row[Owner, V] {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.rows[name]
+	if r == nil || t.now() < r.until {
+		return nil
+	}
+	delete(t.rows, name)
+	if t.count[r.owner]--; t.count[r.owner] == 0 {
+		delete(t.count, r.owner)
+	}
+	return r
+}
+
+// Close gives up all values, without a word to ended, and keeps none from then on.
+func (t *Table[Owner, V]) Close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range t.rows {
+		r.timer.Stop()
+	}
+	clear(t.rows)
+	clear(t.count)
+	t.closed = true
+}

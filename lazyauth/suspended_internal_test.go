@@ -1,0 +1,64 @@
+package lazyauth
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// A request that still waits when its call ends is answered with the call's outcome: that is
+// complete, with the name of a handler's own round in it, before the request hears of it.
+func TestSuspended_NamesARoundBeforeARequestIsAnswered(t *testing.T) {
+	i, err := New(Service{Name: "Notes", Issuer: "https://as.example", ClientID: "c"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	call := &mcp.CallToolRequest{Params: &mcp.CallToolParamsRaw{Name: "t"}}
+	s := newSuspended(i.newGate("t", scopes.Of("x")), i.local, asking.Request{Ctx: t.Context(), Call: call})
+	s.enter(&s.first)
+	told := false
+	s.first.stop = func(error) {
+		told = true
+		if s.round == "" || s.roundEnd == 0 {
+			t.Error("a request is told of an outcome whose round has no name")
+		}
+	}
+	s.finish(outcome{result: &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{}}}})
+	if !told {
+		t.Error("nobody was told")
+	}
+}
+
+// A request that leaves serves nothing before it waits for what is being said to it: or the
+// first progress of a call, which there is nothing to wait for before, could follow the answer.
+func TestSuspended_LeavesBeforeItWaitsForProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i, err := New(Service{Name: "Notes", Issuer: "https://as.example", ClientID: "c"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer i.Close()
+		call := &mcp.CallToolRequest{Params: &mcp.CallToolParamsRaw{Name: "t"}}
+		s := newSuspended(i.newGate("t", scopes.Of("x")), i.local, asking.Request{Ctx: t.Context(), Call: call})
+		s.enter(&s.first)
+		p, left := s.Progress(), false
+		p.Lock() // a message is on its way
+		go func() {
+			s.leave(&s.first, nil)
+			left = true
+		}()
+		synctest.Wait()
+		if s.current() != nil || left {
+			t.Errorf("serves %t, left %t, while a message is on its way; want neither", s.current() != nil, left)
+		}
+		p.Unlock()
+		synctest.Wait()
+		if !left {
+			t.Error("it never leaves")
+		}
+	})
+}
