@@ -182,7 +182,7 @@ func TestBetterAuthServer(t *testing.T) {
 		t.Errorf("polled after the refusal: %+v", got)
 	}
 
-	device, _ := as.endpoints(t)
+	device := as.endpoints(t).Device
 	var refused tokenAnswer
 	post(t, device, url.Values{"client_id": {client.ID}, "scope": {"profile notes:share"}}, &refused)
 	if refused.Error != "invalid_scope" {

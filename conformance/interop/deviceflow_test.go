@@ -188,7 +188,7 @@ type deviceAuthorization struct {
 
 func (p *provider) authorize(t *testing.T, client oidcClient, scope string) deviceAuthorization {
 	t.Helper()
-	endpoint, _ := p.endpoints(t)
+	endpoint := p.endpoints(t).Device
 	var code deviceAuthorization
 	post(t, endpoint, url.Values{"client_id": {client.ID}, "scope": {scope}}, &code)
 	if code.DeviceCode == "" || code.UserCode == "" || code.VerificationURI == "" {
@@ -206,7 +206,7 @@ type tokenAnswer struct {
 
 func (p *provider) poll(t *testing.T, client oidcClient, deviceCode string) tokenAnswer {
 	t.Helper()
-	_, endpoint := p.endpoints(t)
+	endpoint := p.endpoints(t).Token
 	var answer tokenAnswer
 	post(t, endpoint, url.Values{
 		"client_id":   {client.ID},

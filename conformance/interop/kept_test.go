@@ -115,7 +115,7 @@ func TestFamilyRevoked(t *testing.T) {
 			}
 		}
 		var refused tokenAnswer
-		_, endpoint := s.as.endpoints(t)
+		endpoint := s.as.endpoints(t).Token
 		post(t, endpoint, url.Values{"client_id": {s.client.ID}, "grant_type": {"refresh_token"}, "refresh_token": {stolen}}, &refused)
 		if refused.Error != "invalid_grant" {
 			t.Errorf("a replaced refresh token: %+v", refused)
@@ -249,7 +249,7 @@ func TestRevoke(t *testing.T) {
 					t.Errorf("after the logout a token is that of %q, %v", who, err)
 				}
 			}
-			_, endpoint := as.endpoints(t)
+			endpoint := as.endpoints(t).Token
 			var refused tokenAnswer
 			post(t, endpoint, url.Values{"client_id": {client.ID}, "grant_type": {"refresh_token"}, "refresh_token": {last.RefreshToken}}, &refused)
 			if refused.Error != "invalid_grant" {

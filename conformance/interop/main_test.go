@@ -24,6 +24,8 @@ var serverFlag = flag.String("server", "", "test this `binary`, which takes the 
 // own host, server, person and browser.
 var world struct {
 	as     *provider            // oidc-provider
+	strict *provider            // another one: PKCE in the device flow, and PAR, are demanded
+	plain  *provider            // another one, which does not know PAR
 	better map[string]*provider // better-auth, by the name of the tenant
 	server string               // the binary of examples/stdio
 	self   string               // this binary: the relay
@@ -71,17 +73,24 @@ func run(m *testing.M) (code int, err error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	as, end, err := startProvider(ctx)
-	if err != nil {
-		return 1, err
+	for into, config := range map[**provider]providerConfig{
+		&world.as:     {},
+		&world.strict: {Strict: true, PAR: "required"},
+		&world.plain:  {PAR: "off"},
+	} {
+		as, end, failed := startProvider(ctx, config)
+		if failed != nil {
+			return 1, failed
+		}
+		defer func() { err = errors.Join(err, end()) }()
+		*into = as
 	}
-	defer func() { err = errors.Join(err, end()) }()
 	better, endBetter, err := startBetterAuth(ctx)
 	if err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, endBetter()) }()
-	world.as, world.better = as, better
+	world.better = better
 	return m.Run(), nil
 }
 

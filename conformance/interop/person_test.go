@@ -69,14 +69,19 @@ func (p *person) approve(ctx context.Context, verificationURL, userCode string) 
 			return nil
 		}
 		if at.field("prompt") == "consent" {
-			p.consented = append(p.consented, at.scopes...)
-			if len(p.withheld) > 0 {
-				at.action += "?" + url.Values{"without": p.withheld}.Encode()
-			}
+			p.consents(at)
 		}
 		at, err = p.submit(ctx, at, nil)
 	}
 	return fmt.Errorf("still on %q after %d pages", at.title, maxPages)
+}
+
+// consents reads the consent page, and clears the boxes of what is withheld.
+func (p *person) consents(at *page) {
+	p.consented = append(p.consented, at.scopes...)
+	if len(p.withheld) > 0 {
+		at.action += "?" + url.Values{"without": p.withheld}.Encode()
+	}
 }
 
 // deny opens the verification page, types the code, and presses Abort where the
@@ -179,7 +184,7 @@ func (p *person) do(req *http.Request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := &page{fields: map[string]string{}}
+	at := &page{fields: map[string]string{}, url: res.Request.URL, status: res.StatusCode}
 	at.read(root, res.Request.URL)
 	at.text = strings.Join(strings.Fields(at.text), " ")
 	return at, nil
@@ -187,6 +192,8 @@ func (p *person) do(req *http.Request) (*page, error) {
 
 // A page is what a person can see of a page, and its form.
 type page struct {
+	url         *url.URL // at the end of all redirects
+	status      int
 	title, text string
 	action      string            // where the form goes
 	fields      map[string]string // inputs with their values; buttons are not among them

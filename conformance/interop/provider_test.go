@@ -30,6 +30,9 @@ type oidcClient struct {
 
 	GrantTypes    []string `json:"grant_types"`
 	ResponseTypes []string `json:"response_types"`
+
+	ApplicationType string   `json:"application_type,omitempty"`
+	RedirectURIs    []string `json:"redirect_uris,omitempty"`
 }
 
 // Kinds of clients, to be registered. A hasty one has device codes that expire
@@ -43,6 +46,11 @@ var (
 	hastyClient     = oidcClient{Auth: "none", Name: "Notes, hasty", DeviceCodeTTL: 3}
 	forgetfulClient = oidcClient{Auth: "none", Name: "Notes, forgetful", AccessTokenTTL: 10}
 	fleetingClient  = oidcClient{Auth: "none", Name: "Notes, fleeting", AccessTokenTTL: 4}
+
+	// A native one is sent back to this machine, on any port (RFC 8252 §7.3).
+	nativeClient = oidcClient{
+		Auth: "none", Name: "Notes, native", ApplicationType: "native", RedirectURIs: []string{"http://127.0.0.1/callback/notes"},
+	}
 )
 
 // serverScopes are those that the tools of examples/stdio ask for.
@@ -62,6 +70,7 @@ type provider struct {
 	Revocation    string `json:"revocation_endpoint"`
 
 	management string         // where its journal is
+	clients    string         // where a client is deleted, before its escaped id
 	userCode   *regexp.Regexp // how it writes one
 	meet       func(context.Context, *provider) (visitor, error)
 	api        *notesAPI
@@ -75,7 +84,10 @@ type providerConfig struct {
 	Clients []oidcClient `json:"clients"`
 	Folder  string       `json:"folder,omitempty"`
 	Port    int          `json:"port,omitempty"`
-	Key     string       `json:"key,omitempty"` // of its cookies
+	Key     string       `json:"key,omitempty"`    // of its cookies
+	Host    string       `json:"host,omitempty"`   // its name; "" is 127.0.0.1
+	PAR     string       `json:"par,omitempty"`    // "off" or "required"; "" is neither
+	Strict  bool         `json:"strict,omitempty"` // PKCE in the device flow
 }
 
 // launch starts the process of oidc-provider, and returns where it is. The caller must
@@ -97,8 +109,8 @@ func launch(ctx context.Context, config providerConfig) (c *child, issuer, manag
 }
 
 // startProvider starts oidc-provider. The caller must call end.
-func startProvider(ctx context.Context) (p *provider, end func() error, err error) {
-	c, issuer, management, err := launch(ctx, providerConfig{})
+func startProvider(ctx context.Context, config providerConfig) (p *provider, end func() error, err error) {
+	c, issuer, management, err := launch(ctx, config)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,8 +126,8 @@ func startProvider(ctx context.Context) (p *provider, end func() error, err erro
 // close that.
 func newProvider(ctx context.Context, issuer, management string) (*provider, error) {
 	p := &provider{
-		management: management,
-		userCode:   regexp.MustCompile(`\b[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}\b`),
+		management: management, clients: management + "/clients/",
+		userCode: regexp.MustCompile(`\b[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}\b`),
 		meet: func(context.Context, *provider) (visitor, error) {
 			return newPerson("ada-" + strings.ToLower(rand.Text()[:8])), nil
 		},
@@ -133,6 +145,9 @@ func (p *provider) register(t *testing.T, kind oidcClient) oidcClient {
 	t.Helper()
 	kind.GrantTypes = []string{"urn:ietf:params:oauth:grant-type:device_code", "refresh_token"}
 	kind.ResponseTypes = []string{}
+	if len(kind.RedirectURIs) > 0 {
+		kind.GrantTypes, kind.ResponseTypes = append(kind.GrantTypes, "authorization_code"), []string{"code"}
+	}
 	body, err := json.Marshal(kind)
 	if err != nil {
 		t.Fatal(err)
@@ -167,6 +182,15 @@ type exchange struct {
 	Presented    string  `json:"presented"` // a refresh token, by the client; oidc-provider says so
 	Scope        string  `json:"scope"`
 	Error        string  `json:"error"`
+
+	// Of redirects.
+	Code       string `json:"code"` // presented by the client
+	Verifier   string `json:"verifier"`
+	Challenge  string `json:"challenge"`
+	State      string `json:"state"`
+	LoginHint  string `json:"login_hint"`
+	RequestURI string `json:"request_uri"` // of a pushed request, given or presented
+	ClientName string `json:"client_name"` // as it registered
 }
 
 // journal returns every exchange so far, oldest first.
@@ -189,15 +213,25 @@ func (p *provider) at(e exchange, endpoint string) bool {
 	return err == nil && u.Path == e.Path
 }
 
-// endpoints returns the provider's metadata (RFC 8414).
-func (p *provider) endpoints(t *testing.T) (device, token string) {
+// forget makes the authorization server forget a client.
+func (p *provider) forget(t *testing.T, client oidcClient) {
 	t.Helper()
-	var meta struct {
-		Device string `json:"device_authorization_endpoint"`
-		Token  string `json:"token_endpoint"`
-	}
-	getJSON(t, p.metadata(), &meta)
-	return meta.Device, meta.Token
+	send(t, http.MethodDelete, p.clients+url.PathEscape(client.ID), nil, "Accept", "application/json").Body.Close()
+}
+
+// Endpoints as the metadata has them (RFC 8414).
+type endpoints struct {
+	Authorization string `json:"authorization_endpoint"`
+	Token         string `json:"token_endpoint"`
+	Device        string `json:"device_authorization_endpoint"`
+	PAR           string `json:"pushed_authorization_request_endpoint"`
+}
+
+// endpoints returns the provider's metadata.
+func (p *provider) endpoints(t *testing.T) (e endpoints) {
+	t.Helper()
+	getJSON(t, p.metadata(), &e)
+	return e
 }
 
 // metadata is where RFC 8414 §3.1 wants the metadata of the issuer to be.

@@ -132,8 +132,8 @@ func (s *story) server() hostOptions {
 		args = append(args, "-client-secret", s.client.Secret)
 	}
 	if o.endpoints {
-		device, token := s.as.endpoints(s.T)
-		args = append(args, "-device-url", device, "-token-url", token)
+		at := s.as.endpoints(s.T)
+		args = append(args, "-device-url", at.Device, "-token-url", at.Token)
 	} else {
 		args = append(args, "-issuer", s.as.Issuer)
 	}

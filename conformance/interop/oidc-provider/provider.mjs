@@ -1,13 +1,15 @@
 // The authorization server of the interoperability tests: oidc-provider as it
-// comes, with the features a device client needs and its own development pages
-// for signing in.
+// comes, with the features that a device client and a native one with a redirect
+// need, and its own development pages for signing in.
 //
 // One JSON object on standard input configures it: {"scopes": [...], "clients":
 // [...]}, clients as oidc-provider takes them. Further clients register
 // themselves (RFC 7591); theirs may have device_code_ttl and access_token_ttl,
 // in seconds. With "folder" it keeps there what it knows, instead of forgetting it
 // when it ends; "port" and "key", which signs cookies, then have to be those of the
-// time before. It prints one line, {"issuer", "management"}, when it listens.
+// time before. "host" is its name instead of 127.0.0.1. "par" is "off" or "required"
+// instead of possible (RFC 9126), and "strict" demands PKCE in the device flow as well
+// (pkce.mjs). It prints one line, {"issuer", "management"}, when it listens.
 // Standard input is also its leash: when that ends, so does the process,
 // whatever became of the test.
 
@@ -18,13 +20,14 @@ import { createInterface } from 'node:readline';
 import { Provider } from 'oidc-provider';
 
 import { filesIn } from './files.mjs';
+import { pkceInDeviceFlow } from './pkce.mjs';
 
 const lines = createInterface({ input: process.stdin });
 lines.on('close', () => process.exit(0));
 const config = JSON.parse(await new Promise((resolve) => lines.once('line', resolve)));
 
 const server = createServer();
-const issuer = await listen(server, config.port);
+const issuer = await listen(server, config.port, config.host);
 const provider = new Provider(issuer, {
   adapter: config.folder ? filesIn(config.folder) : undefined,
   clients: config.clients,
@@ -35,6 +38,10 @@ const provider = new Provider(issuer, {
     deviceFlow: { enabled: true },
     devInteractions: { enabled: true },
     introspection: { enabled: true },
+    pushedAuthorizationRequests: {
+      enabled: config.par !== 'off',
+      requirePushedAuthorizationRequests: config.par === 'required',
+    },
     registration: {
       enabled: true,
       // Ids and secrets that have to be form-encoded wherever they go, in a
@@ -44,6 +51,8 @@ const provider = new Provider(issuer, {
     },
     revocation: { enabled: true },
   },
+  ...(config.strict ? pkceInDeviceFlow : {}),
+  pkce: { required: () => true }, // of clients with a secret as well
   // Without this only openid clients that ask for offline_access get one.
   issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
   rotateRefreshToken: true,
@@ -58,19 +67,21 @@ const provider = new Provider(issuer, {
 });
 
 // Everything a client sent or was given, for the tests that look for secrets
-// where there should be none. It is complete when the client has its answer:
-// this runs before the answer is written.
+// where there should be none; and what a browser asked for in a client's name at the
+// authorization endpoint. It is complete when the client has its answer: this runs
+// before the answer is written.
 const journal = [];
 const now = () => performance.timeOrigin + performance.now();
 provider.use(async (ctx, next) => {
   const entry = { path: ctx.path, start: now() };
-  if (ctx.method === 'POST') journal.push(entry);
+  if (ctx.method === 'POST' || ctx.path === '/auth') journal.push(entry);
   await next();
   const sent = ctx.oidc?.params ?? {};
   const given = typeof ctx.body === 'object' && ctx.body !== null ? ctx.body : {};
   Object.assign(entry, {
     status: ctx.status,
-    client_id: ctx.oidc?.client?.clientId,
+    client_id: ctx.oidc?.client?.clientId ?? given.client_id,
+    client_name: given.client_name,
     grant: ctx.oidc?.entities?.Grant?.jti,
     grant_type: sent.grant_type,
     device_code: given.device_code ?? sent.device_code,
@@ -78,6 +89,12 @@ provider.use(async (ctx, next) => {
     access_token: given.access_token,
     refresh_token: given.refresh_token,
     presented: sent.refresh_token,
+    code: sent.code,
+    verifier: ctx.oidc?.body?.code_verifier,
+    challenge: sent.code_challenge,
+    state: sent.state,
+    login_hint: sent.login_hint,
+    request_uri: given.request_uri ?? ctx.query.request_uri,
     scope: given.scope ?? sent.scope,
     error: given.error,
     end: now(),
@@ -105,17 +122,20 @@ provider.use(async (ctx, next) => {
 server.on('request', provider.callback());
 
 // Management is a listener of its own, so that nothing the client may ask for
-// has a test hook among it.
-const management = createServer((request, response) => {
+// has a test hook among it. DELETE /clients/ID makes the server forget a client, as those
+// do that clean up, or are set up anew; what was issued to it stays where it is.
+const management = createServer(async (request, response) => {
   response.setHeader('content-type', 'application/json');
+  const id = /^\/clients\/(.+)$/.exec(request.url)?.[1];
+  if (request.method === 'DELETE' && id) await provider.Client.adapter.destroy(decodeURIComponent(id));
   response.end(JSON.stringify(journal));
 });
 
 console.log(JSON.stringify({ issuer, management: await listen(management) }));
 
-function listen(listener, port = 0) {
+function listen(listener, port = 0, host = '127.0.0.1') {
   return new Promise((resolve, reject) => {
     listener.once('error', reject);
-    listener.listen(port, '127.0.0.1', () => resolve(`http://127.0.0.1:${listener.address().port}`));
+    listener.listen(port, '127.0.0.1', () => resolve(`http://${host}:${listener.address().port}`));
   });
 }
