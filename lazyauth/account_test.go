@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -16,8 +18,8 @@ type accountArgs struct {
 	Text    string `json:"text,omitempty"`
 }
 
-func quiet[In any](context.Context, *mcp.CallToolRequest, In) (*mcp.CallToolResult, answer, error) {
-	return nil, answer{"done"}, nil
+func quiet[In any](context.Context, *mcp.CallToolRequest, In) (*mcp.CallToolResult, world.Answer, error) {
+	return nil, world.Answer{Text: "done"}, nil
 }
 
 // An argument that names the account is a likely mistake where the tool's input schema does
@@ -34,10 +36,10 @@ func TestAccountFromArgument_MissingFromTheSchema(t *testing.T) {
 			lazyauth.AddTool(s, a, &mcp.Tool{Name: "tool"}, scopes.Set{}, quiet[accountArgs])
 		}, false},
 		"has another": {func(s *mcp.Server, a *lazyauth.Interceptor) {
-			lazyauth.AddTool(s, a, &mcp.Tool{Name: "tool"}, scopes.Set{}, quiet[noteArgs])
+			lazyauth.AddTool(s, a, &mcp.Tool{Name: "tool"}, scopes.Set{}, quiet[world.Note])
 		}, true},
 		"has none": {func(s *mcp.Server, a *lazyauth.Interceptor) {
-			lazyauth.AddTool(s, a, &mcp.Tool{Name: "tool"}, scopes.Set{}, quiet[noArgs])
+			lazyauth.AddTool(s, a, &mcp.Tool{Name: "tool"}, scopes.Set{}, quiet[world.NoArgs])
 		}, true},
 		"takes anything": {func(s *mcp.Server, a *lazyauth.Interceptor) {
 			lazyauth.AddTool(s, a, raw(`{"type": "object"}`), scopes.Set{}, quiet[map[string]any])
@@ -64,7 +66,7 @@ func TestAccountFromArgument_MissingFromTheSchema(t *testing.T) {
 			t.Error("it was called without a request")
 			return "", nil
 		}, func(s *mcp.Server, a *lazyauth.Interceptor) {
-			lazyauth.AddTool(s, a, &mcp.Tool{Name: "tool"}, scopes.Set{}, quiet[noArgs])
+			lazyauth.AddTool(s, a, &mcp.Tool{Name: "tool"}, scopes.Set{}, quiet[world.NoArgs])
 		})
 		if len(*told) > 0 {
 			t.Errorf("told %q", *told)
@@ -94,16 +96,16 @@ func warnings(t *testing.T, account func(context.Context, *mcp.CallToolRequest) 
 // What a policy gates is known when it is first called.
 func TestAccountFromArgument_MissingFromAnInterceptedTool(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{Account: lazyauth.AccountFromArgument("account")}, tools: func(w *world) {
-			mcp.AddTool(w.server, &mcp.Tool{Name: "plain"}, quiet[noArgs])
-			w.auth.Intercept(w.server, scopes.Policy{Tools: map[string]scopes.Requirement{"plain": scopes.Of("profile")}})
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Account: lazyauth.AccountFromArgument("account")}, Tools: func(w *world.World) {
+			mcp.AddTool(w.Server, &mcp.Tool{Name: "plain"}, quiet[world.NoArgs])
+			w.Auth.Intercept(w.Server, scopes.Policy{Tools: map[string]scopes.Requirement{"plain": scopes.Of("profile")}})
 		}})
-		h := w.host(modern, accepts)
-		one, two := h.call(t.Context(), "plain", nil), h.call(t.Context(), "plain", nil)
-		w.approves()
-		(<-one).succeeds(t, "done")
-		(<-two).succeeds(t, "done")
-		if n := w.trace.count("warned"); n != 1 {
+		h := w.Host(world.Modern, world.Accepts)
+		one, two := h.Call(t.Context(), "plain", nil), h.Call(t.Context(), "plain", nil)
+		w.Approves()
+		(<-one).Succeeds(t, "done")
+		(<-two).Succeeds(t, "done")
+		if n := w.Trace.Count("warned"); n != 1 {
 			t.Errorf("told %d times", n)
 		}
 	})

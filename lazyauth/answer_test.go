@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
@@ -16,193 +17,181 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// inTurn answers each prompt with the next reaction.
-func inTurn(reactions ...reaction) reaction {
-	var mu sync.Mutex
-	return func(ctx context.Context, p *mcp.ElicitParams) (*mcp.ElicitResult, error) {
-		mu.Lock()
-		react := reactions[0]
-		reactions = reactions[1:]
-		mu.Unlock()
-		return react(ctx, p)
-	}
-}
-
 func TestDeclined(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, inTurn(says("decline", 3*time.Second), accepts))
-		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.ReasonDeclined)
-		for _, p := range h.shown() {
-			if strings.Contains(r.text(), p.URL) {
-				t.Errorf("a decline got the link into the model's hands: %q", r.text())
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.InTurn(world.Says("decline", 3*time.Second), world.Accepts))
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonDeclined)
+		for _, p := range h.Shown() {
+			if strings.Contains(r.Text(), p.URL) {
+				t.Errorf("a decline got the link into the model's hands: %q", r.Text())
 			}
 		}
 		// For a minute nobody is asked again …
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
-		h.wantPrompts(1)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		h.WantPrompts(1)
 		// … then they are, with a new code: nobody wanted the first, which is polled for no more.
-		w.denies()
-		later(61 * time.Second)
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		h.wantPrompts(2)
-		w.wantAuthorizations(2)
+		w.Denies()
+		world.Later(61 * time.Second)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(2)
+		w.WantAuthorizations(2)
 	})
 }
 
 func TestDismissed(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, inTurn(says("cancel", 3*time.Second), accepts))
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		h.wantPrompts(2)
-		w.wantAuthorizations(1)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.InTurn(world.Says("cancel", 3*time.Second), world.Accepts))
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(2)
+		w.WantAuthorizations(1)
 	})
 }
 
 func TestTokenBeforeDecline(t *testing.T) {
 	// The person approved in the browser and then closed the dialog.
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, says("decline", 20*time.Second))
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		h.gets("whoami", nil, "Ada")
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Says("decline", 20*time.Second))
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.Gets("whoami", nil, "Ada")
 	})
 }
 
 func TestMaxWaitEnds(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, accepts)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Accepts)
 		began := time.Now()
-		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.ReasonPending)
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonPending)
 		if took := time.Since(began); took > 56*time.Second {
 			t.Errorf("the call was held for %v", took)
 		}
-		if strings.Contains(r.text(), "/device") {
-			t.Errorf("a host that shows prompts got the link as text: %q", r.text())
+		if strings.Contains(r.Text(), "/device") {
+			t.Errorf("a host that shows prompts got the link as text: %q", r.Text())
 		}
 		// The next call joins; its person is shown the same code again.
-		call := h.call(t.Context(), "whoami", nil)
+		call := h.Call(t.Context(), "whoami", nil)
 		synctest.Wait()
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		w.wantAuthorizations(1)
-		if p := h.shown(); len(p) != 2 || p[0].URL != p[1].URL {
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		w.WantAuthorizations(1)
+		if p := h.Shown(); len(p) != 2 || p[0].URL != p[1].URL {
 			t.Errorf("prompts: %+v", p)
 		}
 	})
 }
 
 func TestMaxWaitEndsWithAParkedHandler(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: withSaga})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "saga", noteArgs{"x"})
-		w.approves()
-		w.person() // … thinks
-		(<-call).fails(t, lazyauth.ReasonPending)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: world.WithSaga})
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "saga", world.Note{Text: "x"})
+		w.Approves()
+		w.Person() // … thinks
+		(<-call).Fails(t, lazyauth.ReasonPending)
 		synctest.Wait()
-		if w.ended["saga"] != 1 {
+		if w.Stops("saga") != 1 {
 			t.Error("the handler did not end before its call was answered")
 		}
-		w.approves()
-		later(time.Minute)
-		w.wantSaga(1, 1) // approval started nothing by itself
-		h.gets("saga", noteArgs{"y"}, "y")
-		w.wantSaga(2, 2)
+		w.Approves()
+		world.Later(time.Minute)
+		w.WantSaga(1, 1) // approval started nothing by itself
+		h.Gets("saga", world.Note{Text: "y"}, "y")
+		w.WantSaga(2, 2)
 	})
 }
 
 func TestHostWithoutElicitation(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, nil)
-		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.ReasonPending)
-		code := w.person().UserCode
-		if !strings.Contains(r.text(), code) || !strings.Contains(r.text(), w.as.Issuer()+"/device") {
-			t.Errorf("the text %q lacks the page or the code", r.text())
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, nil)
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonPending)
+		code := w.Person().UserCode
+		if !strings.Contains(r.Text(), code) || !strings.Contains(r.Text(), w.AS.Issuer()+"/device") {
+			t.Errorf("the text %q lacks the page or the code", r.Text())
 		}
-		later(2 * time.Second)                     // the model passes it on
-		next := h.call(t.Context(), "whoami", nil) // joins, although it is too early
+		world.Later(2 * time.Second)               // the model passes it on
+		next := h.Call(t.Context(), "whoami", nil) // joins, although it is too early
 		synctest.Wait()
-		w.as.Approve(code)
-		(<-next).succeeds(t, "Ada")
-		w.wantAuthorizations(1)
+		w.AS.Approve(code)
+		(<-next).Succeeds(t, "Ada")
+		w.WantAuthorizations(1)
 	})
 }
 
 func TestHostThatDeclaresWhatItRejects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		h := w.host(legacy, func(context.Context, *mcp.ElicitParams) (*mcp.ElicitResult, error) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(world.Legacy, func(context.Context, *mcp.ElicitParams) (*mcp.ElicitResult, error) {
 			return nil, errors.New("no dialogs here")
 		})
-		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.ReasonPending)
-		if !strings.Contains(r.text(), w.person().UserCode) {
-			t.Errorf("the text %q lacks the code", r.text())
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonPending)
+		if !strings.Contains(r.Text(), w.Person().UserCode) {
+			t.Errorf("the text %q lacks the code", r.Text())
 		}
-		later(2 * time.Second)
-		next := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-next).succeeds(t, "Ada")
-		h.wantPrompts(2) // one in each mode
+		world.Later(2 * time.Second)
+		next := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-next).Succeeds(t, "Ada")
+		h.WantPrompts(2) // one in each mode
 	})
 }
 
 func TestNarrowed(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "create_note", noteArgs{"x"})
-		w.approves("profile")
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "create_note", world.Note{Text: "x"})
+		w.Approves("profile")
 		r := <-call
-		r.fails(t, lazyauth.ReasonNarrowed)
-		if !strings.Contains(r.text(), "notes:write") {
-			t.Errorf("%q does not name what is missing", r.text())
+		r.Fails(t, lazyauth.ReasonNarrowed)
+		if !strings.Contains(r.Text(), "notes:write") {
+			t.Errorf("%q does not name what is missing", r.Text())
 		}
-		h.wantPrompts(1) // no loop
-		h.gets("whoami", nil, "Ada")
-		h.wantPrompts(1)
+		h.WantPrompts(1) // no loop
+		h.Gets("whoami", nil, "Ada")
+		h.WantPrompts(1)
 	})
 }
 
 func TestAuthorize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
+		w := world.New(t, world.Setup{})
 		shown := 0
 		show := func(_ context.Context, p elicit.Prompt) error {
 			shown++
-			return w.as.Approve(p.UserCode)
+			return w.AS.Approve(p.UserCode)
 		}
 		for range 2 {
-			if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("notes:read"), show); err != nil {
+			if err := w.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("notes:read"), show); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if shown != 1 {
 			t.Errorf("shown %d times, want 1", shown)
 		}
-		h := w.host(modern, accepts)
-		h.gets("list_notes", nil, "[]")
-		h.wantPrompts(0)
+		h := w.Host(world.Modern, world.Accepts)
+		h.Gets("list_notes", nil, "[]")
+		h.WantPrompts(0)
 
-		if err := w.auth.Authorize(t.Context(), lazyauth.Principal{Subject: "x"}, scopes.Set{}, show); reasonOf(err) != lazyauth.ReasonUnverified {
+		if err := w.Auth.Authorize(t.Context(), lazyauth.Principal{Subject: "x"}, scopes.Set{}, show); reasonOf(err) != lazyauth.ReasonUnverified {
 			t.Errorf("a principal that cannot be verified: %v", err)
 		}
 		refused := errors.New("no terminal")
-		err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("notes:write"), func(context.Context, elicit.Prompt) error { return refused })
+		err := w.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("notes:write"), func(context.Context, elicit.Prompt) error { return refused })
 		if !errors.Is(err, refused) {
 			t.Errorf("an error of show: %v", err)
 		}
@@ -217,17 +206,17 @@ func reasonOf(err error) lazyauth.Reason {
 }
 
 func TestClose(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: withSaga})
-		h := w.host(era, accepts)
-		waiting := h.call(t.Context(), "whoami", nil)
-		w.person()
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: world.WithSaga})
+		h := w.Host(era, world.Accepts)
+		waiting := h.Call(t.Context(), "whoami", nil)
+		w.Person()
 		synctest.Wait()
-		if err := w.auth.Close(); err != nil {
+		if err := w.Auth.Close(); err != nil {
 			t.Error(err)
 		}
-		(<-waiting).fails(t, lazyauth.ReasonUnavailable)
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
+		(<-waiting).Fails(t, lazyauth.ReasonUnavailable)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
 	})
 }
 
@@ -238,17 +227,17 @@ func TestCloseNamesStubbornHandlers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &world{t: t, as: as, auth: auth, server: mcp.NewServer(&mcp.Implementation{Name: "x"}, nil)}
+		w := &world.World{T: t, AS: as, Auth: auth, Server: mcp.NewServer(&mcp.Implementation{Name: "x"}, nil)}
 		release := make(chan struct{})
-		lazyauth.AddTool(w.server, auth, &mcp.Tool{Name: "stubborn"}, scopes.Set{},
-			func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
+		lazyauth.AddTool(w.Server, auth, &mcp.Tool{Name: "stubborn"}, scopes.Set{},
+			func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 				<-release
-				return nil, answer{}, nil
+				return nil, world.Answer{}, nil
 			})
-		h := w.host(modern, accepts)
-		call := h.call(t.Context(), "stubborn", nil)
-		w.approves()
-		later(10 * time.Second)
+		h := w.Host(world.Modern, world.Accepts)
+		call := h.Call(t.Context(), "stubborn", nil)
+		w.Approves()
+		world.Later(10 * time.Second)
 		if err := auth.Close(); err == nil || !strings.Contains(err.Error(), "stubborn") {
 			t.Errorf("Close: %v", err)
 		}

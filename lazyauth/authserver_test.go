@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
@@ -44,22 +46,22 @@ func TestAuthServer_ClientAuthentication(t *testing.T) {
 		"the header is not decoded":                  {fakeas.Options{RawBasic: true}, fakeas.EitherAuth, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				test.as.TokenLifetime = time.Minute
 				test.as.Clients = []fakeas.Client{{ID: "notes", Secret: secret, Auth: test.method}}
-				w := newWorld(t, setup{as: test.as, service: func(s *lazyauth.Service) { s.ClientID, s.ClientSecret = "notes", secret }})
-				w.tolerated = []fakeas.Rule{fakeas.WrongAuthentication}
-				h := w.host(era, accepts)
-				call := h.call(t.Context(), "whoami", nil)
-				w.approves()
-				(<-call).succeeds(t, "Ada")
-				later(time.Minute)
-				h.gets("whoami", nil, "Ada") // refreshed
-				h.wantPrompts(1)
-				if n := w.as.Count(fakeas.DeviceAuthorization, fakeas.OK); n != 1 {
+				w := world.New(t, world.Setup{AS: test.as, Service: func(s *lazyauth.Service) { s.ClientID, s.ClientSecret = "notes", secret }})
+				w.Tolerated = []fakeas.Rule{fakeas.WrongAuthentication}
+				h := w.Host(era, world.Accepts)
+				call := h.Call(t.Context(), "whoami", nil)
+				w.Approves()
+				(<-call).Succeeds(t, "Ada")
+				world.Later(time.Minute)
+				h.Gets("whoami", nil, "Ada") // refreshed
+				h.WantPrompts(1)
+				if n := w.AS.Count(fakeas.DeviceAuthorization, fakeas.OK); n != 1 {
 					t.Errorf("%d device codes, want 1", n)
 				}
-				if n := len(w.as.Violations()); n != test.refused {
+				if n := len(w.AS.Violations()); n != test.refused {
 					t.Errorf("%d requests authenticated wrongly, want %d", n, test.refused)
 				}
 			})
@@ -67,23 +69,23 @@ func TestAuthServer_ClientAuthentication(t *testing.T) {
 	}
 	// What the author says is done, even if it is wrong.
 	t.Run("AuthStyle", func(t *testing.T) {
-		inBothEras(t, func(t *testing.T, era string) {
-			w := newWorld(t, setup{
-				as: fakeas.Options{Clients: []fakeas.Client{{ID: "notes", Secret: secret, Auth: fakeas.PostAuth}}},
-				service: func(s *lazyauth.Service) {
+		world.InBothEras(t, func(t *testing.T, era string) {
+			w := world.New(t, world.Setup{
+				AS: fakeas.Options{Clients: []fakeas.Client{{ID: "notes", Secret: secret, Auth: fakeas.PostAuth}}},
+				Service: func(s *lazyauth.Service) {
 					s.ClientID, s.ClientSecret, s.Endpoint.AuthStyle = "notes", secret, oauth2.AuthStyleInHeader
 				},
 			})
-			w.tolerated = []fakeas.Rule{fakeas.WrongAuthentication}
-			r := <-w.host(era, accepts).call(t.Context(), "whoami", nil)
-			r.fails(t, lazyauth.ReasonUnavailable)
-			if !strings.Contains(r.text(), "refused this server, which calling again will not change") {
-				t.Errorf("the text is %q", r.text())
+			w.Tolerated = []fakeas.Rule{fakeas.WrongAuthentication}
+			r := <-w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+			r.Fails(t, lazyauth.ReasonUnavailable)
+			if !strings.Contains(r.Text(), "refused this server, which calling again will not change") {
+				t.Errorf("the text is %q", r.Text())
 			}
-			if log := w.log.String(); !strings.Contains(log, "the client authenticated by client_secret_basic; id or secret have characters") {
+			if log := w.Log.String(); !strings.Contains(log, "the client authenticated by client_secret_basic; id or secret have characters") {
 				t.Errorf("the log does not say how the client authenticated: %s", log)
 			}
-			if n := w.as.Count(fakeas.DeviceAuthorization, "invalid_client"); n != 1 {
+			if n := w.AS.Count(fakeas.DeviceAuthorization, "invalid_client"); n != 1 {
 				t.Errorf("%d requests, want 1", n)
 			}
 		})
@@ -97,27 +99,27 @@ func TestAuthServer_NoDeviceEndpoint(t *testing.T) {
 		"null":     func(m map[string]any) { m["device_authorization_endpoint"] = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{as: fakeas.Options{Metadata: metadata, OpenID: true}})
-				r := <-w.host(era, accepts).call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.ReasonUnsupported)
-				if text := r.text(); !strings.Contains(text, "does not offer device authorization") || strings.Contains(text, "later") {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{AS: fakeas.Options{Metadata: metadata, OpenID: true}})
+				r := <-w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+				r.Fails(t, lazyauth.ReasonUnsupported)
+				if text := r.Text(); !strings.Contains(text, "does not offer device authorization") || strings.Contains(text, "later") {
 					t.Errorf("the text is %q", text)
 				}
-				if log := w.log.String(); !strings.Contains(log, "the metadata has no device_authorization_endpoint") {
+				if log := w.Log.String(); !strings.Contains(log, "the metadata has no device_authorization_endpoint") {
 					t.Errorf("the log does not say what is missing: %s", log)
 				}
-				w.wantAuthorizations(0)
+				w.WantAuthorizations(0)
 			})
 			t.Run("given", func(t *testing.T) {
-				inBothEras(t, func(t *testing.T, era string) {
-					w := newWorld(t, setup{as: fakeas.Options{Metadata: metadata}, service: func(s *lazyauth.Service) {
+				world.InBothEras(t, func(t *testing.T, era string) {
+					w := world.New(t, world.Setup{AS: fakeas.Options{Metadata: metadata}, Service: func(s *lazyauth.Service) {
 						s.Endpoint.DeviceAuthURL = s.Issuer + "/device_authorization"
 					}})
-					call := w.host(era, accepts).call(t.Context(), "whoami", nil)
-					w.approves()
-					(<-call).succeeds(t, "Ada")
-					if err := w.auth.Revoke(t.Context(), lazyauth.LocalUser); err != nil { // by the metadata's endpoint
+					call := w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+					w.Approves()
+					(<-call).Succeeds(t, "Ada")
+					if err := w.Auth.Revoke(t.Context(), lazyauth.LocalUser); err != nil { // by the metadata's endpoint
 						t.Error(err)
 					}
 				})
@@ -128,18 +130,18 @@ func TestAuthServer_NoDeviceEndpoint(t *testing.T) {
 
 // Who names both endpoints beside the issuer is not made to have metadata.
 func TestAuthServer_GivenEndpointsNeedNoMetadata(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{as: fakeas.Options{NoMetadata: true}, service: func(s *lazyauth.Service) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{NoMetadata: true}, Service: func(s *lazyauth.Service) {
 			s.Endpoint.DeviceAuthURL, s.Endpoint.TokenURL = s.Issuer+"/device_authorization", s.Issuer+"/token"
 			s.RevocationURL = s.Issuer + "/revoke"
 		}})
-		call := w.host(era, accepts).call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		if err := w.auth.Revoke(t.Context(), lazyauth.LocalUser); err != nil {
+		call := w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		if err := w.Auth.Revoke(t.Context(), lazyauth.LocalUser); err != nil {
 			t.Error(err)
 		}
-		if n := w.as.Count(fakeas.Elsewhere, "") + w.as.Count(fakeas.Metadata, ""); n != 0 {
+		if n := w.AS.Count(fakeas.Elsewhere, "") + w.AS.Count(fakeas.Metadata, ""); n != 0 {
 			t.Errorf("%d requests for metadata", n)
 		}
 	})
@@ -153,15 +155,15 @@ func TestAuthServer_MetadataInAllPlaces(t *testing.T) {
 		"with a slash behind": {NoMetadata: true, OpenIDInserted: true, Issuer: "https://as.example.test/tenant/"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				as.API = fakeas.DefaultAPI
 				if as.Issuer == "" {
 					as.Issuer = "https://as.example.test/tenant/1"
 				}
-				w := newWorld(t, setup{as: as})
-				call := w.host(era, accepts).call(t.Context(), "whoami", nil)
-				w.approves()
-				(<-call).succeeds(t, "Ada")
+				w := world.New(t, world.Setup{AS: as})
+				call := w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+				w.Approves()
+				(<-call).Succeeds(t, "Ada")
 			})
 		})
 	}
@@ -186,20 +188,20 @@ func TestAuthServer_UnusableMetadata(t *testing.T) {
 			[]string{"HTTP status 403", `content type \"text/html\"`, `body \"<html>evil.example\\x1b[2J\"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{as: test.as})
-				w.as.Script(fakeas.Metadata, test.does...)
-				r := <-w.host(era, accepts).call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.ReasonUnavailable)
-				if text := r.text(); !strings.Contains(text, "calling again will not change") || contains(text, "evil", "instructions", "https:") {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{AS: test.as})
+				w.AS.Script(fakeas.Metadata, test.does...)
+				r := <-w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+				r.Fails(t, lazyauth.ReasonUnavailable)
+				if text := r.Text(); !strings.Contains(text, "calling again will not change") || contains(text, "evil", "instructions", "https:") {
 					t.Errorf("the text is %q", text)
 				}
 				for _, want := range test.log {
-					if !strings.Contains(w.log.String(), want) {
-						t.Errorf("the log lacks %s: %s", want, w.log.String())
+					if !strings.Contains(w.Log.String(), want) {
+						t.Errorf("the log lacks %s: %s", want, w.Log.String())
 					}
 				}
-				if strings.Contains(w.wire.text(), "evil") {
+				if strings.Contains(w.Wire.Text(), "evil") {
 					t.Error("what the server wrote went to the host")
 				}
 			})
@@ -211,8 +213,8 @@ func TestAuthServer_UnusableMetadata(t *testing.T) {
 // than they want to; its failure is everybody's. Who comes later has a new one.
 func TestAuthServer_OneDiscoveryForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{VerifyUser: func(context.Context, lazyauth.Principal, *oauth2.Token) error { return nil }}})
-		w.as.Script(fakeas.Metadata, fakeas.Stall())
+		w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: func(context.Context, lazyauth.Principal, *oauth2.Token) error { return nil }}})
+		w.AS.Script(fakeas.Metadata, fakeas.Stall())
 		began := time.Now()
 		type end struct {
 			err  error
@@ -220,14 +222,14 @@ func TestAuthServer_OneDiscoveryForAll(t *testing.T) {
 		}
 		ends := make(chan end)
 		signIn := func(ctx context.Context, n int) {
-			err := w.auth.Authorize(ctx, lazyauth.Principal{Subject: fmt.Sprint("user", n)}, scopes.Of("profile"),
+			err := w.Auth.Authorize(ctx, lazyauth.Principal{Subject: fmt.Sprint("user", n)}, scopes.Of("profile"),
 				func(context.Context, elicit.Prompt) error { return nil })
 			ends <- end{err, time.Since(began)}
 		}
 		const people = 20
 		for n := range people {
 			go signIn(t.Context(), n)
-			later(time.Second)
+			world.Later(time.Second)
 		}
 		hasty, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -241,11 +243,11 @@ func TestAuthServer_OneDiscoveryForAll(t *testing.T) {
 				t.Errorf("%v after %v, want unavailable after 30s", e.err, e.took)
 			}
 		}
-		if n := w.as.Count(fakeas.Metadata, ""); n != 1 {
+		if n := w.AS.Count(fakeas.Metadata, ""); n != 1 {
 			t.Errorf("%d requests for metadata, want 1", n)
 		}
 		go signIn(t.Context(), 0)
-		w.approves()
+		w.Approves()
 		if e := <-ends; e.err != nil {
 			t.Error(e.err)
 		}
@@ -255,15 +257,15 @@ func TestAuthServer_OneDiscoveryForAll(t *testing.T) {
 // A discovery ends with the last who waits for it, and Close waits for that.
 func TestAuthServer_CloseEndsTheDiscovery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		w.as.Script(fakeas.Metadata, fakeas.Stall())
+		w := world.New(t, world.Setup{})
+		w.AS.Script(fakeas.Metadata, fakeas.Stall())
 		ended := make(chan error)
 		go func() {
-			ended <- w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil })
+			ended <- w.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil })
 		}()
 		synctest.Wait()
 		began := time.Now()
-		if err := w.auth.Close(); err != nil || time.Since(began) != 0 {
+		if err := w.Auth.Close(); err != nil || time.Since(began) != 0 {
 			t.Errorf("Close: %v after %v", err, time.Since(began))
 		}
 		if err := <-ended; err == nil {
@@ -295,15 +297,15 @@ func TestAuthServer_UserAgent(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			as := fakeas.New(nil)
 			agents := &agents{next: as.Transport(), as: as, seen: map[string]int{}}
-			w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: agents}, service: func(s *lazyauth.Service) {
+			w := world.New(t, world.Setup{Shared: as, Options: lazyauth.Options{Transport: agents}, Service: func(s *lazyauth.Service) {
 				s.UserAgent, s.UserInfo = set, as.URL(fakeas.Me)
 			}})
 			ended := make(chan error)
 			go func() {
-				ended <- w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil })
+				ended <- w.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil })
 			}()
-			w.approves()
-			if err := errors.Join(<-ended, w.auth.Revoke(t.Context(), lazyauth.LocalUser)); err != nil {
+			w.Approves()
+			if err := errors.Join(<-ended, w.Auth.Revoke(t.Context(), lazyauth.LocalUser)); err != nil {
 				t.Fatal(err)
 			}
 			for agent, n := range agents.seen {
@@ -342,54 +344,51 @@ func TestAuthServer_NamesForBearerTokens(t *testing.T) {
 	}
 	for _, named := range []bool{false, true} {
 		t.Run(fmt.Sprint("named=", named), func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				as := fakeas.New(nil)
-				w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: answers(as, "token_type", "BearerToken")}, service: func(s *lazyauth.Service) {
+				w := world.New(t, world.Setup{Shared: as, Options: lazyauth.Options{Transport: answers(as, "token_type", "BearerToken")}, Service: func(s *lazyauth.Service) {
 					if named {
 						s.InsecureBearerNames = []string{"bearertoken"}
 					}
 				}})
-				call := w.host(era, accepts).call(t.Context(), "whoami", nil)
-				w.approves()
+				call := w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+				w.Approves()
 				if r := <-call; named {
-					r.succeeds(t, "Ada")
+					r.Succeeds(t, "Ada")
 				} else {
-					r.fails(t, lazyauth.ReasonUnavailable)
+					r.Fails(t, lazyauth.ReasonUnavailable)
 				}
 			})
 		})
 	}
 	t.Run("dropped scopes", func(t *testing.T) {
-		inBothEras(t, func(t *testing.T, era string) {
+		world.InBothEras(t, func(t *testing.T, era string) {
 			as := fakeas.New(&fakeas.Options{TokenLifetime: time.Hour})
-			w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: answers(as, "scope", "profile größe")}})
-			h := w.signedIn(era)
-			later(2 * time.Hour)
-			h.gets("whoami", nil, "Ada")
+			w := world.New(t, world.Setup{Shared: as, Options: lazyauth.Options{Transport: answers(as, "scope", "profile größe")}})
+			h := w.SignedIn(era)
+			world.Later(2 * time.Hour)
+			h.Gets("whoami", nil, "Ada")
 			for _, hook := range []string{"polled", "refreshed"} {
-				if !strings.Contains(w.trace.of(hook), `gr\u00f6\u00dfe`) {
-					t.Errorf("%s does not tell of the name that was dropped: %s", hook, w.trace.of(hook))
+				if !strings.Contains(errorsOf(w, hook), `gr\u00f6\u00dfe`) {
+					t.Errorf("%s does not tell of the name that was dropped: %s", hook, errorsOf(w, hook))
 				}
 			}
 		})
 	})
 }
 
-// of returns the errors that a hook was told.
-func (e *events) of(hook string) string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var all strings.Builder
-	for n, name := range e.list {
-		if name != hook {
-			continue
+// errorsOf returns the errors that a hook was given.
+func errorsOf(w *world.World, hook string) string {
+	var errs []error
+	switch hook {
+	case "polled":
+		for _, info := range world.Infos[lazyauth.PolledInfo](&w.Trace) {
+			errs = append(errs, info.Err)
 		}
-		switch info := e.all[n].(type) {
-		case lazyauth.PolledInfo:
-			fmt.Fprintln(&all, info.Err)
-		case lazyauth.RefreshedInfo:
-			fmt.Fprintln(&all, info.Err)
+	case "refreshed":
+		for _, info := range world.Infos[lazyauth.RefreshedInfo](&w.Trace) {
+			errs = append(errs, info.Err)
 		}
 	}
-	return all.String()
+	return fmt.Sprintln(errs)
 }

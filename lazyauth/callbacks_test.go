@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
@@ -56,8 +58,8 @@ func (m *mischief) happened() bool {
 
 // mischievous returns a world all of whose callbacks are the author's, and whose person
 // approves whatever they are asked. A token is the local user's, who signs in otherwise.
-func mischievous(t *testing.T, m *mischief, local bool) *world {
-	var w *world
+func mischievous(t *testing.T, m *mischief, local bool) *world.World {
+	var w *world.World
 	o := lazyauth.Options{
 		Account: func(context.Context, *mcp.CallToolRequest) (string, error) { m.here("Options.Account"); return "", nil },
 		VerifyUser: func(context.Context, lazyauth.Principal, *oauth2.Token) error {
@@ -82,40 +84,40 @@ func mischievous(t *testing.T, m *mischief, local bool) *world {
 		Store: mischievousStore{store.Memory(), m},
 	}
 	if local {
-		o.Principal, o.Token = nil, mischievousToken{m, func() string { return w.secrets.last() }}
+		o.Principal, o.Token = nil, mischievousToken{m, func() string { return w.Secrets.Last() }}
 	}
 	var next http.RoundTripper
 	o.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
-		if strings.HasPrefix(req.URL.String(), w.as.API()) {
+		if strings.HasPrefix(req.URL.String(), w.AS.API()) {
 			m.here("Options.Transport to the API")
 		} else {
 			m.here("Options.Transport to the server")
 		}
 		return next.RoundTrip(req)
 	})
-	w = newWorld(t, setup{options: o, service: func(s *lazyauth.Service) {
+	w = world.New(t, world.Setup{Options: o, Service: func(s *lazyauth.Service) {
 		s.Dialect = func(status int, header http.Header) (scopes.Demand, error) {
 			m.here("Service.Dialect")
 			return scopes.BearerDemand(status, header)
 		}
-	}, tools: func(w *world) {
-		w.addTools()
+	}, Tools: func(w *world.World) {
+		w.AddTools()
 		// It declares less than it needs, so that the API's challenge is read.
-		lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "challenged"}, scopes.Of("profile"), counted(w, "challenged",
-			func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-				return w.get(ctx, "/notes")
+		lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "challenged"}, scopes.Of("profile"), world.Counted(w, "challenged",
+			func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+				return w.Get(ctx, "/notes")
 			}))
 	}})
-	next = w.as.Transport()
+	next = w.AS.Transport()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	go func() {
 		for {
-			req, err := w.as.WaitForRequest(ctx)
+			req, err := w.AS.WaitForRequest(ctx)
 			if err != nil {
 				return
 			}
-			_ = w.as.Approve(req.UserCode)
+			_ = w.AS.Approve(req.UserCode)
 		}
 	}()
 	return w
@@ -194,47 +196,47 @@ func TestCallbackPanics(t *testing.T) {
 	} {
 		for with, panics := range panics {
 			t.Run(c.at+"/"+with, func(t *testing.T) {
-				inBothEras(t, func(t *testing.T, era string) {
+				world.InBothEras(t, func(t *testing.T, era string) {
 					defaultLog := captureDefault(t)
 					m := new(mischief)
 					w := mischievous(t, m, c.at == "Options.Token")
-					w.secrets.add(ofAPanic)
-					h := w.host(era, accepts)
+					w.Secrets.Add(ofAPanic)
+					h := w.Host(era, world.Accepts)
 					tool := c.tool
 					if tool == "" {
 						tool = "whoami"
 					}
 					m.set(c.at, panics)
-					r := <-h.call(t.Context(), tool, nil)
+					r := <-h.Call(t.Context(), tool, nil)
 					if !m.happened() {
 						t.Fatal("it was not called")
 					}
 					m.set("", nil)
 					switch {
 					case c.want == "the handler's":
-						if r.err != nil || !r.result.IsError || !strings.Contains(r.text(), "asking the API") {
-							t.Errorf("%q, %v", r.text(), r.err)
+						if r.Err != nil || !r.Result.IsError || !strings.Contains(r.Text(), "asking the API") {
+							t.Errorf("%q, %v", r.Text(), r.Err)
 						}
 					case c.want != succeeds:
-						r.fails(t, c.want)
+						r.Fails(t, c.want)
 					default:
-						r.succeeds(t, "")
+						r.Succeeds(t, "")
 					}
 					told := c.told
 					if told == "" {
 						told = c.at
 					}
-					if trace := strings.HasPrefix(c.at, "Trace."); trace != (w.trace.count("callbackfailed") == 0) || !trace && !strings.Contains(w.trace.text(), told+" panicked") {
-						t.Errorf("the trace was told:\n%s", w.trace.text())
+					if trace := strings.HasPrefix(c.at, "Trace."); trace != (w.Trace.Count("callbackfailed") == 0) || !trace && !strings.Contains(w.Trace.Text(), told+" panicked") {
+						t.Errorf("the trace was told:\n%s", w.Trace.Text())
 					} else if trace && strings.Count(defaultLog.String(), c.at) != 1 {
 						t.Errorf("the default log has:\n%s", defaultLog)
 					}
 					if strings.Contains(defaultLog.String(), ofAPanic) {
 						t.Error("what it panicked with is in the default log")
 					}
-					later(2 * time.Minute)
+					world.Later(2 * time.Minute)
 					if c.at != "Options.Token" { // which the API does not know
-						h.gets("whoami", nil, "Ada")
+						h.Gets("whoami", nil, "Ada")
 					}
 				})
 			})
@@ -244,7 +246,7 @@ func TestCallbackPanics(t *testing.T) {
 		m := new(mischief)
 		w := mischievous(t, m, false)
 		m.set("the store's Keys", panics["text"])
-		if _, err := w.auth.Accounts(t.Context()); err == nil || strings.Contains(err.Error(), ofAPanic) {
+		if _, err := w.Auth.Accounts(t.Context()); err == nil || strings.Contains(err.Error(), ofAPanic) {
 			t.Errorf("Accounts: %v", err)
 		}
 	})
@@ -280,19 +282,19 @@ func (b *lockedBuffer) String() string {
 // What the SDK or this library panics with is an internal error of the one request: the
 // server lives. A handler's own panic goes on, to the author's middleware.
 func TestPanicOfTheSDK(t *testing.T) {
-	for way, gate := range map[string]func(*world){
-		"AddTool": func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "t"}, scopes.Of("profile"), unmarshalled)
+	for way, gate := range map[string]func(*world.World){
+		"AddTool": func(w *world.World) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "t"}, scopes.Of("profile"), unmarshalled)
 		},
-		"Intercept": func(w *world) {
-			mcp.AddTool(w.server, &mcp.Tool{Name: "t"}, unmarshalled)
-			w.auth.Intercept(w.server, scopes.Policy{Tools: map[string]scopes.Requirement{"t": scopes.Of("profile")}})
+		"Intercept": func(w *world.World) {
+			mcp.AddTool(w.Server, &mcp.Tool{Name: "t"}, unmarshalled)
+			w.Auth.Intercept(w.Server, scopes.Policy{Tools: map[string]scopes.Requirement{"t": scopes.Of("profile")}})
 		},
 	} {
 		t.Run(way, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{tools: func(w *world) {
-					w.server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{Tools: func(w *world.World) {
+					w.Server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 						return func(ctx context.Context, method string, r mcp.Request) (mcp.Result, error) {
 							if call, ok := r.(*mcp.CallToolRequest); ok && string(call.Params.Arguments) == `{"text":"boom"}` {
 								call.Params = nil // the SDK's server has not reckoned with that
@@ -302,25 +304,25 @@ func TestPanicOfTheSDK(t *testing.T) {
 					})
 					gate(w)
 				}})
-				h := w.host(era, accepts)
-				call := h.call(t.Context(), "t", noteArgs{"first"})
-				w.approves()
-				(<-call).succeeds(t, "first")
-				r := <-h.call(t.Context(), "t", noteArgs{"boom"})
-				if r.err == nil || !strings.Contains(r.err.Error(), "internal error") {
-					t.Errorf("%q, %v", r.text(), r.err)
+				h := w.Host(era, world.Accepts)
+				call := h.Call(t.Context(), "t", world.Note{Text: "first"})
+				w.Approves()
+				(<-call).Succeeds(t, "first")
+				r := <-h.Call(t.Context(), "t", world.Note{Text: "boom"})
+				if r.Err == nil || !strings.Contains(r.Err.Error(), "internal error") {
+					t.Errorf("%q, %v", r.Text(), r.Err)
 				}
-				if w.trace.count("callbackfailed") != 1 || !strings.Contains(w.trace.text(), "go-sdk") {
-					t.Errorf("the trace was told:\n%s", w.trace.text())
+				if w.Trace.Count("callbackfailed") != 1 || !strings.Contains(w.Trace.Text(), "go-sdk") {
+					t.Errorf("the trace was told:\n%s", w.Trace.Text())
 				}
-				h.gets("t", noteArgs{"next"}, "next")
+				h.Gets("t", world.Note{Text: "next"}, "next")
 			})
 		})
 	}
 }
 
-func unmarshalled(_ context.Context, _ *mcp.CallToolRequest, in noteArgs) (*mcp.CallToolResult, answer, error) {
-	return nil, answer(in), nil
+func unmarshalled(_ context.Context, _ *mcp.CallToolRequest, in world.Note) (*mcp.CallToolResult, world.Answer, error) {
+	return nil, world.Answer(in), nil
 }
 
 // What callbacks return as an error is in the log on one line, and not at length; the text
@@ -336,7 +338,7 @@ func TestCallbackErrorsAreEscaped(t *testing.T) {
 			return lazyauth.Principal{}, evil
 		}}, lazyauth.ReasonAnonymous},
 		{"Options.Account", lazyauth.Options{Account: func(context.Context, *mcp.CallToolRequest) (string, error) { return "", evil }}, lazyauth.ReasonAnonymous},
-		{"Options.VerifyUser", lazyauth.Options{Principal: byClientName, VerifyUser: func(context.Context, lazyauth.Principal, *oauth2.Token) error { return evil }}, lazyauth.ReasonUnverified},
+		{"Options.VerifyUser", lazyauth.Options{Principal: world.ByClientName, VerifyUser: func(context.Context, lazyauth.Principal, *oauth2.Token) error { return evil }}, lazyauth.ReasonUnverified},
 		{"Options.Identify", lazyauth.Options{Identify: func(_ context.Context, token *oauth2.Token) (lazyauth.Identity, error) {
 			return lazyauth.Identity{}, fmt.Errorf("%s: %w", token.AccessToken, evil)
 		}}, ""},
@@ -345,21 +347,21 @@ func TestCallbackErrorsAreEscaped(t *testing.T) {
 	} {
 		t.Run(c.at, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{options: c.options})
-				call := w.host(legacy, accepts).call(t.Context(), "whoami", nil)
+				w := world.New(t, world.Setup{Options: c.options})
+				call := w.Host(world.Legacy, world.Accepts).Call(t.Context(), "whoami", nil)
 				if c.at != "Options.Principal" && c.at != "Options.Account" && c.at != "Options.Token" {
-					w.approves()
+					w.Approves()
 				}
 				r := <-call
 				if c.want != "" {
-					r.fails(t, c.want)
+					r.Fails(t, c.want)
 				} else {
-					r.succeeds(t, "Ada")
+					r.Succeeds(t, "Ada")
 				}
-				log := w.slog.String()
+				log := w.Slog.String()
 				if !strings.Contains(log, c.at+": ") || strings.Contains(log, strings.Repeat("x", 1000)) ||
-					strings.Contains(log, `\u001b`) || strings.Contains(log, `\n`) && !strings.Contains(log, `\\n`) || strings.Contains(r.text(), "hacked") {
-					t.Errorf("the log has:\n%s\nthe model gets %q", log, r.text())
+					strings.Contains(log, `\u001b`) || strings.Contains(log, `\n`) && !strings.Contains(log, `\\n`) || strings.Contains(r.Text(), "hacked") {
+					t.Errorf("the log has:\n%s\nthe model gets %q", log, r.Text())
 				}
 			})
 		})
@@ -392,8 +394,8 @@ func TestFailuresReachTheDefaultLog(t *testing.T) {
 		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "lazyauth: authorization failed") || !strings.Contains(text, "no route to host") {
 			t.Errorf("the default log has:\n%s", text)
 		}
-		w := newWorld(t, setup{options: lazyauth.Options{Token: noToken{}}})
-		(<-w.host(legacy, accepts).call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Token: noToken{}}})
+		(<-w.Host(world.Legacy, world.Accepts).Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
 		if text := log.String(); strings.Count(text, "\n") != 1 {
 			t.Errorf("beside a trace the default log has:\n%s", text)
 		}

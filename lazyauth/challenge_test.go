@@ -1,7 +1,6 @@
 package lazyauth_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,102 +13,68 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// withDigest adds a tool that declares too little: it creates a note, and then
-// lists them all, which the API answers with a challenge.
-func withDigest(w *world) {
-	w.addTools()
-	lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "digest"}, scopes.Of("notes:write"), counted(w, "digest",
-		func(ctx context.Context, _ *mcp.CallToolRequest, in noteArgs) (*mcp.CallToolResult, answer, error) {
-			if _, _, err := w.post(ctx, in); err != nil {
-				return nil, answer{}, err
-			}
-			return w.get(ctx, "/notes")
-		}))
-}
-
-func (w *world) post(ctx context.Context, in noteArgs) (*mcp.CallToolResult, answer, error) {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return nil, answer{}, err
-	}
-	req, err := http.NewRequestWithContext(ctx, "POST", w.as.API()+"/notes", bytes.NewReader(body))
-	if err != nil {
-		return nil, answer{}, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	return read(lazyauth.Client(ctx).Do(req))
-}
-
-func (w *world) wantDigest(notes, starts int) {
-	w.t.Helper()
-	if n := w.as.Count(fakeas.CreateNote, fakeas.OK); n != notes {
-		w.t.Errorf("%d notes were created, want %d", n, notes)
-	}
-	if n := w.starts("digest"); n != starts {
-		w.t.Errorf("the handler started %d times, want %d", n, starts)
-	}
-}
-
 func challenge(status int, header string) fakeas.Behaviour {
 	return fakeas.Raw(status, http.Header{"Www-Authenticate": {header}}, "{}")
 }
 
 func TestStepUpInTheMiddle(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: withDigest})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "digest", noteArgs{"x"})
-		w.approves()
-		second := w.person()
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: world.WithDigest})
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "digest", world.Note{Text: "x"})
+		w.Approves()
+		second := w.Person()
 		if got := strings.Join(second.Scopes, " "); got != "notes:read notes:write profile" {
 			t.Errorf("the step-up asks for %q, want what is held and what is needed", got)
 		}
-		w.as.Approve(second.UserCode)
-		(<-call).succeeds(t, "x")
-		h.wantPrompts(2)
-		w.wantAuthorizations(2)
-		w.wantDigest(1, 1)
-		if n := w.as.Count(fakeas.Revocation, ""); n != 0 {
+		w.AS.Approve(second.UserCode)
+		(<-call).Succeeds(t, "x")
+		h.WantPrompts(2)
+		w.WantAuthorizations(2)
+		w.WantDigest(1, 1)
+		if n := w.AS.Count(fakeas.Revocation, ""); n != 0 {
 			t.Errorf("%d revocations", n)
 		}
-		h.gets("digest", noteArgs{"y"}, "y") // nobody is asked again
-		h.wantPrompts(2)
+		h.Gets("digest", world.Note{Text: "y"}, "y") // nobody is asked again
+		h.WantPrompts(2)
 	})
 }
 
 func TestStepUpRefused(t *testing.T) {
 	for name, test := range map[string]struct {
-		react   reaction
-		then    func(*world)
+		react   world.Reaction
+		then    func(*world.World)
 		want    lazyauth.Reason
 		prompts int
 	}{
-		"declined": {says("decline", 3*time.Second), func(*world) {}, lazyauth.ReasonDeclined, 2},
-		"denied":   {accepts, func(w *world) { w.denies() }, lazyauth.ReasonDenied, 2},
-		"narrowed": {accepts, func(w *world) { w.approves("profile", "notes:write") }, lazyauth.ReasonNarrowed, 2},
+		"declined": {world.Says("decline", 3*time.Second), func(*world.World) {}, lazyauth.ReasonDeclined, 2},
+		"denied":   {world.Accepts, func(w *world.World) { w.Denies() }, lazyauth.ReasonDenied, 2},
+		"narrowed": {world.Accepts, func(w *world.World) { w.Approves("profile", "notes:write") }, lazyauth.ReasonNarrowed, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{tools: withDigest})
-				h := w.host(era, inTurn(accepts, test.react))
-				call := h.call(t.Context(), "digest", noteArgs{"x"})
-				w.approves()
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{Tools: world.WithDigest})
+				h := w.Host(era, world.InTurn(world.Accepts, test.react))
+				call := h.Call(t.Context(), "digest", world.Note{Text: "x"})
+				w.Approves()
 				test.then(w)
 				r := <-call
-				r.fails(t, test.want)
-				if r.result.Meta[lazyauth.MetaHeld] != "notes:write profile" || !strings.Contains(r.result.Meta[lazyauth.MetaRequired].(string), "notes:read") {
-					t.Errorf("_meta is %v", r.result.Meta)
+				r.Fails(t, test.want)
+				if r.Result.Meta[lazyauth.MetaHeld] != "notes:write profile" || !strings.Contains(r.Result.Meta[lazyauth.MetaRequired].(string), "notes:read") {
+					t.Errorf("_meta is %v", r.Result.Meta)
 				}
-				h.wantPrompts(test.prompts)
-				w.wantDigest(1, 1)
+				h.WantPrompts(test.prompts)
+				w.WantDigest(1, 1)
 				// The first grant still works.
-				h.gets("create_note", noteArgs{"still"}, "still")
+				h.Gets("create_note", world.Note{Text: "still"}, "still")
 			})
 		})
 	}
@@ -118,23 +83,23 @@ func TestStepUpRefused(t *testing.T) {
 func TestNarrowedStepUpKeepsWhatWorked(t *testing.T) {
 	// Some of what was new is granted, and some of what was held is not: the
 	// call fails, and the first grant goes on working.
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{as: fakeas.Options{Scopes: []string{"profile", "notes:read", "notes:write", "share"}}, tools: func(w *world) {
-			w.addTools()
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "share"}, scopes.Of("notes:read", "share"),
-				func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
-					return nil, answer{}, nil
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{Scopes: []string{"profile", "notes:read", "notes:write", "share"}}, Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "share"}, scopes.Of("notes:read", "share"),
+				func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+					return nil, world.Answer{}, nil
 				})
 		}})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "create_note", noteArgs{"x"})
-		w.approves()
-		(<-call).succeeds(t, "x")
-		call = h.call(t.Context(), "share", nil)
-		w.approves("profile", "notes:read")
-		(<-call).fails(t, lazyauth.ReasonNarrowed)
-		h.gets("create_note", noteArgs{"y"}, "y")
-		h.wantPrompts(2)
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "create_note", world.Note{Text: "x"})
+		w.Approves()
+		(<-call).Succeeds(t, "x")
+		call = h.Call(t.Context(), "share", nil)
+		w.Approves("profile", "notes:read")
+		(<-call).Fails(t, lazyauth.ReasonNarrowed)
+		h.Gets("create_note", world.Note{Text: "y"}, "y")
+		h.WantPrompts(2)
 	})
 }
 
@@ -153,21 +118,21 @@ func TestChallengesThatAskNobody(t *testing.T) {
 		"what is held":   {challenge(403, `Bearer error="insufficient_scope", scope="notes:read"`), "403", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{})
-				w.as.Script(fakeas.ListNotes, test.script)
-				h := w.host(era, accepts)
-				call := h.call(t.Context(), "list_notes", nil)
-				w.approves()
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{})
+				w.AS.Script(fakeas.ListNotes, test.script)
+				h := w.Host(era, world.Accepts)
+				call := h.Call(t.Context(), "list_notes", nil)
+				w.Approves()
 				r := <-call
 				if test.reason != "" {
-					r.fails(t, test.reason)
+					r.Fails(t, test.reason)
 				}
-				if r.err != nil || !r.result.IsError || !strings.Contains(r.text(), test.want) || strings.Contains(r.text(), "admin:everything") {
-					t.Errorf("got %q, %v; want an error with %q", r.text(), r.err, test.want)
+				if r.Err != nil || !r.Result.IsError || !strings.Contains(r.Text(), test.want) || strings.Contains(r.Text(), "admin:everything") {
+					t.Errorf("got %q, %v; want an error with %q", r.Text(), r.Err, test.want)
 				}
-				h.wantPrompts(1)
-				w.wantAuthorizations(1)
+				h.WantPrompts(1)
+				w.WantAuthorizations(1)
 			})
 		})
 	}
@@ -213,15 +178,15 @@ func TestDemand_RefusedIsTraced(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				var told []lazyauth.RefusedInfo
-				w := newWorld(t, setup{options: lazyauth.Options{Trace: &lazyauth.Trace{
+				w := world.New(t, world.Setup{Options: lazyauth.Options{Trace: &lazyauth.Trace{
 					Refused: func(_ context.Context, info lazyauth.RefusedInfo) { told = append(told, info) },
 				}}})
-				w.as.Script(fakeas.ListNotes, test.script)
-				h := w.host(era, accepts)
-				call := h.call(t.Context(), "list_notes", nil)
-				w.approves()
+				w.AS.Script(fakeas.ListNotes, test.script)
+				h := w.Host(era, world.Accepts)
+				call := h.Call(t.Context(), "list_notes", nil)
+				w.Approves()
 				<-call
 				if len(told) != 1 {
 					t.Fatalf("told %d times: %+v", len(told), told)
@@ -245,7 +210,7 @@ func TestDemand_RefusedIsTraced(t *testing.T) {
 				if got != test.want {
 					t.Errorf("told %+v, want %+v", got, test.want)
 				}
-				for _, log := range []string{w.log.String(), w.slog.String()} {
+				for _, log := range []string{w.Log.String(), w.Slog.String()} {
 					if !strings.Contains(log, "the API refused a request") || !strings.Contains(log, `"limit":"notes:read notes:write profile"`) {
 						t.Errorf("the log does not tell: %s", log)
 					}
@@ -265,9 +230,9 @@ func numbered(n int) []string {
 
 // A token that an API repeats in its refusal is not in the log.
 func TestDemand_NoTokenInTheTrace(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		as := fakeas.New(nil)
-		w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+		w := world.New(t, world.Setup{Shared: as, Options: lazyauth.Options{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 			if req.URL.Host != "api.example.test" {
 				return as.Transport().RoundTrip(req)
 			}
@@ -276,12 +241,12 @@ func TestDemand_NoTokenInTheTrace(t *testing.T) {
 				"Www-Authenticate": {`Bearer error="insufficient_scope", scope="admin", error_description="` + said + `"`, said},
 			}}, nil
 		})}})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).fails(t, lazyauth.ReasonExceeded)
-		if w.trace.count("refused") != 1 || !strings.Contains(w.trace.text(), "[secret]") {
-			t.Errorf("the trace is %s", w.trace.text())
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Fails(t, lazyauth.ReasonExceeded)
+		if w.Trace.Count("refused") != 1 || !strings.Contains(w.Trace.Text(), "[secret]") {
+			t.Errorf("the trace is %s", w.Trace.Text())
 		}
 	})
 }
@@ -301,27 +266,27 @@ func TestDemand_ShowsKnownNamesOnly(t *testing.T) {
 		"evil:words allowed root profile": "allowed profile root",
 	} {
 		t.Run(demanded, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{
-					service: func(s *lazyauth.Service) {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{
+					Service: func(s *lazyauth.Service) {
 						s.ScopeNames = map[string]string{"named": "things with a name"}
 						s.Hierarchy = order
 					},
-					options: lazyauth.Options{MaxScopes: scopes.Of("allowed")},
+					Options: lazyauth.Options{MaxScopes: scopes.Of("allowed")},
 				})
-				w.as.Script(fakeas.ListNotes, challenge(403, `Bearer error="insufficient_scope", scope="`+demanded+`"`))
-				h := w.host(era, accepts)
-				call := h.call(t.Context(), "list_notes", nil)
-				w.approves()
+				w.AS.Script(fakeas.ListNotes, challenge(403, `Bearer error="insufficient_scope", scope="`+demanded+`"`))
+				h := w.Host(era, world.Accepts)
+				call := h.Call(t.Context(), "list_notes", nil)
+				w.Approves()
 				r := <-call
-				r.fails(t, lazyauth.ReasonExceeded)
-				if got, _ := r.result.Meta[lazyauth.MetaRequired].(string); got != shown {
+				r.Fails(t, lazyauth.ReasonExceeded)
+				if got, _ := r.Result.Meta[lazyauth.MetaRequired].(string); got != shown {
 					t.Errorf("_meta tells of %q, want %q", got, shown)
 				}
-				if !strings.Contains(r.text(), "MaxScopes") || !strings.Contains(r.text(), shown) || strings.Contains(fmt.Sprint(r.text(), r.result.Meta), "evil") {
-					t.Errorf("the model is told %q, %v", r.text(), r.result.Meta)
+				if !strings.Contains(r.Text(), "MaxScopes") || !strings.Contains(r.Text(), shown) || strings.Contains(fmt.Sprint(r.Text(), r.Result.Meta), "evil") {
+					t.Errorf("the model is told %q, %v", r.Text(), r.Result.Meta)
 				}
-				h.wantPrompts(1)
+				h.WantPrompts(1)
 			})
 		})
 	}
@@ -329,64 +294,64 @@ func TestDemand_ShowsKnownNamesOnly(t *testing.T) {
 
 func TestMaxScopes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{
-			as:      fakeas.Options{Scopes: []string{"profile", "notes:read", "admin"}},
-			options: lazyauth.Options{MaxScopes: scopes.Of("admin")},
+		w := world.New(t, world.Setup{
+			AS:      fakeas.Options{Scopes: []string{"profile", "notes:read", "admin"}},
+			Options: lazyauth.Options{MaxScopes: scopes.Of("admin")},
 		})
-		w.as.Script(fakeas.ListNotes, challenge(403, `Bearer error="insufficient_scope", scope="admin"`))
-		h := w.host(modern, accepts)
-		call := h.call(t.Context(), "list_notes", nil)
-		w.approves()
-		w.approves()
-		(<-call).succeeds(t, "[]")
-		h.wantPrompts(2)
+		w.AS.Script(fakeas.ListNotes, challenge(403, `Bearer error="insufficient_scope", scope="admin"`))
+		h := w.Host(world.Modern, world.Accepts)
+		call := h.Call(t.Context(), "list_notes", nil)
+		w.Approves()
+		w.Approves()
+		(<-call).Succeeds(t, "[]")
+		h.WantPrompts(2)
 	})
 }
 
 func TestChallengeRepeatedAfterStepUp(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: withDigest})
-		w.as.Script(fakeas.ListNotes, challenge(403, `Bearer scope="notes:read", error=insufficient_scope`).Times(-1))
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "digest", noteArgs{"x"})
-		w.approves()
-		w.approves()
-		if r := <-call; r.err != nil || !strings.Contains(r.text(), "403") {
-			t.Errorf("got %q, %v", r.text(), r.err)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: world.WithDigest})
+		w.AS.Script(fakeas.ListNotes, challenge(403, `Bearer scope="notes:read", error=insufficient_scope`).Times(-1))
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "digest", world.Note{Text: "x"})
+		w.Approves()
+		w.Approves()
+		if r := <-call; r.Err != nil || !strings.Contains(r.Text(), "403") {
+			t.Errorf("got %q, %v", r.Text(), r.Err)
 		}
-		h.wantPrompts(2)
-		w.wantDigest(1, 1)
+		h.WantPrompts(2)
+		w.WantDigest(1, 1)
 	})
 }
 
 func TestTokenRevokedAtTheServer(t *testing.T) {
 	t.Run("refreshed", func(t *testing.T) {
-		inBothEras(t, func(t *testing.T, era string) {
-			w := newWorld(t, setup{})
-			h := w.host(era, accepts)
-			call := h.call(t.Context(), "whoami", nil)
-			w.approves()
-			(<-call).succeeds(t, "Ada")
-			w.as.ExpireAccessTokens()
-			h.gets("whoami", nil, "Ada")
-			h.wantPrompts(1)
-			if n := w.as.Count(fakeas.Refresh, fakeas.OK); n != 1 {
+		world.InBothEras(t, func(t *testing.T, era string) {
+			w := world.New(t, world.Setup{})
+			h := w.Host(era, world.Accepts)
+			call := h.Call(t.Context(), "whoami", nil)
+			w.Approves()
+			(<-call).Succeeds(t, "Ada")
+			w.AS.ExpireAccessTokens()
+			h.Gets("whoami", nil, "Ada")
+			h.WantPrompts(1)
+			if n := w.AS.Count(fakeas.Refresh, fakeas.OK); n != 1 {
 				t.Errorf("%d refreshes, want 1", n)
 			}
 		})
 	})
 	t.Run("asked", func(t *testing.T) {
-		inBothEras(t, func(t *testing.T, era string) {
-			w := newWorld(t, setup{})
-			h := w.host(era, accepts)
-			call := h.call(t.Context(), "whoami", nil)
-			w.approves()
-			(<-call).succeeds(t, "Ada")
-			w.as.RevokeAll()
-			call = h.call(t.Context(), "whoami", nil)
-			w.approves()
-			(<-call).succeeds(t, "Ada")
-			h.wantPrompts(2)
+		world.InBothEras(t, func(t *testing.T, era string) {
+			w := world.New(t, world.Setup{})
+			h := w.Host(era, world.Accepts)
+			call := h.Call(t.Context(), "whoami", nil)
+			w.Approves()
+			(<-call).Succeeds(t, "Ada")
+			w.AS.RevokeAll()
+			call = h.Call(t.Context(), "whoami", nil)
+			w.Approves()
+			(<-call).Succeeds(t, "Ada")
+			h.WantPrompts(2)
 		})
 	})
 }
@@ -418,24 +383,17 @@ func unauthorized(header []string) fakeas.Behaviour {
 	return fakeas.Raw(401, http.Header{"Www-Authenticate": header}, "{}")
 }
 
-func (w *world) wantRefreshes(n int) {
-	w.t.Helper()
-	if got := w.as.Count(fakeas.Refresh, fakeas.OK); got != n {
-		w.t.Errorf("%d refreshes, want %d", got, n)
-	}
-}
-
 // A 401 means the token, whatever its header says: it is refreshed.
 func TestRefused_WhateverTheHeaderSays(t *testing.T) {
 	for name, test := range refusals {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{})
-				h := w.signedIn(era)
-				w.as.Script(fakeas.Me, unauthorized(test.header))
-				h.gets("whoami", nil, "Ada")
-				h.wantPrompts(1)
-				w.wantRefreshes(1)
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{})
+				h := w.SignedIn(era)
+				w.AS.Script(fakeas.Me, unauthorized(test.header))
+				h.Gets("whoami", nil, "Ada")
+				h.WantPrompts(1)
+				w.WantRefreshes(1)
 			})
 		})
 	}
@@ -446,23 +404,23 @@ func TestRefused_WhateverTheHeaderSays(t *testing.T) {
 func TestRefused_AsksWhereASignInMayHelp(t *testing.T) {
 	for name, test := range refusals {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{})
-				h := w.signedIn(era)
-				w.as.Script(fakeas.Me, unauthorized(test.header))
-				w.as.RevokeRefreshTokens()
-				call := h.call(t.Context(), "whoami", nil)
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{})
+				h := w.SignedIn(era)
+				w.AS.Script(fakeas.Me, unauthorized(test.header))
+				w.AS.RevokeRefreshTokens()
+				call := h.Call(t.Context(), "whoami", nil)
 				if test.signIn {
-					w.approves()
-					(<-call).succeeds(t, "Ada")
-					h.wantPrompts(2)
+					w.Approves()
+					(<-call).Succeeds(t, "Ada")
+					h.WantPrompts(2)
 					return
 				}
-				if r := <-call; r.err != nil || !strings.Contains(r.text(), "401") {
-					t.Errorf("got %q, %v", r.text(), r.err)
+				if r := <-call; r.Err != nil || !strings.Contains(r.Text(), "401") {
+					t.Errorf("got %q, %v", r.Text(), r.Err)
 				}
-				h.wantPrompts(1)
-				w.wantAuthorizations(1)
+				h.WantPrompts(1)
+				w.WantAuthorizations(1)
 			})
 		})
 	}
@@ -477,13 +435,13 @@ func TestRefused_WhateverTheDialectSays(t *testing.T) {
 		"more only": func(int, http.Header) (scopes.Demand, error) { return scopes.Demand{More: true}, nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{service: func(s *lazyauth.Service) { s.Dialect = dialect }})
-				h := w.signedIn(era)
-				w.as.Script(fakeas.Me, unauthorized(nil))
-				h.gets("whoami", nil, "Ada")
-				h.wantPrompts(1)
-				w.wantRefreshes(1)
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{Service: func(s *lazyauth.Service) { s.Dialect = dialect }})
+				h := w.SignedIn(era)
+				w.AS.Script(fakeas.Me, unauthorized(nil))
+				h.Gets("whoami", nil, "Ada")
+				h.WantPrompts(1)
+				w.WantRefreshes(1)
 			})
 		})
 	}
@@ -492,80 +450,80 @@ func TestRefused_WhateverTheDialectSays(t *testing.T) {
 // An API that refuses every token costs a refresh, and later a sign-in, in a minute, and not
 // with each call; and none at once after the sign-in that its token came of.
 func TestRefused_EveryToken(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		w.as.Script(fakeas.Me, unauthorized(nil).Times(-1))
-		h := w.host(era, accepts)
-		refused := func(r reply) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		w.AS.Script(fakeas.Me, unauthorized(nil).Times(-1))
+		h := w.Host(era, world.Accepts)
+		refused := func(r world.Reply) {
 			t.Helper()
-			if r.err != nil || !strings.Contains(r.text(), "401") {
-				t.Errorf("got %q, %v", r.text(), r.err)
+			if r.Err != nil || !strings.Contains(r.Text(), "401") {
+				t.Errorf("got %q, %v", r.Text(), r.Err)
 			}
 		}
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
 		refused(<-call)
 		for range 5 {
-			refused(<-h.call(t.Context(), "whoami", nil))
-			later(5 * time.Second)
+			refused(<-h.Call(t.Context(), "whoami", nil))
+			world.Later(5 * time.Second)
 		}
-		h.wantPrompts(1)
-		w.wantRefreshes(1)
-		if !strings.Contains(w.log.String(), "audience") {
-			t.Errorf("the log does not ask whether the tokens are for another API: %s", w.log.String())
+		h.WantPrompts(1)
+		w.WantRefreshes(1)
+		if !strings.Contains(w.Log.String(), "audience") {
+			t.Errorf("the log does not ask whether the tokens are for another API: %s", w.Log.String())
 		}
 
-		later(time.Minute)
-		call = h.call(t.Context(), "whoami", nil)
-		w.approves()
+		world.Later(time.Minute)
+		call = h.Call(t.Context(), "whoami", nil)
+		w.Approves()
 		refused(<-call)
 		for range 5 {
-			refused(<-h.call(t.Context(), "whoami", nil))
-			later(5 * time.Second)
+			refused(<-h.Call(t.Context(), "whoami", nil))
+			world.Later(5 * time.Second)
 		}
-		h.wantPrompts(2)
-		w.wantRefreshes(2)
-		w.wantAuthorizations(2)
+		h.WantPrompts(2)
+		w.WantRefreshes(2)
+		w.WantAuthorizations(2)
 	})
 }
 
 // Whoever wants to be asked anew need not wait.
 func TestRefused_PersonTriesAgain(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.signedIn(era)
-		w.as.Script(fakeas.Me, unauthorized(nil).Times(5)) // before and after a refresh and a sign-in; and once more
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		if r := <-call; !strings.Contains(r.text(), "401") {
-			t.Errorf("got %q, %v", r.text(), r.err)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.SignedIn(era)
+		w.AS.Script(fakeas.Me, unauthorized(nil).Times(5)) // before and after a refresh and a sign-in; and once more
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		if r := <-call; !strings.Contains(r.Text(), "401") {
+			t.Errorf("got %q, %v", r.Text(), r.Err)
 		}
-		if r := <-h.call(t.Context(), "whoami", nil); !strings.Contains(r.text(), "401") {
-			t.Errorf("got %q, %v", r.text(), r.err)
+		if r := <-h.Call(t.Context(), "whoami", nil); !strings.Contains(r.Text(), "401") {
+			t.Errorf("got %q, %v", r.Text(), r.Err)
 		}
-		w.auth.ForgetDecline(lazyauth.LocalUser)
-		h.gets("whoami", nil, "Ada")
-		w.wantRefreshes(2)
+		w.Auth.ForgetDecline(lazyauth.LocalUser)
+		h.Gets("whoami", nil, "Ada")
+		w.WantRefreshes(2)
 	})
 }
 
 // Each token that worked and is refused then gets its refresh, one for all calls.
 func TestRefused_OneRefreshForEachToken(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.signedIn(era)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.SignedIn(era)
 		for n := range 3 {
-			w.as.ExpireAccessTokens()
-			var calls []<-chan reply
+			w.AS.ExpireAccessTokens()
+			var calls []<-chan world.Reply
 			for range 20 {
-				calls = append(calls, h.call(t.Context(), "whoami", nil))
+				calls = append(calls, h.Call(t.Context(), "whoami", nil))
 			}
 			for _, call := range calls {
-				(<-call).succeeds(t, "Ada")
+				(<-call).Succeeds(t, "Ada")
 			}
-			w.wantRefreshes(n + 1)
+			w.WantRefreshes(n + 1)
 		}
-		h.wantPrompts(1)
+		h.WantPrompts(1)
 	})
 }
 
@@ -581,26 +539,26 @@ func (s *slowRefusal) RoundTrip(req *http.Request) (*http.Response, error) {
 		return s.next.RoundTrip(req)
 	}
 	s.count.Add(1)
-	later(s.after)
+	world.Later(s.after)
 	return &http.Response{StatusCode: 401, Status: "401 Unauthorized", Body: http.NoBody, Request: req, Header: http.Header{}}, nil
 }
 
 // Tokens that have ended by the time that the API refuses them are not refreshed for ever.
 func TestRefused_TokensThatLapseMeanwhile(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		as := fakeas.New(&fakeas.Options{TokenLifetime: 4 * time.Second})
 		api := &slowRefusal{next: as.Transport(), after: 5 * time.Second}
-		w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: api}})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		if r := <-call; r.err != nil || !strings.Contains(r.text(), "401") {
-			t.Errorf("got %q, %v", r.text(), r.err)
+		w := world.New(t, world.Setup{Shared: as, Options: lazyauth.Options{Transport: api}})
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		if r := <-call; r.Err != nil || !strings.Contains(r.Text(), "401") {
+			t.Errorf("got %q, %v", r.Text(), r.Err)
 		}
 		if n := api.count.Load(); n > 5 {
 			t.Errorf("one request of the handler was sent %d times", n)
 		}
-		h.wantPrompts(1)
+		h.WantPrompts(1)
 	})
 }
 
@@ -616,7 +574,7 @@ func (l *reducing) RoundTrip(req *http.Request) (*http.Response, error) {
 		return l.next.RoundTrip(req)
 	}
 	l.count.Add(1)
-	later(10 * time.Millisecond) // network
+	world.Later(10 * time.Millisecond) // network
 	return &http.Response{StatusCode: 403, Status: "403 Forbidden", Body: http.NoBody, Request: req, Header: http.Header{
 		"X-Accepted-Oauth-Scopes": {"notes:read"}, "X-Oauth-Scopes": {"profile"},
 	}}, nil
@@ -625,35 +583,35 @@ func (l *reducing) RoundTrip(req *http.Request) (*http.Response, error) {
 // While a refresh is under way nothing can be said of the token that it replaces: a step-up
 // waits for it, and does not send the request again and again. Then the person is asked.
 func TestStepUp_WhileARefreshIsUnderWay(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		as := fakeas.New(&fakeas.Options{TokenLifetime: time.Hour})
 		api := &reducing{next: as.Transport()}
-		w := newWorld(t, setup{
-			shared: as, options: lazyauth.Options{Transport: api},
-			service: func(s *lazyauth.Service) { s.Dialect = scopes.GitHubDemand },
+		w := world.New(t, world.Setup{
+			Shared: as, Options: lazyauth.Options{Transport: api},
+			Service: func(s *lazyauth.Service) { s.Dialect = scopes.GitHubDemand },
 		})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "list_notes", nil)
-		w.approves()
-		(<-call).succeeds(t, "")
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "list_notes", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "")
 		as.Script(fakeas.Refresh, fakeas.Pass().After(25*time.Second)) // a slow token endpoint
-		later(59 * time.Minute)                                        // the grant is due
+		world.Later(59 * time.Minute)                                  // the grant is due
 		api.on.Store(true)
-		call = h.call(t.Context(), "list_notes", nil)
-		later(20 * time.Second)
+		call = h.Call(t.Context(), "list_notes", nil)
+		world.Later(20 * time.Second)
 		synctest.Wait()
 		if n := api.count.Load(); n != 1 {
 			t.Errorf("%d requests to the API within 20 s for one of the handler", n)
 		}
-		h.wantPrompts(1)
-		code := w.person().UserCode // once the refresh is done
+		h.WantPrompts(1)
+		code := w.Person().UserCode // once the refresh is done
 		if n := api.count.Load(); n != 2 {
 			t.Errorf("%d requests to the API before the person was asked", n)
 		}
 		api.on.Store(false)
 		as.Approve(code)
-		(<-call).succeeds(t, "")
-		h.wantPrompts(2)
+		(<-call).Succeeds(t, "")
+		h.WantPrompts(2)
 	})
 }
 
@@ -667,18 +625,18 @@ func TestRefused_WhereNoSignInHelps(t *testing.T) {
 		"without a refresh token": {fakeas.Options{NoRefresh: true}, `Bearer error="insufficient_user_authentication"`, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{as: test.as})
-				w.as.Script(fakeas.Me, challenge(401, test.header).Times(-1))
-				h := w.host(era, accepts)
-				call := h.call(t.Context(), "whoami", nil)
-				w.approves()
-				if r := <-call; r.err != nil || !strings.Contains(r.text(), "401") {
-					t.Errorf("got %q, %v", r.text(), r.err)
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{AS: test.as})
+				w.AS.Script(fakeas.Me, challenge(401, test.header).Times(-1))
+				h := w.Host(era, world.Accepts)
+				call := h.Call(t.Context(), "whoami", nil)
+				w.Approves()
+				if r := <-call; r.Err != nil || !strings.Contains(r.Text(), "401") {
+					t.Errorf("got %q, %v", r.Text(), r.Err)
 				}
-				h.wantPrompts(1)
-				w.wantAuthorizations(1)
-				if n := w.as.Count(fakeas.Refresh, fakeas.OK); n != test.refreshes {
+				h.WantPrompts(1)
+				w.WantAuthorizations(1)
+				if n := w.AS.Count(fakeas.Refresh, fakeas.OK); n != test.refreshes {
 					t.Errorf("%d refreshes, want %d", n, test.refreshes)
 				}
 			})
@@ -688,38 +646,38 @@ func TestRefused_WhereNoSignInHelps(t *testing.T) {
 
 // Some APIs say 401 where RFC 6750 §3.1 has 403.
 func TestRefused_ForWantOfScopes(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: withDigest})
-		w.as.Script(fakeas.ListNotes, challenge(401, `Bearer error="insufficient_scope", scope="notes:read"`))
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "digest", noteArgs{"x"})
-		w.approves()
-		w.approves()
-		(<-call).succeeds(t, "x")
-		h.wantPrompts(2)
-		w.wantDigest(1, 1)
-		if n := w.as.Count(fakeas.Refresh, fakeas.OK); n != 0 {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: world.WithDigest})
+		w.AS.Script(fakeas.ListNotes, challenge(401, `Bearer error="insufficient_scope", scope="notes:read"`))
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "digest", world.Note{Text: "x"})
+		w.Approves()
+		w.Approves()
+		(<-call).Succeeds(t, "x")
+		h.WantPrompts(2)
+		w.WantDigest(1, 1)
+		if n := w.AS.Count(fakeas.Refresh, fakeas.OK); n != 0 {
 			t.Errorf("%d refreshes, want none", n)
 		}
 	})
 }
 
 // withUpload adds a tool that sends what body returns.
-func withUpload(body func() io.Reader, client func(*http.Client)) func(*world) {
-	return func(w *world) {
-		w.addTools()
-		lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "upload"}, scopes.Of("profile"), counted(w, "upload",
-			func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-				req, err := http.NewRequestWithContext(ctx, "POST", w.as.API()+"/notes", body())
+func withUpload(body func() io.Reader, client func(*http.Client)) func(*world.World) {
+	return func(w *world.World) {
+		w.AddTools()
+		lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "upload"}, scopes.Of("profile"), world.Counted(w, "upload",
+			func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+				req, err := http.NewRequestWithContext(ctx, "POST", w.AS.API()+"/notes", body())
 				if err != nil {
-					return nil, answer{}, err
+					return nil, world.Answer{}, err
 				}
 				req.Header.Set("Content-Type", "application/json")
 				c := lazyauth.Client(ctx)
 				if client != nil {
 					client(c)
 				}
-				return read(c.Do(req))
+				return world.ReadAnswer(c.Do(req))
 			}))
 	}
 }
@@ -733,80 +691,80 @@ func TestStreamingBody(t *testing.T) {
 		replay bool
 	}{"short": {100, true}, "long": {70 << 10, false}} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				text := `{"text":"` + strings.Repeat("x", test.length) + `"}`
-				w := newWorld(t, setup{tools: withUpload(func() io.Reader { return bare{strings.NewReader(text)} }, nil)})
+				w := world.New(t, world.Setup{Tools: withUpload(func() io.Reader { return bare{strings.NewReader(text)} }, nil)})
 				if !test.replay {
 					// Challenged only when the body was read: the worst moment.
-					w.as.Script(fakeas.CreateNote, challenge(403, `Bearer error="insufficient_scope", scope="notes:write"`))
+					w.AS.Script(fakeas.CreateNote, challenge(403, `Bearer error="insufficient_scope", scope="notes:write"`))
 				}
-				h := w.host(era, accepts)
-				call := h.call(t.Context(), "upload", nil)
-				w.approves()
+				h := w.Host(era, world.Accepts)
+				call := h.Call(t.Context(), "upload", nil)
+				w.Approves()
 				if test.replay {
-					w.approves()
-					(<-call).succeeds(t, "xxx")
-					h.wantPrompts(2)
+					w.Approves()
+					(<-call).Succeeds(t, "xxx")
+					h.WantPrompts(2)
 					return
 				}
 				r := <-call
-				r.fails(t, lazyauth.ReasonUnsupported)
-				if !strings.Contains(r.text(), "GetBody") {
-					t.Errorf("%q does not say what to do", r.text())
+				r.Fails(t, lazyauth.ReasonUnsupported)
+				if !strings.Contains(r.Text(), "GetBody") {
+					t.Errorf("%q does not say what to do", r.Text())
 				}
-				h.wantPrompts(1)
+				h.WantPrompts(1)
 			})
 		})
 	}
 }
 
 func TestDeadlineDuringStepUp(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: withUpload(
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: withUpload(
 			func() io.Reader { return strings.NewReader(`{"text":"x"}`) },
 			func(c *http.Client) { c.Timeout = 20 * time.Second },
 		)})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "upload", nil)
-		w.approves()
-		code := w.person().UserCode
-		if r := <-call; r.err != nil || !r.result.IsError {
-			t.Errorf("got %q, %v", r.text(), r.err)
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "upload", nil)
+		w.Approves()
+		code := w.Person().UserCode
+		if r := <-call; r.Err != nil || !r.Result.IsError {
+			t.Errorf("got %q, %v", r.Text(), r.Err)
 		}
 		// The flight lives on.
-		w.as.Approve(code)
-		later(10 * time.Second)
-		h.gets("upload", nil, "x")
-		h.wantPrompts(2)
-		w.wantAuthorizations(2)
+		w.AS.Approve(code)
+		world.Later(10 * time.Second)
+		h.Gets("upload", nil, "x")
+		h.WantPrompts(2)
+		w.WantAuthorizations(2)
 	})
 }
 
 func TestTwoRequestsOfOneHandler(t *testing.T) {
 	// Two requests of one handler are challenged at once: one prompt, and both
 	// go on.
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			w.addTools()
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "both"}, scopes.Of("profile"),
-				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "both"}, scopes.Of("profile"),
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					errs := make(chan error, 2)
 					for range 2 {
 						go func() {
-							_, _, err := w.get(ctx, "/notes")
+							_, _, err := w.Get(ctx, "/notes")
 							errs <- err
 						}()
 					}
-					return nil, answer{"both"}, errors.Join(<-errs, <-errs)
+					return nil, world.Answer{Text: "both"}, errors.Join(<-errs, <-errs)
 				})
 		}})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "both", nil)
-		w.approves()
-		w.approves()
-		(<-call).succeeds(t, "both")
-		h.wantPrompts(2)
-		w.wantAuthorizations(2)
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "both", nil)
+		w.Approves()
+		w.Approves()
+		(<-call).Succeeds(t, "both")
+		h.WantPrompts(2)
+		w.WantAuthorizations(2)
 	})
 }
 
@@ -815,47 +773,47 @@ func TestHierarchyAndAlternatives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{
-			as:      fakeas.Options{Scopes: []string{"profile", "notes:read", "notes:write", "all"}},
-			service: func(s *lazyauth.Service) { s.Hierarchy = order },
-			tools: func(w *world) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{
+			AS:      fakeas.Options{Scopes: []string{"profile", "notes:read", "notes:write", "all"}},
+			Service: func(s *lazyauth.Service) { s.Hierarchy = order },
+			Tools: func(w *world.World) {
 				for tool, need := range map[string]scopes.Requirement{
 					"broad": scopes.Of("all"), "narrow": scopes.Of("notes:read"), "either": scopes.AnyOf(scopes.Of("all"), scopes.Of("notes:write")),
 				} {
-					lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: tool}, need,
-						func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
-							return nil, answer{tool}, nil
+					lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: tool}, need,
+						func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+							return nil, world.Answer{Text: tool}, nil
 						})
 				}
 			},
 		})
-		h := w.host(era, accepts)
+		h := w.Host(era, world.Accepts)
 		// Of alternatives the narrowest is asked for …
-		call := h.call(t.Context(), "either", nil)
-		req := w.person()
+		call := h.Call(t.Context(), "either", nil)
+		req := w.Person()
 		if got := strings.Join(req.Scopes, " "); got != "notes:write profile" {
 			t.Errorf("asked for %q", got)
 		}
-		w.as.Approve(req.UserCode)
-		(<-call).succeeds(t, "either")
+		w.AS.Approve(req.UserCode)
+		(<-call).Succeeds(t, "either")
 		// … and a broader scope that is held is enough.
-		call = h.call(t.Context(), "broad", nil)
-		req = w.person()
+		call = h.Call(t.Context(), "broad", nil)
+		req = w.Person()
 		if got := strings.Join(req.Scopes, " "); got != "all profile" {
 			t.Errorf("asked for %q, want nothing that all implies", got)
 		}
-		w.as.Approve(req.UserCode)
-		(<-call).succeeds(t, "broad")
-		h.gets("narrow", nil, "narrow")
-		h.wantPrompts(2)
+		w.AS.Approve(req.UserCode)
+		(<-call).Succeeds(t, "broad")
+		h.Gets("narrow", nil, "narrow")
+		h.WantPrompts(2)
 	})
 }
 
 func TestToolsTellTheirScopes(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		list, err := w.host(era, accepts).session.ListTools(t.Context(), nil)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		list, err := w.Host(era, world.Accepts).Session.ListTools(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -871,31 +829,31 @@ func TestToolsTellTheirScopes(t *testing.T) {
 
 func TestChallengeFromAnotherOrigin(t *testing.T) {
 	// Who is not the service's API gets no token, and cannot have anybody asked.
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		const header = `Bearer error="insufficient_scope", scope="notes:write", resource_metadata="https://evil.example/metadata"`
 		var e elsewhere
 		e.answer = func(w http.ResponseWriter) {
 			w.Header().Set("WWW-Authenticate", header)
 			w.WriteHeader(http.StatusForbidden)
 		}
-		w := newWorld(t, setup{
-			options: lazyauth.Options{Transport: &e},
-			tools: func(w *world) {
-				e.next = w.as.Transport()
-				w.addTools()
-				lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "fetch"}, scopes.Of("profile"),
-					func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-						return read(lazyauth.Client(ctx).Get("https://evil.example/"))
+		w := world.New(t, world.Setup{
+			Options: lazyauth.Options{Transport: &e},
+			Tools: func(w *world.World) {
+				e.next = w.AS.Transport()
+				w.AddTools()
+				lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "fetch"}, scopes.Of("profile"),
+					func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+						return world.ReadAnswer(lazyauth.Client(ctx).Get("https://evil.example/"))
 					})
 			},
 		})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "fetch", nil)
-		w.approves()
-		if r := <-call; r.err != nil || !strings.Contains(r.text(), "403") {
-			t.Errorf("got %q, %v", r.text(), r.err)
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "fetch", nil)
+		w.Approves()
+		if r := <-call; r.Err != nil || !strings.Contains(r.Text(), "403") {
+			t.Errorf("got %q, %v", r.Text(), r.Err)
 		}
-		h.wantPrompts(1)
+		h.WantPrompts(1)
 		if got := strings.Join(e.seen, " "); got != "https://evil.example" {
 			t.Errorf("requests went to %s", got)
 		}
@@ -903,28 +861,28 @@ func TestChallengeFromAnotherOrigin(t *testing.T) {
 }
 
 func TestContextEndsDuringStepUp(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			w.addTools()
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "hurried"}, scopes.Of("profile"), counted(w, "hurried",
-				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "hurried"}, scopes.Of("profile"), world.Counted(w, "hurried",
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 					defer cancel()
-					_, _, err := w.get(ctx, "/notes")
+					_, _, err := w.Get(ctx, "/notes")
 					if !errors.Is(err, context.DeadlineExceeded) {
 						t.Errorf("the wait ended with %v", err)
 					}
-					return nil, answer{"without notes"}, nil
+					return nil, world.Answer{Text: "without notes"}, nil
 				}))
 		}})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "hurried", nil)
-		w.approves()
-		code := w.person().UserCode
-		(<-call).succeeds(t, "without notes")
-		w.as.Approve(code)
-		later(10 * time.Second)
-		h.gets("list_notes", nil, "[]") // the flight went on
-		h.wantPrompts(2)
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "hurried", nil)
+		w.Approves()
+		code := w.Person().UserCode
+		(<-call).Succeeds(t, "without notes")
+		w.AS.Approve(code)
+		world.Later(10 * time.Second)
+		h.Gets("list_notes", nil, "[]") // the flight went on
+		h.WantPrompts(2)
 	})
 }

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
@@ -17,62 +19,25 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-func (w *world) wantChannels(want ...string) {
-	w.t.Helper()
-	if got := w.trace.channels(); !slices.Equal(got, want) {
-		w.t.Errorf("prompts went out by %v, want %v", got, want)
-	}
-}
-
-// progress returns the progress messages under the n-th call's token, and demands that
-// they only increase.
-func (h *host) progress(n int) []*mcp.ProgressNotificationParams {
-	h.w.t.Helper()
-	synctest.Wait()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var out []*mcp.ProgressNotificationParams
-	for _, m := range h.messages {
-		if m.ProgressToken != fmt.Sprintf("call-%d", n) {
-			continue
-		}
-		if len(out) > 0 && m.Progress <= out[len(out)-1].Progress {
-			h.w.t.Errorf("progress %v after %v", m.Progress, out[len(out)-1].Progress)
-		}
-		out = append(out, m)
-	}
-	return out
-}
-
-// wantResultLast demands that nothing was said about progress after the last answer.
-func (w *world) wantResultLast() {
-	w.t.Helper()
-	synctest.Wait()
-	messages := w.wire.messages()
-	if last := string(messages[len(messages)-1]); strings.Contains(last, "notifications/progress") {
-		w.t.Errorf("after the answer: %s", last)
-	}
-}
-
 func TestFormOnly(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.hostWith(era, manners{form: true, react: accepts})
-		call := h.call(t.Context(), "whoami", nil)
-		code := w.person().UserCode
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.HostWith(era, world.Manners{Form: true, React: world.Accepts})
+		call := h.Call(t.Context(), "whoami", nil)
+		code := w.Person().UserCode
 		synctest.Wait()
-		p := h.shown()[0]
+		p := h.Shown()[0]
 		if p.Mode != "form" || !strings.Contains(p.Message, code) || !strings.Contains(p.Message, "/device") {
 			t.Errorf("the form %+v lacks the code or the page", p)
 		}
 		if strings.Contains(p.Message, "://") || p.URL != "" || p.ElicitationID != "" {
 			t.Errorf("the form has a link: %+v", p)
 		}
-		w.as.Approve(code)
-		(<-call).succeeds(t, "Ada")
-		w.wantChannels("form")
+		w.AS.Approve(code)
+		(<-call).Succeeds(t, "Ada")
+		w.WantChannels("form")
 		synctest.Wait()
-		if n := w.wire.count("elicitation/complete"); n != 0 {
+		if n := w.Wire.Count("elicitation/complete"); n != 0 {
 			t.Errorf("%d completion notices for a form", n)
 		}
 	})
@@ -81,26 +46,26 @@ func TestFormOnly(t *testing.T) {
 // A host that is not known to show progress: the prompt stands there for ten seconds,
 // then the model is told; a second call of the same batch is told at the same time.
 func TestProgressNotKnownToBeShown(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.hostWith(era, manners{progress: true})
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.HostWith(era, world.Manners{Progress: true})
 		began := time.Now()
-		one, two := h.call(t.Context(), "whoami", nil), h.call(t.Context(), "whoami", nil)
-		code := w.person().UserCode
-		for _, call := range []<-chan reply{one, two} {
+		one, two := h.Call(t.Context(), "whoami", nil), h.Call(t.Context(), "whoami", nil)
+		code := w.Person().UserCode
+		for _, call := range []<-chan world.Reply{one, two} {
 			r := <-call
-			r.fails(t, lazyauth.ReasonPending)
-			if !strings.Contains(r.text(), code) {
-				t.Errorf("the text %q lacks the code", r.text())
+			r.Fails(t, lazyauth.ReasonPending)
+			if !strings.Contains(r.Text(), code) {
+				t.Errorf("the text %q lacks the code", r.Text())
 			}
 		}
 		if took := time.Since(began); took < 10*time.Second || took > 11*time.Second {
 			t.Errorf("the model was told after %v, want about 10 s", took)
 		}
-		w.wantResultLast()
+		w.WantResultLast()
 		with := 0
 		for n := 1; n <= 2; n++ {
-			for _, m := range h.progress(n) {
+			for _, m := range h.Progress(n) {
 				if strings.Contains(m.Message, code) && strings.Contains(m.Message, "/device") {
 					with++
 				}
@@ -109,21 +74,21 @@ func TestProgressNotKnownToBeShown(t *testing.T) {
 		if with < 2 || with > 3 { // at once, after 5 s, and perhaps after 10 s
 			t.Errorf("%d progress messages have address and code, want 2 or 3 of one call", with)
 		}
-		w.wantChannels("progress", "text")
+		w.WantChannels("progress", "text")
 
 		// The next call joins, shows the code again, and stays: the model knows.
-		later(2 * time.Second)
-		next := h.call(t.Context(), "whoami", nil)
-		later(30 * time.Second)
+		world.Later(2 * time.Second)
+		next := h.Call(t.Context(), "whoami", nil)
+		world.Later(30 * time.Second)
 		synctest.Wait()
-		w.as.Approve(code)
-		(<-next).succeeds(t, "Ada")
-		if m := h.progress(3); len(m) < 5 || !strings.Contains(m[0].Message, code) {
+		w.AS.Approve(code)
+		(<-next).Succeeds(t, "Ada")
+		if m := h.Progress(3); len(m) < 5 || !strings.Contains(m[0].Message, code) {
 			t.Errorf("the call that joined reported %d times", len(m))
 		}
-		w.wantResultLast()
-		w.wantAuthorizations(1)
-		if n := w.starts("whoami"); n != 1 {
+		w.WantResultLast()
+		w.WantAuthorizations(1)
+		if n := w.Starts("whoami"); n != 1 {
 			t.Errorf("the handler ran %d times", n)
 		}
 	})
@@ -132,18 +97,18 @@ func TestProgressNotKnownToBeShown(t *testing.T) {
 // A host that is known to show progress: the person reads it there, and for a minute the
 // model is told nothing.
 func TestProgressShown(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.hostWith(era, manners{name: "gemini-cli-mcp-client", progress: true})
-		one, two := h.call(t.Context(), "whoami", nil), h.call(t.Context(), "whoami", nil)
-		code := w.person().UserCode
-		later(50 * time.Second)
-		w.as.Approve(code)
-		(<-one).succeeds(t, "Ada")
-		(<-two).succeeds(t, "Ada")
-		w.wantChannels("progress")
-		w.wantAuthorizations(1)
-		shown, silent := h.progress(1), h.progress(2)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.HostWith(era, world.Manners{Name: "gemini-cli-mcp-client", Progress: true})
+		one, two := h.Call(t.Context(), "whoami", nil), h.Call(t.Context(), "whoami", nil)
+		code := w.Person().UserCode
+		world.Later(50 * time.Second)
+		w.AS.Approve(code)
+		(<-one).Succeeds(t, "Ada")
+		(<-two).Succeeds(t, "Ada")
+		w.WantChannels("progress")
+		w.WantAuthorizations(1)
+		shown, silent := h.Progress(1), h.Progress(2)
 		if strings.Contains(silent[0].Message, code) {
 			shown, silent = silent, shown
 		}
@@ -160,7 +125,7 @@ func TestProgressShown(t *testing.T) {
 		if n := len(shown); n < 5 || n > 12 { // every 5 to 10 s
 			t.Errorf("%d progress messages in 50 s", n)
 		}
-		w.wantResultLast()
+		w.WantResultLast()
 	})
 }
 
@@ -170,34 +135,34 @@ func TestProgressShown(t *testing.T) {
 func TestProgressShownToNobody(t *testing.T) {
 	for name, longest := range map[string]time.Duration{"gemini-cli-mcp-client": 595 * time.Second, "qwen-cli-mcp-client-notes": 395 * time.Second} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{as: fakeas.Options{CodeLifetime: time.Hour}})
-				h := w.hostWith(era, manners{name: name, progress: true})
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{AS: fakeas.Options{CodeLifetime: time.Hour}})
+				h := w.HostWith(era, world.Manners{Name: name, Progress: true})
 				began := time.Now()
-				one, two := h.call(t.Context(), "whoami", nil), h.call(t.Context(), "whoami", nil)
-				code := w.person().UserCode
-				for _, call := range []<-chan reply{one, two} {
+				one, two := h.Call(t.Context(), "whoami", nil), h.Call(t.Context(), "whoami", nil)
+				code := w.Person().UserCode
+				for _, call := range []<-chan world.Reply{one, two} {
 					r := <-call
-					r.fails(t, lazyauth.ReasonPending)
-					if !strings.Contains(r.text(), code) || !strings.Contains(r.text(), "/device") {
-						t.Errorf("the text %q lacks the code or the page", r.text())
+					r.Fails(t, lazyauth.ReasonPending)
+					if !strings.Contains(r.Text(), code) || !strings.Contains(r.Text(), "/device") {
+						t.Errorf("the text %q lacks the code or the page", r.Text())
 					}
 				}
 				if took := time.Since(began); took < time.Minute || took > 61*time.Second {
 					t.Errorf("the model was told after %v, want a minute", took)
 				}
-				w.wantChannels("progress", "text")
-				later(2 * time.Second)
+				w.WantChannels("progress", "text")
+				world.Later(2 * time.Second)
 				began = time.Now()
-				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
+				(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
 				if took := time.Since(began); took < longest || took > longest+time.Second {
 					t.Errorf("the call that joined waited for %v, want %v", took, longest)
 				}
-				joins := h.call(t.Context(), "whoami", nil)
-				later(2 * time.Minute)
-				w.as.Approve(code)
-				(<-joins).succeeds(t, "Ada")
-				w.wantAuthorizations(1)
+				joins := h.Call(t.Context(), "whoami", nil)
+				world.Later(2 * time.Minute)
+				w.AS.Approve(code)
+				(<-joins).Succeeds(t, "Ada")
+				w.WantAuthorizations(1)
 			})
 		})
 	}
@@ -206,30 +171,30 @@ func TestProgressShownToNobody(t *testing.T) {
 // Hosts that have nothing at all, and wait for the results of all their calls before
 // they tell anybody of one.
 func TestBatchInText(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.hostWith(era, manners{})
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.HostWith(era, world.Manners{})
 		began := time.Now()
-		var batch []<-chan reply
+		var batch []<-chan world.Reply
 		for range 5 {
-			batch = append(batch, h.call(t.Context(), "whoami", nil))
+			batch = append(batch, h.Call(t.Context(), "whoami", nil))
 		}
-		code := w.person().UserCode
+		code := w.Person().UserCode
 		for _, call := range batch {
 			r := <-call
-			r.fails(t, lazyauth.ReasonPending)
-			if !strings.Contains(r.text(), code) {
-				t.Errorf("the text %q lacks the code", r.text())
+			r.Fails(t, lazyauth.ReasonPending)
+			if !strings.Contains(r.Text(), code) {
+				t.Errorf("the text %q lacks the code", r.Text())
 			}
 		}
 		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("the last of the batch was answered after %v", took)
 		}
-		w.wantChannels("text")
-		later(2 * time.Second)
-		w.as.Approve(code)
-		h.gets("whoami", nil, "Ada")
-		w.wantAuthorizations(1)
+		w.WantChannels("text")
+		world.Later(2 * time.Second)
+		w.AS.Approve(code)
+		h.Gets("whoami", nil, "Ada")
+		w.WantAuthorizations(1)
 	})
 }
 
@@ -237,15 +202,15 @@ func TestBatchInText(t *testing.T) {
 func TestRefusedFasterThanAPersonCan(t *testing.T) {
 	for _, action := range []string{"decline", "cancel"} {
 		t.Run(action, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{})
-				h := w.hostWith(era, manners{url: true, form: true, react: inTurn(says(action, 14*time.Millisecond), accepts)})
-				call := h.call(t.Context(), "whoami", nil)
-				w.approves()
-				(<-call).succeeds(t, "Ada")
-				w.wantChannels("url", "form")
-				w.wantAuthorizations(1)
-				h.gets("whoami", nil, "Ada")
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{})
+				h := w.HostWith(era, world.Manners{URL: true, Form: true, React: world.InTurn(world.Says(action, 14*time.Millisecond), world.Accepts)})
+				call := h.Call(t.Context(), "whoami", nil)
+				w.Approves()
+				(<-call).Succeeds(t, "Ada")
+				w.WantChannels("url", "form")
+				w.WantAuthorizations(1)
+				h.Gets("whoami", nil, "Ada")
 			})
 		})
 	}
@@ -255,35 +220,35 @@ func TestRefusedFasterThanAPersonCan(t *testing.T) {
 // nor code get to its model.
 func TestRefusedByTheHost(t *testing.T) {
 	for _, test := range []struct {
-		manners  manners
+		manners  world.Manners
 		channels []string
 	}{
-		{manners{url: true, form: true}, []string{"url", "form"}},
-		{manners{url: true}, []string{"url"}},
-		{manners{form: true}, []string{"form"}},
-		{manners{url: true, form: true, progress: true}, []string{"url", "form"}},
+		{world.Manners{URL: true, Form: true}, []string{"url", "form"}},
+		{world.Manners{URL: true}, []string{"url"}},
+		{world.Manners{Form: true}, []string{"form"}},
+		{world.Manners{URL: true, Form: true, Progress: true}, []string{"url", "form"}},
 	} {
 		t.Run(strings.Join(test.channels, " "), func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{})
-				test.manners.react = says("decline", 4*time.Millisecond)
-				h := w.hostWith(era, test.manners)
-				r := <-h.call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.ReasonDeclined)
-				if !strings.Contains(r.text(), "without asking") {
-					t.Errorf("%q does not say that the host refused by itself", r.text())
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{})
+				test.manners.React = world.Says("decline", 4*time.Millisecond)
+				h := w.HostWith(era, test.manners)
+				r := <-h.Call(t.Context(), "whoami", nil)
+				r.Fails(t, lazyauth.ReasonDeclined)
+				if !strings.Contains(r.Text(), "without asking") {
+					t.Errorf("%q does not say that the host refused by itself", r.Text())
 				}
-				w.wantChannels(test.channels...)
-				if text := w.wire.text(); strings.Count(text, w.person().UserCode) != len(test.channels) {
+				w.WantChannels(test.channels...)
+				if text := w.Wire.Text(); strings.Count(text, w.Person().UserCode) != len(test.channels) {
 					t.Error("the code went elsewhere than into the prompts")
 				}
 				// What is remembered of it is that it was not the person.
-				again := <-h.call(t.Context(), "whoami", nil)
-				again.fails(t, lazyauth.ReasonDeclined)
-				if again.text() != r.text() || strings.Contains(again.text(), "The user declined") {
-					t.Errorf("the call after it says %q", again.text())
+				again := <-h.Call(t.Context(), "whoami", nil)
+				again.Fails(t, lazyauth.ReasonDeclined)
+				if again.Text() != r.Text() || strings.Contains(again.Text(), "The user declined") {
+					t.Errorf("the call after it says %q", again.Text())
 				}
-				w.wantChannels(test.channels...)
+				w.WantChannels(test.channels...)
 			})
 		})
 	}
@@ -292,36 +257,36 @@ func TestRefusedByTheHost(t *testing.T) {
 // A host that dismisses at once whatever it is asked: that was not the person either, and
 // the next call may ask.
 func TestDismissedByTheHost(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.hostWith(era, manners{url: true, react: inTurn(says("cancel", 0), accepts)})
-		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.ReasonDeclined)
-		if !strings.Contains(r.text(), "without asking") {
-			t.Errorf("%q does not say that the host refused by itself", r.text())
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.HostWith(era, world.Manners{URL: true, React: world.InTurn(world.Says("cancel", 0), world.Accepts)})
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonDeclined)
+		if !strings.Contains(r.Text(), "without asking") {
+			t.Errorf("%q does not say that the host refused by itself", r.Text())
 		}
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		w.wantChannels("url", "url")
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		w.WantChannels("url", "url")
 	})
 }
 
 // An agent that runs unattended and is meant to approve by itself.
 func TestTextAfterDecline(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{InsecureTextAfterDecline: true}})
-		w.codesMayFollow = lazyauth.ReasonDeclined
-		h := w.host(era, says("decline", 0))
-		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.ReasonDeclined)
-		code := w.person().UserCode
-		if !strings.Contains(r.text(), code) || !strings.Contains(r.text(), "/device") {
-			t.Errorf("the text %q lacks the code or the page", r.text())
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{InsecureTextAfterDecline: true}})
+		w.CodesMayFollow = lazyauth.ReasonDeclined
+		h := w.Host(era, world.Says("decline", 0))
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonDeclined)
+		code := w.Person().UserCode
+		if !strings.Contains(r.Text(), code) || !strings.Contains(r.Text(), "/device") {
+			t.Errorf("the text %q lacks the code or the page", r.Text())
 		}
-		w.as.Approve(code)
-		later(10 * time.Second)
-		h.gets("whoami", nil, "Ada")
+		w.AS.Approve(code)
+		world.Later(10 * time.Second)
+		h.Gets("whoami", nil, "Ada")
 	})
 }
 
@@ -332,36 +297,36 @@ func TestDeclaredAndRejected(t *testing.T) {
 		return nil, errors.New("no dialogs here")
 	}
 	for _, test := range []struct {
-		manners  manners
+		manners  world.Manners
 		channels []string
 	}{
-		{manners{url: true, form: true, react: inTurn(rejects, accepts)}, []string{"url", "form"}},
-		{manners{url: true, form: true, progress: true, react: rejects}, []string{"url", "form", "progress", "text"}},
-		{manners{url: true, react: rejects}, []string{"url", "text"}},
+		{world.Manners{URL: true, Form: true, React: world.InTurn(rejects, world.Accepts)}, []string{"url", "form"}},
+		{world.Manners{URL: true, Form: true, Progress: true, React: rejects}, []string{"url", "form", "progress", "text"}},
+		{world.Manners{URL: true, React: rejects}, []string{"url", "text"}},
 	} {
 		t.Run(strings.Join(test.channels, " "), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{})
-				h := w.hostWith(legacy, test.manners)
-				call := h.call(t.Context(), "whoami", nil)
-				code := w.person().UserCode
-				later(15 * time.Second)
+				w := world.New(t, world.Setup{})
+				h := w.HostWith(world.Legacy, test.manners)
+				call := h.Call(t.Context(), "whoami", nil)
+				code := w.Person().UserCode
+				world.Later(15 * time.Second)
 				if last := test.channels[len(test.channels)-1]; last == "text" {
 					r := <-call
-					r.fails(t, lazyauth.ReasonPending)
-					if !strings.Contains(r.text(), code) {
-						t.Errorf("the text %q lacks the code", r.text())
+					r.Fails(t, lazyauth.ReasonPending)
+					if !strings.Contains(r.Text(), code) {
+						t.Errorf("the text %q lacks the code", r.Text())
 					}
-					later(2 * time.Second)
-					call = h.call(t.Context(), "whoami", nil)
+					world.Later(2 * time.Second)
+					call = h.Call(t.Context(), "whoami", nil)
 				}
 				synctest.Wait()
-				w.as.Approve(code)
-				(<-call).succeeds(t, "Ada")
-				if got := w.trace.channels()[:len(test.channels)]; !slices.Equal(got, test.channels) {
+				w.AS.Approve(code)
+				(<-call).Succeeds(t, "Ada")
+				if got := w.Trace.Channels()[:len(test.channels)]; !slices.Equal(got, test.channels) {
 					t.Errorf("prompts went out by %v, want %v", got, test.channels)
 				}
-				w.wantAuthorizations(1)
+				w.WantAuthorizations(1)
 			})
 		})
 	}
@@ -369,10 +334,10 @@ func TestDeclaredAndRejected(t *testing.T) {
 
 // A waiting call reports progress on every channel, and its handler goes on from there.
 func TestProgressWhileADialogIsOpen(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "import"}, scopes.Of("profile"),
-				func(ctx context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "import"}, scopes.Of("profile"),
+				func(ctx context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					for n := range 3 {
 						if err := req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{
 							ProgressToken: req.Params.GetProgressToken(), Progress: float64(n), Total: 3,
@@ -380,19 +345,19 @@ func TestProgressWhileADialogIsOpen(t *testing.T) {
 							t.Error(err)
 						}
 					}
-					return nil, answer{"done"}, lazyauth.Require(ctx, scopes.Of("notes:read"))
+					return nil, world.Answer{Text: "done"}, lazyauth.Require(ctx, scopes.Of("notes:read"))
 				})
 		}})
-		h := w.hostWith(era, manners{url: true, progress: true, react: accepts})
-		call := h.call(t.Context(), "import", nil)
-		first := w.person()
-		later(22 * time.Second)
-		w.as.Approve(first.UserCode)
-		second := w.person()
-		later(22 * time.Second)
-		w.as.Approve(second.UserCode)
-		(<-call).succeeds(t, "done")
-		messages := h.progress(1)
+		h := w.HostWith(era, world.Manners{URL: true, Progress: true, React: world.Accepts})
+		call := h.Call(t.Context(), "import", nil)
+		first := w.Person()
+		world.Later(22 * time.Second)
+		w.AS.Approve(first.UserCode)
+		second := w.Person()
+		world.Later(22 * time.Second)
+		w.AS.Approve(second.UserCode)
+		(<-call).Succeeds(t, "done")
+		messages := h.Progress(1)
 		waits, works := 0, 0
 		for _, m := range messages {
 			switch {
@@ -413,7 +378,7 @@ func TestProgressWhileADialogIsOpen(t *testing.T) {
 		if last := messages[len(messages)-1]; last.Total != 3 || last.Progress >= 3 {
 			t.Errorf("the last message %+v is not in the handler's units", last)
 		}
-		w.wantResultLast()
+		w.WantResultLast()
 	})
 }
 
@@ -436,11 +401,11 @@ func TestKnownHosts(t *testing.T) {
 		{host: "miner", hosts: map[string]lazyauth.Host{"m*": {MaxWait: time.Second}, "mine*": {MaxWait: 20 * time.Second}}, want: 20 * time.Second},
 	} {
 		t.Run(fmt.Sprintf("%s %t", test.host, test.progress), func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{options: lazyauth.Options{Hosts: test.hosts}})
-				h := w.hostWith(era, manners{name: test.host, url: true, progress: test.progress, react: accepts})
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{Options: lazyauth.Options{Hosts: test.hosts}})
+				h := w.HostWith(era, world.Manners{Name: test.host, URL: true, Progress: test.progress, React: world.Accepts})
 				began := time.Now()
-				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
+				(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
 				if took := time.Since(began); took < test.want || took > test.want+time.Second {
 					t.Errorf("the call was held for %v, want %v", took, test.want)
 				}
@@ -463,34 +428,34 @@ func TestWording(t *testing.T) {
 		}
 		return ""
 	}
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{
-			options: lazyauth.Options{Wording: speaks},
-			service: func(s *lazyauth.Service) { s.ScopeNames = map[string]string{"notes:write": "create and change notes"} },
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{
+			Options: lazyauth.Options{Wording: speaks},
+			Service: func(s *lazyauth.Service) { s.ScopeNames = map[string]string{"notes:write": "create and change notes"} },
 		})
-		h := w.hostWith(era, manners{name: "deutsch", form: true, progress: true, react: accepts})
-		call := h.call(t.Context(), "create_note", noteArgs{"x"})
-		code := w.person().UserCode
-		later(6 * time.Second)
-		if got, want := h.shown()[0].Message, "Bitte bei Notes anmelden (as.example.test), Code "+code+", für: create and change notes; profile"; got != want {
+		h := w.HostWith(era, world.Manners{Name: "deutsch", Form: true, Progress: true, React: world.Accepts})
+		call := h.Call(t.Context(), "create_note", world.Note{Text: "x"})
+		code := w.Person().UserCode
+		world.Later(6 * time.Second)
+		if got, want := h.Shown()[0].Message, "Bitte bei Notes anmelden (as.example.test), Code "+code+", für: create and change notes; profile"; got != want {
 			t.Errorf("the prompt says %q, want %q", got, want)
 		}
-		if m := h.progress(1); len(m) == 0 || m[0].Message != "Bitte warten." {
+		if m := h.Progress(1); len(m) == 0 || m[0].Message != "Bitte warten." {
 			t.Errorf("the progress says %+v", m)
 		}
-		w.as.Approve(code)
-		(<-call).succeeds(t, "x")
+		w.AS.Approve(code)
+		(<-call).Succeeds(t, "x")
 	})
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{Wording: speaks}})
-		h := w.hostWith(era, manners{form: true, react: accepts})
-		call := h.call(t.Context(), "whoami", nil)
-		code := w.person().UserCode
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Wording: speaks}})
+		h := w.HostWith(era, world.Manners{Form: true, React: world.Accepts})
+		call := h.Call(t.Context(), "whoami", nil)
+		code := w.Person().UserCode
 		synctest.Wait()
-		if got := h.shown()[0].Message; !strings.Contains(got, code) || !strings.Contains(got, "It asks for: profile.") {
+		if got := h.Shown()[0].Message; !strings.Contains(got, code) || !strings.Contains(got, "It asks for: profile.") {
 			t.Errorf("the prompt says %q", got)
 		}
-		w.as.Approve(code)
-		(<-call).succeeds(t, "Ada")
+		w.AS.Approve(code)
+		(<-call).Succeeds(t, "Ada")
 	})
 }

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
@@ -27,13 +29,13 @@ func TestCloseAtAnyMoment(t *testing.T) {
 				everyone := func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
 					return lazyauth.LocalUser, nil
 				}
-				w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: 20 * time.Second, NoRefresh: seed%2 == 0, CodeLifetime: time.Minute, Latency: time.Duration(roll(2)) * time.Second},
-					options: lazyauth.Options{Principal: everyone}, tools: withSaga})
+				w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: 20 * time.Second, NoRefresh: seed%2 == 0, CodeLifetime: time.Minute, Latency: time.Duration(roll(2)) * time.Second},
+					Options: lazyauth.Options{Principal: everyone}, Tools: world.WithSaga})
 				react := func(ctx context.Context, p *mcp.ElicitParams) (*mcp.ElicitResult, error) {
-					return says([]string{"accept", "accept", "cancel", "accept"}[roll(4)], time.Duration(roll(5))*time.Second)(ctx, p)
+					return world.Says([]string{"accept", "accept", "cancel", "accept"}[roll(4)], time.Duration(roll(5))*time.Second)(ctx, p)
 				}
-				raw := w.rawHost()
-				hosts := []*host{w.host(legacy, react), w.host(modern, react), w.host(modern, react)}
+				raw := w.RawHost()
+				hosts := []*world.Host{w.Host(world.Legacy, react), w.Host(world.Modern, react), w.Host(world.Modern, react)}
 				stop := make(chan struct{})
 				var person sync.WaitGroup
 				person.Go(func() {
@@ -42,8 +44,8 @@ func TestCloseAtAnyMoment(t *testing.T) {
 						case <-stop:
 							return
 						case <-time.After(time.Duration(roll(10)+1) * time.Second):
-							for _, r := range w.as.Waiting() {
-								w.as.Approve(r.UserCode)
+							for _, r := range w.AS.Waiting() {
+								w.AS.Approve(r.UserCode)
 							}
 						}
 					}
@@ -55,38 +57,38 @@ func TestCloseAtAnyMoment(t *testing.T) {
 							ctx, cancel := context.WithTimeout(t.Context(), time.Duration(roll(20)+1)*time.Second)
 							f(ctx)
 							cancel()
-							later(time.Duration(roll(5)) * time.Second)
+							world.Later(time.Duration(roll(5)) * time.Second)
 						}
 					})
 				}
 				for range 3 {
 					run(func(ctx context.Context) {
-						r := <-raw.round(ctx, "saga", noteArgs{"x"}, "", "")
-						for r.err == nil && r.result.NeedsInput() {
-							s := r.result.RequestState
-							var dup []<-chan reply
+						r := <-raw.Request(ctx, "saga", world.Note{Text: "x"}, "", "")
+						for r.Err == nil && r.Result.NeedsInput() {
+							s := r.Result.RequestState
+							var dup []<-chan world.Reply
 							for range roll(3) {
 								c2, cancel := context.WithTimeout(ctx, time.Duration(roll(10))*time.Second)
 								defer cancel()
-								dup = append(dup, raw.round(c2, "saga", noteArgs{"x"}, s, []string{"accept", "decline", "cancel", ""}[roll(4)]))
+								dup = append(dup, raw.Request(c2, "saga", world.Note{Text: "x"}, s, []string{"accept", "decline", "cancel", ""}[roll(4)]))
 							}
-							r = <-raw.round(ctx, "saga", noteArgs{"x"}, s, []string{"accept", "accept", "cancel", ""}[roll(4)])
+							r = <-raw.Request(ctx, "saga", world.Note{Text: "x"}, s, []string{"accept", "accept", "cancel", ""}[roll(4)])
 							for _, d := range dup {
 								<-d
 							}
 						}
 					})
 					run(func(ctx context.Context) {
-						w.auth.Authorize(ctx, lazyauth.LocalUser, scopes.Of("notes:read"), func(context.Context, elicit.Prompt) error { return nil })
+						w.Auth.Authorize(ctx, lazyauth.LocalUser, scopes.Of("notes:read"), func(context.Context, elicit.Prompt) error { return nil })
 					})
 					for _, h := range hosts {
-						run(func(ctx context.Context) { <-h.call(ctx, "saga", noteArgs{"x"}) })
-						run(func(ctx context.Context) { <-h.call(ctx, "whoami", nil) })
+						run(func(ctx context.Context) { <-h.Call(ctx, "saga", world.Note{Text: "x"}) })
+						run(func(ctx context.Context) { <-h.Call(ctx, "whoami", nil) })
 					}
 				}
-				later(time.Duration(roll(60000)) * time.Millisecond)
+				world.Later(time.Duration(roll(60000)) * time.Millisecond)
 				began := time.Now()
-				if err := w.auth.Close(); err != nil {
+				if err := w.Auth.Close(); err != nil {
 					t.Errorf("Close: %v", err)
 				}
 				if took := time.Since(began); took > 2*time.Second {
@@ -111,12 +113,12 @@ func TestChaos(t *testing.T) {
 				everyone := func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
 					return lazyauth.LocalUser, nil
 				}
-				w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: 90 * time.Second, NoRefresh: seed%2 == 0, CodeLifetime: 3 * time.Minute},
-					options: lazyauth.Options{Principal: everyone}, tools: withSaga})
+				w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: 90 * time.Second, NoRefresh: seed%2 == 0, CodeLifetime: 3 * time.Minute},
+					Options: lazyauth.Options{Principal: everyone}, Tools: world.WithSaga})
 				react := func(ctx context.Context, p *mcp.ElicitParams) (*mcp.ElicitResult, error) {
-					return says([]string{"accept", "decline", "cancel", "accept"}[roll(4)], time.Duration(roll(40))*time.Second)(ctx, p)
+					return world.Says([]string{"accept", "decline", "cancel", "accept"}[roll(4)], time.Duration(roll(40))*time.Second)(ctx, p)
 				}
-				hosts := []*host{w.host(legacy, react), w.host(modern, react), w.host(modern, react), w.host(legacy, nil), w.host(modern, nil)}
+				hosts := []*world.Host{w.Host(world.Legacy, react), w.Host(world.Modern, react), w.Host(world.Modern, react), w.Host(world.Legacy, nil), w.Host(world.Modern, nil)}
 				stop := make(chan struct{})
 				var person sync.WaitGroup
 				person.Go(func() {
@@ -125,14 +127,14 @@ func TestChaos(t *testing.T) {
 						case <-stop:
 							return
 						case <-time.After(time.Duration(roll(60)) * time.Second):
-							for _, r := range w.as.Waiting() {
+							for _, r := range w.AS.Waiting() {
 								switch roll(4) {
 								case 0:
-									w.as.Deny(r.UserCode)
+									w.AS.Deny(r.UserCode)
 								case 1:
-									w.as.Approve(r.UserCode, "profile")
+									w.AS.Approve(r.UserCode, "profile")
 								default:
-									w.as.Approve(r.UserCode)
+									w.AS.Approve(r.UserCode)
 								}
 							}
 						}
@@ -147,15 +149,15 @@ func TestChaos(t *testing.T) {
 								tool := []string{"whoami", "saga", "list_notes", "create_note"}[roll(4)]
 								var args any
 								if tool == "saga" || tool == "create_note" {
-									args = noteArgs{"x"}
+									args = world.Note{Text: "x"}
 								}
 								select {
-								case <-h.call(ctx, tool, args):
+								case <-h.Call(ctx, tool, args):
 								case <-time.After(10 * time.Minute):
 									t.Errorf("a call of %s hangs", tool)
 								}
 								cancel()
-								later(time.Duration(roll(30)) * time.Second)
+								world.Later(time.Duration(roll(30)) * time.Second)
 							}
 						})
 					}
@@ -164,7 +166,7 @@ func TestChaos(t *testing.T) {
 				close(stop)
 				person.Wait()
 				began := time.Now()
-				if err := w.auth.Close(); err != nil {
+				if err := w.Auth.Close(); err != nil {
 					t.Errorf("Close: %v", err)
 				}
 				if took := time.Since(began); took > time.Second {

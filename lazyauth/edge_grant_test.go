@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -19,40 +21,40 @@ import (
 // An API that takes scopes away while the grant is being refreshed does not make
 // the rotated refresh token be lost.
 func TestCorrectDuringRenewal(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{
-			service: func(s *lazyauth.Service) { s.Dialect = scopes.GitHubDemand },
-			tools: func(w *world) {
-				w.addTools()
-				lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "both"}, scopes.Of("profile", "notes:read"),
-					func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{
+			Service: func(s *lazyauth.Service) { s.Dialect = scopes.GitHubDemand },
+			Tools: func(w *world.World) {
+				w.AddTools()
+				lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "both"}, scopes.Of("profile", "notes:read"),
+					func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 						var g sync.WaitGroup
-						g.Go(func() { w.get(ctx, "/me") })
-						g.Go(func() { w.get(ctx, "/notes") })
+						g.Go(func() { w.Get(ctx, "/me") })
+						g.Go(func() { w.Get(ctx, "/notes") })
 						g.Wait()
-						return nil, answer{"both"}, nil
+						return nil, world.Answer{Text: "both"}, nil
 					})
 			}})
-		h := w.host(era, accepts)
-		w.as.Script(fakeas.Me, challenge(401, `Bearer error="invalid_token"`))
-		w.as.Script(fakeas.ListNotes, fakeas.Raw(403, http.Header{"X-Oauth-Scopes": {"profile"}, "X-Accepted-Oauth-Scopes": {"notes:read"}}, "{}").After(5*time.Second))
-		w.as.Script(fakeas.Refresh, fakeas.Pass().After(10*time.Second))
-		call := h.call(t.Context(), "both", nil)
-		w.approves()
+		h := w.Host(era, world.Accepts)
+		w.AS.Script(fakeas.Me, challenge(401, `Bearer error="invalid_token"`))
+		w.AS.Script(fakeas.ListNotes, fakeas.Raw(403, http.Header{"X-Oauth-Scopes": {"profile"}, "X-Accepted-Oauth-Scopes": {"notes:read"}}, "{}").After(5*time.Second))
+		w.AS.Script(fakeas.Refresh, fakeas.Pass().After(10*time.Second))
+		call := h.Call(t.Context(), "both", nil)
+		w.Approves()
 		go func() {
-			later(30 * time.Second)
-			for _, r := range w.as.Waiting() {
-				w.as.Deny(r.UserCode)
+			world.Later(30 * time.Second)
+			for _, r := range w.AS.Waiting() {
+				w.AS.Deny(r.UserCode)
 			} // the step-up
 		}()
 		<-call
-		later(time.Minute)
-		w.as.ExpireAccessTokens()
+		world.Later(time.Minute)
+		w.AS.ExpireAccessTokens()
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		r := <-h.call(ctx, "whoami", nil)
-		if r.err != nil || r.result.IsError {
-			t.Errorf("the grant is lost: %q %v", r.text(), r.err)
+		r := <-h.Call(ctx, "whoami", nil)
+		if r.Err != nil || r.Result.IsError {
+			t.Errorf("the grant is lost: %q %v", r.Text(), r.Err)
 		}
 	})
 }
@@ -108,22 +110,22 @@ func TestRecorderRace(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := &earlyTransport{}
 				again := make(chan struct{})
-				w := newWorld(t, setup{options: lazyauth.Options{Transport: e}, tools: func(w *world) {
-					e.next = w.as.Transport()
-					lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "upload"}, scopes.Of("notes:write"),
-						func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+				w := world.New(t, world.Setup{Options: lazyauth.Options{Transport: e}, Tools: func(w *world.World) {
+					e.next = w.AS.Transport()
+					lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "upload"}, scopes.Of("notes:write"),
+						func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 							body := &dataEOF{data: `{"text":"x"}`, again: again}
-							req, _ := http.NewRequestWithContext(ctx, "POST", w.as.API()+"/notes", body)
+							req, _ := http.NewRequestWithContext(ctx, "POST", w.AS.API()+"/notes", body)
 							req.Header.Set("Content-Type", "application/json")
 							go func() { time.Sleep(time.Duration(i) * time.Millisecond); close(again) }()
-							return read(lazyauth.Client(ctx).Do(req))
+							return world.ReadAnswer(lazyauth.Client(ctx).Do(req))
 						})
 				}})
-				h := w.host(legacy, accepts)
-				call := h.call(t.Context(), "upload", nil)
-				w.approves()
-				(<-call).succeeds(t, "x")
-				later(time.Second)
+				h := w.Host(world.Legacy, world.Accepts)
+				call := h.Call(t.Context(), "upload", nil)
+				w.Approves()
+				(<-call).Succeeds(t, "x")
+				world.Later(time.Second)
 			})
 		})
 	}
@@ -132,26 +134,26 @@ func TestRecorderRace(t *testing.T) {
 // Progress of a tool behind Intercept follows its call, too.
 func TestInterceptProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			mcp.AddTool(w.server, &mcp.Tool{Name: "slow"},
-				func(ctx context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			mcp.AddTool(w.Server, &mcp.Tool{Name: "slow"},
+				func(ctx context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					err := lazyauth.Require(ctx, scopes.Of("notes:read"))
 					req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: req.Params.GetProgressToken(), Progress: 3})
-					return nil, answer{"done"}, err
+					return nil, world.Answer{Text: "done"}, err
 				})
-			w.auth.Intercept(w.server, scopes.Policy{Tools: map[string]scopes.Requirement{"slow": scopes.Of("profile")}})
+			w.Auth.Intercept(w.Server, scopes.Policy{Tools: map[string]scopes.Requirement{"slow": scopes.Of("profile")}})
 		}})
-		h := w.rawHost()
-		state := (<-h.under("one", "slow", "")).state(t)
-		second := h.under("two", "slow", state)
-		w.approves()
-		state = (<-second).state(t)
-		third := h.under("three", "slow", state)
+		h := w.RawHost()
+		state := (<-h.Under("one", "slow", "")).State(t)
+		second := h.Under("two", "slow", state)
+		w.Approves()
+		state = (<-second).State(t)
+		third := h.Under("three", "slow", state)
 		synctest.Wait()
-		w.approves()
-		(<-third).succeeds(t, "done")
+		w.Approves()
+		(<-third).Succeeds(t, "done")
 		synctest.Wait()
-		w.wantProgress(map[string]int{"one": 0, "two": 0, "three": 1})
+		w.WantProgress(map[string]int{"one": 0, "two": 0, "three": 1})
 	})
 }
 
@@ -159,18 +161,18 @@ func TestInterceptProgress(t *testing.T) {
 // out.
 func TestLegTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{as: fakeas.Options{CodeLifetime: 30 * time.Minute}, tools: withConfirm})
-		h := w.rawHost()
-		state := (<-h.round(t.Context(), "confirm", nil, "", "")).state(t)
-		second := h.round(t.Context(), "confirm", nil, state, "accept")
-		w.approves()
-		one := (<-second).state(t)
-		h.confirms(one).succeeds(t, "accept step-2")
-		later(10 * time.Minute)
-		two := (<-h.round(t.Context(), "confirm", nil, state, "accept")).state(t) // the outcome again
-		later(6 * time.Minute)
-		h.confirms(two)
-		if n := w.starts("confirm"); n != 2 {
+		w := world.New(t, world.Setup{AS: fakeas.Options{CodeLifetime: 30 * time.Minute}, Tools: world.WithConfirm})
+		h := w.RawHost()
+		state := (<-h.Request(t.Context(), "confirm", nil, "", "")).State(t)
+		second := h.Request(t.Context(), "confirm", nil, state, "accept")
+		w.Approves()
+		one := (<-second).State(t)
+		h.Confirms(one).Succeeds(t, "accept step-2")
+		world.Later(10 * time.Minute)
+		two := (<-h.Request(t.Context(), "confirm", nil, state, "accept")).State(t) // the outcome again
+		world.Later(6 * time.Minute)
+		h.Confirms(two)
+		if n := w.Starts("confirm"); n != 2 {
 			t.Errorf("the handler started %d times, want 2: the money was sent twice", n)
 		}
 	})
@@ -179,25 +181,25 @@ func TestLegTwice(t *testing.T) {
 // Callers who are not known share one part of the table.
 func TestAnonymousFillsTable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{MaxCalls: 32}, tools: func(w *world) {
-			w.addTools()
-			mcp.AddTool(w.server, &mcp.Tool{Name: "confirm"},
-				func(_ context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, any, error) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxCalls: 32}, Tools: func(w *world.World) {
+			w.AddTools()
+			mcp.AddTool(w.Server, &mcp.Tool{Name: "confirm"},
+				func(_ context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, any, error) {
 					if req.Params.InputResponses["sure"] != nil {
 						return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "ok"}}}, nil, nil
 					}
 					return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{Mode: "form", Message: "Sure?"}}}, nil, nil
 				})
-			w.auth.Intercept(w.server, scopes.Policy{})
+			w.Auth.Intercept(w.Server, scopes.Policy{})
 		}})
-		known := w.rawHostNamed("known")
-		<-known.round(t.Context(), "ping", nil, "", "")
-		unknown := w.rawHostNamed("unknown")
+		known := w.RawHostNamed("known")
+		<-known.Request(t.Context(), "ping", nil, "", "")
+		unknown := w.RawHostNamed("unknown")
 		turnedAway := 0
 		for n := range 32 {
-			r := <-unknown.round(t.Context(), "confirm", nil, "", "")
-			state := r.state(t)
-			result, err := unknown.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "confirm", RequestState: state,
+			r := <-unknown.Request(t.Context(), "confirm", nil, "", "")
+			state := r.State(t)
+			result, err := unknown.Session.CallTool(t.Context(), &mcp.CallToolParams{Name: "confirm", RequestState: state,
 				InputResponses: mcp.InputResponseMap{"sure": &mcp.ElicitResult{Action: "accept"}}})
 			if err != nil {
 				t.Fatal(err)
@@ -210,9 +212,9 @@ func TestAnonymousFillsTable(t *testing.T) {
 		if turnedAway == 0 {
 			t.Error("callers who are not known were never turned away")
 		}
-		r := <-known.round(t.Context(), "whoami", nil, "", "")
-		if r.err != nil || !r.result.NeedsInput() {
-			t.Errorf("the known caller was locked out by anonymous ones: %q, %v", r.text(), r.err)
+		r := <-known.Request(t.Context(), "whoami", nil, "", "")
+		if r.Err != nil || !r.Result.NeedsInput() {
+			t.Errorf("the known caller was locked out by anonymous ones: %q, %v", r.Text(), r.Err)
 		}
 	})
 }

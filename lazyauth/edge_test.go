@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
@@ -19,17 +21,17 @@ import (
 )
 
 func TestCloseForgetsGrants(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		if err := w.auth.Close(); err != nil {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		if err := w.Auth.Close(); err != nil {
 			t.Error(err)
 		}
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
-		if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil }); err == nil {
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
+		if err := w.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil }); err == nil {
 			t.Error("Authorize succeeds after Close")
 		}
 	})
@@ -38,50 +40,50 @@ func TestCloseForgetsGrants(t *testing.T) {
 // A need that arises after the patience is over still gets its prompt out. Where
 // the prompt answers the request the call goes on; elsewhere the next one does.
 func TestLateNeed(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "late"}, scopes.Of("profile"), counted(w, "late",
-				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-					later(60 * time.Second) // works, and reports progress
-					return nil, answer{"done"}, lazyauth.Require(ctx, scopes.Of("notes:read"))
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "late"}, scopes.Of("profile"), world.Counted(w, "late",
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+					world.Later(60 * time.Second) // works, and reports progress
+					return nil, world.Answer{Text: "done"}, lazyauth.Require(ctx, scopes.Of("notes:read"))
 				}))
 		}})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "late", nil)
-		w.approves()
-		later(66 * time.Second)
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "late", nil)
+		w.Approves()
+		world.Later(66 * time.Second)
 		synctest.Wait()
-		h.wantPrompts(2)
-		w.approves()
-		if r := <-call; era == modern {
-			r.succeeds(t, "done")
+		h.WantPrompts(2)
+		w.Approves()
+		if r := <-call; era == world.Modern {
+			r.Succeeds(t, "done")
 		} else {
-			r.fails(t, lazyauth.ReasonPending)
-			later(10 * time.Second)
-			h.gets("late", nil, "done")
+			r.Fails(t, lazyauth.ReasonPending)
+			world.Later(10 * time.Second)
+			h.Gets("late", nil, "done")
 		}
-		h.wantPrompts(2)
+		h.WantPrompts(2)
 	})
 }
 
 // The state of a second prompt is good although the lease of the first has ended.
 func TestSecondPromptAfterLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Hour}, tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "long"}, scopes.Of("profile"), counted(w, "long",
-				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-					later(15 * time.Minute)
-					return nil, answer{"done"}, lazyauth.Require(ctx, scopes.Of("notes:read"))
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: time.Hour}, Tools: func(w *world.World) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "long"}, scopes.Of("profile"), world.Counted(w, "long",
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+					world.Later(15 * time.Minute)
+					return nil, world.Answer{Text: "done"}, lazyauth.Require(ctx, scopes.Of("notes:read"))
 				}))
 		}})
-		h := w.rawHost()
-		state := (<-h.round(t.Context(), "long", nil, "", "")).state(t)
-		second := h.round(t.Context(), "long", nil, state, "accept")
-		w.approves()
-		state = (<-second).state(t)
-		third := h.round(t.Context(), "long", nil, state, "accept")
-		w.approves()
-		(<-third).succeeds(t, "done")
+		h := w.RawHost()
+		state := (<-h.Request(t.Context(), "long", nil, "", "")).State(t)
+		second := h.Request(t.Context(), "long", nil, state, "accept")
+		w.Approves()
+		state = (<-second).State(t)
+		third := h.Request(t.Context(), "long", nil, state, "accept")
+		w.Approves()
+		(<-third).Succeeds(t, "done")
 	})
 }
 
@@ -89,44 +91,44 @@ func TestSecondPromptAfterLease(t *testing.T) {
 // waits on a context of its own (http.Client.Get), and however patient it is.
 func TestCallThatLeftKeepsNoTurn(t *testing.T) {
 	for _, patience := range []time.Duration{0, time.Hour} {
-		t.Run(patience.String(), func(t *testing.T) { inBothEras(t, callThatLeft(patience)) })
+		t.Run(patience.String(), func(t *testing.T) { world.InBothEras(t, callThatLeft(patience)) })
 	}
 }
 
 func callThatLeft(patience time.Duration) func(*testing.T, string) {
 	return func(t *testing.T, era string) {
 		release := make(chan struct{})
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}, options: lazyauth.Options{MaxWait: patience}, tools: func(w *world) {
-			w.addTools()
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "slow"}, scopes.Of("profile"), counted(w, "slow",
-				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}, Options: lazyauth.Options{MaxWait: patience}, Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "slow"}, scopes.Of("profile"), world.Counted(w, "slow",
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					<-release
-					return read(lazyauth.Client(ctx).Get(w.as.API() + "/me"))
+					return world.ReadAnswer(lazyauth.Client(ctx).Get(w.AS.API() + "/me"))
 				}))
 		}})
-		h := w.host(era, accepts)
-		first := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-first).succeeds(t, "Ada")
+		h := w.Host(era, world.Accepts)
+		first := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-first).Succeeds(t, "Ada")
 		ctx, cancel := context.WithCancel(t.Context())
-		gone := h.call(ctx, "slow", nil)
+		gone := h.Call(ctx, "slow", nil)
 		synctest.Wait()
 		cancel()
 		<-gone
-		later(2 * time.Minute) // the token lapses
+		world.Later(2 * time.Minute) // the token lapses
 		close(release)
 		synctest.Wait()
-		if n := len(h.shown()); n != 1 {
+		if n := len(h.Shown()); n != 1 {
 			t.Errorf("a call that was cancelled long ago prompted the person (%d prompts)", n)
 		}
-		if w.ended["slow"] != 1 {
+		if w.Stops("slow") != 1 {
 			t.Error("the cancelled handler still waits")
 		}
-		next := h.call(t.Context(), "whoami", nil)
-		later(time.Second)
-		h.wantPrompts(2)
-		w.approves()
-		(<-next).succeeds(t, "Ada")
+		next := h.Call(t.Context(), "whoami", nil)
+		world.Later(time.Second)
+		h.WantPrompts(2)
+		w.Approves()
+		(<-next).Succeeds(t, "Ada")
 	}
 }
 
@@ -136,72 +138,72 @@ func withCaps(caps map[string]any) mcp.Meta {
 
 func TestTextThenURL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		h := w.rawHost()
-		r, err := h.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "whoami", Meta: withCaps(map[string]any{})})
-		reply{r, err}.fails(t, lazyauth.ReasonPending)
+		w := world.New(t, world.Setup{})
+		h := w.RawHost()
+		r, err := h.Session.CallTool(t.Context(), &mcp.CallToolParams{Name: "whoami", Meta: withCaps(map[string]any{})})
+		world.Reply{Result: r, Err: err}.Fails(t, lazyauth.ReasonPending)
 		// Now a request that declares URL elicitation.
-		r2 := <-h.round(t.Context(), "whoami", nil, "", "")
-		if r2.err == nil && r2.result.IsError && strings.Contains(r2.text(), w.person().UserCode) {
-			t.Errorf("a live code went into the text of a host that declares URL elicitation: %q", r2.text())
+		r2 := <-h.Request(t.Context(), "whoami", nil, "", "")
+		if r2.Err == nil && r2.Result.IsError && strings.Contains(r2.Text(), w.Person().UserCode) {
+			t.Errorf("a live code went into the text of a host that declares URL elicitation: %q", r2.Text())
 		}
-		r2.state(t)
+		r2.State(t)
 	})
 }
 
 func TestInnerStateSurvivesAPrompt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}, tools: withConfirm})
-		h := w.rawHost()
-		state := (<-h.round(t.Context(), "confirm", nil, "", "")).state(t)
-		second := h.round(t.Context(), "confirm", nil, state, "accept")
-		w.approves()
-		asks := (<-second).state(t)
-		later(2 * time.Minute) // the token lapses while the person thinks
-		state = h.confirms(asks).state(t)
-		last := h.round(t.Context(), "confirm", nil, state, "accept")
-		w.approves()
-		(<-last).succeeds(t, "accept step-2")
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}, Tools: world.WithConfirm})
+		h := w.RawHost()
+		state := (<-h.Request(t.Context(), "confirm", nil, "", "")).State(t)
+		second := h.Request(t.Context(), "confirm", nil, state, "accept")
+		w.Approves()
+		asks := (<-second).State(t)
+		world.Later(2 * time.Minute) // the token lapses while the person thinks
+		state = h.Confirms(asks).State(t)
+		last := h.Request(t.Context(), "confirm", nil, state, "accept")
+		w.Approves()
+		(<-last).Succeeds(t, "accept step-2")
 	})
 }
 
 func TestInnerStateReplayed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{tools: withConfirm})
-		h := w.rawHost()
-		state := (<-h.round(t.Context(), "confirm", nil, "", "")).state(t)
-		second := h.round(t.Context(), "confirm", nil, state, "accept")
-		w.approves()
-		asks := (<-second).state(t)
+		w := world.New(t, world.Setup{Tools: world.WithConfirm})
+		h := w.RawHost()
+		state := (<-h.Request(t.Context(), "confirm", nil, "", "")).State(t)
+		second := h.Request(t.Context(), "confirm", nil, state, "accept")
+		w.Approves()
+		asks := (<-second).State(t)
 		for range 3 {
-			h.confirms(asks).succeeds(t, "accept step-2")
+			h.Confirms(asks).Succeeds(t, "accept step-2")
 		}
-		if n := w.starts("confirm"); n != 2 {
+		if n := w.Starts("confirm"); n != 2 {
 			t.Errorf("the handler started %d times, want 2", n)
 		}
 	})
 }
 
 func TestGoexit(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		if era == legacy {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		if era == world.Legacy {
 			t.Skip()
 		}
-		w := newWorld(t, setup{tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "exit"}, scopes.Of("profile"),
-				func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "exit"}, scopes.Of("profile"),
+				func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					runtime.Goexit()
-					return nil, answer{}, nil
+					return nil, world.Answer{}, nil
 				})
 		}})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "exit", nil)
-		w.approves()
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "exit", nil)
+		w.Approves()
 		select {
 		case r := <-call:
-			r.fails(t, lazyauth.ReasonAbandoned)
-			if strings.Contains(r.text(), "came back") || !strings.Contains(r.text(), "broke off") {
-				t.Errorf("the text is not of what happened: %s", r.text())
+			r.Fails(t, lazyauth.ReasonAbandoned)
+			if strings.Contains(r.Text(), "came back") || !strings.Contains(r.Text(), "broke off") {
+				t.Errorf("the text is not of what happened: %s", r.Text())
 			}
 		case <-time.After(time.Hour):
 			t.Error("the call hangs")
@@ -211,19 +213,19 @@ func TestGoexit(t *testing.T) {
 
 func TestRefreshLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute}})
-		h := w.host(legacy, accepts)
-		first := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-first).succeeds(t, "Ada")
-		later(time.Minute)
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
+		h := w.Host(world.Legacy, world.Accepts)
+		first := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-first).Succeeds(t, "Ada")
+		world.Later(time.Minute)
 		answers := make([]fakeas.Behaviour, 50)
 		for n := range answers {
 			answers[n] = fakeas.Raw(200, http.Header{"Content-Type": {"application/json"}}, fmt.Sprintf(`{"access_token":"at%d","token_type":"Bearer","expires_in":0,"refresh_token":"rt%d"}`, n, n))
 		}
-		w.as.Script(fakeas.Refresh, answers...)
-		<-h.call(t.Context(), "whoami", nil)
-		if n := w.as.Count(fakeas.Refresh, ""); n > 2 {
+		w.AS.Script(fakeas.Refresh, answers...)
+		<-h.Call(t.Context(), "whoami", nil)
+		if n := w.AS.Count(fakeas.Refresh, ""); n > 2 {
 			t.Errorf("one call made %d refreshes", n)
 		}
 	})
@@ -231,14 +233,14 @@ func TestRefreshLoop(t *testing.T) {
 
 func TestFailuresReachTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{Principal: func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
 			return lazyauth.LocalUser, errors.New("directory is down")
 		}}})
-		h := w.host(modern, accepts)
-		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.ReasonAnonymous)
-		if strings.Contains(r.text(), "log") && !strings.Contains(w.log.String(), "directory is down") {
-			t.Errorf("%q, but the log says %q", r.text(), w.log.String())
+		h := w.Host(world.Modern, world.Accepts)
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonAnonymous)
+		if strings.Contains(r.Text(), "log") && !strings.Contains(w.Log.String(), "directory is down") {
+			t.Errorf("%q, but the log says %q", r.Text(), w.Log.String())
 		}
 	})
 }
@@ -256,29 +258,29 @@ func TestFormatting(t *testing.T) {
 	prompt := elicit.Prompt{Service: "Notes", VerificationURI: "https://as.example.test/device", VerificationURIComplete: "https://as.example.test/device?c=WDJB-CANARY", UserCode: "WDJB-CANARY"}
 	var pending error
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			w.addTools()
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "late"}, scopes.Of("profile"),
-				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "late"}, scopes.Of("profile"),
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					pending = lazyauth.Require(ctx, scopes.Of("notes:read"))
-					return nil, answer{}, nil
+					return nil, world.Answer{}, nil
 				})
 		}})
-		h := w.hostWith(legacy, manners{}) // whose model is told
-		<-h.call(t.Context(), "late", nil)
-		w.approves()
-		later(time.Minute)
-		<-h.call(t.Context(), "late", nil)
+		h := w.HostWith(world.Legacy, world.Manners{}) // whose model is told
+		<-h.Call(t.Context(), "late", nil)
+		w.Approves()
+		world.Later(time.Minute)
+		<-h.Call(t.Context(), "late", nil)
 		if e, ok := errors.AsType[*lazyauth.Error](pending); !ok || e.Reason != lazyauth.ReasonPending {
 			t.Fatalf("the error is %v", pending)
 		}
-		code := w.person().UserCode
+		code := w.Person().UserCode
 		everyVerb(t, pending, code)
-		status, err := w.auth.Status(t.Context(), lazyauth.LocalUser)
+		status, err := w.Auth.Status(t.Context(), lazyauth.LocalUser)
 		if err != nil {
 			t.Fatal(err)
 		}
-		everyVerb(t, status, w.secrets.last())
+		everyVerb(t, status, w.Secrets.Last())
 	})
 	for _, v := range []any{service, &service, auth, options, *options, prompt, &prompt} {
 		everyVerb(t, v, "s3cr3t-canary", "canary-key-8byte", "WDJB-CANARY")
@@ -339,22 +341,22 @@ func (asError) Error() string { return "an error" }
 
 func TestUndeclaredMode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{tools: withSaga})
-		h := w.rawHost()
-		state := (<-h.round(t.Context(), "saga", noteArgs{"x"}, "", "")).state(t)
+		w := world.New(t, world.Setup{Tools: world.WithSaga})
+		h := w.RawHost()
+		state := (<-h.Request(t.Context(), "saga", world.Note{Text: "x"}, "", "")).State(t)
 		// Two attend: first one without elicitation, then one with.
-		out := make(chan reply, 1)
+		out := make(chan world.Reply, 1)
 		go func() {
-			r, err := h.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "saga", Arguments: noteArgs{"x"}, RequestState: state, Meta: withCaps(map[string]any{})})
-			out <- reply{r, err}
+			r, err := h.Session.CallTool(t.Context(), &mcp.CallToolParams{Name: "saga", Arguments: world.Note{Text: "x"}, RequestState: state, Meta: withCaps(map[string]any{})})
+			out <- world.Reply{Result: r, Err: err}
 		}()
 		synctest.Wait()
-		two := h.round(t.Context(), "saga", noteArgs{"x"}, state, "accept")
+		two := h.Request(t.Context(), "saga", world.Note{Text: "x"}, state, "accept")
 		synctest.Wait()
-		w.approves()
+		w.Approves()
 		select {
 		case r := <-out:
-			if r.err == nil && r.result.NeedsInput() {
+			if r.Err == nil && r.Result.NeedsInput() {
 				t.Error("an undeclared mode is in inputRequests")
 			}
 		case <-two:
@@ -364,9 +366,9 @@ func TestUndeclaredMode(t *testing.T) {
 
 // An author's middleware recovers from panics of handlers, as it always did.
 func TestPanic(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			w.server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			w.Server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 				return func(ctx context.Context, m string, r mcp.Request) (res mcp.Result, err error) {
 					defer func() {
 						if p := recover(); p != nil {
@@ -376,18 +378,18 @@ func TestPanic(t *testing.T) {
 					return next(ctx, m, r)
 				}
 			})
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "boom"}, scopes.Of("profile"),
-				func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "boom"}, scopes.Of("profile"),
+				func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					panic("boom: canary-of-a-panic")
 				})
 		}})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "boom", nil)
-		w.approves()
-		if r := <-call; r.err == nil || !strings.Contains(r.err.Error(), "recovered: boom") {
-			t.Errorf("the author's middleware did not see the panic: %v", r.err)
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "boom", nil)
+		w.Approves()
+		if r := <-call; r.Err == nil || !strings.Contains(r.Err.Error(), "recovered: boom") {
+			t.Errorf("the author's middleware did not see the panic: %v", r.Err)
 		}
-		if strings.Contains(w.log.String(), "canary-of-a-panic") {
+		if strings.Contains(w.Log.String(), "canary-of-a-panic") {
 			t.Error("what a handler panicked with is in the log")
 		}
 	})
@@ -396,29 +398,29 @@ func TestPanic(t *testing.T) {
 // A parked handler that nobody comes back for is in nobody's way.
 func TestParkedHandlerKeepsNoTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{tools: withSaga})
-		h := w.rawHost()
+		w := world.New(t, world.Setup{Tools: world.WithSaga})
+		h := w.RawHost()
 		parkedSaga(t, w, h) // and nobody comes back
-		w.approves()
-		later(10 * time.Second)
-		h.gets("list_notes", nil, "x")
+		w.Approves()
+		world.Later(10 * time.Second)
+		h.Gets("list_notes", nil, "x")
 	})
 }
 
 // The patience of one duplicated retry does not end the call for the others.
 func TestDuplicateRetriesOutliveTheFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		h := w.rawHost()
-		state := (<-h.round(t.Context(), "whoami", nil, "", "")).state(t)
-		one := h.round(t.Context(), "whoami", nil, state, "accept") // its stream broke, and nobody said so
-		later(50 * time.Second)
-		two := h.round(t.Context(), "whoami", nil, state, "accept")
-		later(10 * time.Second)
-		(<-one).fails(t, lazyauth.ReasonPending)
-		w.approves()
-		(<-two).succeeds(t, "Ada")
-		w.wantAuthorizations(1)
+		w := world.New(t, world.Setup{})
+		h := w.RawHost()
+		state := (<-h.Request(t.Context(), "whoami", nil, "", "")).State(t)
+		one := h.Request(t.Context(), "whoami", nil, state, "accept") // its stream broke, and nobody said so
+		world.Later(50 * time.Second)
+		two := h.Request(t.Context(), "whoami", nil, state, "accept")
+		world.Later(10 * time.Second)
+		(<-one).Fails(t, lazyauth.ReasonPending)
+		w.Approves()
+		(<-two).Succeeds(t, "Ada")
+		w.WantAuthorizations(1)
 	})
 }
 
@@ -426,33 +428,33 @@ func TestDuplicateRetriesOutliveTheFirst(t *testing.T) {
 // right after; the next call finds the grant.
 func TestCancelledBeforeTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		h := w.rawHost()
-		state := (<-h.round(t.Context(), "whoami", nil, "", "")).state(t)
+		w := world.New(t, world.Setup{})
+		h := w.RawHost()
+		state := (<-h.Request(t.Context(), "whoami", nil, "", "")).State(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		call := h.round(ctx, "whoami", nil, state, "accept")
+		call := h.Request(ctx, "whoami", nil, state, "accept")
 		synctest.Wait()
-		w.approves()
-		later(5 * time.Second) // the poll comes a moment later
+		w.Approves()
+		world.Later(5 * time.Second) // the poll comes a moment later
 		cancel()
 		<-call
-		later(10 * time.Second)
-		if n := w.starts("whoami"); n != 0 {
+		world.Later(10 * time.Second)
+		if n := w.Starts("whoami"); n != 0 {
 			t.Errorf("the handler started %d times for a request that was gone", n)
 		}
-		h.gets("whoami", nil, "Ada")
-		w.wantAuthorizations(1)
+		h.Gets("whoami", nil, "Ada")
+		w.WantAuthorizations(1)
 	})
 }
 
 // A principal without a subject is nobody.
 func TestIssuerAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{VerifyUser: anybody, Principal: func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody, Principal: func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
 			return lazyauth.Principal{Issuer: "https://idp.example"}, nil
 		}}})
-		h := w.host(modern, accepts)
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonAnonymous)
+		h := w.Host(world.Modern, world.Accepts)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonAnonymous)
 	})
 }
 
@@ -460,8 +462,8 @@ func TestIssuerAlone(t *testing.T) {
 // bounced.
 func TestMaxWaitDuringNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: 11 * time.Second}})
-		w.server.AddSendingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: 11 * time.Second}})
+		w.Server.AddSendingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 			return func(ctx context.Context, m string, r mcp.Request) (mcp.Result, error) {
 				if m == "notifications/elicitation/complete" {
 					<-ctx.Done() // the host does not read
@@ -469,31 +471,31 @@ func TestMaxWaitDuringNotice(t *testing.T) {
 				return next(ctx, m, r)
 			}
 		})
-		h := w.host(legacy, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		code := w.person().UserCode
-		later(9 * time.Second)
-		w.as.Approve(code) // seen at the poll after 10 s
-		(<-call).succeeds(t, "Ada")
+		h := w.Host(world.Legacy, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		code := w.Person().UserCode
+		world.Later(9 * time.Second)
+		w.AS.Approve(code) // seen at the poll after 10 s
+		(<-call).Succeeds(t, "Ada")
 	})
 }
 
 // The person takes more than a patience to say yes to the dialog.
 func TestSlowAcceptIsNotAskedTwice(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: 55 * time.Second}})
-		h := w.host(era, says("accept", 70*time.Second))
-		call := h.call(t.Context(), "whoami", nil)
-		if era == legacy {
-			(<-call).fails(t, lazyauth.ReasonPending)
-			h.wantPrompts(1)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: 55 * time.Second}})
+		h := w.Host(era, world.Says("accept", 70*time.Second))
+		call := h.Call(t.Context(), "whoami", nil)
+		if era == world.Legacy {
+			(<-call).Fails(t, lazyauth.ReasonPending)
+			h.WantPrompts(1)
 			return
 		}
-		later(75 * time.Second) // the retry attends
+		world.Later(75 * time.Second) // the retry attends
 		synctest.Wait()
-		h.wantPrompts(1)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		h.wantPrompts(1)
+		h.WantPrompts(1)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(1)
 	})
 }

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
@@ -21,25 +23,25 @@ import (
 
 // Patience that would overflow is endless, and not over.
 func TestEndlessMaxWait(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: math.MaxInt64}})
-		later(time.Second)
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		req := w.person()
-		later(30 * time.Second)
-		w.as.Approve(req.UserCode)
-		(<-call).succeeds(t, "Ada")
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: math.MaxInt64}})
+		world.Later(time.Second)
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		req := w.Person()
+		world.Later(30 * time.Second)
+		w.AS.Approve(req.UserCode)
+		(<-call).Succeeds(t, "Ada")
 	})
 }
 
 // A patience of a second is one of a second.
 func TestShortMaxWait(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Second}})
-		h := w.host(era, accepts)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: time.Second}})
+		h := w.Host(era, world.Accepts)
 		began := time.Now()
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
 		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("took %v", took)
 		}
@@ -50,22 +52,22 @@ func TestShortMaxWait(t *testing.T) {
 func TestLargeProgress(t *testing.T) {
 	for _, big := range []float64{1e12, 1e14, float64(1.7e18)} {
 		t.Run(fmt.Sprint(big), func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{tools: func(w *world) {
-					lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "import"}, scopes.Of("profile"),
-						func(ctx context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{Tools: func(w *world.World) {
+					lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "import"}, scopes.Of("profile"),
+						func(ctx context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 							req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: req.Params.GetProgressToken(), Progress: big})
-							return nil, answer{"done"}, lazyauth.Require(ctx, scopes.Of("notes:read"))
+							return nil, world.Answer{Text: "done"}, lazyauth.Require(ctx, scopes.Of("notes:read"))
 						})
 				}})
-				h := w.hostWith(era, manners{url: true, progress: true, react: accepts})
-				call := h.call(t.Context(), "import", nil)
-				w.approves()
-				p := w.person()
-				later(22 * time.Second)
-				w.as.Approve(p.UserCode)
-				(<-call).succeeds(t, "done")
-				h.progress(1)
+				h := w.HostWith(era, world.Manners{URL: true, Progress: true, React: world.Accepts})
+				call := h.Call(t.Context(), "import", nil)
+				w.Approves()
+				p := w.Person()
+				world.Later(22 * time.Second)
+				w.AS.Approve(p.UserCode)
+				(<-call).Succeeds(t, "done")
+				h.Progress(1)
 			})
 		})
 	}
@@ -73,26 +75,26 @@ func TestLargeProgress(t *testing.T) {
 
 // Several waits of one call report in one order.
 func TestProgressOfSeveralWaits(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "import"}, scopes.Of("profile"),
-				func(ctx context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "import"}, scopes.Of("profile"),
+				func(ctx context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					var wg sync.WaitGroup
 					for range 8 {
 						wg.Go(func() { lazyauth.Require(ctx, scopes.Of("notes:read")) })
 					}
 					wg.Wait()
-					return nil, answer{"done"}, nil
+					return nil, world.Answer{Text: "done"}, nil
 				})
 		}})
-		h := w.hostWith(era, manners{url: true, progress: true, react: accepts})
-		call := h.call(t.Context(), "import", nil)
-		w.approves()
-		p := w.person()
-		later(42 * time.Second)
-		w.as.Approve(p.UserCode)
-		(<-call).succeeds(t, "done")
-		h.progress(1)
+		h := w.HostWith(era, world.Manners{URL: true, Progress: true, React: world.Accepts})
+		call := h.Call(t.Context(), "import", nil)
+		w.Approves()
+		p := w.Person()
+		world.Later(42 * time.Second)
+		w.AS.Approve(p.UserCode)
+		(<-call).Succeeds(t, "done")
+		h.Progress(1)
 	})
 }
 
@@ -100,111 +102,111 @@ func TestProgressOfSeveralWaits(t *testing.T) {
 // model: somebody there does not want to be asked.
 func TestRefusedByTheHostThenRejected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
+		w := world.New(t, world.Setup{})
 		rejects := func(context.Context, *mcp.ElicitParams) (*mcp.ElicitResult, error) {
 			return nil, errors.New("no forms here")
 		}
-		h := w.hostWith(legacy, manners{url: true, form: true, react: inTurn(says("decline", 4*time.Millisecond), rejects)})
-		r := <-h.call(t.Context(), "whoami", nil)
-		if strings.Contains(r.text(), w.person().UserCode) {
-			t.Errorf("the code of a refused prompt is in the model's hands: %q", r.text())
+		h := w.HostWith(world.Legacy, world.Manners{URL: true, Form: true, React: world.InTurn(world.Says("decline", 4*time.Millisecond), rejects)})
+		r := <-h.Call(t.Context(), "whoami", nil)
+		if strings.Contains(r.Text(), w.Person().UserCode) {
+			t.Errorf("the code of a refused prompt is in the model's hands: %q", r.Text())
 		}
 	})
 }
 
 // A refusal says in both eras what was needed, in the wording that was chosen.
 func TestWhatARefusalSays(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{InsecureTextAfterDecline: true, Wording: func(_ *mcp.CallToolRequest, c elicit.Channel, p elicit.Prompt) string {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{InsecureTextAfterDecline: true, Wording: func(_ *mcp.CallToolRequest, c elicit.Channel, p elicit.Prompt) string {
 			return "Bitte anmelden, Code " + p.UserCode
 		}}})
-		w.codesMayFollow = lazyauth.ReasonDeclined
-		h := w.host(era, says("decline", 3*time.Second))
-		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.ReasonDeclined)
-		if r.result.Meta[lazyauth.MetaRequired] != "profile" {
-			t.Errorf("required: %v", r.result.Meta)
+		w.CodesMayFollow = lazyauth.ReasonDeclined
+		h := w.Host(era, world.Says("decline", 3*time.Second))
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonDeclined)
+		if r.Result.Meta[lazyauth.MetaRequired] != "profile" {
+			t.Errorf("required: %v", r.Result.Meta)
 		}
-		if !strings.Contains(r.text(), "Bitte anmelden") {
-			t.Errorf("wording: %q", r.text())
+		if !strings.Contains(r.Text(), "Bitte anmelden") {
+			t.Errorf("wording: %q", r.Text())
 		}
 	})
 }
 
 // Whoever wants to be asked again names no account: all are meant.
 func TestSignInPromptForAllAccounts(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{Account: lazyauth.AccountFromArgument("text")}, tools: func(w *world) {
-			w.addTools()
-			lazyauth.AddSignInPrompt(w.server, w.auth)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Account: lazyauth.AccountFromArgument("text")}, Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddSignInPrompt(w.Server, w.Auth)
 		}})
-		h := w.host(era, inTurn(says("decline", 3*time.Second), accepts))
-		(<-h.call(t.Context(), "create_note", noteArgs{"work"})).fails(t, lazyauth.ReasonDeclined)
-		w.denies() // the code that nobody polls for any more
-		if _, err := h.session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
+		h := w.Host(era, world.InTurn(world.Says("decline", 3*time.Second), world.Accepts))
+		(<-h.Call(t.Context(), "create_note", world.Note{Text: "work"})).Fails(t, lazyauth.ReasonDeclined)
+		w.Denies() // the code that nobody polls for any more
+		if _, err := h.Session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
 			t.Fatal(err)
 		}
-		call := h.call(t.Context(), "create_note", noteArgs{"work"})
-		w.approves()
-		(<-call).succeeds(t, "work")
+		call := h.Call(t.Context(), "create_note", world.Note{Text: "work"})
+		w.Approves()
+		(<-call).Succeeds(t, "work")
 	})
 }
 
 // Two services on one server have a prompt each.
 func TestSignInPromptsOfTwoServices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			w.addTools()
-			lazyauth.AddSignInPrompt(w.server, w.auth)
-			other, err := lazyauth.New(lazyauth.Service{Name: "Mail", Issuer: w.as.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{w.as.API()}}, &lazyauth.Options{Transport: w.as.Transport()})
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddSignInPrompt(w.Server, w.Auth)
+			other, err := lazyauth.New(lazyauth.Service{Name: "Mail", Issuer: w.AS.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{w.AS.API()}}, &lazyauth.Options{Transport: w.AS.Transport()})
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { other.Close() })
-			lazyauth.AddSignInPrompt(w.server, other)
+			lazyauth.AddSignInPrompt(w.Server, other)
 		}})
-		h := w.host(legacy, inTurn(says("decline", 3*time.Second), accepts))
-		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.ReasonDeclined)
-		if !strings.Contains(r.text(), `"sign-in-notes"`) {
-			t.Fatal(r.text())
+		h := w.Host(world.Legacy, world.InTurn(world.Says("decline", 3*time.Second), world.Accepts))
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonDeclined)
+		if !strings.Contains(r.Text(), `"sign-in-notes"`) {
+			t.Fatal(r.Text())
 		}
-		w.denies()
-		if _, err := h.session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
+		w.Denies()
+		if _, err := h.Session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
 			t.Fatal(err)
 		}
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
 	})
 }
 
 // Two interceptors on one server leave a handler's progress as it is.
 func TestProgressWithTwoServices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			other, err := lazyauth.New(lazyauth.Service{Name: "Mail", Issuer: w.as.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{w.as.API()}}, &lazyauth.Options{Transport: w.as.Transport()})
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			other, err := lazyauth.New(lazyauth.Service{Name: "Mail", Issuer: w.AS.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{w.AS.API()}}, &lazyauth.Options{Transport: w.AS.Transport()})
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { other.Close() })
-			lazyauth.AddTool(w.server, other, &mcp.Tool{Name: "mail"}, scopes.Of("profile"),
-				func(ctx context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-					return nil, answer{"done"}, nil
+			lazyauth.AddTool(w.Server, other, &mcp.Tool{Name: "mail"}, scopes.Of("profile"),
+				func(ctx context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+					return nil, world.Answer{Text: "done"}, nil
 				})
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "import"}, scopes.Of("profile"),
-				func(ctx context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "import"}, scopes.Of("profile"),
+				func(ctx context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					for n := range 4 {
 						req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: req.Params.GetProgressToken(), Progress: float64(n), Total: 3})
 					}
-					return nil, answer{"done"}, nil
+					return nil, world.Answer{Text: "done"}, nil
 				})
 		}})
-		h := w.hostWith(legacy, manners{url: true, progress: true, react: accepts})
-		call := h.call(t.Context(), "import", nil)
-		w.approves()
-		(<-call).succeeds(t, "done")
-		m := h.progress(1)
+		h := w.HostWith(world.Legacy, world.Manners{URL: true, Progress: true, React: world.Accepts})
+		call := h.Call(t.Context(), "import", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "done")
+		m := h.Progress(1)
 		if last := m[len(m)-1]; last.Progress != 3 {
 			t.Errorf("the handler said 3 of 3, the host heard %v of %v", last.Progress, last.Total)
 		}
@@ -213,15 +215,15 @@ func TestProgressWithTwoServices(t *testing.T) {
 
 // A call is one call, however often its host comes back for it.
 func TestOneCallIsCountedOnce(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
 		synctest.Wait()
-		if !strings.Contains(w.log.String(), `"calls":1`) {
-			t.Errorf("one call waited: %s", w.log.String())
+		if !strings.Contains(w.Log.String(), `"calls":1`) {
+			t.Errorf("one call waited: %s", w.Log.String())
 		}
 	})
 }
@@ -232,66 +234,66 @@ func TestGoroutineThatOutlivesItsHandler(t *testing.T) {
 		returned := make(chan struct{})
 		waits := 0
 		var mu sync.Mutex
-		w := newWorld(t, setup{
-			options: lazyauth.Options{Trace: &lazyauth.Trace{Waiting: func(context.Context, lazyauth.WaitingInfo) {
+		w := world.New(t, world.Setup{
+			Options: lazyauth.Options{Trace: &lazyauth.Trace{Waiting: func(context.Context, lazyauth.WaitingInfo) {
 				mu.Lock()
 				waits++
 				n := waits
 				mu.Unlock()
 				if n > 1 { // the stray goroutine; not the call's own wait
 					<-returned
-					later(time.Second)
+					world.Later(time.Second)
 				}
 			}}},
-			tools: func(w *world) {
-				lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "slow"}, scopes.Of("profile"),
-					func(ctx context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+			Tools: func(w *world.World) {
+				lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "slow"}, scopes.Of("profile"),
+					func(ctx context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 						for range 30 {
 							go lazyauth.Require(ctx, scopes.Of("notes:read"))
 						}
-						later(time.Second)
-						return nil, answer{"done"}, nil
+						world.Later(time.Second)
+						return nil, world.Answer{Text: "done"}, nil
 					})
 			}})
-		h := w.hostWith(modern, manners{progress: true, name: "gemini-cli-mcp-client"})
-		call := h.call(t.Context(), "slow", nil)
-		w.approves()
-		(<-call).succeeds(t, "done")
+		h := w.HostWith(world.Modern, world.Manners{Progress: true, Name: "gemini-cli-mcp-client"})
+		call := h.Call(t.Context(), "slow", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "done")
 		close(returned)
-		later(time.Minute)
+		world.Later(time.Minute)
 	})
 }
 
 // Dialogs are taken down when the server ends.
 func TestNoticeAtClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		h := w.host(legacy, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		w.person()
+		w := world.New(t, world.Setup{})
+		h := w.Host(world.Legacy, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Person()
 		synctest.Wait()
-		w.auth.Close()
-		(<-call).fails(t, lazyauth.ReasonUnavailable)
+		w.Auth.Close()
+		(<-call).Fails(t, lazyauth.ReasonUnavailable)
 		synctest.Wait()
-		if len(h.completions()) != 1 {
-			t.Errorf("completions: %d", len(h.completions()))
+		if len(h.Completions()) != 1 {
+			t.Errorf("completions: %d", len(h.Completions()))
 		}
 	})
 }
 
 // A request that was made up by a program has no session, and no dialogs.
 func TestRequestWithoutSession(t *testing.T) {
-	for _, era := range eras {
+	for _, era := range world.Eras {
 		for _, extra := range []*mcp.RequestExtra{nil, {}} {
 			t.Run(fmt.Sprint(era, extra != nil), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t, setup{options: lazyauth.Options{Principal: onePerson}})
-					h := w.auth.Handler("raw", scopes.Of("profile"), func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+					w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson}})
+					h := w.Auth.Handler("raw", scopes.Of("profile"), func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 						return &mcp.CallToolResult{}, nil
 					})
 					meta := mcp.Meta{"progressToken": "x"}
-					if era == modern {
-						meta[mcp.MetaKeyProtocolVersion] = modern
+					if era == world.Modern {
+						meta[mcp.MetaKeyProtocolVersion] = world.Modern
 					}
 					defer func() {
 						if v := recover(); v != nil {
@@ -300,7 +302,7 @@ func TestRequestWithoutSession(t *testing.T) {
 					}()
 					for range 2 {
 						h(t.Context(), &mcp.CallToolRequest{Extra: extra, Params: &mcp.CallToolParamsRaw{Name: "raw", Meta: meta}})
-						later(time.Second)
+						world.Later(time.Second)
 					}
 				})
 			})
@@ -310,19 +312,19 @@ func TestRequestWithoutSession(t *testing.T) {
 
 // A wording that panics leaves the prompt in English, and nobody without one.
 func TestWordingPanics(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{Wording: func(*mcp.CallToolRequest, elicit.Channel, elicit.Prompt) string {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Wording: func(*mcp.CallToolRequest, elicit.Channel, elicit.Prompt) string {
 			panic("no translation")
 		}}})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		h.wantPrompts(1)
-		if prompt := h.shown()[0].Message; !strings.HasPrefix(prompt, "Sign in to Notes") {
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(1)
+		if prompt := h.Shown()[0].Message; !strings.HasPrefix(prompt, "Sign in to Notes") {
 			t.Errorf("the person was told %q", prompt)
 		}
-		if w.trace.count("callbackfailed") == 0 {
+		if w.Trace.Count("callbackfailed") == 0 {
 			t.Error("nobody is told")
 		}
 	})
@@ -331,17 +333,17 @@ func TestWordingPanics(t *testing.T) {
 // What a request of the old era says in _meta is no capability of its session.
 func TestLegacyMetaDeclaresNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		h := w.hostWith(legacy, manners{})
+		w := world.New(t, world.Setup{})
+		h := w.HostWith(world.Legacy, world.Manners{})
 		began := time.Now()
 		params := &mcp.CallToolParams{Name: "whoami", Meta: mcp.Meta{
 			mcp.MetaKeyClientCapabilities: map[string]any{"elicitation": map[string]any{"url": map[string]any{}}},
 		}}
-		result, err := h.session.CallTool(t.Context(), params)
-		r := reply{result, err}
-		r.fails(t, lazyauth.ReasonPending)
-		if !strings.Contains(r.text(), w.person().UserCode) {
-			t.Errorf("after %v, nobody was told: %q", time.Since(began), r.text())
+		result, err := h.Session.CallTool(t.Context(), params)
+		r := world.Reply{Result: result, Err: err}
+		r.Fails(t, lazyauth.ReasonPending)
+		if !strings.Contains(r.Text(), w.Person().UserCode) {
+			t.Errorf("after %v, nobody was told: %q", time.Since(began), r.Text())
 		}
 	})
 }
@@ -352,40 +354,40 @@ func TestProgressAfterTheHandOver(t *testing.T) {
 	for n := range 40 {
 		synctest.Test(t, func(t *testing.T) {
 			goOn := make(chan struct{})
-			w := newWorld(t, setup{tools: func(w *world) {
-				lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "slow"}, scopes.Of("profile"),
-					func(ctx context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+			w := world.New(t, world.Setup{Tools: func(w *world.World) {
+				lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "slow"}, scopes.Of("profile"),
+					func(ctx context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 						<-goOn
-						return nil, answer{"done"}, lazyauth.Require(ctx, scopes.Of("notes:read"))
+						return nil, world.Answer{Text: "done"}, lazyauth.Require(ctx, scopes.Of("notes:read"))
 					})
 			}})
-			w.server.AddSendingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+			w.Server.AddSendingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 				return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
 					if method == "notifications/progress" {
-						later(10 * time.Millisecond) // a pipe that is full for a moment, say
+						world.Later(10 * time.Millisecond) // a pipe that is full for a moment, say
 					}
 					return next(ctx, method, req)
 				}
 			})
-			h := w.rawHost()
-			state := (<-h.under("one", "slow", "")).state(t)
+			h := w.RawHost()
+			state := (<-h.Under("one", "slow", "")).State(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			second := make(chan struct{})
 			go func() {
-				h.session.CallTool(ctx, &mcp.CallToolParams{Name: "slow", Meta: mcp.Meta{"progressToken": "two"}, RequestState: state})
+				h.Session.CallTool(ctx, &mcp.CallToolParams{Name: "slow", Meta: mcp.Meta{"progressToken": "two"}, RequestState: state})
 				close(second)
 			}()
-			w.approves()
-			later(6 * time.Second)
+			w.Approves()
+			world.Later(6 * time.Second)
 			cancel()
 			<-second
 			synctest.Wait()
 			close(goOn)
-			later(12 * time.Second)
-			(<-h.under("three", "slow", state)).state(t)
+			world.Later(12 * time.Second)
+			(<-h.Under("three", "slow", state)).State(t)
 			synctest.Wait()
 			answers := 0
-			for _, m := range w.wire.messages() {
+			for _, m := range w.Wire.Messages() {
 				if bytes.Contains(m, []byte(`"resultType":"input_required"`)) {
 					answers++
 				} else if answers == 2 && bytes.Contains(m, []byte(`"progressToken":"three"`)) {
@@ -402,34 +404,34 @@ func TestProgressAfterTheHandOver(t *testing.T) {
 // A host that waits longer than others is not shown the prompt again before it has given
 // up.
 func TestPatientHostIsShownOnce(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.hostWith(era, manners{name: "copilot-cli", url: true, form: true, progress: true, react: accepts})
-		one := h.call(t.Context(), "whoami", nil)
-		code := w.person().UserCode
-		later(60 * time.Second)
-		two := h.call(t.Context(), "whoami", nil)
-		later(5 * time.Second)
-		h.wantPrompts(1)
-		w.as.Approve(code)
-		(<-one).succeeds(t, "Ada")
-		(<-two).succeeds(t, "Ada")
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.HostWith(era, world.Manners{Name: "copilot-cli", URL: true, Form: true, Progress: true, React: world.Accepts})
+		one := h.Call(t.Context(), "whoami", nil)
+		code := w.Person().UserCode
+		world.Later(60 * time.Second)
+		two := h.Call(t.Context(), "whoami", nil)
+		world.Later(5 * time.Second)
+		h.WantPrompts(1)
+		w.AS.Approve(code)
+		(<-one).Succeeds(t, "Ada")
+		(<-two).Succeeds(t, "Ada")
 	})
 }
 
 // A dialog that was accepted is taken down though a later one was declined.
 func TestNoticeForAnEarlierPrompt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		h := w.host(legacy, inTurn(accepts, says("decline", 3*time.Second)))
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonDeclined)
-		h.wantPrompts(2)
-		w.as.Approve(w.person().UserCode)
-		later(20 * time.Second)
+		w := world.New(t, world.Setup{})
+		h := w.Host(world.Legacy, world.InTurn(world.Accepts, world.Says("decline", 3*time.Second)))
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		h.WantPrompts(2)
+		w.AS.Approve(w.Person().UserCode)
+		world.Later(20 * time.Second)
 		synctest.Wait()
-		got := fmt.Sprint(h.completions())
-		if !strings.Contains(got, h.shown()[0].ElicitationID) {
+		got := fmt.Sprint(h.Completions())
+		if !strings.Contains(got, h.Shown()[0].ElicitationID) {
 			t.Errorf("the host that accepted the first link never learns that it is over: %s", got)
 		}
 	})
@@ -437,15 +439,15 @@ func TestNoticeForAnEarlierPrompt(t *testing.T) {
 
 // A host that waits shorter than others is shown the prompt again after its patience.
 func TestImpatientHostIsShownAgain(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: 10 * time.Minute, Hosts: map[string]lazyauth.Host{"quick": {MaxWait: 20 * time.Second}}}})
-		h := w.hostWith(era, manners{name: "quick", url: true, react: accepts})
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
-		later(5 * time.Second)
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
-		if n := len(h.shown()); n < 2 {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: 10 * time.Minute, Hosts: map[string]lazyauth.Host{"quick": {MaxWait: 20 * time.Second}}}})
+		h := w.HostWith(era, world.Manners{Name: "quick", URL: true, React: world.Accepts})
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
+		world.Later(5 * time.Second)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
+		if n := len(h.Shown()); n < 2 {
 			t.Errorf("four calls, one patience each, and %d prompt", n)
 		}
 	})
@@ -455,11 +457,11 @@ func TestImpatientHostIsShownAgain(t *testing.T) {
 func TestHostsAreReadOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hosts := lazyauth.KnownHosts()
-		w := newWorld(t, setup{options: lazyauth.Options{Hosts: hosts}})
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Hosts: hosts}})
 		hosts["host"] = lazyauth.Host{MaxWait: -time.Second}
-		h := w.host(legacy, accepts)
+		h := w.Host(world.Legacy, world.Accepts)
 		began := time.Now()
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonPending)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
 		if took := time.Since(began); took < 50*time.Second {
 			t.Errorf("took %v", took)
 		}

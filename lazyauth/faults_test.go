@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 )
@@ -34,17 +36,17 @@ func TestLoginSurvivesFaults(t *testing.T) {
 		"unheard of under 500":   {fakeas.Error(500, "boom")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Hour}})
-				w.as.Script(fakeas.Poll, script...)
-				h := w.host(era, accepts)
-				call := h.call(t.Context(), "whoami", nil)
-				code := w.person().UserCode
-				later(8 * time.Second) // the first poll meets the fault, the approval comes after it
-				w.as.Approve(code)
-				(<-call).succeeds(t, "Ada")
-				h.wantPrompts(1)
-				w.wantAuthorizations(1)
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: time.Hour}})
+				w.AS.Script(fakeas.Poll, script...)
+				h := w.Host(era, world.Accepts)
+				call := h.Call(t.Context(), "whoami", nil)
+				code := w.Person().UserCode
+				world.Later(8 * time.Second) // the first poll meets the fault, the approval comes after it
+				w.AS.Approve(code)
+				(<-call).Succeeds(t, "Ada")
+				h.WantPrompts(1)
+				w.WantAuthorizations(1)
 			})
 		})
 	}
@@ -76,25 +78,25 @@ func TestServerEndsTheFlight(t *testing.T) {
 		"a code with an escape code": {fakeas.DeviceAuthorization, issue(`"https://as.example.test/device"`, `"\u001b[2JWDJB"`, `5`), lazyauth.ReasonUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Hour}})
-				w.as.Script(test.op, test.script)
-				h := w.host(era, accepts)
-				r := <-h.call(t.Context(), "whoami", nil)
-				r.fails(t, test.want)
-				if text := r.text(); contains(text, "previous instructions", "evil", "alert") {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: time.Hour}})
+				w.AS.Script(test.op, test.script)
+				h := w.Host(era, world.Accepts)
+				r := <-h.Call(t.Context(), "whoami", nil)
+				r.Fails(t, test.want)
+				if text := r.Text(); contains(text, "previous instructions", "evil", "alert") {
 					t.Errorf("what the server wrote is in the error: %q", text)
 				}
-				if n := w.starts("whoami"); n != 0 {
+				if n := w.Starts("whoami"); n != 0 {
 					t.Errorf("the handler started %d times", n)
 				}
 				// The next call starts afresh and succeeds, if the person wants it.
-				w.auth.ForgetDecline(lazyauth.LocalUser)
-				call := h.call(t.Context(), "whoami", nil)
-				later(time.Second)
-				waiting := w.as.Waiting() // the first code may still be there
-				w.as.Approve(waiting[len(waiting)-1].UserCode)
-				(<-call).succeeds(t, "Ada")
+				w.Auth.ForgetDecline(lazyauth.LocalUser)
+				call := h.Call(t.Context(), "whoami", nil)
+				world.Later(time.Second)
+				waiting := w.AS.Waiting() // the first code may still be there
+				w.AS.Approve(waiting[len(waiting)-1].UserCode)
+				(<-call).Succeeds(t, "Ada")
 			})
 		})
 	}
@@ -117,19 +119,19 @@ func TestFlight_SaysWhatEndedIt(t *testing.T) {
 		"unreadable":          {fakeas.Poll, fakeas.Raw(200, broken, "\x1f\x8b\x08").Times(3), []string{"did not answer as it should"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Hour}})
-				w.as.Script(test.op, test.script)
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: time.Hour}})
+				w.AS.Script(test.op, test.script)
 				began := time.Now()
-				r := <-w.host(era, accepts).call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.ReasonUnavailable)
+				r := <-w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+				r.Fails(t, lazyauth.ReasonUnavailable)
 				for _, part := range test.want {
-					if !strings.Contains(r.text(), part) {
-						t.Errorf("%q is not in %q", part, r.text())
+					if !strings.Contains(r.Text(), part) {
+						t.Errorf("%q is not in %q", part, r.Text())
 					}
 				}
-				if contains(r.text(), "expired", "denied", "does not offer") || time.Since(began) > 2*time.Minute {
-					t.Errorf("after %v: %q", time.Since(began), r.text())
+				if contains(r.Text(), "expired", "denied", "does not offer") || time.Since(began) > 2*time.Minute {
+					t.Errorf("after %v: %q", time.Since(began), r.Text())
 				}
 			})
 		})
@@ -138,18 +140,16 @@ func TestFlight_SaysWhatEndedIt(t *testing.T) {
 
 // The operator's log has what came in place of an answer.
 func TestFlight_PollFaultsAreTraced(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		w.as.Script(fakeas.Poll, fakeas.Raw(503, http.Header{"Content-Type": {"text/html"}}, "<html>\x1b[2Jbe right back</html>"),
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		w.AS.Script(fakeas.Poll, fakeas.Raw(503, http.Header{"Content-Type": {"text/html"}}, "<html>\x1b[2Jbe right back</html>"),
 			fakeas.Raw(502, http.Header{"Content-Type": {"text/html"}}, "<html>be right back</html>"))
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		w.trace.mu.Lock()
-		defer w.trace.mu.Unlock()
-		for n, name := range w.trace.list {
-			if e, ok := w.trace.all[n].(lazyauth.PolledInfo); ok && name == "polled" && e.Outcome == "fault" && e.Status == 502 {
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		for _, e := range world.Infos[lazyauth.PolledInfo](&w.Trace) {
+			if e.Outcome == "fault" && e.Status == 502 {
 				if want := `(content type "text/html", body "<html>be right back</html>")`; !strings.Contains(e.Err.Error(), want) {
 					t.Errorf("the event says %v", e.Err)
 				}
@@ -172,13 +172,13 @@ func TestHostileNumbers(t *testing.T) {
 	// poll.
 	for _, interval := range []string{`-5`, `0`, `1e300`, `"7"`, `"x"`, `null`, `[]`, `0.001`, `-1e309`, `9223372036854775808`} {
 		t.Run(interval, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Hour}})
-				w.as.Script(fakeas.DeviceAuthorization, issue(`"https://as.example.test/device"`, `"WDJB-MJHT"`, interval))
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: time.Hour}})
+				w.AS.Script(fakeas.DeviceAuthorization, issue(`"https://as.example.test/device"`, `"WDJB-MJHT"`, interval))
 				began := time.Now()
-				r := <-w.host(era, accepts).call(t.Context(), "whoami", nil)
-				if r.err != nil || !r.result.IsError {
-					t.Errorf("got %q, %v", r.text(), r.err)
+				r := <-w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+				if r.Err != nil || !r.Result.IsError {
+					t.Errorf("got %q, %v", r.Text(), r.Err)
 				}
 				if took := time.Since(began); took > 15*time.Minute {
 					t.Errorf("it took %v", took)
@@ -189,17 +189,17 @@ func TestHostileNumbers(t *testing.T) {
 }
 
 func TestServerRestartsInMidPoll(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		w.as.Script(fakeas.Poll, fakeas.Pending(), fakeas.Reset())
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		w.person()
-		later(12 * time.Second)
-		w.as.Restart() // the answer to the next poll is lost, and then the code is not known
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		h.wantPrompts(2)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		w.AS.Script(fakeas.Poll, fakeas.Pending(), fakeas.Reset())
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Person()
+		world.Later(12 * time.Second)
+		w.AS.Restart() // the answer to the next poll is lost, and then the code is not known
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(2)
 	})
 }
 

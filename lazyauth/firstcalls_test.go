@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -18,8 +20,8 @@ import (
 // one device authorization, one prompt, and no call that is sent away or fails.
 func BenchmarkFirstCalls(b *testing.B) {
 	const calls = 10_000
-	for _, era := range eras {
-		b.Run(map[string]string{legacy: "legacy", modern: "modern"}[era], func(b *testing.B) {
+	for _, era := range world.Eras {
+		b.Run(map[string]string{world.Legacy: "legacy", world.Modern: "modern"}[era], func(b *testing.B) {
 			var authorizations, prompts, bounced, failed atomic.Int64
 			for b.Loop() {
 				as := fakeas.New(&fakeas.Options{Latency: 100 * time.Millisecond, Interval: time.Second})
@@ -31,9 +33,9 @@ func BenchmarkFirstCalls(b *testing.B) {
 				}
 				server := mcp.NewServer(&mcp.Implementation{Name: "notes"}, nil)
 				lazyauth.AddTool(server, auth, &mcp.Tool{Name: "whoami"}, scopes.Of("profile"),
-					func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+					func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 						_, err := lazyauth.TokenSource(ctx).Token()
-						return nil, answer{"hello"}, err
+						return nil, world.Answer{Text: "hello"}, err
 					})
 				here, there := mcp.NewInMemoryTransports()
 				if _, err := server.Connect(b.Context(), there, nil); err != nil {

@@ -9,30 +9,32 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // existing is a server whose tools were registered without lazyauth.
-func existing(policy scopes.Policy) func(*world) {
-	return func(w *world) {
-		me := func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-			return w.get(ctx, "/me")
+func existing(policy scopes.Policy) func(*world.World) {
+	return func(w *world.World) {
+		me := func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+			return w.Get(ctx, "/me")
 		}
-		mcp.AddTool(w.server, &mcp.Tool{Name: "whoami"}, counted(w, "whoami", me))
-		mcp.AddTool(w.server, &mcp.Tool{Name: "unlisted"}, counted(w, "unlisted", me))
-		mcp.AddTool(w.server, &mcp.Tool{Name: "ping"}, func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
-			return nil, answer{"pong"}, nil
+		mcp.AddTool(w.Server, &mcp.Tool{Name: "whoami"}, world.Counted(w, "whoami", me))
+		mcp.AddTool(w.Server, &mcp.Tool{Name: "unlisted"}, world.Counted(w, "unlisted", me))
+		mcp.AddTool(w.Server, &mcp.Tool{Name: "ping"}, func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+			return nil, world.Answer{Text: "pong"}, nil
 		})
-		mcp.AddTool(w.server, &mcp.Tool{Name: "create_note"}, counted(w, "create_note",
-			func(ctx context.Context, _ *mcp.CallToolRequest, in noteArgs) (*mcp.CallToolResult, answer, error) {
-				if _, _, err := w.post(ctx, in); err != nil {
-					return nil, answer{}, err
+		mcp.AddTool(w.Server, &mcp.Tool{Name: "create_note"}, world.Counted(w, "create_note",
+			func(ctx context.Context, _ *mcp.CallToolRequest, in world.Note) (*mcp.CallToolResult, world.Answer, error) {
+				if _, _, err := w.Post(ctx, in); err != nil {
+					return nil, world.Answer{}, err
 				}
-				return w.get(ctx, "/notes") // needs more: challenged in the middle
+				return w.Get(ctx, "/notes") // needs more: challenged in the middle
 			}))
-		w.auth.Intercept(w.server, policy)
+		w.Auth.Intercept(w.Server, policy)
 	}
 }
 
@@ -43,11 +45,11 @@ var notesPolicy = scopes.Policy{Tools: map[string]scopes.Requirement{
 }}
 
 func TestIntercept(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: existing(notesPolicy)})
-		h := w.host(era, accepts)
-		h.gets("ping", nil, "pong")
-		list, err := h.session.ListTools(t.Context(), nil)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: existing(notesPolicy)})
+		h := w.Host(era, world.Accepts)
+		h.Gets("ping", nil, "pong")
+		list, err := h.Session.ListTools(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,22 +59,22 @@ func TestIntercept(t *testing.T) {
 			}
 		}
 		// Nobody is asked because of a typo, or for a tool that is not there.
-		if r := <-h.call(t.Context(), "create_note", map[string]any{"txet": "x"}); r.err != nil || !r.result.IsError || !strings.Contains(r.text(), "arguments") || !strings.Contains(r.text(), "txet") {
-			t.Errorf("a typo got %q, %v", r.text(), r.err)
+		if r := <-h.Call(t.Context(), "create_note", map[string]any{"txet": "x"}); r.Err != nil || !r.Result.IsError || !strings.Contains(r.Text(), "arguments") || !strings.Contains(r.Text(), "txet") {
+			t.Errorf("a typo got %q, %v", r.Text(), r.Err)
 		}
-		if r := <-h.call(t.Context(), "list_notes", nil); r.err == nil || !strings.Contains(r.err.Error(), "unknown tool") {
-			t.Errorf("an unknown tool got %q, %v", r.text(), r.err)
+		if r := <-h.Call(t.Context(), "list_notes", nil); r.Err == nil || !strings.Contains(r.Err.Error(), "unknown tool") {
+			t.Errorf("an unknown tool got %q, %v", r.Text(), r.Err)
 		}
-		h.wantPrompts(0)
+		h.WantPrompts(0)
 
-		call := h.call(t.Context(), "create_note", noteArgs{"x"})
-		w.approves()
-		w.approves() // challenged in the middle of the handler
-		(<-call).succeeds(t, "x")
-		h.gets("whoami", nil, "Ada")
-		h.wantPrompts(2)
-		w.wantAuthorizations(2)
-		if n := w.starts("create_note"); n != 1 {
+		call := h.Call(t.Context(), "create_note", world.Note{Text: "x"})
+		w.Approves()
+		w.Approves() // challenged in the middle of the handler
+		(<-call).Succeeds(t, "x")
+		h.Gets("whoami", nil, "Ada")
+		h.WantPrompts(2)
+		w.WantAuthorizations(2)
+		if n := w.Starts("create_note"); n != 1 {
 			t.Errorf("the handler started %d times", n)
 		}
 	})
@@ -89,36 +91,36 @@ func TestArgumentsOfAnyKind(t *testing.T) {
 			Size int `json:"size,omitempty"`
 		} `json:"page,omitzero"`
 	}
-	typed := func(_ context.Context, _ *mcp.CallToolRequest, in listArgs) (*mcp.CallToolResult, answer, error) {
-		return nil, answer{fmt.Sprint(in.Limit)}, nil
+	typed := func(_ context.Context, _ *mcp.CallToolRequest, in listArgs) (*mcp.CallToolResult, world.Answer, error) {
+		return nil, world.Answer{Text: fmt.Sprint(in.Limit)}, nil
 	}
 	raw := func(_ context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "30"}}}, nil
 	}
 	for _, tool := range []string{"added", "typed", "free", "raw"} {
 		t.Run(tool, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{tools: func(w *world) {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{Tools: func(w *world.World) {
 					tool := func(name string) *mcp.Tool { return &mcp.Tool{Name: name, InputSchema: schema} }
-					lazyauth.AddTool(w.server, w.auth, tool("added"), scopes.Of("profile"), typed)
-					mcp.AddTool(w.server, tool("typed"), typed)
-					mcp.AddTool(w.server, tool("free"), typed)
-					w.server.AddTool(tool("raw"), raw)
-					w.auth.Intercept(w.server, scopes.Policy{Tools: map[string]scopes.Requirement{"typed": scopes.Of("profile"), "raw": scopes.Of("profile")}})
+					lazyauth.AddTool(w.Server, w.Auth, tool("added"), scopes.Of("profile"), typed)
+					mcp.AddTool(w.Server, tool("typed"), typed)
+					mcp.AddTool(w.Server, tool("free"), typed)
+					w.Server.AddTool(tool("raw"), raw)
+					w.Auth.Intercept(w.Server, scopes.Policy{Tools: map[string]scopes.Requirement{"typed": scopes.Of("profile"), "raw": scopes.Of("profile")}})
 				}})
-				h := w.host(era, accepts)
+				h := w.Host(era, world.Accepts)
 				for n, arguments := range []string{`null`, ` null `, `{}`, `{"page":{}}`} {
 					for _, bad := range []string{`[]`, `5`, `"x"`, `true`, `{"limit":"x"}`, `{"page":5}`} {
-						r := <-h.call(t.Context(), tool, json.RawMessage(bad))
-						if refused := r.err != nil || r.result.IsError; !refused && (tool != "raw" || n == 0) { // a raw handler validates for itself
-							t.Errorf("the arguments %s got %q", bad, r.text())
+						r := <-h.Call(t.Context(), tool, json.RawMessage(bad))
+						if refused := r.Err != nil || r.Result.IsError; !refused && (tool != "raw" || n == 0) { // a raw handler validates for itself
+							t.Errorf("the arguments %s got %q", bad, r.Text())
 						}
 					}
-					call := h.call(t.Context(), tool, json.RawMessage(arguments))
+					call := h.Call(t.Context(), tool, json.RawMessage(arguments))
 					if n == 0 && tool != "free" {
-						w.approves()
+						w.Approves()
 					}
-					(<-call).succeeds(t, "30")
+					(<-call).Succeeds(t, "30")
 				}
 			})
 		})
@@ -132,47 +134,49 @@ func TestInterceptMayUseNothing(t *testing.T) {
 		"listed with nil": {Tools: map[string]scopes.Requirement{"curious": nil, "own": nil}, Unlisted: scopes.Of("profile", "notes:write")},
 		"not listed":      {Tools: map[string]scopes.Requirement{"own": nil}},
 	} {
-		for way, use := range map[string]func(context.Context, *world) error{
-			"client": func(ctx context.Context, w *world) error {
-				_, _, err := w.get(ctx, "/me")
+		for way, use := range map[string]func(context.Context, *world.World) error{
+			"client": func(ctx context.Context, w *world.World) error {
+				_, _, err := w.Get(ctx, "/me")
 				return err
 			},
-			"token": func(ctx context.Context, _ *world) error {
+			"token": func(ctx context.Context, _ *world.World) error {
 				_, err := lazyauth.TokenSource(ctx).Token()
 				return err
 			},
-			"require": func(ctx context.Context, _ *world) error { return lazyauth.Require(ctx, scopes.Of("notes:write")) },
+			"require": func(ctx context.Context, _ *world.World) error {
+				return lazyauth.Require(ctx, scopes.Of("notes:write"))
+			},
 		} {
 			t.Run(name+"/"+way, func(t *testing.T) {
-				inBothEras(t, func(t *testing.T, era string) {
+				world.InBothEras(t, func(t *testing.T, era string) {
 					ran := 0
-					w := newWorld(t, setup{tools: func(w *world) {
-						handler := func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+					w := world.New(t, world.Setup{Tools: func(w *world.World) {
+						handler := func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 							ran++
-							return nil, answer{"ran"}, use(ctx, w)
+							return nil, world.Answer{Text: "ran"}, use(ctx, w)
 						}
-						mcp.AddTool(w.server, &mcp.Tool{Name: "curious"}, handler)
-						mcp.AddTool(w.server, &mcp.Tool{Name: "whoami"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-							return w.get(ctx, "/me")
+						mcp.AddTool(w.Server, &mcp.Tool{Name: "curious"}, handler)
+						mcp.AddTool(w.Server, &mcp.Tool{Name: "whoami"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+							return w.Get(ctx, "/me")
 						})
-						lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "own"}, scopes.Of("profile"), handler)
+						lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "own"}, scopes.Of("profile"), handler)
 						policy := scopes.Policy{Tools: maps.Clone(policy.Tools), Unlisted: policy.Unlisted}
 						policy.Tools["whoami"] = scopes.Of("profile", "notes:write")
-						w.auth.Intercept(w.server, policy)
+						w.Auth.Intercept(w.Server, policy)
 					}})
-					h := w.host(era, accepts)
+					h := w.Host(era, world.Accepts)
 					// Nor is it given a grant that is there already.
 					for _, granted := range []bool{false, true} {
 						if granted {
-							call := h.call(t.Context(), "whoami", nil)
-							w.approves()
-							(<-call).succeeds(t, "Ada")
+							call := h.Call(t.Context(), "whoami", nil)
+							w.Approves()
+							(<-call).Succeeds(t, "Ada")
 						}
-						prompts := len(h.shown())
-						(<-h.call(t.Context(), "curious", nil)).fails(t, lazyauth.ReasonExceeded)
-						(<-h.call(t.Context(), "own", nil)).fails(t, lazyauth.ReasonExceeded)
-						if len(h.shown()) != prompts {
-							t.Errorf("prompted: %q", h.shown()[prompts].Message)
+						prompts := len(h.Shown())
+						(<-h.Call(t.Context(), "curious", nil)).Fails(t, lazyauth.ReasonExceeded)
+						(<-h.Call(t.Context(), "own", nil)).Fails(t, lazyauth.ReasonExceeded)
+						if len(h.Shown()) != prompts {
+							t.Errorf("prompted: %q", h.Shown()[prompts].Message)
 						}
 					}
 					if ran != 2 {
@@ -186,85 +190,85 @@ func TestInterceptMayUseNothing(t *testing.T) {
 
 func TestInterceptUnlisted(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
-		inBothEras(t, func(t *testing.T, era string) {
-			w := newWorld(t, setup{tools: existing(notesPolicy)})
-			h := w.host(era, accepts)
-			call := h.call(t.Context(), "whoami", nil)
-			w.approves()
-			(<-call).succeeds(t, "Ada")
+		world.InBothEras(t, func(t *testing.T, era string) {
+			w := world.New(t, world.Setup{Tools: existing(notesPolicy)})
+			h := w.Host(era, world.Accepts)
+			call := h.Call(t.Context(), "whoami", nil)
+			w.Approves()
+			(<-call).Succeeds(t, "Ada")
 			// A grant is there, and yet this tool may not use it.
-			r := <-h.call(t.Context(), "unlisted", nil)
-			r.fails(t, lazyauth.ReasonExceeded)
-			if !strings.Contains(r.text(), "scopes.Policy") {
-				t.Errorf("%q does not say what to do", r.text())
+			r := <-h.Call(t.Context(), "unlisted", nil)
+			r.Fails(t, lazyauth.ReasonExceeded)
+			if !strings.Contains(r.Text(), "scopes.Policy") {
+				t.Errorf("%q does not say what to do", r.Text())
 			}
-			h.wantPrompts(1)
+			h.WantPrompts(1)
 		})
 	})
 	t.Run("asked at first use", func(t *testing.T) {
-		inBothEras(t, func(t *testing.T, era string) {
+		world.InBothEras(t, func(t *testing.T, era string) {
 			policy := notesPolicy
 			policy.Unlisted = scopes.Of("profile")
-			w := newWorld(t, setup{tools: existing(policy)})
-			h := w.host(era, accepts)
-			call := h.call(t.Context(), "unlisted", nil)
-			w.approves()
-			(<-call).succeeds(t, "Ada")
-			if n := w.starts("unlisted"); n != 1 {
+			w := world.New(t, world.Setup{Tools: existing(policy)})
+			h := w.Host(era, world.Accepts)
+			call := h.Call(t.Context(), "unlisted", nil)
+			w.Approves()
+			(<-call).Succeeds(t, "Ada")
+			if n := w.Starts("unlisted"); n != 1 {
 				t.Errorf("the handler started %d times", n)
 			}
 		})
 	})
 	t.Run("a caller who is not known", func(t *testing.T) {
-		inBothEras(t, func(t *testing.T, era string) {
+		world.InBothEras(t, func(t *testing.T, era string) {
 			policy := notesPolicy
 			policy.Unlisted = scopes.Of("profile")
-			w := newWorld(t, setup{tools: existing(policy)})
-			known, unknown := w.host(era, accepts), w.host(era, accepts)
-			call := known.call(t.Context(), "unlisted", nil)
-			w.approves()
-			(<-call).succeeds(t, "Ada")
-			unknown.gets("ping", nil, "pong")
-			r := <-unknown.call(t.Context(), "unlisted", nil)
-			r.fails(t, lazyauth.ReasonAnonymous)
-			(<-unknown.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonAnonymous)
+			w := world.New(t, world.Setup{Tools: existing(policy)})
+			known, unknown := w.Host(era, world.Accepts), w.Host(era, world.Accepts)
+			call := known.Call(t.Context(), "unlisted", nil)
+			w.Approves()
+			(<-call).Succeeds(t, "Ada")
+			unknown.Gets("ping", nil, "pong")
+			r := <-unknown.Call(t.Context(), "unlisted", nil)
+			r.Fails(t, lazyauth.ReasonAnonymous)
+			(<-unknown.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonAnonymous)
 		})
 	})
 }
 
 func TestHandler(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			raw := w.auth.Handler("raw", scopes.Of("profile"), func(ctx context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-				_, a, err := w.get(ctx, "/me")
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			raw := w.Auth.Handler("raw", scopes.Of("profile"), func(ctx context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+				_, a, err := w.Get(ctx, "/me")
 				if err != nil {
 					return nil, err
 				}
 				return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: a.Text}}}, nil
 			})
-			w.server.AddTool(&mcp.Tool{Name: "raw", InputSchema: map[string]any{"type": "object"}}, raw)
+			w.Server.AddTool(&mcp.Tool{Name: "raw", InputSchema: map[string]any{"type": "object"}}, raw)
 		}})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "raw", nil)
-		w.denies()
-		(<-call).fails(t, lazyauth.ReasonDenied)
-		call = h.call(t.Context(), "raw", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "raw", nil)
+		w.Denies()
+		(<-call).Fails(t, lazyauth.ReasonDenied)
+		call = h.Call(t.Context(), "raw", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
 	})
 	t.Run("text", func(t *testing.T) {
-		inBothEras(t, func(t *testing.T, era string) {
-			w := newWorld(t, setup{tools: existing(notesPolicy)})
-			h := w.host(era, nil)
-			r := <-h.call(t.Context(), "whoami", nil)
-			r.fails(t, lazyauth.ReasonPending)
-			if !strings.Contains(r.text(), w.person().UserCode) {
-				t.Errorf("%q lacks the code", r.text())
+		world.InBothEras(t, func(t *testing.T, era string) {
+			w := world.New(t, world.Setup{Tools: existing(notesPolicy)})
+			h := w.Host(era, nil)
+			r := <-h.Call(t.Context(), "whoami", nil)
+			r.Fails(t, lazyauth.ReasonPending)
+			if !strings.Contains(r.Text(), w.Person().UserCode) {
+				t.Errorf("%q lacks the code", r.Text())
 			}
-			later(2 * time.Second)
-			call := h.call(t.Context(), "whoami", nil)
-			w.approves()
-			(<-call).succeeds(t, "Ada")
+			world.Later(2 * time.Second)
+			call := h.Call(t.Context(), "whoami", nil)
+			w.Approves()
+			(<-call).Succeeds(t, "Ada")
 		})
 	})
 }

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
@@ -22,113 +24,103 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// signedIn returns a host whose person has signed in for whoami.
-func (w *world) signedIn(era string) *host {
-	w.t.Helper()
-	h := w.host(era, accepts)
-	call := h.call(w.t.Context(), "whoami", nil)
-	w.approves()
-	(<-call).succeeds(w.t, "Ada")
-	return h
-}
-
 // A grant in use is refreshed before it ends, in the background: no call waits for it.
 func TestRefreshedAhead(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour, DetectReuse: true}})
-		h := w.signedIn(era)
-		w.as.Script(fakeas.Refresh, fakeas.Pass().After(20*time.Second).Times(-1))
-		for began := time.Now(); time.Since(began) < 3*time.Hour; later(time.Minute) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour, DetectReuse: true}})
+		h := w.SignedIn(era)
+		w.AS.Script(fakeas.Refresh, fakeas.Pass().After(20*time.Second).Times(-1))
+		for began := time.Now(); time.Since(began) < 3*time.Hour; world.Later(time.Minute) {
 			before := time.Now()
-			h.gets("whoami", nil, "Ada")
+			h.Gets("whoami", nil, "Ada")
 			if took := time.Since(before); took != 0 {
 				t.Errorf("a call waited %v for a refresh", took)
 			}
 		}
-		if n := w.as.Count(fakeas.Refresh, ""); n < 3 || n > 4 {
+		if n := w.AS.Count(fakeas.Refresh, ""); n < 3 || n > 4 {
 			t.Errorf("%d refreshes in three hours of tokens that live one", n)
 		}
 		// Nobody uses it: nobody refreshes it.
-		before := w.as.Count(fakeas.Refresh, "")
-		later(24 * time.Hour)
-		if n := w.as.Count(fakeas.Refresh, ""); n != before {
+		before := w.AS.Count(fakeas.Refresh, "")
+		world.Later(24 * time.Hour)
+		if n := w.AS.Count(fakeas.Refresh, ""); n != before {
 			t.Errorf("%d refreshes of a grant that nobody used", n-before)
 		}
-		h.gets("whoami", nil, "Ada")
-		h.wantPrompts(1)
+		h.Gets("whoami", nil, "Ada")
+		h.WantPrompts(1)
 	})
 }
 
 // The authorization server is away for an hour. What still works goes on, the rest fails
 // and says why, and nobody has to sign in when it is back.
 func TestRefreshFailsForAnHour(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		as := fakeas.New(&fakeas.Options{TokenLifetime: time.Hour, DetectReuse: true})
 		var away atomic.Bool
 		var tries atomic.Int64
-		w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+		w := world.New(t, world.Setup{Shared: as, Options: lazyauth.Options{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 			if away.Load() && strings.HasPrefix(req.URL.String(), as.Issuer()) {
 				tries.Add(1)
 				return nil, errors.New("connection refused")
 			}
 			return as.Transport().RoundTrip(req)
 		})}})
-		h := w.signedIn(era)
-		later(54*time.Minute + 30*time.Second)
+		h := w.SignedIn(era)
+		world.Later(54*time.Minute + 30*time.Second)
 		away.Store(true)
 		for range 5 { // it is due, and has not ended
-			later(time.Minute)
-			h.gets("whoami", nil, "Ada")
+			world.Later(time.Minute)
+			h.Gets("whoami", nil, "Ada")
 		}
 		if n := tries.Load(); n < 2 || n > 8 {
 			t.Errorf("it was tried %d times ahead of the end", n)
 		}
-		later(time.Minute)
+		world.Later(time.Minute)
 		for range 10 {
-			later(5 * time.Minute)
-			(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
+			world.Later(5 * time.Minute)
+			(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
 		}
 		away.Store(false)
-		h.gets("whoami", nil, "Ada")
-		h.wantPrompts(1)
-		w.wantAuthorizations(1)
+		h.Gets("whoami", nil, "Ada")
+		h.WantPrompts(1)
+		w.WantAuthorizations(1)
 	})
 }
 
 // The answer to a refresh is lost on its way, and the server has rotated the token: only
 // the person can help, and is asked once.
 func TestRotatedTokenLost(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute, DetectReuse: true}})
-		w.tolerated = append(w.tolerated, fakeas.RefreshTokenReused)
-		h := w.signedIn(era)
-		later(2 * time.Minute)
-		w.as.Script(fakeas.Refresh, fakeas.Lose())
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
-		var calls []<-chan reply
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute, DetectReuse: true}})
+		w.Tolerated = append(w.Tolerated, fakeas.RefreshTokenReused)
+		h := w.SignedIn(era)
+		world.Later(2 * time.Minute)
+		w.AS.Script(fakeas.Refresh, fakeas.Lose())
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
+		var calls []<-chan world.Reply
 		for range 10 {
-			calls = append(calls, h.call(t.Context(), "whoami", nil))
+			calls = append(calls, h.Call(t.Context(), "whoami", nil))
 		}
-		w.approves()
+		w.Approves()
 		for _, call := range calls {
-			(<-call).succeeds(t, "Ada")
+			(<-call).Succeeds(t, "Ada")
 		}
-		h.wantPrompts(2)
+		h.WantPrompts(2)
 	})
 }
 
 // What real servers send in place of invalid_grant leads to the prompt as well, once.
 func TestEmptyRefusal(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute}})
-		h := w.signedIn(era)
-		later(2 * time.Minute)
-		w.as.Script(fakeas.Refresh, fakeas.Raw(http.StatusBadRequest, nil, ""))
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		h.wantPrompts(2)
-		if n := w.as.Count(fakeas.Refresh, ""); n != 1 {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
+		h := w.SignedIn(era)
+		world.Later(2 * time.Minute)
+		w.AS.Script(fakeas.Refresh, fakeas.Raw(http.StatusBadRequest, nil, ""))
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(2)
+		if n := w.AS.Count(fakeas.Refresh, ""); n != 1 {
 			t.Errorf("%d refreshes", n)
 		}
 	})
@@ -153,16 +145,16 @@ func TestRefresh_AnythingInBetweenKeepsTheGrant(t *testing.T) {
 		"500 unheard of":     fakeas.Raw(500, nil, `{"error":"boom"}`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				kept := store.Memory()
-				w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute}, options: lazyauth.Options{Store: kept}})
-				h := w.signedIn(era)
-				later(2 * time.Minute)
-				w.as.Script(fakeas.Refresh, answer)
-				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
-				h.gets("whoami", nil, "Ada")
-				h.wantPrompts(1)
-				w.wantAuthorizations(1)
+				w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}, Options: lazyauth.Options{Store: kept}})
+				h := w.SignedIn(era)
+				world.Later(2 * time.Minute)
+				w.AS.Script(fakeas.Refresh, answer)
+				(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
+				h.Gets("whoami", nil, "Ada")
+				h.WantPrompts(1)
+				w.WantAuthorizations(1)
 			})
 		})
 	}
@@ -182,24 +174,24 @@ func TestRefresh_AskedAndKept(t *testing.T) {
 		"wants the person":                 {fakeas.Error(400, "interaction_required")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				kept := store.Memory()
-				w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute}, options: lazyauth.Options{Store: kept}})
-				h := w.signedIn(era)
-				later(2 * time.Minute)
-				w.as.Script(fakeas.Refresh, answers...)
+				w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}, Options: lazyauth.Options{Store: kept}})
+				h := w.SignedIn(era)
+				world.Later(2 * time.Minute)
+				w.AS.Script(fakeas.Refresh, answers...)
 				for range len(answers) - 1 {
-					(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
+					(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
 				}
-				call := h.call(t.Context(), "whoami", nil)
-				w.denies()
-				(<-call).fails(t, lazyauth.ReasonDenied)
-				h.wantPrompts(2)
+				call := h.Call(t.Context(), "whoami", nil)
+				w.Denies()
+				(<-call).Fails(t, lazyauth.ReasonDenied)
+				h.WantPrompts(2)
 
-				two := newWorld(t, setup{shared: w.as, options: lazyauth.Options{Store: kept}})
-				other := two.host(era, accepts)
-				other.gets("whoami", nil, "Ada")
-				other.wantPrompts(0)
+				two := world.New(t, world.Setup{Shared: w.AS, Options: lazyauth.Options{Store: kept}})
+				other := two.Host(era, world.Accepts)
+				other.Gets("whoami", nil, "Ada")
+				other.WantPrompts(0)
 			})
 		})
 	}
@@ -207,91 +199,80 @@ func TestRefresh_AskedAndKept(t *testing.T) {
 
 // A refresh ahead of time that is refused does not take away what still works.
 func TestRefusedAhead(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour}})
-		h := w.signedIn(era)
-		later(59 * time.Minute)
-		w.as.RevokeRefreshTokens()
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour}})
+		h := w.SignedIn(era)
+		world.Later(59 * time.Minute)
+		w.AS.RevokeRefreshTokens()
 		for range 3 {
-			h.gets("whoami", nil, "Ada")
-			later(5 * time.Second)
+			h.Gets("whoami", nil, "Ada")
+			world.Later(5 * time.Second)
 		}
-		h.wantPrompts(1)
-		later(time.Minute)
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		h.wantPrompts(2)
+		h.WantPrompts(1)
+		world.Later(time.Minute)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(2)
 	})
 }
 
 // The server is started anew, and finds the grant where the last one left it.
 func TestRestart(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		kept := store.Memory()
-		first := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour, DetectReuse: true}, options: lazyauth.Options{Store: kept}})
-		first.signedIn(era)
-		if err := first.auth.Close(); err != nil {
+		first := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour, DetectReuse: true}, Options: lazyauth.Options{Store: kept}})
+		first.SignedIn(era)
+		if err := first.Auth.Close(); err != nil {
 			t.Fatal(err)
 		}
-		second := newWorld(t, setup{shared: first.as, options: lazyauth.Options{Store: kept}})
-		h := second.host(era, accepts)
-		h.gets("whoami", nil, "Ada")
-		later(2 * time.Hour)
-		h.gets("whoami", nil, "Ada") // refreshed
-		call := h.call(t.Context(), "list_notes", nil)
-		second.approves() // more, beside what was restored
-		(<-call).succeeds(t, "[]")
-		h.wantPrompts(1)
-		third := newWorld(t, setup{shared: first.as, options: lazyauth.Options{Store: kept}})
-		g := third.host(era, accepts)
-		g.gets("list_notes", nil, "[]")
-		g.gets("whoami", nil, "Ada")
-		g.wantPrompts(0)
+		second := world.New(t, world.Setup{Shared: first.AS, Options: lazyauth.Options{Store: kept}})
+		h := second.Host(era, world.Accepts)
+		h.Gets("whoami", nil, "Ada")
+		world.Later(2 * time.Hour)
+		h.Gets("whoami", nil, "Ada") // refreshed
+		call := h.Call(t.Context(), "list_notes", nil)
+		second.Approves() // more, beside what was restored
+		(<-call).Succeeds(t, "[]")
+		h.WantPrompts(1)
+		third := world.New(t, world.Setup{Shared: first.AS, Options: lazyauth.Options{Store: kept}})
+		g := third.Host(era, world.Accepts)
+		g.Gets("list_notes", nil, "[]")
+		g.Gets("whoami", nil, "Ada")
+		g.WantPrompts(0)
 		// Another client of the same store has another key.
-		if s, err := first.clientNamed("other", kept).Status(t.Context(), lazyauth.LocalUser); !errors.Is(err, lazyauth.ErrNoGrant) {
+		if s, err := first.ClientNamed("other", kept).Status(t.Context(), lazyauth.LocalUser); !errors.Is(err, lazyauth.ErrNoGrant) {
 			t.Errorf("another client finds %+v, %v", s, err)
 		}
 	})
 }
 
-// clientNamed returns an interceptor of another client at the same server.
-func (w *world) clientNamed(id string, kept store.Store) *lazyauth.Interceptor {
-	auth, err := lazyauth.New(lazyauth.Service{Name: "Notes", Issuer: w.as.Issuer(), ClientID: id},
-		&lazyauth.Options{Transport: w.as.Transport(), Store: kept})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { auth.Close() })
-	return auth
-}
-
 // Two processes with one store: one refresh for both, and no login lost though the
 // server takes every second use of a refresh token for theft.
 func TestTwoProcesses(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		kept := store.Memory()
-		one := newWorld(t, setup{as: fakeas.Options{TokenLifetime: 10 * time.Minute, DetectReuse: true, Latency: 100 * time.Millisecond}, options: lazyauth.Options{Store: kept}})
-		a := one.signedIn(era)
-		two := newWorld(t, setup{shared: one.as, options: lazyauth.Options{Store: kept}})
-		b := two.host(era, accepts)
-		b.gets("whoami", nil, "Ada")
+		one := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: 10 * time.Minute, DetectReuse: true, Latency: 100 * time.Millisecond}, Options: lazyauth.Options{Store: kept}})
+		a := one.SignedIn(era)
+		two := world.New(t, world.Setup{Shared: one.AS, Options: lazyauth.Options{Store: kept}})
+		b := two.Host(era, world.Accepts)
+		b.Gets("whoami", nil, "Ada")
 		for round := 1; round <= 20; round++ {
-			later(15 * time.Minute)
-			first, second := a.call(t.Context(), "whoami", nil), b.call(t.Context(), "whoami", nil)
-			(<-first).succeeds(t, "Ada")
-			(<-second).succeeds(t, "Ada")
-			if n := one.as.Count(fakeas.Refresh, ""); n != round {
+			world.Later(15 * time.Minute)
+			first, second := a.Call(t.Context(), "whoami", nil), b.Call(t.Context(), "whoami", nil)
+			(<-first).Succeeds(t, "Ada")
+			(<-second).Succeeds(t, "Ada")
+			if n := one.AS.Count(fakeas.Refresh, ""); n != round {
 				t.Fatalf("%d refreshes after %d expiries", n, round)
 			}
 		}
 		// One signs in for more; the other finds it, and nobody is asked twice.
-		call := a.call(t.Context(), "list_notes", nil)
-		one.approves()
-		(<-call).succeeds(t, "[]")
-		b.gets("list_notes", nil, "[]")
-		a.wantPrompts(2)
-		b.wantPrompts(0)
+		call := a.Call(t.Context(), "list_notes", nil)
+		one.Approves()
+		(<-call).Succeeds(t, "[]")
+		b.Gets("list_notes", nil, "[]")
+		a.WantPrompts(2)
+		b.WantPrompts(0)
 	})
 }
 
@@ -317,21 +298,21 @@ func (s *brokenStore) Update(ctx context.Context, key string, change func([]byte
 
 // A store that fails is said aloud and costs no call: the grant is in memory.
 func TestStoreFails(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		broken := &brokenStore{Store: store.Memory(), load: errors.New("no disk"), update: errors.New("disk full")}
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: 10 * time.Minute, DetectReuse: true}, options: lazyauth.Options{Store: broken}})
-		h := w.signedIn(era)
-		if n := w.trace.count("storefailed"); n != 2 {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: 10 * time.Minute, DetectReuse: true}, Options: lazyauth.Options{Store: broken}})
+		h := w.SignedIn(era)
+		if n := w.Trace.Count("storefailed"); n != 2 {
 			t.Errorf("the failures were said %d times, want 2", n)
 		}
-		later(20 * time.Minute)
-		h.gets("whoami", nil, "Ada")
-		h.wantPrompts(1)
-		if n := w.trace.count("storefailed"); n != 4 { // read again, and not written
+		world.Later(20 * time.Minute)
+		h.Gets("whoami", nil, "Ada")
+		h.WantPrompts(1)
+		if n := w.Trace.Count("storefailed"); n != 4 { // read again, and not written
 			t.Errorf("the failures were said %d times, want 4", n)
 		}
 		synctest.Wait()
-		if log := w.log.String(); !strings.Contains(log, "disk full") || !strings.Contains(log, "the store of grants failed") {
+		if log := w.Log.String(); !strings.Contains(log, "disk full") || !strings.Contains(log, "the store of grants failed") {
 			t.Errorf("the log does not say so: %s", log)
 		}
 	})
@@ -349,18 +330,18 @@ func TestStoredRecordOfAnotherKind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				kept := store.Memory()
-				w := newWorld(t, setup{options: lazyauth.Options{Store: kept}})
+				w := world.New(t, world.Setup{Options: lazyauth.Options{Store: kept}})
 				if len(text) < 1<<16 {
 					plant(t, w, kept, text)
 				} else {
-					w.auth.Close()
-					w = newWorld(t, setup{options: lazyauth.Options{Store: fixed(text)}})
+					w.Auth.Close()
+					w = world.New(t, world.Setup{Options: lazyauth.Options{Store: fixed(text)}})
 				}
-				h := w.host(legacy, accepts)
-				call := h.call(t.Context(), "whoami", nil)
-				w.approves()
-				(<-call).succeeds(t, "Ada")
-				if w.trace.count("storefailed") == 0 {
+				h := w.Host(world.Legacy, world.Accepts)
+				call := h.Call(t.Context(), "whoami", nil)
+				w.Approves()
+				(<-call).Succeeds(t, "Ada")
+				if w.Trace.Count("storefailed") == 0 {
 					t.Error("nothing was said about it")
 				}
 			})
@@ -369,12 +350,12 @@ func TestStoredRecordOfAnotherKind(t *testing.T) {
 }
 
 // localKey is the key of the local user's grant.
-func localKey(w *world) string {
-	return fmt.Sprintf("%q %q %q %q %q %q", w.as.Issuer(), fakeas.DefaultClientID, "", "", "", "")
+func localKey(w *world.World) string {
+	return fmt.Sprintf("%q %q %q %q %q %q", w.AS.Issuer(), fakeas.DefaultClientID, "", "", "", "")
 }
 
 // plant puts a record in the place of the local user's.
-func plant(t *testing.T, w *world, kept store.Store, text string) {
+func plant(t *testing.T, w *world.World, kept store.Store, text string) {
 	t.Helper()
 	key := localKey(w)
 	if err := kept.Update(t.Context(), key, func([]byte) ([]byte, error) { return []byte(text), nil }); err != nil {
@@ -394,44 +375,44 @@ func (f fixed) Keys(context.Context) ([]string, error) { return nil, nil }
 func (f fixed) String() string                         { return "nowhere" }
 
 func TestLogout(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		kept := store.Memory()
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour}, options: lazyauth.Options{Store: kept, Account: lazyauth.AccountFromArgument("text")}})
-		h := w.host(era, accepts)
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour}, Options: lazyauth.Options{Store: kept, Account: lazyauth.AccountFromArgument("text")}})
+		h := w.Host(era, world.Accepts)
 		for _, account := range []string{"work", "home"} {
-			call := h.call(t.Context(), "create_note", noteArgs{account})
-			w.approves()
-			(<-call).succeeds(t, account)
+			call := h.Call(t.Context(), "create_note", world.Note{Text: account})
+			w.Approves()
+			(<-call).Succeeds(t, account)
 		}
 		work, home := lazyauth.Principal{Account: "work"}, lazyauth.Principal{Account: "home"}
-		if all, err := w.auth.Accounts(t.Context()); err != nil || len(all) != 2 || all[0] != home || all[1] != work {
+		if all, err := w.Auth.Accounts(t.Context()); err != nil || len(all) != 2 || all[0] != home || all[1] != work {
 			t.Errorf("accounts: %v, %v", all, err)
 		}
-		if err := w.auth.Revoke(t.Context(), work); err != nil {
+		if err := w.Auth.Revoke(t.Context(), work); err != nil {
 			t.Fatal(err)
 		}
-		if n := w.as.Count(fakeas.Revocation, ""); n != 2 {
+		if n := w.AS.Count(fakeas.Revocation, ""); n != 2 {
 			t.Errorf("%d revocations, want 2: the refresh token and the access token", n)
 		}
-		if s, err := w.auth.Status(t.Context(), work); !errors.Is(err, lazyauth.ErrNoGrant) {
+		if s, err := w.Auth.Status(t.Context(), work); !errors.Is(err, lazyauth.ErrNoGrant) {
 			t.Errorf("after the logout: %+v, %v", s, err)
 		}
-		if s, err := w.auth.Status(t.Context(), home); err != nil || s == nil || !s.Scopes.Covers(scopes.Of("notes:write")) || !s.Renewable || s.Expires.IsZero() {
+		if s, err := w.Auth.Status(t.Context(), home); err != nil || s == nil || !s.Scopes.Covers(scopes.Of("notes:write")) || !s.Renewable || s.Expires.IsZero() {
 			t.Errorf("the other account: %+v, %v", s, err)
 		}
 		if keys, err := kept.Keys(t.Context()); err != nil || len(keys) != 1 {
 			t.Errorf("the store has %d grants, %v", len(keys), err)
 		}
-		h.gets("create_note", noteArgs{"home"}, "home")
-		h.wantPrompts(2)
-		call := h.call(t.Context(), "create_note", noteArgs{"work"})
-		w.approves()
-		(<-call).succeeds(t, "work")
-		h.wantPrompts(3)
-		if p := h.shown()[2]; !strings.Contains(p.Message, `Notes (account "work")`) {
+		h.Gets("create_note", world.Note{Text: "home"}, "home")
+		h.WantPrompts(2)
+		call := h.Call(t.Context(), "create_note", world.Note{Text: "work"})
+		w.Approves()
+		(<-call).Succeeds(t, "work")
+		h.WantPrompts(3)
+		if p := h.Shown()[2]; !strings.Contains(p.Message, `Notes (account "work")`) {
 			t.Errorf("the prompt does not name the account: %s", p.Message)
 		}
-		if err := w.auth.Revoke(t.Context(), lazyauth.Principal{Account: "nobody"}); err != nil {
+		if err := w.Auth.Revoke(t.Context(), lazyauth.Principal{Account: "nobody"}); err != nil {
 			t.Errorf("logging out nobody: %v", err)
 		}
 	})
@@ -440,26 +421,26 @@ func TestLogout(t *testing.T) {
 // Somebody logs out while a call is in the middle of its work: the token in its hand is
 // dead, and what it needs next, the person is asked for.
 func TestLogoutDuringACall(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "twice"}, scopes.Of("profile"), counted(w, "twice",
-				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-					if _, _, err := w.get(ctx, "/me"); err != nil {
-						return nil, answer{}, err
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "twice"}, scopes.Of("profile"), world.Counted(w, "twice",
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+					if _, _, err := w.Get(ctx, "/me"); err != nil {
+						return nil, world.Answer{}, err
 					}
-					if err := w.auth.Revoke(ctx, lazyauth.LocalUser); err != nil {
-						return nil, answer{}, err
+					if err := w.Auth.Revoke(ctx, lazyauth.LocalUser); err != nil {
+						return nil, world.Answer{}, err
 					}
-					return w.get(ctx, "/me")
+					return w.Get(ctx, "/me")
 				}))
 		}})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "twice", nil)
-		w.approves()
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		h.wantPrompts(2)
-		if n := w.starts("twice"); n != 1 {
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "twice", nil)
+		w.Approves()
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(2)
+		if n := w.Starts("twice"); n != 1 {
 			t.Errorf("the handler ran %d times", n)
 		}
 	})
@@ -486,18 +467,18 @@ func TestRevocationDeviations(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{})
-				h := w.signedIn(legacy)
-				w.as.Script(fakeas.Revocation, test.behaviour, test.behaviour)
-				err := w.auth.Revoke(t.Context(), lazyauth.LocalUser)
+				w := world.New(t, world.Setup{})
+				h := w.SignedIn(world.Legacy)
+				w.AS.Script(fakeas.Revocation, test.behaviour, test.behaviour)
+				err := w.Auth.Revoke(t.Context(), lazyauth.LocalUser)
 				if errors.Is(err, lazyauth.ErrNotRevoked) != test.fails || (err != nil) != test.fails {
 					t.Errorf("revoked: %v", err)
 				}
 				// Whatever the server says: here it is gone.
-				call := h.call(t.Context(), "whoami", nil)
-				w.approves()
-				(<-call).succeeds(t, "Ada")
-				h.wantPrompts(2)
+				call := h.Call(t.Context(), "whoami", nil)
+				w.Approves()
+				(<-call).Succeeds(t, "Ada")
+				h.WantPrompts(2)
 			})
 		})
 	}
@@ -506,25 +487,25 @@ func TestRevocationDeviations(t *testing.T) {
 // At Close only when asked, and no longer than allowed.
 func TestRevokeOnClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		w.signedIn(legacy)
-		w.auth.Close()
-		if n := w.as.Count(fakeas.Revocation, ""); n != 0 {
+		w := world.New(t, world.Setup{})
+		w.SignedIn(world.Legacy)
+		w.Auth.Close()
+		if n := w.AS.Count(fakeas.Revocation, ""); n != 0 {
 			t.Errorf("%d revocations at Close that nobody asked for", n)
 		}
-		w = newWorld(t, setup{options: lazyauth.Options{RevokeOnClose: 3 * time.Second}})
-		w.signedIn(legacy)
-		if err := w.auth.Close(); err != nil {
+		w = world.New(t, world.Setup{Options: lazyauth.Options{RevokeOnClose: 3 * time.Second}})
+		w.SignedIn(world.Legacy)
+		if err := w.Auth.Close(); err != nil {
 			t.Error(err)
 		}
-		if n := w.as.Count(fakeas.Revocation, ""); n == 0 {
+		if n := w.AS.Count(fakeas.Revocation, ""); n == 0 {
 			t.Error("no revocation at Close")
 		}
-		w = newWorld(t, setup{options: lazyauth.Options{RevokeOnClose: 3 * time.Second}})
-		w.signedIn(legacy)
-		w.as.Script(fakeas.Revocation, fakeas.Stall(), fakeas.Stall())
+		w = world.New(t, world.Setup{Options: lazyauth.Options{RevokeOnClose: 3 * time.Second}})
+		w.SignedIn(world.Legacy)
+		w.AS.Script(fakeas.Revocation, fakeas.Stall(), fakeas.Stall())
 		began := time.Now()
-		if err := w.auth.Close(); !errors.Is(err, lazyauth.ErrNotRevoked) {
+		if err := w.Auth.Close(); !errors.Is(err, lazyauth.ErrNotRevoked) {
 			t.Errorf("Close: %v", err)
 		}
 		if took := time.Since(began); took > 4*time.Second {
@@ -535,43 +516,43 @@ func TestRevokeOnClose(t *testing.T) {
 
 // Each host has a grant of its own, if that is wanted.
 func TestAccountOfHost(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{Principal: onePerson, Account: lazyauth.AccountFromHost()}})
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson, Account: lazyauth.AccountFromHost()}})
 		for _, name := range []string{"first", "second"} {
-			h := w.hostWith(era, manners{name: name, url: true, react: accepts})
-			call := h.call(t.Context(), "whoami", nil)
-			w.approves()
-			(<-call).succeeds(t, "Ada")
-			h.gets("whoami", nil, "Ada")
-			h.wantPrompts(1)
+			h := w.HostWith(era, world.Manners{Name: name, URL: true, React: world.Accepts})
+			call := h.Call(t.Context(), "whoami", nil)
+			w.Approves()
+			(<-call).Succeeds(t, "Ada")
+			h.Gets("whoami", nil, "Ada")
+			h.WantPrompts(1)
 		}
-		w.wantAuthorizations(2)
+		w.WantAuthorizations(2)
 	})
 }
 
 // The person notices whose access was used.
 func TestIdentity(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		kept := store.Memory()
 		userInfo := func(s *lazyauth.Service) { s.UserInfo = s.APIOrigins[0] + "/me" }
-		w := newWorld(t, setup{service: userInfo, options: lazyauth.Options{Store: kept}})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		if err := w.as.ApproveAs("eve", w.person().UserCode); err != nil {
+		w := world.New(t, world.Setup{Service: userInfo, Options: lazyauth.Options{Store: kept}})
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		if err := w.AS.ApproveAs("eve", w.Person().UserCode); err != nil {
 			t.Fatal(err)
 		}
 		r := <-call
-		r.succeeds(t, "eve")
-		name, _ := r.result.Meta[lazyauth.MetaAccount].(string)
+		r.Succeeds(t, "eve")
+		name, _ := r.Result.Meta[lazyauth.MetaAccount].(string)
 		if name == "" || !strings.Contains(strings.ToLower(name), "eve") {
 			t.Errorf("the result names %q", name)
 		}
-		again := newWorld(t, setup{shared: w.as, service: userInfo, options: lazyauth.Options{Store: kept}})
-		r = <-again.host(era, accepts).call(t.Context(), "whoami", nil)
-		if r.result == nil || r.result.Meta[lazyauth.MetaAccount] != name {
-			t.Errorf("after a restart the result names nobody: %+v", r.result)
+		again := world.New(t, world.Setup{Shared: w.AS, Service: userInfo, Options: lazyauth.Options{Store: kept}})
+		r = <-again.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+		if r.Result == nil || r.Result.Meta[lazyauth.MetaAccount] != name {
+			t.Errorf("after a restart the result names nobody: %+v", r.Result)
 		}
-		if s, err := again.auth.Status(t.Context(), lazyauth.LocalUser); err != nil || s == nil || s.Identity.Name != name {
+		if s, err := again.Auth.Status(t.Context(), lazyauth.LocalUser); err != nil || s == nil || s.Identity.Name != name {
 			t.Errorf("status: %+v, %v", s, err)
 		}
 	})
@@ -591,15 +572,15 @@ func TestIdentityUnknown(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{options: lazyauth.Options{Identify: identify}})
-				h := w.signedIn(era)
-				r := <-h.call(t.Context(), "whoami", nil)
-				r.succeeds(t, "Ada")
-				if name, ok := r.result.Meta[lazyauth.MetaAccount]; ok {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{Options: lazyauth.Options{Identify: identify}})
+				h := w.SignedIn(era)
+				r := <-h.Call(t.Context(), "whoami", nil)
+				r.Succeeds(t, "Ada")
+				if name, ok := r.Result.Meta[lazyauth.MetaAccount]; ok {
 					t.Errorf("the result names %q", name)
 				}
-				if n := w.trace.count("unidentified"); n != 1 {
+				if n := w.Trace.Count("unidentified"); n != 1 {
 					t.Errorf("said %d times", n)
 				}
 			})
@@ -609,49 +590,49 @@ func TestIdentityUnknown(t *testing.T) {
 
 // The operator's token: nobody is asked, whatever happens to it.
 func TestConfiguredToken(t *testing.T) {
-	operated := func(source func(w *world) oauth2.TokenSource, story func(*testing.T, *world, *host)) func(*testing.T) {
+	operated := func(source func(w *world.World) oauth2.TokenSource, story func(*testing.T, *world.World, *world.Host)) func(*testing.T) {
 		return func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{})
-				if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile", "notes:read"), approving(w)); err != nil {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{})
+				if err := w.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile", "notes:read"), approving(w)); err != nil {
 					t.Fatal(err)
 				}
-				ci := newWorld(t, setup{shared: w.as, options: lazyauth.Options{Token: source(w)}})
-				h := ci.host(era, accepts)
+				ci := world.New(t, world.Setup{Shared: w.AS, Options: lazyauth.Options{Token: source(w)}})
+				h := ci.Host(era, world.Accepts)
 				story(t, ci, h)
-				h.wantPrompts(0)
-				ci.wantAuthorizations(1) // the one that issued the token
+				h.WantPrompts(0)
+				ci.WantAuthorizations(1) // the one that issued the token
 			})
 		}
 	}
-	good := func(w *world) oauth2.TokenSource {
-		return oauth2.StaticTokenSource(&oauth2.Token{AccessToken: w.secrets.last()})
+	good := func(w *world.World) oauth2.TokenSource {
+		return oauth2.StaticTokenSource(&oauth2.Token{AccessToken: w.Secrets.Last()})
 	}
-	wrong := func(*world) oauth2.TokenSource {
+	wrong := func(*world.World) oauth2.TokenSource {
 		return oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "wrong"})
 	}
-	none := func(*world) oauth2.TokenSource { return noToken{} }
-	t.Run("accepted", operated(good, func(t *testing.T, w *world, h *host) {
-		h.gets("whoami", nil, "Ada")
-		h.gets("list_notes", nil, "[]")
+	none := func(*world.World) oauth2.TokenSource { return noToken{} }
+	t.Run("accepted", operated(good, func(t *testing.T, w *world.World, h *world.Host) {
+		h.Gets("whoami", nil, "Ada")
+		h.Gets("list_notes", nil, "[]")
 		// It lacks this, and the handler sees what the API says.
-		if r := <-h.call(t.Context(), "create_note", noteArgs{"x"}); r.result == nil || !r.result.IsError || !strings.Contains(r.text(), "403") {
-			t.Errorf("without the scope: %q, %v", r.text(), r.err)
+		if r := <-h.Call(t.Context(), "create_note", world.Note{Text: "x"}); r.Result == nil || !r.Result.IsError || !strings.Contains(r.Text(), "403") {
+			t.Errorf("without the scope: %q, %v", r.Text(), r.Err)
 		}
-		if s, err := w.auth.Status(t.Context(), lazyauth.LocalUser); err != nil || s == nil || !s.Configured {
+		if s, err := w.Auth.Status(t.Context(), lazyauth.LocalUser); err != nil || s == nil || !s.Configured {
 			t.Errorf("status: %+v, %v", s, err)
 		}
 	}))
-	t.Run("refused", operated(wrong, func(t *testing.T, _ *world, h *host) {
-		if r := <-h.call(t.Context(), "whoami", nil); r.result == nil || !r.result.IsError || !strings.Contains(r.text(), "401") {
-			t.Errorf("a wrong token: %q, %v", r.text(), r.err)
+	t.Run("refused", operated(wrong, func(t *testing.T, _ *world.World, h *world.Host) {
+		if r := <-h.Call(t.Context(), "whoami", nil); r.Result == nil || !r.Result.IsError || !strings.Contains(r.Text(), "401") {
+			t.Errorf("a wrong token: %q, %v", r.Text(), r.Err)
 		}
 	}))
-	t.Run("unavailable", operated(none, func(t *testing.T, _ *world, h *host) {
-		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.ReasonUnavailable)
-		if !strings.Contains(r.text(), "operator configured") {
-			t.Errorf("%q does not say who has to act", r.text())
+	t.Run("unavailable", operated(none, func(t *testing.T, _ *world.World, h *world.Host) {
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonUnavailable)
+		if !strings.Contains(r.Text(), "operator configured") {
+			t.Errorf("%q does not say who has to act", r.Text())
 		}
 	}))
 }
@@ -674,38 +655,38 @@ func TestEnvToken(t *testing.T) {
 // The account is chosen anew for a call in mid-flight: that is another flight, and
 // nobody gets the other's grant.
 func TestAccountSwitchedInMidFlight(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		account := "work"
-		w := newWorld(t, setup{options: lazyauth.Options{Account: func(context.Context, *mcp.CallToolRequest) (string, error) { return account, nil }}})
-		h := w.host(era, accepts)
-		first := h.call(t.Context(), "whoami", nil)
-		code := w.person().UserCode
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Account: func(context.Context, *mcp.CallToolRequest) (string, error) { return account, nil }}})
+		h := w.Host(era, world.Accepts)
+		first := h.Call(t.Context(), "whoami", nil)
+		code := w.Person().UserCode
 		synctest.Wait()
 		account = "home"
-		second := h.call(t.Context(), "whoami", nil)
-		later(time.Second)
+		second := h.Call(t.Context(), "whoami", nil)
+		world.Later(time.Second)
 		other := ""
-		for _, req := range w.as.Waiting() {
+		for _, req := range w.AS.Waiting() {
 			if req.UserCode != code {
 				other = req.UserCode
 			}
 		}
-		if err := w.as.ApproveAs("ada-at-home", other); err != nil {
+		if err := w.AS.ApproveAs("ada-at-home", other); err != nil {
 			t.Fatal(err)
 		}
-		(<-second).succeeds(t, "ada-at-home")
-		if err := w.as.ApproveAs("ada-at-work", code); err != nil {
+		(<-second).Succeeds(t, "ada-at-home")
+		if err := w.AS.ApproveAs("ada-at-work", code); err != nil {
 			t.Fatal(err)
 		}
-		if era == legacy { // the modern retry is of another account by now, and refused
-			(<-first).succeeds(t, "ada-at-work")
+		if era == world.Legacy { // the modern retry is of another account by now, and refused
+			(<-first).Succeeds(t, "ada-at-work")
 		} else {
 			<-first
 		}
-		later(10 * time.Second)
+		world.Later(10 * time.Second)
 		account = "work"
-		h.gets("whoami", nil, "ada-at-work")
-		h.wantPrompts(2)
+		h.Gets("whoami", nil, "ada-at-work")
+		h.WantPrompts(2)
 	})
 }
 
@@ -713,41 +694,41 @@ func TestBadAccounts(t *testing.T) {
 	for name, account := range map[string]string{"long": strings.Repeat("x", 65), "control characters": "a\nb"} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{options: lazyauth.Options{Account: func(context.Context, *mcp.CallToolRequest) (string, error) { return account, nil }}})
-				r := <-w.host(legacy, accepts).call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.ReasonAnonymous)
-				if !strings.Contains(r.text(), "64 printable") {
-					t.Errorf("%q does not say what is wrong", r.text())
+				w := world.New(t, world.Setup{Options: lazyauth.Options{Account: func(context.Context, *mcp.CallToolRequest) (string, error) { return account, nil }}})
+				r := <-w.Host(world.Legacy, world.Accepts).Call(t.Context(), "whoami", nil)
+				r.Fails(t, lazyauth.ReasonAnonymous)
+				if !strings.Contains(r.Text(), "64 printable") {
+					t.Errorf("%q does not say what is wrong", r.Text())
 				}
-				w.wantAuthorizations(0)
+				w.WantAuthorizations(0)
 			})
 		})
 	}
 }
 
 // approving is a show function of a person who approves.
-func approving(w *world) func(context.Context, elicit.Prompt) error {
-	return func(_ context.Context, p elicit.Prompt) error { return w.as.Approve(p.UserCode) }
+func approving(w *world.World) func(context.Context, elicit.Prompt) error {
+	return func(_ context.Context, p elicit.Prompt) error { return w.AS.Approve(p.UserCode) }
 }
 
 // No secret is in a stored record's place where it does not belong: keys are for people.
 func TestStoreKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := store.Memory()
-		w := newWorld(t, setup{options: lazyauth.Options{Store: kept}})
-		w.signedIn(legacy)
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Store: kept}})
+		w.SignedIn(world.Legacy)
 		keys, err := kept.Keys(t.Context())
 		if err != nil || len(keys) != 1 {
 			t.Fatal(keys, err)
 		}
-		credentials, _ := w.secrets.all()
+		credentials, _ := w.Secrets.All()
 		for _, s := range credentials {
 			if strings.Contains(keys[0], s) {
 				t.Error("a secret is in a key")
 			}
 		}
 		text, err := kept.Load(t.Context(), keys[0])
-		if err != nil || !json.Valid(text) || !bytes.Contains(text, []byte(w.secrets.last())) {
+		if err != nil || !json.Valid(text) || !bytes.Contains(text, []byte(w.Secrets.Last())) {
 			t.Error("the record has not the grant") // and says no more
 		}
 	})

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -27,25 +29,25 @@ func TestPrincipal_SSEIsNotLocal(t *testing.T) {
 		"by principal":  {lazyauth.Options{Principal: onePerson, MaxWait: time.Millisecond}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, setup{options: options.Options})
-			handler := mcp.NewSSEHandler(func(*http.Request) *mcp.Server { return w.server }, nil)
+			w := world.New(t, world.Setup{Options: options.Options})
+			handler := mcp.NewSSEHandler(func(*http.Request) *mcp.Server { return w.Server }, nil)
 			web := httptest.NewServer(handler)
 			t.Cleanup(web.Close)
 			for range 2 { // the first one, too
-				h := w.connect(legacy, manners{}, &mcp.SSEClientTransport{Endpoint: web.URL})
-				r := <-h.call(t.Context(), "whoami", nil)
+				h := w.Connect(world.Legacy, world.Manners{}, &mcp.SSEClientTransport{Endpoint: web.URL})
+				r := <-h.Call(t.Context(), "whoami", nil)
 				if options.want {
-					r.fails(t, lazyauth.ReasonPending)
+					r.Fails(t, lazyauth.ReasonPending)
 					continue
 				}
-				r.fails(t, lazyauth.ReasonAnonymous)
-				if !strings.Contains(r.text(), "Options.Principal") {
-					t.Errorf("%q does not say what to configure", r.text())
+				r.Fails(t, lazyauth.ReasonAnonymous)
+				if !strings.Contains(r.Text(), "Options.Principal") {
+					t.Errorf("%q does not say what to configure", r.Text())
 				}
-				h.session.Close()
+				h.Session.Close()
 			}
 			if !options.want {
-				w.wantAuthorizations(0)
+				w.WantAuthorizations(0)
 			}
 		})
 	}
@@ -128,16 +130,16 @@ func TestPrincipal_LocalTransports(t *testing.T) {
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Millisecond}})
+			w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: time.Millisecond}})
 			here, there := c.transports(t)
-			if _, err := w.server.Connect(context.Background(), there, nil); err != nil {
+			if _, err := w.Server.Connect(context.Background(), there, nil); err != nil {
 				t.Fatal(err)
 			}
 			want := lazyauth.ReasonAnonymous
 			if c.local {
 				want = lazyauth.ReasonPending
 			}
-			(<-w.connect(legacy, manners{}, here).call(t.Context(), "whoami", nil)).fails(t, want)
+			(<-w.Connect(world.Legacy, world.Manners{}, here).Call(t.Context(), "whoami", nil)).Fails(t, want)
 		})
 	}
 }

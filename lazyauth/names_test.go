@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
@@ -25,19 +27,19 @@ func TestNames_OfAccounts(t *testing.T) {
 		"Jean\u00a0Dupont": `(account "Jean Dupont")`, "עבודה\u200f": "(account \"\u2068עבודה\u200f\u2069\")", `x" at evil`: `(account "x\" at evil")`,
 	} {
 		t.Run(account, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				kept := store.Memory()
 				options := lazyauth.Options{Store: kept, Account: func(context.Context, *mcp.CallToolRequest) (string, error) { return account, nil }}
-				w := newWorld(t, setup{options: options})
-				h := w.signedIn(era)
-				if p := h.shown()[0]; !strings.Contains(p.Message, shown) {
+				w := world.New(t, world.Setup{Options: options})
+				h := w.SignedIn(era)
+				if p := h.Shown()[0]; !strings.Contains(p.Message, shown) {
 					t.Errorf("the prompt says %q, want %q in it", p.Message, shown)
 				}
-				again := newWorld(t, setup{shared: w.as, options: options})
-				if all, err := again.auth.Accounts(t.Context()); err != nil || !slices.Contains(all, lazyauth.Principal{Account: account}) {
+				again := world.New(t, world.Setup{Shared: w.AS, Options: options})
+				if all, err := again.Auth.Accounts(t.Context()); err != nil || !slices.Contains(all, lazyauth.Principal{Account: account}) {
 					t.Errorf("accounts: %q, %v", all, err)
 				}
-				again.host(era, accepts).gets("whoami", nil, "Ada")
+				again.Host(era, world.Accepts).Gets("whoami", nil, "Ada")
 			})
 		})
 	}
@@ -47,8 +49,8 @@ func TestNames_OfAccountsThatAreNone(t *testing.T) {
 	for _, account := range []string{"a\nb", "a\u202eb", "a\u2069b", "\x1b[2J", "a\xff", strings.Repeat("x", 65)} {
 		t.Run(fmt.Sprintf("%q", account), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{})
-				err := w.auth.Authorize(t.Context(), lazyauth.Principal{Account: account}, scopes.Of("profile"), approving(w))
+				w := world.New(t, world.Setup{})
+				err := w.Auth.Authorize(t.Context(), lazyauth.Principal{Account: account}, scopes.Of("profile"), approving(w))
 				if err == nil {
 					t.Error("it was taken for a name")
 				}
@@ -85,9 +87,9 @@ func TestNames_OfPeople(t *testing.T) {
 		`{"sub":"u1","name":"עדה"}`:                                                  {Subject: "u1", Name: "עדה"},
 	} {
 		t.Run(claims[:min(len(claims), 40)], func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				as := fakeas.New(nil)
-				w := newWorld(t, setup{shared: as, service: func(s *lazyauth.Service) { s.UserInfo = s.APIOrigins[0] + "/user" }, options: lazyauth.Options{
+				w := world.New(t, world.Setup{Shared: as, Service: func(s *lazyauth.Service) { s.UserInfo = s.APIOrigins[0] + "/user" }, Options: lazyauth.Options{
 					Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 						if req.URL.Path == "/user" {
 							return respond(req, claims), nil
@@ -95,13 +97,13 @@ func TestNames_OfPeople(t *testing.T) {
 						return as.Transport().RoundTrip(req)
 					}),
 				}})
-				h := w.signedIn(era)
-				s, err := w.auth.Status(t.Context(), lazyauth.LocalUser)
+				h := w.SignedIn(era)
+				s, err := w.Auth.Status(t.Context(), lazyauth.LocalUser)
 				if err != nil || s.Identity != want {
 					t.Errorf("%+v, %v; want %+v", s, err, want)
 				}
-				r := <-h.call(t.Context(), "whoami", nil)
-				if name, _ := r.result.Meta[lazyauth.MetaAccount].(string); strings.Trim(name, "\u2068\u2069") != want.Name || strings.Contains(name, "עדה") != strings.HasPrefix(name, "\u2068") {
+				r := <-h.Call(t.Context(), "whoami", nil)
+				if name, _ := r.Result.Meta[lazyauth.MetaAccount].(string); strings.Trim(name, "\u2068\u2069") != want.Name || strings.Contains(name, "עדה") != strings.HasPrefix(name, "\u2068") {
 					t.Errorf("the result names %q", name)
 				}
 			})

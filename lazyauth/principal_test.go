@@ -5,15 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
-	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
 )
@@ -21,22 +21,22 @@ import (
 func TestSecondSessionIsRefused(t *testing.T) {
 	// The SDK's SSE handler gives its requests no Extra, as stdio does, and
 	// serves many people.
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		first, second := w.host(era, accepts), w.host(era, accepts)
-		call := first.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		r := <-second.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.ReasonAnonymous)
-		if !strings.Contains(r.text(), "Options.Principal") {
-			t.Errorf("%q does not say what to configure", r.text())
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		first, second := w.Host(era, world.Accepts), w.Host(era, world.Accepts)
+		call := first.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		r := <-second.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonAnonymous)
+		if !strings.Contains(r.Text(), "Options.Principal") {
+			t.Errorf("%q does not say what to configure", r.Text())
 		}
-		second.gets("ping", nil, "pong")
+		second.Gets("ping", nil, "pong")
 		// Nor does it become the local user when the first one leaves.
-		first.session.Close()
+		first.Session.Close()
 		synctest.Wait()
-		(<-second.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonAnonymous)
+		(<-second.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonAnonymous)
 	})
 }
 
@@ -44,24 +44,24 @@ func TestMixedErasOnOneServer(t *testing.T) {
 	// One server, hosts of both eras, one person: each is prompted in its own
 	// way, and one approval resumes both.
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{Principal: onePerson}})
-		old, current := w.host(legacy, accepts), w.host(modern, accepts)
-		one, two := old.call(t.Context(), "whoami", nil), current.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-one).succeeds(t, "Ada")
-		(<-two).succeeds(t, "Ada")
-		old.wantPrompts(1)
-		current.wantPrompts(1)
-		w.wantAuthorizations(1)
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson}})
+		old, current := w.Host(world.Legacy, world.Accepts), w.Host(world.Modern, world.Accepts)
+		one, two := old.Call(t.Context(), "whoami", nil), current.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-one).Succeeds(t, "Ada")
+		(<-two).Succeeds(t, "Ada")
+		old.WantPrompts(1)
+		current.WantPrompts(1)
+		w.WantAuthorizations(1)
 		synctest.Wait()
-		if n := w.wire.count("elicitation/create", `"id"`, `"method":"elicitation/create","params":{"mode":"url"`); n == 0 {
+		if n := w.Wire.Count("elicitation/create", `"id"`, `"method":"elicitation/create","params":{"mode":"url"`); n == 0 {
 			t.Error("no prompt on the wire")
 		}
-		if id := current.shown()[0].ElicitationID; id == "" || id == old.shown()[0].ElicitationID {
+		if id := current.Shown()[0].ElicitationID; id == "" || id == old.Shown()[0].ElicitationID {
 			t.Errorf("elicitationId of the modern prompt: %q", id) // hosts exist that need it
 		}
-		if len(current.completions()) != 0 || len(old.completions()) != 1 || old.completions()[0] != old.shown()[0].ElicitationID {
-			t.Errorf("completion notices: %q in the old era, %q in the new", old.completions(), current.completions())
+		if len(current.Completions()) != 0 || len(old.Completions()) != 1 || old.Completions()[0] != old.Shown()[0].ElicitationID {
+			t.Errorf("completion notices: %q in the old era, %q in the new", old.Completions(), current.Completions())
 		}
 	})
 }
@@ -70,70 +70,31 @@ func TestEraMixtureGetsText(t *testing.T) {
 	// A request of the new era in a session that was initialized in the old
 	// one: neither a server request nor an InputRequiredResult is safe.
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		w.mixed = true
-		h := w.host(legacy, accepts)
+		w := world.New(t, world.Setup{})
+		w.Mixed = true
+		h := w.Host(world.Legacy, world.Accepts)
 		params := &mcp.CallToolParams{Name: "whoami", Meta: mcp.Meta{
-			mcp.MetaKeyProtocolVersion:    modern,
+			mcp.MetaKeyProtocolVersion:    world.Modern,
 			mcp.MetaKeyClientCapabilities: map[string]any{"elicitation": map[string]any{"url": map[string]any{}}},
 		}}
-		result, err := h.session.CallTool(t.Context(), params)
-		reply{result, err}.fails(t, lazyauth.ReasonPending)
-		h.wantPrompts(0)
-		if w.wire.count("elicitation/create") != 0 || w.wire.count("input_required") != 0 {
-			t.Errorf("the wire: %s", w.wire.text())
+		result, err := h.Session.CallTool(t.Context(), params)
+		world.Reply{Result: result, Err: err}.Fails(t, lazyauth.ReasonPending)
+		h.WantPrompts(0)
+		if w.Wire.Count("elicitation/create") != 0 || w.Wire.Count("input_required") != 0 {
+			t.Errorf("the wire: %s", w.Wire.Text())
 		}
 	})
 }
 
-// serveHTTP serves a world's server on a listener, if it is to be verified behind
-// a verifier that takes bearer tokens for user names, and returns its address.
-func serveHTTP(t *testing.T, w *world, stateless, verified bool) string {
-	t.Helper()
-	var handler http.Handler = mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return w.server },
-		&mcp.StreamableHTTPOptions{Stateless: stateless})
-	if verified {
-		handler = auth.RequireBearerToken(func(_ context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
-			return &auth.TokenInfo{UserID: token, Expiration: time.Now().Add(time.Hour), Extra: map[string]any{"iss": "https://idp.example"}}, nil
-		}, nil)(handler)
-	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-// overHTTP serves a world's server on a listener, behind a verifier that takes
-// bearer tokens for user names; it returns a function that connects a host as
-// a user, or as nobody.
-func overHTTP(t *testing.T, w *world, era string, verified bool) func(user string) *host {
-	t.Helper()
-	url := serveHTTP(t, w, era == modern, verified)
-	return func(user string) *host {
-		return w.connect(era, manners{url: true, react: accepts}, &mcp.StreamableClientTransport{
-			Endpoint: url, HTTPClient: &http.Client{Transport: asUser(user)},
-		})
-	}
-}
-
-type asUser string
-
-func (u asUser) RoundTrip(req *http.Request) (*http.Response, error) {
-	req = req.Clone(req.Context())
-	if u != "" {
-		req.Header.Set("Authorization", "Bearer "+string(u))
-	}
-	return http.DefaultTransport.RoundTrip(req)
-}
-
 // ownAccount is a VerifyUser that asks the API whose token it is.
-func ownAccount(w **world) func(context.Context, lazyauth.Principal, *oauth2.Token) error {
+func ownAccount(w **world.World) func(context.Context, lazyauth.Principal, *oauth2.Token) error {
 	return func(ctx context.Context, who lazyauth.Principal, token *oauth2.Token) error {
-		req, err := http.NewRequestWithContext(ctx, "GET", (*w).as.API()+"/me", nil)
+		req, err := http.NewRequestWithContext(ctx, "GET", (*w).AS.API()+"/me", nil)
 		if err != nil {
 			return err
 		}
 		token.SetAuthHeader(req)
-		res, err := (*w).as.Transport().RoundTrip(req)
+		res, err := (*w).AS.Transport().RoundTrip(req)
 		if err != nil {
 			return err
 		}
@@ -150,65 +111,65 @@ func ownAccount(w **world) func(context.Context, lazyauth.Principal, *oauth2.Tok
 }
 
 func TestManyUsersOverHTTP(t *testing.T) {
-	for _, era := range eras {
+	for _, era := range world.Eras {
 		t.Run(era, func(t *testing.T) {
 			t.Parallel()
-			var w *world
-			w = newWorld(t, setup{as: fakeas.Options{Interval: time.Second}, options: lazyauth.Options{VerifyUser: ownAccount(&w)}})
-			connect := overHTTP(t, w, era, true)
+			var w *world.World
+			w = world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: ownAccount(&w)}})
+			connect := world.OverHTTP(t, w, era, true)
 			ada, eve := connect("ada"), connect("eve")
 
 			// Somebody else approves Eve's code: her call gets nothing.
-			call := eve.call(t.Context(), "whoami", nil)
-			w.approves()
-			(<-call).fails(t, lazyauth.ReasonUnverified)
+			call := eve.Call(t.Context(), "whoami", nil)
+			w.Approves()
+			(<-call).Fails(t, lazyauth.ReasonUnverified)
 
-			call = ada.call(t.Context(), "whoami", nil)
-			w.approves()
-			(<-call).succeeds(t, "Ada")
-			ada.gets("whoami", nil, "Ada")
-			ada.wantPrompts(1)
+			call = ada.Call(t.Context(), "whoami", nil)
+			w.Approves()
+			(<-call).Succeeds(t, "Ada")
+			ada.Gets("whoami", nil, "Ada")
+			ada.WantPrompts(1)
 
 			// Ada's grant is no use to Eve.
-			call = eve.call(t.Context(), "whoami", nil)
-			if err := w.as.ApproveAs("eve", w.person().UserCode); err != nil {
+			call = eve.Call(t.Context(), "whoami", nil)
+			if err := w.AS.ApproveAs("eve", w.Person().UserCode); err != nil {
 				t.Fatal(err)
 			}
-			(<-call).succeeds(t, "eve")
-			w.wantAuthorizations(3)
+			(<-call).Succeeds(t, "eve")
+			w.WantAuthorizations(3)
 		})
 	}
 }
 
 func TestHTTPRefusals(t *testing.T) {
-	for _, era := range eras {
+	for _, era := range world.Eras {
 		t.Run(era, func(t *testing.T) {
 			t.Run("nobody knows who", func(t *testing.T) {
-				w := newWorld(t, setup{options: lazyauth.Options{VerifyUser: anybody}})
-				r := <-overHTTP(t, w, era, false)("").call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.ReasonAnonymous)
-				if !strings.Contains(r.text(), "InsecureSingleUser") {
-					t.Errorf("%q does not say what to configure", r.text())
+				w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}})
+				r := <-world.OverHTTP(t, w, era, false)("").Call(t.Context(), "whoami", nil)
+				r.Fails(t, lazyauth.ReasonAnonymous)
+				if !strings.Contains(r.Text(), "InsecureSingleUser") {
+					t.Errorf("%q does not say what to configure", r.Text())
 				}
-				w.wantAuthorizations(0)
+				w.WantAuthorizations(0)
 			})
 			t.Run("nobody verifies", func(t *testing.T) {
-				w := newWorld(t, setup{})
-				r := <-overHTTP(t, w, era, true)("ada").call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.ReasonUnverified)
-				if !strings.Contains(r.text(), "VerifyUser") {
-					t.Errorf("%q does not say what to configure", r.text())
+				w := world.New(t, world.Setup{})
+				r := <-world.OverHTTP(t, w, era, true)("ada").Call(t.Context(), "whoami", nil)
+				r.Fails(t, lazyauth.ReasonUnverified)
+				if !strings.Contains(r.Text(), "VerifyUser") {
+					t.Errorf("%q does not say what to configure", r.Text())
 				}
-				w.wantAuthorizations(0)
+				w.WantAuthorizations(0)
 			})
 			t.Run("a single user", func(t *testing.T) {
-				w := newWorld(t, setup{as: fakeas.Options{Interval: time.Second}, options: lazyauth.Options{InsecureSingleUser: true}})
-				connect := overHTTP(t, w, era, false)
-				call := connect("").call(t.Context(), "whoami", nil)
-				w.approves()
-				(<-call).succeeds(t, "Ada")
-				connect("").gets("whoami", nil, "Ada")
-				w.wantAuthorizations(1)
+				w := world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{InsecureSingleUser: true}})
+				connect := world.OverHTTP(t, w, era, false)
+				call := connect("").Call(t.Context(), "whoami", nil)
+				w.Approves()
+				(<-call).Succeeds(t, "Ada")
+				connect("").Gets("whoami", nil, "Ada")
+				w.WantAuthorizations(1)
 			})
 		})
 	}

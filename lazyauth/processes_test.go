@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
@@ -61,11 +63,11 @@ func serveStdio(origin, folder string) (err error) {
 	defer func() { err = errors.Join(err, auth.Close()) }()
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1"}, nil)
 	lazyauth.AddTool(server, auth, &mcp.Tool{Name: "whoami"}, scopes.Of("profile"),
-		func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-			return read(lazyauth.Client(ctx).Get(origin + "/me"))
+		func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+			return world.ReadAnswer(lazyauth.Client(ctx).Get(origin + "/me"))
 		})
-	mcp.AddTool(server, &mcp.Tool{Name: "updates"}, func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
-		return nil, answer{strconv.FormatInt(kept.updates.Load(), 10)}, nil
+	mcp.AddTool(server, &mcp.Tool{Name: "updates"}, func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+		return nil, world.Answer{Text: strconv.FormatInt(kept.updates.Load(), 10)}, nil
 	})
 	return server.Run(context.Background(), &mcp.StdioTransport{})
 }
@@ -113,16 +115,16 @@ func start(t *testing.T, era, origin, folder string) *program {
 	return p
 }
 
-func (p *program) calls(tool string) reply {
+func (p *program) calls(tool string) world.Reply {
 	result, err := p.session.CallTool(p.t.Context(), &mcp.CallToolParams{Name: tool})
-	return reply{result, err}
+	return world.Reply{Result: result, Err: err}
 }
 
 // updates returns how many updates of the store its server has begun.
 func (p *program) updates() int {
 	p.t.Helper()
 	var text string
-	if _, err := fmt.Sscanf(p.calls("updates").text(), `{"text":%q}`, &text); err != nil {
+	if _, err := fmt.Sscanf(p.calls("updates").Text(), `{"text":%q}`, &text); err != nil {
 		p.t.Fatal(err)
 	}
 	n, err := strconv.Atoi(text)
@@ -154,9 +156,9 @@ func TestTwoRealProcesses(t *testing.T) {
 	web := httptest.NewServer(as)
 	defer web.Close()
 	folder := t.TempDir() + "/grants"
-	both := []*program{start(t, legacy, web.URL, folder), start(t, modern, web.URL, folder)}
+	both := []*program{start(t, world.Legacy, web.URL, folder), start(t, world.Modern, web.URL, folder)}
 
-	signedIn := make(chan reply, 1)
+	signedIn := make(chan world.Reply, 1)
 	go func() { signedIn <- both[0].calls("whoami") }()
 	asked, err := as.WaitForRequest(t.Context())
 	if err != nil {
@@ -165,8 +167,8 @@ func TestTwoRealProcesses(t *testing.T) {
 	if err := as.Approve(asked.UserCode); err != nil {
 		t.Fatal(err)
 	}
-	(<-signedIn).succeeds(t, "Ada")
-	both[1].calls("whoami").succeeds(t, "Ada") // it finds the grant of the other
+	(<-signedIn).Succeeds(t, "Ada")
+	both[1].calls("whoami").Succeeds(t, "Ada") // it finds the grant of the other
 
 	as.Script(fakeas.Refresh, fakeas.Pass().After(10*time.Millisecond).Times(-1)) // time for the other to come, too
 	collisions := 0
@@ -179,7 +181,7 @@ func TestTwoRealProcesses(t *testing.T) {
 		}
 		var answered sync.WaitGroup
 		for _, p := range both {
-			answered.Go(func() { p.calls("whoami").succeeds(t, "Ada") })
+			answered.Go(func() { p.calls("whoami").Succeeds(t, "Ada") })
 		}
 		answered.Wait()
 		if both[0].updates() > before[0] && both[1].updates() > before[1] {

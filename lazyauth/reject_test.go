@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -49,29 +51,29 @@ func (q *graphQL) refuses(n int) {
 
 // withQuery adds a tool that reports each refusal of its token, and tries again as often as
 // it may. It sends its query by the client, or with a token that it takes from the source.
-func withQuery(by string, q *graphQL) func(*world) {
-	return func(w *world) {
-		w.addTools()
-		lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "query"}, scopes.Of("profile"), counted(w, "query",
-			func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+func withQuery(by string, q *graphQL) func(*world.World) {
+	return func(w *world.World) {
+		w.AddTools()
+		lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "query"}, scopes.Of("profile"), world.Counted(w, "query",
+			func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 				for {
 					client := lazyauth.Client(ctx)
-					req, _ := http.NewRequestWithContext(ctx, "POST", w.as.API()+"/graphql", strings.NewReader("{viewer}"))
+					req, _ := http.NewRequestWithContext(ctx, "POST", w.AS.API()+"/graphql", strings.NewReader("{viewer}"))
 					var token *oauth2.Token
 					if by == "token source" {
 						var err error
 						if token, err = lazyauth.TokenSource(ctx).Token(); err != nil {
-							return nil, answer{}, err
+							return nil, world.Answer{}, err
 						}
 						token.SetAuthHeader(req)
 						client = &http.Client{Transport: q}
 					}
-					result, got, err := read(client.Do(req))
+					result, got, err := world.ReadAnswer(client.Do(req))
 					if err != nil || !strings.Contains(got.Text, "AUTHENTICATION_ERROR") {
 						return result, got, err
 					}
 					if err := lazyauth.RejectToken(ctx, token); err != nil {
-						return nil, answer{}, err
+						return nil, world.Answer{}, err
 					}
 				}
 			}))
@@ -79,27 +81,27 @@ func withQuery(by string, q *graphQL) func(*world) {
 }
 
 // withGraphQL runs a story in both eras and with both ways to send a query.
-func withGraphQL(t *testing.T, as fakeas.Options, story func(t *testing.T, w *world, h *host, q *graphQL)) {
+func withGraphQL(t *testing.T, as fakeas.Options, story func(t *testing.T, w *world.World, h *world.Host, q *graphQL)) {
 	for _, by := range []string{"client", "token source"} {
 		t.Run(by, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				server := fakeas.New(&as)
 				q := &graphQL{next: server.Transport()}
-				w := newWorld(t, setup{shared: server, options: lazyauth.Options{Transport: q}, tools: withQuery(by, q)})
-				story(t, w, w.signedIn(era), q)
+				w := world.New(t, world.Setup{Shared: server, Options: lazyauth.Options{Transport: q}, Tools: withQuery(by, q)})
+				story(t, w, w.SignedIn(era), q)
 			})
 		})
 	}
 }
 
 func TestRejectToken_Refreshes(t *testing.T) {
-	withGraphQL(t, fakeas.Options{}, func(t *testing.T, w *world, h *host, q *graphQL) {
+	withGraphQL(t, fakeas.Options{}, func(t *testing.T, w *world.World, h *world.Host, q *graphQL) {
 		for n := range 3 {
 			q.refuses(1)
-			h.gets("query", nil, "Ada")
-			w.wantRefreshes(n + 1)
+			h.Gets("query", nil, "Ada")
+			w.WantRefreshes(n + 1)
 		}
-		h.wantPrompts(1)
+		h.WantPrompts(1)
 	})
 }
 
@@ -113,14 +115,14 @@ func TestRejectToken_ThenAsks(t *testing.T) {
 		"without a refresh token": {fakeas.Options{NoRefresh: true}, 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withGraphQL(t, test.as, func(t *testing.T, w *world, h *host, q *graphQL) {
+			withGraphQL(t, test.as, func(t *testing.T, w *world.World, h *world.Host, q *graphQL) {
 				q.refuses(test.dead)
-				call := h.call(t.Context(), "query", nil)
-				w.approves()
-				(<-call).succeeds(t, "Ada")
-				h.wantPrompts(2)
-				w.wantRefreshes(test.refreshes)
-				if n := w.starts("query"); n != 1 {
+				call := h.Call(t.Context(), "query", nil)
+				w.Approves()
+				(<-call).Succeeds(t, "Ada")
+				h.WantPrompts(2)
+				w.WantRefreshes(test.refreshes)
+				if n := w.Starts("query"); n != 1 {
 					t.Errorf("the handler started %d times", n)
 				}
 			})
@@ -129,43 +131,43 @@ func TestRejectToken_ThenAsks(t *testing.T) {
 }
 
 func TestRejectToken_Declined(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		as := fakeas.New(&fakeas.Options{NoRefresh: true})
 		q := &graphQL{next: as.Transport()}
-		w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: q}, tools: withQuery("client", q)})
-		h := w.host(era, inTurn(accepts, says("decline", 3*time.Second)))
-		call := h.call(t.Context(), "query", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		h.gets("whoami", nil, "Ada")
-		later(time.Minute)
+		w := world.New(t, world.Setup{Shared: as, Options: lazyauth.Options{Transport: q}, Tools: withQuery("client", q)})
+		h := w.Host(era, world.InTurn(world.Accepts, world.Says("decline", 3*time.Second)))
+		call := h.Call(t.Context(), "query", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.Gets("whoami", nil, "Ada")
+		world.Later(time.Minute)
 		q.refuses(-1)
-		(<-h.call(t.Context(), "query", nil)).fails(t, lazyauth.ReasonDeclined)
+		(<-h.Call(t.Context(), "query", nil)).Fails(t, lazyauth.ReasonDeclined)
 	})
 }
 
 // A handler that reports whatever it is given ends with an error that says what to do, and
 // costs no more than one refresh and one sign-in in a minute.
 func TestRejectToken_EveryToken(t *testing.T) {
-	withGraphQL(t, fakeas.Options{}, func(t *testing.T, w *world, h *host, q *graphQL) {
+	withGraphQL(t, fakeas.Options{}, func(t *testing.T, w *world.World, h *world.Host, q *graphQL) {
 		q.refuses(-1)
-		call := h.call(t.Context(), "query", nil)
-		w.approves()
+		call := h.Call(t.Context(), "query", nil)
+		w.Approves()
 		r := <-call
-		r.fails(t, lazyauth.ReasonUnsupported)
-		if !strings.Contains(r.text(), "audience") {
-			t.Errorf("%q does not say what to do", r.text())
+		r.Fails(t, lazyauth.ReasonUnsupported)
+		if !strings.Contains(r.Text(), "audience") {
+			t.Errorf("%q does not say what to do", r.Text())
 		}
 		if q.queries != 3 {
 			t.Errorf("the handler sent %d queries", q.queries)
 		}
 		for range 5 {
-			(<-h.call(t.Context(), "query", nil)).fails(t, lazyauth.ReasonUnsupported)
+			(<-h.Call(t.Context(), "query", nil)).Fails(t, lazyauth.ReasonUnsupported)
 		}
-		h.wantPrompts(2)
-		w.wantRefreshes(1)
-		if w.trace.count("refused") != 6 {
-			t.Errorf("told %d times of 6 refusals", w.trace.count("refused"))
+		h.WantPrompts(2)
+		w.WantRefreshes(1)
+		if w.Trace.Count("refused") != 6 {
+			t.Errorf("told %d times of 6 refusals", w.Trace.Count("refused"))
 		}
 	})
 }
@@ -173,40 +175,40 @@ func TestRejectToken_EveryToken(t *testing.T) {
 // Of two requests side by side the first to report has the token replaced; what the other
 // one reports is that it was.
 func TestRejectToken_Replaced(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			w.addTools()
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "both"}, scopes.Of("profile"),
-				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "both"}, scopes.Of("profile"),
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					token, err := lazyauth.TokenSource(ctx).Token()
 					if err != nil {
-						return nil, answer{}, err
+						return nil, world.Answer{}, err
 					}
 					first := lazyauth.RejectToken(ctx, token)
-					return nil, answer{"both"}, errors.Join(first, lazyauth.RejectToken(ctx, token))
+					return nil, world.Answer{Text: "both"}, errors.Join(first, lazyauth.RejectToken(ctx, token))
 				})
 		}})
-		h := w.signedIn(era)
-		h.gets("both", nil, "both")
-		h.wantPrompts(1)
-		w.wantRefreshes(1)
+		h := w.SignedIn(era)
+		h.Gets("both", nil, "both")
+		h.WantPrompts(1)
+		w.WantRefreshes(1)
 	})
 }
 
 // A tool that may use nothing has no token to reject: it would end that of its caller.
 func TestRejectToken_OfAToolThatMayUseNothing(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			w.addTools()
-			mcp.AddTool(w.server, &mcp.Tool{Name: "curious"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-				return nil, answer{}, lazyauth.RejectToken(ctx, nil)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			w.AddTools()
+			mcp.AddTool(w.Server, &mcp.Tool{Name: "curious"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+				return nil, world.Answer{}, lazyauth.RejectToken(ctx, nil)
 			})
-			w.auth.Intercept(w.server, scopes.Policy{})
+			w.Auth.Intercept(w.Server, scopes.Policy{})
 		}})
-		h := w.signedIn(era)
-		(<-h.call(t.Context(), "curious", nil)).fails(t, lazyauth.ReasonExceeded)
-		h.gets("whoami", nil, "Ada")
-		w.wantRefreshes(0)
+		h := w.SignedIn(era)
+		(<-h.Call(t.Context(), "curious", nil)).Fails(t, lazyauth.ReasonExceeded)
+		h.Gets("whoami", nil, "Ada")
+		w.WantRefreshes(0)
 	})
 	if err := lazyauth.RejectToken(t.Context(), nil); err == nil {
 		t.Error("outside of a call it succeeded")
@@ -215,20 +217,20 @@ func TestRejectToken_OfAToolThatMayUseNothing(t *testing.T) {
 
 // The operator's token is taken again, once, and nobody is asked.
 func TestRejectToken_OfTheOperator(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		as := fakeas.New(nil)
 		q := &graphQL{next: as.Transport(), dead: 1}
 		tokens := &tokensInTurn{tokens: []string{"first", "second", "third"}}
-		w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: q, Token: tokens}, tools: withQuery("client", q)})
-		h := w.host(era, accepts)
-		h.gets("query", nil, "Ada")
+		w := world.New(t, world.Setup{Shared: as, Options: lazyauth.Options{Transport: q, Token: tokens}, Tools: withQuery("client", q)})
+		h := w.Host(era, world.Accepts)
+		h.Gets("query", nil, "Ada")
 		q.refuses(-1)
-		r := <-h.call(t.Context(), "query", nil)
-		r.fails(t, lazyauth.ReasonUnsupported)
-		if !strings.Contains(r.text(), "operator") {
-			t.Errorf("%q does not say whose token it is", r.text())
+		r := <-h.Call(t.Context(), "query", nil)
+		r.Fails(t, lazyauth.ReasonUnsupported)
+		if !strings.Contains(r.Text(), "operator") {
+			t.Errorf("%q does not say whose token it is", r.Text())
 		}
-		h.wantPrompts(0)
+		h.WantPrompts(0)
 	})
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
@@ -17,82 +19,82 @@ import (
 )
 
 func TestThousandCallsAtExpiry(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: 10 * time.Minute, DetectReuse: true, Latency: 50 * time.Millisecond}})
-		h := w.host(era, accepts)
-		first := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-first).succeeds(t, "Ada")
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: 10 * time.Minute, DetectReuse: true, Latency: 50 * time.Millisecond}})
+		h := w.Host(era, world.Accepts)
+		first := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-first).Succeeds(t, "Ada")
 
 		for round := 1; round <= 2; round++ {
-			later(10 * time.Minute)
-			calls := make([]<-chan reply, 1000/round)
+			world.Later(10 * time.Minute)
+			calls := make([]<-chan world.Reply, 1000/round)
 			for n := range calls {
-				calls[n] = h.call(t.Context(), "whoami", nil)
+				calls[n] = h.Call(t.Context(), "whoami", nil)
 			}
 			for _, call := range calls {
-				(<-call).succeeds(t, "Ada")
+				(<-call).Succeeds(t, "Ada")
 			}
-			if n := w.as.Count(fakeas.Refresh, ""); n != round {
+			if n := w.AS.Count(fakeas.Refresh, ""); n != round {
 				t.Errorf("%d refreshes after %d expiries", n, round)
 			}
 		}
-		h.wantPrompts(1)
+		h.WantPrompts(1)
 	})
 }
 
 func TestRefreshRefused(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute}})
-		h := w.host(era, accepts)
-		first := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-first).succeeds(t, "Ada")
-		later(time.Minute)
-		w.as.RevokeRefreshTokens()
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
+		h := w.Host(era, world.Accepts)
+		first := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-first).Succeeds(t, "Ada")
+		world.Later(time.Minute)
+		w.AS.RevokeRefreshTokens()
 
 		// The person is asked again, once, and the call goes on.
-		calls := []<-chan reply{h.call(t.Context(), "whoami", nil), h.call(t.Context(), "whoami", nil)}
-		w.approves()
+		calls := []<-chan world.Reply{h.Call(t.Context(), "whoami", nil), h.Call(t.Context(), "whoami", nil)}
+		w.Approves()
 		for _, call := range calls {
-			(<-call).succeeds(t, "Ada")
+			(<-call).Succeeds(t, "Ada")
 		}
-		h.wantPrompts(2)
-		w.wantAuthorizations(2)
-		if n := w.as.Count(fakeas.Refresh, ""); n != 1 {
+		h.WantPrompts(2)
+		w.WantAuthorizations(2)
+		if n := w.AS.Count(fakeas.Refresh, ""); n != 1 {
 			t.Errorf("%d refreshes, want 1", n)
 		}
 	})
 }
 
 func TestRefreshUnavailable(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute}})
-		h := w.host(era, accepts)
-		first := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-first).succeeds(t, "Ada")
-		later(time.Minute)
-		w.as.Script(fakeas.Refresh, fakeas.Unavailable(503, 0))
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
+		h := w.Host(era, world.Accepts)
+		first := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-first).Succeeds(t, "Ada")
+		world.Later(time.Minute)
+		w.AS.Script(fakeas.Refresh, fakeas.Unavailable(503, 0))
 
 		// Asking the person would not help either; the grant is kept.
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
-		h.gets("whoami", nil, "Ada")
-		h.wantPrompts(1)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
+		h.Gets("whoami", nil, "Ada")
+		h.WantPrompts(1)
 	})
 }
 
 func TestTokenWithoutRefreshExpires(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}})
-		h := w.host(era, accepts)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}})
+		h := w.Host(era, world.Accepts)
 		for range 2 {
-			call := h.call(t.Context(), "whoami", nil)
-			w.approves()
-			(<-call).succeeds(t, "Ada")
-			later(time.Minute)
+			call := h.Call(t.Context(), "whoami", nil)
+			w.Approves()
+			(<-call).Succeeds(t, "Ada")
+			world.Later(time.Minute)
 		}
-		h.wantPrompts(2)
+		h.WantPrompts(2)
 	})
 }
 
@@ -134,7 +136,7 @@ func TestRefresh_NarrowedIsAskedForByName(t *testing.T) {
 		"names are refused": {[]fakeas.Behaviour{fakeas.Error(400, "invalid_scope")}, `["" "notes:read profile" ""]`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				as, kept := fakeas.New(&fakeas.Options{TokenLifetime: time.Hour, DetectReuse: true}), store.Memory()
 				narrow := true
 				r := &refreshes{next: tokens{as.Transport(), func(granted string) string {
@@ -143,18 +145,18 @@ func TestRefresh_NarrowedIsAskedForByName(t *testing.T) {
 					}
 					return granted
 				}}}
-				w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: r, Store: kept}})
-				if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile", "notes:read"), approving(w)); err != nil {
+				w := world.New(t, world.Setup{Shared: as, Options: lazyauth.Options{Transport: r, Store: kept}})
+				if err := w.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile", "notes:read"), approving(w)); err != nil {
 					t.Fatal(err)
 				}
-				later(2 * time.Hour)
-				w.host(era, accepts).gets("whoami", nil, "Ada")
+				world.Later(2 * time.Hour)
+				w.Host(era, world.Accepts).Gets("whoami", nil, "Ada")
 				narrow = false
 				as.Script(fakeas.Refresh, test.script...)
-				again := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: r, Store: kept}})
-				h := again.host(era, accepts)
-				h.gets("list_notes", nil, "[]")
-				h.wantPrompts(0)
+				again := world.New(t, world.Setup{Shared: as, Options: lazyauth.Options{Transport: r, Store: kept}})
+				h := again.Host(era, world.Accepts)
+				h.Gets("list_notes", nil, "[]")
+				h.WantPrompts(0)
 				if got := fmt.Sprintf("%q", r.asked); got != test.asked {
 					t.Errorf("refreshes asked for %s, want %s", got, test.asked)
 				}
@@ -165,7 +167,7 @@ func TestRefresh_NarrowedIsAskedForByName(t *testing.T) {
 
 // What is missing after it was asked for by name is gone: the person is asked, once.
 func TestRefresh_NarrowedForGood(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		as := fakeas.New(&fakeas.Options{TokenLifetime: time.Hour})
 		r := &refreshes{next: tokens{as.Transport(), func(granted string) string {
 			if as.Count(fakeas.DeviceAuthorization, "") == 1 && as.Count(fakeas.Refresh, fakeas.OK) > 0 {
@@ -173,16 +175,16 @@ func TestRefresh_NarrowedForGood(t *testing.T) {
 			}
 			return granted
 		}}}
-		w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: r}})
-		if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile", "notes:read"), approving(w)); err != nil {
+		w := world.New(t, world.Setup{Shared: as, Options: lazyauth.Options{Transport: r}})
+		if err := w.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile", "notes:read"), approving(w)); err != nil {
 			t.Fatal(err)
 		}
-		h := w.host(era, accepts)
-		later(2 * time.Hour)
-		call := h.call(t.Context(), "list_notes", nil)
-		w.approvesFor("notes:read profile")
-		(<-call).succeeds(t, "[]")
-		h.wantPrompts(1)
+		h := w.Host(era, world.Accepts)
+		world.Later(2 * time.Hour)
+		call := h.Call(t.Context(), "list_notes", nil)
+		w.ApprovesFor("notes:read profile")
+		(<-call).Succeeds(t, "[]")
+		h.WantPrompts(1)
 		if got := fmt.Sprintf("%q", r.asked); got != `["" "notes:read profile"]` {
 			t.Errorf("refreshes asked for %s", got)
 		}
@@ -192,30 +194,30 @@ func TestRefresh_NarrowedForGood(t *testing.T) {
 // A refresh that is answered with an empty 400 may have had a bad token, or a bad client. The
 // grant is dropped once the client is known to be good, and not before.
 func TestRefresh_EmptyRefusal(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		kept := store.Memory()
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute}, options: lazyauth.Options{Store: kept}})
-		h := w.signedIn(era)
-		later(time.Hour)
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}, Options: lazyauth.Options{Store: kept}})
+		h := w.SignedIn(era)
+		world.Later(time.Hour)
 		// A typo in the client's secret: no device code, either.
-		w.as.Script(fakeas.Refresh, fakeas.Raw(400, nil, "").Times(2))
-		w.as.Script(fakeas.DeviceAuthorization, fakeas.Error(401, "invalid_client"))
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
+		w.AS.Script(fakeas.Refresh, fakeas.Raw(400, nil, "").Times(2))
+		w.AS.Script(fakeas.DeviceAuthorization, fakeas.Error(401, "invalid_client"))
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
 		if keys, _ := kept.Keys(t.Context()); len(keys) != 1 {
 			t.Fatal("the grant was dropped by a client that is not known to be good")
 		}
 		// It is mended, and the token is bad all the same.
-		call := h.call(t.Context(), "whoami", nil)
-		w.person()
-		later(10 * time.Second) // it is polled, and pending
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Person()
+		world.Later(10 * time.Second) // it is polled, and pending
 		if keys, _ := kept.Keys(t.Context()); len(keys) != 0 {
 			t.Error("the grant is still there")
 		}
 		<-call // nobody approves
-		call = h.call(t.Context(), "whoami", nil)
-		w.as.Approve(w.as.Waiting()[0].UserCode)
-		(<-call).succeeds(t, "Ada")
-		if n := w.as.Count(fakeas.Refresh, ""); n != 2 {
+		call = h.Call(t.Context(), "whoami", nil)
+		w.AS.Approve(w.AS.Waiting()[0].UserCode)
+		(<-call).Succeeds(t, "Ada")
+		if n := w.AS.Count(fakeas.Refresh, ""); n != 2 {
 			t.Errorf("%d refreshes, want 2", n)
 		}
 	})
@@ -230,17 +232,17 @@ func TestRefresh_Unreadable(t *testing.T) {
 		"page":         fakeas.Raw(200, http.Header{"Content-Type": {"text/html"}}, "<html>"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute}})
-				h := w.signedIn(era)
-				later(time.Hour)
-				w.as.Script(fakeas.Refresh, b.Times(2))
-				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
-				call := h.call(t.Context(), "whoami", nil)
-				w.approves()
-				(<-call).succeeds(t, "Ada")
-				h.wantPrompts(2)
-				if n := w.as.Count(fakeas.Refresh, ""); n != 2 {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
+				h := w.SignedIn(era)
+				world.Later(time.Hour)
+				w.AS.Script(fakeas.Refresh, b.Times(2))
+				(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
+				call := h.Call(t.Context(), "whoami", nil)
+				w.Approves()
+				(<-call).Succeeds(t, "Ada")
+				h.WantPrompts(2)
+				if n := w.AS.Count(fakeas.Refresh, ""); n != 2 {
 					t.Errorf("%d refreshes, want 2", n)
 				}
 			})

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -25,21 +27,21 @@ func everyone(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error)
 
 func TestNoticeComesBeforeTheResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		w.server.AddSendingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+		w := world.New(t, world.Setup{})
+		w.Server.AddSendingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 			return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
 				if method == "notifications/elicitation/complete" {
-					later(time.Second) // a slow host
+					world.Later(time.Second) // a slow host
 				}
 				return next(ctx, method, req)
 			}
 		})
-		h := w.host(legacy, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
+		h := w.Host(world.Legacy, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
 		synctest.Wait()
-		messages := w.wire.messages()
+		messages := w.Wire.Messages()
 		at := func(part string) int {
 			return slices.IndexFunc(messages, func(m []byte) bool { return bytes.Contains(m, []byte(part)) })
 		}
@@ -51,14 +53,14 @@ func TestNoticeComesBeforeTheResult(t *testing.T) {
 
 func TestNoNoticeToWhoRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{Principal: everyone}})
-		refuses, consents := w.host(legacy, says("decline", 2*time.Second)), w.host(legacy, accepts)
-		one, two := refuses.call(t.Context(), "whoami", nil), consents.call(t.Context(), "whoami", nil)
-		(<-one).fails(t, lazyauth.ReasonDeclined)
-		w.approves()
-		(<-two).succeeds(t, "Ada")
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: everyone}})
+		refuses, consents := w.Host(world.Legacy, world.Says("decline", 2*time.Second)), w.Host(world.Legacy, world.Accepts)
+		one, two := refuses.Call(t.Context(), "whoami", nil), consents.Call(t.Context(), "whoami", nil)
+		(<-one).Fails(t, lazyauth.ReasonDeclined)
+		w.Approves()
+		(<-two).Succeeds(t, "Ada")
 		synctest.Wait()
-		if n := len(refuses.completions()); n != 0 {
+		if n := len(refuses.Completions()); n != 0 {
 			t.Errorf("%d completion notices to a host whose person had refused", n)
 		}
 	})
@@ -66,170 +68,170 @@ func TestNoNoticeToWhoRefused(t *testing.T) {
 
 func TestDialogOutlivesItsCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
+		w := world.New(t, world.Setup{})
 		taken := make(chan struct{})
-		h := w.host(legacy, func(ctx context.Context, _ *mcp.ElicitParams) (*mcp.ElicitResult, error) {
+		h := w.Host(world.Legacy, func(ctx context.Context, _ *mcp.ElicitParams) (*mcp.ElicitResult, error) {
 			<-ctx.Done()
 			close(taken)
 			return nil, ctx.Err()
 		})
 		ctx, cancel := context.WithCancel(t.Context())
-		call := h.call(ctx, "whoami", nil)
-		w.person()
+		call := h.Call(ctx, "whoami", nil)
+		w.Person()
 		synctest.Wait()
 		cancel()
 		<-call
-		later(10 * time.Second)
+		world.Later(10 * time.Second)
 		select {
 		case <-taken:
 			t.Error("the dialog went away with the call, while its code is good")
 		default:
 		}
-		next := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-next).succeeds(t, "Ada")
-		h.wantPrompts(1)
+		next := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-next).Succeeds(t, "Ada")
+		h.WantPrompts(1)
 	})
 }
 
 func TestRoomInTheTableAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{MaxCalls: 32, Principal: byClientName, VerifyUser: anybody}})
-		alice, bob := w.rawHostNamed("alice"), w.rawHostNamed("bob")
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxCalls: 32, Principal: world.ByClientName, VerifyUser: world.Anybody}})
+		alice, bob := w.RawHostNamed("alice"), w.RawHostNamed("bob")
 		for range 2 { // a sixteenth of the table
-			state := (<-alice.round(t.Context(), "whoami", nil, "", "")).state(t)
-			(<-alice.round(t.Context(), "whoami", nil, state, "cancel")).fails(t, lazyauth.ReasonDeclined)
-			later(4 * time.Minute)
+			state := (<-alice.Request(t.Context(), "whoami", nil, "", "")).State(t)
+			(<-alice.Request(t.Context(), "whoami", nil, state, "cancel")).Fails(t, lazyauth.ReasonDeclined)
+			world.Later(4 * time.Minute)
 		}
-		(<-alice.round(t.Context(), "whoami", nil, "", "")).fails(t, lazyauth.ReasonBusy)
-		(<-bob.round(t.Context(), "whoami", nil, "", "")).state(t)
+		(<-alice.Request(t.Context(), "whoami", nil, "", "")).Fails(t, lazyauth.ReasonBusy)
+		(<-bob.Request(t.Context(), "whoami", nil, "", "")).State(t)
 
 		// The first flight's code has lapsed at ten minutes: the call that
 		// starts the next one gets no prompt, but the one after the leases does.
-		later(150 * time.Second)
-		(<-alice.round(t.Context(), "whoami", nil, "", "")).fails(t, lazyauth.ReasonBusy)
-		later(time.Minute)
-		(<-alice.round(t.Context(), "whoami", nil, "", "")).state(t)
+		world.Later(150 * time.Second)
+		(<-alice.Request(t.Context(), "whoami", nil, "", "")).Fails(t, lazyauth.ReasonBusy)
+		world.Later(time.Minute)
+		(<-alice.Request(t.Context(), "whoami", nil, "", "")).State(t)
 	})
 }
 
 func TestLeaseIsExtendedByASecondPrompt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{tools: withSaga})
-		h := w.rawHost()
-		state := (<-h.round(t.Context(), "saga", noteArgs{"x"}, "", "")).state(t)
-		later(50 * time.Second)
-		second := h.round(t.Context(), "saga", noteArgs{"x"}, state, "accept")
-		w.approves()
-		state = (<-second).state(t)
-		third := h.round(t.Context(), "saga", noteArgs{"x"}, state, "accept")
-		w.approves()
-		(<-third).succeeds(t, "x")
-		later(10*time.Minute + 30*time.Second) // the first prompt's lease is over, the second's is not
-		(<-h.round(t.Context(), "saga", noteArgs{"x"}, state, "accept")).succeeds(t, "x")
-		w.wantSaga(1, 1)
+		w := world.New(t, world.Setup{Tools: world.WithSaga})
+		h := w.RawHost()
+		state := (<-h.Request(t.Context(), "saga", world.Note{Text: "x"}, "", "")).State(t)
+		world.Later(50 * time.Second)
+		second := h.Request(t.Context(), "saga", world.Note{Text: "x"}, state, "accept")
+		w.Approves()
+		state = (<-second).State(t)
+		third := h.Request(t.Context(), "saga", world.Note{Text: "x"}, state, "accept")
+		w.Approves()
+		(<-third).Succeeds(t, "x")
+		world.Later(10*time.Minute + 30*time.Second) // the first prompt's lease is over, the second's is not
+		(<-h.Request(t.Context(), "saga", world.Note{Text: "x"}, state, "accept")).Succeeds(t, "x")
+		w.WantSaga(1, 1)
 	})
 }
 
 func TestInnerStateOfAnotherRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ask := func(_ context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+		ask := func(_ context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 			if req.Params.RequestState != "" {
-				return nil, answer{"went on"}, nil
+				return nil, world.Answer{Text: "went on"}, nil
 			}
-			return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{Mode: "form", Message: "Sure?"}}, RequestState: "step-2"}, answer{}, nil
+			return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{Mode: "form", Message: "Sure?"}}, RequestState: "step-2"}, world.Answer{}, nil
 		}
-		w := newWorld(t, setup{options: lazyauth.Options{Principal: byClientName, VerifyUser: anybody}, tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "send"}, scopes.Of("profile"), ask)
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "burn"}, scopes.Of("profile"), ask)
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: world.ByClientName, VerifyUser: world.Anybody}, Tools: func(w *world.World) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "send"}, scopes.Of("profile"), ask)
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "burn"}, scopes.Of("profile"), ask)
 		}})
-		signIn := func(h *host) string {
-			state := (<-h.round(t.Context(), "send", nil, "", "")).state(t)
-			call := h.round(t.Context(), "send", nil, state, "accept")
-			w.approves()
-			return (<-call).state(t)
+		signIn := func(h *world.Host) string {
+			state := (<-h.Request(t.Context(), "send", nil, "", "")).State(t)
+			call := h.Request(t.Context(), "send", nil, state, "accept")
+			w.Approves()
+			return (<-call).State(t)
 		}
-		alice, bob := w.rawHostNamed("alice"), w.rawHostNamed("bob")
+		alice, bob := w.RawHostNamed("alice"), w.RawHostNamed("bob")
 		state := signIn(alice)
 		signIn(bob)
-		(<-bob.round(t.Context(), "send", nil, state, "")).refusesState(t)
-		(<-w.rawHostNamed("alice").round(t.Context(), "send", nil, state, "")).refusesState(t) // another host of hers
-		(<-alice.round(t.Context(), "burn", nil, state, "")).refusesState(t)
-		later(2 * time.Hour)
-		(<-alice.round(t.Context(), "send", nil, state, "")).refusesState(t)
+		(<-bob.Request(t.Context(), "send", nil, state, "")).RefusesState(t)
+		(<-w.RawHostNamed("alice").Request(t.Context(), "send", nil, state, "")).RefusesState(t) // another host of hers
+		(<-alice.Request(t.Context(), "burn", nil, state, "")).RefusesState(t)
+		world.Later(2 * time.Hour)
+		(<-alice.Request(t.Context(), "send", nil, state, "")).RefusesState(t)
 	})
 }
 
 func TestParkingOnlyWhereItIsDeclared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{tools: withSaga})
-		h := w.rawHost()
-		state := (<-h.round(t.Context(), "saga", noteArgs{"x"}, "", "")).state(t)
-		done := make(chan reply, 1)
+		w := world.New(t, world.Setup{Tools: world.WithSaga})
+		h := w.RawHost()
+		state := (<-h.Request(t.Context(), "saga", world.Note{Text: "x"}, "", "")).State(t)
+		done := make(chan world.Reply, 1)
 		go func() {
-			result, err := h.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "saga", Arguments: noteArgs{"x"}, RequestState: state,
+			result, err := h.Session.CallTool(t.Context(), &mcp.CallToolParams{Name: "saga", Arguments: world.Note{Text: "x"}, RequestState: state,
 				Meta: mcp.Meta{mcp.MetaKeyClientCapabilities: map[string]any{}}})
-			done <- reply{result, err}
+			done <- world.Reply{Result: result, Err: err}
 		}()
-		w.approves()
-		(<-done).fails(t, lazyauth.ReasonPending)
+		w.Approves()
+		(<-done).Fails(t, lazyauth.ReasonPending)
 	})
 }
 
 func TestCancelledHandlerEndsAtOnce(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			w.addTools()
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "slow"}, scopes.Of("profile"), counted(w, "slow",
-				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "slow"}, scopes.Of("profile"), world.Counted(w, "slow",
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					<-ctx.Done()
-					return nil, answer{}, ctx.Err()
+					return nil, world.Answer{}, ctx.Err()
 				}))
 		}})
-		h := w.host(era, accepts)
-		first := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-first).succeeds(t, "Ada")
+		h := w.Host(era, world.Accepts)
+		first := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-first).Succeeds(t, "Ada")
 		ctx, cancel := context.WithCancel(t.Context())
-		call := h.call(ctx, "slow", nil)
+		call := h.Call(ctx, "slow", nil)
 		synctest.Wait()
 		cancel()
 		<-call
 		synctest.Wait()
-		if w.ended["slow"] != 1 {
+		if w.Stops("slow") != 1 {
 			t.Error("the handler of a cancelled call that nobody can take up again still runs")
 		}
 	})
 }
 
 // withWorker adds a tool that parks once and then works for a minute.
-func withWorker(w *world) {
-	w.addTools()
-	lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "worker"}, scopes.Of("profile"), counted(w, "worker",
-		func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+func withWorker(w *world.World) {
+	w.AddTools()
+	lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "worker"}, scopes.Of("profile"), world.Counted(w, "worker",
+		func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 			if err := lazyauth.Require(ctx, scopes.Of("notes:read")); err != nil {
-				return nil, answer{}, err
+				return nil, world.Answer{}, err
 			}
 			select {
 			case <-time.After(time.Minute):
-				return nil, answer{"done"}, nil
+				return nil, world.Answer{Text: "done"}, nil
 			case <-ctx.Done():
-				return nil, answer{}, ctx.Err()
+				return nil, world.Answer{}, ctx.Err()
 			}
 		}))
 }
 
 // working brings a worker to where it has been parked and works again, under
 // two requests with the state that is returned.
-func working(ctx context.Context, t *testing.T, w *world, h *host) (state string, one, two <-chan reply) {
-	state = (<-h.round(t.Context(), "worker", nil, "", "")).state(t)
-	second := h.round(t.Context(), "worker", nil, state, "accept")
-	w.approves()
-	state = (<-second).state(t)
-	one = h.round(ctx, "worker", nil, state, "accept")
-	two = h.round(ctx, "worker", nil, state, "accept")
-	w.approves()
-	later(6 * time.Second) // the next poll
+func working(ctx context.Context, t *testing.T, w *world.World, h *world.Host) (state string, one, two <-chan world.Reply) {
+	state = (<-h.Request(t.Context(), "worker", nil, "", "")).State(t)
+	second := h.Request(t.Context(), "worker", nil, state, "accept")
+	w.Approves()
+	state = (<-second).State(t)
+	one = h.Request(ctx, "worker", nil, state, "accept")
+	two = h.Request(ctx, "worker", nil, state, "accept")
+	w.Approves()
+	world.Later(6 * time.Second) // the next poll
 	return state, one, two
 }
 
@@ -237,19 +239,19 @@ func TestWorkingHandlerIsAbandoned(t *testing.T) {
 	for name, away := range map[string]time.Duration{"comes back": 20 * time.Second, "stays away": 31 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, setup{tools: withWorker})
-				h := w.rawHost()
+				w := world.New(t, world.Setup{Tools: withWorker})
+				h := w.RawHost()
 				ctx, cancel := context.WithCancel(t.Context())
 				state, one, two := working(ctx, t, w, h)
 				cancel()
 				<-one
 				<-two
-				later(away)
-				again := <-h.round(t.Context(), "worker", nil, state, "")
+				world.Later(away)
+				again := <-h.Request(t.Context(), "worker", nil, state, "")
 				if name == "comes back" {
-					again.succeeds(t, "done")
+					again.Succeeds(t, "done")
 				} else {
-					again.fails(t, lazyauth.ReasonAbandoned)
+					again.Fails(t, lazyauth.ReasonAbandoned)
 				}
 			})
 		})
@@ -258,121 +260,121 @@ func TestWorkingHandlerIsAbandoned(t *testing.T) {
 
 func TestOneOfTwoRequestsBreaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{tools: withWorker})
-		h := w.rawHost()
+		w := world.New(t, world.Setup{Tools: withWorker})
+		h := w.RawHost()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		state, _, _ := working(ctx, t, w, h)
-		stays := h.round(t.Context(), "worker", nil, state, "")
+		stays := h.Request(t.Context(), "worker", nil, state, "")
 		synctest.Wait()
 		cancel()
-		(<-stays).succeeds(t, "done")
+		(<-stays).Succeeds(t, "done")
 	})
 }
 
 func TestStepUpAsksForWhatIsHeld(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, accepts)
-		first := h.call(t.Context(), "list_notes", nil)
-		w.approves()
-		(<-first).succeeds(t, "")
-		second := h.call(t.Context(), "create_note", noteArgs{"x"})
-		w.approves()
-		(<-second).succeeds(t, "x")
-		h.gets("list_notes", nil, "x") // still
-		h.wantPrompts(2)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Accepts)
+		first := h.Call(t.Context(), "list_notes", nil)
+		w.Approves()
+		(<-first).Succeeds(t, "")
+		second := h.Call(t.Context(), "create_note", world.Note{Text: "x"})
+		w.Approves()
+		(<-second).Succeeds(t, "x")
+		h.Gets("list_notes", nil, "x") // still
+		h.WantPrompts(2)
 	})
 }
 
 func TestWhoLeftIsNotAskedFor(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, accepts)
-		first := h.call(t.Context(), "whoami", nil)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Accepts)
+		first := h.Call(t.Context(), "whoami", nil)
 		synctest.Wait()
 		ctx, cancel := context.WithCancel(t.Context())
-		leaves := h.call(ctx, "create_note", noteArgs{"x"})
+		leaves := h.Call(ctx, "create_note", world.Note{Text: "x"})
 		synctest.Wait()
 		cancel()
 		<-leaves
-		w.denies()
-		(<-first).fails(t, lazyauth.ReasonDenied)
-		again := h.call(t.Context(), "whoami", nil)
+		w.Denies()
+		(<-first).Fails(t, lazyauth.ReasonDenied)
+		again := h.Call(t.Context(), "whoami", nil)
 		synctest.Wait()
-		for _, p := range h.shown() {
+		for _, p := range h.Shown() {
 			if contains(p.Message, "notes:write") {
 				t.Errorf("the prompt %q asks for what nobody needs any more", p.Message)
 			}
 		}
-		w.approves()
-		(<-again).succeeds(t, "Ada")
+		w.Approves()
+		(<-again).Succeeds(t, "Ada")
 	})
 }
 
 func TestSlowRefreshLosesToASignIn(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute}})
-		h := w.host(era, accepts)
-		first := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-first).succeeds(t, "Ada")
-		later(time.Minute)
-		w.as.Script(fakeas.Refresh, fakeas.Raw(200, http.Header{"Content-Type": {"application/json"}},
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
+		h := w.Host(era, world.Accepts)
+		first := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-first).Succeeds(t, "Ada")
+		world.Later(time.Minute)
+		w.AS.Script(fakeas.Refresh, fakeas.Raw(200, http.Header{"Content-Type": {"application/json"}},
 			`{"access_token":"late","token_type":"Bearer","expires_in":600,"scope":"profile"}`).After(20*time.Second))
-		slow := h.call(t.Context(), "whoami", nil)
+		slow := h.Call(t.Context(), "whoami", nil)
 		synctest.Wait()
-		write := h.call(t.Context(), "create_note", noteArgs{"x"})
-		w.approves()
-		(<-write).succeeds(t, "x")
+		write := h.Call(t.Context(), "create_note", world.Note{Text: "x"})
+		w.Approves()
+		(<-write).Succeeds(t, "x")
 		<-slow
-		later(20 * time.Second)
-		h.gets("create_note", noteArgs{"y"}, "y")
-		h.wantPrompts(2)
+		world.Later(20 * time.Second)
+		h.Gets("create_note", world.Note{Text: "y"}, "y")
+		h.WantPrompts(2)
 	})
 }
 
 func TestCloseEndsWorkingHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{tools: withWorker})
-		h := w.rawHost()
+		w := world.New(t, world.Setup{Tools: withWorker})
+		h := w.RawHost()
 		_, one, _ := working(t.Context(), t, w, h)
 		began := time.Now()
-		if err := w.auth.Close(); err != nil || time.Since(began) != 0 {
+		if err := w.Auth.Close(); err != nil || time.Since(began) != 0 {
 			t.Errorf("Close took %v: %v", time.Since(began), err)
 		}
-		(<-one).fails(t, lazyauth.ReasonUnavailable)
+		(<-one).Fails(t, lazyauth.ReasonUnavailable)
 	})
 }
 
 func TestVerifierWithoutUser(t *testing.T) {
-	w := newWorld(t, setup{options: lazyauth.Options{VerifyUser: anybody}})
-	var handler http.Handler = mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return w.server }, nil)
+	w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}})
+	var handler http.Handler = mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return w.Server }, nil)
 	handler = auth.RequireBearerToken(func(context.Context, string, *http.Request) (*auth.TokenInfo, error) {
 		return &auth.TokenInfo{Expiration: time.Now().Add(time.Hour)}, nil // a machine's token, say
 	}, nil)(handler)
 	server := httptest.NewServer(handler)
 	defer server.Close()
 	session, err := mcp.NewClient(&mcp.Implementation{Name: "host"}, nil).Connect(t.Context(),
-		&mcp.StreamableClientTransport{Endpoint: server.URL, HTTPClient: &http.Client{Transport: asUser("x")}}, &mcp.ClientSessionOptions{ProtocolVersion: legacy})
+		&mcp.StreamableClientTransport{Endpoint: server.URL, HTTPClient: &http.Client{Transport: world.AsUser("x")}}, &mcp.ClientSessionOptions{ProtocolVersion: world.Legacy})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer session.Close()
-	(<-(&host{w: w, session: session}).call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonAnonymous)
-	w.wantAuthorizations(0)
+	(<-w.HostOf(session).Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonAnonymous)
+	w.WantAuthorizations(0)
 }
 
 func TestOutcomeOutlivesTheCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Hour}})
-		h := w.rawHost()
-		state := (<-h.round(t.Context(), "whoami", nil, "", "")).state(t)
-		(<-h.round(t.Context(), "whoami", nil, state, "accept")).fails(t, lazyauth.ReasonExpired)
-		later(30 * time.Second)
-		(<-h.round(t.Context(), "whoami", nil, state, "accept")).fails(t, lazyauth.ReasonExpired)
-		later(31 * time.Second)
-		(<-h.round(t.Context(), "whoami", nil, state, "accept")).refusesState(t)
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: time.Hour}})
+		h := w.RawHost()
+		state := (<-h.Request(t.Context(), "whoami", nil, "", "")).State(t)
+		(<-h.Request(t.Context(), "whoami", nil, state, "accept")).Fails(t, lazyauth.ReasonExpired)
+		world.Later(30 * time.Second)
+		(<-h.Request(t.Context(), "whoami", nil, state, "accept")).Fails(t, lazyauth.ReasonExpired)
+		world.Later(31 * time.Second)
+		(<-h.Request(t.Context(), "whoami", nil, state, "accept")).RefusesState(t)
 	})
 }
 
@@ -383,45 +385,45 @@ func TestInnerStateOfAnotherPrincipal(t *testing.T) {
 			name, _ := req.Params.Meta["test/who"].(string)
 			return lazyauth.Principal{Subject: name}, nil
 		}
-		w := newWorld(t, setup{options: lazyauth.Options{Principal: who, VerifyUser: anybody}, tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "send"}, scopes.Of("profile"),
-				func(_ context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: who, VerifyUser: world.Anybody}, Tools: func(w *world.World) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "send"}, scopes.Of("profile"),
+				func(_ context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					if req.Params.RequestState != "" {
-						return nil, answer{"went on"}, nil
+						return nil, world.Answer{Text: "went on"}, nil
 					}
-					return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{Mode: "form", Message: "Sure?"}}, RequestState: "step-2"}, answer{}, nil
+					return &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{Mode: "form", Message: "Sure?"}}, RequestState: "step-2"}, world.Answer{}, nil
 				})
 		}})
-		h := w.rawHost()
-		call := func(name, state string) <-chan reply {
-			out := make(chan reply, 1)
+		h := w.RawHost()
+		call := func(name, state string) <-chan world.Reply {
+			out := make(chan world.Reply, 1)
 			go func() {
-				result, err := h.session.CallTool(t.Context(), &mcp.CallToolParams{Name: "send", RequestState: state, Meta: mcp.Meta{"test/who": name}})
-				out <- reply{result, err}
+				result, err := h.Session.CallTool(t.Context(), &mcp.CallToolParams{Name: "send", RequestState: state, Meta: mcp.Meta{"test/who": name}})
+				out <- world.Reply{Result: result, Err: err}
 			}()
 			return out
 		}
-		state := (<-call("alice", "")).state(t)
-		(<-call("bob", state)).refusesState(t)
+		state := (<-call("alice", "")).State(t)
+		(<-call("bob", state)).RefusesState(t)
 		second := call("alice", state)
-		w.approves()
-		state = (<-second).state(t)
-		(<-call("bob", state)).refusesState(t)
-		(<-call("alice", state)).succeeds(t, "went on")
+		w.Approves()
+		state = (<-second).State(t)
+		(<-call("bob", state)).RefusesState(t)
+		(<-call("alice", state)).Succeeds(t, "went on")
 	})
 }
 
 func TestVerifyUserTakesTooLong(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{Principal: byClientName, MaxWait: time.Hour,
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: world.ByClientName, MaxWait: time.Hour,
 			VerifyUser: func(ctx context.Context, _ lazyauth.Principal, _ *oauth2.Token) error {
 				<-ctx.Done()
 				return ctx.Err()
 			}}})
-		call := w.host(era, accepts).call(t.Context(), "whoami", nil)
-		w.approves()
+		call := w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+		w.Approves()
 		began := time.Now()
-		(<-call).fails(t, lazyauth.ReasonUnverified)
+		(<-call).Fails(t, lazyauth.ReasonUnverified)
 		if took := time.Since(began); took > time.Minute {
 			t.Errorf("it took %v", took)
 		}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -25,45 +27,45 @@ func TestSetback_ApprovalInVain(t *testing.T) {
 		"trouble, it says":    fakeas.Error(500, "server_error"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{tools: func(w *world) {
-					w.addTools()
-					lazyauth.AddSignInPrompt(w.server, w.auth)
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{Tools: func(w *world.World) {
+					w.AddTools()
+					lazyauth.AddSignInPrompt(w.Server, w.Auth)
 				}})
-				w.as.Script(fakeas.Poll, b.Times(3))
-				h := w.host(era, accepts)
+				w.AS.Script(fakeas.Poll, b.Times(3))
+				h := w.Host(era, world.Accepts)
 				tools := []string{"whoami", "whoami", "list_notes", "whoami", "list_notes"}
 				for n, tool := range tools {
-					r := <-h.call(t.Context(), tool, nil)
-					r.fails(t, lazyauth.ReasonUnavailable)
+					r := <-h.Call(t.Context(), tool, nil)
+					r.Fails(t, lazyauth.ReasonUnavailable)
 					for _, part := range []string{"operator", "within the next minute", `"sign-in-notes"`} {
 						if part == "operator" && name == "trouble, it says" {
 							continue
 						}
-						if !strings.Contains(r.text(), part) {
-							t.Errorf("call %d: %q is not in %q", n, part, r.text())
+						if !strings.Contains(r.Text(), part) {
+							t.Errorf("call %d: %q is not in %q", n, part, r.Text())
 						}
 					}
 				}
-				h.wantPrompts(1)
-				w.wantAuthorizations(1)
+				h.WantPrompts(1)
+				w.WantAuthorizations(1)
 				// The person wants to be asked after all …
-				if _, err := h.session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
+				if _, err := h.Session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
 					t.Fatal(err)
 				}
-				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
-				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
-				h.wantPrompts(2)
+				(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
+				(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
+				h.WantPrompts(2)
 				// … or the minute is over …
-				later(time.Minute)
-				(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
-				h.wantPrompts(3)
+				world.Later(time.Minute)
+				(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
+				h.WantPrompts(3)
 				// … and a program that asks a person does so at once.
-				if err := w.auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), approving(w)); err != nil {
+				if err := w.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), approving(w)); err != nil {
 					t.Fatal(err)
 				}
-				h.gets("whoami", nil, "Ada")
-				h.wantPrompts(3)
+				h.Gets("whoami", nil, "Ada")
+				h.WantPrompts(3)
 			})
 		})
 	}
@@ -72,43 +74,43 @@ func TestSetback_ApprovalInVain(t *testing.T) {
 // A need that came back narrowed is remembered; other needs are not concerned, and what was
 // granted is used.
 func TestSetback_Narrowed(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.signedIn(era)
-		call := h.call(t.Context(), "create_note", noteArgs{"x"})
-		w.approvesFor("notes:write profile", "profile")
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.SignedIn(era)
+		call := h.Call(t.Context(), "create_note", world.Note{Text: "x"})
+		w.ApprovesFor("notes:write profile", "profile")
 		for n := range 5 {
 			r := <-call
-			r.fails(t, lazyauth.ReasonNarrowed)
+			r.Fails(t, lazyauth.ReasonNarrowed)
 			for _, part := range []string{"missing: notes:write", "setting at the service", "refused for a minute"} {
-				if !strings.Contains(r.text(), part) {
-					t.Errorf("call %d: %q is not in %q", n, part, r.text())
+				if !strings.Contains(r.Text(), part) {
+					t.Errorf("call %d: %q is not in %q", n, part, r.Text())
 				}
 			}
-			call = h.call(t.Context(), "create_note", noteArgs{"x"})
+			call = h.Call(t.Context(), "create_note", world.Note{Text: "x"})
 		}
 		<-call
-		h.wantPrompts(2)
+		h.WantPrompts(2)
 		for _, part := range []string{"authorization granted for less than was asked for", `"asked":"notes:write profile"`, `"scopes":"profile"`, `"missing":"notes:write"`} {
-			for name, log := range map[string]string{"zap": w.log.String(), "slog": w.slog.String()} {
+			for name, log := range map[string]string{"zap": w.Log.String(), "slog": w.Slog.String()} {
 				if !strings.Contains(log, part) {
 					t.Errorf("%s lacks %s: %s", name, part, log)
 				}
 			}
 		}
 		// Another need is asked for, and without the one that was refused.
-		call = h.call(t.Context(), "list_notes", nil)
-		w.approvesFor("notes:read profile")
-		(<-call).succeeds(t, "[]")
-		h.wantPrompts(3)
-		w.auth.ForgetDecline(lazyauth.LocalUser)
-		call = h.call(t.Context(), "create_note", noteArgs{"x"})
-		w.approvesFor("notes:read notes:write profile", "profile", "notes:read")
-		(<-call).fails(t, lazyauth.ReasonNarrowed)
-		later(time.Minute)
-		call = h.call(t.Context(), "create_note", noteArgs{"x"})
-		w.approvesFor("notes:read notes:write profile")
-		(<-call).succeeds(t, "x")
+		call = h.Call(t.Context(), "list_notes", nil)
+		w.ApprovesFor("notes:read profile")
+		(<-call).Succeeds(t, "[]")
+		h.WantPrompts(3)
+		w.Auth.ForgetDecline(lazyauth.LocalUser)
+		call = h.Call(t.Context(), "create_note", world.Note{Text: "x"})
+		w.ApprovesFor("notes:read notes:write profile", "profile", "notes:read")
+		(<-call).Fails(t, lazyauth.ReasonNarrowed)
+		world.Later(time.Minute)
+		call = h.Call(t.Context(), "create_note", world.Note{Text: "x"})
+		w.ApprovesFor("notes:read notes:write profile")
+		(<-call).Succeeds(t, "x")
 	})
 }
 
@@ -119,54 +121,54 @@ func TestSetback_NarrowedByOtherNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{
-			as: fakeas.Options{Scopes: []string{"profile", "offline_access", "notes", "notes:read", "notes:write"}},
-			service: func(s *lazyauth.Service) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{
+			AS: fakeas.Options{Scopes: []string{"profile", "offline_access", "notes", "notes:read", "notes:write"}},
+			Service: func(s *lazyauth.Service) {
 				s.Scopes, s.Hierarchy = scopes.Of("offline_access"), order
 			},
-			tools: func(w *world) {
-				w.addTools()
-				lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "all"}, scopes.Of("notes"), echo)
+			Tools: func(w *world.World) {
+				w.AddTools()
+				lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "all"}, scopes.Of("notes"), echo)
 			},
 		})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		w.approvesFor("offline_access profile", "profile")
-		(<-call).succeeds(t, "Ada")
-		if strings.Contains(w.log.String(), "less than was asked for") {
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.ApprovesFor("offline_access profile", "profile")
+		(<-call).Succeeds(t, "Ada")
+		if strings.Contains(w.Log.String(), "less than was asked for") {
 			t.Error("a scope that nobody needs is missed")
 		}
-		both := []<-chan reply{h.call(t.Context(), "all", nil), h.call(t.Context(), "list_notes", nil)}
-		w.approvesFor("notes offline_access profile", "profile")
+		both := []<-chan world.Reply{h.Call(t.Context(), "all", nil), h.Call(t.Context(), "list_notes", nil)}
+		w.ApprovesFor("notes offline_access profile", "profile")
 		for _, call := range both {
-			(<-call).fails(t, lazyauth.ReasonNarrowed)
+			(<-call).Fails(t, lazyauth.ReasonNarrowed)
 		}
 		for _, tool := range []string{"all", "list_notes"} {
-			(<-h.call(t.Context(), tool, nil)).fails(t, lazyauth.ReasonNarrowed)
+			(<-h.Call(t.Context(), tool, nil)).Fails(t, lazyauth.ReasonNarrowed)
 		}
-		h.wantPrompts(2)
+		h.WantPrompts(2)
 	})
 }
 
 // Google grants email under the name of an address: that is what was asked for.
 func TestSetback_GrantedByAnotherName(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		as := fakeas.New(&fakeas.Options{Scopes: []string{"email"}})
-		w := newWorld(t, setup{
-			shared: as, service: func(s *lazyauth.Service) { s.Scopes, s.Hierarchy = scopes.Set{}, scopes.Google() },
-			options: lazyauth.Options{Transport: tokens{as.Transport(), func(string) string { return "https://www.googleapis.com/auth/userinfo.email" }}},
-			tools: func(w *world) {
-				lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "mail"}, scopes.Of("email"), echo)
+		w := world.New(t, world.Setup{
+			Shared: as, Service: func(s *lazyauth.Service) { s.Scopes, s.Hierarchy = scopes.Set{}, scopes.Google() },
+			Options: lazyauth.Options{Transport: tokens{as.Transport(), func(string) string { return "https://www.googleapis.com/auth/userinfo.email" }}},
+			Tools: func(w *world.World) {
+				lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "mail"}, scopes.Of("email"), echo)
 			},
 		})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "mail", nil)
-		w.approvesFor("email")
-		(<-call).succeeds(t, "done")
-		h.gets("mail", nil, "done")
-		h.wantPrompts(1)
-		if strings.Contains(w.log.String(), "less than was asked for") {
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "mail", nil)
+		w.ApprovesFor("email")
+		(<-call).Succeeds(t, "done")
+		h.Gets("mail", nil, "done")
+		h.WantPrompts(1)
+		if strings.Contains(w.Log.String(), "less than was asked for") {
 			t.Error("it is said to be missing")
 		}
 	})
@@ -177,35 +179,35 @@ func TestSetback_GrantedByAnotherName(t *testing.T) {
 func TestSetback_AnswerLost(t *testing.T) {
 	for _, word := range []string{"access_denied", "invalid_grant", "unheard_of"} {
 		t.Run(word, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{})
-				w.as.Script(fakeas.Poll, fakeas.Lose(), fakeas.Error(400, word))
-				h := w.host(era, accepts)
-				calls := []<-chan reply{h.call(t.Context(), "whoami", nil), h.call(t.Context(), "whoami", nil)}
-				w.approves()
-				w.approves()
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{})
+				w.AS.Script(fakeas.Poll, fakeas.Lose(), fakeas.Error(400, word))
+				h := w.Host(era, world.Accepts)
+				calls := []<-chan world.Reply{h.Call(t.Context(), "whoami", nil), h.Call(t.Context(), "whoami", nil)}
+				w.Approves()
+				w.Approves()
 				for _, call := range calls {
-					(<-call).succeeds(t, "Ada")
+					(<-call).Succeeds(t, "Ada")
 				}
-				h.wantPrompts(2)
-				w.wantAuthorizations(2)
-				if w.starts("whoami") != 2 {
-					t.Errorf("the handler ran %d times for 2 calls", w.starts("whoami"))
+				h.WantPrompts(2)
+				w.WantAuthorizations(2)
+				if w.Starts("whoami") != 2 {
+					t.Errorf("the handler ran %d times for 2 calls", w.Starts("whoami"))
 				}
 			})
 		})
 	}
 	t.Run("again", func(t *testing.T) {
-		inBothEras(t, func(t *testing.T, era string) {
-			w := newWorld(t, setup{})
-			w.as.Script(fakeas.Poll, fakeas.Lose(), fakeas.Error(400, "access_denied"), fakeas.Lose(), fakeas.Error(400, "access_denied"))
-			h := w.host(era, accepts)
-			call := h.call(t.Context(), "whoami", nil)
-			w.approves()
-			w.approves()
-			(<-call).fails(t, lazyauth.ReasonUnavailable)
-			(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonUnavailable)
-			h.wantPrompts(2)
+		world.InBothEras(t, func(t *testing.T, era string) {
+			w := world.New(t, world.Setup{})
+			w.AS.Script(fakeas.Poll, fakeas.Lose(), fakeas.Error(400, "access_denied"), fakeas.Lose(), fakeas.Error(400, "access_denied"))
+			h := w.Host(era, world.Accepts)
+			call := h.Call(t.Context(), "whoami", nil)
+			w.Approves()
+			w.Approves()
+			(<-call).Fails(t, lazyauth.ReasonUnavailable)
+			(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
+			h.WantPrompts(2)
 		})
 	})
 }
@@ -224,18 +226,18 @@ func TestSetback_NoDeviceCode(t *testing.T) {
 		"no metadata":    {fakeas.Metadata, fakeas.Unavailable(503, 0), lazyauth.ReasonUnavailable, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{})
-				w.as.Script(test.op, test.script.Times(-1))
-				h := w.host(era, accepts)
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{})
+				w.AS.Script(test.op, test.script.Times(-1))
+				h := w.Host(era, world.Accepts)
 				began, calls := time.Now(), 0
 				for time.Since(began) < 5*time.Minute {
-					(<-h.call(t.Context(), "whoami", nil)).fails(t, test.reason)
+					(<-h.Call(t.Context(), "whoami", nil)).Fails(t, test.reason)
 					calls++
-					later(time.Second)
+					world.Later(time.Second)
 				}
 				// At once, at once, and after 5, 10, 20, 40, 60, 60 and 60 seconds.
-				if n := w.as.Count(test.op, ""); n > 9*test.each || n < 6*test.each || calls < 100 {
+				if n := w.AS.Count(test.op, ""); n > 9*test.each || n < 6*test.each || calls < 100 {
 					t.Errorf("%d requests in five minutes, for %d calls", n, calls)
 				}
 			})
@@ -247,35 +249,35 @@ func TestSetback_NoDeviceCode(t *testing.T) {
 func TestSetback_RetryAfter(t *testing.T) {
 	for _, op := range []fakeas.Operation{fakeas.DeviceAuthorization, fakeas.Metadata} {
 		t.Run(string(op), func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{})
-				w.as.Script(op, fakeas.Unavailable(429, 2*time.Minute))
-				h := w.host(era, accepts)
-				r := <-h.call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.ReasonUnavailable)
-				if !strings.Contains(r.text(), "120 seconds") {
-					t.Errorf("%q does not say when to call again", r.text())
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{})
+				w.AS.Script(op, fakeas.Unavailable(429, 2*time.Minute))
+				h := w.Host(era, world.Accepts)
+				r := <-h.Call(t.Context(), "whoami", nil)
+				r.Fails(t, lazyauth.ReasonUnavailable)
+				if !strings.Contains(r.Text(), "120 seconds") {
+					t.Errorf("%q does not say when to call again", r.Text())
 				}
-				later(time.Minute)
-				w.auth.ForgetDecline(lazyauth.LocalUser) // which hurries no server
-				r = <-h.call(t.Context(), "whoami", nil)
-				r.fails(t, lazyauth.ReasonUnavailable)
-				if !strings.Contains(r.text(), "60 seconds") {
-					t.Errorf("%q does not say when to call again", r.text())
+				world.Later(time.Minute)
+				w.Auth.ForgetDecline(lazyauth.LocalUser) // which hurries no server
+				r = <-h.Call(t.Context(), "whoami", nil)
+				r.Fails(t, lazyauth.ReasonUnavailable)
+				if !strings.Contains(r.Text(), "60 seconds") {
+					t.Errorf("%q does not say when to call again", r.Text())
 				}
-				if n := w.as.Count(op, ""); n != 1 {
+				if n := w.AS.Count(op, ""); n != 1 {
 					t.Errorf("%d requests, want 1", n)
 				}
-				later(time.Minute)
-				call := h.call(t.Context(), "whoami", nil)
-				w.approves()
-				(<-call).succeeds(t, "Ada")
+				world.Later(time.Minute)
+				call := h.Call(t.Context(), "whoami", nil)
+				w.Approves()
+				(<-call).Succeeds(t, "Ada")
 			})
 		})
 	}
 }
 
 // echo is a handler that does nothing.
-func echo(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
-	return nil, answer{"done"}, nil
+func echo(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+	return nil, world.Answer{Text: "done"}, nil
 }

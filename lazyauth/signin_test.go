@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -14,17 +16,17 @@ import (
 // returns their names as a host sees them, in the order of the services.
 func signInPrompts(t *testing.T, services ...string) []string {
 	t.Helper()
-	w := newWorld(t, setup{})
+	w := world.New(t, world.Setup{})
 	for _, name := range services {
-		auth, err := lazyauth.New(lazyauth.Service{Name: name, Issuer: w.as.Issuer(), ClientID: "c"}, &lazyauth.Options{Transport: w.as.Transport()})
+		auth, err := lazyauth.New(lazyauth.Service{Name: name, Issuer: w.AS.Issuer(), ClientID: "c"}, &lazyauth.Options{Transport: w.AS.Transport()})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { auth.Close() })
-		lazyauth.AddSignInPrompt(w.server, auth)
+		lazyauth.AddSignInPrompt(w.Server, auth)
 	}
-	h := w.host(modern, accepts)
-	list, err := h.session.ListPrompts(t.Context(), nil)
+	h := w.Host(world.Modern, world.Accepts)
+	list, err := h.Session.ListPrompts(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +37,7 @@ func signInPrompts(t *testing.T, services ...string) []string {
 			t.Fatalf("a prompt with the title %q", p.Title)
 		}
 		names[n] = p.Name
-		if _, err := h.session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: p.Name}); err != nil {
+		if _, err := h.Session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: p.Name}); err != nil {
 			t.Errorf("the prompt %s: %v", p.Name, err)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
@@ -32,17 +34,17 @@ func (lockedKeychain) String() string                         { return "in a loc
 
 // A store that does not answer costs no approved sign-in, and no refresh.
 func TestStore_Locked(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour}, options: lazyauth.Options{Store: lockedKeychain{}}})
-		h := w.signedIn(era)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour}, Options: lazyauth.Options{Store: lockedKeychain{}}})
+		h := w.SignedIn(era)
 		for range 3 {
-			later(time.Minute)
-			h.gets("whoami", nil, "Ada")
+			world.Later(time.Minute)
+			h.Gets("whoami", nil, "Ada")
 		}
-		later(2 * time.Hour)
-		h.gets("whoami", nil, "Ada")
-		h.wantPrompts(1)
-		if !strings.Contains(w.log.String(), "in a locked keychain has not answered") {
+		world.Later(2 * time.Hour)
+		h.Gets("whoami", nil, "Ada")
+		h.WantPrompts(1)
+		if !strings.Contains(w.Log.String(), "in a locked keychain has not answered") {
 			t.Error("the log does not name the store")
 		}
 	})
@@ -68,24 +70,24 @@ func (b *blockable) Update(ctx context.Context, key string, change func([]byte) 
 func TestStore_StuckLock(t *testing.T) {
 	for _, wait := range []time.Duration{0, 12 * time.Second} {
 		t.Run(fmt.Sprint(wait), func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				b := &blockable{Store: store.Memory()}
-				w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour, DetectReuse: true}, options: lazyauth.Options{Store: b, MaxWait: wait}})
-				h := w.signedIn(era)
+				w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour, DetectReuse: true}, Options: lazyauth.Options{Store: b, MaxWait: wait}})
+				h := w.SignedIn(era)
 				b.block.Store(true)
-				later(2 * time.Hour)
+				world.Later(2 * time.Hour)
 				if wait != 0 {
-					r := <-h.call(t.Context(), "whoami", nil)
-					r.fails(t, lazyauth.ReasonPending)
-					if text := r.text(); !strings.Contains(text, "store") || contains(text, "authorization server", "browser") {
+					r := <-h.Call(t.Context(), "whoami", nil)
+					r.Fails(t, lazyauth.ReasonPending)
+					if text := r.Text(); !strings.Contains(text, "store") || contains(text, "authorization server", "browser") {
 						t.Errorf("it is the store, and the text says %q", text)
 					}
 				}
 				for range 5 {
-					h.gets("whoami", nil, "Ada")
-					later(10 * time.Minute)
+					h.Gets("whoami", nil, "Ada")
+					world.Later(10 * time.Minute)
 				}
-				h.wantPrompts(1)
+				h.WantPrompts(1)
 			})
 		})
 	}
@@ -93,14 +95,14 @@ func TestStore_StuckLock(t *testing.T) {
 
 // Who waits for the authorization server is told that it is that.
 func TestStore_NotToBlame(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour}, options: lazyauth.Options{Store: store.Memory(), MaxWait: 10 * time.Second}})
-		h := w.signedIn(era)
-		later(2 * time.Hour)
-		w.as.Script(fakeas.Refresh, fakeas.Pass().After(14*time.Second))
-		r := <-h.call(t.Context(), "whoami", nil)
-		r.fails(t, lazyauth.ReasonPending)
-		if text := r.text(); !strings.Contains(text, "authorization server") || strings.Contains(text, "store") {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour}, Options: lazyauth.Options{Store: store.Memory(), MaxWait: 10 * time.Second}})
+		h := w.SignedIn(era)
+		world.Later(2 * time.Hour)
+		w.AS.Script(fakeas.Refresh, fakeas.Pass().After(14*time.Second))
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonPending)
+		if text := r.Text(); !strings.Contains(text, "authorization server") || strings.Contains(text, "store") {
 			t.Errorf("it is the authorization server, and the text says %q", text)
 		}
 	})
@@ -111,21 +113,21 @@ func TestStore_NotToBlame(t *testing.T) {
 func TestStore_LogoutWhereNothingCanBeWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := store.Memory()
-		first := newWorld(t, setup{options: lazyauth.Options{Store: kept}})
-		first.signedIn(legacy)
+		first := world.New(t, world.Setup{Options: lazyauth.Options{Store: kept}})
+		first.SignedIn(world.Legacy)
 		readOnly := &brokenStore{Store: kept, update: fmt.Errorf("the disk %w", store.ErrUnwritable)}
-		w := newWorld(t, setup{shared: first.as, options: lazyauth.Options{Store: readOnly}})
-		if err := w.auth.Revoke(t.Context(), lazyauth.LocalUser); err == nil || !strings.Contains(err.Error(), "cannot be written") {
+		w := world.New(t, world.Setup{Shared: first.AS, Options: lazyauth.Options{Store: readOnly}})
+		if err := w.Auth.Revoke(t.Context(), lazyauth.LocalUser); err == nil || !strings.Contains(err.Error(), "cannot be written") {
 			t.Errorf("the error is %v", err)
 		}
-		if n := w.as.Count(fakeas.Revocation, fakeas.OK); n != 2 {
+		if n := w.AS.Count(fakeas.Revocation, fakeas.OK); n != 2 {
 			t.Errorf("%d tokens were revoked, want 2", n)
 		}
-		h := w.host(legacy, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		h.wantPrompts(1)
+		h := w.Host(world.Legacy, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(1)
 	})
 }
 
@@ -136,13 +138,13 @@ func (idle) Update(context.Context, string, func([]byte) ([]byte, error)) error 
 
 // A store that does nothing at all costs no refresh, and the log says so.
 func TestStore_ThatDoesNothing(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour}, options: lazyauth.Options{Store: idle{store.Memory()}}})
-		h := w.signedIn(era)
-		later(2 * time.Hour)
-		h.gets("whoami", nil, "Ada")
-		h.wantPrompts(1)
-		if !strings.Contains(w.log.String(), "without having called the change") {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour}, Options: lazyauth.Options{Store: idle{store.Memory()}}})
+		h := w.SignedIn(era)
+		world.Later(2 * time.Hour)
+		h.Gets("whoami", nil, "Ada")
+		h.WantPrompts(1)
+		if !strings.Contains(w.Log.String(), "without having called the change") {
 			t.Error("the log does not say what the store did")
 		}
 	})

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
@@ -22,8 +24,8 @@ import (
 // that is sent away or fails.
 func BenchmarkRefreshStorm(b *testing.B) {
 	const calls = 10_000
-	for _, era := range eras {
-		b.Run(map[string]string{legacy: "legacy", modern: "modern"}[era], func(b *testing.B) {
+	for _, era := range world.Eras {
+		b.Run(map[string]string{world.Legacy: "legacy", world.Modern: "modern"}[era], func(b *testing.B) {
 			var refreshes, prompts, bounced, failed atomic.Int64
 			for b.Loop() {
 				b.StopTimer()
@@ -101,9 +103,9 @@ func newStorm(b *testing.B, era string, calls int64) *storm {
 	}
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes"}, nil)
 	lazyauth.AddTool(server, s.auth, &mcp.Tool{Name: "whoami"}, scopes.Of("profile"),
-		func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+		func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 			_, err := lazyauth.TokenSource(ctx).Token()
-			return nil, answer{"hello"}, err
+			return nil, world.Answer{Text: "hello"}, err
 		})
 	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 		return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {

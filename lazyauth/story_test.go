@@ -3,7 +3,6 @@ package lazyauth_test
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,64 +10,65 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
 )
 
 func TestApproved(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, accepts)
-		h.gets("ping", nil, "pong")
-		h.wantPrompts(0)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Accepts)
+		h.Gets("ping", nil, "pong")
+		h.WantPrompts(0)
 
-		call := h.call(t.Context(), "whoami", nil)
-		code := w.person().UserCode
+		call := h.Call(t.Context(), "whoami", nil)
+		code := w.Person().UserCode
 		synctest.Wait()
-		h.wantPrompts(1)
-		p := h.shown()[0]
-		if p.Mode != "url" || p.URL != w.as.Issuer()+"/device" || !strings.Contains(p.Message, code) || strings.Contains(p.URL, code) {
+		h.WantPrompts(1)
+		p := h.Shown()[0]
+		if p.Mode != "url" || p.URL != w.AS.Issuer()+"/device" || !strings.Contains(p.Message, code) || strings.Contains(p.URL, code) {
 			t.Errorf("prompt %+v does not show the page and the code %s", p, code)
 		}
-		w.as.Approve(code)
-		(<-call).succeeds(t, "Ada")
+		w.AS.Approve(code)
+		(<-call).Succeeds(t, "Ada")
 
-		h.gets("whoami", nil, "Ada") // again, without a prompt
-		h.wantPrompts(1)
-		w.wantAuthorizations(1)
-		if n := w.starts("whoami"); n != 2 {
+		h.Gets("whoami", nil, "Ada") // again, without a prompt
+		h.WantPrompts(1)
+		w.WantAuthorizations(1)
+		if n := w.Starts("whoami"); n != 2 {
 			t.Errorf("the handler started %d times for two calls", n)
 		}
 	})
 }
 
 func TestDenied(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, accepts)
-		call := h.call(t.Context(), "whoami", nil)
-		w.denies()
-		(<-call).fails(t, lazyauth.ReasonDenied)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Denies()
+		(<-call).Fails(t, lazyauth.ReasonDenied)
 
 		// The next call asks anew.
-		call = h.call(t.Context(), "whoami", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
-		h.wantPrompts(2)
-		if n := w.starts("whoami"); n != 1 {
+		call = h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(2)
+		if n := w.Starts("whoami"); n != 1 {
 			t.Errorf("the handler started %d times, want 1", n)
 		}
 	})
 }
 
 func TestExpired(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Hour}})
-		h := w.host(era, accepts)
-		(<-h.call(t.Context(), "whoami", nil)).fails(t, lazyauth.ReasonExpired)
-		h.wantPrompts(1)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: time.Hour}})
+		h := w.Host(era, world.Accepts)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonExpired)
+		h.WantPrompts(1)
 	})
 }
 
@@ -76,21 +76,21 @@ func TestExpired(t *testing.T) {
 // what became of the authorization that the person was asked for: nobody who has refused, or
 // granted less, is asked again by the same call.
 func TestHostComesBackLate(t *testing.T) {
-	for reason, decide := range map[lazyauth.Reason]func(*world){
-		lazyauth.ReasonDenied:   (*world).denies,
-		lazyauth.ReasonNarrowed: func(w *world) { w.approves("notes:read") },
-		lazyauth.ReasonExpired:  func(*world) {},
+	for reason, decide := range map[lazyauth.Reason]func(*world.World){
+		lazyauth.ReasonDenied:   (*world.World).Denies,
+		lazyauth.ReasonNarrowed: func(w *world.World) { w.Approves("notes:read") },
+		lazyauth.ReasonExpired:  func(*world.World) {},
 	} {
 		t.Run(string(reason), func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{options: lazyauth.Options{MaxWait: time.Hour}})
-				h := w.host(era, says("accept", 10*time.Minute+30*time.Second)) // codes live for ten
-				call := h.call(t.Context(), "whoami", nil)
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: time.Hour}})
+				h := w.Host(era, world.Says("accept", 10*time.Minute+30*time.Second)) // codes live for ten
+				call := h.Call(t.Context(), "whoami", nil)
 				decide(w)
-				(<-call).fails(t, reason)
-				h.wantPrompts(1)
-				w.wantAuthorizations(1)
-				if n := w.starts("whoami"); n != 0 {
+				(<-call).Fails(t, reason)
+				h.WantPrompts(1)
+				w.WantAuthorizations(1)
+				if n := w.Starts("whoami"); n != 0 {
 					t.Errorf("the handler started %d times", n)
 				}
 			})
@@ -101,119 +101,101 @@ func TestHostComesBackLate(t *testing.T) {
 func TestAnswerDecidesNothing(t *testing.T) {
 	// Hosts say accept before the person signs in, when they come back, or
 	// never; the call goes on when the token is there.
-	for name, react := range map[string]reaction{
-		"before": accepts,
-		"after":  says("accept", 30*time.Second),
-		"never":  never,
+	for name, react := range map[string]world.Reaction{
+		"before": world.Accepts,
+		"after":  world.Says("accept", 30*time.Second),
+		"never":  world.Never,
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				if era == modern && name == "never" {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				if era == world.Modern && name == "never" {
 					t.Skip("a host that never answers never sends the retry that the result could go to")
 				}
-				w := newWorld(t, setup{})
-				h := w.host(era, react)
-				call := h.call(t.Context(), "whoami", nil)
-				w.approves()
-				(<-call).succeeds(t, "Ada")
-				h.wantPrompts(1)
+				w := world.New(t, world.Setup{})
+				h := w.Host(era, react)
+				call := h.Call(t.Context(), "whoami", nil)
+				w.Approves()
+				(<-call).Succeeds(t, "Ada")
+				h.WantPrompts(1)
 			})
 		})
 	}
 }
 
 func TestCallerGoesAway(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, accepts)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Accepts)
 		ctx, cancel := context.WithCancel(t.Context())
-		call := h.call(ctx, "whoami", nil)
-		code := w.person().UserCode
+		call := h.Call(ctx, "whoami", nil)
+		code := w.Person().UserCode
 		synctest.Wait()
 		cancel()
-		if r := <-call; r.err == nil {
-			t.Errorf("a cancelled call returned %q", r.text())
+		if r := <-call; r.Err == nil {
+			t.Errorf("a cancelled call returned %q", r.Text())
 		}
 		// The flight lives on; the next call joins it, without a prompt.
-		call = h.call(t.Context(), "whoami", nil)
+		call = h.Call(t.Context(), "whoami", nil)
 		synctest.Wait()
-		w.as.Approve(code)
-		(<-call).succeeds(t, "Ada")
-		h.wantPrompts(1)
-		w.wantAuthorizations(1)
-		if n := w.starts("whoami"); n != 1 {
+		w.AS.Approve(code)
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(1)
+		w.WantAuthorizations(1)
+		if n := w.Starts("whoami"); n != 1 {
 			t.Errorf("the handler started %d times, want 1", n)
 		}
 	})
 }
 
 func TestThousandFirstCalls(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, accepts)
-		calls := make([]<-chan reply, 1000)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Accepts)
+		calls := make([]<-chan world.Reply, 1000)
 		for n := range calls {
-			calls[n] = h.call(t.Context(), "whoami", nil)
+			calls[n] = h.Call(t.Context(), "whoami", nil)
 		}
-		w.approves()
+		w.Approves()
 		for _, call := range calls {
-			(<-call).succeeds(t, "Ada")
+			(<-call).Succeeds(t, "Ada")
 		}
-		h.wantPrompts(1)
-		w.wantAuthorizations(1)
+		h.WantPrompts(1)
+		w.WantAuthorizations(1)
 	})
 }
 
 func TestArgumentsAreCheckedFirst(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{})
-		h := w.host(era, accepts)
-		r := <-h.call(t.Context(), "create_note", map[string]any{"txet": "typo"})
-		if r.err != nil || !r.result.IsError || !strings.Contains(r.text(), "arguments") {
-			t.Errorf("a typo in the arguments got %q, %v", r.text(), r.err)
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Accepts)
+		r := <-h.Call(t.Context(), "create_note", map[string]any{"txet": "typo"})
+		if r.Err != nil || !r.Result.IsError || !strings.Contains(r.Text(), "arguments") {
+			t.Errorf("a typo in the arguments got %q, %v", r.Text(), r.Err)
 		}
-		h.wantPrompts(0)
-		w.wantAuthorizations(0)
+		h.WantPrompts(0)
+		w.WantAuthorizations(0)
 	})
-}
-
-// hostThatHangsUp also returns what ends its connection, from the server's end of
-// input on.
-func (w *world) hostThatHangsUp(era string) (*host, func()) {
-	w.t.Helper()
-	fromHost, toServer := io.Pipe()
-	fromServer, toHost := io.Pipe()
-	session, err := w.server.Connect(context.Background(), &mcp.IOTransport{Reader: fromHost, Writer: toHost}, nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	h := w.connect(era, manners{url: true, form: true, react: accepts}, &mcp.IOTransport{Reader: fromServer, Writer: toServer})
-	return h, func() {
-		toServer.Close()
-		session.Wait()
-		toHost.Close()
-	}
 }
 
 func TestEndOfInput(t *testing.T) {
 	// The host is gone in mid-flight. Its wait ends; the flight does not, and
 	// whoever comes next finds the grant.
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{options: lazyauth.Options{Principal: onePerson}})
-		h, hangUp := w.hostThatHangsUp(era)
-		call := h.call(t.Context(), "whoami", nil)
-		code := w.person().UserCode
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson}})
+		h, hangUp := w.HostThatHangsUp(era)
+		call := h.Call(t.Context(), "whoami", nil)
+		code := w.Person().UserCode
 		synctest.Wait()
 		hangUp()
-		if r := <-call; r.err == nil {
-			t.Errorf("a call without a connection returned %q", r.text())
+		if r := <-call; r.Err == nil {
+			t.Errorf("a call without a connection returned %q", r.Text())
 		}
-		w.as.Approve(code)
-		later(10 * time.Second)
-		next := w.host(era, accepts)
-		next.gets("whoami", nil, "Ada")
-		next.wantPrompts(0)
-		w.wantAuthorizations(1)
+		w.AS.Approve(code)
+		world.Later(10 * time.Second)
+		next := w.Host(era, world.Accepts)
+		next.Gets("whoami", nil, "Ada")
+		next.WantPrompts(0)
+		w.WantAuthorizations(1)
 	})
 }
 
@@ -222,21 +204,21 @@ func TestConfidentialClients(t *testing.T) {
 		fakeas.BasicAuth: oauth2.AuthStyleAutoDetect, fakeas.PostAuth: oauth2.AuthStyleInParams,
 	} {
 		t.Run(string(method), func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				const secret = "s3cret/with+odd=characters&%"
-				w := newWorld(t, setup{
-					as: fakeas.Options{TokenLifetime: time.Minute, Clients: []fakeas.Client{{ID: "notes:1", Secret: secret, Auth: method}}},
-					service: func(s *lazyauth.Service) {
+				w := world.New(t, world.Setup{
+					AS: fakeas.Options{TokenLifetime: time.Minute, Clients: []fakeas.Client{{ID: "notes:1", Secret: secret, Auth: method}}},
+					Service: func(s *lazyauth.Service) {
 						s.ClientID, s.ClientSecret, s.Endpoint.AuthStyle = "notes:1", secret, style
 					},
 				})
-				h := w.host(era, accepts)
-				call := h.call(t.Context(), "whoami", nil)
-				w.approves()
-				(<-call).succeeds(t, "Ada")
-				later(time.Minute)
-				h.gets("whoami", nil, "Ada") // refreshed
-				h.wantPrompts(1)
+				h := w.Host(era, world.Accepts)
+				call := h.Call(t.Context(), "whoami", nil)
+				w.Approves()
+				(<-call).Succeeds(t, "Ada")
+				world.Later(time.Minute)
+				h.Gets("whoami", nil, "Ada") // refreshed
+				h.WantPrompts(1)
 			})
 		})
 	}
@@ -251,27 +233,27 @@ func TestDialects(t *testing.T) {
 		"old name of the URI": {Dialect: oldNames},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
-				w := newWorld(t, setup{as: as})
-				h := w.host(era, accepts)
-				call := h.call(t.Context(), "list_notes", nil)
-				code := w.person().UserCode
-				later(7 * time.Second)
-				w.as.Approve(code)
-				(<-call).succeeds(t, "[]")
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{AS: as})
+				h := w.Host(era, world.Accepts)
+				call := h.Call(t.Context(), "list_notes", nil)
+				code := w.Person().UserCode
+				world.Later(7 * time.Second)
+				w.AS.Approve(code)
+				(<-call).Succeeds(t, "[]")
 			})
 		})
 	}
 	t.Run("form-encoded, endpoints configured", func(t *testing.T) {
-		inBothEras(t, func(t *testing.T, era string) {
+		world.InBothEras(t, func(t *testing.T, era string) {
 			form := func(_ *http.Request, a *fakeas.Answer) { a.Form = a.Operation != fakeas.ListNotes }
-			w := newWorld(t, setup{as: fakeas.Options{Dialect: form}, service: func(s *lazyauth.Service) {
+			w := world.New(t, world.Setup{AS: fakeas.Options{Dialect: form}, Service: func(s *lazyauth.Service) {
 				s.Endpoint = oauth2.Endpoint{DeviceAuthURL: s.Issuer + "/device_authorization", TokenURL: s.Issuer + "/token"}
 				s.Issuer = ""
 			}})
-			call := w.host(era, accepts).call(t.Context(), "list_notes", nil)
-			w.approves()
-			(<-call).succeeds(t, "[]")
+			call := w.Host(era, world.Accepts).Call(t.Context(), "list_notes", nil)
+			w.Approves()
+			(<-call).Succeeds(t, "[]")
 		})
 	})
 }

@@ -15,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -77,8 +79,8 @@ func TestSuspended_Run(t *testing.T) {
 // A run is one bubble's.
 type run struct {
 	t   *testing.T
-	w   *world
-	e   *endpoint
+	w   *world.World
+	e   *world.Endpoint
 	rnd *rand.Rand
 
 	life   time.Duration // of a code
@@ -101,8 +103,8 @@ type runCall struct {
 	round            bool
 	states           []runState
 
-	final   *reply // what it came to, once a request was told
-	settled bool   // everything had come to rest since then
+	final   *world.Reply // what it came to, once a request was told
+	settled bool         // everything had come to rest since then
 	next    *runCall
 }
 
@@ -131,24 +133,24 @@ type runRequest struct {
 
 // A runReply is what a request was told, and when.
 type runReply struct {
-	reply
+	world.Reply
 	at time.Time
 }
 
 func newRun(t *testing.T, seed uint64) *run {
 	r := &run{t: t, rnd: rand.New(rand.NewPCG(seed, 8)), prompts: make(map[string]*runPrompt), elicits: make(map[string]bool), starts: make(map[string]int)}
 	r.life = pick(r.rnd, time.Minute, 3*time.Minute, 10*time.Minute)
-	r.w = newWorld(t, setup{
-		as: fakeas.Options{CodeLifetime: r.life, TokenLifetime: pick(r.rnd, 0, 40*time.Second, 2*time.Minute), NoRefresh: r.rnd.IntN(2) == 0},
-		options: lazyauth.Options{
-			VerifyUser: anybody,
+	r.w = world.New(t, world.Setup{
+		AS: fakeas.Options{CodeLifetime: r.life, TokenLifetime: pick(r.rnd, 0, 40*time.Second, 2*time.Minute), NoRefresh: r.rnd.IntN(2) == 0},
+		Options: lazyauth.Options{
+			VerifyUser: world.Anybody,
 			MaxCalls:   pick(r.rnd, 0, 0, 48), // of which each user has a sixteenth
 			MaxWait:    pick(r.rnd, 0, 10*time.Second),
 			MaxScopes:  scopes.Of("notes:read", "notes:write"),
 		},
-		tools: r.addTools,
+		Tools: r.addTools,
 	})
-	r.e = r.w.endpoint()
+	r.e = r.w.Endpoint()
 	return r
 }
 
@@ -160,7 +162,7 @@ type runArgs struct {
 
 // addTools registers a tool for each way in, and for each thing that a handler can do: each
 // returns its argument, and notes that it started.
-func (r *run) addTools(w *world) {
+func (r *run) addTools(w *world.World) {
 	works := map[string]func(context.Context, string) error{
 		"token": func(ctx context.Context, _ string) error { // read it
 			_, err := lazyauth.TokenSource(ctx).Token()
@@ -173,11 +175,11 @@ func (r *run) addTools(w *world) {
 			return lazyauth.Require(ctx, scopes.Of("notes:read", "notes:write"))
 		},
 		"ask": func(ctx context.Context, _ string) error { // ask the API, which may want more
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.as.API()+"/notes", nil)
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.AS.API()+"/notes", nil)
 			if err != nil {
 				return err
 			}
-			_, _, err = read(lazyauth.Client(ctx).Do(req))
+			_, _, err = world.ReadAnswer(lazyauth.Client(ctx).Do(req))
 			return err
 		},
 		"slow": func(ctx context.Context, text string) error { // work for a while
@@ -198,11 +200,11 @@ func (r *run) addTools(w *world) {
 			return textResult(in.Text), nil, nil
 		}
 	}
-	lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "token"}, scopes.Of("profile"), typed("token"))
-	lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "climb"}, scopes.Of("profile"), typed("climb"))
-	mcp.AddTool(w.server, &mcp.Tool{Name: "ask"}, typed("ask")) // intercepted
-	mcp.AddTool(w.server, &mcp.Tool{Name: "slow"}, typed("slow"))
-	lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "confirm"}, scopes.Of("profile"),
+	lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "token"}, scopes.Of("profile"), typed("token"))
+	lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "climb"}, scopes.Of("profile"), typed("climb"))
+	mcp.AddTool(w.Server, &mcp.Tool{Name: "ask"}, typed("ask")) // intercepted
+	mcp.AddTool(w.Server, &mcp.Tool{Name: "slow"}, typed("slow"))
+	lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "confirm"}, scopes.Of("profile"),
 		func(_ context.Context, req *mcp.CallToolRequest, in runArgs) (*mcp.CallToolResult, any, error) {
 			defer r.started(in.Text + " " + req.Params.RequestState)()
 			if req.Params.RequestState != "" {
@@ -212,7 +214,7 @@ func (r *run) addTools(w *world) {
 				InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{Mode: "form", Message: "Sure?"}}, RequestState: "round 2",
 			}, nil, nil
 		})
-	w.auth.Intercept(w.server, scopes.Policy{Tools: map[string]scopes.Requirement{"ask": scopes.Of("profile")}, Unlisted: scopes.Of("profile", "notes:read")})
+	w.Auth.Intercept(w.Server, scopes.Policy{Tools: map[string]scopes.Requirement{"ask": scopes.Of("profile")}, Unlisted: scopes.Of("profile", "notes:read")})
 }
 
 func textResult(text string) *mcp.CallToolResult {
@@ -224,14 +226,7 @@ func (r *run) started(call string) func() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.starts[call]++
-	r.w.mu.Lock()
-	r.w.started["all"]++
-	r.w.mu.Unlock()
-	return func() {
-		r.w.mu.Lock()
-		r.w.ended["all"]++
-		r.w.mu.Unlock()
-	}
+	return r.w.Begins("all")
 }
 
 var runUsers = []string{"ada", "eve", "bob"}
@@ -242,7 +237,7 @@ func (r *run) step() {
 	case n < 22 || len(r.calls) == 0:
 		c := &runCall{user: pick(r.rnd, runUsers...), tool: pick(r.rnd, "token", "climb", "ask", "slow", "confirm"), text: fmt.Sprint("call ", len(r.calls))}
 		r.calls = append(r.calls, c)
-		r.send(c, round{}, false, false)
+		r.send(c, world.Request{}, false, false)
 	case n < 66:
 		r.retry()
 	case n < 71:
@@ -254,11 +249,11 @@ func (r *run) step() {
 	case n < 85:
 		who := pick(r.rnd, runUsers...)
 		r.say("%s wants to be asked after all", who)
-		r.w.auth.ForgetDecline(lazyauth.Principal{Subject: who})
+		r.w.Auth.ForgetDecline(lazyauth.Principal{Subject: who})
 	default:
 		d := pick(r.rnd, 5*time.Millisecond, 900*time.Millisecond, 1100*time.Millisecond, 3*time.Second, 6*time.Second, 31*time.Second, 56*time.Second, 4*time.Minute)
 		r.say("%v pass", d)
-		later(d)
+		world.Later(d)
 	}
 	if r.rnd.IntN(4) > 0 { // else the next step comes at the same moment
 		r.settle()
@@ -273,35 +268,35 @@ func (r *run) say(format string, args ...any) {
 var runEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // send makes a request of a call.
-func (r *run) send(c *runCall, q round, bogus, fresh bool) {
-	if q.user == "" {
-		q.user = c.user
+func (r *run) send(c *runCall, q world.Request, bogus, fresh bool) {
+	if q.User == "" {
+		q.User = c.user
 	}
-	if q.tool == "" {
-		q.tool = c.tool
+	if q.Tool == "" {
+		q.Tool = c.tool
 	}
-	if q.text == "" {
-		q.text = c.text
+	if q.Text == "" {
+		q.Text = c.text
 	}
-	q.caps = pick(r.rnd, urlAndForm, urlAndForm, urlAlone, formAlone, `{}`, "")
+	q.Caps = pick(r.rnd, world.URLAndForm, world.URLAndForm, world.URLAlone, world.FormAlone, `{}`, "")
 	if r.rnd.IntN(3) == 0 {
-		q.token = fmt.Sprint("token-", len(r.steps))
-		r.elicits[q.token] = q.caps != ""
+		q.Token = fmt.Sprint("token-", len(r.steps))
+		r.elicits[q.Token] = q.Caps != ""
 	}
 	state := "none"
-	if q.state != "" {
-		state = q.state[:8]
+	if q.State != "" {
+		state = q.State[:8]
 	}
-	r.say("%s calls %s (%s), elicitation %q, progress %q, state %s, answer %q, bogus: %t", q.user, q.tool, q.text, q.caps, q.token, state, q.action+q.sure, bogus)
+	r.say("%s calls %s (%s), elicitation %q, progress %q, state %s, answer %q, bogus: %t", q.User, q.Tool, q.Text, q.Caps, q.Token, state, q.Action+q.Sure, bogus)
 	ctx, cancel := context.WithCancel(context.Background())
-	in, out := r.e.send(ctx, q), make(chan runReply, 1)
+	in, out := r.e.Send(ctx, q), make(chan runReply, 1)
 	go func() {
 		defer close(out)
 		if got, ok := <-in; ok {
 			out <- runReply{got, time.Now()}
 		}
 	}()
-	r.open = append(r.open, &runRequest{call: c, caps: q.caps, bogus: bogus, fresh: fresh, sent: time.Now(), cancel: cancel, reply: out})
+	r.open = append(r.open, &runRequest{call: c, caps: q.Caps, bogus: bogus, fresh: fresh, sent: time.Now(), cancel: cancel, reply: out})
 }
 
 // retry makes a request with a state: mostly a recent one of a recent call, and sometimes
@@ -320,25 +315,25 @@ func (r *run) retry() {
 	}
 	c := known[len(known)-1-min(r.rnd.IntN(len(known)), r.rnd.IntN(len(known)), r.rnd.IntN(len(known)))]
 	s := c.states[len(c.states)-1-min(r.rnd.IntN(len(c.states)), r.rnd.IntN(len(c.states)))]
-	q := round{state: s.text, action: pick(r.rnd, "", "accept", "accept", "decline", "cancel", "perhaps")}
+	q := world.Request{State: s.text, Action: pick(r.rnd, "", "accept", "accept", "decline", "cancel", "perhaps")}
 	if c.round || r.rnd.IntN(10) == 0 {
-		q.sure = pick(r.rnd, "accept", "decline")
+		q.Sure = pick(r.rnd, "accept", "decline")
 	}
 	if r.rnd.IntN(8) == 0 {
 		switch r.rnd.IntN(4) {
 		case 0:
-			q.user = runUsers[(slices.Index(runUsers, c.user)+1)%len(runUsers)]
+			q.User = runUsers[(slices.Index(runUsers, c.user)+1)%len(runUsers)]
 		case 1:
-			q.tool = map[string]string{"token": "climb", "climb": "ask", "ask": "confirm", "confirm": "slow", "slow": "token"}[c.tool]
+			q.Tool = map[string]string{"token": "climb", "climb": "ask", "ask": "confirm", "confirm": "slow", "slow": "token"}[c.tool]
 		case 2:
-			q.text = c.text + "!"
+			q.Text = c.text + "!"
 		case 3:
-			q.state = flip(q.state)
+			q.State = flip(q.State)
 		}
 		r.send(c, q, true, false)
 		return
 	}
-	if s.prompt != nil && (q.action == "decline" || q.action == "cancel") {
+	if s.prompt != nil && (q.Action == "decline" || q.Action == "cancel") {
 		s.prompt.refused = true
 	}
 	r.send(c, q, false, time.Since(s.at) < 30*time.Second)
@@ -356,7 +351,7 @@ func (r *run) disconnect() {
 
 // decide is what a person does at the authorization server.
 func (r *run) decide() {
-	waiting := r.w.as.Waiting()
+	waiting := r.w.AS.Waiting()
 	if len(waiting) == 0 {
 		return
 	}
@@ -365,13 +360,13 @@ func (r *run) decide() {
 	switch r.rnd.IntN(6) {
 	case 0:
 		r.say("a code is denied")
-		err = r.w.as.Deny(code)
+		err = r.w.AS.Deny(code)
 	case 1:
 		r.say("a code is approved for less")
-		err = r.w.as.Approve(code, "profile")
+		err = r.w.AS.Approve(code, "profile")
 	default:
 		r.say("a code is approved")
-		err = r.w.as.Approve(code)
+		err = r.w.AS.Approve(code)
 	}
 	if err != nil {
 		r.t.Error(err)
@@ -382,13 +377,13 @@ func (r *run) loseTokens() {
 	switch r.rnd.IntN(3) {
 	case 0:
 		r.say("access tokens end")
-		r.w.as.ExpireAccessTokens()
+		r.w.AS.ExpireAccessTokens()
 	case 1:
 		r.say("refresh tokens are revoked")
-		r.w.as.RevokeRefreshTokens()
+		r.w.AS.RevokeRefreshTokens()
 	default:
 		r.say("all tokens are revoked")
-		r.w.as.RevokeAll()
+		r.w.AS.RevokeAll()
 	}
 }
 
@@ -440,36 +435,36 @@ func (r *run) settle() {
 // judge holds an answer against what its request may be told.
 func (r *run) judge(q *runRequest, got runReply) {
 	c := q.call
-	r.say("  %s was told %s %v ago", c.text, inWords(got.reply), time.Since(got.at))
-	if got.err != nil {
-		refusal, ok := errors.AsType[*jsonrpc.Error](got.err)
+	r.say("  %s was told %s %v ago", c.text, inWords(got.Reply), time.Since(got.at))
+	if got.Err != nil {
+		refusal, ok := errors.AsType[*jsonrpc.Error](got.Err)
 		if !ok || refusal.Code != jsonrpc.CodeInvalidParams || !q.bogus && q.fresh && !r.closed {
-			r.t.Errorf("a request of %s (good: %t) got %v", c.text, q.fresh, got.err)
+			r.t.Errorf("a request of %s (good: %t) got %v", c.text, q.fresh, got.Err)
 		}
 		return
 	}
 	if q.bogus {
-		r.t.Errorf("a state that is not good for its request got %s", inWords(got.reply))
+		r.t.Errorf("a state that is not good for its request got %s", inWords(got.Reply))
 		return
 	}
-	if got.result.NeedsInput() {
+	if got.Result.NeedsInput() {
 		r.judgePrompt(q, got)
 		return
 	}
-	reason, _ := got.result.Meta[lazyauth.MetaReason].(string)
+	reason, _ := got.Result.Meta[lazyauth.MetaReason].(string)
 	switch {
-	case q.caps != "" && userCode.MatchString(got.text()):
-		r.t.Errorf("the model of a host that shows prompts is told the code: %q", got.text())
-	case reason == pending, reason == string(lazyauth.ReasonBusy):
-	case !got.result.IsError && got.text() != c.text:
-		r.t.Errorf("%s got the result of %q", c.text, got.text())
+	case q.caps != "" && world.UserCode.MatchString(got.Text()):
+		r.t.Errorf("the model of a host that shows prompts is told the code: %q", got.Text())
+	case reason == string(lazyauth.ReasonPending), reason == string(lazyauth.ReasonBusy):
+	case !got.Result.IsError && got.Text() != c.text:
+		r.t.Errorf("%s got the result of %q", c.text, got.Text())
 	default:
-		r.finish(c, got.reply)
+		r.finish(c, got.Reply)
 	}
 }
 
 // finish notes what a call came to, which does not change.
-func (r *run) finish(c *runCall, got reply) {
+func (r *run) finish(c *runCall, got world.Reply) {
 	if c.final == nil {
 		c.final = &got
 	} else if inWords(*c.final) != inWords(got) && !r.closed {
@@ -479,52 +474,52 @@ func (r *run) finish(c *runCall, got reply) {
 
 func (r *run) judgePrompt(q *runRequest, got runReply) {
 	c := q.call
-	if _, own := got.result.InputRequests["sure"]; own {
+	if _, own := got.Result.InputRequests["sure"]; own {
 		if c.tool != "confirm" || c.round {
 			r.t.Errorf("%s asks what only another asks", c.text)
 		}
-		r.finish(c, got.reply)
+		r.finish(c, got.Reply)
 		if c.next == nil {
 			c.next = &runCall{user: c.user, tool: c.tool, text: c.text, round: true}
 		}
-		c.next.states = append(c.next.states, runState{text: got.result.RequestState, at: q.sent})
+		c.next.states = append(c.next.states, runState{text: got.Result.RequestState, at: q.sent})
 		return
 	}
-	p, ok := got.result.InputRequests[responseKey].(*mcp.ElicitParams)
+	p, ok := got.Result.InputRequests[world.ResponseKey].(*mcp.ElicitParams)
 	if !ok {
-		r.t.Errorf("%s asks for %+v", c.text, got.result.InputRequests)
+		r.t.Errorf("%s asks for %+v", c.text, got.Result.InputRequests)
 		return
 	}
 	if c.settled {
 		r.t.Errorf("the prompt of %s is shown although it came to %s", c.text, inWords(*c.final))
 	}
-	declared := map[string][]string{urlAndForm: {"url", "form"}, urlAlone: {"url"}, formAlone: {"form"}, `{}`: {"form"}}[q.caps]
+	declared := map[string][]string{world.URLAndForm: {"url", "form"}, world.URLAlone: {"url"}, world.FormAlone: {"form"}, `{}`: {"form"}}[q.caps]
 	if !slices.Contains(declared, p.Mode) {
 		r.t.Errorf("a %s is shown by a host that declares %s", p.Mode, q.caps)
 	}
-	key := c.user + " " + userCode.FindString(p.Message)
+	key := c.user + " " + world.UserCode.FindString(p.Message)
 	if last := r.prompts[key]; last != nil && !last.refused && got.at.Sub(last.at) < 9*time.Second {
 		r.t.Errorf("two prompts of one sign-in stand before %s, one %v after the other", c.user, got.at.Sub(last.at))
 	}
 	shown := &runPrompt{at: got.at}
 	r.prompts[key] = shown
-	c.states = append(c.states, runState{text: got.result.RequestState, prompt: shown, at: q.sent})
+	c.states = append(c.states, runState{text: got.Result.RequestState, prompt: shown, at: q.sent})
 }
 
 // inWords says what a request was told, without what may differ from one to the next.
-func inWords(got reply) string {
+func inWords(got world.Reply) string {
 	switch {
-	case got.err != nil:
-		return fmt.Sprintf("error %v", got.err)
-	case got.result.NeedsInput():
-		if p, ok := got.result.InputRequests[responseKey].(*mcp.ElicitParams); ok {
-			return fmt.Sprintf("a prompt by %s with %s and state %.8s", p.Mode, userCode.FindString(p.Message), got.result.RequestState)
+	case got.Err != nil:
+		return fmt.Sprintf("error %v", got.Err)
+	case got.Result.NeedsInput():
+		if p, ok := got.Result.InputRequests[world.ResponseKey].(*mcp.ElicitParams); ok {
+			return fmt.Sprintf("a prompt by %s with %s and state %.8s", p.Mode, world.UserCode.FindString(p.Message), got.Result.RequestState)
 		}
 		return "a question"
-	case got.result.IsError:
-		return fmt.Sprintf("failure %v", got.result.Meta[lazyauth.MetaReason])
+	case got.Result.IsError:
+		return fmt.Sprintf("failure %v", got.Result.Meta[lazyauth.MetaReason])
 	}
-	return fmt.Sprintf("success %q", got.text())
+	return fmt.Sprintf("success %q", got.Text())
 }
 
 // end lets all time pass that anything may still take, or closes the server before that:
@@ -534,27 +529,27 @@ func (r *run) end() {
 	if r.rnd.IntN(4) == 0 {
 		r.say("the server shuts down")
 		r.closed = true
-		if err := r.w.auth.Close(); err != nil {
+		if err := r.w.Auth.Close(); err != nil {
 			r.t.Errorf("Close: %v", err)
 		}
 	}
 	for range 10 { // a request waits for a minute, and its handler may need three sign-ins
 		r.settle()
-		later(time.Minute)
+		world.Later(time.Minute)
 	}
 	r.settle()
 	for _, q := range r.open {
 		r.t.Errorf("a request of %s was never answered", q.call.text)
 		q.cancel()
 	}
-	later(30 * time.Minute)
+	world.Later(30 * time.Minute)
 	synctest.Wait()
-	if s, e := r.w.started["all"], r.w.ended["all"]; s != e {
+	if s, e := r.w.Starts("all"), r.w.Stops("all"); s != e {
 		r.t.Errorf("%d handlers started, and %d ended", s, e)
 	}
-	for _, m := range r.w.wire.messages() {
+	for _, m := range r.w.Wire.Messages() {
 		text := string(m)
-		if !strings.Contains(text, `"notifications/progress"`) || !userCode.MatchString(text) {
+		if !strings.Contains(text, `"notifications/progress"`) || !world.UserCode.MatchString(text) {
 			continue
 		}
 		for token, elicits := range r.elicits {

@@ -7,26 +7,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
-
-// asks sends requests one after the other, and lets each come to rest.
-func (e *endpoint) asks(t *testing.T, r round) <-chan reply {
-	t.Helper()
-	out := e.send(t.Context(), r)
-	synctest.Wait()
-	return out
-}
-
-// wantNoCode demands that the model of this reply is not told the code.
-func (r reply) wantNoCode(t *testing.T) {
-	t.Helper()
-	if userCode.MatchString(r.text()) {
-		t.Errorf("the model of a host that shows prompts is told %q", r.text())
-	}
-}
 
 // The outcome of a call is kept, and handed to whoever comes with its state; the code in it
 // only to hosts that show no prompts.
@@ -35,24 +21,24 @@ func TestSuspended_OutcomeForAnotherHost(t *testing.T) {
 		for name, reword := range rewordings {
 			t.Run(way+", "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t, setup{options: lazyauth.Options{VerifyUser: anybody}, tools: func(w *world) { register(w, reword) }})
-					e := w.endpoint()
-					first := <-e.asks(t, round{tool: "list", caps: urlAlone})
-					state := first.state(t)
-					waits := e.asks(t, round{tool: "list", caps: urlAlone, state: state, action: "accept"})
+					w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: func(w *world.World) { register(w, reword) }})
+					e := w.Endpoint()
+					first := <-e.Asks(t, world.Request{Tool: "list", Caps: world.URLAlone})
+					state := first.State(t)
+					waits := e.Asks(t, world.Request{Tool: "list", Caps: world.URLAlone, State: state, Action: "accept"})
 					if way != "Intercept, not listed" {
-						w.approves("profile")
-						waits = e.send(t.Context(), round{tool: "list", state: (<-waits).state(t)}) // the handler needs more
+						w.Approves("profile")
+						waits = e.Send(t.Context(), world.Request{Tool: "list", State: (<-waits).State(t)}) // the handler needs more
 					} else {
-						waits = e.send(t.Context(), round{tool: "list", state: state})
+						waits = e.Send(t.Context(), world.Request{Tool: "list", State: state})
 					}
 					plain := <-waits
-					if plain.err == nil && !userCode.MatchString(plain.text()) {
-						t.Errorf("a host without prompts is told %q", plain.text())
+					if plain.Err == nil && !world.UserCode.MatchString(plain.Text()) {
+						t.Errorf("a host without prompts is told %q", plain.Text())
 					}
-					if again := <-e.asks(t, round{tool: "list", caps: formAlone, state: state}); again.result != nil {
-						again.wantNoCode(t)
-						again.fails(t, lazyauth.ReasonPending)
+					if again := <-e.Asks(t, world.Request{Tool: "list", Caps: world.FormAlone, State: state}); again.Result != nil {
+						again.WantNoCode(t)
+						again.Fails(t, lazyauth.ReasonPending)
 					}
 				})
 			})
@@ -64,17 +50,17 @@ func TestSuspended_OutcomeForAnotherHost(t *testing.T) {
 // model gets the code neither in text nor in progress messages.
 func TestSuspended_RefusedByTheHostOfAnotherRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{VerifyUser: anybody}})
-		e := w.endpoint()
-		state := (<-e.asks(t, round{caps: formAlone})).state(t)
-		(<-e.asks(t, round{caps: urlAndForm, state: state, action: "decline"})).state(t) // is asked by URL
-		r := <-e.asks(t, round{caps: formAlone, state: state, token: "t"})
-		r.fails(t, lazyauth.ReasonDeclined)
-		r.wantNoCode(t)
-		if n := w.wire.count("notifications/progress", w.person().UserCode); n != 0 {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}})
+		e := w.Endpoint()
+		state := (<-e.Asks(t, world.Request{Caps: world.FormAlone})).State(t)
+		(<-e.Asks(t, world.Request{Caps: world.URLAndForm, State: state, Action: "decline"})).State(t) // is asked by URL
+		r := <-e.Asks(t, world.Request{Caps: world.FormAlone, State: state, Token: "t"})
+		r.Fails(t, lazyauth.ReasonDeclined)
+		r.WantNoCode(t)
+		if n := w.Wire.Count("notifications/progress", w.Person().UserCode); n != 0 {
 			t.Errorf("the code is in %d progress messages", n)
 		}
-		w.wantChannels("form", "url")
+		w.WantChannels("form", "url")
 	})
 }
 
@@ -82,33 +68,33 @@ func TestSuspended_RefusedByTheHostOfAnotherRequest(t *testing.T) {
 // showing it, and when that host comes back after all there are not two.
 func TestSuspended_ParkedHandlerLeavesThePromptToOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{VerifyUser: anybody}, tools: func(w *world) {
-			w.addTools()
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "climb"}, scopes.Of("profile"), counted(w, "climb",
-				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-					return nil, answer{"climbed"}, lazyauth.Require(ctx, scopes.Of("notes:read"))
+		w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "climb"}, scopes.Of("profile"), world.Counted(w, "climb",
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+					return nil, world.Answer{Text: "climbed"}, lazyauth.Require(ctx, scopes.Of("notes:read"))
 				}))
 		}})
-		e := w.endpoint()
-		state := (<-e.asks(t, round{tool: "climb", caps: urlAlone})).state(t)
-		call := e.asks(t, round{tool: "climb", caps: urlAlone, state: state, action: "accept"})
-		w.approves("profile")
-		parked := (<-call).state(t)
-		later(56 * time.Second)
+		e := w.Endpoint()
+		state := (<-e.Asks(t, world.Request{Tool: "climb", Caps: world.URLAlone})).State(t)
+		call := e.Asks(t, world.Request{Tool: "climb", Caps: world.URLAlone, State: state, Action: "accept"})
+		w.Approves("profile")
+		parked := (<-call).State(t)
+		world.Later(56 * time.Second)
 
-		other := <-e.asks(t, round{tool: "list_notes", caps: urlAlone})
-		shown := other.state(t)
-		code := w.person().UserCode
-		if p, ok := other.result.InputRequests[responseKey].(*mcp.ElicitParams); !ok || !strings.Contains(p.Message, code) {
-			t.Fatalf("the other call is told %q", other.text())
+		other := <-e.Asks(t, world.Request{Tool: "list_notes", Caps: world.URLAlone})
+		shown := other.State(t)
+		code := w.Person().UserCode
+		if p, ok := other.Result.InputRequests[world.ResponseKey].(*mcp.ElicitParams); !ok || !strings.Contains(p.Message, code) {
+			t.Fatalf("the other call is told %q", other.Text())
 		}
-		back := e.asks(t, round{tool: "climb", caps: urlAlone, state: parked, action: "accept"})
-		last := e.asks(t, round{tool: "list_notes", caps: urlAlone, state: shown, action: "accept"})
-		w.wantChannels("url", "url", "url")
-		w.as.Approve(code)
-		(<-back).succeeds(t, "climbed")
-		(<-last).succeeds(t, "[]")
-		w.wantChannels("url", "url", "url")
+		back := e.Asks(t, world.Request{Tool: "climb", Caps: world.URLAlone, State: parked, Action: "accept"})
+		last := e.Asks(t, world.Request{Tool: "list_notes", Caps: world.URLAlone, State: shown, Action: "accept"})
+		w.WantChannels("url", "url", "url")
+		w.AS.Approve(code)
+		(<-back).Succeeds(t, "climbed")
+		(<-last).Succeeds(t, "[]")
+		w.WantChannels("url", "url", "url")
 	})
 }
 
@@ -118,37 +104,37 @@ func TestSuspended_ParkedHandlerLeavesThePromptToOthers(t *testing.T) {
 // what is answered to one that was shown already changes nothing.
 func TestSuspended_FinishedWhileOthersWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{options: lazyauth.Options{VerifyUser: anybody}})
-		e := w.endpoint()
-		send := func(r round) <-chan reply {
-			out := e.send(t.Context(), r)
+		w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}})
+		e := w.Endpoint()
+		send := func(r world.Request) <-chan world.Reply {
+			out := e.Send(t.Context(), r)
 			synctest.Wait()
 			return out
 		}
-		state := (<-send(round{caps: urlAndForm})).state(t)
-		waiting := map[string]<-chan reply{
-			"takes a form, too": send(round{caps: urlAndForm, state: state}),
-			"takes a form":      send(round{caps: formAlone, state: state}),
-			"takes nothing":     send(round{token: "t", state: state}),
+		state := (<-send(world.Request{Caps: world.URLAndForm})).State(t)
+		waiting := map[string]<-chan world.Reply{
+			"takes a form, too": send(world.Request{Caps: world.URLAndForm, State: state}),
+			"takes a form":      send(world.Request{Caps: world.FormAlone, State: state}),
+			"takes nothing":     send(world.Request{Token: "t", State: state}),
 		}
-		(<-send(round{caps: urlAlone, state: state, action: "decline"})).fails(t, lazyauth.ReasonDeclined)
+		(<-send(world.Request{Caps: world.URLAlone, State: state, Action: "decline"})).Fails(t, lazyauth.ReasonDeclined)
 		for name, reply := range waiting {
 			select {
 			case r := <-reply:
-				r.fails(t, lazyauth.ReasonDeclined)
+				r.Fails(t, lazyauth.ReasonDeclined)
 			default:
 				t.Errorf("the request whose host %s still waits in a finished call", name)
 			}
 		}
-		(<-send(round{caps: formAlone, state: state, action: "decline"})).fails(t, lazyauth.ReasonDeclined)
-		if n := w.counters.All(); n["prompted.url"] != 1 || n["prompted.form"] != 0 {
+		(<-send(world.Request{Caps: world.FormAlone, State: state, Action: "decline"})).Fails(t, lazyauth.ReasonDeclined)
+		if n := w.Counters.All(); n["prompted.url"] != 1 || n["prompted.form"] != 0 {
 			t.Errorf("prompts: %v, want one, by URL", n)
 		}
 		// The person's other hosts are asked, with the same code.
-		other := (<-send(round{caps: urlAlone})).state(t)
-		done := send(round{caps: urlAlone, state: other, action: "accept"})
-		w.approves()
-		(<-done).succeeds(t, "Ada")
-		w.wantAuthorizations(1)
+		other := (<-send(world.Request{Caps: world.URLAlone})).State(t)
+		done := send(world.Request{Caps: world.URLAlone, State: other, Action: "accept"})
+		w.Approves()
+		(<-done).Succeeds(t, "Ada")
+		w.WantAuthorizations(1)
 	})
 }

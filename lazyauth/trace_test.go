@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -16,7 +18,7 @@ type spanKey struct{}
 // The context of each hook has the values of the request that it tells of, or that caused
 // the flight or the refresh that it tells of: a span can be tied to it.
 func TestTrace_HasTheValuesOfTheRequest(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		var mu sync.Mutex
 		spans := map[string]any{}
 		note := func(hook string, ctx context.Context) {
@@ -24,7 +26,7 @@ func TestTrace_HasTheValuesOfTheRequest(t *testing.T) {
 			defer mu.Unlock()
 			spans[hook] = ctx.Value(spanKey{})
 		}
-		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute}, options: lazyauth.Options{Trace: &lazyauth.Trace{
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}, Options: lazyauth.Options{Trace: &lazyauth.Trace{
 			Waiting:   func(ctx context.Context, _ lazyauth.WaitingInfo) { note("waiting", ctx) },
 			Prompted:  func(ctx context.Context, _ lazyauth.PromptedInfo) { note("prompted", ctx) },
 			Polled:    func(ctx context.Context, _ lazyauth.PolledInfo) { note("polled", ctx) },
@@ -33,7 +35,7 @@ func TestTrace_HasTheValuesOfTheRequest(t *testing.T) {
 			Failed:    func(ctx context.Context, _ lazyauth.FailedInfo) { note("failed", ctx) },
 		}}})
 		calls := 0
-		w.server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+		w.Server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 			return func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
 				if method == "tools/call" {
 					mu.Lock()
@@ -44,13 +46,13 @@ func TestTrace_HasTheValuesOfTheRequest(t *testing.T) {
 				return next(ctx, method, req)
 			}
 		})
-		h := w.signedIn(era)
-		later(2 * time.Minute) // the token has ended
+		h := w.SignedIn(era)
+		world.Later(2 * time.Minute) // the token has ended
 		before := calls
-		h.gets("whoami", nil, "Ada")
-		refused := h.call(t.Context(), "list_notes", nil)
-		w.denies()
-		(<-refused).fails(t, lazyauth.ReasonDenied)
+		h.Gets("whoami", nil, "Ada")
+		refused := h.Call(t.Context(), "list_notes", nil)
+		w.Denies()
+		(<-refused).Fails(t, lazyauth.ReasonDenied)
 		mu.Lock()
 		defer mu.Unlock()
 		for _, hook := range []string{"waiting", "prompted", "polled", "granted", "refreshed", "failed"} {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -64,21 +66,21 @@ func TestTokenStaysWithTheAPI(t *testing.T) {
 		"https://API.example.TEST:443/moved": "https://API.example.TEST:443+token https://evil.example",
 	} {
 		t.Run(target, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				var e elsewhere
-				w := newWorld(t, setup{
-					options: lazyauth.Options{Transport: &e},
-					tools: func(w *world) {
-						e.next = w.as.Transport()
-						lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "fetch"}, scopes.Of("profile"),
-							func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
-								return read(lazyauth.Client(ctx).Get(target))
+				w := world.New(t, world.Setup{
+					Options: lazyauth.Options{Transport: &e},
+					Tools: func(w *world.World) {
+						e.next = w.AS.Transport()
+						lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "fetch"}, scopes.Of("profile"),
+							func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+								return world.ReadAnswer(lazyauth.Client(ctx).Get(target))
 							})
 					},
 				})
-				call := w.host(era, accepts).call(t.Context(), "fetch", nil)
-				w.approves()
-				(<-call).succeeds(t, "elsewhere")
+				call := w.Host(era, world.Accepts).Call(t.Context(), "fetch", nil)
+				w.Approves()
+				(<-call).Succeeds(t, "elsewhere")
 				if got := strings.Join(e.seen, " "); got != want {
 					t.Errorf("requests went to %s, want %s", got, want)
 				}
@@ -100,48 +102,48 @@ func TestOutsideOfACall(t *testing.T) {
 }
 
 func TestTokenSource(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
-		w := newWorld(t, setup{tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "raw"}, scopes.Of("profile"),
-				func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "raw"}, scopes.Of("profile"),
+				func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					token, err := lazyauth.TokenSource(ctx).Token()
 					if err != nil {
-						return nil, answer{}, err
+						return nil, world.Answer{}, err
 					}
 					if !token.Valid() || token.RefreshToken != "" {
 						t.Error("the token is not valid, or its refresh token is handed to the handler")
 					}
-					req, _ := http.NewRequestWithContext(ctx, "GET", w.as.API()+"/me", nil)
+					req, _ := http.NewRequestWithContext(ctx, "GET", w.AS.API()+"/me", nil)
 					token.SetAuthHeader(req)
-					return read((&http.Client{Transport: w.as.Transport()}).Do(req))
+					return world.ReadAnswer((&http.Client{Transport: w.AS.Transport()}).Do(req))
 				})
 		}})
-		call := w.host(era, accepts).call(t.Context(), "raw", nil)
-		w.approves()
-		(<-call).succeeds(t, "Ada")
+		call := w.Host(era, world.Accepts).Call(t.Context(), "raw", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
 	})
 }
 
 // withFetch adds a tool that sends the request that its caller names, with an Authorization
 // header of its own if there is one.
-func withFetch(e *elsewhere, authorization string) func(*world) {
-	return func(w *world) {
-		e.next = w.as.Transport()
-		w.addTools()
-		lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "fetch"}, scopes.Of("profile"),
-			func(ctx context.Context, _ *mcp.CallToolRequest, in noteArgs) (*mcp.CallToolResult, answer, error) {
+func withFetch(e *elsewhere, authorization string) func(*world.World) {
+	return func(w *world.World) {
+		e.next = w.AS.Transport()
+		w.AddTools()
+		lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "fetch"}, scopes.Of("profile"),
+			func(ctx context.Context, _ *mcp.CallToolRequest, in world.Note) (*mcp.CallToolResult, world.Answer, error) {
 				req, err := http.NewRequestWithContext(ctx, "GET", in.Text, nil)
 				if err != nil {
-					return nil, answer{}, err
+					return nil, world.Answer{}, err
 				}
 				if authorization != "" {
 					req.Header.Set("Authorization", authorization)
 				}
 				res, err := lazyauth.Client(ctx).Do(req)
-				if err == nil && strings.Contains(res.Request.Header.Get("Authorization"), w.secrets.last()) {
-					w.t.Error("the response shows the token")
+				if err == nil && strings.Contains(res.Request.Header.Get("Authorization"), w.Secrets.Last()) {
+					w.T.Error("the response shows the token")
 				}
-				return read(res, err)
+				return world.ReadAnswer(res, err)
 			})
 	}
 }
@@ -149,10 +151,10 @@ func withFetch(e *elsewhere, authorization string) func(*world) {
 // A request that goes out without the token is told of, once an origin, and nothing of its
 // URL but that; of no more origins than anybody would read.
 func TestOrigin_UnlistedIsToldOnce(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		var e elsewhere
 		var told []string
-		w := newWorld(t, setup{tools: withFetch(&e, ""), options: lazyauth.Options{Transport: &e, Trace: &lazyauth.Trace{
+		w := world.New(t, world.Setup{Tools: withFetch(&e, ""), Options: lazyauth.Options{Transport: &e, Trace: &lazyauth.Trace{
 			Warned: func(_ context.Context, info lazyauth.WarnedInfo) {
 				if info.Tool != "fetch" || info.Service != "Notes" {
 					t.Errorf("told of %+v", info.About)
@@ -160,19 +162,19 @@ func TestOrigin_UnlistedIsToldOnce(t *testing.T) {
 				told = append(told, info.Err.Error())
 			},
 		}}})
-		h := w.signedIn(era)
+		h := w.SignedIn(era)
 		for range 3 {
-			h.gets("fetch", noteArgs{"https://user:secret@v2.example.test/secret?key=secret"}, "elsewhere")
+			h.Gets("fetch", world.Note{Text: "https://user:secret@v2.example.test/secret?key=secret"}, "elsewhere")
 		}
-		h.gets("fetch", noteArgs{"https://api.example.test/moved"}, "elsewhere") // to evil.example
+		h.Gets("fetch", world.Note{Text: "https://api.example.test/moved"}, "elsewhere") // to evil.example
 		if len(told) != 2 || !strings.Contains(told[0], `"https://v2.example.test"`) || !strings.Contains(told[0], "Service.APIOrigins") || !strings.Contains(told[1], "evil.example") {
 			t.Errorf("told %q", told)
 		}
-		if text := strings.Join(told, "") + w.log.String(); strings.Contains(text, "secret") {
+		if text := strings.Join(told, "") + w.Log.String(); strings.Contains(text, "secret") {
 			t.Errorf("told more than the origin: %s", text)
 		}
 		for n := range 200 {
-			h.gets("fetch", noteArgs{fmt.Sprintf("https://a%d.%s.example.test/", n, strings.Repeat("b", 63))}, "elsewhere")
+			h.Gets("fetch", world.Note{Text: fmt.Sprintf("https://a%d.%s.example.test/", n, strings.Repeat("b", 63))}, "elsewhere")
 		}
 		if len(told) > 64 {
 			t.Errorf("told of %d origins", len(told))
@@ -182,33 +184,33 @@ func TestOrigin_UnlistedIsToldOnce(t *testing.T) {
 
 // A redirect that leads elsewhere loses the token, and a refusal there is none of our token.
 func TestOrigin_RefusedElsewhere(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		e := elsewhere{answer: func(w http.ResponseWriter) {
 			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 			w.WriteHeader(http.StatusUnauthorized)
 		}}
-		w := newWorld(t, setup{tools: withFetch(&e, ""), options: lazyauth.Options{Transport: &e}})
-		h := w.signedIn(era)
-		if r := <-h.call(t.Context(), "fetch", noteArgs{"https://api.example.test/moved"}); !strings.Contains(r.text(), "401") {
-			t.Errorf("got %q, %v", r.text(), r.err)
+		w := world.New(t, world.Setup{Tools: withFetch(&e, ""), Options: lazyauth.Options{Transport: &e}})
+		h := w.SignedIn(era)
+		if r := <-h.Call(t.Context(), "fetch", world.Note{Text: "https://api.example.test/moved"}); !strings.Contains(r.Text(), "401") {
+			t.Errorf("got %q, %v", r.Text(), r.Err)
 		}
-		w.wantRefreshes(0)
-		h.wantPrompts(1)
-		h.gets("whoami", nil, "Ada")
-		w.wantRefreshes(0)
+		w.WantRefreshes(0)
+		h.WantPrompts(1)
+		h.Gets("whoami", nil, "Ada")
+		w.WantRefreshes(0)
 	})
 }
 
 // Towards the API the token takes the place of an Authorization header that the handler has
 // set; elsewhere that is the handler's own.
 func TestOrigin_HandlersOwnHeader(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		var e elsewhere
-		w := newWorld(t, setup{tools: withFetch(&e, "Basic b3duOm9uZQ=="), options: lazyauth.Options{Transport: &e}})
-		h := w.signedIn(era)
-		h.gets("fetch", noteArgs{"https://api.example.test/me"}, "Ada")
-		h.gets("fetch", noteArgs{"https://api.example.test/moved"}, "elsewhere")
-		h.gets("fetch", noteArgs{"https://other.example.test/"}, "elsewhere")
+		w := world.New(t, world.Setup{Tools: withFetch(&e, "Basic b3duOm9uZQ=="), Options: lazyauth.Options{Transport: &e}})
+		h := w.SignedIn(era)
+		h.Gets("fetch", world.Note{Text: "https://api.example.test/me"}, "Ada")
+		h.Gets("fetch", world.Note{Text: "https://api.example.test/moved"}, "elsewhere")
+		h.Gets("fetch", world.Note{Text: "https://other.example.test/"}, "elsewhere")
 		if got := strings.Join(e.seen, " "); got != "https://api.example.test+token https://evil.example https://other.example.test+token" {
 			t.Errorf("requests went to %s", got) // +token stands for any header
 		}
@@ -263,22 +265,22 @@ func TestRefused_Body(t *testing.T) {
 		"without a start": {size: 0, read: 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				as := fakeas.New(nil)
 				b := &body{size: test.size, closed: make(chan struct{})}
 				refused := false
-				w := newWorld(t, setup{shared: as, options: lazyauth.Options{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+				w := world.New(t, world.Setup{Shared: as, Options: lazyauth.Options{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
 					if req.URL.Path != "/notes" || refused {
 						return as.Transport().RoundTrip(req)
 					}
 					refused = true
-					return &http.Response{StatusCode: 401, Status: "401 Unauthorized", Body: unread{b}, Request: req, Header: http.Header{}}, nil
+					return &http.Response{StatusCode: 401, Status: "401 Unauthorized", Body: world.Unread{ReadCloser: b}, Request: req, Header: http.Header{}}, nil
 				})}})
-				h := w.host(era, accepts)
-				call := h.call(t.Context(), "list_notes", nil)
-				w.approves()
+				h := w.Host(era, world.Accepts)
+				call := h.Call(t.Context(), "list_notes", nil)
+				w.Approves()
 				began := time.Now()
-				(<-call).succeeds(t, "[]")
+				(<-call).Succeeds(t, "[]")
 				if took := time.Since(began); took > 20*time.Second { // the time of the next poll, and the SDK's
 					t.Errorf("the call took %v", took)
 				}
@@ -292,6 +294,3 @@ func TestRefused_Body(t *testing.T) {
 		})
 	}
 }
-
-// unread is a body that the world's listener must not read ahead.
-type unread struct{ *body }

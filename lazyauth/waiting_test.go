@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -52,13 +54,13 @@ func bareCrowd(b testing.TB, era string) *crowd {
 	var waiting atomic.Int64
 	gate := make(chan struct{})
 	server := mcp.NewServer(&mcp.Implementation{Name: "bare"}, nil)
-	mcp.AddTool(server, &mcp.Tool{Name: "whoami"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+	mcp.AddTool(server, &mcp.Tool{Name: "whoami"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 		waiting.Add(1)
 		select {
 		case <-gate:
-			return nil, answer{"hello"}, nil
+			return nil, world.Answer{Text: "hello"}, nil
 		case <-ctx.Done():
-			return nil, answer{}, ctx.Err()
+			return nil, world.Answer{}, ctx.Err()
 		}
 	})
 	var opened time.Time
@@ -92,8 +94,8 @@ func gatedCrowd(b testing.TB, era string) *crowd {
 	}
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes"}, nil)
 	lazyauth.AddTool(server, auth, &mcp.Tool{Name: "whoami"}, scopes.Of("profile"),
-		func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
-			return nil, answer{"hello"}, nil
+		func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+			return nil, world.Answer{Text: "hello"}, nil
 		})
 	return newCrowd(b, era, server, crowd{
 		waiting: &waiting,
@@ -153,8 +155,8 @@ func settled() (uint64, int) {
 
 // inCrowds measures 10,000 waiting calls of ours and of the bare SDK in turn.
 func inCrowds(b *testing.B, report func(b *testing.B, ours, bare []measure)) {
-	for _, era := range eras {
-		b.Run(map[string]string{legacy: "legacy", modern: "modern"}[era], func(b *testing.B) {
+	for _, era := range world.Eras {
+		b.Run(map[string]string{world.Legacy: "legacy", world.Modern: "modern"}[era], func(b *testing.B) {
 			var ours, bare []measure
 			for b.Loop() {
 				for range 2 { // the two of a pair under the same conditions
@@ -195,7 +197,7 @@ func TestWaiting_CostsLittleMore(t *testing.T) {
 		t.Skip("the race detector's memory would be measured")
 	}
 	const waiters = 1000
-	for _, era := range eras {
+	for _, era := range world.Eras {
 		t.Run(era, func(t *testing.T) {
 			var ours, bare []measure
 			for range 2 {

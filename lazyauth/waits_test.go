@@ -3,12 +3,13 @@ package lazyauth_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -47,11 +48,11 @@ func TestWaits_EachHasAnEnd(t *testing.T) {
 		{at: "Trace.Granted", most: person + time.Second, want: succeeds},
 	} {
 		t.Run(c.at, func(t *testing.T) {
-			inBothEras(t, func(t *testing.T, era string) {
+			world.InBothEras(t, func(t *testing.T, era string) {
 				log := captureDefault(t)
 				m := new(mischief)
 				w := mischievous(t, m, c.at == "Options.Token")
-				h := w.host(era, accepts)
+				h := w.Host(era, world.Accepts)
 				release := make(chan struct{})
 				defer synctest.Wait()
 				defer close(release)
@@ -61,21 +62,21 @@ func TestWaits_EachHasAnEnd(t *testing.T) {
 				if tool == "" {
 					tool = "whoami"
 				}
-				r := <-h.call(t.Context(), tool, nil)
+				r := <-h.Call(t.Context(), tool, nil)
 				took := time.Since(began)
 				if !m.happened() {
 					t.Fatal("it was not called")
 				}
 				if c.want == succeeds {
-					r.succeeds(t, "Ada")
+					r.Succeeds(t, "Ada")
 				} else {
-					r.fails(t, c.want)
+					r.Fails(t, c.want)
 				}
-				if took > c.most || !strings.Contains(r.text(), c.text) {
-					t.Errorf("after %v: %q", took, r.text())
+				if took > c.most || !strings.Contains(r.Text(), c.text) {
+					t.Errorf("after %v: %q", took, r.Text())
 				}
 				began = time.Now()
-				err := w.auth.Close()
+				err := w.Auth.Close()
 				if took := time.Since(began); took > 5*time.Second {
 					t.Errorf("Close took %v", took)
 				}
@@ -102,19 +103,19 @@ func TestWaits_EachHasAnEnd(t *testing.T) {
 			defer close(release)
 			m.set("the store's Keys", func() { <-release })
 			began := time.Now()
-			_, err := w.auth.Accounts(t.Context())
+			_, err := w.Auth.Accounts(t.Context())
 			if took := time.Since(began); took > 20*time.Second || err == nil || !strings.Contains(err.Error(), "the store's Keys has not returned within 20s") {
 				t.Errorf("after %v: %v", took, err)
 			}
 		})
 	})
 	t.Run("the person", func(t *testing.T) {
-		inBothEras(t, func(t *testing.T, era string) {
-			w := newWorld(t, setup{})
+		world.InBothEras(t, func(t *testing.T, era string) {
+			w := world.New(t, world.Setup{})
 			began := time.Now()
-			r := <-w.host(era, accepts).call(t.Context(), "whoami", nil)
-			if took := time.Since(began); took > 56*time.Second || !strings.Contains(r.text(), "Finish it in the browser") {
-				t.Errorf("after %v: %q", took, r.text())
+			r := <-w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+			if took := time.Since(began); took > 56*time.Second || !strings.Contains(r.Text(), "Finish it in the browser") {
+				t.Errorf("after %v: %q", took, r.Text())
 			}
 		})
 	})
@@ -153,17 +154,17 @@ func (s *stop) now() (again func()) {
 // longer than one that reads, and holds nothing else up: neither its handler's progress, nor
 // the flight, nor Close.
 func TestWaits_HostThatDoesNotRead(t *testing.T) {
-	inBothEras(t, func(t *testing.T, era string) {
+	world.InBothEras(t, func(t *testing.T, era string) {
 		var ended []time.Duration
 		var mu sync.Mutex
 		began := time.Now()
 		var worked error
-		w := newWorld(t, setup{options: lazyauth.Options{MaxWait: 20 * time.Second}, tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "works"}, scopes.Of("profile"), func(ctx context.Context, req *mcp.CallToolRequest, _ noArgs) (*mcp.CallToolResult, answer, error) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: 20 * time.Second}, Tools: func(w *world.World) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "works"}, scopes.Of("profile"), func(ctx context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 				worked = req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: req.Params.GetProgressToken(), Progress: 1})
-				return nil, answer{}, worked
+				return nil, world.Answer{}, worked
 			})
-			w.server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+			w.Server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 				return func(ctx context.Context, method string, r mcp.Request) (mcp.Result, error) {
 					result, err := next(ctx, method, r)
 					if method == "tools/call" {
@@ -179,31 +180,28 @@ func TestWaits_HostThatDoesNotRead(t *testing.T) {
 		close(read)
 		pipe := &stop{gate: read}
 		here, there := mcp.NewInMemoryTransports()
-		_, err := w.server.Connect(context.Background(), ownTransport{func(ctx context.Context) (mcp.Connection, error) {
+		_, err := w.Server.Connect(context.Background(), ownTransport{func(ctx context.Context) (mcp.Connection, error) {
 			c, err := there.Connect(ctx)
 			return stoppable{c, pipe}, err
 		}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := w.connect(era, manners{progress: true}, here)
+		h := w.Connect(era, world.Manners{Progress: true}, here)
 		again := pipe.now()
 		began = time.Now()
-		first := h.call(t.Context(), "works", nil)
-		code := w.person().UserCode
-		later(time.Minute)
-		if err := w.as.Approve(code); err != nil {
+		first := h.Call(t.Context(), "works", nil)
+		code := w.Person().UserCode
+		world.Later(time.Minute)
+		if err := w.AS.Approve(code); err != nil {
 			t.Fatal(err)
 		}
-		later(10 * time.Second)
-		w.trace.mu.Lock()
-		granted := slices.Contains(w.trace.list, "granted")
-		w.trace.mu.Unlock()
-		if !granted {
+		world.Later(10 * time.Second)
+		if w.Trace.Count("granted") == 0 {
 			t.Error("the flight is held up")
 		}
-		second := h.call(t.Context(), "works", nil)
-		later(10 * time.Second)
+		second := h.Call(t.Context(), "works", nil)
+		world.Later(10 * time.Second)
 		mu.Lock()
 		if len(ended) != 2 || ended[0] > 25*time.Second || ended[1] > 75*time.Second {
 			t.Errorf("the calls ended after %v", ended)
@@ -213,7 +211,7 @@ func TestWaits_HostThatDoesNotRead(t *testing.T) {
 			t.Errorf("a handler's progress came to %v", worked)
 		}
 		began = time.Now()
-		if err := w.auth.Close(); err != nil || time.Since(began) > 5*time.Second {
+		if err := w.Auth.Close(); err != nil || time.Since(began) > 5*time.Second {
 			t.Errorf("Close: %v, after %v", err, time.Since(began))
 		}
 		again()
@@ -226,18 +224,18 @@ func TestWaits_HostThatDoesNotRead(t *testing.T) {
 func TestWaits_HandlerThatIgnoresItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		w := newWorld(t, setup{tools: func(w *world) {
-			lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: "deaf"}, scopes.Of("profile"), func(context.Context, *mcp.CallToolRequest, noArgs) (*mcp.CallToolResult, answer, error) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "deaf"}, scopes.Of("profile"), func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 				<-release
-				return nil, answer{}, errors.New("late")
+				return nil, world.Answer{}, errors.New("late")
 			})
 		}})
-		h := w.host(modern, accepts)
-		call := h.call(t.Context(), "deaf", nil)
-		w.approves()
-		later(time.Minute)
+		h := w.Host(world.Modern, world.Accepts)
+		call := h.Call(t.Context(), "deaf", nil)
+		w.Approves()
+		world.Later(time.Minute)
 		began := time.Now()
-		err := w.auth.Close()
+		err := w.Auth.Close()
 		if took := time.Since(began); took > 5*time.Second || err == nil || err.Error() != "lazyauth: handlers ignored that their context ended: deaf" {
 			t.Errorf("Close after %v: %v", took, err)
 		}

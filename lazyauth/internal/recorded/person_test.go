@@ -1,32 +1,30 @@
-package lazyauth_test
+package recorded_test
 
 import (
 	"encoding/json"
 	"maps"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 )
-
-// userCode is what a code of the test's authorization server looks like.
-var userCode = regexp.MustCompile(`\b[BCDFGHJKLMNPQRSTVWXZ]{4}-?[BCDFGHJKLMNPQRSTVWXZ]{4}\b`)
 
 // sees is what the person does when a prompt is before their eyes: they read where to go and
 // what to enter, and do so after the story's time, once, if they are willing. They know
 // nothing but what they read. d.mu is held.
 func (d *double) sees(text, link string, willing bool) {
 	d.seen++
-	code := userCode.FindString(text)
-	_, page, _ := strings.Cut(d.w.as.Issuer(), "://")
+	code := world.UserCode.FindString(text)
+	_, page, _ := strings.Cut(d.w.AS.Issuer(), "://")
 	switch {
 	case code == "" || !strings.Contains(text, "Notes"):
 		d.t.Errorf("the person cannot sign in with what they see: %q", text)
 	case link == "" && !strings.Contains(text, page+"/device"):
 		d.t.Errorf("the person is not told where to go: %q", text)
-	case link != "" && link != d.w.as.Issuer()+"/device":
+	case link != "" && link != d.w.AS.Issuer()+"/device":
 		d.t.Errorf("the link goes to %q", link)
 	}
 	if !willing || d.decided || d.story.person == 0 {
@@ -39,7 +37,7 @@ func (d *double) sees(text, link string, willing bool) {
 		case <-d.ended:
 			return
 		}
-		if err := d.w.as.Approve(code); err != nil {
+		if err := d.w.AS.Approve(code); err != nil {
 			d.t.Errorf("approving what the person saw: %v", err)
 		}
 		close(d.approved)
@@ -53,7 +51,7 @@ func (d *double) model(call rpc, id int) {
 		id = 0 // but the first has a new one
 		d.mu.Lock()
 		d.ends = append(d.ends, end)
-		code := userCode.MatchString(text)
+		code := world.UserCode.MatchString(text)
 		if code {
 			d.channels = append(d.channels, "text")
 			d.sees(text, "", true)
@@ -73,9 +71,9 @@ func (d *double) model(call rpc, id int) {
 					return
 				}
 			}
-			later(time.Second)
+			world.Later(time.Second)
 		case gaveUp:
-			later(time.Second)
+			world.Later(time.Second)
 		default:
 			return
 		}
@@ -120,7 +118,7 @@ func (d *double) call(call rpc, id int) (end, text string) {
 			d.mu.Lock()
 			react := d.prompt(request.Params)
 			d.mu.Unlock()
-			later(react.after)
+			world.Later(react.after)
 			responses[key] = said{react.action}
 		}
 	}
@@ -130,7 +128,7 @@ func (d *double) call(call rpc, id int) (end, text string) {
 func (d *double) afterthink(l *leg) {
 	if a := d.c.afterthought; a != nil {
 		d.wg.Go(func() {
-			later(a.after)
+			world.Later(a.after)
 			d.cancel(a.rpc, l)
 		})
 	}
@@ -199,7 +197,7 @@ func (d *double) wait(l *leg, interrupt <-chan time.Time) (m rpc, end string) {
 				continue
 			}
 			if gives := d.c.gives; gives != nil {
-				later(max(0, gives.after-d.habits.limit))
+				world.Later(max(0, gives.after-d.habits.limit))
 			}
 			d.giveUp(l)
 			return m, gaveUp

@@ -1,4 +1,4 @@
-package lazyauth_test
+package recorded_test
 
 import (
 	"bufio"
@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -65,7 +67,7 @@ const (
 // at once if the story says so or if there is nobody who could finish anything.
 type double struct {
 	t      *testing.T
-	w      *world
+	w      *world.World
 	c      *conversation
 	habits habits
 	story  *recordedStory
@@ -122,12 +124,12 @@ type dialog struct {
 func play(t *testing.T, c *conversation, s *recordedStory) *double {
 	t.Helper()
 	late := new(laggard)
-	set := setup{as: s.as, options: s.options, tools: func(w *world) { addProbeTools(w, c) }}
+	set := world.Setup{AS: s.as, Options: s.options, Tools: func(w *world.World) { addProbeTools(w, c) }}
 	if s.lag > 0 {
-		set.options.Transport = late
+		set.Options.Transport = late
 	}
-	w := newWorld(t, set)
-	late.as, late.lag = w.as, s.lag
+	w := world.New(t, set)
+	late.as, late.lag = w.AS, s.lag
 	d := &double{
 		t: t, w: w, c: c, story: s, habits: s.habitsOf(t, c), began: time.Now(),
 		ended: make(chan struct{}), approved: make(chan struct{}),
@@ -136,8 +138,8 @@ func play(t *testing.T, c *conversation, s *recordedStory) *double {
 	in, theirs := io.Pipe()
 	ours, out := io.Pipe()
 	d.out = out
-	session, err := w.server.Connect(context.Background(), &mcp.LoggingTransport{
-		Transport: &mcp.IOTransport{Reader: ours, Writer: theirs}, Writer: &w.wire,
+	session, err := w.Server.Connect(context.Background(), &mcp.LoggingTransport{
+		Transport: &mcp.IOTransport{Reader: ours, Writer: theirs}, Writer: &w.Wire,
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -155,17 +157,17 @@ func play(t *testing.T, c *conversation, s *recordedStory) *double {
 // addProbeTools registers tools like those of the server that was recorded. They share one
 // need, as theirs did. A host whose first try of the newer era was refused meets a server
 // that does not speak it.
-func addProbeTools(w *world, c *conversation) {
+func addProbeTools(w *world.World, c *conversation) {
 	if c.refused {
-		w.server = mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1"}, &mcp.ServerOptions{SupportedProtocolVersions: []string{legacy}})
+		w.Server = mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1"}, &mcp.ServerOptions{SupportedProtocolVersions: []string{world.Legacy}})
 	}
 	type query struct {
 		Query string `json:"query,omitempty"`
 	}
 	for _, name := range []string{"create", "search", "whoami"} {
-		lazyauth.AddTool(w.server, w.auth, &mcp.Tool{Name: name}, scopes.Of("profile"), counted(w, name,
-			func(ctx context.Context, _ *mcp.CallToolRequest, _ query) (*mcp.CallToolResult, answer, error) {
-				return w.get(ctx, "/me")
+		lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: name}, scopes.Of("profile"), world.Counted(w, name,
+			func(ctx context.Context, _ *mcp.CallToolRequest, _ query) (*mcp.CallToolResult, world.Answer, error) {
+				return w.Get(ctx, "/me")
 			}))
 	}
 }
@@ -177,7 +179,7 @@ func (d *double) run() {
 	if !d.open() {
 		return
 	}
-	if n := len(d.w.as.Journal()); n > 0 {
+	if n := len(d.w.AS.Journal()); n > 0 {
 		d.t.Errorf("the authorization server had %d requests before the first call", n)
 	}
 	var calls sync.WaitGroup
@@ -189,18 +191,18 @@ func (d *double) run() {
 	}
 	calls.Wait()
 	for _, again := range d.story.again {
-		later(again)
+		world.Later(again)
 		d.model(d.c.calls[0].rpc, 0)
 	}
 	// Whatever is still to come must not disturb anybody.
-	later(2 * time.Minute)
+	world.Later(2 * time.Minute)
 	for _, line := range d.c.farewell {
 		d.send(line.raw)
 	}
-	later(time.Second)
+	world.Later(time.Second)
 }
 
-func (d *double) sleepUntil(at time.Duration) { later(at - time.Since(d.began)) }
+func (d *double) sleepUntil(at time.Duration) { world.Later(at - time.Since(d.began)) }
 
 // open says what the host says before its first call.
 func (d *double) open() bool {
@@ -237,7 +239,7 @@ func (d *double) version() string {
 			return line.Params.ProtocolVersion
 		}
 	}
-	return modern
+	return world.Modern
 }
 
 // await waits for the answer to a request of the opening, and puts it back.
@@ -342,7 +344,7 @@ func (d *double) hearProgress(m rpc) {
 		case l.progress <- struct{}{}:
 		default:
 		}
-		if !l.loud && userCode.MatchString(m.Params.Message) {
+		if !l.loud && world.UserCode.MatchString(m.Params.Message) {
 			l.loud = true
 			d.channels = append(d.channels, "progress")
 			if d.habits.showsProgress {
@@ -373,7 +375,7 @@ func (d *double) elicited(m rpc) {
 			case <-d.ended:
 				return
 			}
-			later(react.after)
+			world.Later(react.after)
 		} else {
 			select {
 			case <-time.After(react.after):

@@ -1,4 +1,4 @@
-package lazyauth_test
+package recorded_test
 
 import (
 	"bytes"
@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 )
 
 // judge says what is wrong with the manners of the server in a conversation, whatever
@@ -179,7 +181,7 @@ func (j *judgement) result(r *asked, s spoken) (faults []string) {
 		return faults
 	}
 	wrong(s.Result.IsError && s.Result.Meta["io.github.lazyauth/reason"] == nil, "no reason")
-	wrong(r.declared.Elicitation != nil && userCode.MatchString(s.text()), "a code for the model of a host that has elicitation")
+	wrong(r.declared.Elicitation != nil && world.UserCode.MatchString(s.text()), "a code for the model of a host that has elicitation")
 	if !s.Result.IsError {
 		for _, d := range j.dialogs {
 			wrong(d.id != "" && !d.refused && !j.completed[d.id], "the result comes before the completion notice")

@@ -1,4 +1,4 @@
-package lazyauth_test
+package recorded_test
 
 import (
 	"bufio"
@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -94,7 +96,7 @@ func readMessage(raw []byte) (rpc, error) {
 // modern reports whether a request speaks revision 2026-07-28.
 func (m rpc) modern() bool {
 	version, _ := m.Params.Meta[mcp.MetaKeyProtocolVersion].(string)
-	return version >= modern
+	return version >= world.Modern
 }
 
 // capabilities returns what a modern request declares.
@@ -191,7 +193,7 @@ type cancellation struct {
 // recordings reads all recorded conversations, by the name of their file.
 func recordings(t *testing.T) map[string][]*conversation {
 	t.Helper()
-	files, err := filepath.Glob("testdata/hosts/*.jsonl")
+	files, err := filepath.Glob("testdata/*.jsonl")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no recordings: %v", err)
 	}

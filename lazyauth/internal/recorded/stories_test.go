@@ -1,4 +1,4 @@
-package lazyauth_test
+package recorded_test
 
 import (
 	"fmt"
@@ -266,7 +266,7 @@ func TestRecordedHostsWithAnyPerson(t *testing.T) {
 							s := &recordedStory{person: takes, insists: insists, further: slices.Repeat([]reactionTime{consents}, 8)}
 							d := play(t, c, s)
 							judge(t, d.wire)
-							d.w.wantAuthorizations(1)
+							d.w.WantAuthorizations(1)
 							for _, end := range d.ends {
 								if end != ok && end != pending && (end != interrupted || c.gives == nil) {
 									t.Errorf("a call ended with %q", end)
@@ -302,9 +302,9 @@ func (s *recordedStory) tell(t *testing.T, c *conversation) {
 	if s.calls == 0 {
 		want = 0
 	}
-	d.w.wantAuthorizations(want)
+	d.w.WantAuthorizations(want)
 	for _, tool := range []string{"create", "search", "whoami"} {
-		if starts, ends := d.w.starts(tool), d.w.ended[tool]; starts != d.handled[tool] || ends != starts {
+		if starts, ends := d.w.Starts(tool), d.w.Stops(tool); starts != d.handled[tool] || ends != starts {
 			t.Errorf("the handler of %s started %d times and ended %d times, for %d calls that succeeded", tool, starts, ends, d.handled[tool])
 		}
 	}
