@@ -55,7 +55,9 @@
 //   - tool.go: AddTool puts a gate in front of the handler (intercept.go: Intercept puts one
 //     in front of a whole server). gate.go: what a tool needs. caller.go: whose call it is.
 //   - call.go: a blocking call; Client, TokenSource and Require begin here.
-//     suspended.go: a call of the newer revision; retry.go: how a retry finds it.
+//     suspended.go: a call of the newer revision, whose requests come and go in lifecycle.go;
+//     suspendedhost.go answers one with the prompt, retry.go finds the call for the next, and
+//     handlers.go runs the handler.
 //   - internal/asking: person.go asks for a grant through a host. internal/grants: owner.go
 //     finds it, has it renewed (renewal.go), or starts a flight (flight.go), which gets a
 //     code and then a token by its way (way.go).

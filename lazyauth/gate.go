@@ -85,5 +85,5 @@ type outcome struct {
 // panicked is how a handler ended that did not return.
 type panicked struct {
 	value  any
-	handed bool // to one request; guarded by suspended.mu
+	handed bool // to one request; guarded by lifecycle.mu
 }

@@ -2,9 +2,13 @@ package lazyauth
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"slices"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/workers"
 )
 
@@ -15,8 +19,68 @@ type handlerRun struct {
 	values detached // of the request which it starts for
 }
 
-// Run implements [workers.Job].
-func (h *handlerRun) Run() { h.suspended.runHandler(h) }
+// begin starts the handler, unless that was done before. Its context has the
+// values of the request that it starts for, and ends when the call is given up.
+func (s *suspended) begin(r *request, run handler) {
+	req := r.Call
+	if r != &s.first { // a retry has not what the handler's own round brought
+		first := s.first.Call.Params // which stands while r serves the call
+		req = withState(req, first.RequestState, first.InputResponses)
+	}
+	h := &handlerRun{call: call{person: s.person, gate: s.gate, req: req, arrived: r.Arrived, suspended: s}, run: run, values: detached{r.Ctx}}
+	ctx, cancel := context.WithCancelCause(&h.values)
+	h.Context = ctx
+	if !s.start(cancel) {
+		cancel(nil)
+		return
+	}
+	if !s.gate.auth.handlers.Run(h) {
+		cancel(nil)
+		s.finish(outcome{err: s.gate.auth.fail(ReasonUnavailable, grants.ErrClosed)})
+	}
+}
+
+// Run implements [workers.Job]: it runs the handler, on a goroutine that is the call's alone
+// meanwhile, and finishes the call. A handler that panics does so on its request's goroutine as
+// far as the server's middleware can tell: see collect. A panic of this library or of the SDK,
+// which runs the handler where Intercept gates it, is an error here as it is there: see recovers.
+func (h *handlerRun) Run() {
+	c, s := &h.call, h.suspended
+	var out outcome
+	returned := false
+	defer func() {
+		if !returned {
+			out.err = s.gate.auth.fail(ReasonAbandoned, errExited)
+			ours := guard.IsOurs()
+			switch v := recover(); {
+			case v == nil:
+			case ours:
+				out.err = s.gate.auth.panicked(c, v)
+			default:
+				out.panicked = &panicked{value: v}
+				s.gate.auth.observer.failed(c, s.person.Who(), s.gate.tool, ReasonAbandoned, guard.Caught("the handler", v).WithStack())
+			}
+		}
+		// A handler that was given up says so, not that its context ended.
+		if e, ok := errors.AsType[*Error](context.Cause(c.Context)); ok && out.err != nil {
+			out.err = e
+		}
+		s.cancel(nil)
+		s.conclude(out)
+	}()
+	out = h.run(c, c.req)
+	s.lost = c.lost()
+	returned = true
+}
+
+// conclude finishes the call with what its handler came to. A next round of the handler's own
+// has its name before a request is answered with it.
+func (s *suspended) conclude(out outcome) {
+	if out.result != nil && out.result.InputRequests != nil {
+		s.round, s.roundEnd = rand.Text(), s.gate.auth.now()+roundLife
+	}
+	s.finish(out)
+}
 
 // detached is a context that has the values of another, and not its end. Unlike what
 // [context.WithoutCancel] returns, it is a part of what it belongs to, and costs no allocation.

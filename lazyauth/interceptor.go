@@ -86,20 +86,20 @@ func New(service Service, options *Options) (*Interceptor, error) {
 		return nil, errors.New("lazyauth: Options has both InsecureSingleUser and Principal: set one of them")
 	}
 	i := &Interceptor{
-		service:   service,
-		options:   o,
-		observer:  observer,
-		late:      late,
-		origins:   allowed,
-		argument:  argumentOf(o.Account),
-		sealer:    sealer,
-		seed:      maphash.MakeSeed(),
-		epoch:     time.Now(),
-		limit:     service.Scopes.Union(o.MaxScopes),
+		service:  service,
+		options:  o,
+		observer: observer,
+		late:     late,
+		origins:  allowed,
+		argument: argumentOf(o.Account),
+		sealer:   sealer,
+		seed:     maphash.MakeSeed(),
+		epoch:    time.Now(),
+		limit:    service.Scopes.Union(o.MaxScopes),
 	}
 	// Who needs them has them; what is here may be printed by way of reflection.
 	i.service.ClientSecret, i.options.StateKeys = "", nil
-	i.suspended = state.NewTable[grants.Principal](o.MaxCalls, i.now, (*suspended).giveUpUnserved)
+	i.suspended = state.NewTable[grants.Principal](o.MaxCalls, i.now, (*suspended).unnamed)
 	i.options.Transport = transport
 	transport.wrap(i, &i.options, &i.service)
 	i.keeper = grants.New(i.keeping(server, toServer))

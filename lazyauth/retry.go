@@ -70,7 +70,7 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 		r.Again = false
 		r.Call = withState(req, opened.Inner, req.Params.InputResponses)
 		fresh := newSuspended(g, p, r.Request)
-		fresh.id = opened.Call
+		fresh.id = opened.Call // which no other goroutine has yet
 		if s, err = g.auth.suspended.Begin(opened, p.QuotaKey(), fresh); errors.Is(err, state.ErrFull) {
 			return nil, nil, g.auth.fail(ReasonBusy, nil)
 		}

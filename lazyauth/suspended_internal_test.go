@@ -27,7 +27,7 @@ func TestSuspended_NamesARoundBeforeARequestIsAnswered(t *testing.T) {
 			t.Error("a request is told of an outcome whose round has no name")
 		}
 	}
-	s.finish(outcome{result: &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{}}}})
+	s.conclude(outcome{result: &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{}}}})
 	if !told {
 		t.Error("nobody was told")
 	}
