@@ -117,7 +117,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 func (i *Interceptor) keeping(server *grants.AuthorizationServer, transport http.RoundTripper) grants.Config {
 	config := grants.Config{
 		Service: i.service.Name, Scopes: i.service.Scopes, Words: i.service.inWords, Hierarchy: i.service.Hierarchy, Declared: i.ceiling,
-		Way: grants.DeviceFlow{Server: server}, Server: server,
+		Ways: []grants.Way{grants.DeviceFlow{Server: server}}, Server: server,
 		Store: i.options.Store,
 		Key:   func(who grants.Principal) string { return i.service.storeKey(Principal(who)) },
 

@@ -26,6 +26,8 @@ type Config struct {
 	ShowsProgress func(*mcp.CallToolRequest) bool
 	// Wording returns how prompts are put to the person behind a request; nil is good.
 	Wording func(*mcp.CallToolRequest) elicit.Wording
+	// OpensBrowser: the program opens links by itself, where a host does not.
+	OpensBrowser bool
 	// TextAfterDecline hands the prompt to the model of a host that declined it.
 	TextAfterDecline bool
 	Observer         Observer
@@ -139,6 +141,21 @@ func (a *asker) Tool() string { return a.host.Tool() }
 //
 //go:noinline
 func (a *asker) Left() time.Duration { return a.person.people.left(a.host.Request()) }
+
+// Link implements [grants.Asker].
+//
+//go:noinline
+func (a *asker) Link() grants.Link {
+	switch r := a.host.Request(); {
+	case r.Call == nil:
+		return grants.LinkHanded
+	case r.Reach().Has(elicit.URL):
+		return grants.LinkShown
+	case a.person.people.config.OpensBrowser:
+		return grants.LinkOpened
+	}
+	return grants.LinkTold
+}
 
 // MayAsk implements [grants.Asker]: nobody is asked for a while after they declined, and no
 // flight begins whose prompt could not be shown.

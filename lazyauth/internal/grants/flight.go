@@ -27,6 +27,7 @@ type Flight struct {
 	owner *Owner
 	need  scopes.Requirement // of the call that started it
 	tool  string             // whose call that was
+	link  Link               // how a link gets to its person
 	cause context.Context    // of that call: for its values
 	began time.Time
 
@@ -39,7 +40,8 @@ type Flight struct {
 	abandon context.CancelCauseFunc
 
 	ready  chan struct{}
-	prompt elicit.Prompt // once ready
+	shown  atomic.Pointer[shown] // once ready; what it points to is not changed
+	signIn *signIn               // once ready
 
 	done context.Context // ends with the flight
 	end  context.CancelFunc
@@ -59,8 +61,8 @@ type Flight struct {
 }
 
 // newFlight returns a flight that begins with this need; o.mu is held.
-func newFlight(ctx context.Context, o *Owner, need scopes.Requirement, tool string) *Flight {
-	f := &Flight{owner: o, need: need, tool: tool, cause: context.WithoutCancel(ctx), began: time.Now(), gathering: true, ready: make(chan struct{})}
+func newFlight(ctx context.Context, o *Owner, need scopes.Requirement, a Asker) *Flight {
+	f := &Flight{owner: o, need: need, tool: a.Tool(), link: a.Link(), cause: context.WithoutCancel(ctx), began: time.Now(), gathering: true, ready: make(chan struct{})}
 	f.want = o.wanted(need)
 	f.wanted, f.abandon = context.WithCancelCause(f.cause)
 	f.done, f.end = context.WithCancel(context.Background())
@@ -82,8 +84,32 @@ func (f *Flight) Context() context.Context { return f.cause }
 // Ready is closed once there is a prompt.
 func (f *Flight) Ready() <-chan struct{} { return f.ready }
 
-// Prompt returns the prompt; it may be called once Ready is closed.
-func (f *Flight) Prompt() *elicit.Prompt { return &f.prompt }
+// Prompt returns the prompt as it is now, which does not change; but there may be another one
+// later: see Another. It may be called once Ready is closed.
+func (f *Flight) Prompt() *elicit.Prompt { return f.shown.Load().prompt }
+
+// Flow names the way by which the prompt is, or, once the outcome is settled, the one by which
+// the flight came to its end; empty if there was none. Against is why others were not gone
+// before it, or nil.
+func (f *Flight) Flow() (name string, against error) {
+	if s := f.shown.Load(); s != nil {
+		return s.flow, s.against
+	}
+	return "", nil
+}
+
+// A shown prompt is the one that people are shown from some time on.
+type shown struct {
+	prompt  *elicit.Prompt
+	flow    string
+	against error
+}
+
+// Another has the flight prompted by its next way, if there is one and no browser has come
+// back by the present one; both are good from then on. It returns a channel that is closed
+// when it is known what came of that, unless the flight is done before; nil if the present
+// prompt stays. It may be called once Ready is closed.
+func (f *Flight) Another() <-chan struct{} { return f.signIn.another() }
 
 // Done is closed when the flight has come to its end.
 func (f *Flight) Done() <-chan struct{} { return f.done.Done() }
@@ -152,7 +178,7 @@ func (f *Flight) covers(need scopes.Requirement) bool {
 func (f *Flight) gather(ctx context.Context) scopes.Set {
 	o := f.owner
 	o.mu.Lock()
-	more := !f.covers(o.keeper.config.Declared())
+	more := f.gathering && !f.covers(o.keeper.config.Declared())
 	o.mu.Unlock()
 	if more {
 		timer := time.NewTimer(time.Until(f.began.Add(batchWindow)))
@@ -164,6 +190,9 @@ func (f *Flight) gather(ctx context.Context) scopes.Set {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if !f.gathering { // by another way
+		return f.want
+	}
 	f.want, f.gathering = o.wanted(f.need), false
 	if g := o.Grant(); g.Alive() || g.isRenewable() && g.doubt < useless {
 		f.given = g.Known()
@@ -217,6 +246,9 @@ func (f *Flight) run() {
 	hooks := f.before
 	o.mu.Unlock()
 
+	if f.signIn != nil {
+		f.signIn.ends(o.keeper.ctx, f.outcome(), func(end func()) { o.keeper.Go("the last page of a sign-in", end) })
+	}
 	if f.adopted {
 		o.save(ctx, g)
 	}
@@ -226,26 +258,46 @@ func (f *Flight) run() {
 	}
 }
 
+// outcome is what the person in the browser is told.
+func (f *Flight) outcome() Outcome {
+	o := Outcome{Err: f.err}
+	o.Flow, _ = f.Flow()
+	if f.grant != nil {
+		o.Who = f.grant.identity
+	}
+	return o
+}
+
+// show makes this authorization's prompt the one that is shown.
+func (f *Flight) show(b begun) {
+	config := &f.owner.keeper.config
+	p := b.Prompt()
+	p.Service, p.Account = config.Service, f.owner.who.Account
+	p.Scopes, p.Access = f.want, config.Words(f.want)
+	p.Held, p.HeldAccess = f.given, config.Words(f.given)
+	f.shown.Store(&shown{&p, b.way.Flow(), f.signIn.objections(b.way)})
+}
+
 // fly gets the prompt, waits for the token, and makes sure whose it is. The number is that
 // of the owner's logouts when the token came.
 func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 	o, config := f.owner, &f.owner.keeper.config
-	authorization, err := config.Way.Begin(ctx, f.gather)
+	f.signIn = newSignIn(config.Ways, Asked{Want: f.gather, Who: o.who, Link: f.link}, f.show)
+	first, err := f.signIn.begin(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	f.prompt = authorization.Prompt()
-	f.prompt.Service, f.prompt.Account = config.Service, o.who.Account
-	f.prompt.Scopes, f.prompt.Access = f.want, config.Words(f.want)
-	f.prompt.Held, f.prompt.HeldAccess = f.given, config.Words(f.given)
 	close(f.ready)
-	token, err := authorization.Wait(f.wanted, func(e device.PollEvent) {
+	way, token, err := f.signIn.wait(f.wanted, first, func(e device.PollEvent) {
 		f.polls = e.Attempt
 		if e.Outcome == device.Pending { // the client is good
 			o.dropUnexplained()
 		}
 		config.Observer.Polled(f, e)
 	})
+	if way != nil {
+		f.shown.Store(&shown{f.Prompt(), way.Flow(), f.signIn.objections(way)})
+	}
 	if err != nil {
 		if errors.Is(err, ErrAbandoned) {
 			err = ErrAbandoned

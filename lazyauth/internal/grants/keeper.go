@@ -26,7 +26,7 @@ type Config struct {
 	// tools declare, and what challenges may add. Nil: Scopes alone.
 	Declared func() scopes.Set
 
-	Way    Way                  // how a flight gets its prompt and its token
+	Ways   []Way                // how a flight gets its prompt and its token: those that are allowed, the best first
 	Server *AuthorizationServer // which refreshes and revokes
 
 	Store store.Store            // nil: grants are in memory alone

@@ -53,6 +53,9 @@ type Asker interface {
 	// begin with that. It is called with the
 	// owner's mutex locked.
 	MayAsk(begins bool) error
+	// Link is how a prompt's link gets to the person. It is called with the owner's mutex
+	// locked.
+	Link() Link
 	// Left is how much longer the asker can wait.
 	Left() time.Duration
 	// Follow brings the prompt of f to the person, and returns once f is done, or why
@@ -184,7 +187,7 @@ func (o *Owner) next(ctx context.Context, need *scopes.Requirement, a Asker, tri
 		if err := o.setbacks.againstAny(); err != nil {
 			return step{}, err
 		}
-		f := newFlight(ctx, o, *need, a.Tool())
+		f := newFlight(ctx, o, *need, a)
 		if !o.keeper.Spawn("a sign-in", f.run) {
 			return step{}, ErrClosed
 		}

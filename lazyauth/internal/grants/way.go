@@ -2,19 +2,49 @@ package grants
 
 import (
 	"context"
+	"errors"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
-// A Way is how a flight gets its prompt and then its token. Everything else about a flight
-// knows not which it is.
+// A Way is how a flight gets a prompt and then a token: one of OAuth's flows in which a
+// person takes part. Everything else about a flight knows not which it is.
 type Way interface {
-	// Begin asks the authorization server for what a person can be shown. It calls want,
-	// once and when all else is ready, for what it asks for, which may take a moment.
-	Begin(ctx context.Context, want func(context.Context) scopes.Set) (Authorization, error)
+	// Flow names it, for traces.
+	Flow() string
+	// Suits returns nil, or what speaks against this way for who, whom a link gets to in
+	// this manner; an error that is ErrNotPossible says that it cannot be gone at all. It does no
+	// I/O that takes time, and is called on the flight's goroutine.
+	Suits(who Principal, link Link) error
+	// Begin asks the authorization server for what a person can be shown.
+	Begin(ctx context.Context, a Asked) (Authorization, error)
 }
+
+// An Asked says what an authorization is begun for.
+type Asked struct {
+	// Want returns the scopes that are asked for, which may take a moment the first time:
+	// it is called when all else is ready.
+	Want func(context.Context) scopes.Set
+	Who  Principal
+	Link Link // how the prompt's link gets to the person
+}
+
+// A Link says how a prompt's link gets to a person's browser.
+type Link uint8
+
+// The ways of a link.
+const (
+	// LinkTold: in words, which the person has to copy or click on.
+	LinkTold Link = iota
+	// LinkShown: a host shows it, and opens it.
+	LinkShown
+	// LinkOpened: this program opens it by itself.
+	LinkOpened
+	// LinkHanded: it is handed to a program, which does with it what it likes.
+	LinkHanded
+)
 
 // An Authorization waits for a person's decision.
 type Authorization interface {
@@ -22,20 +52,44 @@ type Authorization interface {
 	// has one, and its end; the flight sets the rest.
 	Prompt() elicit.Prompt
 	// Wait returns the token once the person has approved. It ends with ctx, and by
-	// itself once the prompt has expired. Each answer of the server is told to polled.
+	// itself once the prompt has expired. Each answer of the server is told to polled. It
+	// is called at most once.
 	Wait(ctx context.Context, polled func(device.PollEvent)) (*device.Token, error)
+	// Reached reports whether a browser has come to this program, as it does in the end by
+	// a way that leads back to it; true if the way does not, and there is no telling.
+	Reached() bool
+	// End says what became of the flight, for as long as a browser may look at that or until ctx
+	// ends, and then ends what Begin has begun, in a bounded time. It is called once, after
+	// Wait if that was called.
+	End(context.Context, Outcome)
 }
+
+// An Outcome is what a flight came to, as the person in the browser is told.
+type Outcome struct {
+	Flow string   // names the way by which the flight came to its end
+	Who  Identity // who has signed in, as far as that is known
+	Err  error    // why there is no grant; nil if there is
+}
+
+// ErrNotPossible: the way cannot be gone for this person, or not with this server.
+var ErrNotPossible = errors.New("lazyauth: this flow is not possible here")
 
 // DeviceFlow is the way of RFC 8628.
 type DeviceFlow struct{ Server *AuthorizationServer }
 
+// Flow implements [Way].
+func (DeviceFlow) Flow() string { return "device" }
+
+// Suits implements [Way]: a code can be entered in any browser, by anybody.
+func (DeviceFlow) Suits(Principal, Link) error { return nil }
+
 // Begin implements [Way].
-func (w DeviceFlow) Begin(ctx context.Context, want func(context.Context) scopes.Set) (Authorization, error) {
+func (w DeviceFlow) Begin(ctx context.Context, a Asked) (Authorization, error) {
 	client, err := w.Server.client(ctx)
 	if err != nil {
 		return nil, err
 	}
-	authorization, err := client.Authorize(ctx, want(ctx))
+	authorization, err := client.Authorize(ctx, a.Want(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -61,3 +115,9 @@ func (a deviceAuthorization) Prompt() elicit.Prompt {
 func (a deviceAuthorization) Wait(ctx context.Context, polled func(device.PollEvent)) (*device.Token, error) {
 	return a.client.Poll(ctx, a.authorization, polled)
 }
+
+// Reached implements [Authorization].
+func (deviceAuthorization) Reached() bool { return true }
+
+// End implements [Authorization]: the code lapses by itself.
+func (deviceAuthorization) End(context.Context, Outcome) {}

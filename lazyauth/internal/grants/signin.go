@@ -1,0 +1,265 @@
+package grants
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+)
+
+// ErrUnreached: another way was taken, since no browser had come back by this one.
+var ErrUnreached = errors.New("lazyauth: no browser has come back to this program")
+
+// A signIn goes a flight's ways: the first one that is possible, and, if that seems to lead
+// nowhere, the next one beside it. Whichever brings a token first ends the others. It knows
+// nothing of whose it is, or for whom.
+type signIn struct {
+	asked Asked
+	// show is told of each authorization that has begun, by one goroutine at a time: its
+	// prompt is the one that is shown from then on.
+	show func(begun)
+
+	mu      sync.Mutex
+	ways    []Way // that are left, the best first
+	against []objection
+	all     []begun       // the last one's prompt is shown
+	turning chan struct{} // is closed when it is known whether there is another prompt; nil if none is being had
+
+	turn chan struct{} // has one token while another way is asked for
+}
+
+// A begun authorization is one by this way.
+type begun struct {
+	Authorization
+	way Way
+}
+
+// An objection is why a way is not gone, or was not gone before others.
+type objection struct {
+	way Way
+	err error
+}
+
+// newSignIn returns a sign-in by the best of these ways for who is asked: those that
+// nothing speaks against come first. What speaks against a way is no reason not to go it
+// where no other is left.
+func newSignIn(ways []Way, asked Asked, show func(begun)) *signIn {
+	s := &signIn{asked: asked, show: show, turn: make(chan struct{}, 1)}
+	var unlikely []Way
+	for _, way := range ways {
+		err := way.Suits(asked.Who, asked.Link)
+		if err != nil {
+			s.against = append(s.against, objection{way, err})
+		}
+		switch {
+		case err == nil:
+			s.ways = append(s.ways, way)
+		case !errors.Is(err, ErrNotPossible):
+			unlikely = append(unlikely, way)
+		}
+	}
+	s.ways = append(s.ways, unlikely...)
+	return s
+}
+
+// begin begins the next authorization, by the first way that is possible.
+func (s *signIn) begin(ctx context.Context) (begun, error) {
+	for {
+		way := s.next()
+		if way == nil {
+			return begun{}, s.failed()
+		}
+		a, err := way.Begin(ctx, s.asked)
+		if err == nil {
+			b := begun{a, way}
+			s.mu.Lock()
+			s.all = append(s.all, b)
+			s.mu.Unlock()
+			s.show(b)
+			return b, nil
+		}
+		if ctx.Err() != nil || isOfServer(err) {
+			return begun{}, err
+		}
+		s.object(way, err)
+	}
+}
+
+// isOfServer reports whether err would meet every other way as well.
+func isOfServer(err error) bool {
+	e, ok := errors.AsType[*device.Error](err)
+	return ok && e.Op == "discovery" && !errors.Is(e, device.ErrUnsupported)
+}
+
+// next takes the best way that is left; nil if there is none.
+func (s *signIn) next() Way {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.ways) == 0 {
+		return nil
+	}
+	way := s.ways[0]
+	s.ways = s.ways[1:]
+	return way
+}
+
+func (s *signIn) object(way Way, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.against = append(s.against, objection{way, err})
+}
+
+// failed is why no way is left.
+func (s *signIn) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.against) == 1 {
+		return s.against[0].err
+	}
+	return join(s.against)
+}
+
+// objections are why other ways were not gone, or not before this one, for traces; nil if
+// there is nothing to be said.
+func (s *signIn) objections(taken Way) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	others := slices.DeleteFunc(slices.Clone(s.against), func(o objection) bool { return o.way.Flow() == taken.Flow() })
+	if len(others) == 0 {
+		return nil
+	}
+	return join(others)
+}
+
+// join returns one error for these; the last one decides what kind it is.
+func join(all []objection) error {
+	joined := new(objected)
+	var texts []string
+	for _, o := range all {
+		texts = append(texts, o.way.Flow()+" flow: "+o.err.Error())
+		joined.errs = append(joined.errs, o.err)
+	}
+	slices.Reverse(joined.errs)
+	joined.text = strings.Join(texts, "; ")
+	return joined
+}
+
+// objected is the error that several objections make.
+type objected struct {
+	text string
+	errs []error // the last one first
+}
+
+func (o *objected) Error() string { return o.text }
+
+func (o *objected) Unwrap() []error { return o.errs }
+
+// another has the next way gone beside the present one, if there is a way left, and if no
+// browser is known to have come back by the present one. It returns a channel that is closed
+// when it is known what came of that, if the sign-in lasts so long; nil if things stay as
+// they are. It may be called by any goroutine, once there is a prompt.
+func (s *signIn) another() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.turning == nil {
+		if len(s.ways) == 0 || len(s.all) == 0 || s.all[len(s.all)-1].Reached() {
+			return nil
+		}
+		s.turning = make(chan struct{})
+		s.against = append(s.against, objection{s.all[len(s.all)-1].way, ErrUnreached})
+		s.turn <- struct{}{}
+	}
+	return s.turning
+}
+
+// turned says that another way was taken, or that none could be.
+func (s *signIn) turned() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.turning != nil {
+		close(s.turning)
+		s.turning = nil
+	}
+}
+
+// wait returns the token of the authorization that brings one first; otherwise why none did.
+// first is what begin has returned. What a person refuses by one way, they refuse by all.
+func (s *signIn) wait(ctx context.Context, first begun, polled func(device.PollEvent)) (Way, *device.Token, error) {
+	if s.isLast() {
+		token, err := first.Wait(ctx, polled)
+		return first.way, token, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results, running := make(chan result), 0
+	start := func(f func() result) {
+		running++
+		go func() { // ends with ctx, and is waited for
+			var r result
+			err := guard.Call("a sign-in", func() error {
+				r = f()
+				return nil
+			})
+			results <- result{r.way, r.token, cmp.Or(err, r.err)}
+		}()
+	}
+	waitFor := func(b begun) result {
+		token, err := b.Wait(ctx, polled)
+		return result{b.way, token, err}
+	}
+	start(func() result { return waitFor(first) })
+	var end result
+	for running > 0 {
+		select {
+		case <-s.turn:
+			start(func() result {
+				defer s.turned()
+				b, err := s.begin(ctx)
+				if err != nil {
+					return result{}
+				}
+				s.turned()
+				return waitFor(b)
+			})
+		case r := <-results:
+			running--
+			if r.way == nil && r.err == nil || end.token != nil || errors.Is(end.err, device.ErrDenied) {
+				continue
+			}
+			end = r
+			if r.token != nil || errors.Is(r.err, device.ErrDenied) {
+				cancel()
+			}
+		}
+	}
+	return end.way, end.token, end.err
+}
+
+// A result is what came of one authorization.
+type result struct {
+	way   Way // nil if none was begun
+	token *device.Token
+	err   error
+}
+
+// isLast reports whether no way is left.
+func (s *signIn) isLast() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.ways) == 0
+}
+
+// ends says what became of the sign-in to each authorization, for as long as somebody may still
+// look at that, at most until ctx ends. spawn runs what that takes.
+func (s *signIn) ends(ctx context.Context, o Outcome, spawn func(func())) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.all {
+		spawn(func() { b.End(ctx, o) })
+	}
+}
