@@ -12,7 +12,7 @@ const (
 	// some hosts show to their person and not to the model.
 	Progress
 	// Form is an elicitation in form mode, without fields and without a link:
-	// the person types the address.
+	// the person types the address. It is not for prompts without a code.
 	Form
 	// URL is an elicitation in URL mode.
 	URL

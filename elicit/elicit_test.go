@@ -1,7 +1,9 @@
 package elicit_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -66,6 +68,85 @@ func TestPrompt_SaysWhatIsNew(t *testing.T) {
 			}
 			if said := elicit.Wording(nil).Say(elicit.Progress, p.Hidden()); strings.Contains(said, "notes") {
 				t.Errorf("who waits for another's prompt is told %q", said)
+			}
+		})
+	}
+}
+
+const authorize = "https://as.example/authorize?response_type=code&client_id=notes&state=S3CRET&scope=notes%3Aread"
+
+// A prompt of the redirect flow has no code, and its link is long.
+func TestPrompt_WithoutACode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := elicit.Prompt{Service: "Notes", VerificationURI: authorize, Scopes: scopes.Of("notes:read"), Expires: time.Now().Add(10 * time.Minute)}
+		opened := p
+		opened.Opened, opened.VerificationURI = true, "http://127.0.0.1:40001/start/nonce"
+		for name, test := range map[string]struct {
+			channel elicit.Channel
+			prompt  elicit.Prompt
+			want    string
+		}{
+			"url": {elicit.URL, p, "Sign in to Notes at as.example. It asks for: notes:read. The link is valid for 10 minutes, in a browser on the machine where this server runs. The call continues by itself once you have approved."},
+			// A form must not have a link, and this address cannot be typed.
+			"form":             {elicit.Form, p, "Sign in to Notes at as.example. It asks for: notes:read. The link is valid for 10 minutes, in a browser on the machine where this server runs. The call continues by itself once you have approved."},
+			"progress":         {elicit.Progress, p, "Sign in to Notes in a browser on the machine where this server runs (valid for 10 minutes). It asks for: notes:read. Open\n" + authorize},
+			"text":             {elicit.Text, p, "Sign-in to Notes needed: open the link below in a browser on the machine where this server runs (valid for 10 minutes), then call this tool again.\n" + authorize},
+			"opened, progress": {elicit.Progress, opened, "A browser window was opened to sign in to Notes. It asks for: notes:read. The call continues by itself once you have approved."},
+			"opened, text": {elicit.Text, opened, "Sign-in to Notes needed: a browser window was opened for it. When the user has signed in there, call this tool again. " +
+				"If there is no such window, they can open this link in a browser on the machine where this server runs (valid for 10 minutes):\nhttp://127.0.0.1:40001/start/nonce"},
+			"hidden": {elicit.Progress, p.Hidden(), "Waiting for the sign-in to Notes."},
+		} {
+			if said := elicit.Wording(nil).Say(test.channel, test.prompt); said != test.want {
+				t.Errorf("%s: said:\n%s\nwant\n%s", name, said, test.want)
+			}
+		}
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+			if text := fmt.Sprintf(verb, p); strings.Contains(text, "authorize") || strings.Contains(text, "S3CRET") {
+				t.Errorf("%s shows the link: %s", verb, text)
+			}
+		}
+		if text, err := json.Marshal(p); err != nil || strings.Contains(string(text), "S3CRET") {
+			t.Errorf("JSON shows the link: %s (%v)", text, err)
+		}
+	})
+}
+
+// Who was shown a link that leads nowhere on their machine is told that this code is another thing.
+func TestPrompt_InsteadOfALink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := elicit.Prompt{Service: "Notes", VerificationURI: "https://as.example/device", UserCode: "WDJB-MJHT", Instead: true, Expires: time.Now().Add(time.Hour)}
+		for c := elicit.Text; c <= elicit.URL; c++ {
+			if said := elicit.Wording(nil).Say(c, p); !strings.Contains(said, "the code WDJB-MJHT (in any browser: the link before works only on the machine where this server runs)") {
+				t.Errorf("%v: said %q", c, said)
+			}
+		}
+	})
+}
+
+// An author's own words are used only if a person can sign in by them.
+func TestWording_HasWhatIsNeeded(t *testing.T) {
+	code := elicit.Prompt{Service: "Notes", VerificationURI: "https://as.example/device", UserCode: "WDJB-MJHT"}
+	link := elicit.Prompt{Service: "Notes", VerificationURI: authorize}
+	opened := elicit.Prompt{Service: "Notes", VerificationURI: authorize, Opened: true}
+	for name, test := range map[string]struct {
+		prompt elicit.Prompt
+		said   string
+		on     []elicit.Channel // it is used
+	}{
+		"the code":              {code, "Code WDJB-MJHT", []elicit.Channel{elicit.Text, elicit.Progress, elicit.Form, elicit.URL}},
+		"no code":               {code, "Bitte anmelden", nil},
+		"the link":              {link, "Bitte anmelden: " + authorize, []elicit.Channel{elicit.Text, elicit.Progress, elicit.Form, elicit.URL}},
+		"no link":               {link, "Bitte anmelden", []elicit.Channel{elicit.Form, elicit.URL}},
+		"no link of an opened":  {opened, "Ein Fenster ist offen", []elicit.Channel{elicit.Progress, elicit.Form, elicit.URL}},
+		"nothing of one hidden": {link.Hidden(), "Bitte warten", []elicit.Channel{elicit.Text, elicit.Progress, elicit.Form, elicit.URL}},
+		"nothing said":          {link, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			own := elicit.Wording(func(elicit.Channel, elicit.Prompt) string { return test.said })
+			for c := elicit.Text; c <= elicit.URL; c++ {
+				if used := own.Say(c, test.prompt) == test.said; used != slices.Contains(test.on, c) {
+					t.Errorf("%v: used %t", c, used)
+				}
 			}
 		})
 	}

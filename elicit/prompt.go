@@ -12,26 +12,32 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
-// A Prompt is what a person needs to know to authorize a service: RFC 8628
-// §3.3 asks for the verification URI and the user code. It holds nothing that
-// could be used in the person's stead: no device code and no token.
+// A Prompt is what a person needs to know to authorize a service: a link, and in the device
+// flow (RFC 8628 §3.3) a user code to be entered there. It holds nothing that could be used
+// in the person's stead: no device code and no token.
 //
-// The user code must not be logged: whoever reads it before it is used can
-// bind their own account to the call. Formatting leaves it out, and so does
-// JSON.
+// Neither code nor link must be logged: whoever reads them before they are used can try to
+// bind their own account to the call. Formatting leaves them out, and so does JSON.
 type Prompt struct {
 	// Service is the name of the service, as the server's author gives it.
 	Service string
 	// Account names the person's account that is asked for, where they have several.
 	Account string
-	// URL is the verification URI. It holds no user code.
+	// VerificationURI is where the person goes. In the device flow it is the verification
+	// URI, and holds no user code. In the redirect flow it is the authorization request
+	// (RFC 6749 §4.1.1), or a page of this program on loopback that leads there; it works
+	// only in a browser on this machine, and is long.
 	VerificationURI string `json:"-"`
-	// Complete is the verification URI with the user code in it, for authors
+	// VerificationURIComplete is the verification URI with the user code in it, for authors
 	// who asked for that; otherwise it is empty.
 	VerificationURIComplete string `json:"-"`
-	// UserCode is the code to enter at URL. It is empty where somebody is told
-	// only that the sign-in is under way.
+	// UserCode is the code to enter at VerificationURI. It is empty in the redirect flow.
 	UserCode string `json:"-"`
+	// Opened says that this program has opened the link in a browser by itself.
+	Opened bool
+	// Instead says that the prompt takes the place of one whose link works only on this
+	// machine, where no browser came back: this one works in any browser.
+	Instead bool
 	// Scopes is what the authorization is asked for.
 	Scopes scopes.Set
 	// Access says the same in words, one for each scope in their order, where the
@@ -42,12 +48,12 @@ type Prompt struct {
 	Held scopes.Set
 	// HeldAccess says the same in words, as Access does.
 	HeldAccess []string
-	// Expires is when the code stops working.
+	// Expires is when code and link stop working.
 	Expires time.Time
 }
 
 // Hidden returns p without the code and the links, for progress messages to
-// those who wait for a prompt that others were shown.
+// those who wait for a prompt that others were shown. Nothing else has neither.
 func (p Prompt) Hidden() Prompt {
 	p.VerificationURI, p.VerificationURIComplete, p.UserCode = "", "", ""
 	return p
@@ -73,14 +79,17 @@ func (p Prompt) String() string {
 func (p Prompt) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, p.String()) }
 
 // A Wording puts a prompt into words, for the person's language or in an author's
-// own terms. What it returns is used as it is if it has the prompt's user code in it,
-// and otherwise, as when it returns "", the built-in English is. It is called with
+// own terms. What it returns is used as it is if it has the prompt's user code in it, or, of a
+// prompt without one, in progress messages and text, the link; otherwise, as when it returns
+// "", the built-in English is. It is called with
 //
 //   - [URL]: the message beside a link that the host shows by itself;
 //   - [Form]: the message of a form without fields. It names the address, but not as
-//     a link, which forms must not have (MCP client/elicitation, "Safe URL handling");
-//   - [Progress]: a progress message, again and again, with address and code; and with a
-//     [Prompt.Hidden] one where others were shown the prompt;
+//     a link, which forms must not have (MCP client/elicitation, "Safe URL handling").
+//     Prompts without a code, whose link nobody can type, are shown in no form;
+//   - [Progress]: a progress message, again and again, with address and code, or the link;
+//     with a [Prompt.Hidden] one where others were shown the prompt; and with one that was
+//     Opened, which needs neither;
 //   - [Text]: the result of a call, for a model to pass on: the shorter the better, since
 //     long instructions in a tool result read like an attack on it.
 type Wording func(Channel, Prompt) string
@@ -88,28 +97,67 @@ type Wording func(Channel, Prompt) string
 // Say returns the text for the channel. A nil Wording speaks English.
 func (w Wording) Say(c Channel, p Prompt) string {
 	if w != nil {
-		if said := w(c, p); said != "" && strings.Contains(said, p.UserCode) {
+		if said := w(c, p); said != "" && strings.Contains(said, p.mustHave(c)) {
 			return said
 		}
 	}
+	if p.UserCode == "" {
+		return p.sayLink(c)
+	}
 	switch c {
 	case URL:
-		return fmt.Sprintf("Sign in to %s at %s with the code %s.%s The code is valid for %s. The call continues by itself once you have approved.",
-			p.what(), p.Domain(), p.UserCode, p.asksFor(), p.left())
+		return fmt.Sprintf("Sign in to %s at %s with the code %s%s.%s The code is valid for %s. The call continues by itself once you have approved.",
+			p.what(), p.Domain(), p.UserCode, p.anywhere(), p.asksFor(), p.left())
 	case Form:
 		// Accepting a form closes it, and with it goes the code; in the newer era the
 		// call does not go on without an answer, whatever was approved.
-		return fmt.Sprintf("To sign in to %s, open %s in your browser and enter the code %s.%s The code is valid for %s. Leave this open until you have approved there, then accept, and the call continues.",
-			p.what(), p.address(), p.UserCode, p.asksFor(), p.left())
+		return fmt.Sprintf("To sign in to %s, open %s in your browser and enter the code %s%s.%s The code is valid for %s. Leave this open until you have approved there, then accept, and the call continues.",
+			p.what(), p.address(), p.UserCode, p.anywhere(), p.asksFor(), p.left())
 	case Progress:
-		if p.UserCode == "" {
-			return fmt.Sprintf("Waiting for the sign-in to %s.", p.what())
-		}
-		return fmt.Sprintf("Sign in to %s: open %s and enter the code %s (valid for %s).%s", p.what(), p.VerificationURI, p.UserCode, p.left(), p.asksFor())
+		return fmt.Sprintf("Sign in to %s: open %s and enter the code %s%s (valid for %s).%s", p.what(), p.VerificationURI, p.UserCode, p.anywhere(), p.left(), p.asksFor())
 	default:
-		return fmt.Sprintf("Sign-in to %s needed%s: open %s and enter the code %s (valid for %s), then call this tool again.",
-			p.what(), p.forMore(), p.VerificationURI, p.UserCode, p.left())
+		return fmt.Sprintf("Sign-in to %s needed%s: open %s and enter the code %s%s (valid for %s), then call this tool again.",
+			p.what(), p.forMore(), p.VerificationURI, p.UserCode, p.anywhere(), p.left())
 	}
+}
+
+// mustHave is what a text for the channel is of no use without.
+func (p Prompt) mustHave(c Channel) string {
+	if p.UserCode == "" && (c == Text || c == Progress && !p.Opened) {
+		return p.VerificationURI // which a hidden one has not
+	}
+	return p.UserCode
+}
+
+// sayLink is what a prompt without a code says in English. The link stands alone on a line: it
+// is long, and what follows it would be taken for a part of it.
+func (p Prompt) sayLink(c Channel) string {
+	switch {
+	case p.VerificationURI == "":
+		return fmt.Sprintf("Waiting for the sign-in to %s.", p.what())
+	case c == Progress && p.Opened:
+		return fmt.Sprintf("A browser window was opened to sign in to %s.%s The call continues by itself once you have approved.", p.what(), p.asksFor())
+	case c == Progress:
+		return fmt.Sprintf("Sign in to %s in a browser on the machine where this server runs (valid for %s).%s Open\n%s", p.what(), p.left(), p.asksFor(), p.VerificationURI)
+	case c == Text && p.Opened:
+		return fmt.Sprintf("Sign-in to %s needed%s: a browser window was opened for it. When the user has signed in there, call this tool again. If there is no such window, they can open this link in a browser on the machine where this server runs (valid for %s):\n%s",
+			p.what(), p.forMore(), p.left(), p.VerificationURI)
+	case c == Text:
+		return fmt.Sprintf("Sign-in to %s needed%s: open the link below in a browser on the machine where this server runs (valid for %s), then call this tool again.\n%s",
+			p.what(), p.forMore(), p.left(), p.VerificationURI)
+	default:
+		return fmt.Sprintf("Sign in to %s at %s.%s The link is valid for %s, in a browser on the machine where this server runs. The call continues by itself once you have approved.",
+			p.what(), p.Domain(), p.asksFor(), p.left())
+	}
+}
+
+// anywhere says that a code works in any browser, to somebody who was shown a link before that
+// does not.
+func (p Prompt) anywhere() string {
+	if p.Instead {
+		return " (in any browser: the link before works only on the machine where this server runs)"
+	}
+	return ""
 }
 
 // what names the service, and the account if there is one to name.

@@ -275,6 +275,7 @@ func (f *Flight) show(b begun) {
 	p.Service, p.Account = config.Service, f.owner.who.Account
 	p.Scopes, p.Access = f.want, config.Words(f.want)
 	p.Held, p.HeldAccess = f.given, config.Words(f.given)
+	p.Instead = f.shown.Load() != nil
 	f.shown.Store(&shown{&p, b.way.Flow(), f.signIn.objections(b.way)})
 }
 
