@@ -44,6 +44,9 @@ func parseBasic(text string) *credentials {
 // claimedClient is the client that the request says it comes from.
 func (x *exchange) claimedClient() string {
 	id := x.form.Get("client_id")
+	if x.entry.Operation == Authorization {
+		id = x.query.Get("client_id")
+	}
 	if x.basic != nil && x.basic.id != "" {
 		id = x.basic.id
 	}
@@ -83,13 +86,13 @@ func (x *exchange) authenticate() (*Client, func() reply) {
 		return out
 	}
 
-	client := x.server.opts.clients[id]
+	client := x.server.client(id)
 	switch {
 	case used == BasicAuth && x.server.opts.RawBasic:
-		client, secret = x.server.opts.clients[x.basic.rawID], x.basic.rawSecret
+		client, secret = x.server.client(x.basic.rawID), x.basic.rawSecret
 	case used == BasicAuth:
 		// A header whose halves were not form-encoded fits as it stands.
-		plainly := x.server.opts.clients[x.basic.rawID]
+		plainly := x.server.client(x.basic.rawID)
 		if plainly != nil && sameSecret(plainly.Secret, x.basic.rawSecret) && (plainly != client || secret != plainly.Secret) {
 			x.violate(WrongAuthentication, "ID and secret not form-encoded in the header")
 			return nil, invalid

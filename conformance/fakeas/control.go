@@ -25,12 +25,6 @@ type Request struct {
 	Extra                   url.Values // parameters that RFC 8628 does not name, such as resource
 }
 
-// The person who is signed in at the device page.
-const (
-	demoSubject = "ada"
-	demoName    = "Ada Example"
-)
-
 // Waiting returns the device authorizations that wait for a decision, oldest
 // first.
 func (s *Server) Waiting() []Request {
@@ -78,12 +72,12 @@ func (s *Server) WaitForRequest(ctx context.Context) (Request, error) {
 	}
 }
 
-// Approve approves as the demonstration person, without the page. Without
+// Approve approves as the first of [Options.People], without the page. Without
 // granted scopes it grants what was asked for less [Options.Withhold]; with
 // some, exactly those. It returns [ErrNotWaiting], or an error for a name
 // that is no scope.
 func (s *Server) Approve(userCode string, granted ...string) error {
-	return s.ApproveAs(demoSubject, userCode, granted...)
+	return s.ApproveAs(s.opts.People[0].Subject, userCode, granted...)
 }
 
 // ApproveAs is Approve by another person: GET /me then answers with that
@@ -155,12 +149,16 @@ func (s *Server) RevokeAll() {
 	}
 }
 
-// Restart forgets every device code, as a restart of a server that keeps
-// them in memory does. Tokens, notes, journal, violations and scripts stay.
+// Restart forgets every device code, authorization code and request, and who
+// is signed in where, as a restart of a server that keeps them in memory does.
+// Tokens, clients, notes, journal, violations and scripts stay.
 func (s *Server) Restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.devices)
 	clear(s.users)
 	s.queue = nil
+	clear(s.authorizations)
+	clear(s.codes)
+	clear(s.sessions)
 }

@@ -15,6 +15,7 @@ type device struct {
 	deviceCode string
 	user       string // the user code without its dash
 	clientName string
+	challenge  string // empty: none
 	decision   decision
 	granted    []string
 	subject    string
@@ -37,14 +38,14 @@ func (d *device) waits(now time.Time) bool {
 // authorizeDevice answers RFC 8628 §3.1 as §3.2 says.
 func (x *exchange) authorizeDevice() reply {
 	s := x.server
-	asked := x.scopes
-	if asked == nil && len(s.opts.Scopes) > 0 {
-		asked = s.opts.Scopes[:1] // RFC 6749 §3.3: a documented default
+	asked := s.scopesOr(x.scopes)
+	if len(without(asked, s.opts.Scopes)) > 0 {
+		return x.refuse(http.StatusBadRequest, "invalid_scope", "unknown scope")
 	}
-	for _, scope := range asked {
-		if !s.opts.scopes[scope] {
-			return x.refuse(http.StatusBadRequest, "invalid_scope", "unknown scope")
-		}
+	challenge, rule, description := readChallenge(s.opts.DevicePKCE, x.form.Get("code_challenge"), x.form.Get("code_challenge_method"))
+	if rule != "" {
+		x.violate(rule, "")
+		return x.refuse(http.StatusBadRequest, "invalid_request", description)
 	}
 	extra := url.Values{}
 	for name, values := range x.form {
@@ -56,6 +57,7 @@ func (x *exchange) authorizeDevice() reply {
 	now := time.Now()
 	page := strings.TrimSuffix(x.base, "/") + paths[Page]
 	d := &device{deviceCode: "dc_" + rand.Text(), clientName: x.client.Name}
+	d.challenge = challenge
 	d.ClientID, d.Scopes, d.Extra = x.client.ID, slices.Clone(asked), extra
 	d.Expires = now.Add(s.opts.CodeLifetime)
 	d.VerificationURI = page

@@ -10,7 +10,7 @@ import (
 )
 
 // Answer is what an endpoint is about to answer, in the hands of
-// [Options.Dialect]. The device page has none.
+// [Options.Dialect]. The pages have none.
 type Answer struct {
 	Operation Operation
 	Status    int
@@ -40,7 +40,7 @@ func CommaScopes(_ *http.Request, a *Answer) {
 // authorization server, though not those of the API, with status 200.
 func ErrorsUnder200(_ *http.Request, a *Answer) {
 	switch a.Operation {
-	case DeviceAuthorization, Poll, Refresh, Token:
+	case DeviceAuthorization, Poll, Exchange, Refresh, Token:
 		if a.Members["error"] != nil {
 			a.Status = http.StatusOK
 		}
@@ -51,7 +51,7 @@ func ErrorsUnder200(_ *http.Request, a *Answer) {
 // Accept header names application/json.
 func FormUnlessJSON(r *http.Request, a *Answer) {
 	switch a.Operation {
-	case DeviceAuthorization, Poll, Refresh, Token:
+	case DeviceAuthorization, Poll, Exchange, Refresh, Token:
 		a.Form = !strings.Contains(r.Header.Get("Accept"), "application/json")
 	}
 }

@@ -1,10 +1,11 @@
 // Package fakeas is an authorization server for tests: strict about what
 // clients do, and misbehaving itself when told to.
 //
-// It speaks the device authorization grant (RFC 8628) with metadata (RFC
-// 8414), refresh (RFC 6749 §6) and revocation (RFC 7009), shows a real device
-// page, and protects a small API of notes with three scopes: profile,
-// notes:read and notes:write. A test makes one with [New] and reaches it
+// It speaks the device authorization grant (RFC 8628) and the authorization
+// code grant (RFC 6749 §4.1) with PKCE (RFC 7636) and iss (RFC 9207), with
+// metadata (RFC 8414), refresh (RFC 6749 §6) and revocation (RFC 7009). It
+// shows real pages, and protects a small API of notes with three scopes:
+// profile, notes:read and notes:write. A test makes one with [New] and reaches it
 //
 //   - without sockets, through [Server.Transport], also inside a
 //     testing/synctest bubble, where minutes of polling take milliseconds;
@@ -15,8 +16,13 @@
 //
 // [Server.WaitForRequest] blocks until a client has asked for a device code;
 // [Server.Approve] and [Server.Deny] decide. [Visit] does the same through
-// the pages, as a browser would. Nothing but the page can be reached over
-// HTTP: there is no address that approves by itself.
+// the pages, as a browser would.
+//
+// [Server.ApproveURL] and [Server.DenyURL] are a browser that opens an
+// authorization URL; they return where it is sent, which is for the client to
+// read. [VisitAuthorization] goes there through the pages, and knows who signed
+// in the last time. Nothing but the pages can be reached over HTTP: there is no
+// address that approves by itself.
 //
 // # Another API
 //
@@ -26,7 +32,8 @@
 // # Misbehaving
 //
 // [Server.Script] queues a [Behaviour] for an [Operation]: pending for longer
-// than it should, slow_down, a dropped connection, silence, any raw answer.
+// than it should, slow_down, a dropped connection, silence, any raw answer, and
+// at [Response] a state or an iss that is not right.
 // What a server always does differently is a dialect ([Options.Dialect]), such
 // as [GitHub]. [Server.ExpireAccessTokens], [Server.RevokeRefreshTokens],
 // [Server.RevokeAll] and [Server.Restart] are what happens to servers.
@@ -36,9 +43,9 @@
 // [Server.Violations] lists what clients did that they must not do, each with
 // the section that says so; a client's test ends by asserting that the list
 // is empty. [Server.Journal] and [Server.Count] say what was asked and how it
-// ended. A client error that is not a violation, such as an unknown client
-// ID, is in the journal only. Journal, violations and log hold no tokens,
-// codes or secrets.
+// ended, [Server.AuthorizationRequests] what stood in which URL. A client error
+// that is not a violation, such as an unknown client ID, is in the journal
+// only. Journal, violations and log hold no tokens, codes or secrets.
 //
 // The package depends on the standard library alone and shares no code with
 // what it judges. It is no authorization server for production: it signs in

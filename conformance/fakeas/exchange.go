@@ -31,6 +31,12 @@ type exchange struct {
 	scopes  []string
 	refused func() reply // nil: to be answered by the operation
 
+	// Of the authorization endpoint.
+	asked, pushed url.Values     // the parameters that count; those that were pushed
+	pending       *authorization // what a page was shown of
+	fresh         *session       // that the browser has no cookie of yet
+
+	edit     func(*Answer) // scripted
 	pace     *pace
 	early    bool          // polled before the interval was over
 	interval time.Duration // after slow_down: the new one
@@ -63,13 +69,18 @@ const (
 
 // exchange takes one request from arrival to its reply. It does not write.
 func (s *Server) exchange(r *http.Request, at site, base string) reply {
-	x := &exchange{server: s, r: r, at: at, base: base}
+	return (&exchange{server: s, r: r, at: at, base: base}).run()
+}
+
+// run is exchange.
+func (x *exchange) run() reply {
+	s, r := x.server, x.r
 	x.entry.Time = time.Now()
-	op, handle := s.locate(at, r.Method, r.URL.Path)
+	op, handle := s.locate(x.at, r.Method, r.URL.Path)
 	x.entry.Operation = op
 	x.read()
 	x.entry.ClientID = x.claimedClient()
-	if granted, ok := grantTypes[x.form.Get("grant_type")]; ok && op == Token {
+	if granted, ok := grantTypes[x.form.Get("grant_type")]; ok && op == Token && s.opts.grants(granted) {
 		x.entry.Operation = granted
 	}
 	x.inspect()
@@ -78,6 +89,7 @@ func (s *Server) exchange(r *http.Request, at site, base string) reply {
 	}
 
 	b := s.next(x.entry.Operation)
+	b.delay += s.opts.Latency
 	out := x.perform(b, handle)
 	if x.pace != nil {
 		x.depart(out)
@@ -95,8 +107,8 @@ func (s *Server) exchange(r *http.Request, at site, base string) reply {
 
 // perform waits as told and then does what the behaviour says.
 func (x *exchange) perform(b Behaviour, handle func(*exchange) reply) reply {
-	if delay := x.server.opts.Latency + b.delay; delay > 0 {
-		timer := time.NewTimer(delay)
+	if b.delay > 0 {
+		timer := time.NewTimer(b.delay)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
@@ -123,6 +135,9 @@ func (x *exchange) perform(b Behaviour, handle func(*exchange) reply) reply {
 			members["interval"] = wholeSeconds(b.interval)
 		}
 		return x.json(b.status, members, nil)
+	}
+	if b.edit != nil {
+		x.edit = b.edit
 	}
 	if x.refused != nil {
 		handle = func(x *exchange) reply { return x.refused() }
@@ -174,6 +189,9 @@ func (x *exchange) json(status int, members map[string]any, header http.Header) 
 		Accepted: x.accepted, Held: x.held, Interval: x.interval}
 	if x.server.opts.Dialect != nil {
 		x.server.opts.Dialect(x.r, a)
+	}
+	if x.edit != nil {
+		x.edit(a)
 	}
 	return reply{status: a.Status, body: a.encode(), header: a.Header, outcome: outcome}
 }

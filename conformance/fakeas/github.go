@@ -28,7 +28,7 @@ func GitHub(r *http.Request, a *Answer) {
 	switch a.Operation {
 	case Me, ListNotes, CreateNote:
 		gitHubAPI(r, a)
-	case DeviceAuthorization, Poll, Refresh, Token:
+	case DeviceAuthorization, Poll, Exchange, Refresh, Token:
 		gitHubServer(r, a)
 	}
 }

@@ -11,18 +11,26 @@ import (
 // grantTypes are what the token endpoint is asked for.
 var grantTypes = map[string]Operation{
 	"urn:ietf:params:oauth:grant-type:device_code": Poll,
-	"refresh_token": Refresh,
+	"authorization_code":                           Exchange,
+	"refresh_token":                                Refresh,
+}
+
+// grants reports whether the token endpoint has the grant of an operation.
+func (o *settings) grants(op Operation) bool {
+	return (op != Poll || !o.NoDevice) && (op != Exchange || !o.NoAuthorization)
 }
 
 // grammar says which parameters belong into the body of a request. What is
 // in neither list is an extension, and left alone, on a device authorization
 // request (RFC 8628 §3.1 is open to extension parameters, such as resource);
-// the other requests have none but those named here.
+// the other requests have none but those named here and those that
+// [Options.Demand] names.
 type grammar struct{ required, allowed []string }
 
 var grammars = map[Operation]grammar{
-	DeviceAuthorization: {nil, []string{"client_id", "client_secret", "scope"}},
-	Poll:                {[]string{"grant_type", "device_code"}, []string{"client_id", "client_secret", "resource", "audience"}},
+	DeviceAuthorization: {nil, []string{"client_id", "client_secret", "scope", "code_challenge", "code_challenge_method"}},
+	Poll:                {[]string{"grant_type", "device_code"}, []string{"client_id", "client_secret", "code_verifier", "resource", "audience"}},
+	Exchange:            {[]string{"grant_type", "code", "redirect_uri"}, []string{"client_id", "client_secret", "code_verifier", "resource", "audience"}},
 	Refresh:             {[]string{"grant_type", "refresh_token"}, []string{"client_id", "client_secret", "resource", "audience", "scope"}},
 	Token:               {[]string{"grant_type"}, nil},
 	Revocation:          {[]string{"token"}, []string{"client_id", "client_secret", "token_type_hint"}},
@@ -72,6 +80,14 @@ func (x *exchange) inspect() {
 			x.refuseWith(x.refusal("invalid_request", "missing parameter"))
 		}
 	}
+	if missing := x.server.opts.missing(op, x.form); missing != "" {
+		x.violate(MissingParameter, missing)
+		x.refuseWith(x.refusal(codeForMissing(missing), "missing parameter"))
+	}
+	if verifier := x.form.Get("code_verifier"); verifier != "" && !isVerifier(verifier) {
+		x.violate(MalformedVerifier, "")
+		x.refuseWith(x.refusal("invalid_request", "malformed code_verifier"))
+	}
 	if scopes, ok := parseScope(x.form.Get("scope")); ok {
 		x.scopes = scopes
 	} else {
@@ -80,7 +96,7 @@ func (x *exchange) inspect() {
 	}
 	if op == Token && x.form.Get("grant_type") != "" {
 		x.violate(WrongGrantType, "")
-		x.refuseWith(x.refusal("unsupported_grant_type", "neither device code nor refresh token"))
+		x.refuseWith(x.refusal("unsupported_grant_type", "unsupported grant type"))
 		return // the parameters and the authentication of which grant?
 	}
 	client, refused := x.authenticate()
@@ -95,7 +111,7 @@ func (x *exchange) unexpected(op Operation, g grammar, name string) bool {
 	case Token:
 		return false
 	}
-	return !slices.Contains(g.required, name) && !slices.Contains(g.allowed, name)
+	return !slices.Contains(g.required, name) && !slices.Contains(g.allowed, name) && !x.server.opts.demands(op, name)
 }
 
 // inspectPlaces looks for secrets where they have no business.
@@ -114,6 +130,8 @@ func (x *exchange) inspectPlaces() {
 			x.violate(DeviceCodeElsewhere, "in the query")
 		case "refresh_token":
 			x.violate(RefreshTokenElsewhere, "in the query")
+		case "code_verifier":
+			x.violate(VerifierElsewhere, "in the query")
 		default:
 			if protocol {
 				x.violate(UnexpectedParameter, quote(name)+" in the query")
@@ -137,6 +155,9 @@ func (x *exchange) inspectPlaces() {
 		if x.form.Get("refresh_token") != "" {
 			x.violate(RefreshTokenElsewhere, "in the body")
 		}
+	}
+	if x.form.Get("code_verifier") != "" && op != Poll && op != Exchange && op != Token {
+		x.violate(VerifierElsewhere, "in the body")
 	}
 	if x.form.Get("device_code") != "" && op != Poll && op != Refresh && op != Token {
 		x.violate(DeviceCodeElsewhere, "in the body")

@@ -15,6 +15,10 @@ const (
 	Metadata            Operation = "metadata"             // RFC 8414, OpenID Connect Discovery
 	DeviceAuthorization Operation = "device_authorization" // RFC 8628 §3.1
 	Poll                Operation = "poll"                 // RFC 8628 §3.4
+	Authorization       Operation = "authorization"        // RFC 6749 §4.1.1: a browser that was sent there
+	Consent             Operation = "consent"              // the forms of its pages
+	Response            Operation = "response"             // RFC 6749 §4.1.2: for scripts only
+	Exchange            Operation = "exchange"             // RFC 6749 §4.1.3
 	Refresh             Operation = "refresh"              // RFC 6749 §6
 	Token               Operation = "token"                // any other request to the token endpoint
 	Revocation          Operation = "revocation"           // RFC 7009
@@ -40,7 +44,11 @@ type Entry struct {
 	// and raw answers; "dropped", "reset", "lost", "cut" and "stalled" as
 	// scripted; "gone" if the client gave up first. Of the page it is also
 	// "approved", "denied", "unknown-code", "expired-code", "used-code",
-	// "no-code", "too-many-codes", "malformed" or "cross-origin".
+	// "no-code", "too-many-codes", "malformed" or "cross-origin". Of
+	// authorization and consent it is [OK] where a page was shown that asks
+	// something, "approved" or an error code where the browser was sent back,
+	// and of a page that sends nobody back an error code, "expired-request",
+	// "used-request" or "other-browser".
 	Outcome string
 }
 

@@ -14,30 +14,53 @@ func (x *exchange) metadata() reply {
 		return notAllowed("GET, HEAD")
 	}
 	o := x.server.opts
+	methods := x.server.authMethods()
+	base := strings.TrimSuffix(x.base, "/")
+	members := map[string]any{
+		"issuer":                                     x.base,
+		"token_endpoint":                             base + paths[Token],
+		"revocation_endpoint":                        base + paths[Revocation],
+		"scopes_supported":                           o.Scopes,
+		"response_types_supported":                   []string{},
+		"token_endpoint_auth_methods_supported":      methods,
+		"revocation_endpoint_auth_methods_supported": methods,
+	}
+	grants := []string{"refresh_token"}
+	if !o.NoDevice {
+		members["device_authorization_endpoint"] = base + paths[DeviceAuthorization]
+		grants = append(grants, "urn:ietf:params:oauth:grant-type:device_code")
+	}
+	if !o.NoAuthorization {
+		members["authorization_endpoint"] = base + paths[Authorization]
+		members["response_types_supported"] = []string{"code"}
+		members["response_modes_supported"] = []string{"query"}
+		members["prompt_values_supported"] = []string{"none", "login", "consent", "select_account"}
+		grants = append(grants, "authorization_code")
+		if !o.NoIss {
+			members["authorization_response_iss_parameter_supported"] = true // RFC 9207 §3
+		}
+	}
+	if o.pkceNamed() {
+		members["code_challenge_methods_supported"] = []string{"S256"}
+	}
+	members["grant_types_supported"] = grants
+	if o.Metadata != nil {
+		o.Metadata(members)
+	}
+	return x.json(http.StatusOK, members, nil)
+}
+
+// authMethods are those of the clients.
+func (s *Server) authMethods() []AuthMethod {
 	methods := map[AuthMethod]bool{}
-	for _, client := range o.clients {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, client := range s.clients {
 		if client.Auth == EitherAuth {
 			methods[BasicAuth], methods[PostAuth] = true, true
 		} else {
 			methods[client.Auth] = true
 		}
 	}
-	base := strings.TrimSuffix(x.base, "/")
-	members := map[string]any{
-		"issuer":                        x.base,
-		"device_authorization_endpoint": base + paths[DeviceAuthorization],
-		"token_endpoint":                base + paths[Token],
-		"revocation_endpoint":           base + paths[Revocation],
-		"scopes_supported":              o.Scopes,
-		"response_types_supported":      []string{},
-		"grant_types_supported": []string{
-			"urn:ietf:params:oauth:grant-type:device_code", "refresh_token",
-		},
-		"token_endpoint_auth_methods_supported":      slices.Sorted(maps.Keys(methods)),
-		"revocation_endpoint_auth_methods_supported": slices.Sorted(maps.Keys(methods)),
-	}
-	if o.Metadata != nil {
-		o.Metadata(members)
-	}
-	return x.json(http.StatusOK, members, nil)
+	return slices.Sorted(maps.Keys(methods))
 }

@@ -31,11 +31,8 @@ func (x *exchange) me() reply {
 	if t == nil {
 		return refused
 	}
-	name := t.subject
-	if t.subject == demoSubject {
-		name = demoName
-	}
-	return x.json(http.StatusOK, map[string]any{"sub": t.subject, "name": name}, nil)
+	p, _ := x.server.opts.person(t.subject)
+	return x.json(http.StatusOK, map[string]any{"sub": p.Subject, "name": p.Name}, nil)
 }
 
 // listNotes answers GET /notes.

@@ -15,7 +15,7 @@ import (
 const (
 	DefaultIssuer   = "https://as.example.test"
 	DefaultAPI      = "https://api.example.test"
-	DefaultClientID = "notes-cli" // a public client
+	DefaultClientID = "notes-cli" // a public client; see [Client.RedirectURIs]
 )
 
 // Options configure a [Server]. New reads them once; nil means all zero.
@@ -37,8 +37,8 @@ type Options struct {
 	// [DefaultClientID].
 	Clients []Client
 
-	// Scopes are the supported scopes; the first is what a device
-	// authorization without a scope parameter asks for. Anything else is
+	// Scopes are the supported scopes; the first is what an authorization
+	// without a scope parameter asks for. Anything else is
 	// answered invalid_scope. Nil: profile, notes:read, notes:write.
 	Scopes []string
 
@@ -57,6 +57,57 @@ type Options struct {
 	// TokenLifetime is how long an access token lives, in whole seconds.
 	// Zero: for ever, and the answer has no expires_in.
 	TokenLifetime time.Duration
+
+	// NoDevice is a server without the device authorization grant, and
+	// NoAuthorization one without the authorization endpoint: metadata does
+	// not name it, its addresses are not found, and its grant type is
+	// unsupported.
+	NoDevice, NoAuthorization bool
+
+	// PKCE says what becomes of RFC 7636 in authorization requests. Zero:
+	// [PKCERequired].
+	PKCE PKCE
+
+	// DevicePKCE says the same of device authorizations. Zero:
+	// [PKCEOptional], or [PKCEIgnored] where PKCE is that.
+	DevicePKCE PKCE
+
+	// AuthorizationCodeLifetime is how long an authorization code lives, in
+	// whole seconds. Zero: one minute.
+	AuthorizationCodeLifetime time.Duration
+
+	// NoIss leaves the parameter iss of RFC 9207 out of authorization
+	// responses, and out of the metadata. For servers that do one and not the
+	// other, see [WithIss] and Metadata.
+	NoIss bool
+
+	// ExactPorts compares the port of a loopback redirect URI too, as servers
+	// do that have not heard of RFC 8252 §7.3. False: any port will do.
+	ExactPorts bool
+
+	// RememberConsent sends a browser straight back whose person has already
+	// granted the scopes to the client in it, and lets prompt=none succeed.
+	// False: each authorization request is shown (RFC 8252 §8.6).
+	RememberConsent bool
+
+	// People have accounts at the authorization page. The first is signed in
+	// at the device page, and is who [Server.Approve] approves as. Nil: Ada
+	// Example (ada) and Grace Example (grace).
+	People []Person
+
+	// Demand names parameters that a request must have beyond what the RFCs
+	// ask for, such as resource or audience: {Refresh: {"resource"}}. With a
+	// value, as in "resource=https://api.example.test", it must be among
+	// those of that name. A request without is a violation and refused. For
+	// [Authorization] what was pushed counts. Nil: none.
+	Demand map[Operation][]string
+
+	// NoHintInURL takes authorization URLs for ones that an MCP server shows
+	// to its client: one with a login_hint is a violation and refused, since
+	// such a URL must hold no personal data (MCP 2026-07-28
+	// client/elicitation, "Safe URL handling"). A pushed one is fine. False:
+	// so is one in the URL, which a program may have opened by itself.
+	NoHintInURL bool
 
 	// NoRefresh issues no refresh tokens.
 	NoRefresh bool
@@ -118,36 +169,10 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Client is a registered client.
-type Client struct {
-	ID     string
-	Secret string // empty: a public client
-	Name   string // shown on the device page; empty: the ID
-
-	// Auth is the way this client may authenticate. Empty: [NoAuth]
-	// for a public client, else [BasicAuth].
-	Auth AuthMethod
-}
-
-// AuthMethod is a token_endpoint_auth_method (RFC 7591 §2).
-type AuthMethod string
-
-// The authentication methods.
-const (
-	NoAuth    AuthMethod = "none"                // public: client_id in the body
-	BasicAuth AuthMethod = "client_secret_basic" // RFC 6749 §2.3.1, form-encoded id and secret
-	PostAuth  AuthMethod = "client_secret_post"  // both in the body
-
-	// EitherAuth is Basic or Post, as each request likes; the metadata lists
-	// both.
-	EitherAuth AuthMethod = "either"
-)
-
 // settings are options with the defaults filled in.
 type settings struct {
 	Options
-	clients map[string]*Client
-	scopes  map[string]bool
+	clients map[string]*Client // as New found them; see Server.clients
 	// follow is set if a listener's URLs follow the Host header.
 	follow bool
 }
@@ -180,7 +205,8 @@ func complete(opts *Options) (*settings, error) {
 
 	o.Interval = cmp.Or(o.Interval, 5*time.Second)
 	o.CodeLifetime = cmp.Or(o.CodeLifetime, 10*time.Minute)
-	for _, d := range []time.Duration{o.Interval, o.CodeLifetime, o.TokenLifetime} {
+	o.AuthorizationCodeLifetime = cmp.Or(o.AuthorizationCodeLifetime, time.Minute)
+	for _, d := range []time.Duration{o.Interval, o.CodeLifetime, o.TokenLifetime, o.AuthorizationCodeLifetime} {
 		if d < 0 || d%time.Second != 0 {
 			return nil, fmt.Errorf("fakeas: %v is not a whole number of seconds", d)
 		}
@@ -189,34 +215,19 @@ func complete(opts *Options) (*settings, error) {
 	if o.Scopes == nil {
 		o.Scopes = []string{scopeProfile, scopeRead, scopeWrite}
 	}
-	o.scopes = make(map[string]bool)
 	for _, scope := range slices.Concat(o.Scopes, o.Withhold) {
 		if !isScope(scope) {
 			return nil, fmt.Errorf("fakeas: %q is no scope", scope)
 		}
 	}
-	for _, scope := range o.Scopes {
-		o.scopes[scope] = true
+	if err := o.completePKCE(); err != nil {
+		return nil, err
 	}
-
-	if o.Clients == nil {
-		o.Clients = []Client{{ID: DefaultClientID, Name: "Notes CLI"}}
+	if err := o.completePeople(); err != nil {
+		return nil, err
 	}
-	o.clients = make(map[string]*Client)
-	for _, c := range o.Clients {
-		if c.Auth == "" && c.Secret == "" {
-			c.Auth = NoAuth
-		}
-		c.Auth = cmp.Or(c.Auth, BasicAuth)
-		c.Name = cmp.Or(c.Name, c.ID)
-		known := c.Auth == NoAuth || c.Auth == BasicAuth || c.Auth == PostAuth || c.Auth == EitherAuth
-		switch {
-		case c.ID == "" || o.clients[c.ID] != nil:
-			return nil, fmt.Errorf("fakeas: client ID %q is empty or registered twice", c.ID)
-		case !known || (c.Auth == NoAuth) != (c.Secret == ""):
-			return nil, fmt.Errorf("fakeas: client %q cannot use authentication method %q", c.ID, c.Auth)
-		}
-		o.clients[c.ID] = &c
+	if err := o.completeClients(); err != nil {
+		return nil, err
 	}
 	return o, nil
 }

@@ -43,6 +43,16 @@ type view struct {
 	Code, Spelled        string
 	Minutes              int
 	Scopes               []scopeView
+
+	// Of the pages of the authorization endpoint.
+	Ticket      string
+	Subject     string // of the person
+	People      []personView
+	ReturnTo    string // empty: this machine
+	Problem     string
+	Authorizing bool
+	nobody      bool   // not said who is signed in
+	leadsTo     string // for the policy; see formTarget
 }
 
 // scopeView is a scope as people read it.
@@ -50,8 +60,9 @@ type scopeView struct{ Name, Words string }
 
 // page serves RFC 8628 §3.3: the code is entered, then the request is shown,
 // then it is decided on. A code in the address (§3.3.1) fills in the first
-// form and does no more. There are no cookies, as the demonstration person is
-// always signed in; forms from other sites are told by their headers.
+// form and does no more. The first of the people is signed in unless the
+// browser is another's since the authorization endpoint; forms from other sites
+// are told by their headers.
 func (x *exchange) page() reply {
 	path := strings.TrimPrefix(x.r.URL.Path, strings.TrimSuffix(x.server.issuer.Path, "/"))
 	switch {
@@ -79,11 +90,7 @@ func (x *exchange) page() reply {
 // submit checks a submitted form, finds what its code stands for, and shows
 // what next makes of it.
 func (x *exchange) submit(next func(*device) view) reply {
-	r := *x.r
-	if r.Host == "" {
-		r.Host = r.URL.Host
-	}
-	if http.NewCrossOriginProtection().Check(&r) != nil {
+	if x.isCrossOrigin() {
 		return x.show(view{name: "foreign", status: http.StatusForbidden, outcome: "cross-origin"})
 	}
 	if x.form == nil || x.fault {
@@ -125,6 +132,29 @@ func (x *exchange) submit(next func(*device) view) reply {
 	return x.show(next(d))
 }
 
+// isCrossOrigin reports whether a form was sent from another site.
+func (x *exchange) isCrossOrigin() bool {
+	r := *x.r
+	if r.Host == "" {
+		r.Host = r.URL.Host
+	}
+	return http.NewCrossOriginProtection().Check(&r) != nil
+}
+
+// person is who is signed in at the device page.
+func (x *exchange) person() Person {
+	if browser := x.session(false); browser != nil {
+		x.server.mu.Lock()
+		subject := browser.subject
+		x.server.mu.Unlock()
+		if subject != "" {
+			p, _ := x.server.opts.person(subject)
+			return p
+		}
+	}
+	return x.server.opts.People[0]
+}
+
 // confirmView shows who asks for what.
 func (x *exchange) confirmView(d *device) view {
 	v := aboutDevice(d)
@@ -154,7 +184,7 @@ func (x *exchange) decide(d *device) view {
 	default:
 		return x.confirmView(d)
 	}
-	after, err := x.server.decide(d.UserCode, what, demoSubject, nil)
+	after, err := x.server.decide(d.UserCode, what, x.person().Subject, nil)
 	if err != nil {
 		after = *d
 	}
@@ -198,12 +228,19 @@ func viewScopes(names []string) []scopeView {
 // show renders a view.
 func (x *exchange) show(v view) reply {
 	v.Prefix = strings.TrimSuffix(x.server.issuer.Path, "/")
-	v.Person = demoName
+	if v.Person == "" && !v.nobody {
+		v.Person = x.person().Name
+	}
 	var body bytes.Buffer
 	if err := pageTemplates.ExecuteTemplate(&body, v.name, v); err != nil {
 		panic("fakeas: page " + v.name + ": " + err.Error())
 	}
 	out := x.dress(reply{status: v.status, body: body.Bytes(), outcome: v.outcome})
+	if v.leadsTo != "" {
+		policy := out.header.Get("Content-Security-Policy")
+		out.header.Set("Content-Security-Policy", strings.Replace(policy, "form-action 'self'", "form-action 'self' "+v.leadsTo, 1))
+	}
+	x.keepSession(out.header)
 	out.header.Set("Content-Type", "text/html; charset=utf-8")
 	return out
 }

@@ -16,16 +16,17 @@ const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
 
 // peer is a client that does exactly what a test says.
 type peer struct {
-	t      *testing.T
-	as     *fakeas.Server
-	client *http.Client
+	t        *testing.T
+	as       *fakeas.Server
+	client   *http.Client
+	verifier string // of the last authorization URL
 }
 
 // newPeer reaches a server in process.
 func newPeer(t *testing.T, opts *fakeas.Options) *peer {
 	t.Helper()
 	as := fakeas.New(opts)
-	return &peer{t, as, &http.Client{Transport: as.Transport()}}
+	return &peer{t: t, as: as, client: &http.Client{Transport: as.Transport()}}
 }
 
 // listen makes a server on a listener, and a peer of it.
@@ -37,7 +38,7 @@ func listen(t *testing.T, opts fakeas.Options) *peer {
 	ts.Config.Handler = as
 	ts.Start()
 	t.Cleanup(ts.Close)
-	return &peer{t, as, ts.Client()}
+	return &peer{t: t, as: as, client: ts.Client()}
 }
 
 // answer is what came back.

@@ -7,6 +7,7 @@ import (
 	"html"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"regexp"
 	"strings"
@@ -46,12 +47,84 @@ func Visit(ctx context.Context, client *http.Client, verificationURI, userCode s
 	return nil
 }
 
+// VisitAuthorization plays the person in front of a browser at the
+// authorization endpoint: it opens an authorization URL, signs in as a subject
+// if asked who it is, or if the page shows that somebody else is signed in, and
+// approves or denies, through the pages and forms that a [Server] serves. It
+// returns where the browser is sent, which nobody follows: a redirect URI of
+// the client's. The client must have a cookie jar; with the same one the next
+// visit is in the same browser. A nil client is a new browser. An empty subject
+// is whoever is signed in, or the first account on the page. It fails with
+// [ErrNoWayBack] if the page sends nobody back. No error holds the address.
+func VisitAuthorization(ctx context.Context, client *http.Client, authorizationURL, subject string, approve bool) (location string, err error) {
+	browser := http.Client{}
+	if client != nil {
+		browser = *client
+	}
+	if browser.Jar == nil {
+		browser.Jar, _ = cookiejar.New(nil)
+	}
+	v := visit{client: &browser}
+	// Off the server's origin is where the browser is sent.
+	browser.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+		first := via[0].URL
+		if req.URL.Scheme == first.Scheme && req.URL.Host == first.Host && len(via) < 10 {
+			return nil
+		}
+		return http.ErrUseLastResponse
+	}
+	if err = v.open(ctx, http.MethodGet, authorizationURL, nil); err == nil {
+		location, err = v.decide(ctx, subject, approve)
+	}
+	if err != nil {
+		return "", fmt.Errorf("fakeas: visiting the authorization page: %w", err)
+	}
+	return location, nil
+}
+
+// decide goes from the first page of the authorization endpoint to where the
+// browser is sent.
+func (v *visit) decide(ctx context.Context, subject string, approve bool) (string, error) {
+	choice, switched := "deny", false
+	if approve {
+		choice = "approve"
+	}
+	for range 6 { // more pages than there are
+		if v.location != "" {
+			return v.location, nil
+		}
+		var err error
+		switch name := v.name(); {
+		case name == "signin":
+			who := subject
+			if first := account.FindStringSubmatch(v.body); who == "" && first != nil {
+				who = html.UnescapeString(first[1])
+			}
+			err, switched = v.submit(ctx, name, "person", who), true
+		case name == "consent" && subject != "" && subject != v.signedIn() && !switched:
+			err = v.submit(ctx, name, "decision", "switch")
+		case name == "consent":
+			err = v.submit(ctx, name, "decision", choice)
+		case name == "problem":
+			return "", ErrNoWayBack
+		default:
+			err = v.unexpected("signin")
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	return "", errors.New("the pages go round in circles")
+}
+
 // visit is the page that the person looks at.
 type visit struct {
 	client *http.Client
 	url    *url.URL
 	status int
 	body   string
+
+	location string // of a redirect that was not followed
 }
 
 // open loads a page.
@@ -74,6 +147,7 @@ func (v *visit) open(ctx context.Context, method, address string, form url.Value
 	defer resp.Body.Close()
 	page, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	v.url, v.status, v.body = resp.Request.URL, resp.StatusCode, string(page)
+	v.location = resp.Header.Get("Location")
 	return err
 }
 
@@ -83,6 +157,7 @@ var (
 	pageName   = regexp.MustCompile(`<body data-page="([a-z]+)">`)
 	formAction = regexp.MustCompile(`<form method="post" action="([^"]*)"`)
 	codeShown  = regexp.MustCompile(`<p class="code show"><span aria-hidden="true">([^<]*)<`)
+	account    = regexp.MustCompile(`<button type="submit" name="person" value="([^"]*)"`)
 	hidden     = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)">`)
 )
 
@@ -102,6 +177,16 @@ func (v *visit) submit(ctx context.Context, page, field, value string) error {
 	}
 	form.Set(field, value)
 	return v.open(ctx, http.MethodPost, target.String(), form)
+}
+
+// signedIn is whose account the page is about.
+func (v *visit) signedIn() string {
+	for _, h := range hidden.FindAllStringSubmatch(v.body, -1) {
+		if h[1] == "person" {
+			return html.UnescapeString(h[2])
+		}
+	}
+	return ""
 }
 
 // name is what the page calls itself.

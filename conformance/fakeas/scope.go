@@ -46,6 +46,15 @@ func parseScope(text string) (names []string, ok bool) {
 	return names, true
 }
 
+// scopesOr returns the scopes that were asked for, or the documented default
+// (RFC 6749 §3.3).
+func (s *Server) scopesOr(asked []string) []string {
+	if asked == nil && len(s.opts.Scopes) > 0 {
+		return s.opts.Scopes[:1]
+	}
+	return asked
+}
+
 // without returns the names that are not in drop.
 func without(names, drop []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {

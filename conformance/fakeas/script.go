@@ -2,6 +2,7 @@ package fakeas
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -18,6 +19,8 @@ type Behaviour struct {
 	body     string
 	code     string // of an OAuth error
 	interval time.Duration
+	edit     func(*Answer)
+	redirect func(url.Values)
 }
 
 type kind int
@@ -75,6 +78,30 @@ func Unavailable(status int, retryAfter time.Duration) Behaviour {
 // Redirect answers with a redirect under the given status, such as 301.
 func Redirect(status int, location string) Behaviour {
 	return Raw(status, http.Header{"Location": {location}}, "")
+}
+
+// Edit answers rightly, and then lets edit change the answer, as
+// [Options.Dialect] does for all of them. It is for the endpoints that answer
+// in JSON.
+func Edit(edit func(a *Answer)) Behaviour { return Behaviour{kind: pass, edit: edit} }
+
+// EditResponse lets edit change the parameters of an authorization response
+// (RFC 6749 §4.1.2) before a browser is sent back with them: code, state, iss
+// and error. It is for [Response], where [Error] sends an error back instead of
+// a code, and the other behaviours are what the browser meets.
+func EditResponse(edit func(parameters url.Values)) Behaviour {
+	return Behaviour{kind: pass, redirect: edit}
+}
+
+// WithIss sends iss (RFC 9207) with this value, whatever was promised; empty:
+// sends none. It is for [Response].
+func WithIss(issuer string) Behaviour {
+	return EditResponse(func(parameters url.Values) {
+		parameters.Set("iss", issuer)
+		if issuer == "" {
+			parameters.Del("iss")
+		}
+	})
 }
 
 // Drop closes the connection before the request is processed.

@@ -1,6 +1,7 @@
 package fakeas
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,17 +17,27 @@ type Server struct {
 	issuer, api *url.URL
 
 	// mu guards what follows; nothing waits or writes to a client under it.
-	mu         sync.Mutex
-	devices    map[string]*device // by device code
-	users      map[string]*device // the same, by user code without its dash
-	queue      []*device          // in order of arrival, decided ones cut off lazily
-	arrived    chan struct{}      // closed and replaced when the queue grows
-	paces      map[string]*pace
-	access     map[string]*token
-	refresh    map[string]*token
-	shared     map[[2]string]*grant // by subject and client
-	notes      map[string][]note    // by subject
-	pruneAt    int                  // number of devices
+	mu      sync.Mutex
+	clients map[string]*Client // by client ID; what they point to never changes
+	devices map[string]*device // by device code
+	users   map[string]*device // the same, by user code without its dash
+	queue   []*device          // in order of arrival, decided ones cut off lazily
+	arrived chan struct{}      // closed and replaced when the queue grows
+	paces   map[string]*pace
+	access  map[string]*token
+	refresh map[string]*token
+	shared  map[[2]string]*grant // by subject and client
+	notes   map[string][]note    // by subject
+	pruneAt int                  // number of devices
+
+	authorizations map[string]*authorization // by ticket
+	codes          map[string]*code
+	pruneAuthAt    int                    // number of both
+	challenges     map[string]string      // the request that each was in
+	sessions       map[string]*session    // by cookie
+	consents       map[[2]string][]string // scopes granted, by subject and client
+	seen           []AuthorizationRequest
+
 	guesses    guesses
 	scripts    map[Operation][]Behaviour
 	violations []Violation
@@ -43,6 +54,7 @@ func New(opts *Options) *Server {
 	}
 	s := &Server{
 		opts:    complete,
+		clients: maps.Clone(complete.clients),
 		devices: make(map[string]*device),
 		users:   make(map[string]*device),
 		arrived: make(chan struct{}),
@@ -54,6 +66,12 @@ func New(opts *Options) *Server {
 		scripts: make(map[Operation][]Behaviour),
 		counts:  make(map[tally]int),
 		guesses: make(guesses),
+
+		authorizations: make(map[string]*authorization),
+		codes:          make(map[string]*code),
+		challenges:     make(map[string]string),
+		sessions:       make(map[string]*session),
+		consents:       make(map[[2]string][]string),
 	}
 	s.issuer, _ = url.Parse(s.opts.Issuer)
 	s.api, _ = url.Parse(s.opts.API)
@@ -67,8 +85,9 @@ func (s *Server) Issuer() string { return s.opts.Issuer }
 func (s *Server) API() string { return s.opts.API }
 
 // URL returns the address of an operation: the token endpoint for [Poll],
-// [Refresh] and [Token], the RFC 8414 document for [Metadata], the page where
-// a code is entered for [Page]. It is empty for [Elsewhere].
+// [Exchange], [Refresh] and [Token], the RFC 8414 document for [Metadata], the
+// page where a code is entered for [Page]. It is empty for what has none of
+// its own: [Consent], [Response] and [Elsewhere].
 func (s *Server) URL(op Operation) string {
 	switch op {
 	case Me, ListNotes, CreateNote:
@@ -77,7 +96,7 @@ func (s *Server) URL(op Operation) string {
 		u := *s.issuer
 		u.Path = wellKnown + strings.TrimSuffix(u.Path, "/")
 		return u.String()
-	case Elsewhere:
+	case Consent, Response, Elsewhere:
 		return ""
 	}
 	return strings.TrimSuffix(s.opts.Issuer, "/") + paths[op]
@@ -86,6 +105,8 @@ func (s *Server) URL(op Operation) string {
 // paths are below the issuer's or the API's path.
 var paths = map[Operation]string{
 	DeviceAuthorization: "/device_authorization",
+	Authorization:       "/authorize",
+	Exchange:            "/token",
 	Poll:                "/token",
 	Refresh:             "/token",
 	Token:               "/token",
@@ -118,14 +139,15 @@ func (s *Server) locate(at site, method, path string) (Operation, func(*exchange
 			return Metadata, (*exchange).metadata
 		}
 		if rest, ok := strings.CutPrefix(path, prefix); ok {
+			if op, handle := s.locateGrant(rest); handle != nil {
+				return op, handle
+			}
 			switch rest {
-			case paths[DeviceAuthorization]:
-				return DeviceAuthorization, (*exchange).authorizeDevice
 			case paths[Token]:
 				return Token, (*exchange).token
 			case paths[Revocation]:
 				return Revocation, (*exchange).revoke
-			case paths[Page], decisionPath, stylePath, scriptPath:
+			case stylePath, scriptPath:
 				return Page, (*exchange).page
 			}
 		}
@@ -143,4 +165,26 @@ func (s *Server) locate(at site, method, path string) (Operation, func(*exchange
 		}
 	}
 	return Elsewhere, func(*exchange) reply { return plain(http.StatusNotFound, "not found") }
+}
+
+// locateGrant finds what the grants that have pages of their own serve, below
+// the issuer's path. A nil handler: nothing.
+func (s *Server) locateGrant(path string) (Operation, func(*exchange) reply) {
+	if !s.opts.NoDevice {
+		switch path {
+		case paths[DeviceAuthorization]:
+			return DeviceAuthorization, (*exchange).authorizeDevice
+		case paths[Page], decisionPath:
+			return Page, (*exchange).page
+		}
+	}
+	if !s.opts.NoAuthorization {
+		switch path {
+		case paths[Authorization]:
+			return Authorization, (*exchange).authorize
+		case signInPath, consentPath:
+			return Consent, (*exchange).consent
+		}
+	}
+	return Elsewhere, nil
 }

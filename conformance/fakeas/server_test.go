@@ -106,7 +106,7 @@ func TestListenerFollowsHost(t *testing.T) {
 	as := fakeas.New(nil)
 	ts := httptest.NewServer(as)
 	defer ts.Close()
-	p := &peer{t, as, ts.Client()}
+	p := &peer{t: t, as: as, client: ts.Client()}
 	a := p.must(p.request(http.MethodGet, ts.URL+"/.well-known/oauth-authorization-server", "", ""))
 	if a.text("issuer") != ts.URL || a.text("token_endpoint") != ts.URL+"/token" {
 		t.Errorf("metadata: %s", a.body)
@@ -129,7 +129,7 @@ func TestListener_RefusesReboundNames(t *testing.T) {
 	as := fakeas.New(nil)
 	ts := httptest.NewServer(as)
 	defer ts.Close()
-	p := &peer{t, as, ts.Client()}
+	p := &peer{t: t, as: as, client: ts.Client()}
 	_, port, _ := net.SplitHostPort(ts.Listener.Addr().String())
 	for host, want := range map[string]int{
 		"rebound.example.net:" + port:         http.StatusMisdirectedRequest,

@@ -71,6 +71,45 @@ var breaches = []struct {
 		code := p.authorize("profile").text("device_code")
 		return p.form(fakeas.Poll, "grant_type", deviceGrant, "device_code", code, "scope", "profile")
 	}},
+	{fakeas.WrongResponseType, "", func(p *peer) *http.Request {
+		return p.request(http.MethodGet, p.authorizationURL("response_type", "token"), "", "")
+	}},
+	{fakeas.MissingChallenge, "", func(p *peer) *http.Request {
+		return p.request(http.MethodGet, p.authorizationURL("code_challenge", "", "code_challenge_method", ""), "", "")
+	}},
+	{fakeas.WeakChallenge, "invalid_request", func(p *peer) *http.Request {
+		return p.form(fakeas.DeviceAuthorization, "code_challenge", challenge, "code_challenge_method", "plain")
+	}},
+	{fakeas.MalformedChallenge, "invalid_request", func(p *peer) *http.Request {
+		return p.form(fakeas.DeviceAuthorization, "code_challenge", verifier+"=", "code_challenge_method", "S256")
+	}},
+	{fakeas.ChallengeReused, "", func(p *peer) *http.Request {
+		p.code("code_challenge", challenge)
+		p.code("code_challenge", challenge) // a page that is loaded again
+		return p.request(http.MethodGet, p.authorizationURL("code_challenge", challenge, "state", "another"), "", "")
+	}},
+	{fakeas.MalformedVerifier, "invalid_request", func(p *peer) *http.Request {
+		return p.exchangeRequest(p.code(), "code_verifier", "short")
+	}},
+	{fakeas.WrongVerifier, "invalid_grant", func(p *peer) *http.Request {
+		d := p.must(p.form(fakeas.DeviceAuthorization, "code_challenge", challenge, "code_challenge_method", "S256"))
+		p.decide(p.as.Approve(d.text("user_code")))
+		return p.form(fakeas.Poll, "grant_type", deviceGrant, "device_code", d.text("device_code"), "code_verifier", otherVerifier)
+	}},
+	{fakeas.VerifierElsewhere, "", func(p *peer) *http.Request {
+		return p.request(http.MethodGet, p.authorizationURL()+"&code_verifier="+verifier, "", "")
+	}},
+	{fakeas.RedirectMismatch, "invalid_grant", func(p *peer) *http.Request {
+		return p.exchangeRequest(p.code(), "redirect_uri", "http://127.0.0.1/callback/x")
+	}},
+	{fakeas.CodeReused, "invalid_grant", func(p *peer) *http.Request {
+		code := p.code()
+		p.exchange(code)
+		return p.exchangeRequest(code)
+	}},
+	{fakeas.HintInURL, "", func(p *peer) *http.Request {
+		return p.request(http.MethodGet, p.authorizationURL("login_hint", "ada"), "", "")
+	}},
 	{fakeas.MalformedScope, "invalid_scope", func(p *peer) *http.Request {
 		return p.form(fakeas.DeviceAuthorization, "scope", "profile  notes:read")
 	}},
@@ -148,7 +187,7 @@ func (p *peer) bearer(address, token string) *http.Request {
 }
 
 func strictOptions() *fakeas.Options {
-	return &fakeas.Options{Clients: []fakeas.Client{
+	return &fakeas.Options{NoHintInURL: true, Clients: []fakeas.Client{
 		{ID: fakeas.DefaultClientID},
 		{ID: "other"},
 		{ID: "basic", Secret: "s3cret"},

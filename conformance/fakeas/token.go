@@ -8,8 +8,11 @@ import (
 
 // token answers the token endpoint.
 func (x *exchange) token() reply {
-	if x.entry.Operation == Refresh {
+	switch x.entry.Operation {
+	case Refresh:
 		return x.refreshToken()
+	case Exchange:
+		return x.redeem()
 	}
 	return x.poll()
 }
@@ -21,6 +24,7 @@ func (x *exchange) poll() reply {
 	s.mu.Lock()
 	d := s.devices[x.form.Get("device_code")]
 	foreign := d != nil && d.ClientID != x.client.ID
+	verifier, unverified := x.form.Get("code_verifier"), false
 	var code, description string
 	var members map[string]any
 	switch {
@@ -34,6 +38,9 @@ func (x *exchange) poll() reply {
 		code, description = "authorization_pending", "the person has not decided yet"
 	case d.decision == denied:
 		code, description = "access_denied", "the person denied"
+	case d.challenge != "" && !verifies(verifier, d.challenge):
+		code, description = "invalid_grant", "the code_verifier does not fit"
+		unverified = true
 	default:
 		d.used = true
 		members = s.issue(s.newGrant(d.subject, d.ClientID), d.granted, d.granted, !s.opts.NoRefresh)
@@ -41,6 +48,12 @@ func (x *exchange) poll() reply {
 	s.mu.Unlock()
 	if foreign {
 		x.violate(ForeignCode, "")
+	}
+	switch {
+	case unverified && verifier == "":
+		x.violate(MissingParameter, "code_verifier")
+	case unverified:
+		x.violate(WrongVerifier, "")
 	}
 	if code == "slow_down" {
 		x.slowDown(0)

@@ -30,13 +30,24 @@ const (
 	MissingParameter      Rule = "missing-parameter"       // or an empty one
 	RepeatedParameter     Rule = "repeated-parameter"      // other than resource and audience
 	UnexpectedParameter   Rule = "unexpected-parameter"    // of another request, or in the query
+	WrongResponseType     Rule = "wrong-response-type"     // not code
+	MissingChallenge      Rule = "missing-challenge"       // no code_challenge where one is required
+	WeakChallenge         Rule = "weak-challenge"          // not S256
+	MalformedChallenge    Rule = "malformed-challenge"     // not 32 bytes in base64url
+	ChallengeReused       Rule = "challenge-reused"        // in another authorization request
+	MalformedVerifier     Rule = "malformed-verifier"      // too short, too long, other letters
+	WrongVerifier         Rule = "wrong-verifier"          // for a device code of its own
+	VerifierElsewhere     Rule = "verifier-elsewhere"      // code_verifier not in a token request
+	RedirectMismatch      Rule = "redirect-mismatch"       // not that of the authorization request
+	CodeReused            Rule = "code-reused"             // an authorization code although it was answered
+	HintInURL             Rule = "hint-in-url"             // login_hint in a URL that is shown
 	MalformedScope        Rule = "malformed-scope"         // not names with single spaces between
-	WrongGrantType        Rule = "wrong-grant-type"        // neither device code nor refresh token
+	WrongGrantType        Rule = "wrong-grant-type"        // none that the server has
 	SecretInQuery         Rule = "secret-in-query"         // client_secret
 	TwoAuthentications    Rule = "two-authentications"     // in the header and in the body
 	WrongAuthentication   Rule = "wrong-authentication"    // not the registered method, or ill-formed
 	InsecureTransport     Rule = "insecure-transport"      // http where the server is https
-	ForeignCode           Rule = "foreign-code"            // a device code of another client
+	ForeignCode           Rule = "foreign-code"            // a code of another client
 	ForeignToken          Rule = "foreign-token"           // a token of another client
 	ScopeRaised           Rule = "scope-raised"            // a refresh for more than was granted
 	RefreshTokenReused    Rule = "refresh-token-reused"    // although its replacement was sent
@@ -59,13 +70,24 @@ var sections = map[Rule]string{
 	MissingParameter:      "RFC 6749 §5.2",
 	RepeatedParameter:     "RFC 6749 §3.2",
 	UnexpectedParameter:   "RFC 8628 §3.1, §3.4",
+	WrongResponseType:     "RFC 6749 §3.1.1",
+	MissingChallenge:      "RFC 7636 §4.4.1, RFC 9700 §2.1.1",
+	WeakChallenge:         "RFC 7636 §4.2, RFC 9700 §2.1.1",
+	MalformedChallenge:    "RFC 7636 §4.2",
+	ChallengeReused:       "RFC 9700 §2.1.1",
+	MalformedVerifier:     "RFC 7636 §4.1",
+	WrongVerifier:         "RFC 7636 §4.5",
+	VerifierElsewhere:     "RFC 7636 §4.5",
+	RedirectMismatch:      "RFC 6749 §4.1.3",
+	CodeReused:            "RFC 6749 §4.1.2",
+	HintInURL:             "MCP 2026-07-28 client/elicitation",
 	MalformedScope:        "RFC 6749 §3.3",
 	WrongGrantType:        "RFC 8628 §3.4",
 	SecretInQuery:         "RFC 6749 §2.3.1",
 	TwoAuthentications:    "RFC 6749 §2.3",
 	WrongAuthentication:   "RFC 6749 §2.3.1",
 	InsecureTransport:     "RFC 6749 §3.2",
-	ForeignCode:           "RFC 8628 §3.4",
+	ForeignCode:           "RFC 8628 §3.4, RFC 6749 §4.1.3",
 	ForeignToken:          "RFC 6749 §6, RFC 7009 §2.1",
 	ScopeRaised:           "RFC 6749 §6",
 	RefreshTokenReused:    "RFC 9700 §4.14.2",

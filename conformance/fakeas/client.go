@@ -1,0 +1,94 @@
+package fakeas
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Client is a registered client.
+type Client struct {
+	ID     string
+	Secret string // empty: a public client
+	Name   string // shown on the pages; empty: the ID
+
+	// Auth is the way this client may authenticate. Empty: [NoAuth]
+	// for a public client, else [BasicAuth].
+	Auth AuthMethod
+
+	// RedirectURIs are where the authorization endpoint may send a browser
+	// back to. They are compared as they stand (RFC 9700 §2.1), but for the
+	// port of an http one on 127.0.0.1 or [::1] (RFC 8252 §7.3); see
+	// [Options.ExactPorts]. Nil: http://127.0.0.1/callback and
+	// http://[::1]/callback, and RedirectBelow. Empty: none.
+	RedirectURIs []string
+
+	// RedirectBelow takes redirect URIs whose path is below that of a
+	// registered one, too, as GitHub does ("Redirect URLs", in its
+	// documentation). False: only what is registered.
+	RedirectBelow bool
+}
+
+// AuthMethod is a token_endpoint_auth_method (RFC 7591 §2).
+type AuthMethod string
+
+// The authentication methods.
+const (
+	NoAuth    AuthMethod = "none"                // public: client_id in the body
+	BasicAuth AuthMethod = "client_secret_basic" // RFC 6749 §2.3.1, form-encoded id and secret
+	PostAuth  AuthMethod = "client_secret_post"  // both in the body
+
+	// EitherAuth is Basic or Post, as each request likes; the metadata lists
+	// both.
+	EitherAuth AuthMethod = "either"
+)
+
+// completeClients fills in the defaults of the registered clients.
+func (o *settings) completeClients() error {
+	if o.Clients == nil {
+		o.Clients = []Client{{ID: DefaultClientID, Name: "Notes CLI"}}
+	}
+	o.clients = make(map[string]*Client)
+	for _, c := range o.Clients {
+		if c.Auth == "" && c.Secret == "" {
+			c.Auth = NoAuth
+		}
+		c.Auth = cmp.Or(c.Auth, BasicAuth)
+		c.Name = cmp.Or(c.Name, c.ID)
+		if c.RedirectURIs == nil {
+			c.RedirectURIs, c.RedirectBelow = []string{"http://127.0.0.1/callback", "http://[::1]/callback"}, true
+		}
+		c.RedirectURIs = slices.Clone(c.RedirectURIs)
+		known := c.Auth == NoAuth || c.Auth == BasicAuth || c.Auth == PostAuth || c.Auth == EitherAuth
+		switch {
+		case c.ID == "" || o.clients[c.ID] != nil:
+			return fmt.Errorf("fakeas: client ID %q is empty or registered twice", c.ID)
+		case !known || (c.Auth == NoAuth) != (c.Secret == ""):
+			return fmt.Errorf("fakeas: client %q cannot use authentication method %q", c.ID, c.Auth)
+		}
+		for _, uri := range c.RedirectURIs {
+			if !isRedirectURI(uri) {
+				return fmt.Errorf("fakeas: client %q cannot have the redirect URI %q", c.ID, uri)
+			}
+		}
+		o.clients[c.ID] = &c
+	}
+	return nil
+}
+
+// client returns the registered client with this ID, or nil. What it points
+// to never changes.
+func (s *Server) client(id string) *Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clients[id]
+}
+
+// ForgetClient unregisters a client, as servers do that clean up. From then
+// on it is unknown: invalid_client wherever it authenticates, and a page that
+// sends nobody back at the authorization endpoint. Its access tokens live on.
+func (s *Server) ForgetClient(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.clients, id)
+}
