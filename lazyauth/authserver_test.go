@@ -14,11 +14,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
-
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
 )
@@ -317,6 +316,10 @@ func TestAuthServer_UserAgent(t *testing.T) {
 	}
 }
 
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
 // Tokens of a type that is not Bearer's are used if the author names it, and otherwise not;
 // names of scopes that cannot be any are told to the operator, at a refresh, too.
 func TestAuthServer_NamesForBearerTokens(t *testing.T) {
@@ -391,4 +394,72 @@ func errorsOf(w *world.World, hook string) string {
 		}
 	}
 	return fmt.Sprintln(errs)
+}
+
+func TestAuthServer_ConfidentialClients(t *testing.T) {
+	for method, style := range map[fakeas.AuthMethod]oauth2.AuthStyle{
+		fakeas.BasicAuth: oauth2.AuthStyleAutoDetect, fakeas.PostAuth: oauth2.AuthStyleInParams,
+	} {
+		t.Run(string(method), func(t *testing.T) {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				const secret = "s3cret/with+odd=characters&%"
+				w := world.New(t, world.Setup{
+					AS: fakeas.Options{TokenLifetime: time.Minute, Clients: []fakeas.Client{{ID: "notes:1", Secret: secret, Auth: method}}},
+					Service: func(s *lazyauth.Service) {
+						s.ClientID, s.ClientSecret, s.Endpoint.AuthStyle = "notes:1", secret, style
+					},
+				})
+				h := w.Host(era, world.Accepts)
+				call := h.Call(t.Context(), "whoami", nil)
+				w.Approves()
+				(<-call).Succeeds(t, "Ada")
+				world.Later(time.Minute)
+				h.Gets("whoami", nil, "Ada") // refreshed
+				h.WantPrompts(1)
+			})
+		})
+	}
+}
+
+// oldNames is how some servers answered before RFC 8628 was finished.
+func oldNames(_ *http.Request, a *fakeas.Answer) {
+	if uri, ok := a.Members["verification_uri"]; ok {
+		a.Members["verification_url"] = uri
+		a.Members["interval"], a.Members["expires_in"] = "5", "600"
+		delete(a.Members, "verification_uri")
+	}
+}
+
+func TestAuthServer_Dialects(t *testing.T) {
+	for name, as := range map[string]fakeas.Options{
+		"scopes with commas":  {Dialect: fakeas.CommaScopes},
+		"errors under 200":    {Dialect: fakeas.ErrorsUnder200},
+		"OpenID alone":        {OpenID: true, NoMetadata: true},
+		"issuer with a path":  {Issuer: "https://as.example.test/tenant/1", API: fakeas.DefaultAPI},
+		"old name of the URI": {Dialect: oldNames},
+	} {
+		t.Run(name, func(t *testing.T) {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				w := world.New(t, world.Setup{AS: as})
+				h := w.Host(era, world.Accepts)
+				call := h.Call(t.Context(), "list_notes", nil)
+				code := w.Person().UserCode
+				world.Later(7 * time.Second)
+				w.AS.Approve(code)
+				(<-call).Succeeds(t, "[]")
+			})
+		})
+	}
+	t.Run("form-encoded, endpoints configured", func(t *testing.T) {
+		world.InBothEras(t, func(t *testing.T, era string) {
+			form := func(_ *http.Request, a *fakeas.Answer) { a.Form = a.Operation != fakeas.ListNotes }
+			w := world.New(t, world.Setup{AS: fakeas.Options{Dialect: form}, Service: func(s *lazyauth.Service) {
+				s.Endpoint = oauth2.Endpoint{DeviceAuthURL: s.Issuer + "/device_authorization", TokenURL: s.Issuer + "/token"}
+				s.Issuer = ""
+			}})
+			call := w.Host(era, world.Accepts).Call(t.Context(), "list_notes", nil)
+			w.Approves()
+			(<-call).Succeeds(t, "[]")
+		})
+	})
 }

@@ -13,10 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
-
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -163,7 +162,7 @@ const ofAPanic = "canary-of-a-panic"
 
 // Whichever of the author's callbacks panics, and with whatever: the call gets an error, or
 // goes on without what the callback was for; the next call works, and somebody is told.
-func TestCallbackPanics(t *testing.T) {
+func TestCallback_Panics(t *testing.T) {
 	var nobody *http.Request
 	panics := map[string]func(){
 		"text":    func() { panic(ofAPanic) },
@@ -281,7 +280,7 @@ func (b *lockedBuffer) String() string {
 
 // What the SDK or this library panics with is an internal error of the one request: the
 // server lives. A handler's own panic goes on, to the author's middleware.
-func TestPanicOfTheSDK(t *testing.T) {
+func TestCallback_PanicOfTheSDK(t *testing.T) {
 	for way, gate := range map[string]func(*world.World){
 		"AddTool": func(w *world.World) {
 			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "t"}, scopes.Of("profile"), unmarshalled)
@@ -327,7 +326,7 @@ func unmarshalled(_ context.Context, _ *mcp.CallToolRequest, in world.Note) (*mc
 
 // What callbacks return as an error is in the log on one line, and not at length; the text
 // of the call has nothing of it, and programs find what was returned.
-func TestCallbackErrorsAreEscaped(t *testing.T) {
+func TestCallback_ErrorsAreEscaped(t *testing.T) {
 	evil := errors.New("no \x1b[2J\nERROR you were hacked " + strings.Repeat("x", 10_000) + " the end")
 	for _, c := range []struct {
 		at      string
@@ -374,30 +373,3 @@ type failingStore struct {
 }
 
 func (f failingStore) Load(context.Context, string) ([]byte, error) { return nil, f.err }
-
-// With nil options, and without a trace, what fails is in the default log; with a trace it is
-// there alone.
-func TestFailuresReachTheDefaultLog(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		log := captureDefault(t)
-		auth, err := lazyauth.New(lazyauth.Service{Name: "Notes", Issuer: "https://as.invalid", ClientID: "c"}, &lazyauth.Options{
-			Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no route to host") }),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer auth.Close()
-		err = auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("x"), nil)
-		if e, ok := errors.AsType[*lazyauth.Error](err); !ok || e.Reason != lazyauth.ReasonUnavailable {
-			t.Errorf("Authorize: %v", err)
-		}
-		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "lazyauth: authorization failed") || !strings.Contains(text, "no route to host") {
-			t.Errorf("the default log has:\n%s", text)
-		}
-		w := world.New(t, world.Setup{Options: lazyauth.Options{Token: noToken{}}})
-		(<-w.Host(world.Legacy, world.Accepts).Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
-		if text := log.String(); strings.Count(text, "\n") != 1 {
-			t.Errorf("beside a trace the default log has:\n%s", text)
-		}
-	})
-}

@@ -9,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
-
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -44,7 +43,7 @@ var notesPolicy = scopes.Policy{Tools: map[string]scopes.Requirement{
 	"list_notes":  scopes.Of("notes:read"),
 }}
 
-func TestIntercept(t *testing.T) {
+func TestIntercept_ByPolicy(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{Tools: existing(notesPolicy)})
 		h := w.Host(era, world.Accepts)
@@ -82,7 +81,7 @@ func TestIntercept(t *testing.T) {
 
 // Whatever stands for the arguments of a call, the server answers it, and null is none:
 // input schemas have defaults, which are filled in before the handler.
-func TestArgumentsOfAnyKind(t *testing.T) {
+func TestIntercept_ArgumentsOfAnyKind(t *testing.T) {
 	schema := json.RawMessage(`{"type":"object","properties":{"limit":{"type":"integer","default":30},
 		"page":{"type":"object","properties":{"size":{"type":"integer","default":10}}}}}`)
 	type listArgs struct {
@@ -129,7 +128,7 @@ func TestArgumentsOfAnyKind(t *testing.T) {
 
 // A tool that may use nothing, because the policy lists it with nil or lists it not at
 // all, gets neither the client nor the token nor what it requires, and prompts nobody.
-func TestInterceptMayUseNothing(t *testing.T) {
+func TestIntercept_MayUseNothing(t *testing.T) {
 	for name, policy := range map[string]scopes.Policy{
 		"listed with nil": {Tools: map[string]scopes.Requirement{"curious": nil, "own": nil}, Unlisted: scopes.Of("profile", "notes:write")},
 		"not listed":      {Tools: map[string]scopes.Requirement{"own": nil}},
@@ -188,7 +187,7 @@ func TestInterceptMayUseNothing(t *testing.T) {
 	}
 }
 
-func TestInterceptUnlisted(t *testing.T) {
+func TestIntercept_Unlisted(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		world.InBothEras(t, func(t *testing.T, era string) {
 			w := world.New(t, world.Setup{Tools: existing(notesPolicy)})
@@ -236,7 +235,7 @@ func TestInterceptUnlisted(t *testing.T) {
 	})
 }
 
-func TestHandler(t *testing.T) {
+func TestHandler_Gates(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{Tools: func(w *world.World) {
 			raw := w.Auth.Handler("raw", scopes.Of("profile"), func(ctx context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
@@ -270,5 +269,129 @@ func TestHandler(t *testing.T) {
 			w.Approves()
 			(<-call).Succeeds(t, "Ada")
 		})
+	})
+}
+
+func TestHandler_NilNeed(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			raw := w.Auth.Handler("raw", nil, func(ctx context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+				return &mcp.CallToolResult{}, nil
+			})
+			w.Server.AddTool(&mcp.Tool{Name: "raw", InputSchema: map[string]any{"type": "object"}}, raw)
+		}})
+		h := w.Host(era, func(ctx context.Context, p *mcp.ElicitParams) (*mcp.ElicitResult, error) {
+			for _, r := range w.AS.Waiting() {
+				w.AS.Approve(r.UserCode)
+			}
+			return world.Accepts(ctx, p)
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		r := <-h.Call(ctx, "raw", nil)
+		r.Fails(t, lazyauth.ReasonExceeded)
+		h.WantPrompts(0)
+	})
+}
+
+func rawTool(w *world.World, name string) {
+	w.Server.AddTool(&mcp.Tool{Name: name, InputSchema: map[string]any{"type": "object", "properties": map[string]any{"id": map[string]any{"type": "string"}}, "additionalProperties": false}},
+		func(ctx context.Context, _ *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+			defer w.Begins(name)()
+			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "deleted"}}}, nil
+		})
+}
+
+// A listed tool that does not validate its arguments itself does not run on bad
+// ones without a grant.
+func TestIntercept_RawTool(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			rawTool(w, "delete_all")
+			w.Auth.Intercept(w.Server, scopes.Policy{Tools: map[string]scopes.Requirement{"delete_all": scopes.Of("profile")}})
+		}})
+		h := w.Host(era, world.Accepts)
+		r := <-h.Call(t.Context(), "delete_all", map[string]any{"bogus": 1})
+		if w.Starts("delete_all") != 0 {
+			t.Errorf("the gated handler ran without a grant: %q", r.Text())
+		}
+		h.WantPrompts(0)
+	})
+}
+
+// A listed tool that the author's own middleware hides from tools/list is refused.
+func TestIntercept_HiddenTool(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			rawTool(w, "delete_all")
+			w.Server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+				return func(ctx context.Context, m string, r mcp.Request) (mcp.Result, error) {
+					if m == "tools/list" {
+						return &mcp.ListToolsResult{Tools: []*mcp.Tool{}}, nil
+					}
+					return next(ctx, m, r)
+				}
+			})
+			w.Auth.Intercept(w.Server, scopes.Policy{Tools: map[string]scopes.Requirement{"delete_all": scopes.Of("profile")}})
+		}})
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "delete_all", map[string]any{"id": "x"})
+		world.Later(time.Second)
+		if w.Starts("delete_all") != 0 {
+			r := <-call
+			t.Errorf("the gated handler ran without a grant: %q", r.Text())
+		}
+	})
+}
+
+// A tool that was added to one server does not switch the policy of another off.
+func TestIntercept_NameOfAToolElsewhere(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			other := mcp.NewServer(&mcp.Implementation{Name: "other", Version: "1"}, nil)
+			lazyauth.AddTool(other, w.Auth, &mcp.Tool{Name: "delete_all"}, scopes.Of("profile"), func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+				return nil, world.Answer{}, nil
+			})
+			rawTool(w, "delete_all")
+			w.Auth.Intercept(w.Server, scopes.Policy{Tools: map[string]scopes.Requirement{"delete_all": scopes.Of("profile")}})
+		}})
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "delete_all", map[string]any{"id": "x"})
+		world.Later(time.Second)
+		if w.Starts("delete_all") != 0 {
+			r := <-call
+			t.Errorf("the gated handler ran without a grant: %q", r.Text())
+		}
+	})
+}
+
+// Two interceptors on one server do not hide each other's grants.
+func TestIntercept_TwoOnOneServer(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			second, err := lazyauth.New(lazyauth.Service{Name: "Other", Issuer: "https://other.example", ClientID: "x"}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { second.Close() })
+			existing(notesPolicy)(w)
+			_ = second
+		}})
+		_ = w
+	})
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			second, err := lazyauth.New(lazyauth.Service{Name: "Other", Issuer: "https://other.example", ClientID: "x"}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { second.Close() })
+			second.Intercept(w.Server, scopes.Policy{Tools: map[string]scopes.Requirement{"elsewhere": scopes.Of("a")}})
+			existing(notesPolicy)(w)
+		}})
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
 	})
 }

@@ -66,7 +66,7 @@ func aNotes(t *testing.T, client, issuer string) *Interceptor {
 }
 
 // The key of a grant is read as it was written, and by nobody else.
-func TestKeysOfOthers(t *testing.T) {
+func TestKey_OfOthers(t *testing.T) {
 	a := aNotes(t, "c", "https://as.example.test")
 	who := Principal{Issuer: `i" "j`, Subject: "s\\ é", Account: `w "x" `}
 	if got, ok := a.service.ofKey(a.service.storeKey(who)); !ok || got != who {
@@ -83,7 +83,7 @@ func TestKeysOfOthers(t *testing.T) {
 }
 
 // Names are measured in characters, and are text.
-func TestAccountNames(t *testing.T) {
+func TestKey_AccountNames(t *testing.T) {
 	if checkAccount("a\xff") == nil {
 		t.Error("not UTF-8")
 	}

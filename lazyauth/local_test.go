@@ -8,18 +8,18 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
-
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // Nothing is local unless the transport is known to be: over the SDK's handler for SSE, whose
 // requests look like those of stdio, nobody gets to be the local user.
-func TestPrincipal_SSEIsNotLocal(t *testing.T) {
+func TestLocal_SSEIsNot(t *testing.T) {
 	for name, options := range map[string]struct {
 		lazyauth.Options
 		want bool
@@ -77,12 +77,15 @@ type opaque struct {
 	write func(context.Context, jsonrpc.Message) error
 }
 
-func (o *opaque) Read(ctx context.Context) (jsonrpc.Message, error)  { return o.read(ctx) }
-func (o *opaque) Write(ctx context.Context, m jsonrpc.Message) error { return o.write(ctx, m) }
-func (o *opaque) Close() error                                       { return nil }
-func (o *opaque) SessionID() string                                  { return "" }
+func (o *opaque) Read(ctx context.Context) (jsonrpc.Message, error) { return o.read(ctx) }
 
-func TestPrincipal_LocalTransports(t *testing.T) {
+func (o *opaque) Write(ctx context.Context, m jsonrpc.Message) error { return o.write(ctx, m) }
+
+func (o *opaque) Close() error { return nil }
+
+func (o *opaque) SessionID() string { return "" }
+
+func TestLocal_Transports(t *testing.T) {
 	inMemory := func(t *testing.T) (here, there mcp.Transport) { return mcp.NewInMemoryTransports() }
 	for name, c := range map[string]struct {
 		transports func(*testing.T) (here, there mcp.Transport)
@@ -142,4 +145,26 @@ func TestPrincipal_LocalTransports(t *testing.T) {
 			(<-w.Connect(world.Legacy, world.Manners{}, here).Call(t.Context(), "whoami", nil)).Fails(t, want)
 		})
 	}
+}
+
+func TestLocal_SecondSessionIsRefused(t *testing.T) {
+	// The SDK's SSE handler gives its requests no Extra, as stdio does, and
+	// serves many people.
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		first, second := w.Host(era, world.Accepts), w.Host(era, world.Accepts)
+		call := first.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		r := <-second.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonAnonymous)
+		if !strings.Contains(r.Text(), "Options.Principal") {
+			t.Errorf("%q does not say what to configure", r.Text())
+		}
+		second.Gets("ping", nil, "pong")
+		// Nor does it become the local user when the first one leaves.
+		first.Session.Close()
+		synctest.Wait()
+		(<-second.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonAnonymous)
+	})
 }

@@ -5,86 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
-
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
 )
-
-func TestSecondSessionIsRefused(t *testing.T) {
-	// The SDK's SSE handler gives its requests no Extra, as stdio does, and
-	// serves many people.
-	world.InBothEras(t, func(t *testing.T, era string) {
-		w := world.New(t, world.Setup{})
-		first, second := w.Host(era, world.Accepts), w.Host(era, world.Accepts)
-		call := first.Call(t.Context(), "whoami", nil)
-		w.Approves()
-		(<-call).Succeeds(t, "Ada")
-		r := <-second.Call(t.Context(), "whoami", nil)
-		r.Fails(t, lazyauth.ReasonAnonymous)
-		if !strings.Contains(r.Text(), "Options.Principal") {
-			t.Errorf("%q does not say what to configure", r.Text())
-		}
-		second.Gets("ping", nil, "pong")
-		// Nor does it become the local user when the first one leaves.
-		first.Session.Close()
-		synctest.Wait()
-		(<-second.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonAnonymous)
-	})
-}
-
-func TestMixedErasOnOneServer(t *testing.T) {
-	// One server, hosts of both eras, one person: each is prompted in its own
-	// way, and one approval resumes both.
-	synctest.Test(t, func(t *testing.T) {
-		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson}})
-		old, current := w.Host(world.Legacy, world.Accepts), w.Host(world.Modern, world.Accepts)
-		one, two := old.Call(t.Context(), "whoami", nil), current.Call(t.Context(), "whoami", nil)
-		w.Approves()
-		(<-one).Succeeds(t, "Ada")
-		(<-two).Succeeds(t, "Ada")
-		old.WantPrompts(1)
-		current.WantPrompts(1)
-		w.WantAuthorizations(1)
-		synctest.Wait()
-		if n := w.Wire.Count("elicitation/create", `"id"`, `"method":"elicitation/create","params":{"mode":"url"`); n == 0 {
-			t.Error("no prompt on the wire")
-		}
-		if id := current.Shown()[0].ElicitationID; id == "" || id == old.Shown()[0].ElicitationID {
-			t.Errorf("elicitationId of the modern prompt: %q", id) // hosts exist that need it
-		}
-		if len(current.Completions()) != 0 || len(old.Completions()) != 1 || old.Completions()[0] != old.Shown()[0].ElicitationID {
-			t.Errorf("completion notices: %q in the old era, %q in the new", old.Completions(), current.Completions())
-		}
-	})
-}
-
-func TestEraMixtureGetsText(t *testing.T) {
-	// A request of the new era in a session that was initialized in the old
-	// one: neither a server request nor an InputRequiredResult is safe.
-	synctest.Test(t, func(t *testing.T) {
-		w := world.New(t, world.Setup{})
-		w.Mixed = true
-		h := w.Host(world.Legacy, world.Accepts)
-		params := &mcp.CallToolParams{Name: "whoami", Meta: mcp.Meta{
-			mcp.MetaKeyProtocolVersion:    world.Modern,
-			mcp.MetaKeyClientCapabilities: map[string]any{"elicitation": map[string]any{"url": map[string]any{}}},
-		}}
-		result, err := h.Session.CallTool(t.Context(), params)
-		world.Reply{Result: result, Err: err}.Fails(t, lazyauth.ReasonPending)
-		h.WantPrompts(0)
-		if w.Wire.Count("elicitation/create") != 0 || w.Wire.Count("input_required") != 0 {
-			t.Errorf("the wire: %s", w.Wire.Text())
-		}
-	})
-}
 
 // ownAccount is a VerifyUser that asks the API whose token it is.
 func ownAccount(w **world.World) func(context.Context, lazyauth.Principal, *oauth2.Token) error {
@@ -110,7 +43,7 @@ func ownAccount(w **world.World) func(context.Context, lazyauth.Principal, *oaut
 	}
 }
 
-func TestManyUsersOverHTTP(t *testing.T) {
+func TestPrincipal_ManyUsersOverHTTP(t *testing.T) {
 	for _, era := range world.Eras {
 		t.Run(era, func(t *testing.T) {
 			t.Parallel()
@@ -141,7 +74,7 @@ func TestManyUsersOverHTTP(t *testing.T) {
 	}
 }
 
-func TestHTTPRefusals(t *testing.T) {
+func TestPrincipal_RefusedOverHTTP(t *testing.T) {
 	for _, era := range world.Eras {
 		t.Run(era, func(t *testing.T) {
 			t.Run("nobody knows who", func(t *testing.T) {
@@ -173,4 +106,50 @@ func TestHTTPRefusals(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A principal without a subject is nobody.
+func TestPrincipal_IssuerAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody, Principal: func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
+			return lazyauth.Principal{Issuer: "https://idp.example"}, nil
+		}}})
+		h := w.Host(world.Modern, world.Accepts)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonAnonymous)
+	})
+}
+
+func TestPrincipal_VerifierWithoutUser(t *testing.T) {
+	w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}})
+	var handler http.Handler = mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return w.Server }, nil)
+	handler = auth.RequireBearerToken(func(context.Context, string, *http.Request) (*auth.TokenInfo, error) {
+		return &auth.TokenInfo{Expiration: time.Now().Add(time.Hour)}, nil // a machine's token, say
+	}, nil)(handler)
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	session, err := mcp.NewClient(&mcp.Implementation{Name: "host"}, nil).Connect(t.Context(),
+		&mcp.StreamableClientTransport{Endpoint: server.URL, HTTPClient: &http.Client{Transport: world.AsUser("x")}}, &mcp.ClientSessionOptions{ProtocolVersion: world.Legacy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	(<-w.HostOf(session).Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonAnonymous)
+	w.WantAuthorizations(0)
+}
+
+func TestPrincipal_VerifyUserTakesTooLong(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: world.ByClientName, MaxWait: time.Hour,
+			VerifyUser: func(ctx context.Context, _ lazyauth.Principal, _ *oauth2.Token) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}}})
+		call := w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+		w.Approves()
+		began := time.Now()
+		(<-call).Fails(t, lazyauth.ReasonUnverified)
+		if took := time.Since(began); took > time.Minute {
+			t.Errorf("it took %v", took)
+		}
+	})
 }

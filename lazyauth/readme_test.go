@@ -7,7 +7,7 @@ import (
 )
 
 // The README shows the Example, not something like it.
-func TestReadmeShowsTheExample(t *testing.T) {
+func TestReadme_ShowsTheExample(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package lazyauth_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -8,17 +9,18 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-func TestThousandCallsAtExpiry(t *testing.T) {
+func TestRefresh_ThousandCallsAtExpiry(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: 10 * time.Minute, DetectReuse: true, Latency: 50 * time.Millisecond}})
 		h := w.Host(era, world.Accepts)
@@ -43,48 +45,7 @@ func TestThousandCallsAtExpiry(t *testing.T) {
 	})
 }
 
-func TestRefreshRefused(t *testing.T) {
-	world.InBothEras(t, func(t *testing.T, era string) {
-		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
-		h := w.Host(era, world.Accepts)
-		first := h.Call(t.Context(), "whoami", nil)
-		w.Approves()
-		(<-first).Succeeds(t, "Ada")
-		world.Later(time.Minute)
-		w.AS.RevokeRefreshTokens()
-
-		// The person is asked again, once, and the call goes on.
-		calls := []<-chan world.Reply{h.Call(t.Context(), "whoami", nil), h.Call(t.Context(), "whoami", nil)}
-		w.Approves()
-		for _, call := range calls {
-			(<-call).Succeeds(t, "Ada")
-		}
-		h.WantPrompts(2)
-		w.WantAuthorizations(2)
-		if n := w.AS.Count(fakeas.Refresh, ""); n != 1 {
-			t.Errorf("%d refreshes, want 1", n)
-		}
-	})
-}
-
-func TestRefreshUnavailable(t *testing.T) {
-	world.InBothEras(t, func(t *testing.T, era string) {
-		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
-		h := w.Host(era, world.Accepts)
-		first := h.Call(t.Context(), "whoami", nil)
-		w.Approves()
-		(<-first).Succeeds(t, "Ada")
-		world.Later(time.Minute)
-		w.AS.Script(fakeas.Refresh, fakeas.Unavailable(503, 0))
-
-		// Asking the person would not help either; the grant is kept.
-		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
-		h.Gets("whoami", nil, "Ada")
-		h.WantPrompts(1)
-	})
-}
-
-func TestTokenWithoutRefreshExpires(t *testing.T) {
+func TestRefresh_NoRefreshToken(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}})
 		h := w.Host(era, world.Accepts)
@@ -191,61 +152,187 @@ func TestRefresh_NarrowedForGood(t *testing.T) {
 	})
 }
 
-// A refresh that is answered with an empty 400 may have had a bad token, or a bad client. The
-// grant is dropped once the client is known to be good, and not before.
-func TestRefresh_EmptyRefusal(t *testing.T) {
+// A grant in use is refreshed before it ends, in the background: no call waits for it.
+func TestRefresh_Ahead(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
-		kept := store.Memory()
-		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}, Options: lazyauth.Options{Store: kept}})
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour, DetectReuse: true}})
 		h := w.SignedIn(era)
-		world.Later(time.Hour)
-		// A typo in the client's secret: no device code, either.
-		w.AS.Script(fakeas.Refresh, fakeas.Raw(400, nil, "").Times(2))
-		w.AS.Script(fakeas.DeviceAuthorization, fakeas.Error(401, "invalid_client"))
+		w.AS.Script(fakeas.Refresh, fakeas.Pass().After(20*time.Second).Times(-1))
+		for began := time.Now(); time.Since(began) < 3*time.Hour; world.Later(time.Minute) {
+			before := time.Now()
+			h.Gets("whoami", nil, "Ada")
+			if took := time.Since(before); took != 0 {
+				t.Errorf("a call waited %v for a refresh", took)
+			}
+		}
+		if n := w.AS.Count(fakeas.Refresh, ""); n < 3 || n > 4 {
+			t.Errorf("%d refreshes in three hours of tokens that live one", n)
+		}
+		// Nobody uses it: nobody refreshes it.
+		before := w.AS.Count(fakeas.Refresh, "")
+		world.Later(24 * time.Hour)
+		if n := w.AS.Count(fakeas.Refresh, ""); n != before {
+			t.Errorf("%d refreshes of a grant that nobody used", n-before)
+		}
+		h.Gets("whoami", nil, "Ada")
+		h.WantPrompts(1)
+	})
+}
+
+// The answer to a refresh is lost on its way, and the server has rotated the token: only
+// the person can help, and is asked once.
+func TestRefresh_RotatedTokenLost(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute, DetectReuse: true}})
+		w.Tolerated = append(w.Tolerated, fakeas.RefreshTokenReused)
+		h := w.SignedIn(era)
+		world.Later(2 * time.Minute)
+		w.AS.Script(fakeas.Refresh, fakeas.Lose())
 		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
-		if keys, _ := kept.Keys(t.Context()); len(keys) != 1 {
-			t.Fatal("the grant was dropped by a client that is not known to be good")
+		var calls []<-chan world.Reply
+		for range 10 {
+			calls = append(calls, h.Call(t.Context(), "whoami", nil))
 		}
-		// It is mended, and the token is bad all the same.
-		call := h.Call(t.Context(), "whoami", nil)
-		w.Person()
-		world.Later(10 * time.Second) // it is polled, and pending
-		if keys, _ := kept.Keys(t.Context()); len(keys) != 0 {
-			t.Error("the grant is still there")
+		w.Approves()
+		for _, call := range calls {
+			(<-call).Succeeds(t, "Ada")
 		}
-		<-call // nobody approves
-		call = h.Call(t.Context(), "whoami", nil)
-		w.AS.Approve(w.AS.Waiting()[0].UserCode)
-		(<-call).Succeeds(t, "Ada")
-		if n := w.AS.Count(fakeas.Refresh, ""); n != 2 {
-			t.Errorf("%d refreshes, want 2", n)
+		h.WantPrompts(2)
+	})
+}
+
+// A grant that ends while the person thinks about a step-up is refreshed once, for all.
+func TestRefresh_OnceDuringAStepUp(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute, DetectReuse: true, Latency: 100 * time.Millisecond}})
+		h := w.SignedIn(era)
+		world.Later(40 * time.Second)
+		more := h.Call(t.Context(), "list_notes", nil) // waits for the person
+		code := w.Person().UserCode
+		world.Later(20 * time.Second)
+		var calls []<-chan world.Reply
+		for range 5 {
+			calls = append(calls, h.Call(t.Context(), "whoami", nil))
+		}
+		for _, c := range calls {
+			(<-c).Succeeds(t, "Ada")
+		}
+		if n := w.AS.Count(fakeas.Refresh, ""); n != 1 {
+			t.Errorf("%d refreshes, want 1", n)
+		}
+		if err := w.AS.Approve(code); err != nil {
+			t.Fatal(err)
+		}
+		(<-more).Succeeds(t, "[]")
+	})
+}
+
+// A grant that is due while the store is read is refreshed ahead by a later call.
+func TestRefresh_DueDuringARestore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gs := &gateStore{Store: store.Memory()}
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour}, Options: lazyauth.Options{Store: gs}})
+		h := w.SignedIn(world.Legacy)
+		world.Later(58 * time.Minute)
+		hold := make(chan struct{})
+		gs.set(hold, nil)
+		c := h.Call(t.Context(), "list_notes", nil) // restoring
+		synctest.Wait()
+		h.Gets("whoami", nil, "Ada") // due, and not refreshed
+		gs.set(nil, nil)
+		close(hold)
+		code := w.Person().UserCode
+		for range 5 {
+			world.Later(5 * time.Second)
+			h.Gets("whoami", nil, "Ada")
+		}
+		if n := w.AS.Count(fakeas.Refresh, ""); n != 1 {
+			t.Errorf("%d refreshes", n)
+		}
+		w.AS.Approve(code)
+		<-c
+	})
+}
+
+func TestRefresh_TokensThatHaveEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
+		h := w.Host(world.Legacy, world.Accepts)
+		first := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-first).Succeeds(t, "Ada")
+		world.Later(time.Minute)
+		answers := make([]fakeas.Behaviour, 50)
+		for n := range answers {
+			answers[n] = fakeas.Raw(200, http.Header{"Content-Type": {"application/json"}}, fmt.Sprintf(`{"access_token":"at%d","token_type":"Bearer","expires_in":0,"refresh_token":"rt%d"}`, n, n))
+		}
+		w.AS.Script(fakeas.Refresh, answers...)
+		<-h.Call(t.Context(), "whoami", nil)
+		if n := w.AS.Count(fakeas.Refresh, ""); n > 2 {
+			t.Errorf("one call made %d refreshes", n)
 		}
 	})
 }
 
-// A success that cannot be read may have used the refresh token up: there is one more try,
-// and then the person is asked.
-func TestRefresh_Unreadable(t *testing.T) {
-	for name, b := range map[string]fakeas.Behaviour{
-		"empty object": fakeas.Raw(200, http.Header{"Content-Type": {"application/json"}}, "{}"),
-		"maintenance":  fakeas.Raw(200, http.Header{"Content-Type": {"application/json"}}, `{"status":"maintenance"}`),
-		"page":         fakeas.Raw(200, http.Header{"Content-Type": {"text/html"}}, "<html>"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			world.InBothEras(t, func(t *testing.T, era string) {
-				w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
-				h := w.SignedIn(era)
-				world.Later(time.Hour)
-				w.AS.Script(fakeas.Refresh, b.Times(2))
-				(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
-				call := h.Call(t.Context(), "whoami", nil)
-				w.Approves()
-				(<-call).Succeeds(t, "Ada")
-				h.WantPrompts(2)
-				if n := w.AS.Count(fakeas.Refresh, ""); n != 2 {
-					t.Errorf("%d refreshes, want 2", n)
-				}
-			})
-		})
-	}
+func TestRefresh_SlowLosesToASignIn(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
+		h := w.Host(era, world.Accepts)
+		first := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-first).Succeeds(t, "Ada")
+		world.Later(time.Minute)
+		w.AS.Script(fakeas.Refresh, fakeas.Raw(200, http.Header{"Content-Type": {"application/json"}},
+			`{"access_token":"late","token_type":"Bearer","expires_in":600,"scope":"profile"}`).After(20*time.Second))
+		slow := h.Call(t.Context(), "whoami", nil)
+		synctest.Wait()
+		write := h.Call(t.Context(), "create_note", world.Note{Text: "x"})
+		w.Approves()
+		(<-write).Succeeds(t, "x")
+		<-slow
+		world.Later(20 * time.Second)
+		h.Gets("create_note", world.Note{Text: "y"}, "y")
+		h.WantPrompts(2)
+	})
+}
+
+// An API that takes scopes away while the grant is being refreshed does not make
+// the rotated refresh token be lost.
+func TestRefresh_ReducedMeanwhile(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{
+			Service: func(s *lazyauth.Service) { s.Dialect = scopes.GitHubDemand },
+			Tools: func(w *world.World) {
+				w.AddTools()
+				lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "both"}, scopes.Of("profile", "notes:read"),
+					func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+						var g sync.WaitGroup
+						g.Go(func() { w.Get(ctx, "/me") })
+						g.Go(func() { w.Get(ctx, "/notes") })
+						g.Wait()
+						return nil, world.Answer{Text: "both"}, nil
+					})
+			}})
+		h := w.Host(era, world.Accepts)
+		w.AS.Script(fakeas.Me, challenge(401, `Bearer error="invalid_token"`))
+		w.AS.Script(fakeas.ListNotes, fakeas.Raw(403, http.Header{"X-Oauth-Scopes": {"profile"}, "X-Accepted-Oauth-Scopes": {"notes:read"}}, "{}").After(5*time.Second))
+		w.AS.Script(fakeas.Refresh, fakeas.Pass().After(10*time.Second))
+		call := h.Call(t.Context(), "both", nil)
+		w.Approves()
+		go func() {
+			world.Later(30 * time.Second)
+			for _, r := range w.AS.Waiting() {
+				w.AS.Deny(r.UserCode)
+			} // the step-up
+		}()
+		<-call
+		world.Later(time.Minute)
+		w.AS.ExpireAccessTokens()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		r := <-h.Call(ctx, "whoami", nil)
+		if r.Err != nil || r.Result.IsError {
+			t.Errorf("the grant is lost: %q %v", r.Text(), r.Err)
+		}
+	})
 }

@@ -5,10 +5,11 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
-
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -92,4 +93,94 @@ func TestSignInPrompt_EachServiceHasItsOwn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whoever wants to be asked again names no account: all are meant.
+func TestSignInPrompt_ForAllAccounts(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Account: lazyauth.AccountFromArgument("text")}, Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddSignInPrompt(w.Server, w.Auth)
+		}})
+		h := w.Host(era, world.InTurn(world.Says("decline", 3*time.Second), world.Accepts))
+		(<-h.Call(t.Context(), "create_note", world.Note{Text: "work"})).Fails(t, lazyauth.ReasonDeclined)
+		w.Denies() // the code that nobody polls for any more
+		if _, err := h.Session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
+			t.Fatal(err)
+		}
+		call := h.Call(t.Context(), "create_note", world.Note{Text: "work"})
+		w.Approves()
+		(<-call).Succeeds(t, "work")
+	})
+}
+
+// Two services on one server have a prompt each.
+func TestSignInPrompt_OfTwoServices(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddSignInPrompt(w.Server, w.Auth)
+			other, err := lazyauth.New(lazyauth.Service{Name: "Mail", Issuer: w.AS.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{w.AS.API()}}, &lazyauth.Options{Transport: w.AS.Transport()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { other.Close() })
+			lazyauth.AddSignInPrompt(w.Server, other)
+		}})
+		h := w.Host(world.Legacy, world.InTurn(world.Says("decline", 3*time.Second), world.Accepts))
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonDeclined)
+		if !strings.Contains(r.Text(), `"sign-in-notes"`) {
+			t.Fatal(r.Text())
+		}
+		w.Denies()
+		if _, err := h.Session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
+			t.Fatal(err)
+		}
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+	})
+}
+
+func TestSignInPrompt_OfAStranger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddSignInPrompt(w.Server, w.Auth)
+		}})
+		first, second := w.Host(world.Legacy, world.Says("decline", 3*time.Second)), w.Host(world.Legacy, world.Accepts)
+		(<-first.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		if _, err := second.Session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err == nil {
+			t.Error("a second session may end the peace of the first")
+		}
+		(<-first.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		first.WantPrompts(1)
+		w.Auth.ForgetDecline(lazyauth.LocalUser)
+		(<-first.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		first.WantPrompts(2)
+	})
+}
+
+// Whoever wants to be asked again is asked again, and nobody else.
+func TestSignInPrompt_OverHTTP(t *testing.T) {
+	w := world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: func(w *world.World) {
+		w.AddTools()
+		lazyauth.AddSignInPrompt(w.Server, w.Auth)
+	}})
+	url := world.ServeHTTP(t, w, true, true)
+	ada := w.HostAt(url, "ada", world.Manners{URL: true, React: world.Says("decline", 1100*time.Millisecond)})
+	eve := w.HostAt(url, "eve", world.Manners{URL: true, React: world.Accepts})
+	(<-ada.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+	ask := func(h *world.Host) {
+		if _, err := h.Session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
+			t.Error(err)
+		}
+	}
+	ask(eve)
+	(<-ada.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+	ada.WantPrompts(1)
+	ask(ada)
+	(<-ada.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+	ada.WantPrompts(2)
 }

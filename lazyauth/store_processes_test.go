@@ -16,73 +16,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
-
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
-
-// Variables that turn this test binary into a server over stdio: where the authorization
-// server is, and the folder of the store that it shares with others.
-const (
-	originVariable = "LAZYAUTH_TEST_ORIGIN"
-	folderVariable = "LAZYAUTH_TEST_FOLDER"
-)
-
-func TestMain(m *testing.M) {
-	if origin, ok := os.LookupEnv(originVariable); ok {
-		if err := serveStdio(origin, os.Getenv(folderVariable)); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// serveStdio serves until standard input ends. What goes wrong it says on standard
-// error, where otherwise there is nothing.
-func serveStdio(origin, folder string) (err error) {
-	grants, err := store.File(folder, []byte("a key for tests, of 32 bytes ..."))
-	if err != nil {
-		return err
-	}
-	kept := &countedStore{Store: grants}
-	auth, err := lazyauth.New(lazyauth.Service{
-		Name: "Notes", Issuer: origin, ClientID: fakeas.DefaultClientID, APIOrigins: []string{origin},
-	}, &lazyauth.Options{
-		Store: kept,
-		Trace: lazyauth.SlogTrace(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))),
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, auth.Close()) }()
-	server := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1"}, nil)
-	lazyauth.AddTool(server, auth, &mcp.Tool{Name: "whoami"}, scopes.Of("profile"),
-		func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
-			return world.ReadAnswer(lazyauth.Client(ctx).Get(origin + "/me"))
-		})
-	mcp.AddTool(server, &mcp.Tool{Name: "updates"}, func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
-		return nil, world.Answer{Text: strconv.FormatInt(kept.updates.Load(), 10)}, nil
-	})
-	return server.Run(context.Background(), &mcp.StdioTransport{})
-}
-
-// countedStore counts the updates that were begun: what a server does to sign in and to
-// refresh, and nothing else.
-type countedStore struct {
-	store.Store
-	updates atomic.Int64
-}
-
-func (s *countedStore) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
-	s.updates.Add(1)
-	return s.Store.Update(ctx, key, change)
-}
 
 // A program is a host that has started its server as a process of its own.
 type program struct {
@@ -90,29 +30,6 @@ type program struct {
 	session *mcp.ClientSession
 	stderr  bytes.Buffer // of the server; to be read when that has ended
 	prompts atomic.Int64
-}
-
-// start starts a host that speaks era, with a server that keeps its grants in folder.
-func start(t *testing.T, era, origin, folder string) *program {
-	t.Helper()
-	p := &program{t: t}
-	client := mcp.NewClient(&mcp.Implementation{Name: "host", Version: "1"}, &mcp.ClientOptions{
-		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
-		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-			p.prompts.Add(1)
-			return &mcp.ElicitResult{Action: "accept"}, nil
-		},
-	})
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), originVariable+"="+origin, folderVariable+"="+folder)
-	cmd.Stderr = &p.stderr
-	session, err := client.Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, &mcp.ClientSessionOptions{ProtocolVersion: era})
-	if err != nil {
-		t.Fatalf("%v: %s", err, &p.stderr)
-	}
-	p.session = session
-	t.Cleanup(func() { session.Close() })
-	return p
 }
 
 func (p *program) calls(tool string) world.Reply {
@@ -145,11 +62,34 @@ func (p *program) close() {
 	}
 }
 
+// start starts a host that speaks era, with a server that keeps its grants in folder.
+func start(t *testing.T, era, origin, folder string) *program {
+	t.Helper()
+	p := &program{t: t}
+	client := mcp.NewClient(&mcp.Implementation{Name: "host", Version: "1"}, &mcp.ClientOptions{
+		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
+		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			p.prompts.Add(1)
+			return &mcp.ElicitResult{Action: "accept"}, nil
+		},
+	})
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), originVariable+"="+origin, folderVariable+"="+folder)
+	cmd.Stderr = &p.stderr
+	session, err := client.Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, &mcp.ClientSessionOptions{ProtocolVersion: era})
+	if err != nil {
+		t.Fatalf("%v: %s", err, &p.stderr)
+	}
+	p.session = session
+	t.Cleanup(func() { session.Close() })
+	return p
+}
+
 // Two real processes with one file: a hundred times their token has ended, and both find
 // that out at the same moment, from the API or by the clock. The authorization server
 // takes the second use of a refresh token for theft and ends the login; nobody may notice
 // that it does.
-func TestTwoRealProcesses(t *testing.T) {
+func TestStore_TwoRealProcesses(t *testing.T) {
 	const rounds = 100
 	const life = 3 * time.Second // of which a client that knows about rounding uses half
 	as := fakeas.New(&fakeas.Options{TokenLifetime: life, DetectReuse: true, Interval: time.Second})
@@ -228,4 +168,63 @@ func TestTwoRealProcesses(t *testing.T) {
 	if grants != 1 {
 		t.Errorf("%d grants in the folder", grants)
 	}
+}
+
+// Variables that turn this test binary into a server over stdio: where the authorization
+// server is, and the folder of the store that it shares with others.
+const (
+	originVariable = "LAZYAUTH_TEST_ORIGIN"
+	folderVariable = "LAZYAUTH_TEST_FOLDER"
+)
+
+// countedStore counts the updates that were begun: what a server does to sign in and to
+// refresh, and nothing else.
+type countedStore struct {
+	store.Store
+	updates atomic.Int64
+}
+
+func (s *countedStore) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
+	s.updates.Add(1)
+	return s.Store.Update(ctx, key, change)
+}
+
+// serveStdio serves until standard input ends. What goes wrong it says on standard
+// error, where otherwise there is nothing.
+func serveStdio(origin, folder string) (err error) {
+	grants, err := store.File(folder, []byte("a key for tests, of 32 bytes ..."))
+	if err != nil {
+		return err
+	}
+	kept := &countedStore{Store: grants}
+	auth, err := lazyauth.New(lazyauth.Service{
+		Name: "Notes", Issuer: origin, ClientID: fakeas.DefaultClientID, APIOrigins: []string{origin},
+	}, &lazyauth.Options{
+		Store: kept,
+		Trace: lazyauth.SlogTrace(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, auth.Close()) }()
+	server := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1"}, nil)
+	lazyauth.AddTool(server, auth, &mcp.Tool{Name: "whoami"}, scopes.Of("profile"),
+		func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+			return world.ReadAnswer(lazyauth.Client(ctx).Get(origin + "/me"))
+		})
+	mcp.AddTool(server, &mcp.Tool{Name: "updates"}, func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+		return nil, world.Answer{Text: strconv.FormatInt(kept.updates.Load(), 10)}, nil
+	})
+	return server.Run(context.Background(), &mcp.StdioTransport{})
+}
+
+func TestMain(m *testing.M) {
+	if origin, ok := os.LookupEnv(originVariable); ok {
+		if err := serveStdio(origin, os.Getenv(folderVariable)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
 }

@@ -2,24 +2,141 @@ package lazyauth_test
 
 import (
 	"context"
-	"errors"
+	"math"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
-
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
+func TestWait_MaxWaitEnds(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Accepts)
+		began := time.Now()
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonPending)
+		if took := time.Since(began); took > 56*time.Second {
+			t.Errorf("the call was held for %v", took)
+		}
+		if strings.Contains(r.Text(), "/device") {
+			t.Errorf("a host that shows prompts got the link as text: %q", r.Text())
+		}
+		// The next call joins; its person is shown the same code again.
+		call := h.Call(t.Context(), "whoami", nil)
+		synctest.Wait()
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		w.WantAuthorizations(1)
+		if p := h.Shown(); len(p) != 2 || p[0].URL != p[1].URL {
+			t.Errorf("prompts: %+v", p)
+		}
+	})
+}
+
+// Patience that would overflow is endless, and not over.
+func TestWait_EndlessMaxWait(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: math.MaxInt64}})
+		world.Later(time.Second)
+		h := w.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		req := w.Person()
+		world.Later(30 * time.Second)
+		w.AS.Approve(req.UserCode)
+		(<-call).Succeeds(t, "Ada")
+	})
+}
+
+// A patience of a second is one of a second.
+func TestWait_ShortMaxWait(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: time.Second}})
+		h := w.Host(era, world.Accepts)
+		began := time.Now()
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+// The patience of a call that waits to begin ends, the person approves, and then calls
+// again: the handler has run once in all.
+func TestWait_MaxWaitEndsThenApproval(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: world.WithSaga})
+		h := w.Host(era, world.Accepts)
+		one, two := h.Call(t.Context(), "saga", world.Note{Text: "x"}), h.Call(t.Context(), "saga", world.Note{Text: "x"})
+		code := w.Person().UserCode
+		(<-one).Fails(t, lazyauth.ReasonPending)
+		(<-two).Fails(t, lazyauth.ReasonPending)
+		w.AS.Approve(code)
+		world.Later(time.Minute)
+		w.WantSaga(0, 0) // approval starts nothing by itself
+		call := h.Call(t.Context(), "saga", world.Note{Text: "x"})
+		w.Approves() // what the handler needs in its middle
+		(<-call).Succeeds(t, "x")
+		w.WantSaga(1, 1)
+		w.WantAuthorizations(2)
+	})
+}
+
+func TestWait_CallerGoesAway(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Accepts)
+		ctx, cancel := context.WithCancel(t.Context())
+		call := h.Call(ctx, "whoami", nil)
+		code := w.Person().UserCode
+		synctest.Wait()
+		cancel()
+		if r := <-call; r.Err == nil {
+			t.Errorf("a cancelled call returned %q", r.Text())
+		}
+		// The flight lives on; the next call joins it, without a prompt.
+		call = h.Call(t.Context(), "whoami", nil)
+		synctest.Wait()
+		w.AS.Approve(code)
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(1)
+		w.WantAuthorizations(1)
+		if n := w.Starts("whoami"); n != 1 {
+			t.Errorf("the handler started %d times, want 1", n)
+		}
+	})
+}
+
+// The person takes more than a patience to say yes to the dialog.
+func TestWait_SlowAcceptIsNotAskedTwice(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: 55 * time.Second}})
+		h := w.Host(era, world.Says("accept", 70*time.Second))
+		call := h.Call(t.Context(), "whoami", nil)
+		if era == world.Legacy {
+			(<-call).Fails(t, lazyauth.ReasonPending)
+			h.WantPrompts(1)
+			return
+		}
+		world.Later(75 * time.Second) // the retry attends
+		synctest.Wait()
+		h.WantPrompts(1)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(1)
+	})
+}
+
 // Whatever a call waits for stops: the call ends in the time that docs/design.md states
 // ("Waits") and says what it must, and so does Close, which names what did not end.
-func TestWaits_EachHasAnEnd(t *testing.T) {
+func TestWait_EachHasAnEnd(t *testing.T) {
 	const (
 		succeeds = lazyauth.Reason("")
 		person   = 10 * time.Second // who approves, and the next poll
@@ -121,24 +238,9 @@ func TestWaits_EachHasAnEnd(t *testing.T) {
 	})
 }
 
-// A stoppable connection is one to a host that reads nothing while it is stopped. Writes wait
-// at a channel, and not at the mutex of the SDK's, so that virtual time goes on.
-type stoppable struct {
-	mcp.Connection
-	*stop
-}
-
 type stop struct {
 	mu   sync.Mutex
 	gate chan struct{} // closed while it is read
-}
-
-func (s stoppable) Write(ctx context.Context, m jsonrpc.Message) error {
-	s.mu.Lock()
-	gate := s.gate
-	s.mu.Unlock()
-	<-gate
-	return s.Connection.Write(ctx, m)
 }
 
 // now stops the host, until the function is called that it returns.
@@ -150,10 +252,25 @@ func (s *stop) now() (again func()) {
 	return func() { close(gate) }
 }
 
+// A stoppable connection is one to a host that reads nothing while it is stopped. Writes wait
+// at a channel, and not at the mutex of the SDK's, so that virtual time goes on.
+type stoppable struct {
+	mcp.Connection
+	*stop
+}
+
+func (s stoppable) Write(ctx context.Context, m jsonrpc.Message) error {
+	s.mu.Lock()
+	gate := s.gate
+	s.mu.Unlock()
+	<-gate
+	return s.Connection.Write(ctx, m)
+}
+
 // A host that reads nothing, so that progress messages fill the pipe to it, keeps a call no
 // longer than one that reads, and holds nothing else up: neither its handler's progress, nor
 // the flight, nor Close.
-func TestWaits_HostThatDoesNotRead(t *testing.T) {
+func TestWait_HostThatDoesNotRead(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		var ended []time.Duration
 		var mu sync.Mutex
@@ -217,29 +334,5 @@ func TestWaits_HostThatDoesNotRead(t *testing.T) {
 		again()
 		<-first
 		<-second
-	})
-}
-
-// Close says which handler does not heed the end of its context.
-func TestWaits_HandlerThatIgnoresItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		release := make(chan struct{})
-		w := world.New(t, world.Setup{Tools: func(w *world.World) {
-			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "deaf"}, scopes.Of("profile"), func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
-				<-release
-				return nil, world.Answer{}, errors.New("late")
-			})
-		}})
-		h := w.Host(world.Modern, world.Accepts)
-		call := h.Call(t.Context(), "deaf", nil)
-		w.Approves()
-		world.Later(time.Minute)
-		began := time.Now()
-		err := w.Auth.Close()
-		if took := time.Since(began); took > 5*time.Second || err == nil || err.Error() != "lazyauth: handlers ignored that their context ended: deaf" {
-			t.Errorf("Close after %v: %v", took, err)
-		}
-		close(release)
-		<-call
 	})
 }

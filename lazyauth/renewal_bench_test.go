@@ -9,68 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
-
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
-
-// BenchmarkRefreshStorm lets a token end and then makes 10,000 calls at once. The answer
-// to the refresh is held back until all of them have arrived, so that all have to wait
-// for it. It reports what one such expiry causes: one refresh, no prompt, and no call
-// that is sent away or fails.
-func BenchmarkRefreshStorm(b *testing.B) {
-	const calls = 10_000
-	for _, era := range world.Eras {
-		b.Run(map[string]string{world.Legacy: "legacy", world.Modern: "modern"}[era], func(b *testing.B) {
-			var refreshes, prompts, bounced, failed atomic.Int64
-			for b.Loop() {
-				b.StopTimer()
-				s := newStorm(b, era, calls)
-				b.StartTimer()
-				var wg sync.WaitGroup
-				for range calls {
-					wg.Go(func() {
-						result, err := s.session.CallTool(b.Context(), &mcp.CallToolParams{Name: "whoami"})
-						switch {
-						case err != nil:
-							failed.Add(1)
-						case result.IsError:
-							bounced.Add(1)
-						}
-					})
-				}
-				wg.Wait()
-				b.StopTimer()
-				refreshes.Add(int64(s.as.Count(fakeas.Refresh, "")))
-				prompts.Add(s.prompts.Load())
-				if v := s.as.Violations(); len(v) > 0 {
-					b.Errorf("violations: %v", v)
-				}
-				s.session.Close()
-				s.auth.Close()
-				b.StartTimer()
-			}
-			for name, n := range map[string]*atomic.Int64{"refreshes": &refreshes, "prompts": &prompts, "bounced": &bounced, "errors": &failed} {
-				b.ReportMetric(float64(n.Load())/float64(b.N), name)
-				if want := map[string]int64{"refreshes": int64(b.N)}[name]; n.Load() != want {
-					b.Errorf("%d %s in %d expiries, want %d", n.Load(), name, b.N, want)
-				}
-			}
-		})
-	}
-}
-
-// A storm is a host with an expired grant.
-type storm struct {
-	as      *fakeas.Server
-	auth    *lazyauth.Interceptor
-	session *mcp.ClientSession
-	prompts atomic.Int64
-}
 
 // newStorm returns a storm whose refresh is answered when so many calls have arrived.
 func newStorm(b *testing.B, era string, calls int64) *storm {
@@ -137,4 +82,58 @@ func newStorm(b *testing.B, era string, calls int64) *storm {
 	}
 	<-time.After(life)
 	return s
+}
+
+// BenchmarkRefreshStorm lets a token end and then makes 10,000 calls at once. The answer
+// to the refresh is held back until all of them have arrived, so that all have to wait
+// for it. It reports what one such expiry causes: one refresh, no prompt, and no call
+// that is sent away or fails.
+func BenchmarkRefreshStorm(b *testing.B) {
+	const calls = 10_000
+	for _, era := range world.Eras {
+		b.Run(map[string]string{world.Legacy: "legacy", world.Modern: "modern"}[era], func(b *testing.B) {
+			var refreshes, prompts, bounced, failed atomic.Int64
+			for b.Loop() {
+				b.StopTimer()
+				s := newStorm(b, era, calls)
+				b.StartTimer()
+				var wg sync.WaitGroup
+				for range calls {
+					wg.Go(func() {
+						result, err := s.session.CallTool(b.Context(), &mcp.CallToolParams{Name: "whoami"})
+						switch {
+						case err != nil:
+							failed.Add(1)
+						case result.IsError:
+							bounced.Add(1)
+						}
+					})
+				}
+				wg.Wait()
+				b.StopTimer()
+				refreshes.Add(int64(s.as.Count(fakeas.Refresh, "")))
+				prompts.Add(s.prompts.Load())
+				if v := s.as.Violations(); len(v) > 0 {
+					b.Errorf("violations: %v", v)
+				}
+				s.session.Close()
+				s.auth.Close()
+				b.StartTimer()
+			}
+			for name, n := range map[string]*atomic.Int64{"refreshes": &refreshes, "prompts": &prompts, "bounced": &bounced, "errors": &failed} {
+				b.ReportMetric(float64(n.Load())/float64(b.N), name)
+				if want := map[string]int64{"refreshes": int64(b.N)}[name]; n.Load() != want {
+					b.Errorf("%d %s in %d expiries, want %d", n.Load(), name, b.N, want)
+				}
+			}
+		})
+	}
+}
+
+// A storm is a host with an expired grant.
+type storm struct {
+	as      *fakeas.Server
+	auth    *lazyauth.Interceptor
+	session *mcp.ClientSession
+	prompts atomic.Int64
 }

@@ -10,45 +10,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
-
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // waiters is how many calls wait at once in the benchmarks here.
 const waiters = 10_000
-
-// A crowd is one host whose calls wait: for an authorization, or, to compare, for
-// nothing but a channel in a handler of the bare SDK.
-type crowd struct {
-	session *mcp.ClientSession
-	waiting *atomic.Int64 // calls that wait
-	release func()        // lets them go on, in the background
-	from    func() time.Time
-	close   func()
-}
-
-func newCrowd(b testing.TB, era string, server *mcp.Server, c crowd) *crowd {
-	here, there := mcp.NewInMemoryTransports()
-	if _, err := server.Connect(b.Context(), there, nil); err != nil {
-		b.Fatal(err)
-	}
-	client := mcp.NewClient(&mcp.Implementation{Name: "host"}, &mcp.ClientOptions{
-		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
-		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-			return &mcp.ElicitResult{Action: "accept"}, nil
-		},
-	})
-	session, err := client.Connect(b.Context(), here, &mcp.ClientSessionOptions{ProtocolVersion: era})
-	if err != nil {
-		b.Fatal(err)
-	}
-	c.session = session
-	return &c
-}
 
 func bareCrowd(b testing.TB, era string) *crowd {
 	var waiting atomic.Int64
@@ -113,62 +83,6 @@ func gatedCrowd(b testing.TB, era string) *crowd {
 	})
 }
 
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
-// run makes so many calls, and returns the memory and the goroutines that each of them adds
-// while all wait, and the time from the release to the last result.
-func (c *crowd) run(b testing.TB, waiters int) (bytes, goroutines float64, resume time.Duration) {
-	memory, before := settled()
-	var wg sync.WaitGroup
-	for range waiters {
-		wg.Go(func() {
-			result, err := c.session.CallTool(b.Context(), &mcp.CallToolParams{Name: "whoami"})
-			if err != nil || result.IsError {
-				b.Errorf("the call failed: %+v, %v", result, err)
-			}
-		})
-	}
-	for c.waiting.Load() < int64(waiters) {
-		time.Sleep(10 * time.Millisecond) // not a busy wait, which would be measured
-	}
-	loaded, after := settled()
-	c.release()
-	wg.Wait()
-	resume = time.Since(c.from())
-	c.session.Close()
-	c.close()
-	return float64(loaded-memory) / float64(waiters), float64(after-before) / float64(waiters), resume
-}
-
-// settled returns the memory in use, stacks included, and the number of goroutines.
-func settled() (uint64, int) {
-	for range 3 {
-		runtime.GC()
-		time.Sleep(50 * time.Millisecond) // for what is on its way to block
-	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc + m.StackInuse, runtime.NumGoroutine()
-}
-
-// inCrowds measures 10,000 waiting calls of ours and of the bare SDK in turn.
-func inCrowds(b *testing.B, report func(b *testing.B, ours, bare []measure)) {
-	for _, era := range world.Eras {
-		b.Run(map[string]string{world.Legacy: "legacy", world.Modern: "modern"}[era], func(b *testing.B) {
-			var ours, bare []measure
-			for b.Loop() {
-				for range 2 { // the two of a pair under the same conditions
-					bare = append(bare, measured(b, bareCrowd(b, era), waiters))
-					ours = append(ours, measured(b, gatedCrowd(b, era), waiters))
-				}
-			}
-			report(b, ours, bare)
-		})
-	}
-}
-
 type measure struct {
 	bytes, goroutines float64
 	resume            time.Duration
@@ -216,6 +130,22 @@ func TestWaiting_CostsLittleMore(t *testing.T) {
 	}
 }
 
+// inCrowds measures 10,000 waiting calls of ours and of the bare SDK in turn.
+func inCrowds(b *testing.B, report func(b *testing.B, ours, bare []measure)) {
+	for _, era := range world.Eras {
+		b.Run(map[string]string{world.Legacy: "legacy", world.Modern: "modern"}[era], func(b *testing.B) {
+			var ours, bare []measure
+			for b.Loop() {
+				for range 2 { // the two of a pair under the same conditions
+					bare = append(bare, measured(b, bareCrowd(b, era), waiters))
+					ours = append(ours, measured(b, gatedCrowd(b, era), waiters))
+				}
+			}
+			report(b, ours, bare)
+		})
+	}
+}
+
 // BenchmarkWaiting reports what a call that waits for a person costs, beside one that
 // waits in a handler of the bare SDK: its memory, as a ratio, and the goroutines it has
 // more.
@@ -237,4 +167,69 @@ func BenchmarkResume(b *testing.B) {
 		b.ReportMetric(least(ours, resume)/least(bare, resume), "x-sdk-resume")
 		b.ReportMetric(1e3*least(ours, resume), "ms-resume")
 	})
+}
+
+// A crowd is one host whose calls wait: for an authorization, or, to compare, for
+// nothing but a channel in a handler of the bare SDK.
+type crowd struct {
+	session *mcp.ClientSession
+	waiting *atomic.Int64 // calls that wait
+	release func()        // lets them go on, in the background
+	from    func() time.Time
+	close   func()
+}
+
+// settled returns the memory in use, stacks included, and the number of goroutines.
+func settled() (uint64, int) {
+	for range 3 {
+		runtime.GC()
+		time.Sleep(50 * time.Millisecond) // for what is on its way to block
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc + m.StackInuse, runtime.NumGoroutine()
+}
+
+// run makes so many calls, and returns the memory and the goroutines that each of them adds
+// while all wait, and the time from the release to the last result.
+func (c *crowd) run(b testing.TB, waiters int) (bytes, goroutines float64, resume time.Duration) {
+	memory, before := settled()
+	var wg sync.WaitGroup
+	for range waiters {
+		wg.Go(func() {
+			result, err := c.session.CallTool(b.Context(), &mcp.CallToolParams{Name: "whoami"})
+			if err != nil || result.IsError {
+				b.Errorf("the call failed: %+v, %v", result, err)
+			}
+		})
+	}
+	for c.waiting.Load() < int64(waiters) {
+		time.Sleep(10 * time.Millisecond) // not a busy wait, which would be measured
+	}
+	loaded, after := settled()
+	c.release()
+	wg.Wait()
+	resume = time.Since(c.from())
+	c.session.Close()
+	c.close()
+	return float64(loaded-memory) / float64(waiters), float64(after-before) / float64(waiters), resume
+}
+
+func newCrowd(b testing.TB, era string, server *mcp.Server, c crowd) *crowd {
+	here, there := mcp.NewInMemoryTransports()
+	if _, err := server.Connect(b.Context(), there, nil); err != nil {
+		b.Fatal(err)
+	}
+	client := mcp.NewClient(&mcp.Implementation{Name: "host"}, &mcp.ClientOptions{
+		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
+		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			return &mcp.ElicitResult{Action: "accept"}, nil
+		},
+	})
+	session, err := client.Connect(b.Context(), here, &mcp.ClientSessionOptions{ProtocolVersion: era})
+	if err != nil {
+		b.Fatal(err)
+	}
+	c.session = session
+	return &c
 }

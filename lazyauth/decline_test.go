@@ -7,15 +7,130 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
-
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
 )
 
+func TestDecline_AsksNobodyForAMinute(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.InTurn(world.Says("decline", 3*time.Second), world.Accepts))
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonDeclined)
+		for _, p := range h.Shown() {
+			if strings.Contains(r.Text(), p.URL) {
+				t.Errorf("a decline got the link into the model's hands: %q", r.Text())
+			}
+		}
+		// For a minute nobody is asked again …
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		h.WantPrompts(1)
+		// … then they are, with a new code: nobody wanted the first, which is polled for no more.
+		w.Denies()
+		world.Later(61 * time.Second)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(2)
+		w.WantAuthorizations(2)
+	})
+}
+
+func TestDecline_DismissedIsAskedAgain(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.InTurn(world.Says("cancel", 3*time.Second), world.Accepts))
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(2)
+		w.WantAuthorizations(1)
+	})
+}
+
+func TestDecline_AfterTheApproval(t *testing.T) {
+	// The person approved in the browser and then closed the dialog.
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.Says("decline", 20*time.Second))
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.Gets("whoami", nil, "Ada")
+	})
+}
+
+// An agent that runs unattended and is meant to approve by itself.
+func TestDecline_InsecureTextAfterDecline(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{InsecureTextAfterDecline: true}})
+		w.CodesMayFollow = lazyauth.ReasonDeclined
+		h := w.Host(era, world.Says("decline", 0))
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonDeclined)
+		code := w.Person().UserCode
+		if !strings.Contains(r.Text(), code) || !strings.Contains(r.Text(), "/device") {
+			t.Errorf("the text %q lacks the code or the page", r.Text())
+		}
+		w.AS.Approve(code)
+		world.Later(10 * time.Second)
+		h.Gets("whoami", nil, "Ada")
+	})
+}
+
+// The model may not nag for a minute. The person may change their mind.
+func TestDecline_PersonChangesTheirMind(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddSignInPrompt(w.Server, w.Auth)
+		}})
+		h := w.Host(era, world.InTurn(world.Says("decline", 3*time.Second), world.Accepts))
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		w.Denies() // the code that nobody polls for any more
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonDeclined)
+		if !strings.Contains(r.Text(), `"sign-in-notes"`) {
+			t.Errorf("%q does not say how to override it", r.Text())
+		}
+		list, err := h.Session.ListPrompts(t.Context(), nil)
+		if err != nil || len(list.Prompts) != 1 || list.Prompts[0].Name != "sign-in-notes" {
+			t.Fatalf("prompts: %+v, %v", list, err)
+		}
+		got, err := h.Session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"})
+		if err != nil || len(got.Messages) != 1 || got.Messages[0].Role != "user" {
+			t.Fatalf("the prompt: %+v, %v", got, err)
+		}
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(2)
+		w.WantAuthorizations(2)
+	})
+}
+
+// ReasonDeclined by a step-up's person: what was held goes on working (scopes are a set).
+func TestDecline_OfAStepUpKeepsTheGrant(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{})
+		h := w.Host(era, world.InTurn(world.Accepts, world.Says("decline", 3*time.Second)))
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		(<-h.Call(t.Context(), "list_notes", nil)).Fails(t, lazyauth.ReasonDeclined)
+		h.Gets("whoami", nil, "Ada")
+		if err := w.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), nil); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Nobody wants the sign-in: it ends, and the trace has its end.
-func TestDeclined_EndsTheFlight(t *testing.T) {
+func TestDecline_EndsTheFlight(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{})
 		h := w.Host(era, world.InTurn(world.Says("decline", 3*time.Second), world.Accepts))
@@ -43,7 +158,7 @@ func TestDeclined_EndsTheFlight(t *testing.T) {
 }
 
 // A person who forgets the decline is asked with a new code at once.
-func TestDeclined_ForgottenBeginsAnew(t *testing.T) {
+func TestDecline_ForgottenBeginsAnew(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{})
 		h := w.Host(era, world.InTurn(world.Says("decline", 3*time.Second), world.Accepts))
@@ -58,7 +173,7 @@ func TestDeclined_ForgottenBeginsAnew(t *testing.T) {
 }
 
 // The dialog is declined when the call that showed it has long been answered.
-func TestDeclined_AfterTheCall(t *testing.T) {
+func TestDecline_AfterTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{})
 		h := w.Host(world.Legacy, world.Says("decline", 3*time.Minute))
@@ -71,7 +186,7 @@ func TestDeclined_AfterTheCall(t *testing.T) {
 
 // Dismissing a dialog is no decline, nor is what a host refuses by itself: the person may
 // be in the browser, and their approval counts.
-func TestDeclined_NotByDismissalNorByTheHost(t *testing.T) {
+func TestDecline_NotByDismissalNorByTheHost(t *testing.T) {
 	for name, react := range map[string]world.Reaction{"dismissed": world.Says("cancel", 3*time.Second), "automatic": world.Says("decline", 0)} {
 		t.Run(name, func(t *testing.T) {
 			world.InBothEras(t, func(t *testing.T, era string) {
@@ -90,7 +205,7 @@ func TestDeclined_NotByDismissalNorByTheHost(t *testing.T) {
 
 // One host's person declines while another call waits, or another host has the prompt:
 // they go on. The last of them to go ends the sign-in.
-func TestDeclined_WhileOthersAreAsked(t *testing.T) {
+func TestDecline_WhileOthersAreAsked(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		// The other host waits with its own prompt, and its person approves.
 		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson}})
@@ -142,7 +257,7 @@ func TestDeclined_WhileOthersAreAsked(t *testing.T) {
 }
 
 // The model was given the code after the decline, as the author wished.
-func TestDeclined_TextAfterDecline(t *testing.T) {
+func TestDecline_InsecureTextKeepsTheFlight(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{Options: lazyauth.Options{InsecureTextAfterDecline: true}})
 		w.CodesMayFollow = lazyauth.ReasonDeclined
@@ -157,7 +272,7 @@ func TestDeclined_TextAfterDecline(t *testing.T) {
 
 // A host whose earlier prompt nobody answered for is told that it is over (MCP 2025-11-25
 // client/elicitation, "Completion notifications").
-func TestDeclined_OthersAreTold(t *testing.T) {
+func TestDecline_CompletesThePromptsOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{})
 		h := w.Host(world.Legacy, world.InTurn(world.Accepts, world.Says("decline", 3*time.Second)))
@@ -174,7 +289,7 @@ func TestDeclined_OthersAreTold(t *testing.T) {
 
 // The token is on its way when the person declines: it wins, whoever verifies it however
 // slowly.
-func TestDeclined_AfterTheToken(t *testing.T) {
+func TestDecline_AfterTheToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func(ctx context.Context, _ lazyauth.Principal, _ *oauth2.Token) error {
 			select {
@@ -197,7 +312,7 @@ func TestDeclined_AfterTheToken(t *testing.T) {
 
 // A call that was answered with the prompt comes back when its sign-in has ended for want
 // of anybody who wants it: the host that declined is left alone, and another is asked anew.
-func TestDeclined_ACallComesBack(t *testing.T) {
+func TestDecline_ACallComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{})
 		h := w.RawHost()
