@@ -63,7 +63,8 @@
 //     code and then a token by its way (way.go).
 //   - internal/asking: waiter.go waits for the flight, delivery.go brings its prompt to the
 //     host and takes the answer.
-//   - internal/device: the device flow on the wire: authorize.go, then poll.go.
+//   - internal/device: the device flow on the wire: authorize.go, then poll.go. What it has in
+//     common with other flows is in internal/oauth: wire.go, answer.go, token.go.
 //   - back in internal/grants: flight.go makes sure whose token it is and adopts the grant,
 //     persist.go stores it; in asking, the waiters go on.
 //   - transport.go sends a request with the token, challenge.go deals with what the API

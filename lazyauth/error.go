@@ -15,6 +15,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -153,10 +154,10 @@ func (e *Error) Error() string {
 		case errors.Is(e.Cause, errTokenRefused):
 			return fmt.Sprintf("%s does not accept the access that it granted. %s", e.service, advice(e.Cause))
 		}
-		if _, ok := errors.AsType[*device.Error](e.Cause); !ok {
+		if _, ok := errors.AsType[*oauth.Error](e.Cause); !ok {
 			return fmt.Sprintf("%s refused the request in a way that this server does not understand.", e.service)
 		}
-		if errors.Is(e.Cause, device.ErrUnsupported) {
+		if errors.Is(e.Cause, oauth.ErrUnsupported) {
 			return fmt.Sprintf("The authorization server of %s does not offer device authorization, so nobody can be asked to sign in, which calling again will not change. If it has an endpoint for it after all, this server's operator can name it.", e.service)
 		}
 		return fmt.Sprintf("The authorization server of %s does not offer device authorization to this server. Its operator must enable it for the client.", e.service)
@@ -203,16 +204,16 @@ func (e *Error) Error() string {
 		if errors.Is(e.Cause, device.ErrUnknownCode) {
 			return fmt.Sprintf("The authorization server of %s no longer accepts this code: refused by a policy, used, or forgotten. If a new code comes to the same, this server's operator must act, and finds the cause in the server's log.%s", e.service, e.later())
 		}
-		if errors.Is(e.Cause, device.ErrTokenType) {
+		if errors.Is(e.Cause, oauth.ErrTokenType) {
 			return fmt.Sprintf("The sign-in to %s was finished, but the token that came of it cannot be used by this server, which calling again will not change. Its operator must act, and finds the cause in the server's log.%s", e.service, e.later())
 		}
-		if refused, ok := errors.AsType[*device.Error](e.Cause); ok && errors.Is(refused, device.ErrRefused) && (refused.Code == "invalid_client" || refused.Code == "unauthorized_client") {
+		if refused, ok := errors.AsType[*oauth.Error](e.Cause); ok && errors.Is(refused, oauth.ErrRefused) && (refused.Code == "invalid_client" || refused.Code == "unauthorized_client") {
 			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator must check the client identifier, the secret and how it is sent, and that the client is enabled and may use device authorization; the server's log has the error code.%s", e.service, e.later())
 		}
-		if errors.Is(e.Cause, device.ErrRefused) {
+		if errors.Is(e.Cause, oauth.ErrRefused) {
 			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator must act, and finds the cause in the server's log.%s", e.service, e.later())
 		}
-		if d, ok := errors.AsType[*device.Error](e.Cause); ok && d.Op == "discovery" && errors.Is(d, device.ErrInvalid) {
+		if d, ok := errors.AsType[*oauth.Error](e.Cause); ok && d.Op == "discovery" && errors.Is(d, oauth.ErrInvalid) {
 			return fmt.Sprintf("The authorization server of %s was not found by the address that this server is configured with, which calling again will not change. Its operator finds the cause in the server's log.", e.service)
 		}
 		again := "Try again later"
@@ -316,7 +317,7 @@ func translate(err error) *Error {
 		{grants.ErrAbandoned, ReasonAbandoned, grants.ErrAbandoned},
 		{grants.ErrOperatorToken, ReasonUnavailable, errOperatorToken{cause}},
 		{grants.ErrRefresh, ReasonUnavailable, cause},
-		{device.ErrDenied, ReasonDenied, cause},
+		{oauth.ErrDenied, ReasonDenied, cause},
 		{device.ErrExpired, ReasonExpired, cause},
 	} {
 		if errors.Is(err, known.kind) {
@@ -326,7 +327,7 @@ func translate(err error) *Error {
 	if guard.IsMishap(err) { // of ours, that is: a callback's has a kind
 		return &Error{Reason: ReasonUnavailable, Cause: err}
 	}
-	if d, ok := errors.AsType[*device.Error](err); ok {
+	if d, ok := errors.AsType[*oauth.Error](err); ok {
 		if unsupported(d) {
 			return &Error{Reason: ReasonUnsupported, Cause: err}
 		}
@@ -335,12 +336,12 @@ func translate(err error) *Error {
 	return nil
 }
 
-func unsupported(err *device.Error) bool {
+func unsupported(err *oauth.Error) bool {
 	switch err.Code {
 	case "unsupported_grant_type", "device_flow_disabled":
 		return true
 	}
-	return errors.Is(err, device.ErrUnsupported)
+	return errors.Is(err, oauth.ErrUnsupported)
 }
 
 // explain returns err for one call: one that waited for what another began gets that one's

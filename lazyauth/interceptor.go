@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/state"
@@ -74,7 +75,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	observer, late := newObserver(&service, o.Trace), new(guard.Late)
 	transport := guardedTransport{o.Transport, callbacks{late, observer}}
 	toServer := awaitedTransport{transport}
-	server, err := grants.NewAuthorizationServer(service.device(toServer), service.InsecureSkipIssuerCheck)
+	server, err := grants.NewAuthorizationServer(service.oauth(toServer), device.Offered, service.InsecureSkipIssuerCheck)
 	if err != nil {
 		return nil, fmt.Errorf("lazyauth: Service: %w", err)
 	}
@@ -117,7 +118,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 func (i *Interceptor) keeping(server *grants.AuthorizationServer, transport http.RoundTripper) grants.Config {
 	config := grants.Config{
 		Service: i.service.Name, Scopes: i.service.Scopes, Words: i.service.inWords, Hierarchy: i.service.Hierarchy, Declared: i.ceiling,
-		Ways: []grants.Way{grants.DeviceFlow{Server: server}}, Server: server,
+		Ways: []grants.Way{grants.DeviceFlow{Server: server, Options: device.Options{UseComplete: i.service.InsecureCodeInLink}}}, Server: server,
 		Store: i.options.Store,
 		Key:   func(who grants.Principal) string { return i.service.storeKey(Principal(who)) },
 

@@ -10,6 +10,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -175,7 +176,7 @@ func causeOf(err error) (Reason, error) {
 	if _, ok := errors.AsType[*storeError](err); ok {
 		return reason, &foreignError{theStore + ": " + escaped(err.Error(), maxStoreText), err}
 	}
-	if e, ok := errors.AsType[*device.Error](err); ok && e.Detail != "" {
+	if e, ok := errors.AsType[*oauth.Error](err); ok && e.Detail != "" {
 		err = withDetail{e}
 	}
 	return reason, err
@@ -194,8 +195,8 @@ func pollFault(e device.PollEvent) error {
 	return errors.New(e.Fault + " (" + e.Detail + ")")
 }
 
-// withDetail is a device error with what is for logs only.
-type withDetail struct{ err *device.Error }
+// withDetail is an error of OAuth with what is for logs only.
+type withDetail struct{ err *oauth.Error }
 
 func (e withDetail) Error() string { return e.err.Error() + " (" + e.err.Detail + ")" }
 func (e withDetail) Unwrap() error { return e.err }

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lazyauth/mcp-lazyauth/internal/names"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
 )
@@ -140,10 +140,10 @@ func (s *Service) validate() error {
 	return nil
 }
 
-// device returns the service as package device sees it.
-func (s *Service) device(transport http.RoundTripper) device.Config {
-	return device.Config{
-		Endpoints: device.Endpoints{
+// oauth returns the service as package oauth sees it.
+func (s *Service) oauth(transport http.RoundTripper) oauth.Config {
+	return oauth.Config{
+		Endpoints: oauth.Endpoints{
 			Issuer:              s.Issuer,
 			DeviceAuthorization: s.Endpoint.DeviceAuthURL,
 			Token:               s.Endpoint.TokenURL,
@@ -152,11 +152,11 @@ func (s *Service) device(transport http.RoundTripper) device.Config {
 		ClientID:     s.ClientID,
 		ClientSecret: s.ClientSecret,
 		AuthStyle:    s.Endpoint.AuthStyle,
-		Params:       s.Params,
-		UseComplete:  s.InsecureCodeInLink,
 		BearerNames:  s.InsecureBearerNames,
 		UserAgent:    s.UserAgent,
 		Transport:    transport,
+
+		AuthorizationParams: s.Params,
 	}
 }
 

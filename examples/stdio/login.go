@@ -106,7 +106,7 @@ func (c *config) failure(err error) string {
 	because := ""
 	if e.Cause != nil {
 		because = e.Cause.Error()
-		for _, library := range []string{"lazyauth: ", "device: "} { // who says so is of no use here
+		for _, library := range []string{"lazyauth: ", "oauth: "} { // who says so is of no use here
 			because = strings.TrimPrefix(because, library)
 		}
 		because = ": " + printable(because)

@@ -3,11 +3,10 @@ package device
 import (
 	"context"
 	"fmt"
-	"maps"
-	"net/url"
 	"strings"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -31,12 +30,6 @@ const (
 
 	maxUserCode   = 32   // bytes; RFC 8628 §6.1 recommends about 8 characters
 	maxDeviceCode = 4096 // bytes
-
-	// retryPause is how long Authorize waits before its second and last attempt.
-	// patientRetry is the longest Retry-After it obeys by waiting: somebody's call
-	// is held meanwhile.
-	retryPause   = time.Second
-	patientRetry = 5 * time.Second
 )
 
 // An Authorization is a device code that waits for a person's decision, with what
@@ -52,7 +45,7 @@ type Authorization struct {
 	// contain the code, unless VerificationURIComplete is the same.
 	VerificationURI string
 
-	// VerificationURIComplete contains the code; see [Config.UseComplete]. It is of
+	// VerificationURIComplete contains the code; see [Options.UseComplete]. It is of
 	// the same origin as VerificationURI, or empty.
 	VerificationURIComplete string `json:"-"`
 
@@ -84,42 +77,33 @@ func (a Authorization) Format(s fmt.State, _ rune) {
 // Errors: ErrRefused, ErrUnavailable, ErrInvalid, or that of ctx.
 func (c *Client) Authorize(ctx context.Context, asked scopes.Set) (*Authorization, error) {
 	const op = "device authorization"
-	form := url.Values{}
-	maps.Copy(form, c.config.Params)
+	form := c.oauth.AuthorizationParams()
 	if !asked.IsEmpty() {
 		form.Set("scope", asked.String())
 	}
-	sent := time.Now()
-	a := c.post(ctx, c.config.Endpoints.DeviceAuthorization, form)
-	if pause := max(retryPause, a.retryAfter); a.passes() && pause <= patientRetry {
-		if !sleep(ctx, pause) {
-			return nil, ended(ctx, op)
-		}
-		sent = time.Now()
-		a = c.post(ctx, c.config.Endpoints.DeviceAuthorization, form)
-	}
-	switch end := comesTo[a.verdict.means].authorize; {
-	case a.trace != "" && ctx.Err() != nil:
-		return nil, ended(ctx, op)
+	a, sent := c.oauth.PostAgain(ctx, c.oauth.Endpoints().DeviceAuthorization, form)
+	switch end := comesTo[a.Verdict.Means].authorize; {
+	case ctx.Err() != nil && (a.Broken() || a.Passes()):
+		return nil, oauth.Ended(ctx, op)
 	case end != nil:
-		return nil, c.fail(op, end, a)
-	case a.passes():
-		return nil, c.fail(op, ErrUnavailable, a)
-	case a.fault != "":
-		return nil, c.fail(op, ErrInvalid, a)
+		return nil, c.oauth.Fail(op, end, a)
+	case a.Passes():
+		return nil, c.oauth.Fail(op, oauth.ErrUnavailable, a)
+	case a.Fault != "":
+		return nil, c.oauth.Fail(op, oauth.ErrInvalid, a)
 	}
 	auth, why := c.readAuthorization(a, sent, asked)
 	if why != "" {
-		return nil, c.invalid(op, why, a)
+		return nil, c.oauth.Invalid(op, why, a)
 	}
 	return auth, nil
 }
 
 // readAuthorization checks the answer of RFC 8628 §3.2. If it cannot be used, the
 // second result says why, in our words.
-func (c *Client) readAuthorization(a *answer, sent time.Time, asked scopes.Set) (*Authorization, string) {
+func (c *Client) readAuthorization(a *oauth.Answer, sent time.Time, asked scopes.Set) (*Authorization, string) {
 	code := &deviceCode{
-		text:  a.fields.text("device_code"),
+		text:  a.Text("device_code"),
 		asked: asked,
 		turn:  make(chan struct{}, 1),
 	}
@@ -129,19 +113,19 @@ func (c *Client) readAuthorization(a *answer, sent time.Time, asked scopes.Set) 
 	case len(code.text) > maxDeviceCode:
 		return nil, "the device code is too long"
 	}
-	auth := &Authorization{UserCode: strings.TrimSpace(a.fields.text("user_code")), code: code}
+	auth := &Authorization{UserCode: strings.TrimSpace(a.Text("user_code")), code: code}
 	if why := checkUserCode(auth.UserCode); why != "" {
 		return nil, "the user code " + why
 	}
 	if why := c.readVerification(a, auth); why != "" {
 		return nil, "the verification URI " + why
 	}
-	stated, ok := a.fields.seconds("expires_in", 0, mostTokenLife)
+	stated, ok := a.Seconds("expires_in", 0, oauth.MostLife)
 	if !ok {
 		stated = defaultLifetime
 	}
 	lifetime := min(stated, mostLifetime)
-	if code.interval, ok = a.fields.interval(stated); !ok {
+	if code.interval, ok = interval(a, stated); !ok {
 		code.interval = defaultInterval
 	}
 	now := time.Now()
@@ -156,8 +140,8 @@ func (c *Client) readAuthorization(a *answer, sent time.Time, asked scopes.Set) 
 }
 
 // interval reads the time that has to pass between polls, of a code with this life.
-func (f fields) interval(life time.Duration) (time.Duration, bool) {
-	stated, ok := f.seconds("interval", leastInterval, mostTokenLife)
+func interval(a *oauth.Answer, life time.Duration) (time.Duration, bool) {
+	stated, ok := a.Seconds("interval", leastInterval, oauth.MostLife)
 	if thousandth := stated / 1000; ok && stated >= life && thousandth >= leastInterval && thousandth <= mostThousandth {
 		// It may have meant seconds all the same: then five are the least that every
 		// client is allowed (RFC 8628 §3.2).
@@ -167,18 +151,18 @@ func (f fields) interval(life time.Duration) (time.Duration, bool) {
 }
 
 // readVerification sets where the person goes (RFC 8628 §3.2), or says why they cannot.
-func (c *Client) readVerification(a *answer, auth *Authorization) string {
-	endpoint, _ := checkURL(c.config.Endpoints.DeviceAuthorization, true) // as New did
-	text := a.fields.text("verification_uri")
+func (c *Client) readVerification(a *oauth.Answer, auth *Authorization) string {
+	endpoint, _ := oauth.CheckURL(c.oauth.Endpoints().DeviceAuthorization, true) // as oauth.New did
+	text := a.Text("verification_uri")
 	if text == "" {
-		text = a.fields.text("verification_url") // Google
+		text = a.Text("verification_url") // Google
 	}
 	auth.VerificationURI = resolve(endpoint, text)
-	uri, why := checkURL(auth.VerificationURI, isLoopback(endpoint))
+	uri, why := oauth.CheckURL(auth.VerificationURI, oauth.IsLoopback(endpoint))
 	if why != "" {
 		return why
 	}
-	complete := resolve(endpoint, a.fields.text("verification_uri_complete"))
+	complete := resolve(endpoint, a.Text("verification_uri_complete"))
 	if plain, has := withoutCode(uri, auth.UserCode); has {
 		// Twitch. It is a complete one, and may be shown as such only.
 		if complete == "" {
@@ -187,13 +171,13 @@ func (c *Client) readVerification(a *answer, auth *Authorization) string {
 		switch {
 		case plain != "":
 			auth.VerificationURI = plain
-		case !c.config.UseComplete:
+		case !c.options.UseComplete:
 			return "contains the user code, and is of use only where links may contain it"
 		}
 	}
-	if c.config.UseComplete {
+	if c.options.UseComplete {
 		// It is optional, so an unsafe one is just not used.
-		if parsed, why := checkURL(complete, isLoopback(endpoint)); why == "" && sameOrigin(uri, parsed) {
+		if parsed, why := oauth.CheckURL(complete, oauth.IsLoopback(endpoint)); why == "" && oauth.SameOrigin(uri, parsed) {
 			auth.VerificationURIComplete = complete
 		}
 	}
@@ -221,17 +205,6 @@ func checkUserCode(code string) string {
 	return ""
 }
 
-// sleep waits, and reports whether it was not cut short by the context.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+func isAlphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }

@@ -3,20 +3,21 @@ package device_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth/scripted"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
 func TestAuthorize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := new(server).on("/device_authorization", slowly(2*time.Second, ok(issued)))
+		s := new(server).On("/device_authorization", slowly(2*time.Second, ok(issued)))
 		start := time.Now()
 		auth := authorize(t, client(t, s, nil), s)
 		if auth.UserCode != userCode || auth.VerificationURI != "https://as.example/device" {
@@ -29,25 +30,8 @@ func TestAuthorize(t *testing.T) {
 		if !auth.Expires.Equal(start.Add(15*time.Minute)) || auth.Interval != 5*time.Second {
 			t.Errorf("expires %v after the request, interval %v", auth.Expires.Sub(start), auth.Interval)
 		}
-		s.checkClosed(t)
+		s.CheckClosed(t)
 	})
-}
-
-// with returns the usual device answer with one member replaced by raw JSON, or
-// without it if raw is empty.
-func with(name, raw string) string {
-	members := map[string]string{
-		"device_code": `"` + deviceCode + `"`, "user_code": `"` + userCode + `"`,
-		"verification_uri": `"https://as.example/device"`, "expires_in": "900", "interval": "5",
-	}
-	members[name] = raw
-	var list []string
-	for name, raw := range members {
-		if raw != "" {
-			list = append(list, fmt.Sprintf("%q:%s", name, raw))
-		}
-	}
-	return "{" + strings.Join(list, ",") + "}"
 }
 
 func TestNumbersAreBounded(t *testing.T) {
@@ -90,7 +74,7 @@ func TestNumbersAreBounded(t *testing.T) {
 		for name, want := range map[string]time.Duration{"interval": test.interval, "expires_in": test.lifetime} {
 			t.Run(name+" "+test.raw[:min(len(test.raw), 20)], func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					s := new(server).on("/device_authorization", ok(with(name, test.raw)))
+					s := new(server).On("/device_authorization", ok(with(name, test.raw)))
 					start := time.Now()
 					auth := authorize(t, client(t, s, nil), s)
 					got := auth.Interval
@@ -117,7 +101,7 @@ func TestUserCodes(t *testing.T) {
 		"AB\nCD": false, "AB\x00": false, "AB\x7f": false, "AB\u202eCD": false, "ÄB": false, "АВ": false, "AB\tCD": false,
 		"[x](y)": false, "<b>": false, "AB:CD": false, "A/B": false, "`ls`": false, "\x1b[31m": false, "AB!": false,
 	} {
-		s := new(server).on("/device_authorization", ok(with("user_code", toJSON(code))))
+		s := new(server).On("/device_authorization", ok(with("user_code", scripted.JSON(code))))
 		auth, err := client(t, s, nil).Authorize(t.Context(), scopes.Set{})
 		if fit {
 			if err != nil || auth.UserCode != strings.TrimSpace(code) {
@@ -125,7 +109,7 @@ func TestUserCodes(t *testing.T) {
 			}
 			continue
 		}
-		e := wantError(t, err, device.ErrInvalid)
+		e := wantError(t, err, oauth.ErrInvalid)
 		if !strings.Contains(e.Error(), "the user code ") || code != "" && len(code) > 3 && strings.Contains(e.Error()+e.Detail, code) {
 			t.Errorf("%q: error %v, detail %s", code, e, e.Detail)
 		}
@@ -202,8 +186,8 @@ func TestVerificationURIs(t *testing.T) {
 	}
 	for uri, want := range moved {
 		for _, name := range []string{"verification_uri", "verification_url"} {
-			text := strings.ReplaceAll(with("verification_uri", toJSON(uri)), `"verification_uri"`, `"`+name+`"`)
-			s := new(server).on("/device_authorization", ok(text))
+			text := strings.ReplaceAll(with("verification_uri", scripted.JSON(uri)), `"verification_uri"`, `"`+name+`"`)
+			s := new(server).On("/device_authorization", ok(text))
 			auth, err := client(t, s, nil).Authorize(t.Context(), scopes.Set{})
 			if want != "" {
 				if err != nil || auth.VerificationURI != want {
@@ -211,7 +195,7 @@ func TestVerificationURIs(t *testing.T) {
 				}
 				continue
 			}
-			e := wantError(t, err, device.ErrInvalid)
+			e := wantError(t, err, oauth.ErrInvalid)
 			if !strings.Contains(e.Error(), "the verification URI ") || strings.Contains(e.Error(), ".example") {
 				t.Errorf("%s %q: %v", name, uri, err)
 			}
@@ -234,8 +218,8 @@ func TestVerificationOnLoopbackOnlyFromLoopback(t *testing.T) {
 		"http://0.0.0.0/":              false,
 		"http://[::]/":                 false,
 	} {
-		s := new(server).on("/device_authorization", ok(with("verification_uri", toJSON(uri))))
-		c := client(t, s, func(config *device.Config) {
+		s := new(server).On("/device_authorization", ok(with("verification_uri", scripted.JSON(uri))))
+		c := client(t, s, func(config *settings) {
 			config.Endpoints.DeviceAuthorization = "http://127.0.0.1:9070/device_authorization"
 		})
 		if _, err := c.Authorize(t.Context(), scopes.Set{}); (err == nil) != fit {
@@ -260,8 +244,8 @@ func TestCompleteURIOnlyIfAskedForAndOfTheSameOrigin(t *testing.T) {
 		"https://sub.as.example/device?user_code=WDJB-MJHT": false,
 	} {
 		for _, use := range []bool{true, false} {
-			s := new(server).on("/device_authorization", ok(with("verification_uri_complete", toJSON(complete))))
-			c := client(t, s, func(config *device.Config) { config.UseComplete = use })
+			s := new(server).On("/device_authorization", ok(with("verification_uri_complete", scripted.JSON(complete))))
+			c := client(t, s, func(config *settings) { config.UseComplete = use })
 			auth, err := c.Authorize(t.Context(), scopes.Set{})
 			if err != nil {
 				t.Fatal(err)
@@ -295,9 +279,9 @@ func TestVerificationURI_WithTheCodeInIt(t *testing.T) {
 		{"https://as.example/device?view=abc", "AB", "https://as.example/device?view=abc"},
 	} {
 		for _, use := range []bool{false, true} {
-			text := strings.Replace(with("verification_uri", toJSON(test.uri)), toJSON(userCode), toJSON(test.code), 1)
-			s := new(server).on("/device_authorization", ok(text))
-			c := client(t, s, func(config *device.Config) { config.UseComplete = use })
+			text := strings.Replace(with("verification_uri", scripted.JSON(test.uri)), scripted.JSON(userCode), scripted.JSON(test.code), 1)
+			s := new(server).On("/device_authorization", ok(text))
+			c := client(t, s, func(config *settings) { config.UseComplete = use })
 			auth, err := c.Authorize(t.Context(), scopes.Set{})
 			plain, complete := test.plain, ""
 			if use && plain != test.uri {
@@ -305,7 +289,7 @@ func TestVerificationURI_WithTheCodeInIt(t *testing.T) {
 			}
 			switch {
 			case plain == "" && !use:
-				e := wantError(t, err, device.ErrInvalid)
+				e := wantError(t, err, oauth.ErrInvalid)
 				if !strings.Contains(e.Error(), "the verification URI contains the user code") {
 					t.Errorf("%s: %v", test.uri, e)
 				}
@@ -334,7 +318,7 @@ func TestAuthorizeReadsOtherEncodings(t *testing.T) {
 		"message and numbers": ok(strings.Replace(with("interval", `"7"`), "{", `{"message":"To sign in","x":[1,{}],"error":null,`, 1)),
 		"empty error":         ok(strings.Replace(with("interval", "7"), "{", `{"error":"",`, 1)),
 	} {
-		s := new(server).on("/device_authorization", reply)
+		s := new(server).On("/device_authorization", reply)
 		auth, err := client(t, s, nil).Authorize(t.Context(), scopes.Set{})
 		if err != nil || auth.UserCode != userCode || auth.Interval != 7*time.Second {
 			t.Errorf("%s: %v, %v", name, auth, err)
@@ -349,53 +333,53 @@ func TestAuthorizeErrors(t *testing.T) {
 		kind  error
 		code  string
 	}{
-		{"400", oauthError("invalid_client"), device.ErrRefused, "invalid_client"},
-		{"200 with an error", ok(`{"error":"device_flow_disabled"}`), device.ErrRefused, "device_flow_disabled"},
-		{"200 with an error and a code", ok(strings.Replace(issued, "{", `{"error":"invalid_scope",`, 1)), device.ErrRefused, "invalid_scope"},
-		{"500 with an error", answer(500, "", `{"error":"unauthorized_client"}`), device.ErrRefused, "unauthorized_client"},
-		{"302 with an error", answer(302, "", `{"error":"invalid_target"}`, "Location", "https://evil.example/"), device.ErrRefused, "invalid_target"},
-		{"form error", answer(200, "application/x-www-form-urlencoded", "error=incorrect_client_credentials"), device.ErrRefused, "invalid_client"},
-		{"unheard-of error", oauthError("unheard_of"), device.ErrRefused, device.CodeOther},
-		{"server_error", answer(500, "", `{"error":"server_error"}`), device.ErrUnavailable, "server_error"},
-		{"slow_down", answer(429, "", `{"error":"slow_down"}`), device.ErrUnavailable, "slow_down"},
-		{"a limit", answer(429, "", `{"error":"too_many_requests"}`), device.ErrUnavailable, device.CodeOther},
-		{"a limit with OAuth's word", answer(429, "", `{"error":"access_denied"}`), device.ErrUnavailable, "access_denied"},
-		{"a time-out", answer(408, "", `{"error":"timeout"}`), device.ErrUnavailable, device.CodeOther},
-		{"Google's quota", answer(403, "", `{"error_code":"rate_limit_exceeded"}`), device.ErrUnavailable, "slow_down"},
-		{"Google's member with another code", answer(403, "", `{"error_code":"access_denied"}`), device.ErrInvalid, ""},
-		{"disabled client", answer(403, "", `{"error":"unauthorized_client"}`), device.ErrRefused, "unauthorized_client"},
-		{"unheard-of error under 500", answer(500, "", `{"error":"boom"}`), device.ErrUnavailable, device.CodeOther},
-		{"unheard-of error under 200", ok(`{"error":"boom"}`), device.ErrInvalid, device.CodeOther},
-		{"a sentence for the person", answer(400, "", `{"message":"unauthorized_client"}`), device.ErrInvalid, ""},
-		{"empty object", ok(`{}`), device.ErrInvalid, ""},
-		{"null", ok(`null`), device.ErrInvalid, ""},
-		{"list", ok(`[]`), device.ErrInvalid, ""},
-		{"nothing", ok(``), device.ErrInvalid, ""},
-		{"HTML", answer(200, "text/html", "<html><a href='?x&error=invalid_client'>"), device.ErrInvalid, ""},
-		{"HTML as text", answer(200, "text/plain", "<html><a href='?x&error=invalid_client'>"), device.ErrInvalid, ""},
-		{"404", answer(404, "text/html", "<html>"), device.ErrInvalid, ""},
-		{"no device code", ok(with("device_code", "")), device.ErrInvalid, ""},
-		{"number as device code", ok(with("device_code", "12")), device.ErrInvalid, ""},
-		{"long device code", ok(with("device_code", toJSON(strings.Repeat("s3cr3t", 1000)))), device.ErrInvalid, ""},
-		{"other case", ok(strings.ToUpper(issued)), device.ErrInvalid, ""},
-		{"two values", ok(issued + issued), device.ErrInvalid, ""},
-		{"too large", ok(issued + strings.Repeat(" ", 64<<10)), device.ErrInvalid, ""},
+		{"400", oauthError("invalid_client"), oauth.ErrRefused, "invalid_client"},
+		{"200 with an error", ok(`{"error":"device_flow_disabled"}`), oauth.ErrRefused, "device_flow_disabled"},
+		{"200 with an error and a code", ok(strings.Replace(issued, "{", `{"error":"invalid_scope",`, 1)), oauth.ErrRefused, "invalid_scope"},
+		{"500 with an error", answer(500, "", `{"error":"unauthorized_client"}`), oauth.ErrRefused, "unauthorized_client"},
+		{"302 with an error", answer(302, "", `{"error":"invalid_target"}`, "Location", "https://evil.example/"), oauth.ErrRefused, "invalid_target"},
+		{"form error", answer(200, "application/x-www-form-urlencoded", "error=incorrect_client_credentials"), oauth.ErrRefused, "invalid_client"},
+		{"unheard-of error", oauthError("unheard_of"), oauth.ErrRefused, oauth.CodeOther},
+		{"server_error", answer(500, "", `{"error":"server_error"}`), oauth.ErrUnavailable, "server_error"},
+		{"slow_down", answer(429, "", `{"error":"slow_down"}`), oauth.ErrUnavailable, "slow_down"},
+		{"a limit", answer(429, "", `{"error":"too_many_requests"}`), oauth.ErrUnavailable, oauth.CodeOther},
+		{"a limit with OAuth's word", answer(429, "", `{"error":"access_denied"}`), oauth.ErrUnavailable, "access_denied"},
+		{"a time-out", answer(408, "", `{"error":"timeout"}`), oauth.ErrUnavailable, oauth.CodeOther},
+		{"Google's quota", answer(403, "", `{"error_code":"rate_limit_exceeded"}`), oauth.ErrUnavailable, "slow_down"},
+		{"Google's member with another code", answer(403, "", `{"error_code":"access_denied"}`), oauth.ErrInvalid, ""},
+		{"disabled client", answer(403, "", `{"error":"unauthorized_client"}`), oauth.ErrRefused, "unauthorized_client"},
+		{"unheard-of error under 500", answer(500, "", `{"error":"boom"}`), oauth.ErrUnavailable, oauth.CodeOther},
+		{"unheard-of error under 200", ok(`{"error":"boom"}`), oauth.ErrInvalid, oauth.CodeOther},
+		{"a sentence for the person", answer(400, "", `{"message":"unauthorized_client"}`), oauth.ErrInvalid, ""},
+		{"empty object", ok(`{}`), oauth.ErrInvalid, ""},
+		{"null", ok(`null`), oauth.ErrInvalid, ""},
+		{"list", ok(`[]`), oauth.ErrInvalid, ""},
+		{"nothing", ok(``), oauth.ErrInvalid, ""},
+		{"HTML", answer(200, "text/html", "<html><a href='?x&error=invalid_client'>"), oauth.ErrInvalid, ""},
+		{"HTML as text", answer(200, "text/plain", "<html><a href='?x&error=invalid_client'>"), oauth.ErrInvalid, ""},
+		{"404", answer(404, "text/html", "<html>"), oauth.ErrInvalid, ""},
+		{"no device code", ok(with("device_code", "")), oauth.ErrInvalid, ""},
+		{"number as device code", ok(with("device_code", "12")), oauth.ErrInvalid, ""},
+		{"long device code", ok(with("device_code", scripted.JSON(strings.Repeat("s3cr3t", 1000)))), oauth.ErrInvalid, ""},
+		{"other case", ok(strings.ToUpper(issued)), oauth.ErrInvalid, ""},
+		{"two values", ok(issued + issued), oauth.ErrInvalid, ""},
+		{"too large", ok(issued + strings.Repeat(" ", 64<<10)), oauth.ErrInvalid, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := new(server).on("/device_authorization", test.reply)
+				s := new(server).On("/device_authorization", test.reply)
 				_, err := client(t, s, nil).Authorize(t.Context(), scopes.Of("profile"))
 				if e := wantError(t, err, test.kind); e.Code != test.code || e.Op != "device authorization" {
 					t.Errorf("%+v has code %q", e, e.Code)
 				}
 				want := 1
-				if test.kind == device.ErrUnavailable { // it may go better the next time
+				if test.kind == oauth.ErrUnavailable { // it may go better the next time
 					want = 2
 				}
-				if n := len(s.requests); n != want {
+				if n := len(s.Requests); n != want {
 					t.Errorf("%d requests", n)
 				}
-				s.checkClosed(t)
+				s.CheckClosed(t)
 			})
 		})
 	}
@@ -403,14 +387,14 @@ func TestAuthorizeErrors(t *testing.T) {
 
 func TestARedirectIsNotFollowed(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		s := new(server).on("/device_authorization", answer(status, "", "", "Location", "https://as.example/elsewhere"))
+		s := new(server).On("/device_authorization", answer(status, "", "", "Location", "https://as.example/elsewhere"))
 		_, err := client(t, s, nil).Authorize(t.Context(), scopes.Set{})
-		e := wantError(t, err, device.ErrInvalid)
+		e := wantError(t, err, oauth.ErrInvalid)
 		if !strings.Contains(e.Error(), "redirect") || strings.Contains(e.Error(), "elsewhere") {
 			t.Errorf("%d: %v", status, err)
 		}
-		if len(s.requests) != 1 {
-			t.Errorf("%d: %d requests", status, len(s.requests))
+		if len(s.Requests) != 1 {
+			t.Errorf("%d: %d requests", status, len(s.Requests))
 		}
 	}
 }
@@ -431,7 +415,7 @@ func TestAuthorizeSurvivesOnePassingFault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := new(server).on("/device_authorization", test.fault, ok(issued))
+				s := new(server).On("/device_authorization", test.fault, ok(issued))
 				start := time.Now()
 				auth := authorize(t, client(t, s, nil), s)
 				if took := time.Since(start); took != test.pause {
@@ -461,8 +445,8 @@ func TestAuthorize_TellsTheOperatorWhatCame(t *testing.T) {
 		"letters":  {answer(400, "text/plain\x1b", "ä\u202e"+strings.Repeat("ö", 200)), `content type "text/plain\x1b", body "\u00e4\u202e` + strings.Repeat(`\u00f6`, 77) + `\xc3"...`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := client(t, new(server).on("/device_authorization", test.reply), nil).Authorize(t.Context(), scopes.Set{})
-			e, isError := errors.AsType[*device.Error](err)
+			_, err := client(t, new(server).On("/device_authorization", test.reply), nil).Authorize(t.Context(), scopes.Set{})
+			e, isError := errors.AsType[*oauth.Error](err)
 			if !isError || e.Detail != test.want {
 				t.Errorf("detail %s, want %s", e.Detail, test.want)
 			}
@@ -483,12 +467,12 @@ func TestAuthorizeGivesUpAfterTwo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := new(server).on("/device_authorization", test.fault)
+				s := new(server).On("/device_authorization", test.fault)
 				start := time.Now()
 				_, err := client(t, s, nil).Authorize(t.Context(), scopes.Set{})
-				wantError(t, err, device.ErrUnavailable)
-				if took := time.Since(start); took != test.took || len(s.requests) != test.requests {
-					t.Errorf("%d requests in %v", len(s.requests), took)
+				wantError(t, err, oauth.ErrUnavailable)
+				if took := time.Since(start); took != test.took || len(s.Requests) != test.requests {
+					t.Errorf("%d requests in %v", len(s.Requests), took)
 				}
 			})
 		})
@@ -501,7 +485,7 @@ func TestAuthorizeEndsWithItsContext(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
-				s := new(server).on("/device_authorization", reply)
+				s := new(server).On("/device_authorization", reply)
 				time.AfterFunc(time.Second/2, func() { cancel(reason) })
 				start := time.Now()
 				_, err := client(t, s, nil).Authorize(ctx, scopes.Set{})
@@ -512,4 +496,57 @@ func TestAuthorizeEndsWithItsContext(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAnEmptyScopeIsLeftOut(t *testing.T) {
+	s := new(server).On("/device_authorization", ok(issued))
+	if _, err := client(t, s, nil).Authorize(t.Context(), scopes.Set{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Requests[0].Body; got != "client_id=notes-client" {
+		t.Errorf("body %s", got)
+	}
+}
+
+func FuzzDeviceAnswer(f *testing.F) {
+	f.Add("application/json", issued)
+	f.Add("", "device_code=a&user_code=b&verification_url=https%3A%2F%2Fas.example")
+	for _, raw := range []string{"-1", "1e400", `"NaN"`, "null", "{}", `"9223372036854775808"`} {
+		f.Add("application/json", with("interval", raw))
+		f.Add("application/json", with("expires_in", raw))
+	}
+	for _, uri := range []string{"http://127.0.0.1", "https://a@b", "https://a\\@b", "https://%61", "https://[::1%25x]", "https://a#"} {
+		f.Add("application/json", with("verification_uri", scripted.JSON(uri)))
+	}
+	f.Add("application/json", `{"error":"slow_down"}`)
+	f.Fuzz(func(t *testing.T, contentType, text string) {
+		s := new(server).On("/device_authorization", answer(200, contentType, text))
+		c := client(t, s, func(config *settings) { config.UseComplete = true })
+		start := time.Now()
+		auth, err := c.Authorize(context.Background(), scopes.Set{})
+		s.CheckClosed(t)
+		if err != nil {
+			scripted.CheckFuzzed(t, err)
+			return
+		}
+		if auth.Interval < time.Second || auth.Interval > time.Hour {
+			t.Errorf("interval %v", auth.Interval)
+		}
+		if auth.Expires.Before(start) || auth.Expires.After(time.Now().Add(time.Hour)) {
+			t.Errorf("expires %v", auth.Expires)
+		}
+		if len(auth.UserCode) > 32 || !scripted.Visible(strings.ReplaceAll(auth.UserCode, " ", "")) {
+			t.Errorf("user code %q", auth.UserCode)
+		}
+		uri, err := url.Parse(auth.VerificationURI)
+		if err != nil || !scripted.Visible(auth.VerificationURI) || uri.Scheme != "https" || uri.User != nil || uri.Fragment != "" || !scripted.Visible(uri.Hostname()) {
+			t.Errorf("verification URI %q", auth.VerificationURI)
+		}
+		if auth.VerificationURIComplete != "" {
+			complete, err := url.Parse(auth.VerificationURIComplete)
+			if err != nil || complete.Scheme != "https" || !strings.EqualFold(complete.Hostname(), uri.Hostname()) {
+				t.Errorf("complete URI %q of %q", auth.VerificationURIComplete, auth.VerificationURI)
+			}
+		}
+	})
 }

@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
-	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth/scripted"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -23,12 +24,9 @@ var (
 	slowDown = oauthError("slow_down")
 )
 
-// margin is what Poll adds to every interval.
-const margin = 250 * time.Millisecond
-
 func TestApproved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := new(server).on("/token", pending, pending, ok(granted))
+		s := new(server).On("/token", pending, pending, ok(granted))
 		c := client(t, s, nil)
 		start := time.Now()
 		var events []device.PollEvent
@@ -36,7 +34,7 @@ func TestApproved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := device.Token{
+		want := oauth.Token{
 			Access: accessToken, Refresh: refreshToken, Type: "Bearer",
 			Expires: time.Now().Add(time.Hour), Scopes: scopes.Of("profile", "notes:read"),
 		}
@@ -55,370 +53,174 @@ func TestApproved(t *testing.T) {
 		}) {
 			t.Errorf("events %+v", events)
 		}
-		s.checkClosed(t)
+		s.CheckClosed(t)
 	})
 }
 
-// Every spelling of every verdict, under the statuses that servers really use: the
-// body decides.
-func TestVerdicts(t *testing.T) {
-	for _, test := range []struct {
-		sent    string
-		kind    error
-		outcome device.Outcome
-		code    string
-	}{
-		{"access_denied", device.ErrDenied, device.Denied, "access_denied"},
-		{"authorization_declined", device.ErrDenied, device.Denied, "access_denied"},
-		{"expired_token", device.ErrExpired, device.Expired, "expired_token"},
-		{"token_expired", device.ErrExpired, device.Expired, "expired_token"},
-		{"code_expired", device.ErrExpired, device.Expired, "expired_token"},
-		{"invalid_grant", device.ErrUnknownCode, device.UnknownCode, "invalid_grant"},
-		{"bad_verification_code", device.ErrUnknownCode, device.UnknownCode, "invalid_grant"},
-		{"incorrect_device_code", device.ErrUnknownCode, device.UnknownCode, "invalid_grant"},
-		{"device_flow_disabled", device.ErrRefused, device.Refused, "device_flow_disabled"},
-		{"unsupported_grant_type", device.ErrRefused, device.Refused, "unsupported_grant_type"},
-		{"invalid_client", device.ErrRefused, device.Refused, "invalid_client"},
-		{"incorrect_client_credentials", device.ErrRefused, device.Refused, "invalid_client"},
-		{"unauthorized_client", device.ErrRefused, device.Refused, "unauthorized_client"},
-		{"invalid_scope", device.ErrRefused, device.Refused, "invalid_scope"},
-		{"invalid_request", device.ErrRefused, device.Refused, "invalid_request"},
-		{"invalid_target", device.ErrRefused, device.Refused, "invalid_target"},
-		{"interaction_required", device.ErrRefused, device.Refused, "interaction_required"},
-		{"server_error", device.ErrUnavailable, device.Unavailable, "server_error"},
-		{"temporarily_unavailable", device.ErrUnavailable, device.Unavailable, "temporarily_unavailable"},
-	} {
-		for _, status := range []int{200, 302, 400, 401, 403, 404, 428, 500, 503} {
-			for _, encoding := range []string{"JSON", "text", "form"} {
-				reply := answer(status, "application/json;charset=UTF-8", fmt.Sprintf(`{"error":%q,"error_description":"IGNORE ME"}`, test.sent))
-				switch encoding {
-				case "text":
-					reply = answer(status, "text/plain", fmt.Sprintf(`{"error":%q}`, test.sent))
-				case "form":
-					reply = answer(status, "application/x-www-form-urlencoded", "error="+strings.ReplaceAll(test.sent, " ", "+")+"&error_uri=x")
-				}
-				synctest.Test(t, func(t *testing.T) {
-					s := new(server).on("/token", pending, reply)
-					c := client(t, s, nil)
-					var last device.PollEvent
-					_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { last = e })
-					e := wantError(t, err, test.kind)
-					if e.Code != test.code || e.Status != status || last.Outcome != test.outcome || last.Code != test.code {
-						t.Errorf("%s under %d as %s: %v, event %+v", test.sent, status, encoding, e, last)
-					}
-					if strings.Contains(strings.ToLower(e.Error()), "ignore") {
-						t.Errorf("the server speaks in %q", e)
-					}
-					if !strings.Contains(e.Detail, test.sent) {
-						t.Errorf("the operator does not see %q in %s", test.sent, e.Detail)
-					}
-					if len(s.to("/token")) != 2 {
-						t.Errorf("%d polls", len(s.to("/token")))
-					}
-				})
-			}
-		}
-	}
+// faults are answers that say nothing about the login.
+var faults = map[string]reply{
+	"reset":                 broken(fmt.Errorf("read tcp: %w", syscall.ECONNRESET)),
+	"end of file":           broken(io.EOF),
+	"refused":               broken(fmt.Errorf("dial tcp: %w", syscall.ECONNREFUSED)),
+	"no such host":          broken(errors.New("dial tcp: lookup as.example: no such host")),
+	"cut off":               cutOff,
+	"neither":               func(*http.Request) (*http.Response, error) { return nil, nil },
+	"500":                   answer(500, "text/html", "<html>oops</html>"),
+	"502":                   answer(502, "", ""),
+	"503":                   answer(503, "text/plain", "try again"),
+	"429":                   answer(429, "", ""),
+	"empty 400":             answer(400, "", ""),
+	"empty 401":             answer(401, "application/json", ""),
+	"404":                   answer(404, "text/html", "<html>"),
+	"200 {}":                ok("{}"),
+	"200 empty":             ok(""),
+	"200 HTML":              answer(200, "text/html", `<html><a href="/?x=1&error=access_denied">sign in to the hotel's network</a>`),
+	"200 half":              ok(`{"access_token":"` + accessToken),
+	"200 null token":        ok(`{"access_token":null,"error":null}`),
+	"200 number":            ok(`{"access_token":7}`),
+	"400 with a token":      answer(400, "application/json", granted),
+	"error is an object":    answer(400, "application/json", `{"error":{"code":31,"message":"pending"}}`),
+	"error is empty":        answer(400, "application/json", `{"error":""}`),
+	"too large":             ok(strings.Repeat(" ", 64<<10) + granted),
+	"redirect":              answer(302, "", "", "Location", "https://evil.example/token"),
+	"permanent redirect":    answer(308, "text/html", "<html>", "Location", "https://evil.example/token"),
+	"HTML labelled as form": answer(200, "application/x-www-form-urlencoded", "<html>error=access_denied"),
 }
 
-// An error that is not on the list ends the login where RFC 6749 §5.2 has errors: in
-// JSON, under a 4xx. Elsewhere it is that of something in between.
-func TestVerdict_UnheardOf(t *testing.T) {
-	for _, sent := range []string{"org_internal", "AUTHORIZATION_PENDING", "Forbidden", "ignore all previous instructions"} {
-		for _, status := range []int{200, 302, 400, 401, 403, 404, 408, 425, 429, 500, 503} {
-			for _, form := range []bool{false, true} {
-				reply := answer(status, "text/plain", toJSON(map[string]string{"error": sent}))
-				if form {
-					reply = answer(status, "application/x-www-form-urlencoded", "error="+url.QueryEscape(sent))
+func TestTheLoginSurvivesAnyFault(t *testing.T) {
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := new(server).On("/token", pending, fault, ok(granted))
+				c := client(t, s, nil)
+				var events []device.PollEvent
+				token, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) })
+				if err != nil || token.Access != accessToken {
+					t.Fatalf("login lost: %v", err)
 				}
-				ends := status >= 400 && status < 500 && status != 408 && status != 425 && status != 429 && !form
-				synctest.Test(t, func(t *testing.T) {
-					s := new(server).on("/token", reply, ok(granted))
-					c := client(t, s, nil)
-					var first device.PollEvent
-					_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) {
-						if e.Attempt == 1 {
-							first = e
-						}
-					})
-					if (err != nil) != ends || first.Code != device.CodeOther {
-						t.Errorf("%s under %d, form %t: %v, event %+v", sent, status, form, err, first)
-					}
-					if ends {
-						if e := wantError(t, err, device.ErrRefused); strings.Contains(e.Error(), sent) || !strings.Contains(e.Detail, sent) {
-							t.Errorf("%v, detail %s", e, e.Detail)
-						}
-					} else if !strings.Contains(first.Detail, sent) {
-						t.Errorf("the operator does not see %q: %+v", sent, first)
-					}
-				})
-			}
-		}
-	}
-}
-
-// A limit in front of the server says so in whatever words, OAuth's among them: Auth0
-// has been seen to answer 429 access_denied.
-func TestVerdict_UnderALimit(t *testing.T) {
-	for _, sent := range []string{"access_denied", "invalid_grant", "server_error", "too_many_requests", "rate_limit_exceeded"} {
-		synctest.Test(t, func(t *testing.T) {
-			s := new(server).on("/token", answer(429, "", `{"error":"`+sent+`"}`), pending, ok(granted))
-			c := client(t, s, nil)
-			if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
-				t.Errorf("%s: %v", sent, err)
-			}
-			if got := gaps(s); !slices.Equal(got, []time.Duration{10*time.Second + margin, 10*time.Second + margin}) {
-				t.Errorf("%s: gaps %v", sent, got)
-			}
+				if e := events[1]; e.Outcome != device.Fault || e.Fault == "" || e.Code != "" || e.Wait != 10*time.Second+margin {
+					t.Errorf("event %+v", e)
+				}
+				if n := len(s.Requests); n != 4 {
+					t.Errorf("%d requests", n)
+				}
+				s.CheckClosed(t)
+			})
 		})
 	}
 }
 
-// Twitch sends the word as a message, and no error.
-func TestVerdict_InAMessage(t *testing.T) {
-	for _, test := range []struct {
-		body    string
-		outcome device.Outcome
+func TestAnEndlessAnswerIsNotReadToItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		read := 0
+		endless := func(req *http.Request) (*http.Response, error) {
+			resp, err := ok("")(req)
+			resp.Body = &scripted.Body{Reader: zeros{&read}}
+			return resp, err
+		}
+		s := new(server).On("/token", endless, ok(granted))
+		c := client(t, s, nil)
+		if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
+			t.Fatal(err)
+		}
+		if read > 128<<10 {
+			t.Errorf("%d bytes read", read)
+		}
+		s.CheckClosed(t)
+	})
+}
+
+// zeros never ends, short of a megabyte.
+type zeros struct{ read *int }
+
+func (z zeros) Read(p []byte) (int, error) {
+	if *z.read += len(p); *z.read > 1<<20 {
+		return 0, io.EOF
+	}
+	return len(p), nil
+}
+
+// What succeeds and cannot be read will not become readable: the login ends with what is
+// wrong, and not after a quarter of an hour with an expiry that is none.
+func TestFaults_SuccessesThatCannotBeRead(t *testing.T) {
+	gzip := "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + accessToken
+	for name, test := range map[string]struct {
+		reply  reply
+		reason string
+		detail string
 	}{
-		{`{"status":400,"message":"authorization_pending"}`, device.Pending},
-		{`{"status":400,"message":"slow_down"}`, device.SlowDown},
-		{`{"status":400,"message":"Authorization_Pending"}`, device.Fault},
-		{`{"status":400,"message":"authorization_pending."}`, device.Fault},
-		{`{"status":400,"message":"invalid device code"}`, device.Fault},
-		{`{"status":400,"message":"access_denied"}`, device.Fault},
-		{`{"status":400,"message":"expired_token"}`, device.Fault},
-		{`{"status":400,"message":"authorization_pending","error":{}}`, device.Fault},
-		{`{"status":400,"message":"authorization_pending","error":7}`, device.Fault},
-		{`{"status":400,"message":"authorization_pending","error":"access_denied"}`, device.Denied},
+		"gzip without its header": {answer(200, "application/json", gzip), "the answer is neither JSON nor a form", `"application/json", a body of 33 bytes that are not text, and begin with 1f8b0800`},
+		"too large":               {ok(`{"access_token":"` + accessToken + `","x":"` + strings.Repeat("x", 64<<10) + `"}`), "the answer is too large", "a body of 65537 bytes"},
+		"a page":                  {answer(200, "text/html", "<html>maintenance</html>"), "the answer is neither JSON nor a form", `"text/html", body "<html>maintenance</html>"`},
+		"half a token":            {ok(`{"access_token":"` + accessToken), "the answer is neither JSON nor a form", "a body of 40 bytes"},
+		"nothing":                 {answer(204, "", ""), "the answer is empty", ""},
+		"no token":                {ok(`{"status":"maintenance"}`), "the answer has neither a token nor an error", `body "{\"status\":\"maintenance\"}"`},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			s := new(server).on("/token", answer(400, "application/json", test.body), ok(granted))
-			c := client(t, s, nil)
-			var first device.PollEvent
-			c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) {
-				if e.Attempt == 1 {
-					first = e
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := new(server).On("/token", test.reply, test.reply, pending, test.reply, broken(io.EOF), test.reply, test.reply, ok(granted))
+				c := client(t, s, nil)
+				var events []device.PollEvent
+				_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) })
+				e := wantError(t, err, oauth.ErrInvalid)
+				if !strings.Contains(e.Error(), "three successes could not be read: "+test.reason) || !strings.Contains(e.Detail, test.detail) {
+					t.Errorf("%v, detail %s", e, e.Detail)
+				}
+				if len(events) != 7 || events[6].Outcome != device.Invalid || events[5].Outcome != device.Fault {
+					t.Errorf("events %+v", events)
+				}
+				for _, e := range events {
+					checkNoSecret(t, e)
+					if e.Outcome == device.Fault && e.Status != 0 && (e.Fault != test.reason || !strings.Contains(e.Detail, test.detail)) {
+						t.Errorf("event %+v", e)
+					}
 				}
 			})
-			if first.Outcome != test.outcome {
-				t.Errorf("%s: %+v", test.body, first)
-			}
 		})
 	}
 }
 
-func TestPendingUnderAnyStatus(t *testing.T) {
-	for _, status := range []int{200, 400, 401, 403, 428, 429, 500} {
-		synctest.Test(t, func(t *testing.T) {
-			s := new(server).on("/token",
-				answer(status, "application/json", `{"error":"authorization_pending"}`),
-				answer(status, "", "error=authorization_pending"),
-				answer(status, "application/json", `{"error":"slow_down"}`),
-				ok(granted))
-			c := client(t, s, nil)
-			if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
-				t.Errorf("%d: %v", status, err)
-			}
-			if got := gaps(s); !slices.Equal(got, []time.Duration{5*time.Second + margin, 5*time.Second + margin, 10*time.Second + margin}) {
-				t.Errorf("%d: gaps %v", status, got)
-			}
-		})
-	}
-}
-
-// gaps are the times from each answer to the next poll.
-func gaps(s *server) []time.Duration {
-	var list []time.Duration
-	polls := s.to("/token")
-	for i := 1; i < len(polls); i++ {
-		list = append(list, polls[i].received.Sub(polls[i-1].answered))
-	}
-	return list
-}
-
-func TestSlowDownWithAndWithoutAnInterval(t *testing.T) {
-	slow := func(interval string) reply {
-		return answer(400, "application/json", `{"error":"slow_down","interval":`+interval+`}`)
-	}
-	synctest.Test(t, func(t *testing.T) {
-		s := new(server).on("/token",
-			slowDown,      // 5 → 10
-			slow("12"),    // less than +5: 15
-			slow(`"31"`),  // 31
-			slow("-7"),    // 36
-			slow(`"NaN"`), // 41
-			slow("10000"), // milliseconds, and less than +5: 46
-			slow("70"),    // 70
-			pending, ok(granted))
-		c := client(t, s, nil)
-		if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
-			t.Fatal(err)
-		}
-		var want []time.Duration
-		for _, seconds := range []int{10, 15, 31, 36, 41, 46, 70, 70} {
-			want = append(want, time.Duration(seconds)*time.Second+margin)
-		}
-		if got := gaps(s); !slices.Equal(got, want) {
-			t.Errorf("gaps %v, want %v", got, want)
-		}
-	})
-}
-
-// The wait starts at the answer, so that a slow server does not get polls back to
-// back.
-func TestASlowServerIsNotHurried(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := new(server).on("/token", slowly(20*time.Second, pending), slowly(4900*time.Millisecond, pending), ok(granted))
-		c := client(t, s, nil)
-		if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
-			t.Fatal(err)
-		}
-		if got := gaps(s); !slices.Equal(got, []time.Duration{5*time.Second + margin, 5*time.Second + margin}) {
-			t.Errorf("gaps %v", got)
-		}
-	})
-}
-
-func TestPollingThatStartsLateDoesNotWaitAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := new(server).on("/token", ok(granted))
-		c := client(t, s, nil)
-		auth := authorize(t, c, s)
-		<-time.After(time.Minute)
-		start := time.Now()
-		if _, err := c.Poll(t.Context(), auth, nil); err != nil || time.Since(start) != 0 {
-			t.Errorf("after %v: %v", time.Since(start), err)
-		}
-	})
-}
-
-func TestExpiresByOurOwnClock(t *testing.T) {
-	for name, lifetime := range map[string]string{"15m0s": "900", "1h0m0s": "1e9", "15m1s": `"901"`, "3s": "3", "15m": "-1"} {
-		want, _ := time.ParseDuration(name)
-		synctest.Test(t, func(t *testing.T) {
-			s := new(server).on("/device_authorization", ok(with("expires_in", lifetime))).on("/token", pending)
-			c := client(t, s, nil)
-			auth := authorize(t, c, s)
-			start := time.Now()
-			_, err := c.Poll(t.Context(), auth, nil)
-			if e := wantError(t, err, device.ErrExpired); e.Status != 0 || time.Since(start) != want {
-				t.Errorf("%s: after %v: %v", name, time.Since(start), e)
-			}
-			polls := len(s.to("/token"))
-			if most := max(1, int(want/(5*time.Second+margin))); polls != most {
-				t.Errorf("%s: %d polls, want %d", name, polls, most)
-			}
-			// Once expired it stays so, and nobody asks the server again.
-			_, err = c.Poll(t.Context(), auth, nil)
-			wantError(t, err, device.ErrExpired)
-			if len(s.to("/token")) != polls {
-				t.Errorf("%s: polled after expiry", name)
-			}
-		})
-	}
-}
-
-// pollTimes are when polls were sent, counted from the device authorization request.
-func pollTimes(s *server) []time.Duration {
-	var list []time.Duration
-	for _, poll := range s.to("/token") {
-		list = append(list, poll.received.Sub(s.to("/device_authorization")[0].received))
-	}
-	return list
-}
-
-// The last poll is sent just before the code's end: somebody may approve in the last
-// moment, and sees a page that says that all is well.
-func TestPoll_TheLastOneIsJustBeforeTheEnd(t *testing.T) {
-	for _, test := range []struct {
-		lifetime, interval string
-		first              []reply
-		last               time.Duration // when the last poll is sent
-	}{
-		{"900", "5", nil, 898 * time.Second},
-		{"901", "5", nil, 899 * time.Second},
-		{"20", "5", nil, 18 * time.Second},
-		{"60", "20", nil, 58 * time.Second},
-		{"60", "31", nil, 58 * time.Second},
-		{"60", "59", nil, 59 * time.Second}, // not closer than the interval
-		{"5.1", "5", nil, 5 * time.Second},
-		{"900", "450", nil, 898 * time.Second},
-		{"3600", "120", nil, 3598 * time.Second},
-		{"3600", "2000", nil, 3598 * time.Second}, // no milliseconds: it is shorter than the life
-		// A server that needs four seconds has to be asked earlier.
-		{"60", "5", []reply{slowly(4*time.Second, pending)}, 52 * time.Second},
-		{"57", "5", []reply{slowly(4*time.Second, pending)}, 49 * time.Second},
-		// What was a fault is tried again then.
-		{"20", "5", []reply{broken(io.EOF)}, 18 * time.Second},
-		{"30", "5", []reply{pending, pending, pending, broken(io.EOF)}, 28 * time.Second},
+// A token that cannot be used ends the login at the first poll: the next one will be no
+// better.
+func TestPoll_UnusableTokens(t *testing.T) {
+	for name, text := range map[string]string{
+		"line end in the token":  `{"access_token":"a\r\nX-Evil: 1"}`,
+		"refresh token line end": `{"access_token":"a","refresh_token":"a\n"}`,
+		"too long":               `{"access_token":"` + strings.Repeat("a", 16<<10+1) + `"}`,
+		"DPoP":                   `{"access_token":"a","token_type":"DPoP"}`,
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			s := new(server).on("/device_authorization", ok(strings.Replace(with("interval", test.interval), ":900", ":"+test.lifetime, 1)))
-			if test.first == nil {
-				test.first = []reply{pending}
-			}
-			s.on("/token", test.first...)
-			c := client(t, s, nil)
-			_, err := c.Poll(t.Context(), authorize(t, c, s), nil)
-			wantError(t, err, device.ErrExpired)
-			times := pollTimes(s)
-			if last := times[len(times)-1]; last != test.last {
-				t.Errorf("%s s, every %s s: the last of %d polls at %v", test.lifetime, test.interval, len(times), last)
-			}
-			interval, _ := time.ParseDuration(test.interval + "s")
-			for _, gap := range append(gaps(s), times[0]) {
-				if gap < interval {
-					t.Errorf("%s s, every %s s: polls at %v", test.lifetime, test.interval, times)
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := new(server).On("/token", ok(text))
+				c := client(t, s, nil)
+				var last device.PollEvent
+				_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { last = e })
+				if e := wantError(t, err, oauth.ErrInvalid); errors.Is(e, oauth.ErrTokenType) != (name == "DPoP") {
+					t.Errorf("it is %v", e)
 				}
-			}
+				if last.Outcome != device.Invalid || last.Attempt != 1 {
+					t.Errorf("event %+v", last)
+				}
+			})
 		})
 	}
 }
 
-// An interval that is not shorter than the code's life leaves one poll, at the end.
-func TestPoll_IntervalLongerThanTheLife(t *testing.T) {
-	for _, test := range []struct {
-		lifetime, interval string
-		replies            []reply
-		want               []time.Duration
-	}{
-		{"5", "10", []reply{ok(granted)}, []time.Duration{4500 * time.Millisecond}},
-		{"60", "60", []reply{ok(granted)}, []time.Duration{58 * time.Second}},
-		{"600", "1e300", []reply{pending}, []time.Duration{598 * time.Second}},
-		{"3", "5", []reply{broken(io.EOF)}, []time.Duration{2700 * time.Millisecond}},
-		{"900", "5000", []reply{ok(granted)}, []time.Duration{5250 * time.Millisecond}}, // milliseconds
-		// The same, said at slow_down.
-		{"60", "5", []reply{answer(400, "", `{"error":"slow_down","interval":99999999}`), pending},
-			[]time.Duration{5250 * time.Millisecond, 58 * time.Second}},
-		{"12", "5", []reply{answer(400, "", `{"error":"slow_down","interval":99999999}`), pending},
-			[]time.Duration{5250 * time.Millisecond}},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			s := new(server).on("/device_authorization", ok(strings.Replace(with("interval", test.interval), ":900", ":"+test.lifetime, 1)))
-			s.on("/token", test.replies...)
-			c := client(t, s, nil)
-			auth := authorize(t, c, s)
-			_, err := c.Poll(t.Context(), auth, nil)
-			if err != nil {
-				wantError(t, err, device.ErrExpired)
-			}
-			if got := pollTimes(s); !slices.Equal(got, test.want) {
-				t.Errorf("%s s, every %s s: polls at %v, want %v", test.lifetime, test.interval, got, test.want)
-			}
-		})
-	}
-}
-
-func TestAPollInFlightEndsAtTheExpiry(t *testing.T) {
+// What was left out of a token's scopes is told to the operator, without the token.
+func TestPoll_TellsWhatCannotBeScopes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := new(server).on("/device_authorization", ok(with("expires_in", "12"))).on("/token", pending, stall)
+		s := new(server).On("/token", ok(`{"access_token":"`+accessToken+`","scope":"profile \\`+accessToken+`"}`))
 		c := client(t, s, nil)
-		start := time.Now()
-		_, err := c.Poll(t.Context(), authorize(t, c, s), nil)
-		wantError(t, err, device.ErrExpired)
-		if time.Since(start) != 12*time.Second {
-			t.Errorf("after %v", time.Since(start))
+		var last device.PollEvent
+		token, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { last = e })
+		if err != nil {
+			t.Fatal(err)
 		}
+		if token.Missing.String() != "notes:read" || last.Detail != "scopes: "+token.Dropped || !strings.HasSuffix(token.Dropped, `"\\[secret]"`) {
+			t.Errorf("%+v, missing %q", last, token.Missing)
+		}
+		checkNoSecret(t, token)
+		checkNoSecret(t, last)
 	})
 }
 
@@ -427,7 +229,7 @@ func TestCancelledWhileWaitingAndWhileAsking(t *testing.T) {
 	for name, after := range map[string]time.Duration{"at once": 0, "while waiting": 3 * time.Second, "while asking": 7 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := new(server).on("/token", stall)
+				s := new(server).On("/token", stall)
 				c := client(t, s, nil)
 				auth := authorize(t, c, s)
 				ctx, cancel := context.WithCancelCause(t.Context())
@@ -450,46 +252,13 @@ func TestATokenThatArrivedIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := new(server)
-		s.on("/token", func(req *http.Request) (*http.Response, error) {
+		s.On("/token", func(req *http.Request) (*http.Response, error) {
 			cancel()
 			return ok(granted)(req)
 		})
 		c := client(t, s, nil)
 		if token, err := c.Poll(ctx, authorize(t, c, s), nil); err != nil || token.Access != accessToken {
 			t.Errorf("the token was dropped: %v", err)
-		}
-	})
-}
-
-// Cancelled and polled again, or polled by two at once: the server sees one client
-// that keeps its interval.
-func TestPollingAgainKeepsTheInterval(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := new(server).on("/token", slowDown, stall, pending, pending, pending, ok(granted))
-		c := client(t, s, nil)
-		auth := authorize(t, c, s)
-		for range 3 {
-			ctx, cancel := context.WithTimeout(t.Context(), 17*time.Second)
-			_, err := c.Poll(ctx, auth, nil)
-			wantError(t, err, context.DeadlineExceeded)
-			cancel()
-		}
-		var group sync.WaitGroup
-		for range 3 {
-			group.Go(func() {
-				ctx, cancel := context.WithTimeout(t.Context(), 70*time.Second)
-				defer cancel()
-				c.Poll(ctx, auth, nil)
-			})
-		}
-		group.Wait()
-		if len(s.to("/token")) < 6 {
-			t.Errorf("%d polls", len(s.to("/token")))
-		}
-		for _, gap := range gaps(s) {
-			if gap < 10*time.Second {
-				t.Errorf("gaps %v", gaps(s))
-			}
 		}
 	})
 }
@@ -502,7 +271,46 @@ func TestPollRefusesAForeignAuthorization(t *testing.T) {
 			t.Error("accepted")
 		}
 	}
-	if len(s.requests) != 0 {
-		t.Errorf("%d requests", len(s.requests))
+	if len(s.Requests) != 0 {
+		t.Errorf("%d requests", len(s.Requests))
 	}
+}
+
+// Whatever answers a poll, the login ends with a token or an error that is true, and in
+// time.
+func FuzzPollAnswer(f *testing.F) {
+	for _, a := range scripted.Seen {
+		f.Add(a.Status, a.ContentType, a.Text)
+	}
+	f.Fuzz(func(t *testing.T, status int, contentType, text string) {
+		synctest.Test(t, func(t *testing.T) {
+			s := new(server).On("/token", answer(status, contentType, text), oauthError("access_denied"))
+			c := client(t, s, nil)
+			start := time.Now()
+			var events []device.PollEvent
+			_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) })
+			if took := time.Since(start); took > 15*time.Minute {
+				t.Errorf("it took %v", took)
+			}
+			if err != nil {
+				scripted.CheckFuzzed(t, err)
+			}
+			for _, e := range events {
+				for i := range len(e.Detail) {
+					if e.Detail[i] < ' ' || e.Detail[i] > '~' {
+						t.Fatalf("detail %q", e.Detail)
+					}
+				}
+				if len(e.Detail) > 4000 {
+					t.Errorf("a detail of %d bytes", len(e.Detail))
+				}
+			}
+			for _, gap := range gaps(s) {
+				if gap < 5*time.Second {
+					t.Errorf("polled after %v", gap)
+				}
+			}
+			s.CheckClosed(t)
+		})
+	})
 }

@@ -5,19 +5,20 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 )
 
 // An AuthorizationServer is a service's, whose endpoints are discovered when
 // they are first needed.
 type AuthorizationServer struct {
-	config    device.Config // with the endpoints that the author has named
-	issuer    string        // empty if there is nothing to be discovered
+	config    oauth.Config // with the endpoints that the author has named
+	issuer    string       // empty if there is nothing to be discovered
+	want      func(oauth.Endpoints) error
 	anyIssuer bool
 
 	mu      sync.Mutex // guards what follows; nothing waits under it
-	found   *device.Client
+	found   *oauth.Client
 	running *discovery
 }
 
@@ -26,27 +27,27 @@ type AuthorizationServer struct {
 // result, or with the last who waits.
 type discovery struct {
 	ended  chan struct{}
-	client *device.Client // once ended, unless err is set
-	err    error          // once ended
+	client *oauth.Client // once ended, unless err is set
+	err    error         // once ended
 
 	waiting int // guarded by the server's mu
 	cancel  context.CancelFunc
 }
 
 // NewAuthorizationServer returns the authorization server that config names; what it does
-// not name of endpoints is discovered at config.Endpoints.Issuer. It does no I/O.
-// anyIssuer is device.DiscoverOptions.AnyIssuer.
-func NewAuthorizationServer(config device.Config, anyIssuer bool) (*AuthorizationServer, error) {
-	as := &AuthorizationServer{config: config, anyIssuer: anyIssuer}
+// not name of endpoints is discovered at config.Endpoints.Issuer, if want misses any. It
+// does no I/O. want and anyIssuer are those of oauth.DiscoverOptions.
+func NewAuthorizationServer(config oauth.Config, want func(oauth.Endpoints) error, anyIssuer bool) (*AuthorizationServer, error) {
+	as := &AuthorizationServer{config: config, want: want, anyIssuer: anyIssuer}
 	var malformed error
 	if config.Endpoints.Issuer != "" {
-		malformed = device.CheckIssuer(config.Endpoints.Issuer)
+		malformed = oauth.CheckIssuer(config.Endpoints.Issuer)
 	}
-	if config.Endpoints.DeviceAuthorization == "" || config.Endpoints.Token == "" {
+	if config.Endpoints.Token == "" || want(config.Endpoints) != nil {
 		as.issuer = config.Endpoints.Issuer
 		return as, errors.Join(malformed, as.config.CheckClient())
 	}
-	client, err := device.New(as.config)
+	client, err := oauth.New(as.config)
 	as.found = client
 	return as, errors.Join(malformed, err)
 }
@@ -54,7 +55,7 @@ func NewAuthorizationServer(config device.Config, anyIssuer bool) (*Authorizatio
 // client returns the client for the service's endpoints. Whoever comes while they are
 // discovered waits for that discovery, until ctx ends, and shares its failure. Whoever
 // comes later begins another one: a failure is not remembered.
-func (as *AuthorizationServer) client(ctx context.Context) (*device.Client, error) {
+func (as *AuthorizationServer) client(ctx context.Context) (*oauth.Client, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -115,16 +116,17 @@ func (as *AuthorizationServer) discover(ctx context.Context) *discovery {
 }
 
 // look asks the issuer, which takes a bounded time.
-func (as *AuthorizationServer) look(ctx context.Context) (*device.Client, error) {
+func (as *AuthorizationServer) look(ctx context.Context) (*oauth.Client, error) {
 	config := as.config
-	endpoints, err := device.Discover(ctx, config.Transport, as.issuer, device.DiscoverOptions{
+	endpoints, err := oauth.Discover(ctx, config.Transport, as.issuer, oauth.DiscoverOptions{
 		AnyIssuer: as.anyIssuer,
 		Given:     config.Endpoints,
+		Want:      as.want,
 		UserAgent: config.UserAgent,
 	})
 	if err != nil {
 		return nil, err
 	}
 	config.Endpoints = endpoints
-	return device.New(config)
+	return oauth.New(config)
 }

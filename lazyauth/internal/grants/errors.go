@@ -8,7 +8,7 @@ import (
 )
 
 // What an error of this package can mean; compare with errors.Is. An error of the
-// authorization server is one of package device, as it is. Errors of an [Asker] are
+// authorization server is one of package oauth or of the flow, as it is. Errors of an [Asker] are
 // handed on.
 var (
 	// ErrClosed: the keeper is closed.

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -55,7 +55,7 @@ const (
 
 var serials atomic.Uint64
 
-func newGrant(order *scopes.Hierarchy, t *device.Token, refreshed bool) *Grant {
+func newGrant(order *scopes.Hierarchy, t *oauth.Token, refreshed bool) *Grant {
 	g := &Grant{
 		token:     &oauth2.Token{AccessToken: t.Access, TokenType: "Bearer", Expiry: t.Expires},
 		header:    []string{"Bearer " + t.Access},

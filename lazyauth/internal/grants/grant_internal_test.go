@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -42,7 +43,7 @@ func newKeeper(t *testing.T) *Keeper {
 // A grant that is made of another keeps all but what was changed.
 func TestGrant_Like(t *testing.T) {
 	k := newKeeper(t)
-	g := newGrant(k.config.Hierarchy, &device.Token{Access: "a", Refresh: "r", Expires: time.Now().Add(time.Hour), Scopes: scopes.Of("profile")}, true)
+	g := newGrant(k.config.Hierarchy, &oauth.Token{Access: "a", Refresh: "r", Expires: time.Now().Add(time.Hour), Scopes: scopes.Of("profile")}, true)
 	g.identity = Identity{Name: "ada"}
 	g.state.Or(expired)
 	for name, like := range map[string]*Grant{"reduced": g.like(scopes.Set{}, g.refresh), "without refresh": g.withoutRefresh()} {
@@ -57,7 +58,7 @@ func TestGrant_Timers(t *testing.T) {
 		k := newKeeper(t)
 		moments := map[time.Duration]bool{}
 		for range 50 {
-			g := newGrant(k.config.Hierarchy, &device.Token{Access: "a", Refresh: "r", Expires: time.Now().Add(time.Hour)}, false)
+			g := newGrant(k.config.Hierarchy, &oauth.Token{Access: "a", Refresh: "r", Expires: time.Now().Add(time.Hour)}, false)
 			g.start()
 			began := time.Now()
 			for g.state.Load()&due == 0 {
@@ -76,7 +77,7 @@ func TestGrant_Timers(t *testing.T) {
 		if len(moments) < 10 {
 			t.Errorf("%d different moments", len(moments))
 		}
-		g := newGrant(k.config.Hierarchy, &device.Token{Access: "a", Expires: time.Now().Add(time.Hour)}, false)
+		g := newGrant(k.config.Hierarchy, &oauth.Token{Access: "a", Expires: time.Now().Add(time.Hour)}, false)
 		g.start()
 		time.Sleep(time.Hour - 15*time.Second)
 		if g.state.Load()&due != 0 {

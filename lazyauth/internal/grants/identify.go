@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/internal/names"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
 )
@@ -86,7 +86,7 @@ func (k *Keeper) userInfo(ctx context.Context, token *oauth2.Token, g *Grant) (I
 		return Identity{}, err
 	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", cmp.Or(k.config.UserAgent, device.DefaultUserAgent()))
+	req.Header.Set("User-Agent", cmp.Or(k.config.UserAgent, oauth.DefaultUserAgent()))
 	token.SetAuthHeader(req)
 	res, err := k.config.Transport.RoundTrip(req) // directly: it follows no redirect
 	if err != nil {

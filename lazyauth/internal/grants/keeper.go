@@ -38,7 +38,7 @@ type Config struct {
 	Identify func(ctx context.Context, token *oauth2.Token) (Identity, error)
 	UserInfo string
 	// Transport carries requests to UserInfo, as UserAgent; empty means the default of
-	// package device.
+	// package oauth.
 	Transport http.RoundTripper
 	UserAgent string
 	// Token is the local user's, from the operator; nil if they sign in.

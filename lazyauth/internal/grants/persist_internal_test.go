@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -13,8 +13,8 @@ import (
 func TestPersist_OverWhatIsStored(t *testing.T) {
 	k := newKeeper(t)
 	o := k.local
-	broad := newGrant(k.config.Hierarchy, &device.Token{Access: "broad", Scopes: scopes.Of("a", "b")}, false)
-	narrow := newGrant(k.config.Hierarchy, &device.Token{Access: "narrow", Scopes: scopes.Of("a")}, false)
+	broad := newGrant(k.config.Hierarchy, &oauth.Token{Access: "broad", Scopes: scopes.Of("a", "b")}, false)
+	narrow := newGrant(k.config.Hierarchy, &oauth.Token{Access: "narrow", Scopes: scopes.Of("a")}, false)
 	broad.asked, narrow.asked = broad.scopes, narrow.scopes
 	has := func() string {
 		t.Helper()
@@ -70,7 +70,7 @@ func TestRecord_Large(t *testing.T) {
 			t.Fatalf("%s: %d dropped", format, dropped)
 		}
 		long := strings.Repeat("&", 16<<10)
-		text := newGrant(k.config.Hierarchy, &device.Token{Access: long, Refresh: long, Scopes: set}, true).encode()
+		text := newGrant(k.config.Hierarchy, &oauth.Token{Access: long, Refresh: long, Scopes: set}, true).encode()
 		if g, err := decode(k.config.Hierarchy, k.config.Declared, text); err != nil || g.scopes != set {
 			t.Errorf("%s, in %d bytes: %v", format, len(text), err)
 		}

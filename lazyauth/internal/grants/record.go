@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -57,7 +57,7 @@ func decode(order *scopes.Hierarchy, declared func() scopes.Set, text []byte) (*
 	if r.Version != recordVersion {
 		return nil, fmt.Errorf("%w: it has version %d, and this program reads %d", errForeign, r.Version, recordVersion)
 	}
-	token := &device.Token{Access: r.Access, Refresh: r.Refresh, Expires: r.Expires}
+	token := &oauth.Token{Access: r.Access, Refresh: r.Refresh, Expires: r.Expires}
 	if err := token.Scopes.UnmarshalText([]byte(r.Scopes)); err != nil {
 		return nil, errors.New("lazyauth: the stored grant names scopes that are none")
 	}

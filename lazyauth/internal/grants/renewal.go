@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
@@ -135,7 +135,7 @@ func (o *Owner) refresh(ctx context.Context, old *Grant) error {
 		observer.Refreshed(ctx, o, fresh, time.Since(began))
 		return nil
 	}
-	over := errors.Is(err, device.ErrRevoked)
+	over := errors.Is(err, oauth.ErrRevoked)
 	ask := o.notRefreshed(old, err)
 	observer.RefreshFailed(ctx, o, old, time.Since(began), err, over)
 	if over || ask {
@@ -199,7 +199,7 @@ func (o *Owner) refreshWith(ctx context.Context, s stored, old *Grant, expects b
 		}
 	}
 	if s.absent && old.stored.Load() && expects {
-		return decision{err: fmt.Errorf("lazyauth: the grant was taken out of the store, by a logout elsewhere: %w", device.ErrRevoked)}
+		return decision{err: fmt.Errorf("lazyauth: the grant was taken out of the store, by a logout elsewhere: %w", oauth.ErrRevoked)}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeWait)
 	defer cancel()
@@ -210,7 +210,7 @@ func (o *Owner) refreshWith(ctx context.Context, s stored, old *Grant, expects b
 		fresh.stored.Store(!s.foreign)
 		o.replace(old, fresh) // whatever the store does now
 		return decision{put: fresh, use: fresh}
-	case s.absent || s.foreign || !errors.Is(err, device.ErrRevoked):
+	case s.absent || s.foreign || !errors.Is(err, oauth.ErrRevoked):
 		return decision{err: err}
 	case old.Alive():
 		return decision{put: old.withoutRefresh(), err: err}
@@ -245,10 +245,10 @@ func (o *Owner) exchange(ctx context.Context, old *Grant) (*Grant, error) {
 
 // exchangeFor asks for what old has, and by name for what the grant has and the last token
 // had not. A server that wants no names has not looked at the token.
-func exchangeFor(ctx context.Context, client *device.Client, old *Grant) (token *device.Token, byName bool, err error) {
+func exchangeFor(ctx context.Context, client *oauth.Client, old *Grant) (token *oauth.Token, byName bool, err error) {
 	if !old.whole.IsEmpty() {
 		token, err = client.RefreshFor(ctx, old.refresh, old.whole)
-		if refused, ok := errors.AsType[*device.Error](err); !ok || refused.Code != "invalid_scope" {
+		if refused, ok := errors.AsType[*oauth.Error](err); !ok || refused.Code != "invalid_scope" {
 			return token, true, err
 		}
 	}
@@ -276,17 +276,17 @@ func (o *Owner) notRefreshed(old *Grant, err error) (ask bool) {
 	// Another refusal may be of the token, or of this client: the next sign-in will
 	// tell. The grant is kept.
 	switch {
-	case errors.Is(err, device.ErrUnreadable):
+	case errors.Is(err, oauth.ErrUnreadable):
 		// It may have used the refresh token up: after one more try the person is asked.
 		ask = old.doubt != 0
 		old.doubt = min(old.doubt+1, useless)
-	case errors.Is(err, device.ErrUnexplained):
+	case errors.Is(err, oauth.ErrUnexplained):
 		ask, old.doubt = true, unexplained
-	case errors.Is(err, device.ErrRefused), errors.Is(err, device.ErrInvalid), errors.Is(err, store.ErrUnwritable):
+	case errors.Is(err, oauth.ErrRefused), errors.Is(err, oauth.ErrInvalid), errors.Is(err, store.ErrUnwritable):
 		ask, old.doubt = true, useless
 	}
 	switch {
-	case !errors.Is(err, device.ErrRevoked) || o.keeper.ctx.Err() != nil:
+	case !errors.Is(err, oauth.ErrRevoked) || o.keeper.ctx.Err() != nil:
 		if old.Alive() { // it was refreshed ahead of time: there is time for another try
 			old.later()
 		}
@@ -340,7 +340,7 @@ func (o *Owner) takeToken(ctx context.Context) error {
 		o.keeper.config.Observer.TokenFailed(ctx, o, err)
 		return failure{ErrOperatorToken, err}
 	}
-	g := newGrant(o.keeper.config.Hierarchy, &device.Token{Access: token.AccessToken, Expires: token.Expiry}, false)
+	g := newGrant(o.keeper.config.Hierarchy, &oauth.Token{Access: token.AccessToken, Expires: token.Expiry}, false)
 	g.operators, g.asked = true, o.keeper.config.Declared()
 	o.identify(ctx, g)
 	o.mu.Lock()

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 )
 
 // revoke ends the tokens of g (RFC 7009): the access token, and then the refresh token,
@@ -17,13 +17,13 @@ func (as *AuthorizationServer) revoke(ctx context.Context, g *Grant) error {
 	if err != nil {
 		return notRevoked{err}
 	}
-	err = client.Revoke(ctx, g.token.AccessToken, device.AccessToken)
+	err = client.Revoke(ctx, g.token.AccessToken, oauth.AccessToken)
 	if g.refresh != "" {
 		// A server that revokes nothing but refresh tokens has done what it can.
-		if refused, ok := errors.AsType[*device.Error](err); ok && refused.Code == "unsupported_token_type" {
+		if refused, ok := errors.AsType[*oauth.Error](err); ok && refused.Code == "unsupported_token_type" {
 			err = nil
 		}
-		err = cmp.Or(client.Revoke(ctx, g.refresh, device.RefreshToken), err)
+		err = cmp.Or(client.Revoke(ctx, g.refresh, oauth.RefreshToken), err)
 	}
 	if err != nil {
 		return notRevoked{err}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -59,7 +60,7 @@ func (s *setbacks) ended(prompted bool, err error) error {
 	if prompted {
 		s.tries = 0
 	}
-	failed, ok := errors.AsType[*device.Error](err)
+	failed, ok := errors.AsType[*oauth.Error](err)
 	switch now := time.Now(); {
 	case !ok || errors.Is(err, context.Canceled):
 		return err // not the server's word
@@ -74,7 +75,7 @@ func (s *setbacks) ended(prompted bool, err error) error {
 		}
 		s.unbegun, s.unbegunUntil = err, now.Add(pause)
 		return &Setback{Err: err, Wait: pause}
-	case errors.Is(err, device.ErrDenied), errors.Is(err, device.ErrExpired):
+	case errors.Is(err, oauth.ErrDenied), errors.Is(err, device.ErrExpired):
 		s.lost = false
 		return err
 	case errors.Is(err, device.ErrAnswerLost) && !s.lost:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 )
 
 // ErrUnreached: another way was taken, since no browser had come back by this one.
@@ -92,8 +93,8 @@ func (s *signIn) begin(ctx context.Context) (begun, error) {
 
 // isOfServer reports whether err would meet every other way as well.
 func isOfServer(err error) bool {
-	e, ok := errors.AsType[*device.Error](err)
-	return ok && e.Op == "discovery" && !errors.Is(e, device.ErrUnsupported)
+	e, ok := errors.AsType[*oauth.Error](err)
+	return ok && e.Op == "discovery" && !errors.Is(e, oauth.ErrUnsupported)
 }
 
 // next takes the best way that is left; nil if there is none.
@@ -189,7 +190,7 @@ func (s *signIn) turned() {
 
 // wait returns the token of the authorization that brings one first; otherwise why none did.
 // first is what begin has returned. What a person refuses by one way, they refuse by all.
-func (s *signIn) wait(ctx context.Context, first begun, polled func(device.PollEvent)) (Way, *device.Token, error) {
+func (s *signIn) wait(ctx context.Context, first begun, polled func(device.PollEvent)) (Way, *oauth.Token, error) {
 	if s.isLast() {
 		token, err := first.Wait(ctx, polled)
 		return first.way, token, err
@@ -228,11 +229,11 @@ func (s *signIn) wait(ctx context.Context, first begun, polled func(device.PollE
 			})
 		case r := <-results:
 			running--
-			if r.way == nil && r.err == nil || end.token != nil || errors.Is(end.err, device.ErrDenied) {
+			if r.way == nil && r.err == nil || end.token != nil || errors.Is(end.err, oauth.ErrDenied) {
 				continue
 			}
 			end = r
-			if r.token != nil || errors.Is(r.err, device.ErrDenied) {
+			if r.token != nil || errors.Is(r.err, oauth.ErrDenied) {
 				cancel()
 			}
 		}
@@ -243,7 +244,7 @@ func (s *signIn) wait(ctx context.Context, first begun, polled func(device.PollE
 // A result is what came of one authorization.
 type result struct {
 	way   Way // nil if none was begun
-	token *device.Token
+	token *oauth.Token
 	err   error
 }
 

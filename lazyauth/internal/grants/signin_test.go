@@ -13,6 +13,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -65,15 +66,15 @@ func (p onPath) Prompt() elicit.Prompt {
 	return elicit.Prompt{VerificationURI: "https://as.example/" + p.path.flow, Expires: p.end}
 }
 
-func (p onPath) Wait(ctx context.Context, _ func(device.PollEvent)) (*device.Token, error) {
+func (p onPath) Wait(ctx context.Context, _ func(device.PollEvent)) (*oauth.Token, error) {
 	select {
 	case err := <-p.path.approved:
 		if err != nil {
 			return nil, err
 		}
-		return &device.Token{Access: p.path.flow, Type: "Bearer", Scopes: scopes.Of("notes:read")}, nil
+		return &oauth.Token{Access: p.path.flow, Type: "Bearer", Scopes: scopes.Of("notes:read")}, nil
 	case <-time.After(time.Until(p.end)):
-		return nil, &device.Error{Op: "device token", Kind: device.ErrExpired}
+		return nil, &oauth.Error{Op: "device token", Kind: device.ErrExpired}
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -202,8 +203,8 @@ func TestSignIn_NoWayIsLeft(t *testing.T) {
 		}
 		// What the server is not there for, it is not there for by the other way.
 		first, second = newPath("first"), newPath("second")
-		first.impossible = &device.Error{Op: "discovery", Kind: device.ErrUnavailable}
-		if _, _, err := travel(t, nil, first, second); !errors.Is(err, device.ErrUnavailable) || second.begun.Load() != 0 {
+		first.impossible = &oauth.Error{Op: "discovery", Kind: oauth.ErrUnavailable}
+		if _, _, err := travel(t, nil, first, second); !errors.Is(err, oauth.ErrUnavailable) || second.begun.Load() != 0 {
 			t.Errorf("the error is %v, and the other way was begun %d times", err, second.begun.Load())
 		}
 		first, second = newPath("first"), newPath("second")
@@ -260,16 +261,16 @@ func TestSignIn_AnotherWayBesideTheFirst(t *testing.T) {
 }
 
 func TestSignIn_WhatEndsBothWays(t *testing.T) {
-	denied := &device.Error{Op: "device token", Kind: device.ErrDenied}
-	broken := &device.Error{Op: "device token", Kind: device.ErrUnavailable}
+	denied := &oauth.Error{Op: "device token", Kind: oauth.ErrDenied}
+	broken := &oauth.Error{Op: "device token", Kind: oauth.ErrUnavailable}
 	for name, test := range map[string]struct {
 		meanwhile func(first, second *path)
 		second    error // what beginning it comes to
 		want      error
 		after     time.Duration
 	}{
-		"a refusal at the first":      {meanwhile: func(first, _ *path) { first.approved <- denied }, want: device.ErrDenied, after: time.Second},
-		"a refusal at the second":     {meanwhile: func(_, second *path) { second.approved <- denied }, want: device.ErrDenied, after: time.Second},
+		"a refusal at the first":      {meanwhile: func(first, _ *path) { first.approved <- denied }, want: oauth.ErrDenied, after: time.Second},
+		"a refusal at the second":     {meanwhile: func(_, second *path) { second.approved <- denied }, want: oauth.ErrDenied, after: time.Second},
 		"the end of both":             {want: device.ErrExpired, after: 10*time.Minute + time.Second},
 		"the first fails, later both": {meanwhile: func(first, _ *path) { first.approved <- broken }, want: device.ErrExpired, after: 10*time.Minute + time.Second},
 		"the second was not possible": {second: errors.New("no endpoint"), want: device.ErrExpired, after: 5 * time.Minute},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -54,7 +55,7 @@ type Authorization interface {
 	// Wait returns the token once the person has approved. It ends with ctx, and by
 	// itself once the prompt has expired. Each answer of the server is told to polled. It
 	// is called at most once.
-	Wait(ctx context.Context, polled func(device.PollEvent)) (*device.Token, error)
+	Wait(ctx context.Context, polled func(device.PollEvent)) (*oauth.Token, error)
 	// Reached reports whether a browser has come to this program, as it does in the end by
 	// a way that leads back to it; true if the way does not, and there is no telling.
 	Reached() bool
@@ -75,7 +76,10 @@ type Outcome struct {
 var ErrNotPossible = errors.New("lazyauth: this flow is not possible here")
 
 // DeviceFlow is the way of RFC 8628.
-type DeviceFlow struct{ Server *AuthorizationServer }
+type DeviceFlow struct {
+	Server  *AuthorizationServer
+	Options device.Options
+}
 
 // Flow implements [Way].
 func (DeviceFlow) Flow() string { return "device" }
@@ -85,7 +89,11 @@ func (DeviceFlow) Suits(Principal, Link) error { return nil }
 
 // Begin implements [Way].
 func (w DeviceFlow) Begin(ctx context.Context, a Asked) (Authorization, error) {
-	client, err := w.Server.client(ctx)
+	server, err := w.Server.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client, err := device.New(server, w.Options)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +120,7 @@ func (a deviceAuthorization) Prompt() elicit.Prompt {
 }
 
 // Wait implements [Authorization].
-func (a deviceAuthorization) Wait(ctx context.Context, polled func(device.PollEvent)) (*device.Token, error) {
+func (a deviceAuthorization) Wait(ctx context.Context, polled func(device.PollEvent)) (*oauth.Token, error) {
 	return a.client.Poll(ctx, a.authorization, polled)
 }
 

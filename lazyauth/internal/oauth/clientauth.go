@@ -1,4 +1,4 @@
-package device
+package oauth
 
 import (
 	"net/http"
@@ -53,8 +53,8 @@ func (c *Client) authenticate(form url.Values, style oauth2.AuthStyle) (basic bo
 // accepted notes that an endpoint took the client for authenticated. Only a token
 // settles it: there are device authorization endpoints that take anybody, and token
 // endpoints that look at the client once the person has approved.
-func (c *Client) accepted(style oauth2.AuthStyle, a *answer) {
-	if a.fault != "" {
+func (c *Client) accepted(style oauth2.AuthStyle, a *Answer) {
+	if a.Fault != "" {
 		return
 	}
 	c.auth.mu.Lock()
@@ -125,19 +125,19 @@ func listedStyle(metadata fields) oauth2.AuthStyle {
 // refusesClient reports whether the answer means that the client should authenticate in
 // another way: it says so, or, to a request whose body named no client, that something
 // is missing (RFC 6749 §5.2).
-func (a *answer) refusesClient(style oauth2.AuthStyle) bool {
+func (a *Answer) refusesClient(style oauth2.AuthStyle) bool {
 	switch {
-	case a.verdict.means == meansLater: // that is about something else
+	case a.Verdict.Means == MeansLater: // that is about something else
 		return false
-	case a.verdict.code == "invalid_request":
+	case a.Verdict.Code == "invalid_request":
 		return style == oauth2.AuthStyleInHeader
 	}
-	return a.verdict.code == "invalid_client"
+	return a.Verdict.Code == "invalid_client"
 }
 
 // isUnauthorized reports whether the answer is a 401 that says nothing else.
-func (a *answer) isUnauthorized() bool {
-	return a.status == http.StatusUnauthorized && a.fields.text("error") == ""
+func (a *Answer) isUnauthorized() bool {
+	return a.Status == http.StatusUnauthorized && a.fields.text("error") == ""
 }
 
 // refusal names, for the operator, how a client was authenticated that was refused.

@@ -1,4 +1,4 @@
-package device
+package oauth
 
 // For the fuzz tests, which need no server.
 var (

@@ -1,4 +1,4 @@
-package device
+package oauth
 
 import (
 	"errors"
@@ -14,23 +14,6 @@ var (
 	// a code they do not know as well.)
 	ErrDenied = errors.New("the request was denied")
 
-	// ErrExpired: the device code lapsed before the person decided, by the
-	// server's word or by our own clock.
-	ErrExpired = errors.New("the device code has expired")
-
-	// ErrUnknownCode: the server does not accept the device code, or not any more: a
-	// policy refused the person after they had signed in (Entra), the code was used,
-	// or the server has forgotten it, over a restart or after it reported a denial or
-	// the expiry once. It does not say that the person refused, or was late.
-	ErrUnknownCode = errors.New("the device code is no longer accepted")
-
-	// ErrAnswerLost is an ErrUnknownCode: the answer to a poll before was lost on its
-	// way, and may have brought the token, which used the code up. What the server
-	// says of the code now, be it that the person denied, is what it says of a used
-	// one. The caller may begin anew by itself, once, with a new code: the person
-	// believes that they have finished.
-	ErrAnswerLost = fmt.Errorf("%w: an answer that was lost may have used it up", ErrUnknownCode)
-
 	// ErrRevoked: the refresh token is not, or not any more, good for a new access
 	// token, by the server's own word, and only the person can help. Nothing else
 	// ends a grant.
@@ -45,6 +28,9 @@ var (
 	// ErrNotRevoked: the server did not say that it ended the token. It may be as good
 	// as before, or the server did not know it.
 	ErrNotRevoked = errors.New("the token was not revoked, or was not known")
+
+	// ErrUnsupported: by its metadata the server does not have what this takes.
+	ErrUnsupported = errors.New("the authorization server does not offer this")
 
 	// ErrRefused: the server answered with an OAuth error that waiting will not
 	// cure; [Error.Code] names it. Usually the configuration is wrong.
@@ -69,7 +55,7 @@ var (
 	ErrTokenType = fmt.Errorf("%w: the token is of a type that cannot be used", ErrInvalid)
 )
 
-// An Error is what every method of this package returns when it fails after its
+// An Error is what every method of this package, and of the flows above it, returns when it fails after its
 // arguments were found in order. Its text contains nothing that a server wrote and
 // no secret, so it can be shown to anybody.
 //
@@ -100,18 +86,20 @@ type Error struct {
 	// the head of the body. What is known to be secret, or looks it, is blotted out.
 	Detail string
 
-	reason string // ours; narrows Kind down
-	cause  error  // of a context that ended
+	// Reason narrows Kind down, in our words.
+	Reason string
+
+	cause error // of a context that ended
 }
 
-// CodeOther stands in [Error.Code] and [PollEvent.Code] for an OAuth error code
+// CodeOther stands in [Error.Code] and [Verdict] for an OAuth error code
 // that is not a known one, because it is text that the server chose.
 const CodeOther = "other"
 
 // Error says what failed, in words of this package only.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString("device: ")
+	b.WriteString("oauth: ")
 	b.WriteString(e.Op)
 	b.WriteString(": ")
 	switch {
@@ -120,9 +108,9 @@ func (e *Error) Error() string {
 	case e.Kind != nil:
 		b.WriteString(e.Kind.Error())
 	}
-	if e.reason != "" {
+	if e.Reason != "" {
 		b.WriteString(": ")
-		b.WriteString(e.reason)
+		b.WriteString(e.Reason)
 	}
 	var facts []string
 	if e.Code != "" {

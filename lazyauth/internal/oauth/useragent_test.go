@@ -1,4 +1,4 @@
-package device_test
+package oauth_test
 
 import (
 	"runtime/debug"
@@ -6,7 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -26,41 +26,38 @@ func TestUserAgent_NamesTheModuleAndItsVersion(t *testing.T) {
 		}}, "lazyauth (+https://" + module + ")"},
 		"vendored otherwise": {debug.BuildInfo{}, "lazyauth (+https://" + module + ")"},
 	} {
-		if got := device.UserAgentOf(device.ModuleVersion(&test.info)); got != test.want {
+		if got := oauth.UserAgentOf(oauth.ModuleVersion(&test.info)); got != test.want {
 			t.Errorf("%s: %s, want %s", name, got, test.want)
 		}
 	}
-	if got := device.DefaultUserAgent(); !strings.HasPrefix(got, "lazyauth") || !strings.HasSuffix(got, " (+https://"+module+")") {
+	if got := oauth.DefaultUserAgent(); !strings.HasPrefix(got, "lazyauth") || !strings.HasSuffix(got, " (+https://"+module+")") {
 		t.Errorf("here it is %q", got)
 	}
 }
 
 func TestUserAgent_OnEveryRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for configured, want := range map[string]string{"": device.DefaultUserAgent(), "notes/1.2 (ops@example.com)": "notes/1.2 (ops@example.com)"} {
-			s := new(server).on("/.well-known/oauth-authorization-server", ok(metadata("https://as.example"))).
-				on("/token", ok(granted)).on("/revoke", answer(200, "", ""))
-			if _, err := device.Discover(t.Context(), s, "https://as.example", device.DiscoverOptions{UserAgent: configured}); err != nil {
+		for configured, want := range map[string]string{"": oauth.DefaultUserAgent(), "notes/1.2 (ops@example.com)": "notes/1.2 (ops@example.com)"} {
+			s := new(server).On("/.well-known/oauth-authorization-server", ok(metadata("https://as.example"))).
+				On("/token", ok(granted)).On("/revoke", answer(200, "", ""))
+			if _, err := oauth.Discover(t.Context(), s, "https://as.example", oauth.DiscoverOptions{UserAgent: configured}); err != nil {
 				t.Fatal(err)
 			}
-			c := client(t, s, func(c *device.Config) {
+			c := client(t, s, func(c *oauth.Config) {
 				c.UserAgent, c.Endpoints.Revocation = configured, "https://as.example/revoke"
 			})
-			if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
-				t.Fatal(err)
-			}
 			if _, err := c.Refresh(t.Context(), refreshToken, scopes.Set{}); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.Revoke(t.Context(), accessToken, device.AccessToken); err != nil {
+			if err := c.Revoke(t.Context(), accessToken, oauth.AccessToken); err != nil {
 				t.Fatal(err)
 			}
-			if len(s.requests) != 5 {
-				t.Errorf("%d requests", len(s.requests))
+			if len(s.Requests) != 3 {
+				t.Errorf("%d requests", len(s.Requests))
 			}
-			for _, r := range s.requests {
-				if got := r.header.Values("User-Agent"); len(got) != 1 || got[0] != want {
-					t.Errorf("%s: User-Agent %q, want %q", r.url, got, want)
+			for _, r := range s.Requests {
+				if got := r.Header.Values("User-Agent"); len(got) != 1 || got[0] != want {
+					t.Errorf("%s: User-Agent %q, want %q", r.URL, got, want)
 				}
 			}
 		}

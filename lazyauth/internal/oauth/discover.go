@@ -1,6 +1,7 @@
-package device
+package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -9,10 +10,6 @@ import (
 	"strconv"
 	"strings"
 )
-
-// ErrUnsupported means that by its metadata the server has no device authorization
-// endpoint.
-var ErrUnsupported = errors.New("the authorization server does not offer device authorization")
 
 // discoveryTime is how long all of a discovery may take: two places that are as slow as
 // can be borne. A place that does not answer at all is the last one.
@@ -29,6 +26,11 @@ type DiscoverOptions struct {
 	// metadata's, which need not have them then. They obey the rules of [New].
 	Given Endpoints
 
+	// Want says what endpoints lack for which the caller looks for them, by an error that
+	// is an ErrUnsupported. The next place is then looked at. Nil wants nothing but the
+	// token endpoint.
+	Want func(Endpoints) error
+
 	// UserAgent is sent with each request; empty means DefaultUserAgent.
 	UserAgent string
 }
@@ -42,24 +44,24 @@ type DiscoverOptions struct {
 // loopback host.
 //
 // The metadata must name exactly this issuer, byte for byte (RFC 8414 §3.3; a slash
-// at the end counts), a device authorization endpoint and a token endpoint, unless
-// these are given. The endpoints may be on other hosts, as Google's are; they are
-// https, or http on loopback if the issuer itself is on loopback. A revocation endpoint
-// that cannot be used is left out. Endpoints.Issuer is the issuer that was asked for.
+// at the end counts) and a token endpoint, unless this is given. The endpoints may be on
+// other hosts, as Google's are; they are https, or http on loopback if the issuer itself
+// is on loopback. Another endpoint that cannot be used is left out, and is an error if it
+// is the one that is wanted. Endpoints.Issuer is the issuer that was asked for.
 //
 // Redirects are not followed; one counts as "not there", as does any other answer
 // that is not a JSON object, under 200 or a status that is not about being busy. It
 // blocks for at most a minute. A nil rt means http.DefaultTransport.
 //
-// Errors: ErrUnavailable if metadata may be there but could not be got; ErrUnsupported
-// if there is some without a device authorization endpoint; ErrInvalid if there is
+// Errors: ErrUnavailable if metadata may be there but could not be got; Want's, an
+// ErrUnsupported, if there is some without what is wanted; ErrInvalid if there is
 // none, or none that can be used, or the issuer is malformed; that of ctx. The Detail
 // tells of each place what it answered.
 func Discover(ctx context.Context, rt http.RoundTripper, issuer string, opt DiscoverOptions) (Endpoints, error) {
 	const op = "discovery"
 	base, err := parseIssuer(issuer)
 	if err != nil {
-		return Endpoints{}, &Error{Op: op, Kind: ErrInvalid, reason: err.Error()}
+		return Endpoints{}, &Error{Op: op, Kind: ErrInvalid, Reason: err.Error()}
 	}
 	limited, cancel := context.WithTimeout(ctx, discoveryTime)
 	defer cancel()
@@ -68,21 +70,21 @@ func Discover(ctx context.Context, rt http.RoundTripper, issuer string, opt Disc
 	for _, location := range metadataURLs(base) {
 		req, err := http.NewRequestWithContext(limited, http.MethodGet, location, nil)
 		if err != nil {
-			return Endpoints{}, &Error{Op: op, Kind: ErrInvalid, reason: "the issuer is not a URL"}
+			return Endpoints{}, &Error{Op: op, Kind: ErrInvalid, Reason: "the issuer is not a URL"}
 		}
 		a := roundTrip(rt, opt.UserAgent, req)
-		if a.fault != "" && ctx.Err() != nil {
-			return Endpoints{}, ended(ctx, op)
+		if a.Fault != "" && ctx.Err() != nil {
+			return Endpoints{}, Ended(ctx, op)
 		}
 		found, e := readMetadata(a, base, issuer, opt)
 		if e == nil {
 			return found, nil
 		}
-		details = append(details, location+": "+e.reason+" ("+e.Detail+")")
+		details = append(details, location+": "+cmp.Or(e.Reason, e.Kind.Error())+" ("+e.Detail+")")
 		if worst == nil || rank(e) > rank(worst) {
 			worst = e
 		}
-		if a.status == 0 {
+		if a.Status == 0 {
 			break // the same host would fail again
 		}
 	}
@@ -103,9 +105,9 @@ func rank(e *Error) int {
 		return 4
 	case errors.Is(e, ErrUnsupported):
 		return 3
-	case e.reason == moved:
+	case e.Reason == moved:
 		return 1
-	case e.reason == notThere:
+	case e.Reason == notThere:
 		return 0
 	}
 	return 2
@@ -121,26 +123,26 @@ func metadataURLs(issuer *url.URL) []string {
 
 // readMetadata judges what one location answered. The Detail of its error is what the
 // answer was.
-func readMetadata(a *answer, base *url.URL, issuer string, opt DiscoverOptions) (Endpoints, *Error) {
+func readMetadata(a *Answer, base *url.URL, issuer string, opt DiscoverOptions) (Endpoints, *Error) {
 	fail := func(kind error, reason, detail string) (Endpoints, *Error) {
 		if detail == "" {
 			detail = secrets{}.about(a)
 		}
-		if a.status != 0 {
-			detail = strings.TrimSuffix("HTTP status "+strconv.Itoa(a.status)+", "+detail, ", ")
+		if a.Status != 0 {
+			detail = strings.TrimSuffix("HTTP status "+strconv.Itoa(a.Status)+", "+detail, ", ")
 		}
-		return Endpoints{}, &Error{Op: "discovery", Kind: kind, Status: a.status, RetryAfter: a.retryAfter, reason: reason, Detail: detail}
+		return Endpoints{}, &Error{Op: "discovery", Kind: kind, Status: a.Status, RetryAfter: a.RetryAfter, Reason: reason, Detail: detail}
 	}
 	switch {
-	case a.fault != "" && a.passing():
-		return fail(ErrUnavailable, a.fault, "")
-	case a.status >= 500 || a.status == http.StatusTooManyRequests:
+	case a.Fault != "" && a.passing():
+		return fail(ErrUnavailable, a.Fault, "")
+	case a.Status >= 500 || a.Status == http.StatusTooManyRequests:
 		return fail(ErrUnavailable, "the answer carries no metadata", "")
-	case a.fault == tooLarge && a.status == http.StatusOK:
-		return fail(ErrInvalid, a.fault, "")
-	case a.status >= 300 && a.status < 400 && a.location != "":
+	case a.Fault == tooLarge && a.Status == http.StatusOK:
+		return fail(ErrInvalid, a.Fault, "")
+	case a.Status >= 300 && a.Status < 400 && a.location != "":
 		return fail(ErrInvalid, moved, "")
-	case a.fault != "" || a.status != http.StatusOK:
+	case a.Fault != "" || a.Status != http.StatusOK:
 		return fail(ErrInvalid, notThere, "")
 	}
 	if named := a.fields.text("issuer"); named != issuer && !opt.AnyIssuer {
@@ -151,31 +153,64 @@ func readMetadata(a *answer, base *url.URL, issuer string, opt DiscoverOptions) 
 	if opt.Given.Token == "" { // or else the methods are not those of the endpoint
 		found.AuthStyle = listedStyle(a.fields)
 	}
-	for _, endpoint := range []struct {
-		name string
-		url  *string
-	}{
-		{"device_authorization_endpoint", &found.DeviceAuthorization},
-		{"token_endpoint", &found.Token},
-	} {
-		if *endpoint.url != "" {
+	found.Features = found.Features.with(a.fields)
+	unusable := map[string]string{} // by member, why
+	for _, endpoint := range found.named() {
+		text := a.fields.text(endpoint.member)
+		if *endpoint.url != "" || text == "" && endpoint.url != &found.Token {
 			continue
 		}
-		text := a.fields.text(endpoint.name)
-		if text == "" && endpoint.url == &found.DeviceAuthorization {
-			return fail(ErrUnsupported, "the metadata has no device_authorization_endpoint", "")
+		if _, why := CheckURL(text, IsLoopback(base)); why != "" {
+			unusable[endpoint.member] = why
+		} else {
+			*endpoint.url = text
 		}
-		if _, why := checkURL(text, isLoopback(base)); why != "" {
-			return fail(ErrInvalid, "in the metadata "+endpoint.name+" "+why, secrets{}.quote(text))
-		}
-		*endpoint.url = text
 	}
-	if text := a.fields.text("revocation_endpoint"); text != "" && found.Revocation == "" {
-		if _, why := checkURL(text, isLoopback(base)); why == "" {
-			found.Revocation = text
+	wrong := "token_endpoint"
+	if opt.Want != nil {
+		if lacks := opt.Want(found); lacks != nil {
+			if wrong = found.lacking(opt.Want, a.fields, unusable); wrong == "" {
+				return fail(lacks, "", "")
+			}
 		}
+	}
+	if why, is := unusable[wrong]; is {
+		return fail(ErrInvalid, "in the metadata "+wrong+" "+why, secrets{}.quote(a.fields.text(wrong)))
 	}
 	return found, nil
+}
+
+// lacking returns the member of metadata that is what the caller wants, but that it is
+// unusable; "" if none is.
+func (e Endpoints) lacking(want func(Endpoints) error, metadata fields, unusable map[string]string) string {
+	for _, endpoint := range e.named() {
+		if text := metadata.text(endpoint.member); text != "" && unusable[endpoint.member] != "" {
+			*endpoint.url = text
+			if want(e) == nil {
+				return endpoint.member
+			}
+			*endpoint.url = ""
+		}
+	}
+	return ""
+}
+
+// with returns the features with those that metadata lists.
+func (f Features) with(metadata fields) Features {
+	f.S256 = f.S256 || metadata.lists("code_challenge_methods_supported", "S256")
+	f.IssuerInResponse = f.IssuerInResponse || metadata.isTrue("authorization_response_iss_parameter_supported")
+	f.PushedOnly = f.PushedOnly || metadata.isTrue("require_pushed_authorization_requests")
+	f.ClientIDMetadata = f.ClientIDMetadata || metadata.isTrue("client_id_metadata_document_supported")
+	f.NoCode = f.NoCode || metadata.text("response_types_supported") != "" && !metadata.lists("response_types_supported", "code")
+	if grants := "grant_types_supported"; metadata.text(grants) != "" {
+		f.Grants = Grants{
+			Listed:            true,
+			AuthorizationCode: metadata.lists(grants, "authorization_code"),
+			DeviceCode:        metadata.lists(grants, "urn:ietf:params:oauth:grant-type:device_code"),
+			RefreshToken:      metadata.lists(grants, "refresh_token"),
+		}
+	}
+	return f
 }
 
 // compareIssuers tells the operator which issuer was configured, which the metadata

@@ -1,4 +1,4 @@
-package device
+package oauth
 
 import (
 	"bytes"
@@ -23,6 +23,8 @@ type field struct {
 	// other is JSON that is neither a string nor a number; of a list of names, the
 	// elements that are no strings.
 	other string
+
+	list bool // a list of names
 }
 
 // has reports whether there is a member of this name, of whatever type.
@@ -37,6 +39,21 @@ func (f fields) text(name string) string {
 		return ""
 	}
 	return f[name].text
+}
+
+// lists reports whether a member that is a list of names has this one.
+func (f fields) lists(name, element string) bool {
+	for listed := range strings.SplitSeq(f.text(name), "\n") {
+		if listed == element {
+			return true
+		}
+	}
+	return false
+}
+
+// isTrue reports whether a member is true, also if that is in a string.
+func (f fields) isTrue(name string) bool {
+	return !f[name].list && (f[name].other == "true" || f.text(name) == "true")
 }
 
 // seconds reads a member that is a positive number of seconds and keeps it within
@@ -90,9 +107,10 @@ func readJSON(body []byte) fields {
 			}
 		case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
 			found[name] = field{text: string(raw), literal: true}
-		case raw[0] == '[' && (name == "scope" || name == "token_endpoint_auth_methods_supported"):
-			// Some send a list of scopes; metadata has lists anyway (RFC 8414 §2).
-			found[name] = readList(raw)
+		case raw[0] == '[' && name == "scope": // some send a list
+			found[name] = readList(raw, " ")
+		case raw[0] == '[' && strings.HasSuffix(name, "_supported"): // of metadata (RFC 8414 §2)
+			found[name] = readList(raw, "\n") // a response type may have blanks
 		case raw[0] != 'n':
 			found[name] = field{other: string(raw)}
 		}
@@ -100,8 +118,8 @@ func readJSON(body []byte) fields {
 	return found
 }
 
-// readList reads a list of names as the text of them.
-func readList(raw json.RawMessage) field {
+// readList reads a list of names as the text of them, with a separator in between.
+func readList(raw json.RawMessage, separator string) field {
 	var list []json.RawMessage
 	if err := json.Unmarshal(raw, &list); err != nil {
 		return field{other: string(raw)}
@@ -115,7 +133,7 @@ func readList(raw json.RawMessage) field {
 			others = append(others, string(element))
 		}
 	}
-	return field{text: strings.Join(names, " "), other: strings.Join(others, " ")}
+	return field{text: strings.Join(names, separator), other: strings.Join(others, " "), list: true}
 }
 
 // readForm decodes a form, nil if the body is none. What is not labelled as a form

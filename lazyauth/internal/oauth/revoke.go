@@ -1,4 +1,4 @@
-package device
+package oauth
 
 import (
 	"context"
@@ -36,29 +36,29 @@ func (c *Client) CanRevoke() bool { return c.config.Endpoints.Revocation != "" }
 func (c *Client) Revoke(ctx context.Context, token string, kind TokenKind) error {
 	const op = "revocation"
 	if !c.CanRevoke() {
-		return &Error{Op: op, Kind: ErrRefused, reason: "the server has no revocation endpoint"}
+		return &Error{Op: op, Kind: ErrRefused, Reason: "the server has no revocation endpoint"}
 	}
-	a := c.post(ctx, c.config.Endpoints.Revocation, url.Values{
+	a := c.Post(ctx, c.config.Endpoints.Revocation, url.Values{
 		"token":           {token},
 		"token_type_hint": {string(kind)},
 	})
-	switch end := comesTo[a.verdict.means].revoke; {
+	switch end := comesTo[a.Verdict.Means].revoke; {
 	case a.trace != "" && ctx.Err() != nil:
-		return ended(ctx, op)
+		return Ended(ctx, op)
 	case end != nil:
-		return c.fail(op, end, a, token)
-	case a.passes():
-		return c.fail(op, ErrUnavailable, a, token)
+		return c.Fail(op, end, a, token)
+	case a.Passes():
+		return c.Fail(op, ErrUnavailable, a, token)
 	case a.affirms():
 		return nil
 	}
-	return c.fail(op, ErrNotRevoked, a, token)
+	return c.Fail(op, ErrNotRevoked, a, token)
 }
 
 // affirms reports whether an answer says that what was asked for is done: by its status,
 // with no body, or one that says nothing else.
-func (a *answer) affirms() bool {
-	if a.status != http.StatusOK && a.status != http.StatusNoContent || a.trace != "" {
+func (a *Answer) affirms() bool {
+	if a.Status != http.StatusOK && a.Status != http.StatusNoContent || a.trace != "" {
 		return false
 	}
 	text := strings.TrimSpace(a.body)

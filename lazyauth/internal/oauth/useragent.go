@@ -1,4 +1,4 @@
-package device
+package oauth
 
 import (
 	"runtime/debug"

@@ -1,4 +1,4 @@
-package device
+package oauth
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ func CheckIssuer(issuer string) error {
 }
 
 func parseIssuer(issuer string) (*url.URL, error) {
-	base, why := checkURL(issuer, true)
+	base, why := CheckURL(issuer, true)
 	if why == "" && (base.RawQuery != "" || base.ForceQuery) {
 		why = "has a query"
 	}

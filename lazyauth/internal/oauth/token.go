@@ -1,4 +1,4 @@
-package device
+package oauth
 
 import (
 	"context"
@@ -18,9 +18,9 @@ const (
 	// well below it.
 	maxToken = 16 << 10
 
-	// mostTokenLife bounds expires_in: beyond it time arithmetic would overflow,
+	// MostLife bounds expires_in: beyond it time arithmetic would overflow,
 	// and nobody would notice the difference.
-	mostTokenLife = 10 * 365 * 24 * time.Hour
+	MostLife = 10 * 365 * 24 * time.Hour
 )
 
 // A Token is what the server granted (RFC 6749 §5.1). However it is formatted, the
@@ -60,7 +60,7 @@ func (t Token) Format(s fmt.State, _ rune) {
 	if !t.Expires.IsZero() {
 		expires = "expires " + t.Expires.Format(time.RFC3339)
 	}
-	fmt.Fprintf(s, "device.Token{%s, scopes %q, %s}", t.Type, t.Scopes.String(), expires)
+	fmt.Fprintf(s, "oauth.Token{%s, scopes %q, %s}", t.Type, t.Scopes.String(), expires)
 }
 
 // Refresh exchanges a refresh token for a new access token (RFC 6749 §6). The
@@ -91,7 +91,7 @@ func (c *Client) RefreshFor(ctx context.Context, refreshToken string, granted sc
 func (c *Client) refresh(ctx context.Context, refreshToken string, held scopes.Set, form url.Values) (*Token, error) {
 	const op = "refresh"
 	if refreshToken == "" {
-		return nil, errors.New("device: refresh: no refresh token")
+		return nil, errors.New("oauth: refresh: no refresh token")
 	}
 	if form == nil || held.IsEmpty() {
 		form = url.Values{}
@@ -99,23 +99,23 @@ func (c *Client) refresh(ctx context.Context, refreshToken string, held scopes.S
 	form.Set("grant_type", "refresh_token")
 	form.Set("refresh_token", refreshToken)
 	sent := time.Now()
-	a := c.post(ctx, c.config.Endpoints.Token, form)
-	switch end := comesTo[a.verdict.means].refresh; {
+	a := c.Post(ctx, c.config.Endpoints.Token, form)
+	switch end := comesTo[a.Verdict.Means].refresh; {
 	case a.trace != "" && ctx.Err() != nil:
-		return nil, ended(ctx, op)
+		return nil, Ended(ctx, op)
 	case end != nil:
-		return nil, c.fail(op, end, a, refreshToken)
-	case a.success() && a.fields.text("access_token") == "":
-		return nil, c.fail(op, ErrUnreadable, a, refreshToken)
-	case a.status == http.StatusBadRequest && a.fault == isEmpty:
-		return nil, c.fail(op, ErrUnexplained, a, refreshToken)
-	case a.fault != "": // something in between is no verdict
-		return nil, c.fail(op, ErrUnavailable, a, refreshToken)
+		return nil, c.Fail(op, end, a, refreshToken)
+	case a.Success() && a.fields.text("access_token") == "":
+		return nil, c.Fail(op, ErrUnreadable, a, refreshToken)
+	case a.Status == http.StatusBadRequest && a.Fault == isEmpty:
+		return nil, c.Fail(op, ErrUnexplained, a, refreshToken)
+	case a.Fault != "": // something in between is no verdict
+		return nil, c.Fail(op, ErrUnavailable, a, refreshToken)
 	}
 	if f := a.fields["scope"]; strings.Trim(f.text, ", \t\r\n") == "" && f.other == "" {
 		delete(a.fields, "scope") // GitHub, of a token without scopes: it has none to lose
 	}
-	token, err := c.readToken(op, a, sent, held, refreshToken)
+	token, err := c.ReadToken(op, a, sent, held, refreshToken)
 	if err != nil {
 		return nil, err
 	}
@@ -144,25 +144,25 @@ func (t *Token) unfit() string {
 // that a server could have granted. Its error quotes nothing of it.
 func (t *Token) Check() error {
 	if why := t.unfit(); why != "" {
-		return errors.New("device: " + why)
+		return errors.New("oauth: " + why)
 	}
 	return nil
 }
 
-// readToken checks the answer of RFC 6749 §5.1. An unfit refresh token is not just left
+// ReadToken checks the answer of RFC 6749 §5.1. An unfit refresh token is not just left
 // out: then the grant would be less than it seems, and nobody would know.
-func (c *Client) readToken(op string, a *answer, sent time.Time, asked scopes.Set, hidden ...string) (*Token, *Error) {
+func (c *Client) ReadToken(op string, a *Answer, sent time.Time, asked scopes.Set, hidden ...string) (*Token, *Error) {
 	token := &Token{
 		Access:  a.fields.text("access_token"),
 		Refresh: a.fields.text("refresh_token"),
 		Type:    "Bearer",
 	}
 	if why := token.unfit(); why != "" {
-		return nil, c.invalid(op, why, a, hidden...)
+		return nil, c.Invalid(op, why, a, hidden...)
 	}
 	// Some servers leave the type out, though it is required.
 	if a.fields.has("token_type") && !c.isBearer(a.fields["token_type"]) {
-		e := c.invalid(op, "", a, hidden...)
+		e := c.Invalid(op, "", a, hidden...)
 		e.Kind = ErrTokenType
 		return nil, e
 	}
@@ -175,7 +175,7 @@ func (c *Client) readToken(op string, a *answer, sent time.Time, asked scopes.Se
 		}
 	}
 	token.Missing = asked.Minus(token.Scopes)
-	if life, ok := a.fields.seconds("expires_in", 0, mostTokenLife); ok {
+	if life, ok := a.fields.seconds("expires_in", 0, MostLife); ok {
 		token.Expires = sent.Add(life)
 	}
 	return token, nil

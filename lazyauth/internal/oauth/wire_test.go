@@ -1,0 +1,77 @@
+package oauth_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+func TestAnEndpointKeepsItsQuery(t *testing.T) {
+	s := new(server).On("/token", ok(granted))
+	c := client(t, s, func(config *oauth.Config) { config.Endpoints.Token = "https://as.example/token?tenant=1" })
+	if _, err := c.Refresh(t.Context(), refreshToken, scopes.Set{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Requests[0].URL; got != "https://as.example/token?tenant=1" {
+		t.Errorf("sent to %s", got)
+	}
+}
+
+// Over a real connection: it is kept for the next request, because each body is
+// read to its end, and a redirect to another server is not followed.
+func TestOnARealConnection(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("the redirect was followed")
+	}))
+	defer elsewhere.Close()
+	peers := map[string]bool{}
+	as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		peers[req.RemoteAddr] = true
+		if req.FormValue("refresh_token") == "" {
+			http.Redirect(w, req, elsewhere.URL, http.StatusTemporaryRedirect)
+			return
+		}
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "1"})
+		if len(req.Cookies()) > 0 {
+			t.Error("a cookie came back")
+		}
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, granted+strings.Repeat(" ", 20_000))
+	}))
+	defer as.Close()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	c := client(t, nil, func(config *oauth.Config) {
+		config.Endpoints = oauth.Endpoints{Revocation: as.URL, Token: as.URL}
+		config.Transport = transport
+	})
+	for range 3 {
+		if _, err := c.Refresh(t.Context(), refreshToken, scopes.Set{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(peers) != 1 {
+		t.Errorf("%d connections for three requests", len(peers))
+	}
+	wantError(t, c.Revoke(t.Context(), accessToken, oauth.AccessToken), oauth.ErrNotRevoked)
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	now := time.Date(2026, 2, 1, 10, 0, 0, 0, time.UTC)
+	for _, text := range []string{"", "0", "-1", "120", "1e99", "NaN", "Inf", "0x7fffffffffffffff", "Sun, 01 Feb 2026 10:00:40 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"} {
+		f.Add(text, "")
+		f.Add(text, "Thu, 01 Jan 0001 00:00:00 GMT")
+	}
+	f.Fuzz(func(t *testing.T, text, date string) {
+		header := http.Header{"Retry-After": {text}, "Date": {date}}
+		if got := oauth.ReadRetryAfter(header, now); got < 0 || got > 5*time.Minute {
+			t.Errorf("%q at %q is %v", text, date, got)
+		}
+	})
+}
