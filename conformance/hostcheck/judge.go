@@ -3,8 +3,6 @@ package hostcheck
 import (
 	"slices"
 	"time"
-
-	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // A judge records what occasions come to for one requirement.
@@ -40,50 +38,11 @@ func each(o *observer, f func(Requirement, judge)) {
 	}
 }
 
-func judgePost(o *observer, l *wire.Line) {
+// judgeBy has what happened judged by every requirement that has this function for it.
+func judgeBy[T any](o *observer, function func(Requirement) func(judge, T), happened T) {
 	each(o, func(r Requirement, j judge) {
-		if r.post != nil {
-			r.post(j, l)
-		}
-	})
-}
-
-func judgeResponse(o *observer, l *wire.Line) {
-	each(o, func(r Requirement, j judge) {
-		if r.response != nil {
-			r.response(j, l)
-		}
-	})
-}
-
-func judgeRequest(o *observer, c *call) {
-	each(o, func(r Requirement, j judge) {
-		if r.request != nil {
-			r.request(j, c)
-		}
-	})
-}
-
-func judgeFresh(o *observer, c *call) {
-	each(o, func(r Requirement, j judge) {
-		if r.fresh != nil {
-			r.fresh(j, c)
-		}
-	})
-}
-
-func judgeRetry(o *observer, again *retry) {
-	each(o, func(r Requirement, j judge) {
-		if r.retry != nil {
-			r.retry(j, again)
-		}
-	})
-}
-
-func judgeCancellation(o *observer, c *cancellation) {
-	each(o, func(r Requirement, j judge) {
-		if r.cancelled != nil {
-			r.cancelled(j, c)
+		if f := function(r); f != nil {
+			f(j, happened)
 		}
 	})
 }
@@ -136,14 +95,6 @@ func judgePlayed(id string, o occasion) {
 	each(o.flow.s.observer, func(r Requirement, j judge) {
 		if r.ID == id {
 			r.played(j, o)
-		}
-	})
-}
-
-func judgeEnd(s *session) {
-	each(s.observer, func(r Requirement, j judge) {
-		if r.end != nil {
-			r.end(j, s)
 		}
 	})
 }

@@ -81,66 +81,54 @@ var consent = []Requirement{
 		Text:    "Whoever is asked finds a clear way to refuse, and another one to dismiss the question.",
 		Section: section(Legacy, "client/elicitation#user-interaction-model"),
 		eras:    both, hook: HookShown,
-		shown: func(j judge, _ *session, p *prompt) {
-			for _, d := range p.askedDialogs() {
-				j.that(hasAll(d.Actions, "decline", "cancel"), fmt.Sprintf("the person is offered %v", d.Actions), d.event)
-			}
-		},
+		shown: everyDialog((*prompt).askedDialogs, func(_ *prompt, d *dialog) (ok bool, otherwise string) {
+			return hasAll(d.Actions, "decline", "cancel"), fmt.Sprintf("the person is offered %v", d.Actions)
+		}),
 	},
 	{
 		ID: "A22", Name: "asks for approval", Revision: Legacy, Level: Should, Observed: inUI,
 		Text:    "Each elicitation passes through a control with which the person approves or refuses it.",
 		Section: section(Legacy, "client/elicitation#security-considerations"),
 		eras:    both, hook: HookShown,
-		shown: func(j judge, _ *session, p *prompt) {
-			for _, d := range p.askedDialogs() {
-				j.that(hasAll(d.Actions, "accept"), fmt.Sprintf("the person is offered %v: nothing to approve with", d.Actions), d.event)
-			}
-		},
+		shown: everyDialog((*prompt).askedDialogs, func(_ *prompt, d *dialog) (ok bool, otherwise string) {
+			return hasAll(d.Actions, "accept"), fmt.Sprintf("the person is offered %v: nothing to approve with", d.Actions)
+		}),
 	},
 	{
 		ID: "A9", Name: "shows which server asks", Revision: Legacy, Level: Must, Observed: inUI,
 		Text:    "It is clear from what is shown which server wants something.",
 		Section: section(Legacy, "client/elicitation#user-interaction-model"),
 		eras:    both, hook: HookShown,
-		shown: func(j judge, _ *session, p *prompt) {
-			for _, d := range p.askedDialogs() {
-				j.that(d.Server == serverName || d.Server == implementation["title"], fmt.Sprintf("the dialog names the server %q", d.Server), d.event)
-			}
-		},
+		shown: everyDialog((*prompt).askedDialogs, func(_ *prompt, d *dialog) (ok bool, otherwise string) {
+			return d.Server == serverName || d.Server == implementation["title"], fmt.Sprintf("the dialog names the server %q", d.Server)
+		}),
 	},
 	{
 		ID: "A13", Name: "shows the full URL", Revision: Legacy, Level: Must, Observed: inUI,
 		Text:    "The whole URL can be examined before consent.",
 		Section: section(Legacy, "client/elicitation#safe-url-handling"),
 		eras:    both, hook: HookShown,
-		shown: func(j judge, _ *session, p *prompt) {
-			for _, d := range p.urlDialogs() {
-				j.that(d.URL == p.url, "the dialog does not show the whole URL", d.event)
-			}
-		},
+		shown: everyDialog((*prompt).urlDialogs, func(p *prompt, d *dialog) (ok bool, otherwise string) {
+			return d.URL == p.url, "the dialog does not show the whole URL"
+		}),
 	},
 	{
 		ID: "A15", Name: "highlights the domain", Revision: Legacy, Level: Should, Observed: inUI,
 		Text:    "The domain stands out from the rest of the URL, so that a misleading subdomain is seen for what it is.",
 		Section: section(Legacy, "client/elicitation#safe-url-handling"),
 		eras:    both, hook: HookShown,
-		shown: func(j judge, _ *session, p *prompt) {
-			for _, d := range p.urlDialogs() {
-				j.that(d.Highlight == p.domain(), fmt.Sprintf("the dialog highlights %q, not the domain", d.Highlight), d.event)
-			}
-		},
+		shown: everyDialog((*prompt).urlDialogs, func(p *prompt, d *dialog) (ok bool, otherwise string) {
+			return d.Highlight == p.domain(), fmt.Sprintf("the dialog highlights %q, not the domain", d.Highlight)
+		}),
 	},
 	{
 		ID: "A17", Name: "makes no other text clickable", Revision: Legacy, Level: ShouldNot, Observed: inUI,
 		Text:    "A URL in the message or in another field of the request is not rendered as a link.",
 		Section: section(Legacy, "client/elicitation#safe-url-handling"),
 		eras:    both, hook: HookShown,
-		shown: func(j judge, _ *session, p *prompt) {
-			for _, d := range p.urlDialogs() {
-				j.that(len(d.Links) == 0, fmt.Sprintf("these can be clicked as well: %v", d.Links), d.event)
-			}
-		},
+		shown: everyDialog((*prompt).urlDialogs, func(_ *prompt, d *dialog) (ok bool, otherwise string) {
+			return len(d.Links) == 0, fmt.Sprintf("these can be clicked as well: %v", d.Links)
+		}),
 	},
 	{
 		ID: "A14", Name: "opens the URL out of its own sight", Revision: Legacy, Level: Must, Observed: inUI,
@@ -170,11 +158,9 @@ var consent = []Requirement{
 		Text:    "The domain of the URL is displayed clearly, and consent is gathered before anything goes there.",
 		Section: section(Legacy, "client/elicitation#user-interaction-model"),
 		eras:    both, hook: HookShown,
-		shown: func(j judge, _ *session, p *prompt) {
-			for _, d := range p.urlDialogs() {
-				j.that(d.Domain == p.domain(), fmt.Sprintf("the dialog says that the URL leads to %q", d.Domain), d.event)
-			}
-		},
+		shown: everyDialog((*prompt).urlDialogs, func(p *prompt, d *dialog) (ok bool, otherwise string) {
+			return d.Domain == p.domain(), fmt.Sprintf("the dialog says that the URL leads to %q", d.Domain)
+		}),
 		opened: func(j judge, s *session, p *prompt) {
 			if early := s.openedEarly(p); early >= 0 {
 				j.fail("the URL was opened before the person was asked", early)
@@ -186,22 +172,18 @@ var consent = []Requirement{
 		Text:    "The message is shown whole, and a code in it can be copied.",
 		Section: profileSection("P6"),
 		eras:    both, hook: HookShown,
-		shown: func(j judge, _ *session, p *prompt) {
-			for _, d := range p.urlDialogs() {
-				j.that(d.Message == p.message && hasAll(d.Copyable, p.code), "the message is not shown whole, or its code cannot be copied", d.event)
-			}
-		},
+		shown: everyDialog((*prompt).urlDialogs, func(p *prompt, d *dialog) (ok bool, otherwise string) {
+			return d.Message == p.message && hasAll(d.Copyable, p.code), "the message is not shown whole, or its code cannot be copied"
+		}),
 	},
 	{
 		ID: "B5", Name: "lets the person retry or cancel", Revision: Modern, Level: Should, Observed: inUI,
 		Text:    "The person can retry the call or give it up by hand while something is asked of them elsewhere.",
 		Section: section(Modern, "client/elicitation#url-mode-elicitation-requests"),
 		eras:    modernOnly, hook: HookShown,
-		shown: func(j judge, _ *session, p *prompt) {
-			for _, d := range p.urlDialogs() {
-				j.that(hasAll(d.Controls, "retry", "cancel"), fmt.Sprintf("meanwhile the person can do %v with the call", d.Controls), d.event)
-			}
-		},
+		shown: everyDialog((*prompt).urlDialogs, func(_ *prompt, d *dialog) (ok bool, otherwise string) {
+			return hasAll(d.Controls, "retry", "cancel"), fmt.Sprintf("meanwhile the person can do %v with the call", d.Controls)
+		}),
 	},
 	{
 		ID: "P3", Name: "never answers for the person", Revision: profile, Level: MustNot, Observed: wireAndUI,
@@ -305,6 +287,16 @@ func (h *person) openedEarly(p *prompt) int {
 		}
 	}
 	return early
+}
+
+// everyDialog judges a prompt by each of these dialogs, which fails with a text otherwise.
+func everyDialog(of func(*prompt) []*dialog, judged func(*prompt, *dialog) (ok bool, otherwise string)) func(judge, *session, *prompt) {
+	return func(j judge, _ *session, p *prompt) {
+		for _, d := range of(p) {
+			ok, otherwise := judged(p, d)
+			j.that(ok, otherwise, d.event)
+		}
+	}
 }
 
 // askedDialogs are the dialogs of a prompt that the host had to show.

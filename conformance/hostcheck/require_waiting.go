@@ -66,22 +66,14 @@ var patience = []Requirement{
 		Text:    "When the host gives a request up it says so with notifications/cancelled.",
 		Section: section(Legacy, "basic/lifecycle#timeouts"),
 		eras:    legacyOnly,
-		end: func(j judge, s *session) {
-			for _, f := range s.givenUp() {
-				j.that(f.now().cancel != nil, fmt.Sprintf("call %q was given up without notifications/cancelled", f.label), f.now().cancelEvents()...)
-			}
-		},
+		end:     cancelsByNotification,
 	},
 	{
 		ID: "B18", Name: "sends a cancellation", Revision: Modern, Level: Must, Observed: onWire,
 		Text:    "Over stdio a request that is given up is cancelled by a notification with its id.",
 		Section: section(Modern, "basic/transports/stdio#cancellation"),
 		eras:    modernOnly, transport: Stdio,
-		end: func(j judge, s *session) {
-			for _, f := range s.givenUp() {
-				j.that(f.now().cancel != nil, fmt.Sprintf("call %q was given up without notifications/cancelled", f.label), f.now().cancelEvents()...)
-			}
-		},
+		end: cancelsByNotification,
 	},
 	{
 		ID: "B17", Name: "cancels by closing the stream", Revision: Modern, Level: Should, Observed: onWire,
@@ -239,4 +231,11 @@ func (s *session) cancels(id json.RawMessage, l *wire.Line) *cancellation {
 		}
 	}
 	return x
+}
+
+// cancelsByNotification judges the calls that the host gave up.
+func cancelsByNotification(j judge, s *session) {
+	for _, f := range s.givenUp() {
+		j.that(f.now().cancel != nil, fmt.Sprintf("call %q was given up without notifications/cancelled", f.label), f.now().cancelEvents()...)
+	}
 }
