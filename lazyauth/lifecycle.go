@@ -242,14 +242,11 @@ func (l *lifecycle) giveUpLocked(err error) {
 	l.finishLocked(outcome{err: err})
 }
 
-// takePanic returns the panic that the handler ended by, to the first request that asks.
-func (l *lifecycle) takePanic() *panicked {
+// isFirstToLearnOf reports whether no request was handed the handler's panic before.
+func (l *lifecycle) isFirstToLearnOf(p *panicked) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	p := l.outcome.panicked
-	if p == nil || p.handed {
-		return nil
-	}
+	first := !p.handed
 	p.handed = true
-	return p
+	return first
 }

@@ -164,7 +164,7 @@ func (s *suspended) unnamed() { s.giveUpUnserved(s.gate.auth.fail(ReasonAbandone
 // given. A handler's own input requests get their state sealed.
 func (s *suspended) collect(r *request) outcome {
 	out := s.outcome
-	if p := s.takePanic(); p != nil {
+	if p := out.panicked; p != nil && s.isFirstToLearnOf(p) {
 		guard.Rethrow(p.value) // as it was, for who recovers certain values
 	}
 	out.result, out.err = s.told(out, r)
