@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
@@ -22,6 +23,10 @@ type ownRecord struct {
 	// storing and loading hold a token for each time that the store is being asked, so that
 	// one that does not answer keeps a few goroutines and no more.
 	storing, loading chan struct{}
+
+	// seen is the access token of the record as it was last read or written here; empty, or
+	// nil, if there was none. A record that cannot be reached is taken to be that still.
+	seen atomic.Pointer[string]
 }
 
 func newOwnRecord(c *Config, who Principal) ownRecord {
@@ -45,10 +50,21 @@ type stored struct {
 
 func (r *ownRecord) read(record []byte) stored {
 	if record == nil {
+		r.sees(nil)
 		return stored{absent: true}
 	}
 	g, err := decode(r.order, r.declared, record)
+	r.sees(g)
 	return stored{grant: g, foreign: errors.Is(err, errForeign), err: err}
+}
+
+// sees notes that the record is g's, or nobody's.
+func (r *ownRecord) sees(g *Grant) {
+	access := ""
+	if g != nil {
+		access = g.token.AccessToken
+	}
+	r.seen.Store(&access)
 }
 
 // A decision is what becomes of a record, and of who looked at it.
@@ -64,7 +80,7 @@ type decision struct {
 type update struct {
 	decision
 	made  bool   // decide was called; if not, it never will be
-	found string // the access token of the record before it
+	found string // the access token of the record before it, or of that which was last seen if it was not made
 }
 
 // update has decide judge what the store has, in one transaction: whoever else
@@ -75,6 +91,11 @@ type update struct {
 // Every wait is bounded. Whatever the store does, decide is called once at the most, and
 // what it decides is handed over, and not shared.
 func (r *ownRecord) update(ctx context.Context, decide func(stored) decision) (u update, err error) {
+	defer func() {
+		if seen := r.seen.Load(); !u.made && seen != nil {
+			u.found = *seen
+		}
+	}()
 	slow := errStoreSlow{r.store.String()}
 	timer := time.NewTimer(storeWait)
 	defer timer.Stop()
@@ -116,6 +137,8 @@ func (r *ownRecord) update(ctx context.Context, decide func(stored) decision) (u
 			}
 			if errors.Is(err, errUnchanged) {
 				err = nil
+			} else if err == nil && u.made {
+				r.sees(u.put)
 			}
 			return u, err
 		case <-waiting:
@@ -198,7 +221,7 @@ func (r *ownRecord) load(ctx context.Context) (*Grant, error) {
 	}()
 	select {
 	case a := <-answered:
-		if a.err != nil || a.record == nil {
+		if a.err != nil {
 			return nil, a.err
 		}
 		found := r.read(a.record)

@@ -54,9 +54,7 @@ func (o *Owner) saveNow(ctx context.Context, g *Grant) {
 	switch {
 	case err != nil:
 		g.stored.Store(false)
-		if u.made {
-			o.noteOutdated(u.found)
-		}
+		o.noteOutdated(u.found)
 		o.storeFailed(ctx, err)
 	case u.put != nil:
 		o.noteOutdated("")

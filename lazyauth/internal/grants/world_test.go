@@ -1,0 +1,634 @@
+package grants_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// What the tools of the stories need.
+var (
+	profile = scopes.Of("profile")
+	read    = scopes.Of("notes:read")
+	write   = scopes.Of("notes:write")
+)
+
+// later lets time pass, and what happens then come to rest.
+func later(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// A world is an authorization server with its API, and one process that keeps grants from
+// it. When its story ends it checks what must hold in each: the authorization server saw no
+// violation, nothing goes on after Close, and no secret is in an error.
+type world struct {
+	t      *testing.T
+	as     *fakeas.Server
+	setup  setup
+	keeper *grants.Keeper
+	me     *grants.Owner // the local user
+	events
+	issued
+
+	tolerated []fakeas.Rule // violations that the story is about
+}
+
+type setup struct {
+	as     fakeas.Options
+	shared *fakeas.Server                            // instead of one with those options: another world's
+	wire   func(http.RoundTripper) http.RoundTripper // between the server and everybody
+	server func(c *oauth.Config)                     // what is known of the authorization server, and the client
+	keeper func(w *world, config *grants.Config)     // how grants are kept; by default in memory, and no scope is the service's own
+	store  store.Store
+}
+
+func newWorld(t *testing.T, s setup) *world {
+	t.Helper()
+	w := &world{t: t, as: s.shared, setup: s}
+	if w.as == nil {
+		w.as = fakeas.New(&s.as)
+	}
+	next := w.as.Transport()
+	if s.wire != nil {
+		next = s.wire(next)
+	}
+	transport := listener{next, &w.issued}
+	client := oauth.Config{
+		Endpoints: oauth.Endpoints{Issuer: w.as.Issuer()}, ClientID: fakeas.DefaultClientID, Transport: transport,
+	}
+	if s.server != nil {
+		s.server(&client)
+	}
+	server, err := grants.NewAuthorizationServer(client, device.Offered, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := grants.Config{
+		Service: "Notes", Words: func(scopes.Set) []string { return nil }, Ways: []grants.Way{grants.DeviceFlow{Server: server}}, Server: server,
+		Declared: func() scopes.Set { return scopes.Of("profile", "notes:read", "notes:write") },
+		Store:    s.store, Key: func(who grants.Principal) string { return "notes of " + who.Key() },
+		Transport: transport, Observer: &w.events,
+	}
+	if s.keeper != nil {
+		s.keeper(w, &config)
+	}
+	w.keeper = grants.New(config)
+	w.me = w.keeper.Owner(grants.Principal{})
+	t.Cleanup(func() {
+		w.close()
+		w.check()
+	})
+	return w
+}
+
+// another returns another process at the same server, with the same store.
+func (w *world) another() *world {
+	w.t.Helper()
+	s := w.setup
+	s.shared = w.as
+	return newWorld(w.t, s)
+}
+
+// close ends the process, and returns what it has left to revoke.
+func (w *world) close() []*grants.Grant {
+	w.t.Helper()
+	left := w.keeper.Close()
+	if still := w.keeper.Join(5 * time.Second); still != nil {
+		w.t.Errorf("these did not end: %q", still)
+	}
+	return left
+}
+
+func (w *world) check() {
+	for _, v := range w.as.Violations() {
+		if !slices.Contains(w.tolerated, v.Rule) {
+			w.t.Errorf("violation: %v", v)
+		}
+	}
+	text := w.text()
+	for _, secret := range w.all() {
+		if strings.Contains(text, secret) {
+			w.t.Error("a secret is in an error")
+		}
+	}
+}
+
+// A caller is an Asker that waits for an hour, unless its context ends.
+type caller struct {
+	w     *world
+	left  time.Duration           // of its wait for anything but a person; zero: an hour
+	may   func(begins bool) error // whether the person may be asked; nil: they may
+	shown func(f *grants.Flight)  // is called when there is a prompt
+}
+
+func (c caller) Tool() string { return "tool" }
+
+func (c caller) MayAsk(begins bool) error {
+	if c.may == nil {
+		return nil
+	}
+	return c.may(begins)
+}
+
+func (c caller) Link() grants.Link { return grants.LinkShown }
+
+func (c caller) Left() time.Duration {
+	if c.left == 0 {
+		return time.Hour
+	}
+	return c.left
+}
+
+func (c caller) Follow(ctx context.Context, f *grants.Flight) error {
+	f.CountCall()
+	select {
+	case <-f.Ready():
+		f.CountPrompt()
+		if c.shown != nil {
+			c.shown(f)
+		}
+	case <-f.Done():
+	case <-ctx.Done():
+	}
+	select {
+	case <-f.Done():
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// An outcome is what came of asking for a grant.
+type outcome struct {
+	w     *world
+	grant *grants.Grant
+	err   error
+}
+
+// asks has the local user's grant asked for, with this need.
+func (w *world) asks(need scopes.Requirement) <-chan outcome {
+	return w.asksAs(w.t.Context(), w.me, need, caller{})
+}
+
+func (w *world) asksAs(ctx context.Context, o *grants.Owner, need scopes.Requirement, c caller) <-chan outcome {
+	out := make(chan outcome, 1)
+	go func() {
+		g, err := o.Obtain(ctx, need, c)
+		if err != nil {
+			w.said(err)
+		}
+		out <- outcome{w, g, err}
+	}()
+	return out
+}
+
+// holds demands that a grant was had which is good for this at the API, and returns it.
+func (o outcome) holds(want scopes.Set) *grants.Grant {
+	o.w.t.Helper()
+	if o.err != nil {
+		o.w.t.Fatalf("there is no grant: %v", o.err)
+	}
+	if !o.grant.Covers(want) {
+		o.w.t.Errorf("the grant holds %q, alive %t; want %q", o.grant.Held(), o.grant.Alive(), want)
+	}
+	o.w.works(o.grant, want)
+	return o.grant
+}
+
+// fails demands that there was no grant, for this reason.
+func (o outcome) fails(want error) {
+	o.w.t.Helper()
+	if o.err == nil || !errors.Is(o.err, want) {
+		o.w.t.Errorf("the error is %v, want %v", o.err, want)
+	}
+}
+
+// works demands that the API accepts a grant for these scopes.
+func (w *world) works(g *grants.Grant, want scopes.Set) {
+	w.t.Helper()
+	access, ok := w.as.Introspect(g.Token().AccessToken)
+	if has := scopes.Of(access.Scopes...); !ok || !has.Covers(want) {
+		w.t.Errorf("the token is good for %q (%t), want %q", has, ok, want)
+	}
+}
+
+// has demands that a grant is had at once, and nobody asked.
+func (w *world) has(want scopes.Set) *grants.Grant {
+	w.t.Helper()
+	before := w.as.Count(fakeas.DeviceAuthorization, "")
+	g := (<-w.asks(want)).holds(want)
+	if n := w.as.Count(fakeas.DeviceAuthorization, ""); n != before {
+		w.t.Errorf("the person was asked %d times", n-before)
+	}
+	return g
+}
+
+// signsIn has the local user sign in for this.
+func (w *world) signsIn(need scopes.Set) *grants.Grant {
+	w.t.Helper()
+	c := w.asks(need)
+	w.approves()
+	return (<-c).holds(need)
+}
+
+// person waits until a code was issued that waits for a decision.
+func (w *world) person() fakeas.Request {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Hour)
+	defer cancel()
+	req, err := w.as.WaitForRequest(ctx)
+	if err != nil {
+		w.t.Fatalf("no authorization was asked for: %v", err)
+	}
+	return req
+}
+
+// approves waits for the next code and approves it.
+func (w *world) approves(granted ...string) {
+	w.t.Helper()
+	if err := w.as.Approve(w.person().UserCode, granted...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// approvesFor approves the next code, which must be for these scopes.
+func (w *world) approvesFor(want string, granted ...string) {
+	w.t.Helper()
+	req := w.person()
+	if got := scopes.Of(req.Scopes...).String(); got != want {
+		w.t.Errorf("the authorization is for %q, want %q", got, want)
+	}
+	if err := w.as.Approve(req.UserCode, granted...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) denies() {
+	w.t.Helper()
+	if err := w.as.Deny(w.person().UserCode); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// wants demands that an operation was asked for so often, in all.
+func (w *world) wants(op fakeas.Operation, n int) {
+	w.t.Helper()
+	if got := w.as.Count(op, ""); got != n {
+		w.t.Errorf("%d requests for %s, want %d", got, op, n)
+	}
+}
+
+// stored returns what the store has of the local user.
+func (w *world) stored() string {
+	w.t.Helper()
+	text, err := w.setup.store.Load(w.t.Context(), "notes of "+grants.Principal{}.Key())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// plant puts this in the place of the local user's record.
+func (w *world) plant(text string) {
+	w.t.Helper()
+	err := w.setup.store.Update(w.t.Context(), "notes of "+grants.Principal{}.Key(), func([]byte) ([]byte, error) { return []byte(text), nil })
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// events are what the observer was told, and the errors that callers had.
+type events struct {
+	mu     sync.Mutex
+	list   []event
+	errors strings.Builder
+}
+
+type event struct {
+	name    string
+	who     grants.Principal
+	missing scopes.Set
+	flight  *grants.Flight
+	err     error
+	ended   bool
+}
+
+func (e *events) add(was event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.list = append(e.list, was)
+	if was.err != nil {
+		fmt.Fprintf(&e.errors, "%v %+v %#v\n", was.err, was.err, was.err)
+	}
+}
+
+func (e *events) said(err error) { e.add(event{name: "said", err: err}) }
+
+// told returns what was told under this name.
+func (e *events) told(name string) []event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var told []event
+	for _, was := range e.list {
+		if was.name == name {
+			told = append(told, was)
+		}
+	}
+	return told
+}
+
+func (e *events) text() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.errors.String()
+}
+
+func (e *events) Waiting(_ context.Context, o *grants.Owner, _ string, missing scopes.Set) {
+	e.add(event{name: "waiting", who: o.Who(), missing: missing})
+}
+
+func (e *events) Polled(f *grants.Flight, _ device.PollEvent) {
+	e.add(event{name: "polled", flight: f})
+}
+
+func (e *events) Ended(f *grants.Flight, _ time.Duration) {
+	_, _, err := f.Result()
+	e.add(event{name: "ended", flight: f, err: err})
+}
+
+func (e *events) Refreshed(_ context.Context, o *grants.Owner, _ *grants.Grant, _ time.Duration) {
+	e.add(event{name: "refreshed", who: o.Who()})
+}
+
+func (e *events) RefreshFailed(_ context.Context, o *grants.Owner, _ *grants.Grant, _ time.Duration, err error, ended bool) {
+	e.add(event{name: "refresh failed", who: o.Who(), err: err, ended: ended})
+}
+
+func (e *events) TokenFailed(_ context.Context, o *grants.Owner, err error) {
+	e.add(event{name: "token failed", who: o.Who(), err: err})
+}
+
+func (e *events) StoreFailed(_ context.Context, o *grants.Owner, err error) {
+	e.add(event{name: "store failed", who: o.Who(), err: err})
+}
+
+func (e *events) Unidentified(_ context.Context, o *grants.Owner, err error) {
+	e.add(event{name: "unidentified", who: o.Who(), err: err})
+}
+
+func (e *events) CallbackFailed(_ context.Context, what string, err error) {
+	e.add(event{name: "callback failed: " + what, err: err})
+}
+
+// issued are the secrets that the authorization server has given away.
+type issued struct {
+	mu      sync.Mutex
+	secrets []string
+	access  string // the last token
+}
+
+func (i *issued) all() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.secrets)
+}
+
+// last returns the access token that was issued last.
+func (i *issued) last() string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.access
+}
+
+// A listener notes what is issued.
+type listener struct {
+	next http.RoundTripper
+	*issued
+}
+
+func (l listener) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := l.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(res.Body)
+	res.Body.Close()
+	if err != nil {
+		res.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), broken{err}))
+	} else {
+		res.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	var got struct {
+		Device  string `json:"device_code"`
+		User    string `json:"user_code"`
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+	}
+	if json.Unmarshal(body, &got) != nil {
+		return res, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, secret := range []string{got.Device, got.User, got.Access, got.Refresh} {
+		if secret != "" {
+			l.secrets = append(l.secrets, secret)
+		}
+	}
+	if got.Access != "" {
+		l.access = got.Access
+	}
+	return res, nil
+}
+
+type broken struct{ err error }
+
+func (b broken) Read([]byte) (int, error) { return 0, b.err }
+
+// roundTripper is a function that is one.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// granting has the scope of each token answer be what granted returns for it.
+func granting(granted func(string) string) func(http.RoundTripper) http.RoundTripper {
+	return answering(func(members map[string]any) { members["scope"] = granted(fmt.Sprint(members["scope"])) })
+}
+
+// answering changes each token answer.
+func answering(change func(members map[string]any)) func(http.RoundTripper) http.RoundTripper {
+	return func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(req *http.Request) (*http.Response, error) {
+			res, err := next.RoundTrip(req)
+			if err != nil {
+				return nil, err
+			}
+			body, err := io.ReadAll(res.Body)
+			if err != nil {
+				return nil, err
+			}
+			var members map[string]any
+			if json.Unmarshal(body, &members) == nil && members["access_token"] != nil {
+				change(members)
+				if body, err = json.Marshal(members); err != nil {
+					return nil, err
+				}
+			}
+			res.Body = io.NopCloser(bytes.NewReader(body))
+			return res, nil
+		})
+	}
+}
+
+// A form is one that was sent to the token endpoint.
+type forms struct {
+	mu   sync.Mutex
+	sent []url.Values
+}
+
+// wire notes the forms that are sent.
+func (f *forms) wire(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(req *http.Request) (*http.Response, error) {
+		if req.Body != nil {
+			body, err := io.ReadAll(req.Body)
+			if err != nil {
+				return nil, err
+			}
+			form, err := url.ParseQuery(string(body))
+			if err != nil {
+				return nil, err
+			}
+			f.mu.Lock()
+			f.sent = append(f.sent, form)
+			f.mu.Unlock()
+			req = req.Clone(req.Context())
+			req.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		return next.RoundTrip(req)
+	})
+}
+
+// of returns what member the forms had that are of this kind, which is where kind has a value.
+func (f *forms) of(kind, value, member string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var got []string
+	for _, form := range f.sent {
+		if form.Get(kind) == value {
+			got = append(got, form.Get(member))
+		}
+	}
+	return got
+}
+
+// A meddled store does what the story says in the place of the one beneath it.
+type meddled struct {
+	store.Store
+	mu     sync.Mutex
+	load   func(ctx context.Context, key string) ([]byte, error)
+	update func(ctx context.Context, key string, change func([]byte) ([]byte, error)) error
+}
+
+func newMeddled() *meddled { return &meddled{Store: store.Memory()} }
+
+// loads has this done from now on in the place of Load; nil means what the store does.
+func (m *meddled) loads(f func(context.Context, string) ([]byte, error)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.load = f
+}
+
+// updates is loads, for Update.
+func (m *meddled) updates(f func(context.Context, string, func([]byte) ([]byte, error)) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.update = f
+}
+
+func (m *meddled) Load(ctx context.Context, key string) ([]byte, error) {
+	m.mu.Lock()
+	f := m.load
+	m.mu.Unlock()
+	if f == nil {
+		f = m.Store.Load
+	}
+	return f(ctx, key)
+}
+
+func (m *meddled) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
+	m.mu.Lock()
+	f := m.update
+	m.mu.Unlock()
+	if f == nil {
+		f = m.Store.Update
+	}
+	return f(ctx, key, change)
+}
+
+// fails has the store fail at everything.
+func (m *meddled) fails(err error) {
+	m.loads(func(context.Context, string) ([]byte, error) { return nil, err })
+	m.failsToUpdate(err)
+}
+
+// failsToUpdate has it fail at each update, before the change is asked for.
+func (m *meddled) failsToUpdate(err error) {
+	m.updates(func(context.Context, string, func([]byte) ([]byte, error)) error { return err })
+}
+
+// failsToWrite has it fail at each update, after the change was asked for.
+func (m *meddled) failsToWrite(err error) {
+	m.updates(func(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
+		return m.Store.Update(ctx, key, func(old []byte) ([]byte, error) {
+			record, failed := change(old)
+			if failed == nil {
+				failed = err
+			}
+			return record, failed
+		})
+	})
+}
+
+// hangs has it not answer until its context ends.
+func (m *meddled) hangs() {
+	m.loads(func(ctx context.Context, _ string) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() })
+	m.hangsAtUpdates()
+}
+
+// hangsAtUpdates has updates wait for a lock that nobody gives back.
+func (m *meddled) hangsAtUpdates() {
+	m.updates(func(ctx context.Context, _ string, _ func([]byte) ([]byte, error)) error {
+		<-ctx.Done()
+		return ctx.Err()
+	})
+}
+
+// is well again.
+func (m *meddled) recovers() {
+	m.loads(nil)
+	m.updates(nil)
+}
+
+// promptOf notes the prompt that it is shown.
+func promptOf(prompt *elicit.Prompt) func(*grants.Flight) {
+	return func(f *grants.Flight) { *prompt = *f.Prompt() }
+}
