@@ -205,13 +205,15 @@ func (o *Owner) Forget(ctx context.Context) error {
 		var u update
 		u, err = o.record.update(ctx, func(s stored) decision { return decision{remove: !s.absent, use: s.grant, err: s.err} })
 		if kept = u.use; err != nil && !u.made && !errors.As(err, new(errStoreSlow)) {
-			// It cannot be written, and perhaps it can be read. What is there must not come back.
+			// It cannot be written, and perhaps it can be read.
 			if found, failed := o.record.load(ctx); failed == nil && found != nil {
 				kept = found
-				o.mu.Lock()
-				o.rejected = found.token.AccessToken
-				o.mu.Unlock()
 			}
+		}
+		if err != nil && kept != nil { // what may still be there must not come back
+			o.mu.Lock()
+			o.rejected = kept.token.AccessToken
+			o.mu.Unlock()
 		}
 		if u.err != nil {
 			err = errors.Join(err, notRevoked{u.err})
