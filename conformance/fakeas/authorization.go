@@ -22,6 +22,7 @@ type authorization struct {
 	scopes      []string
 	hint        string // login_hint
 	prompts     []string
+	pushed      *pushed // nil: it stood in the address
 	expires     time.Time
 
 	// Under the server's mutex.
@@ -69,7 +70,15 @@ func (x *exchange) readRequest() (*authorization, *fault) {
 	}
 	x.asked = x.query
 	client := x.server.client(x.asked.Get("client_id"))
-	return x.judge(client)
+	if x.query.Get("request_uri") != "" {
+		return x.readPushed(client)
+	}
+	a, f := x.judge(client)
+	if f == nil && x.server.opts.Push == PushRequired {
+		x.violate(NotPushed, "")
+		f = &fault{"invalid_request", "pushed authorization requests are required", false}
+	}
+	return a, f
 }
 
 // judge holds the parameters of an authorization request, wherever they
@@ -254,10 +263,11 @@ func (x *exchange) conclude(a *authorization, what decision, who string, granted
 // pruneAuthorizations forgets what nobody can come back to. The caller holds
 // the mutex.
 func (s *Server) pruneAuthorizations(now time.Time) {
-	if len(s.authorizations)+len(s.codes) < s.pruneAuthAt {
+	if len(s.authorizations)+len(s.codes)+len(s.pushes) < s.pruneAuthAt {
 		return
 	}
 	maps.DeleteFunc(s.authorizations, func(_ string, a *authorization) bool { return now.After(a.expires) })
 	maps.DeleteFunc(s.codes, func(_ string, c *code) bool { return now.After(c.expires.Add(requestLifetime)) })
-	s.pruneAuthAt = max(1024, 2*(len(s.authorizations)+len(s.codes)))
+	maps.DeleteFunc(s.pushes, func(_ string, p *pushed) bool { return now.After(p.expires) })
+	s.pruneAuthAt = max(1024, 2*(len(s.authorizations)+len(s.codes)+len(s.pushes)))
 }

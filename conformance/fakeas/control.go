@@ -160,5 +160,6 @@ func (s *Server) Restart() {
 	s.queue = nil
 	clear(s.authorizations)
 	clear(s.codes)
+	clear(s.pushes)
 	clear(s.sessions)
 }

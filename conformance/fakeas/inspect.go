@@ -22,7 +22,8 @@ func (o *settings) grants(op Operation) bool {
 
 // grammar says which parameters belong into the body of a request. What is
 // in neither list is an extension, and left alone, on a device authorization
-// request (RFC 8628 §3.1 is open to extension parameters, such as resource);
+// request and a pushed one (RFC 8628 §3.1 and RFC 6749 §8.2 are open to
+// extension parameters, such as resource);
 // the other requests have none but those named here and those that
 // [Options.Demand] names.
 type grammar struct{ required, allowed []string }
@@ -32,6 +33,7 @@ var grammars = map[Operation]grammar{
 	Poll:                {[]string{"grant_type", "device_code"}, []string{"client_id", "client_secret", "code_verifier", "resource", "audience"}},
 	Exchange:            {[]string{"grant_type", "code", "redirect_uri"}, []string{"client_id", "client_secret", "code_verifier", "resource", "audience"}},
 	Refresh:             {[]string{"grant_type", "refresh_token"}, []string{"client_id", "client_secret", "resource", "audience", "scope"}},
+	PushedAuthorization: {nil, nil},
 	Token:               {[]string{"grant_type"}, nil},
 	Revocation:          {[]string{"token"}, []string{"client_id", "client_secret", "token_type_hint"}},
 }
@@ -108,7 +110,7 @@ func (x *exchange) unexpected(op Operation, g grammar, name string) bool {
 	switch op {
 	case DeviceAuthorization:
 		return slices.Contains(foreignToAuthorization, name)
-	case Token:
+	case Token, PushedAuthorization: // which judge looks at
 		return false
 	}
 	return !slices.Contains(g.required, name) && !slices.Contains(g.allowed, name) && !x.server.opts.demands(op, name)

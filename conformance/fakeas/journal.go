@@ -16,6 +16,7 @@ const (
 	DeviceAuthorization Operation = "device_authorization" // RFC 8628 §3.1
 	Poll                Operation = "poll"                 // RFC 8628 §3.4
 	Authorization       Operation = "authorization"        // RFC 6749 §4.1.1: a browser that was sent there
+	PushedAuthorization Operation = "pushed_authorization" // RFC 9126 §2
 	Consent             Operation = "consent"              // the forms of its pages
 	Response            Operation = "response"             // RFC 6749 §4.1.2: for scripts only
 	Exchange            Operation = "exchange"             // RFC 6749 §4.1.3

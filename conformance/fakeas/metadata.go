@@ -40,6 +40,12 @@ func (x *exchange) metadata() reply {
 			members["authorization_response_iss_parameter_supported"] = true // RFC 9207 §3
 		}
 	}
+	if !o.NoAuthorization && o.Push != PushNone {
+		members["pushed_authorization_request_endpoint"] = base + paths[PushedAuthorization]
+		if o.Push == PushRequired {
+			members["require_pushed_authorization_requests"] = true
+		}
+	}
 	if o.pkceNamed() {
 		members["code_challenge_methods_supported"] = []string{"S256"}
 	}

@@ -76,6 +76,15 @@ type Options struct {
 	// whole seconds. Zero: one minute.
 	AuthorizationCodeLifetime time.Duration
 
+	// Push says what becomes of pushed authorization requests (RFC 9126).
+	// Zero: [PushNone].
+	Push Push
+
+	// PushLifetime is how long a pushed request can be opened, in whole
+	// seconds. Once open, its pages can be used for ten minutes. Zero: one
+	// minute, as with many servers: a link to it is soon dead.
+	PushLifetime time.Duration
+
 	// NoIss leaves the parameter iss of RFC 9207 out of authorization
 	// responses, and out of the metadata. For servers that do one and not the
 	// other, see [WithIss] and Metadata.
@@ -206,7 +215,8 @@ func complete(opts *Options) (*settings, error) {
 	o.Interval = cmp.Or(o.Interval, 5*time.Second)
 	o.CodeLifetime = cmp.Or(o.CodeLifetime, 10*time.Minute)
 	o.AuthorizationCodeLifetime = cmp.Or(o.AuthorizationCodeLifetime, time.Minute)
-	for _, d := range []time.Duration{o.Interval, o.CodeLifetime, o.TokenLifetime, o.AuthorizationCodeLifetime} {
+	o.PushLifetime = cmp.Or(o.PushLifetime, time.Minute)
+	for _, d := range []time.Duration{o.Interval, o.CodeLifetime, o.TokenLifetime, o.AuthorizationCodeLifetime, o.PushLifetime} {
 		if d < 0 || d%time.Second != 0 {
 			return nil, fmt.Errorf("fakeas: %v is not a whole number of seconds", d)
 		}
@@ -219,6 +229,9 @@ func complete(opts *Options) (*settings, error) {
 		if !isScope(scope) {
 			return nil, fmt.Errorf("fakeas: %q is no scope", scope)
 		}
+	}
+	if o.Push < PushNone || o.Push > PushRequired {
+		return nil, fmt.Errorf("fakeas: %d is no Push", o.Push)
 	}
 	if err := o.completePKCE(); err != nil {
 		return nil, err

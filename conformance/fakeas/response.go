@@ -25,6 +25,9 @@ func (x *exchange) respond(a *authorization, values url.Values, outcome string) 
 	}
 	location := withQuery(a.redirectURI, values)
 	x.server.mu.Lock()
+	if a.pushed != nil {
+		a.pushed.used = true
+	}
 	a.location = location
 	if a.decided == undecided {
 		a.decided = denied

@@ -32,7 +32,8 @@ type Server struct {
 
 	authorizations map[string]*authorization // by ticket
 	codes          map[string]*code
-	pruneAuthAt    int                    // number of both
+	pushes         map[string]*pushed     // by request_uri
+	pruneAuthAt    int                    // number of all three
 	challenges     map[string]string      // the request that each was in
 	sessions       map[string]*session    // by cookie
 	consents       map[[2]string][]string // scopes granted, by subject and client
@@ -69,6 +70,7 @@ func New(opts *Options) *Server {
 
 		authorizations: make(map[string]*authorization),
 		codes:          make(map[string]*code),
+		pushes:         make(map[string]*pushed),
 		challenges:     make(map[string]string),
 		sessions:       make(map[string]*session),
 		consents:       make(map[[2]string][]string),
@@ -106,6 +108,7 @@ func (s *Server) URL(op Operation) string {
 var paths = map[Operation]string{
 	DeviceAuthorization: "/device_authorization",
 	Authorization:       "/authorize",
+	PushedAuthorization: "/par",
 	Exchange:            "/token",
 	Poll:                "/token",
 	Refresh:             "/token",
@@ -182,6 +185,10 @@ func (s *Server) locateGrant(path string) (Operation, func(*exchange) reply) {
 		switch path {
 		case paths[Authorization]:
 			return Authorization, (*exchange).authorize
+		case paths[PushedAuthorization]:
+			if s.opts.Push != PushNone {
+				return PushedAuthorization, (*exchange).push
+			}
 		case signInPath, consentPath:
 			return Consent, (*exchange).consent
 		}

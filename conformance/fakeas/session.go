@@ -32,6 +32,9 @@ func (x *exchange) session(begin bool) *session {
 	s := x.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if x.fresh != nil {
+		return x.fresh
+	}
 	if cookie, err := x.r.Cookie(x.cookieName()); err == nil {
 		if found := s.sessions[cookie.Value]; found != nil {
 			return found

@@ -83,6 +83,12 @@ var breaches = []struct {
 	{fakeas.MalformedChallenge, "invalid_request", func(p *peer) *http.Request {
 		return p.form(fakeas.DeviceAuthorization, "code_challenge", verifier+"=", "code_challenge_method", "S256")
 	}},
+	{fakeas.NotPushed, "", func(p *peer) *http.Request {
+		opts := strictOptions()
+		opts.Push = fakeas.PushRequired
+		*p = *newPeer(p.t, opts)
+		return p.request(http.MethodGet, p.authorizationURL(), "", "")
+	}},
 	{fakeas.ChallengeReused, "", func(p *peer) *http.Request {
 		p.code("code_challenge", challenge)
 		p.code("code_challenge", challenge) // a page that is loaded again

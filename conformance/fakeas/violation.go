@@ -34,6 +34,7 @@ const (
 	MissingChallenge      Rule = "missing-challenge"       // no code_challenge where one is required
 	WeakChallenge         Rule = "weak-challenge"          // not S256
 	MalformedChallenge    Rule = "malformed-challenge"     // not 32 bytes in base64url
+	NotPushed             Rule = "not-pushed"              // an authorization request where pushed ones are required
 	ChallengeReused       Rule = "challenge-reused"        // in another authorization request
 	MalformedVerifier     Rule = "malformed-verifier"      // too short, too long, other letters
 	WrongVerifier         Rule = "wrong-verifier"          // for a device code of its own
@@ -74,6 +75,7 @@ var sections = map[Rule]string{
 	MissingChallenge:      "RFC 7636 §4.4.1, RFC 9700 §2.1.1",
 	WeakChallenge:         "RFC 7636 §4.2, RFC 9700 §2.1.1",
 	MalformedChallenge:    "RFC 7636 §4.2",
+	NotPushed:             "RFC 9126 §5",
 	ChallengeReused:       "RFC 9700 §2.1.1",
 	MalformedVerifier:     "RFC 7636 §4.1",
 	WrongVerifier:         "RFC 7636 §4.5",
