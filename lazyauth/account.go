@@ -169,7 +169,7 @@ func (i *Interceptor) Accounts(ctx context.Context) (all []Principal, err error)
 // [Options.Token]; nil if the variable is not set or empty.
 func TokenFromEnv(name string) oauth2.TokenSource { return envToken(name) }
 
-// ErrNoGrant means that somebody has no grant.
+// ErrNoGrant means that the principal has no grant.
 var ErrNoGrant = errors.New("lazyauth: there is no grant")
 
 // Status returns what access who has, in this process or in the store; [ErrNoGrant] if
@@ -199,7 +199,7 @@ func (i *Interceptor) Status(ctx context.Context, who Principal) (*Status, error
 // that wraps [ErrNotRevoked]; so does any other failure to end the tokens. ctx bounds
 // the requests.
 //
-// Logging out somebody without a grant is no error.
+// Logging out a principal without a grant is no error.
 func (i *Interceptor) Revoke(ctx context.Context, who Principal) error {
 	return i.personOf(who).Forget(ctx)
 }

@@ -33,7 +33,7 @@ func (p *programHost) Show(ctx context.Context, d *asking.Delivery, _ asking.Slo
 	if p.show == nil {
 		return nil
 	}
-	d.Spoken(ctx, "caller")
+	d.ShownOtherwise(ctx, "caller")
 	return p.show(ctx, *d.Prompt())
 }
 
@@ -42,11 +42,12 @@ func (p *programHost) Show(ctx context.Context, d *asking.Delivery, _ asking.Slo
 // called with the prompt, and Authorize waits until the person has finished, the
 // code has expired, or ctx ends. If a call already waits for an authorization,
 // show gets the prompt of that one, and another if that was for less. An error of show ends
-// the wait but not the authorization. A nil show asks nobody: it waits for somebody who
+// the wait but not the authorization. A nil show asks no person: it waits for one who
 // was asked by a call. The errors of the authorization are
 // of type [*Error].
 //
-// Whoever was asked in vain a moment ago is asked again. The caller vouches for who: [Options.VerifyUser] is asked as for calls.
+// A person who was asked in vain a moment ago is asked again. The caller vouches for who:
+// [Options.VerifyUser] is asked as for calls.
 func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.Requirement, show func(context.Context, elicit.Prompt) error) error {
 	if !who.IsLocal() && i.options.VerifyUser == nil {
 		return i.fail(ReasonUnverified, errNoVerifyUser)
@@ -56,7 +57,7 @@ func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.
 	}
 	p := i.personOf(who)
 	if show != nil {
-		p.Forgive() // somebody is there who wants to be asked
+		p.Forgive() // a person is there who wants to be asked
 	}
 	_, err := p.Obtain(ctx, need, &programHost{show: show})
 	return i.explain(err, p, need, nil)

@@ -32,7 +32,7 @@ const (
 )
 
 // callbacks are what an author has given a program of this library, made safe: whatever they
-// do, the caller gets an error and goes on. They are made once, by New, so that nobody calls
+// do, the caller gets an error and goes on. They are made once, by New, so that nothing calls
 // what the author gave as it is.
 type callbacks struct {
 	late     *guard.Late
@@ -221,12 +221,12 @@ func (g guardedTransport) RoundTrip(req *http.Request) (res *http.Response, err 
 }
 
 // An awaitedTransport carries requests to the authorization server, for which calls wait: it
-// returns when the request's context has ended, with the body as far as anybody reads it.
+// returns when the request's context has ended, with the body as far as it is read.
 type awaitedTransport struct {
 	guardedTransport
 }
 
-// mostRead is more than anybody here reads of an answer.
+// mostRead is more than this library reads of an answer.
 const mostRead = 128 << 10
 
 // RoundTrip implements [http.RoundTripper].

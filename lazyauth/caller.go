@@ -39,7 +39,7 @@ func (i *Interceptor) principal(ctx context.Context, req *mcp.CallToolRequest) (
 			return who, i.fail(ReasonAnonymous, errNoUser)
 		}
 	}
-	if who.Subject == "" && who.Issuer != "" { // nobody in particular
+	if who.Subject == "" && who.Issuer != "" { // no person in particular
 		return who, i.fail(ReasonAnonymous, errNoUser)
 	}
 	if !who.IsLocal() && i.options.VerifyUser == nil {

@@ -132,7 +132,7 @@ func (r *refusal) stepUp(ctx context.Context) (sequel, error) {
 	}
 	met, held := c.met(), g.Held()
 	if r.demand.HeldKnown && !order.Covers(order.Expand(r.demand.Held), g.Scopes()) && met.mayDoubt(g) {
-		// The token has less than it was given: somebody took it away.
+		// The token has less than it was given: some of it was taken away.
 		less, ok := c.person.Reduce(g, order.Expand(r.demand.Held))
 		if !ok { // there is a new one, or will be soon: it is asked for with that
 			if !r.body.possible() {

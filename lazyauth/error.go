@@ -92,7 +92,7 @@ type Error struct {
 	Cause error
 
 	service   string
-	prompt    *elicit.Prompt   // what a host without elicitation is told …
+	prompt    *elicit.Prompt   // what a host without elicitation is shown …
 	wording   elicit.Wording   // … and how
 	declined  *asking.Declined // how, of Declined
 	operators bool             // of Narrowed: it is the operator's token
@@ -396,7 +396,7 @@ func markReason(result mcp.Result) {
 		return
 	}
 	if e, ok := errors.AsType[*Error](r.GetError()); ok {
-		text := e.told() // without what a handler or an HTTP client wrapped around it
+		text := e.resultText() // without what a handler or an HTTP client wrapped around it
 		if own, ok := errors.AsType[*reworded](r.GetError()); ok {
 			text = own.text + " " + text
 		}
@@ -405,9 +405,9 @@ func markReason(result mcp.Result) {
 	}
 }
 
-// told is what the model is told in a result: the text, or the prompt in its place or
+// resultText is what the model reads in a result: the text, or the prompt in its place or
 // after it, if the host can show that in no other way.
-func (e *Error) told() string {
+func (e *Error) resultText() string {
 	switch {
 	case e.prompt == nil:
 		return e.Error()
@@ -441,7 +441,7 @@ func (r *reworded) Unwrap() error { return r.lost }
 
 // into returns what a handler returned that was given e, with e's prompt in it if it failed.
 // It may have returned that error, wrapped or as a text of its own, or a failed result:
-// the model has to be told link and code all the same, or nobody ever is. What succeeded
+// the model has to get link and code all the same, or the person never does. What succeeded
 // without the grant is left alone. A nil e changes nothing.
 func (e *Error) into(result *mcp.CallToolResult, err error) (*mcp.CallToolResult, error) {
 	switch {
@@ -449,11 +449,11 @@ func (e *Error) into(result *mcp.CallToolResult, err error) (*mcp.CallToolResult
 	case err != nil:
 		return result, e.reworded(err)
 	case result != nil && result.IsError:
-		copied := *result // the handler's may be everybody's
+		copied := *result // the handler may return one for all calls
 		if own := result.GetError(); own != nil {
 			copied.SetError(e.reworded(own))
 		} else {
-			copied.Content = append(slices.Clip(copied.Content), &mcp.TextContent{Text: e.told()})
+			copied.Content = append(slices.Clip(copied.Content), &mcp.TextContent{Text: e.resultText()})
 			copied.Meta = e.meta(copied.Meta)
 		}
 		result = &copied
@@ -462,7 +462,7 @@ func (e *Error) into(result *mcp.CallToolResult, err error) (*mcp.CallToolResult
 }
 
 // withoutPrompt returns e for a host that can show the prompt in a better way than by its
-// model. What an author has told models after a decline stays told.
+// model. What an author lets models have after a decline stays.
 func (e *Error) withoutPrompt() *Error {
 	if e == nil || e.Reason != ReasonPending {
 		return e
@@ -472,8 +472,8 @@ func (e *Error) withoutPrompt() *Error {
 	return &copied
 }
 
-// toldIn returns the error in what a handler returned whose prompt is told with it, or nil.
-func toldIn(result *mcp.CallToolResult, err error) *Error {
+// promptErrorIn returns the error in what a handler returned whose prompt goes with it, or nil.
+func promptErrorIn(result *mcp.CallToolResult, err error) *Error {
 	if err == nil && result != nil {
 		err = result.GetError()
 	}

@@ -14,7 +14,7 @@ type gate struct {
 	grants.Gate
 	auth   *Interceptor
 	tool   string
-	onUse  bool // nobody is asked before the handler uses the grant
+	onUse  bool // the person is asked only when the handler uses the grant
 	listed bool // in a policy; of a gate without a need, it says why there is none
 }
 
@@ -43,8 +43,8 @@ func (g *gate) mayUseNothing() *Error {
 	return g.auth.fail(ReasonExceeded, errUnlisted)
 }
 
-// person returns whose grant a call uses. Where nobody is asked before the handler, an
-// unknown caller is refused only when a grant is used.
+// person returns whose grant a call uses. Of a gate that is passed on use, an
+// unknown caller is refused only when the handler uses a grant.
 func (g *gate) person(ctx context.Context, req *mcp.CallToolRequest) (*asking.Person, error) {
 	p, err := g.auth.person(ctx, req)
 	if err != nil && g.onUse {

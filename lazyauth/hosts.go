@@ -20,8 +20,8 @@ type Host struct {
 	// hosts whose limit begins anew with every progress message. Zero means MaxWait.
 	MaxWaitWithProgress time.Duration
 	// ShowsProgress says that the host shows progress messages to its person. Where it
-	// has no elicitation, the prompt then stands there for a minute before the model is
-	// told as well, and for ten seconds otherwise. It is no more than that since programs
+	// has no elicitation, the prompt then stands there for a minute before the model
+	// gets it as well, and for ten seconds otherwise. It is no more than that since programs
 	// that run unattended, and show progress to nobody, have the name of those that do
 	// (gemini -p, qwen -p). The next call joins the sign-in, and waits its whole time.
 	ShowsProgress bool

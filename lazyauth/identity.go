@@ -28,7 +28,7 @@ type Identity struct {
 // IsZero reports whether nothing is known.
 func (id Identity) IsZero() bool { return id == Identity{} }
 
-// A Status is what is known of somebody's access to the service. It holds no token.
+// A Status is what is known of a person's access to the service. It holds no token.
 type Status struct {
 	// Principal is whose it is, their account included.
 	Principal Principal
@@ -39,7 +39,7 @@ type Status struct {
 	Scopes scopes.Set
 	// Expires is when the access token ends; zero if it does not, or does not say.
 	Expires time.Time
-	// Renewable is whether there is a refresh token, so that nobody is asked at the
+	// Renewable is whether there is a refresh token, so that the person is not asked at the
 	// end.
 	Renewable bool
 	// Configured is whether it is the operator's token: see Options.Token.
@@ -60,7 +60,7 @@ func named(p *asking.Person, result *mcp.CallToolResult) *mcp.CallToolResult {
 	}
 	meta := mcp.Meta{MetaAccount: names.Isolate(g.Identity().Name)}
 	maps.Copy(meta, result.Meta)
-	copied := *result // the handler's may be everybody's
+	copied := *result // the handler may return one for all calls
 	copied.Meta = meta
 	return &copied
 }

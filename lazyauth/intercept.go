@@ -73,7 +73,7 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 			g := gates[req.Params.Name]
 			_, own := i.tools.Load(req.Params.Name)
 			if g == nil && (own || callFrom(ctx) != nil) {
-				return next(ctx, method, r) // has a call of its own, or is behind somebody else's gate
+				return next(ctx, method, r) // has a call of its own, or is behind another gate
 			}
 			switch {
 			case g == nil:
@@ -133,7 +133,7 @@ func (o outcome) raw(req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	return o.result, o.err
 }
 
-// malformed returns why the call is refused before anybody is asked: its tool does
+// malformed returns why the call is refused before the person is asked: its tool does
 // not exist, or its arguments do not satisfy the input schema. It is refused here,
 // and not left to the server: raw handlers do not validate, and lists may leave
 // tools out.

@@ -10,8 +10,8 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
-// storeKey is the key of somebody's grant in a store: the service, who vouches for them,
-// who they are, and the account. Quoted, so that nothing in it can be read in two ways.
+// storeKey is the key of a grant in a store: the service, and the principal's issuer,
+// subject and account. Quoted, so that nothing in it can be read in two ways.
 // The parameters are part of the service: a resource or an audience makes its tokens good
 // for something else (RFC 8707).
 //
@@ -69,7 +69,7 @@ func (s *Service) ofKey(key string) (Principal, bool) {
 	if len(fields) != 6 {
 		return Principal{}, false
 	}
-	// Whoever is hashed is not found again, and neither is another service.
+	// A hashed principal is not found again, and neither is another service.
 	who := Principal{Issuer: fields[3], Subject: fields[4], Account: fields[5]}
 	if s.storeKey(who) != key {
 		return Principal{}, false

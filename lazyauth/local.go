@@ -10,8 +10,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// isLocal reports whether what a session says can come from nobody but whoever runs this
-// program, or is run by: over its standard input and output, or in memory. That a request
+// isLocal reports whether what a session says can come from nothing but what runs this
+// program, or is run by it: over its standard input and output, or in memory. That a request
 // has no HTTP information proves nothing: those of the SDK's older handler for SSE have none
 // (go-sdk v1.8.0), and neither need those of other transports over a network.
 //

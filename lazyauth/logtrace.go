@@ -11,7 +11,7 @@ import (
 // zero.
 type line struct {
 	About
-	Told
+	FlightStats
 	scopes   scopes.Set
 	limit    scopes.Set
 	asked    scopes.Set
@@ -74,7 +74,7 @@ func logTrace(debug, info, warn writer) *Trace {
 			debug(ctx, "polled the token endpoint", line{About: i.About, attempt: i.Attempt, outcome: i.Outcome, status: i.Status, wait: i.Wait, err: i.Err})
 		},
 		Granted: func(ctx context.Context, i GrantedInfo) {
-			l := line{About: i.About, Told: i.Told, scopes: i.Scopes, attempt: i.Polls, wait: i.Life}
+			l := line{About: i.About, FlightStats: i.FlightStats, scopes: i.Scopes, attempt: i.Polls, wait: i.Life}
 			if i.Missing.IsEmpty() {
 				info(ctx, "authorization granted", l)
 				return
@@ -83,7 +83,7 @@ func logTrace(debug, info, warn writer) *Trace {
 			warn(ctx, "authorization granted for less than was asked for", l)
 		},
 		Refreshed: func(ctx context.Context, i RefreshedInfo) {
-			info(ctx, "grant refreshed", line{About: i.About, scopes: i.Scopes, Told: Told{Took: i.Took}, err: i.Err})
+			info(ctx, "grant refreshed", line{About: i.About, scopes: i.Scopes, FlightStats: FlightStats{Took: i.Took}, err: i.Err})
 		},
 		Parked: func(ctx context.Context, i ParkedInfo) {
 			debug(ctx, "handler parked", line{About: i.About, scopes: i.Scopes})
@@ -107,7 +107,7 @@ func logTrace(debug, info, warn writer) *Trace {
 			warn(ctx, "a callback failed", line{About: i.About, callback: i.Callback, err: i.Err})
 		},
 		Failed: func(ctx context.Context, i FailedInfo) {
-			l := line{About: i.About, Told: i.Told, scopes: i.Scopes, channel: i.Channel, attempt: i.Polls, reason: i.Reason, err: i.Err}
+			l := line{About: i.About, FlightStats: i.FlightStats, scopes: i.Scopes, channel: i.Channel, attempt: i.Polls, reason: i.Reason, err: i.Err}
 			if !i.Missing.IsEmpty() {
 				l.scopes, l.asked, l.missing = i.Granted, i.Scopes, i.Missing
 			}

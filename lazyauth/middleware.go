@@ -58,11 +58,11 @@ func (i *Interceptor) around(next mcp.MethodHandler) mcp.MethodHandler {
 }
 
 // recovers is deferred around what answers a request. Where this library or the SDK panics,
-// which on a goroutine of the SDK's would end the server for everybody, the request is
+// which on a goroutine of the SDK's would end the server, the request is
 // answered with an internal error: typed tools do for arguments that the library of their
-// schemas does not bear, for one (go-sdk v1.8.0, null). A panic of a handler, or of somebody
-// else's middleware, is not touched: it goes on as if nobody had looked, to whoever recovers
-// it, or to the end that its author meant.
+// schemas does not bear, for one (go-sdk v1.8.0, null). A panic of a handler, or of other
+// middleware, is not touched: it goes on to what recovers it, or to the end that its author
+// meant.
 func (i *Interceptor) recovers(ctx context.Context, returned *bool, err *error) {
 	if !*returned && guard.IsOurs() {
 		*err = i.panicked(ctx, recover())

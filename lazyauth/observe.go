@@ -87,9 +87,9 @@ func (o observer) Polled(f *grants.Flight, p device.PollEvent) {
 
 // Ended implements [grants.Observer].
 func (o observer) Ended(f *grants.Flight, took time.Duration) {
-	told := Told{Took: took}
-	told.Polls, told.Prompts, told.Calls = f.Counts()
-	failed := FailedInfo{About: o.ofFlight(f), Told: told, Scopes: f.Want()}
+	stats := FlightStats{Took: took}
+	stats.Polls, stats.Prompts, stats.Calls = f.Counts()
+	failed := FailedInfo{About: o.ofFlight(f), FlightStats: stats, Scopes: f.Want()}
 	switch g, adopted, err := f.Result(); {
 	case err != nil:
 		if e := translate(err); e != nil {
@@ -101,7 +101,7 @@ func (o observer) Ended(f *grants.Flight, took time.Duration) {
 		failed.Reason, failed.Granted, failed.Missing = ReasonNarrowed, g.Scopes(), f.Missing()
 		tell(f.Context(), o.trace.Failed, failed)
 	default:
-		granted := GrantedInfo{About: failed.About, Told: told, Scopes: g.Scopes(), Asked: f.Want(), Missing: f.Missing().Minus(o.optional)}
+		granted := GrantedInfo{About: failed.About, FlightStats: stats, Scopes: g.Scopes(), Asked: f.Want(), Missing: f.Missing().Minus(o.optional)}
 		if expiry := g.Token().Expiry; !expiry.IsZero() {
 			granted.Life = time.Until(expiry)
 		}
@@ -120,7 +120,7 @@ func (o observer) Refreshed(ctx context.Context, owner *grants.Owner, g *grants.
 
 // RefreshFailed implements [grants.Observer].
 func (o observer) RefreshFailed(ctx context.Context, owner *grants.Owner, old *grants.Grant, took time.Duration, err error, ended bool) {
-	failed := FailedInfo{About: o.about(owner.Who(), ""), Told: Told{Took: took}, Scopes: old.Scopes(), Reason: ReasonUnavailable}
+	failed := FailedInfo{About: o.about(owner.Who(), ""), FlightStats: FlightStats{Took: took}, Scopes: old.Scopes(), Reason: ReasonUnavailable}
 	if ended {
 		failed.Reason = ReasonExpired
 	}

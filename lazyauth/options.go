@@ -159,7 +159,7 @@ func (o *Options) withDefaults() (Options, error) {
 	return out, nil
 }
 
-// defaultTransport is a clone, so that its idle connections are nobody else's. What
+// defaultTransport is a clone, so that its idle connections are its own. What
 // instrumentation or a mock has put into the place of the default cannot be cloned,
 // and is meant to see all requests: it is used as it is.
 func defaultTransport() http.RoundTripper {

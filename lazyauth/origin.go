@@ -45,7 +45,7 @@ func (o origins) allow(u *url.URL) bool {
 	return ok
 }
 
-// maxStrangers is of how many origins that are not in the list somebody is told.
+// maxStrangers is how many origins that are not in the list are reported.
 const maxStrangers = 64
 
 // strangers are origins that requests went to without the token.
@@ -54,7 +54,7 @@ type strangers struct {
 	known map[string]struct{}
 }
 
-// isNew reports whether somebody is to be told of this origin.
+// isNew reports whether this origin has yet to be reported.
 func (s *strangers) isNew(origin string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,7 +2,7 @@ package lazyauth
 
 import "github.com/lazyauth/mcp-lazyauth/internal/names"
 
-// LocalUser is whoever runs a stdio server: the principal without an issuer and a subject.
+// LocalUser is the person who runs a stdio server: the principal without an issuer and a subject.
 var LocalUser = Principal{}
 
 // A Principal is the person whose grant a call uses. The zero value is [LocalUser].

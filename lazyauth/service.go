@@ -71,7 +71,7 @@ type Service struct {
 	// UserInfo is where the service tells whose token it is: the UserInfo endpoint of
 	// OpenID Connect, or GitHub's https://api.github.com/user. Https, or http to a
 	// loopback address. The token is sent there, once for each sign-in, and the name
-	// is put into the _meta of results ([MetaAccount]). Empty means that nobody asks.
+	// is put into the _meta of results ([MetaAccount]). Empty means that it is not asked for.
 	UserInfo string
 	// RevocationURL is the revocation endpoint (RFC 7009). Empty means the one in
 	// the Issuer's metadata, or none where nothing is discovered.

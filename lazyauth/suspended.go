@@ -110,7 +110,7 @@ func (s *suspended) follow(r *request, run handler) (outcome, error) {
 
 // became returns why there is no grant if the authorization ended without one whose prompt
 // the host has had. Hosts may come back only when their person has finished in the browser;
-// one call asks for what it needs once, and whoever refused it there is not asked again.
+// one call asks for what it needs once, and a person who refused it there is not asked again.
 //
 //go:noinline
 func (s *suspended) became(r *request) error {
@@ -134,15 +134,15 @@ func (s *suspended) explain(err error, need scopes.Requirement, r *request) erro
 
 // leave ends the service of a request; broken is why it did not get an answer. A running
 // handler is then given up: after a while if the host can still come back, at
-// once if it was never told the call's name.
+// once if it never got a state.
 func (s *suspended) leave(r *request, broken error) {
 	if broken == nil {
 		s.exit(r, nil, 0)
 	} else {
 		s.breakOff(r, broken)
 	}
-	// Who reports progress from now on finds another request, or none; who has found this one
-	// keeps the progress locked until the message is on its way, which is before the answer.
+	// Progress that is reported from now on finds another request, or none; what has found this
+	// one keeps the progress locked until the message is on its way, which is before the answer.
 	if p := s.progress.Load(); p != nil && p.Lock() {
 		p.Unlock() // it is a wait
 	}
@@ -156,8 +156,8 @@ func (s *suspended) breakOff(r *request, broken error) {
 	s.exit(r, s.gate.auth.fail(ReasonAbandoned, nil), attendWait)
 }
 
-// unnamed is called when no state names the call any more: a handler that runs for nobody is
-// given up then, since nothing brings a request to it.
+// unnamed is called when no state names the call any more: a handler that runs is given up
+// then, since nothing brings a request to it.
 func (s *suspended) unnamed() { s.giveUpUnserved(s.gate.auth.fail(ReasonAbandoned, nil)) }
 
 // collect returns a copy of the outcome, since the SDK completes what it is
@@ -165,9 +165,9 @@ func (s *suspended) unnamed() { s.giveUpUnserved(s.gate.auth.fail(ReasonAbandone
 func (s *suspended) collect(r *request) outcome {
 	out := s.outcome
 	if p := out.panicked; p != nil && s.isFirstToLearnOf(p) {
-		guard.Rethrow(p.value) // as it was, for who recovers certain values
+		guard.Rethrow(p.value) // as it was, for middleware that recovers certain values
 	}
-	out.result, out.err = s.told(out, r)
+	out.result, out.err = s.withPrompt(out, r)
 	if out.result == nil {
 		return out
 	}
@@ -187,10 +187,10 @@ func (s *suspended) collect(r *request) outcome {
 	return out
 }
 
-// told returns what a handler returned, with the prompt in it if it lost that, for the host
-// of one request: of several, one that shows prompts itself has none told to its model.
-func (s *suspended) told(out outcome, r *request) (*mcp.CallToolResult, error) {
-	e := toldIn(out.result, out.err)
+// withPrompt returns what a handler returned, with the prompt in it if it lost that, for the host
+// of one request: of several, one that shows prompts itself has none in a text for its model.
+func (s *suspended) withPrompt(out outcome, r *request) (*mcp.CallToolResult, error) {
+	e := promptErrorIn(out.result, out.err)
 	if (e != nil || s.lost != nil) && asking.ReachOf(r.Call).Elicits() {
 		if e != nil {
 			return out.result, e.withoutPrompt()

@@ -183,11 +183,11 @@ func (s *suspended) authorize(ctx context.Context, need scopes.Requirement) (*gr
 // answerWith answers a request with a prompt, unless the call is finished by now: then it is
 // answered with that, and the prompt is left to others. Of several requests, another one may
 // have been handed the prompt than was looked at: it shows what its own host can. It reports
-// false if the prompt stands before somebody else by now, and the request waits on.
+// false if another host shows the prompt by now, and the request waits on.
 func (s *suspended) answerWith(r *request, d *asking.Delivery, slot asking.Slot, mode elicit.Channel) (answer outcome, ok bool) {
 	if own := s.seen(r.Request).Reach(); !own.Has(mode) {
 		if mode = own.Best(); !asking.Elicits(mode) {
-			err := d.TellInstead(s.seen(r.Request), slot)
+			err := d.FallBackInstead(s.seen(r.Request), slot)
 			if _, barred := errors.AsType[*asking.Declined](err); barred {
 				s.giveUp(s.explain(err, s.gate.Need, r))
 				return outcome{}, false

@@ -17,7 +17,7 @@ import (
 // need is nil. An empty need still asks for a grant, of whatever scopes [Service]
 // names.
 //
-// Arguments are validated before anybody is asked. The handler runs once a
+// Arguments are validated before the person is asked. The handler runs once a
 // grant is there, on the context of its call, from which [Client] and
 // [TokenSource] read the grant. From protocol revision 2026-07-28 that context
 // outlives the request: it ends when the call is given up. A handler that

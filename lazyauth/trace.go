@@ -11,8 +11,8 @@ import (
 // [net/http/httptrace.ClientTrace]. Hooks are called from many goroutines, must
 // not block, and get nothing secret: no token, no device code, no user code.
 //
-// The context of a hook has the values of the request that is told of, or that caused the
-// flight or the refresh that is told of, so that a span can be tied to it. It may have
+// The context of a hook has the values of the request that it reports, or that caused the
+// flight or the refresh that it reports, so that a span can be tied to it. It may have
 // ended.
 type Trace struct {
 	// Waiting: a call begins to wait for an authorization.
@@ -43,19 +43,19 @@ type Trace struct {
 	// panicked, or did not return in time; or this library or the MCP SDK panicked. It was
 	// caught, and the call that it was for has failed or gone on without it.
 	CallbackFailed func(context.Context, CallbackFailedInfo)
-	// Failed: an authorization or a refresh failed, or was refused by somebody.
+	// Failed: an authorization or a refresh failed, or was refused.
 	Failed func(context.Context, FailedInfo)
 }
 
-// About says whose authorization a hook is told of.
+// About says whose authorization a hook reports.
 type About struct {
 	Service   string    // its name
 	Principal Principal // whose authorization it is
 	Tool      string    // whose call caused it; empty for a refresh, and for [Interceptor.Authorize]
 }
 
-// Told is how much happened in a flight that has come to its end.
-type Told struct {
+// FlightStats is how much happened in a flight that has come to its end.
+type FlightStats struct {
 	Took    time.Duration // how long it lasted
 	Polls   int           // of the authorization server
 	Prompts int           // that were shown, the same one again included
@@ -92,12 +92,12 @@ type PolledInfo struct {
 // A GrantedInfo is of a flight that succeeded.
 type GrantedInfo struct {
 	About
-	Told
+	FlightStats
 	Scopes scopes.Set // that were granted
 	// Asked is what was asked for, and Missing what of it was not granted, the service's
 	// own scopes left out, which nobody needs. Empty: nothing is missing.
 	Asked, Missing scopes.Set
-	Life           time.Duration // of the access token; 0 if it is not told, or has no end
+	Life           time.Duration // of the access token; 0 if the server does not say, or it has no end
 }
 
 // A RefreshedInfo is of a refresh that succeeded (RFC 6749 §6).
@@ -158,12 +158,12 @@ type CallbackFailedInfo struct {
 // A FailedInfo is of what failed.
 type FailedInfo struct {
 	About
-	Told               // of a flight, if it is over; Took alone of a refresh
-	Scopes  scopes.Set // that were asked for
-	Granted scopes.Set // where that was too little …
-	Missing scopes.Set // … and what of the others it lacks
-	Channel string     // of the prompt that was declined
-	Reason  Reason
+	FlightStats            // of a flight, if it is over; Took alone of a refresh
+	Scopes      scopes.Set // that were asked for
+	Granted     scopes.Set // where that was too little …
+	Missing     scopes.Set // … and what of the others it lacks
+	Channel     string     // of the prompt that was declined
+	Reason      Reason
 	// Err is the cause. What a server wrote appears in it only escaped and
 	// shortened, if at all.
 	Err error

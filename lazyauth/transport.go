@@ -109,7 +109,7 @@ const (
 	drainWait = time.Second // … and for how long
 )
 
-// discard closes the body of a response that nobody gets. What is left of a short one is
+// discard closes the body of a response that no caller gets. What is left of a short one is
 // read beside the call, which it cannot hold up, on a goroutine that keeper waits for.
 func discard(res *http.Response, keeper *grants.Keeper) {
 	body := res.Body

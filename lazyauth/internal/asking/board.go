@@ -20,7 +20,7 @@ type board struct {
 	// Guarded by Person.mu.
 	deliveries map[Client]*Delivery
 	stale      []completion // of prompts before one that was refused
-	closed     bool         // nobody joins any more
+	closed     bool         // no call joins any more
 	waiting    int          // calls that have joined and not left
 }
 
@@ -35,11 +35,11 @@ func (b *board) leave() {
 	}
 }
 
-// closeIfUnwanted closes the board and reports true if nobody waits and everybody before
-// whom the prompt stood has declined it: to poll on would be for nobody. Then the caller
+// closeIfUnwanted closes the board and reports true if no call waits and every person before
+// whom the prompt stood has declined it: to poll on would be in vain. Then the caller
 // abandons the flight.
 //
-// Who dismissed the prompt has not declined it: closing a dialog is what people do on
+// A person who dismissed the prompt has not declined it: closing a dialog is what people do on
 // their way to the browser, and GitHub Copilot CLI leaves them no other way to be rid of
 // it. Nor has a host that refused by itself. Person.mu is held.
 func (b *board) closeIfUnwanted() bool {
@@ -49,7 +49,7 @@ func (b *board) closeIfUnwanted() bool {
 	declined := false
 	for _, d := range b.deliveries {
 		switch {
-		case d.spoken || !d.toldText.IsZero(): // somebody may act on that
+		case d.shownOtherwise || !d.textShownAt.IsZero(): // a person may act on that
 			return false
 		case !d.isRefused():
 			if d.prompt != "" || d.handedOver {
@@ -82,7 +82,7 @@ func (p *Person) boardOf(f *grants.Flight) *board {
 }
 
 // close ends the asking of a flight, and says so to the hosts that did not refuse. It is
-// called by the flight's goroutine, before anybody who waits goes on.
+// called by the flight's goroutine, before any call that waits goes on.
 func (b *board) close() {
 	b.person.mu.Lock()
 	b.closed = true
@@ -96,13 +96,13 @@ func (b *board) close() {
 	b.person.people.complete(out)
 }
 
-// When a client was told in text, as seen by somebody who waits.
-type toldAt int
+// textShown is when a client was shown the prompt as text, as seen by a call that waits.
+type textShown int
 
 const (
-	never     toldAt = iota
-	before           // before they began to wait
-	meanwhile        // while they did, or in the same batch of calls
+	never     textShown = iota
+	before              // before it began to wait
+	meanwhile           // while it did, or in the same batch of calls
 )
 
 // headStart is how much earlier than its prompt was shown a call may have come, which its
@@ -110,10 +110,10 @@ const (
 const headStart = time.Second
 
 // join has a call wait, until it leaves. It returns the client's delivery, or nil if the
-// flight is over, and when the client was told in text, as seen by somebody who waits since
+// flight is over, and when the client was shown the prompt as text, as seen by a call that waits since
 // then. A delivery that was refused begins anew, with the same code; so does, after as long
 // as its host waits, one whose prompt the host has done with.
-func (p *Person) join(f *grants.Flight, c Client, since time.Time) (*Delivery, toldAt) {
+func (p *Person) join(f *grants.Flight, c Client, since time.Time) (*Delivery, textShown) {
 	b := p.boardOf(f)
 	if b == nil {
 		return nil, never
@@ -126,7 +126,7 @@ func (p *Person) join(f *grants.Flight, c Client, since time.Time) (*Delivery, t
 	d := b.deliveries[c]
 	if d == nil || d.isRefused() {
 		fresh := newDelivery(b, c)
-		fresh.spoken = d != nil && (d.spoken || !d.toldText.IsZero())
+		fresh.shownOtherwise = d != nil && (d.shownOtherwise || !d.textShownAt.IsZero())
 		d, b.deliveries[c] = fresh, fresh
 	}
 	b.waiting++
@@ -134,9 +134,9 @@ func (p *Person) join(f *grants.Flight, c Client, since time.Time) (*Delivery, t
 		d.freeSlot()
 	}
 	switch {
-	case d.toldText.IsZero():
+	case d.textShownAt.IsZero():
 		return d, never
-	case !since.After(d.toldText) || time.Since(d.toldText) < batchWindow:
+	case !since.After(d.textShownAt) || time.Since(d.textShownAt) < batchWindow:
 		return d, meanwhile
 	default:
 		return d, before

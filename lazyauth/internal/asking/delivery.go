@@ -29,32 +29,32 @@ type Delivery struct {
 	board  *board
 	client Client
 
-	// slot holds the right to show the prompt while there is one: who takes it shows it,
-	// and puts it back if that fails. progressSlot holds a token while the prompt is in
-	// nobody's progress messages. They are two because on stateless HTTP several hosts
+	// slot holds the right to show the prompt while there is one: the call that takes it shows the
+	// prompt, and puts it back if that fails. progressSlot holds a token while the prompt is in no
+	// call's progress messages. They are two because on stateless HTTP several hosts
 	// are one client, and what one of them shows is not seen at another.
 	slot         chan Slot
 	progressSlot chan struct{}
-	// told is closed when somebody was told in text.
-	told chan struct{}
+	// shownAsText is closed when a call was answered with the prompt as text.
+	shownAsText chan struct{}
 	// refused is closed when the prompt is refused, for the reason in refusal.
 	refused chan struct{}
 	refusal *Declined
 
 	// Guarded by Person.mu.
-	toldText    time.Time // when somebody was told in text
-	spoken      bool      // a program or progress messages have had the code, or a text before a refusal
-	handedOver  bool      // a call is about to be answered with it
-	failed      Reach     // modes that the host declares and does not deliver
-	automatic   bool      // the host refused one of them by itself: no code for its model
-	shown       Slot      // how many prompts were
-	prompt      string    // the id of the live prompt; no answer to another counts
-	mode        elicit.Channel
-	at          time.Time     // when it was shown …
-	maxWait     time.Duration // … and how long its host waits
-	answered    bool          // the host has answered it
-	carrier     Carrier       // the call that was answered with it, if one was
-	completions []completion  // to be sent when the flight is over
+	textShownAt    time.Time // when a call was first answered with it as text
+	shownOtherwise bool      // a program or progress messages have had the code, or a text before a refusal
+	handedOver     bool      // a call is about to be answered with it
+	failed         Reach     // modes that the host declares and does not deliver
+	automatic      bool      // the host refused one of them by itself: no code for its model
+	shown          Slot      // how many prompts were
+	prompt         string    // the id of the live prompt; no answer to another counts
+	mode           elicit.Channel
+	at             time.Time     // when it was shown …
+	maxWait        time.Duration // … and how long its host waits
+	answered       bool          // the host has answered it
+	carrier        Carrier       // the call that was answered with it, if one was
+	completions    []completion  // to be sent when the flight is over
 }
 
 // A Slot is the right to show a prompt after so many that were shown. It ends when another
@@ -73,7 +73,7 @@ type Carrier interface {
 func newDelivery(b *board, c Client) *Delivery {
 	d := &Delivery{
 		board: b, client: c, slot: make(chan Slot, 1), progressSlot: make(chan struct{}, 1),
-		told: make(chan struct{}), refused: make(chan struct{}),
+		shownAsText: make(chan struct{}), refused: make(chan struct{}),
 	}
 	d.slot <- 0
 	d.progressSlot <- struct{}{}
@@ -108,7 +108,7 @@ func (d *Delivery) isRefused() bool {
 	}
 }
 
-// freeSlot lets somebody show the prompt again. Person.mu is held.
+// freeSlot lets a call show the prompt again. Person.mu is held.
 func (d *Delivery) freeSlot() {
 	select {
 	case <-d.slot: // for one that is not live any more
@@ -135,7 +135,7 @@ func (d *Delivery) channel(h Host) elicit.Channel {
 }
 
 // isBarred reports whether the request's host shows prompts, and has refused by itself this
-// one in each mode that it declares: then its model is not told in another way.
+// one in each mode that it declares: then its model gets none of it.
 func (d *Delivery) isBarred(r Request) bool {
 	if !elicits(r.Call) {
 		return false
@@ -145,9 +145,9 @@ func (d *Delivery) isBarred(r Request) bool {
 	return !r.Reach().Without(d.failed).Elicits() && (d.automatic || r.Failed != 0)
 }
 
-// inText is why a call ends whose host can be told of the prompt in no better way than by
-// the call's result.
-func (d *Delivery) inText(r Request) error {
+// asText is why a call ends whose host can be shown the prompt in no better way than as
+// text in the call's result.
+func (d *Delivery) asText(r Request) error {
 	if d.isBarred(r) {
 		return &Declined{Automatic: true, HostOnly: true}
 	}
@@ -216,15 +216,15 @@ func (d *Delivery) prompted(ctx context.Context, channel string) {
 	d.config().Observer.Prompted(ctx, d.board.flight, channel)
 }
 
-// Tell ends somebody's wait with the prompt as text, and with it the waits of all who
-// wait already and can be told in no better way: most models see the result of none
+// FallBackToText ends a call's wait with the prompt as text, and with it those of all calls
+// that wait already and whose hosts have no better way: most models see the result of none
 // of their calls before they have those of all.
-func (d *Delivery) Tell(ctx context.Context) error {
+func (d *Delivery) FallBackToText(ctx context.Context) error {
 	d.board.person.mu.Lock()
-	first := d.toldText.IsZero()
+	first := d.textShownAt.IsZero()
 	if first {
-		d.toldText = time.Now()
-		close(d.told)
+		d.textShownAt = time.Now()
+		close(d.shownAsText)
 	}
 	d.board.person.mu.Unlock()
 	if first {
@@ -233,23 +233,23 @@ func (d *Delivery) Tell(ctx context.Context) error {
 	return &Pending{Prompt: d.Prompt()}
 }
 
-// Spoken notes that the prompt goes to where nobody can refuse it: into progress messages,
-// or to a "caller".
-func (d *Delivery) Spoken(ctx context.Context, channel string) {
+// ShownOtherwise notes that the prompt is shown, and cannot be refused there: in progress messages,
+// or by a "caller".
+func (d *Delivery) ShownOtherwise(ctx context.Context, channel string) {
 	d.board.person.mu.Lock()
-	d.spoken = true
+	d.shownOtherwise = true
 	d.board.person.mu.Unlock()
 	d.prompted(ctx, channel)
 }
 
-// TellInstead is Tell for a request that took the slot, and turns out to be unable to show
+// FallBackInstead is FallBackToText for a request that took the slot, and turns out to be unable to show
 // the prompt.
-func (d *Delivery) TellInstead(r Request, slot Slot) error {
+func (d *Delivery) FallBackInstead(r Request, slot Slot) error {
 	d.PutBack(slot)
 	if d.isBarred(r) {
-		return d.inText(r)
+		return d.asText(r)
 	}
-	return d.Tell(r.Ctx)
+	return d.FallBackToText(r.Ctx)
 }
 
 // Request shows the prompt by a server request (up to MCP 2025-11-25) and
@@ -296,7 +296,7 @@ func (d *Delivery) Request(ctx context.Context, req *mcp.CallToolRequest, slot S
 		case err != nil:
 			d.unanswered(id, err, reach)
 		default:
-			_ = d.Answer(id, result.Action, reach) // who waits learns of it by refused
+			_ = d.Answer(id, result.Action, reach) // calls that wait learn of it by refused
 		}
 	})
 	if !spawned {
@@ -334,7 +334,7 @@ func (d *Delivery) isShared() bool {
 	return principal && d.carrier != nil
 }
 
-// fail gives up the mode of the live prompt, and lets somebody show it in another.
+// fail gives up the mode of the live prompt, and lets a call show it in another.
 // Person.mu is held.
 func (d *Delivery) fail() {
 	if d.isShared() {
@@ -387,8 +387,8 @@ func (d *Delivery) Answer(id, action string, reach Reach) *Declined {
 }
 
 // refuse ends the waits of the client's calls with err, unless the flight is over: a token
-// that came first wins. A decline is remembered. The flight ends with it if nobody else has
-// the prompt or waits; otherwise the last of those who wait ends it as they leave.
+// that came first wins. A decline is remembered. The flight ends with it if no other client has
+// the prompt and no call waits; otherwise the last call that waits ends it as it leaves.
 func (d *Delivery) refuse(err *Declined) {
 	p := d.board.person
 	p.mu.Lock()

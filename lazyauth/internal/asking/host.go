@@ -71,7 +71,7 @@ func (r Request) Reach() Reach {
 func elicits(call *mcp.CallToolRequest) bool { return call == nil || ReachOf(call).Elicits() }
 
 // FirstModern is the first protocol revision without sessions and without
-// requests from the server: what the host must ask of its user it is told in
+// requests from the server: what the host must ask of its user stands in
 // an InputRequiredResult (MCP 2026-07-28 basic/patterns/mrtr).
 const FirstModern = "2026-07-28"
 

@@ -33,7 +33,7 @@ type Config struct {
 	Observer         Observer
 }
 
-// An Observer is told what people are asked. The contexts are for their values alone.
+// An Observer hears what people are asked. The contexts are for their values alone.
 type Observer interface {
 	// Prompted: the prompt goes out now, by a channel, or to a "caller".
 	Prompted(ctx context.Context, f *grants.Flight, channel string)
@@ -68,11 +68,11 @@ func (p *People) Person(who grants.Principal) *Person {
 	return found.(*Person)
 }
 
-// ForgetDecline forgets that who declined, with this account alone.
+// ForgetDecline forgets that this person declined, with this account alone.
 func (p *People) ForgetDecline(who grants.Principal) { p.Person(who).forgetDeclines() }
 
-// ForgetDeclines forgets what a person declined, for all of their accounts: who says that
-// they want to be asked after all names none.
+// ForgetDeclines forgets what a person declined, for all of their accounts: a person who wants
+// to be asked after all names none.
 func (p *People) ForgetDeclines(who grants.Principal) {
 	p.Person(who).forgetDeclines()
 	p.others.Range(func(_, found any) bool {
@@ -90,7 +90,7 @@ func (p *People) now() time.Duration { return time.Since(p.config.Epoch) }
 type Person struct {
 	*grants.Owner
 	people  *People
-	refusal error // set for nobody: a caller who may not use any grant
+	refusal error // of a caller who may use no grant: see Nobody
 
 	mu       sync.Mutex
 	declined map[Client]decline
@@ -111,7 +111,7 @@ func newPerson(p *People, o *grants.Owner) *Person {
 func Nobody(refusal error) *Person { return &Person{Owner: new(grants.Owner), refusal: refusal} }
 
 // QuotaKey is whose share of what is limited this person's calls count against: one for
-// all accounts of a person, and one for all who are not known.
+// all accounts of a person, and one for all unknown callers.
 func (p *Person) QuotaKey() grants.Principal {
 	if p.refusal != nil {
 		return grants.Principal{Issuer: "nobody"} // no principal has an issuer alone
@@ -157,7 +157,7 @@ func (a *asker) Link() grants.Link {
 	return grants.LinkTold
 }
 
-// MayAsk implements [grants.Asker]: nobody is asked for a while after they declined, and no
+// MayAsk implements [grants.Asker]: a person who declined is not asked for a while, and no
 // flight begins whose prompt could not be shown.
 //
 //go:noinline

@@ -13,7 +13,7 @@ const (
 	// progressEvery is the time between two progress messages of a waiting call.
 	progressEvery = 5 * time.Second
 	// progressAlone is how long a prompt stands in progress messages alone before the
-	// model is told as well, and progressShown is that where the host is known to show
+	// model gets it as text, and progressShown is that where the host is known to show
 	// them. A minute is enough for a person who reads it to be on their way, and no more
 	// than a minute is lost where the same host runs unattended under the same name.
 	progressAlone = 10 * time.Second
@@ -23,13 +23,13 @@ const (
 	progressStep = 1e-3
 )
 
-// A Progress keeps that of one call increasing, whoever reports it: this library,
+// A Progress keeps that of one call increasing, whatever reports it: this library,
 // while the call waits, and the handler (MCP basic/utilities/progress: "the progress
 // value MUST increase with each notification").
 //
-// Whoever sends a message locks it until that is on its way, and so does who ends the
+// What sends a message locks it until that is on its way, and so does what ends the
 // service of a request: messages keep their order, and none follows the answer. That holds
-// for hosts that read. One that does not, so that messages fill a pipe, holds nobody up for
+// for hosts that read. One that does not, so that messages fill a pipe, holds nothing up for
 // longer than progressWait: the message in the pipe keeps the lock, and until it is read
 // others are dropped, and requests end without it. (The SDK heeds no context while it
 // writes to a pipe, seen in go-sdk v1.8.0.)
@@ -53,7 +53,7 @@ func ProgressIn(p *atomic.Pointer[Progress]) *Progress {
 // progressWait is how long a host may take to read a message.
 const progressWait = 2 * time.Second
 
-// Lock waits until nobody sends a message. It reports false, and has not locked anything, if
+// Lock waits until no message is being sent. It reports false, and has not locked anything, if
 // the host does not read.
 func (p *Progress) Lock() bool {
 	select {
@@ -82,7 +82,7 @@ func (p *Progress) Send(send func()) bool {
 		defer close(sent)
 		defer p.Unlock()
 		defer p.stuck.Store(false)
-		_ = guard.Call("a progress message", func() error { // which nobody misses
+		_ = guard.Call("a progress message", func() error { // which is no loss
 			send()
 			return nil
 		})
@@ -103,7 +103,7 @@ func (p *Progress) Send(send func()) bool {
 	return false
 }
 
-// Unlock lets others send theirs.
+// Unlock lets another message be sent.
 func (p *Progress) Unlock() { <-p.lock }
 
 // waited returns the progress of a message about waiting. p is locked.
@@ -133,7 +133,7 @@ func (p *Progress) report(r Request, message string) {
 	token := r.Call.Params.GetProgressToken()
 	progress, total := p.waited()
 	p.Send(func() {
-		// A host that cannot be told loses nothing but the message.
+		// A host that does not hear it loses nothing but the message.
 		_ = r.Call.Session.NotifyProgress(r.Ctx, &mcp.ProgressNotificationParams{
 			ProgressToken: token, Message: message, Progress: progress, Total: total,
 		})

@@ -11,7 +11,7 @@ import (
 
 // promptWait is how long a call that may wait no more still waits for the prompt to go
 // out. A handler that works for longer than its host waits, and then needs the person,
-// would otherwise end before anybody was asked, each time.
+// would otherwise end before the person was asked, each time.
 const promptWait = 4 * time.Second
 
 // A waiter is one call's waiting for the end of a flight, on the goroutine that called
@@ -25,14 +25,14 @@ type waiter struct {
 	delivery *Delivery // once there is a prompt
 
 	// What to listen for; nil where there is nothing to hear.
-	slot                        <-chan Slot
-	progressSlot, told, refused <-chan struct{}
-	textFallback                <-chan time.Time // the end of progress alone
-	inProgress                  bool             // its progress messages have the code
+	slot                               <-chan Slot
+	progressSlot, shownAsText, refused <-chan struct{}
+	textFallback                       <-chan time.Time // the end of progress alone
+	inProgress                         bool             // its progress messages have the code
 }
 
 // Follow implements [grants.Asker]: it waits for the end of the flight, and brings the
-// prompt to the person if that is this call's turn.
+// prompt to the person if this call gets the slot.
 func (a *asker) Follow(ctx context.Context, f *grants.Flight) error {
 	w := waiter{flight: f, person: a.person, host: a.host, began: time.Now()}
 	limit := time.NewTimer(max(w.left(), 0))
@@ -54,13 +54,13 @@ func (a *asker) Follow(ctx context.Context, f *grants.Flight) error {
 				err = w.show(ctx, slot)
 			}
 		case <-w.progressSlot:
-			err = w.speak()
+			err = w.showInProgress()
 		case <-w.textFallback:
-			err = w.tell()
-		case <-w.told:
-			w.told = nil
+			err = w.fallBack()
+		case <-w.shownAsText:
+			w.shownAsText = nil
 			if !Elicits(w.delivery.channel(w.host)) {
-				err = w.inText()
+				err = w.asText()
 			}
 		case <-tick:
 			w.report()
@@ -129,7 +129,7 @@ func (w *waiter) more() time.Duration {
 	if late := promptWait - time.Since(w.began); late > 0 && w.isUnasked() {
 		return late
 	}
-	if w.flight.Ended() { // of which hosts are being told, for a moment
+	if w.flight.Ended() { // of which hosts hear, for a moment
 		return completionWait
 	}
 	return 0
@@ -139,16 +139,16 @@ func (w *waiter) more() time.Duration {
 //
 //go:noinline
 func (w *waiter) join() error {
-	d, told := w.person.join(w.flight, w.host.Client(), w.began)
+	d, when := w.person.join(w.flight, w.host.Client(), w.began)
 	if d == nil {
 		return nil // over by now
 	}
 	w.delivery, w.refused = d, d.refused
 	switch {
-	case told == never:
-		w.told = d.told
-	case told == meanwhile && !Elicits(d.channel(w.host)):
-		return w.inText()
+	case when == never:
+		w.shownAsText = d.shownAsText
+	case when == meanwhile && !Elicits(d.channel(w.host)):
+		return w.asText()
 	}
 	return w.seek()
 }
@@ -159,11 +159,11 @@ func (w *waiter) seek() error {
 	case Elicits(c):
 		w.slot = w.delivery.slot
 	case w.isBarred():
-		return w.inText()
+		return w.asText()
 	case c == elicit.Progress:
 		w.progressSlot = w.delivery.progressSlot
-	case w.told != nil: // nobody was told in text
-		return w.tell()
+	case w.shownAsText != nil: // no call was shown it as text
+		return w.fallBack()
 	}
 	return nil
 }
@@ -172,10 +172,10 @@ func (w *waiter) seek() error {
 func (w *waiter) isBarred() bool { return w.delivery.isBarred(w.host.Request()) }
 
 //go:noinline
-func (w *waiter) inText() error { return w.delivery.inText(w.host.Request()) }
+func (w *waiter) asText() error { return w.delivery.asText(w.host.Request()) }
 
 //go:noinline
-func (w *waiter) tell() error { return w.delivery.Tell(w.host.Request().Ctx) }
+func (w *waiter) fallBack() error { return w.delivery.FallBackToText(w.host.Request().Ctx) }
 
 // isUnasked reports whether the prompt has yet to get to the call's person.
 func (w *waiter) isUnasked() bool {
@@ -207,21 +207,21 @@ func (w *waiter) show(ctx context.Context, slot Slot) error {
 	return err
 }
 
-// speak puts the prompt into the call's progress messages. The model is told after a
-// while, and soon where it is not known that anybody sees those.
+// showInProgress puts the prompt into the call's progress messages. The model gets it as text after a
+// while, and soon where it is not known that a person sees those.
 //
 //go:noinline
-func (w *waiter) speak() error {
+func (w *waiter) showInProgress() error {
 	w.progressSlot, w.inProgress = nil, true
 	select {
-	case <-w.told:
-		return w.inText() // while it waited for its turn
+	case <-w.shownAsText:
+		return w.asText() // while it waited for the slot
 	default:
 	}
 	r := w.host.Request()
-	w.delivery.Spoken(r.Ctx, elicit.Progress.String())
+	w.delivery.ShownOtherwise(r.Ctx, elicit.Progress.String())
 	w.report()
-	if w.told == nil {
+	if w.shownAsText == nil {
 		return nil // the model has it already
 	}
 	alone := progressAlone
@@ -270,6 +270,6 @@ func (w *waiter) pending() error {
 	case Elicits(w.delivery.channel(w.host)):
 		return &Pending{}
 	default:
-		return w.inText()
+		return w.asText()
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A Panic is one that was caught. Its text has no value that somebody else chose, since
+// A Panic is one that was caught. Its text has no value that other code chose, since
 // that may be anything, a token included: only the runtime's own errors are quoted.
 type Panic struct {
 	What string // panicked
@@ -28,7 +28,7 @@ type Panic struct {
 // stack has addresses and numbers alone.
 func (p *Panic) WithStack() error { return fmt.Errorf("%w\n\n%s", p, p.stack) }
 
-// maxStack is the length of the longest stack that is told.
+// maxStack is the length of the longest stack that is kept.
 const maxStack = 16 << 10
 
 func (p *Panic) Error() string {
@@ -56,7 +56,7 @@ func Caught(what string, value any) *Panic {
 	return p
 }
 
-// isRuntimes reports whether the runtime itself made the error: anybody can have a type
+// isRuntimes reports whether the runtime itself made the error: any package can have a type
 // with the methods of one.
 func isRuntimes(e runtime.Error) bool {
 	t := reflect.TypeOf(e)
@@ -68,7 +68,7 @@ func isRuntimes(e runtime.Error) bool {
 
 // IsMishap reports whether err itself says that something did not return as it should.
 func IsMishap(err error) bool {
-	switch err.(type) { //nolint:errorlint // what it wraps is somebody else's
+	switch err.(type) { //nolint:errorlint // what it wraps was returned by other code
 	case *Panic, *Slow:
 		return true
 	}
@@ -93,7 +93,7 @@ const maxLate = 16
 type Late struct {
 	mu     sync.Mutex
 	counts map[string]int
-	empty  chan struct{} // is closed when everything has returned; nil if nobody waits
+	empty  chan struct{} // is closed when everything has returned; nil if no Join waits
 }
 
 // Join waits until everything has returned, for at most this long, and returns what has not.
@@ -144,7 +144,7 @@ func (l *Late) add(what string, n int) {
 	}
 }
 
-// During notes that what was called, by somebody who bounds the wait, until the function is
+// During notes that what was called, by code that bounds the wait itself, until the function is
 // called that it returns.
 func (l *Late) During(what string) (returned func()) {
 	l.add(what, 1)

@@ -25,8 +25,8 @@ const MaxState = 16 << 10
 
 // ErrState reports a requestState that was not sealed by this server for this
 // very request: altered, lapsed, or made for another person, client, tool or
-// other arguments. Which of these it was is not told: the answer goes to
-// whoever presented it.
+// other arguments. Which of these it was it does not say: the answer goes to
+// the host that presented it.
 var ErrState = errors.New("state: requestState was not issued for this request, or is no longer valid")
 
 // A State is what a sealed requestState says: which call is meant, and which
