@@ -69,7 +69,7 @@ func (x *exchange) readRequest() (*authorization, *fault) {
 		return nil, &fault{"invalid_request", "The address is malformed or too long.", true}
 	}
 	x.asked = x.query
-	client := x.server.client(x.asked.Get("client_id"))
+	client := x.find(x.asked.Get("client_id"))
 	if x.query.Get("request_uri") != "" {
 		return x.readPushed(client)
 	}
@@ -101,7 +101,7 @@ func (x *exchange) judge(client *Client) (*authorization, *fault) {
 		if params.Get("client_id") == "" {
 			broke(MissingParameter, "client_id", "invalid_request", "The address does not say which application it is from.", true)
 		}
-		refuse("invalid_client", "The application is not known here.", true)
+		refuse("invalid_client", x.unknownClient(), true)
 	}
 	uri := params.Get("redirect_uri")
 	switch {
@@ -119,6 +119,9 @@ func (x *exchange) judge(client *Client) (*authorization, *fault) {
 		}
 	}
 
+	if client != nil && !client.mayUse(Authorization) {
+		refuse("unauthorized_client", "not registered for authorization codes", false)
+	}
 	switch response := params.Get("response_type"); {
 	case response == "":
 		broke(MissingParameter, "response_type", "invalid_request", "no response_type", false)
@@ -166,6 +169,14 @@ func (x *exchange) judge(client *Client) (*authorization, *fault) {
 
 // foreignToAuthorizationRequest are parameters of other requests.
 var foreignToAuthorizationRequest = []string{"grant_type", "device_code", "token", "code", "username", "password"}
+
+// unknownClient is what the person is told of a client that was not found.
+func (x *exchange) unknownClient() string {
+	if x.why != "" {
+		return "The application is not known here: " + x.why + "."
+	}
+	return "The application is not known here."
+}
 
 // isReused reports whether another authorization request had the same
 // challenge. A page that is loaded again is none.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Client is a registered client.
@@ -27,6 +28,12 @@ type Client struct {
 	// registered one, too, as GitHub does ("Redirect URLs", in its
 	// documentation). False: only what is registered.
 	RedirectBelow bool
+
+	// GrantTypes are those that the client may use, and a refresh token is
+	// given to one with refresh_token only (RFC 7591 §2). Nil: all.
+	GrantTypes []string
+
+	secretExpires time.Time // zero: never
 }
 
 // AuthMethod is a token_endpoint_auth_method (RFC 7591 §2).
@@ -58,7 +65,7 @@ func (o *settings) completeClients() error {
 		if c.RedirectURIs == nil {
 			c.RedirectURIs, c.RedirectBelow = []string{"http://127.0.0.1/callback", "http://[::1]/callback"}, true
 		}
-		c.RedirectURIs = slices.Clone(c.RedirectURIs)
+		c.RedirectURIs, c.GrantTypes = slices.Clone(c.RedirectURIs), slices.Clone(c.GrantTypes)
 		known := c.Auth == NoAuth || c.Auth == BasicAuth || c.Auth == PostAuth || c.Auth == EitherAuth
 		switch {
 		case c.ID == "" || o.clients[c.ID] != nil:
@@ -76,19 +83,26 @@ func (o *settings) completeClients() error {
 	return nil
 }
 
-// client returns the registered client with this ID, or nil. What it points
-// to never changes.
-func (s *Server) client(id string) *Client {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.clients[id]
+// mayUse reports whether a client has registered the grant type that an
+// operation is about.
+func (c *Client) mayUse(op Operation) bool {
+	grant, ok := map[Operation]string{
+		DeviceAuthorization: grantDevice, Poll: grantDevice,
+		Authorization: grantCode, PushedAuthorization: grantCode, Exchange: grantCode,
+		Refresh: grantRefresh,
+	}[op]
+	return !ok || c.GrantTypes == nil || slices.Contains(c.GrantTypes, grant)
 }
 
-// ForgetClient unregisters a client, as servers do that clean up. From then
-// on it is unknown: invalid_client wherever it authenticates, and a page that
-// sends nobody back at the authorization endpoint. Its access tokens live on.
-func (s *Server) ForgetClient(id string) {
+// find returns the client with this ID, registered or documented, or nil, and
+// keeps for the answer why. What it points to never changes.
+func (x *exchange) find(id string) *Client {
+	s := x.server
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.clients, id)
+	c := s.clients[id]
+	s.mu.Unlock()
+	if c == nil && isClientURL(id) {
+		c, x.why = s.opts.documented(id)
+	}
+	return c
 }

@@ -1,11 +1,13 @@
 package fakeas
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"encoding/base64"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // credentials are what a Basic Authorization header held.
@@ -81,18 +83,18 @@ func (x *exchange) authenticate() (*Client, func() reply) {
 		return nil, x.refusal("invalid_request", "no client_id")
 	}
 	invalid := func() reply {
-		out := x.refuse(http.StatusUnauthorized, "invalid_client", "unknown client or wrong authentication")
+		out := x.refuse(http.StatusUnauthorized, "invalid_client", cmp.Or(x.why, "unknown client or wrong authentication"))
 		out.header.Set("WWW-Authenticate", `Basic realm="clients"`)
 		return out
 	}
 
-	client := x.server.client(id)
+	client := x.find(id)
 	switch {
 	case used == BasicAuth && x.server.opts.RawBasic:
-		client, secret = x.server.client(x.basic.rawID), x.basic.rawSecret
+		client, secret = x.find(x.basic.rawID), x.basic.rawSecret
 	case used == BasicAuth:
 		// A header whose halves were not form-encoded fits as it stands.
-		plainly := x.server.client(x.basic.rawID)
+		plainly := x.find(x.basic.rawID)
 		if plainly != nil && sameSecret(plainly.Secret, x.basic.rawSecret) && (plainly != client || secret != plainly.Secret) {
 			x.violate(WrongAuthentication, "ID and secret not form-encoded in the header")
 			return nil, invalid
@@ -103,7 +105,7 @@ func (x *exchange) authenticate() (*Client, func() reply) {
 		}
 	}
 	switch {
-	case client == nil:
+	case client == nil, !client.secretExpires.IsZero() && !time.Now().Before(client.secretExpires):
 		return nil, invalid
 	case x.entry.Operation == DeviceAuthorization && x.server.opts.OpenDevice:
 		return client, nil

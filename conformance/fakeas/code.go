@@ -75,7 +75,7 @@ func (x *exchange) redeem() reply {
 		return invalid("used authorization code")
 	}
 	c.used, c.grant = true, s.newGrant(c.subject, c.clientID)
-	members := s.issue(c.grant, slices.Clone(c.scopes), c.scopes, !s.opts.NoRefresh)
+	members := s.issue(c.grant, slices.Clone(c.scopes), c.scopes, !s.opts.NoRefresh && x.client.mayUse(Refresh))
 	s.mu.Unlock()
 	x.lost = func() {
 		s.mu.Lock()

@@ -28,6 +28,7 @@ type exchange struct {
 
 	// Found by inspect, of requests to the protocol endpoints.
 	client  *Client
+	why     string // there is no client of the ID that was named
 	scopes  []string
 	refused func() reply // nil: to be answered by the operation
 
@@ -36,7 +37,7 @@ type exchange struct {
 	pending       *authorization // what a page was shown of
 	fresh         *session       // that the browser has no cookie of yet
 
-	edit     func(*Answer) // scripted
+	edit     func(*http.Request, *Answer) // scripted
 	pace     *pace
 	early    bool          // polled before the interval was over
 	interval time.Duration // after slow_down: the new one
@@ -191,7 +192,7 @@ func (x *exchange) json(status int, members map[string]any, header http.Header) 
 		x.server.opts.Dialect(x.r, a)
 	}
 	if x.edit != nil {
-		x.edit(a)
+		x.edit(x.r, a)
 	}
 	return reply{status: a.Status, body: a.encode(), header: a.Header, outcome: outcome}
 }

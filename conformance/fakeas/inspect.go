@@ -10,9 +10,9 @@ import (
 
 // grantTypes are what the token endpoint is asked for.
 var grantTypes = map[string]Operation{
-	"urn:ietf:params:oauth:grant-type:device_code": Poll,
-	"authorization_code":                           Exchange,
-	"refresh_token":                                Refresh,
+	grantDevice:  Poll,
+	grantCode:    Exchange,
+	grantRefresh: Refresh,
 }
 
 // grants reports whether the token endpoint has the grant of an operation.
@@ -104,6 +104,9 @@ func (x *exchange) inspect() {
 	client, refused := x.authenticate()
 	x.client = client
 	x.refuseWith(refused)
+	if client != nil && !client.mayUse(op) {
+		x.refuseWith(x.refusal("unauthorized_client", "not registered for this grant type"))
+	}
 }
 
 func (x *exchange) unexpected(op Operation, g grammar, name string) bool {
@@ -147,7 +150,7 @@ func (x *exchange) inspectPlaces() {
 			x.violate(InsecureTransport, "")
 		}
 	}
-	if x.bearer != "" && !api {
+	if x.bearer != "" && !api && op != ClientConfiguration {
 		x.violate(BearerElsewhere, "")
 	}
 	if !protocol {
@@ -171,7 +174,11 @@ func (x *exchange) inspectPlaces() {
 		carried = x.form.Get("token")
 	}
 	isDevice, isRefresh := s.devices[carried] != nil, s.refresh[carried] != nil
+	manages := s.isRegistrationToken(carried) || s.isRegistrationToken(x.query.Get("access_token"))
 	s.mu.Unlock()
+	if manages && op != ClientConfiguration {
+		x.violate(RegistrationElsewhere, "")
+	}
 	if isDevice {
 		x.violate(DeviceCodeElsewhere, "as a token")
 	}

@@ -22,6 +22,8 @@ const (
 	Exchange            Operation = "exchange"             // RFC 6749 §4.1.3
 	Refresh             Operation = "refresh"              // RFC 6749 §6
 	Token               Operation = "token"                // any other request to the token endpoint
+	Registration        Operation = "registration"         // RFC 7591
+	ClientConfiguration Operation = "client_configuration" // RFC 7592
 	Revocation          Operation = "revocation"           // RFC 7009
 	Page                Operation = "page"                 // the device page
 	Me                  Operation = "GET /me"              // needs profile

@@ -25,17 +25,21 @@ func (x *exchange) metadata() reply {
 		"token_endpoint_auth_methods_supported":      methods,
 		"revocation_endpoint_auth_methods_supported": methods,
 	}
-	grants := []string{"refresh_token"}
+	if o.Registration {
+		members["registration_endpoint"] = base + paths[Registration]
+	}
+	if o.ClientDocument != nil {
+		members["client_id_metadata_document_supported"] = true
+	}
+	members["grant_types_supported"] = o.grantTypes()
 	if !o.NoDevice {
 		members["device_authorization_endpoint"] = base + paths[DeviceAuthorization]
-		grants = append(grants, "urn:ietf:params:oauth:grant-type:device_code")
 	}
 	if !o.NoAuthorization {
 		members["authorization_endpoint"] = base + paths[Authorization]
 		members["response_types_supported"] = []string{"code"}
 		members["response_modes_supported"] = []string{"query"}
 		members["prompt_values_supported"] = []string{"none", "login", "consent", "select_account"}
-		grants = append(grants, "authorization_code")
 		if !o.NoIss {
 			members["authorization_response_iss_parameter_supported"] = true // RFC 9207 §3
 		}
@@ -49,16 +53,21 @@ func (x *exchange) metadata() reply {
 	if o.pkceNamed() {
 		members["code_challenge_methods_supported"] = []string{"S256"}
 	}
-	members["grant_types_supported"] = grants
 	if o.Metadata != nil {
 		o.Metadata(members)
 	}
 	return x.json(http.StatusOK, members, nil)
 }
 
-// authMethods are those of the clients.
+// authMethods are those of the clients, and of those that may come.
 func (s *Server) authMethods() []AuthMethod {
 	methods := map[AuthMethod]bool{}
+	if s.opts.Registration {
+		methods[NoAuth], methods[BasicAuth], methods[PostAuth] = true, true, true
+	}
+	if s.opts.ClientDocument != nil {
+		methods[NoAuth] = true
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, client := range s.clients {

@@ -37,6 +37,27 @@ type Options struct {
 	// [DefaultClientID].
 	Clients []Client
 
+	// Registration serves dynamic client registration (RFC 7591), and reading
+	// and deleting what was registered (RFC 7592). With OpenID a client is an
+	// application of the type web unless it says native, and may then have no
+	// http redirect URI (OpenID Connect Registration 1.0 §2). False: neither.
+	Registration bool
+
+	// ClientSecretLifetime is how long the secret of a client lives that
+	// registers, in whole seconds. Zero: for ever.
+	ClientSecretLifetime time.Duration
+
+	// ClientDocument takes https URLs for client IDs and returns what is
+	// served there (draft-ietf-oauth-client-id-metadata-document); false means
+	// that nothing is. This server fetches nothing itself. It is called
+	// concurrently, and more than once a request. Nil: not supported, and the
+	// metadata do not say so.
+	ClientDocument func(clientID string) (document []byte, ok bool)
+
+	// ClientHosts are the hosts, with their port if they name one, whose
+	// documents are used. Nil: all.
+	ClientHosts []string
+
 	// Scopes are the supported scopes; the first is what an authorization
 	// without a scope parameter asks for. Anything else is
 	// answered invalid_scope. Nil: profile, notes:read, notes:write.
@@ -216,7 +237,7 @@ func complete(opts *Options) (*settings, error) {
 	o.CodeLifetime = cmp.Or(o.CodeLifetime, 10*time.Minute)
 	o.AuthorizationCodeLifetime = cmp.Or(o.AuthorizationCodeLifetime, time.Minute)
 	o.PushLifetime = cmp.Or(o.PushLifetime, time.Minute)
-	for _, d := range []time.Duration{o.Interval, o.CodeLifetime, o.TokenLifetime, o.AuthorizationCodeLifetime, o.PushLifetime} {
+	for _, d := range []time.Duration{o.Interval, o.CodeLifetime, o.TokenLifetime, o.AuthorizationCodeLifetime, o.PushLifetime, o.ClientSecretLifetime} {
 		if d < 0 || d%time.Second != 0 {
 			return nil, fmt.Errorf("fakeas: %v is not a whole number of seconds", d)
 		}

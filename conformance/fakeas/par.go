@@ -73,7 +73,7 @@ func (x *exchange) readPushed(client *Client) (*authorization, *fault) {
 		if x.query.Get("client_id") == "" {
 			x.violate(MissingParameter, "client_id")
 		}
-		return refuse("invalid_client", "The application is not known here.")
+		return refuse("invalid_client", x.unknownClient())
 	}
 	browser, now := x.session(true), time.Now()
 	s.mu.Lock()

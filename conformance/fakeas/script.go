@@ -19,7 +19,7 @@ type Behaviour struct {
 	body     string
 	code     string // of an OAuth error
 	interval time.Duration
-	edit     func(*Answer)
+	edit     func(*http.Request, *Answer)
 	redirect func(url.Values)
 }
 
@@ -80,10 +80,12 @@ func Redirect(status int, location string) Behaviour {
 	return Raw(status, http.Header{"Location": {location}}, "")
 }
 
-// Edit answers rightly, and then lets edit change the answer, as
+// Edit answers rightly, and then lets a dialect change the answer, as
 // [Options.Dialect] does for all of them. It is for the endpoints that answer
-// in JSON.
-func Edit(edit func(a *Answer)) Behaviour { return Behaviour{kind: pass, edit: edit} }
+// in JSON. See [WithoutClientID], [OtherRedirectURIs], [UnaskedSecret], [Huge].
+func Edit(dialect func(r *http.Request, a *Answer)) Behaviour {
+	return Behaviour{kind: pass, edit: dialect}
+}
 
 // EditResponse lets edit change the parameters of an authorization response
 // (RFC 6749 §4.1.2) before a browser is sent back with them: code, state, iss

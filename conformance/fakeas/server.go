@@ -17,18 +17,19 @@ type Server struct {
 	issuer, api *url.URL
 
 	// mu guards what follows; nothing waits or writes to a client under it.
-	mu      sync.Mutex
-	clients map[string]*Client // by client ID; what they point to never changes
-	devices map[string]*device // by device code
-	users   map[string]*device // the same, by user code without its dash
-	queue   []*device          // in order of arrival, decided ones cut off lazily
-	arrived chan struct{}      // closed and replaced when the queue grows
-	paces   map[string]*pace
-	access  map[string]*token
-	refresh map[string]*token
-	shared  map[[2]string]*grant // by subject and client
-	notes   map[string][]note    // by subject
-	pruneAt int                  // number of devices
+	mu            sync.Mutex
+	clients       map[string]*Client // by client ID; what they point to never changes
+	registrations []*registration    // those of them that registered by themselves
+	devices       map[string]*device // by device code
+	users         map[string]*device // the same, by user code without its dash
+	queue         []*device          // in order of arrival, decided ones cut off lazily
+	arrived       chan struct{}      // closed and replaced when the queue grows
+	paces         map[string]*pace
+	access        map[string]*token
+	refresh       map[string]*token
+	shared        map[[2]string]*grant // by subject and client
+	notes         map[string][]note    // by subject
+	pruneAt       int                  // number of devices
 
 	authorizations map[string]*authorization // by ticket
 	codes          map[string]*code
@@ -89,7 +90,7 @@ func (s *Server) API() string { return s.opts.API }
 // URL returns the address of an operation: the token endpoint for [Poll],
 // [Exchange], [Refresh] and [Token], the RFC 8414 document for [Metadata], the
 // page where a code is entered for [Page]. It is empty for what has none of
-// its own: [Consent], [Response] and [Elsewhere].
+// its own: [Consent], [Response], [ClientConfiguration] and [Elsewhere].
 func (s *Server) URL(op Operation) string {
 	switch op {
 	case Me, ListNotes, CreateNote:
@@ -98,7 +99,7 @@ func (s *Server) URL(op Operation) string {
 		u := *s.issuer
 		u.Path = wellKnown + strings.TrimSuffix(u.Path, "/")
 		return u.String()
-	case Consent, Response, Elsewhere:
+	case Consent, Response, ClientConfiguration, Elsewhere:
 		return ""
 	}
 	return strings.TrimSuffix(s.opts.Issuer, "/") + paths[op]
@@ -109,6 +110,7 @@ var paths = map[Operation]string{
 	DeviceAuthorization: "/device_authorization",
 	Authorization:       "/authorize",
 	PushedAuthorization: "/par",
+	Registration:        "/register",
 	Exchange:            "/token",
 	Poll:                "/token",
 	Refresh:             "/token",
@@ -142,7 +144,7 @@ func (s *Server) locate(at site, method, path string) (Operation, func(*exchange
 			return Metadata, (*exchange).metadata
 		}
 		if rest, ok := strings.CutPrefix(path, prefix); ok {
-			if op, handle := s.locateGrant(rest); handle != nil {
+			if op, handle := s.locateOption(rest); handle != nil {
 				return op, handle
 			}
 			switch rest {
@@ -170,15 +172,23 @@ func (s *Server) locate(at site, method, path string) (Operation, func(*exchange
 	return Elsewhere, func(*exchange) reply { return plain(http.StatusNotFound, "not found") }
 }
 
-// locateGrant finds what the grants that have pages of their own serve, below
-// the issuer's path. A nil handler: nothing.
-func (s *Server) locateGrant(path string) (Operation, func(*exchange) reply) {
+// locateOption finds what can be switched off, below the issuer's path. A nil
+// handler: nothing.
+func (s *Server) locateOption(path string) (Operation, func(*exchange) reply) {
 	if !s.opts.NoDevice {
 		switch path {
 		case paths[DeviceAuthorization]:
 			return DeviceAuthorization, (*exchange).authorizeDevice
 		case paths[Page], decisionPath:
 			return Page, (*exchange).page
+		}
+	}
+	if s.opts.Registration {
+		switch {
+		case path == paths[Registration]:
+			return Registration, (*exchange).register
+		case isRegistration(path):
+			return ClientConfiguration, (*exchange).configure
 		}
 	}
 	if !s.opts.NoAuthorization {

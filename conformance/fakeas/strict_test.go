@@ -171,6 +171,9 @@ var breaches = []struct {
 	{fakeas.RefreshTokenElsewhere, "invalid_token", func(p *peer) *http.Request {
 		return p.bearer(p.as.URL(fakeas.Me), p.login("profile").text("refresh_token"))
 	}},
+	{fakeas.RegistrationElsewhere, "invalid_token", func(p *peer) *http.Request {
+		return p.bearer(p.as.URL(fakeas.Me), p.register(native).text("registration_access_token"))
+	}},
 	{fakeas.SecretElsewhere, "unauthorized", func(p *peer) *http.Request {
 		req := p.request(http.MethodGet, p.as.URL(fakeas.Me), "", "")
 		req.SetBasicAuth("basic", "s3cret")
@@ -193,7 +196,7 @@ func (p *peer) bearer(address, token string) *http.Request {
 }
 
 func strictOptions() *fakeas.Options {
-	return &fakeas.Options{NoHintInURL: true, Clients: []fakeas.Client{
+	return &fakeas.Options{NoHintInURL: true, Registration: true, Clients: []fakeas.Client{
 		{ID: fakeas.DefaultClientID},
 		{ID: "other"},
 		{ID: "basic", Secret: "s3cret"},

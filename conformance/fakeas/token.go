@@ -43,7 +43,7 @@ func (x *exchange) poll() reply {
 		unverified = true
 	default:
 		d.used = true
-		members = s.issue(s.newGrant(d.subject, d.ClientID), d.granted, d.granted, !s.opts.NoRefresh)
+		members = s.issue(s.newGrant(d.subject, d.ClientID), d.granted, d.granted, !s.opts.NoRefresh && x.client.mayUse(Refresh))
 	}
 	s.mu.Unlock()
 	if foreign {

@@ -25,7 +25,7 @@ const (
 	RetriedEarly          Rule = "retried-early"           // before Retry-After was over
 	NotBackedOff          Rule = "not-backed-off"          // at the same pace after a time-out
 	WrongMethod           Rule = "wrong-method"            // not POST
-	WrongContentType      Rule = "wrong-content-type"      // not a form
+	WrongContentType      Rule = "wrong-content-type"      // not a form; not JSON at registration
 	MalformedBody         Rule = "malformed-body"          // not decodable, or far too long
 	MissingParameter      Rule = "missing-parameter"       // or an empty one
 	RepeatedParameter     Rule = "repeated-parameter"      // other than resource and audience
@@ -57,6 +57,7 @@ const (
 	BearerElsewhere       Rule = "bearer-elsewhere"        // bearer token not sent to the API
 	DeviceCodeElsewhere   Rule = "device-code-elsewhere"   // not in the body of a poll
 	RefreshTokenElsewhere Rule = "refresh-token-elsewhere" // not in a refresh or revocation
+	RegistrationElsewhere Rule = "registration-elsewhere"  // not sent to its registration_client_uri
 	SecretElsewhere       Rule = "secret-elsewhere"        // client secret not sent to its server
 )
 
@@ -66,7 +67,7 @@ var sections = map[Rule]string{
 	RetriedEarly:          "RFC 9110 §10.2.3",
 	NotBackedOff:          "RFC 8628 §3.5",
 	WrongMethod:           "RFC 6749 §3.2",
-	WrongContentType:      "RFC 8628 §3.1, §3.4",
+	WrongContentType:      "RFC 8628 §3.1, §3.4, RFC 7591 §3.1",
 	MalformedBody:         "RFC 6749 Appendix B",
 	MissingParameter:      "RFC 6749 §5.2",
 	RepeatedParameter:     "RFC 6749 §3.2",
@@ -98,6 +99,7 @@ var sections = map[Rule]string{
 	BearerElsewhere:       "RFC 6750 §5.3",
 	DeviceCodeElsewhere:   "RFC 8628 §3.4",
 	RefreshTokenElsewhere: "RFC 6749 §10.4",
+	RegistrationElsewhere: "RFC 7592 §3",
 	SecretElsewhere:       "RFC 6749 §2.3.1",
 }
 
