@@ -102,7 +102,7 @@ func TestCall_EndOfInput(t *testing.T) {
 	// The host is gone in mid-flight. Its wait ends; the flight does not, and
 	// whoever comes next finds the grant.
 	world.InBothEras(t, func(t *testing.T, era string) {
-		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson}})
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: world.OnePerson}})
 		h, hangUp := w.HostThatHangsUp(era)
 		call := h.Call(t.Context(), "whoami", nil)
 		code := w.Person().UserCode
@@ -166,11 +166,9 @@ func TestCall_NeedAfterMaxWait(t *testing.T) {
 	})
 }
 
+// A handler that exits its goroutine ends its call. (A blocking one runs on the SDK's.)
 func TestCall_HandlerExits(t *testing.T) {
-	world.InBothEras(t, func(t *testing.T, era string) {
-		if era == world.Legacy {
-			t.Skip()
-		}
+	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{Tools: func(w *world.World) {
 			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "exit"}, scopes.Of("profile"),
 				func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
@@ -178,7 +176,7 @@ func TestCall_HandlerExits(t *testing.T) {
 					return nil, world.Answer{}, nil
 				})
 		}})
-		h := w.Host(era, world.Accepts)
+		h := w.Host(world.Modern, world.Accepts)
 		call := h.Call(t.Context(), "exit", nil)
 		w.Approves()
 		select {
@@ -292,7 +290,7 @@ func TestCall_WithoutSession(t *testing.T) {
 		for _, extra := range []*mcp.RequestExtra{nil, {}} {
 			t.Run(fmt.Sprint(era, extra != nil), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson}})
+					w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: world.OnePerson}})
 					h := w.Auth.Handler("raw", scopes.Of("profile"), func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 						return &mcp.CallToolResult{}, nil
 					})
@@ -358,11 +356,8 @@ func TestCall_HostsThatDoWhatTheyLike(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(seed, 7))
 				var mu sync.Mutex
 				roll := func(n int) int { mu.Lock(); defer mu.Unlock(); return rnd.IntN(n) }
-				everyone := func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
-					return lazyauth.LocalUser, nil
-				}
 				w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: 90 * time.Second, NoRefresh: seed%2 == 0, CodeLifetime: 3 * time.Minute},
-					Options: lazyauth.Options{Principal: everyone}, Tools: world.WithSaga})
+					Options: lazyauth.Options{Principal: world.OnePerson}, Tools: world.WithSaga})
 				react := func(ctx context.Context, p *mcp.ElicitParams) (*mcp.ElicitResult, error) {
 					return world.Says([]string{"accept", "decline", "cancel", "accept"}[roll(4)], time.Duration(roll(40))*time.Second)(ctx, p)
 				}

@@ -43,7 +43,7 @@ func TestCompletion_ComesBeforeTheResult(t *testing.T) {
 
 func TestCompletion_NotToAHostThatRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: everyone}})
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: world.OnePerson}})
 		refuses, consents := w.Host(world.Legacy, world.Says("decline", 2*time.Second)), w.Host(world.Legacy, world.Accepts)
 		one, two := refuses.Call(t.Context(), "whoami", nil), consents.Call(t.Context(), "whoami", nil)
 		(<-one).Fails(t, lazyauth.ReasonDeclined)

@@ -208,7 +208,7 @@ func TestDecline_NotByDismissalNorByTheHost(t *testing.T) {
 func TestDecline_WhileOthersAreAsked(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		// The other host waits with its own prompt, and its person approves.
-		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson}})
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: world.OnePerson}})
 		one, two := w.Host(era, world.Says("decline", 3*time.Second)), w.Host(era, world.Accepts)
 		refused, waits := one.Call(t.Context(), "whoami", nil), two.Call(t.Context(), "whoami", nil)
 		(<-refused).Fails(t, lazyauth.ReasonDeclined)
@@ -219,7 +219,7 @@ func TestDecline_WhileOthersAreAsked(t *testing.T) {
 	})
 	world.InBothEras(t, func(t *testing.T, era string) {
 		// Both decline, one after the other.
-		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson}})
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: world.OnePerson}})
 		one, two := w.Host(era, world.Says("decline", 3*time.Second)), w.Host(era, world.Says("decline", 30*time.Second))
 		first, second := one.Call(t.Context(), "whoami", nil), two.Call(t.Context(), "whoami", nil)
 		(<-first).Fails(t, lazyauth.ReasonDeclined)
@@ -229,7 +229,7 @@ func TestDecline_WhileOthersAreAsked(t *testing.T) {
 	})
 	world.InBothEras(t, func(t *testing.T, era string) {
 		// The other host's model was told in text: its person may be on their way.
-		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson}})
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: world.OnePerson}})
 		one, two := w.Host(era, world.Says("decline", 3*time.Second)), w.Host(era, nil)
 		first, second := one.Call(t.Context(), "whoami", nil), two.Call(t.Context(), "whoami", nil)
 		(<-second).Fails(t, lazyauth.ReasonPending)
@@ -335,7 +335,7 @@ func TestDecline_ACallComesBack(t *testing.T) {
 		(<-call).Succeeds(t, "Ada")
 	})
 	synctest.Test(t, func(t *testing.T) {
-		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson}})
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: world.OnePerson}})
 		h := w.RawHost()
 		old := (<-h.Request(t.Context(), "whoami", nil, "", "")).State(t)
 		world.Later(56 * time.Second)

@@ -16,16 +16,11 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// onePerson is an Options.Principal for a person with several hosts.
-func onePerson(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
-	return lazyauth.LocalUser, nil
-}
-
 func TestHost_ErasOnOneServer(t *testing.T) {
 	// One server, hosts of both eras, one person: each is prompted in its own
 	// way, and one approval resumes both.
 	synctest.Test(t, func(t *testing.T) {
-		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson}})
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: world.OnePerson}})
 		old, current := w.Host(world.Legacy, world.Accepts), w.Host(world.Modern, world.Accepts)
 		one, two := old.Call(t.Context(), "whoami", nil), current.Call(t.Context(), "whoami", nil)
 		w.Approves()
@@ -116,7 +111,7 @@ func TestHost_LegacyMetaDeclaresNothing(t *testing.T) {
 // other alone, and one approval serves both.
 func TestHost_TwoOfOnePerson(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
-		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson}})
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: world.OnePerson}})
 		first, second := w.Host(era, world.Says("decline", 5*time.Second)), w.Host(era, world.Accepts)
 		one, two := first.Call(t.Context(), "whoami", nil), second.Call(t.Context(), "whoami", nil)
 		(<-one).Fails(t, lazyauth.ReasonDeclined)
@@ -137,7 +132,7 @@ func TestHost_TwoOfOnePerson(t *testing.T) {
 // host of the same person is asked with the same code.
 func TestHost_ThatWasPromptedLeaves(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
-		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: onePerson}})
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: world.OnePerson}})
 		second := w.Host(era, world.Accepts)
 		first, hangUp := w.HostThatHangsUp(era)
 		gone := first.Call(t.Context(), "whoami", nil)

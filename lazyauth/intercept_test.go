@@ -374,18 +374,6 @@ func TestIntercept_TwoOnOneServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { second.Close() })
-			existing(notesPolicy)(w)
-			_ = second
-		}})
-		_ = w
-	})
-	world.InBothEras(t, func(t *testing.T, era string) {
-		w := world.New(t, world.Setup{Tools: func(w *world.World) {
-			second, err := lazyauth.New(lazyauth.Service{Name: "Other", Issuer: "https://other.example", ClientID: "x"}, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { second.Close() })
 			second.Intercept(w.Server, scopes.Policy{Tools: map[string]scopes.Requirement{"elsewhere": scopes.Of("a")}})
 			existing(notesPolicy)(w)
 		}})

@@ -111,7 +111,7 @@ func TestClose_NamesStubbornHandlers(t *testing.T) {
 			t.Errorf("Close: %v", err)
 		}
 		close(release)
-		<-call
+		(<-call).Succeeds(t, "") // what it returns is its call's all the same
 	})
 }
 
@@ -135,13 +135,8 @@ func TestClose_HandlerThatIgnoresItsContext(t *testing.T) {
 			t.Errorf("Close after %v: %v", took, err)
 		}
 		close(release)
-		<-call
+		(<-call).Fails(t, lazyauth.ReasonUnavailable)
 	})
-}
-
-// everyone is one person, whichever host they use.
-func everyone(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
-	return lazyauth.LocalUser, nil
 }
 
 // Close comes at any moment, whatever is under way.
@@ -152,11 +147,8 @@ func TestClose_AtAnyMoment(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(seed, 9))
 				var mu sync.Mutex
 				roll := func(n int) int { mu.Lock(); defer mu.Unlock(); return rnd.IntN(n) }
-				everyone := func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
-					return lazyauth.LocalUser, nil
-				}
 				w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: 20 * time.Second, NoRefresh: seed%2 == 0, CodeLifetime: time.Minute, Latency: time.Duration(roll(2)) * time.Second},
-					Options: lazyauth.Options{Principal: everyone}, Tools: world.WithSaga})
+					Options: lazyauth.Options{Principal: world.OnePerson}, Tools: world.WithSaga})
 				react := func(ctx context.Context, p *mcp.ElicitParams) (*mcp.ElicitResult, error) {
 					return world.Says([]string{"accept", "accept", "cancel", "accept"}[roll(4)], time.Duration(roll(5))*time.Second)(ctx, p)
 				}

@@ -26,7 +26,7 @@ func TestLocal_SSEIsNot(t *testing.T) {
 	}{
 		"by default":    {},
 		"a single user": {lazyauth.Options{InsecureSingleUser: true, MaxWait: time.Millisecond}, true},
-		"by principal":  {lazyauth.Options{Principal: onePerson, MaxWait: time.Millisecond}, true},
+		"by principal":  {lazyauth.Options{Principal: world.OnePerson, MaxWait: time.Millisecond}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := world.New(t, world.Setup{Options: options.Options})

@@ -191,10 +191,7 @@ func TestLogout_DuringARestore(t *testing.T) {
 func TestLogout_BeforeARefresh(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		gs := &gateStore{Store: store.Memory()}
-		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour}, Service: func(s *lazyauth.Service) {
-			issuer := s.Issuer
-			_ = issuer
-		}, Options: lazyauth.Options{Store: gs}})
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour}, Options: lazyauth.Options{Store: gs}})
 		h := w.SignedIn(era)
 		world.Later(59 * time.Minute)
 		hold := make(chan struct{})
@@ -224,7 +221,9 @@ func TestLogout_InAnotherProcess(t *testing.T) {
 		h := w.SignedIn(era)
 		cmd := world.New(t, world.Setup{Shared: w.AS, Options: lazyauth.Options{Store: kept}})
 		w.AS.Script(fakeas.Revocation, fakeas.Unavailable(503, 0).Times(-1))
-		_ = cmd.Auth.Revoke(t.Context(), lazyauth.LocalUser)
+		if err := cmd.Auth.Revoke(t.Context(), lazyauth.LocalUser); !errors.Is(err, lazyauth.ErrNotRevoked) {
+			t.Errorf("Revoke: %v", err)
+		}
 		world.Later(59 * time.Minute)
 		h.Gets("whoami", nil, "Ada")
 		synctest.Wait()

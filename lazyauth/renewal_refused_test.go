@@ -279,7 +279,7 @@ func TestRefresh_EmptyRefusal(t *testing.T) {
 		if keys, _ := kept.Keys(t.Context()); len(keys) != 0 {
 			t.Error("the grant is still there")
 		}
-		<-call // nobody approves
+		(<-call).Fails(t, lazyauth.ReasonPending) // nobody approves
 		call = h.Call(t.Context(), "whoami", nil)
 		w.AS.Approve(w.AS.Waiting()[0].UserCode)
 		(<-call).Succeeds(t, "Ada")

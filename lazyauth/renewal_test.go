@@ -250,7 +250,7 @@ func TestRefresh_DueDuringARestore(t *testing.T) {
 			t.Errorf("%d refreshes", n)
 		}
 		w.AS.Approve(code)
-		<-c
+		(<-c).Succeeds(t, "[]")
 	})
 }
 
@@ -267,7 +267,7 @@ func TestRefresh_TokensThatHaveEnded(t *testing.T) {
 			answers[n] = fakeas.Raw(200, http.Header{"Content-Type": {"application/json"}}, fmt.Sprintf(`{"access_token":"at%d","token_type":"Bearer","expires_in":0,"refresh_token":"rt%d"}`, n, n))
 		}
 		w.AS.Script(fakeas.Refresh, answers...)
-		<-h.Call(t.Context(), "whoami", nil)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
 		if n := w.AS.Count(fakeas.Refresh, ""); n > 2 {
 			t.Errorf("one call made %d refreshes", n)
 		}
@@ -289,7 +289,7 @@ func TestRefresh_SlowLosesToASignIn(t *testing.T) {
 		write := h.Call(t.Context(), "create_note", world.Note{Text: "x"})
 		w.Approves()
 		(<-write).Succeeds(t, "x")
-		<-slow
+		(<-slow).Succeeds(t, "Ada")
 		world.Later(20 * time.Second)
 		h.Gets("create_note", world.Note{Text: "y"}, "y")
 		h.WantPrompts(2)

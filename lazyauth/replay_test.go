@@ -132,7 +132,7 @@ func TestReplay_WhileTheBodyIsRead(t *testing.T) {
 							body := &dataEOF{data: `{"text":"x"}`, again: again}
 							req, _ := http.NewRequestWithContext(ctx, "POST", w.AS.API()+"/notes", body)
 							req.Header.Set("Content-Type", "application/json")
-							go func() { time.Sleep(time.Duration(i) * time.Millisecond); close(again) }()
+							go func() { world.Later(time.Duration(i) * time.Millisecond); close(again) }()
 							return world.ReadAnswer(lazyauth.Client(ctx).Do(req))
 						})
 				}})

@@ -88,7 +88,7 @@ func TestSetback_Narrowed(t *testing.T) {
 			}
 			call = h.Call(t.Context(), "create_note", world.Note{Text: "x"})
 		}
-		<-call
+		(<-call).Fails(t, lazyauth.ReasonNarrowed)
 		h.WantPrompts(2)
 		for _, part := range []string{"authorization granted for less than was asked for", `"asked":"notes:write profile"`, `"scopes":"profile"`, `"missing":"notes:write"`} {
 			for name, log := range map[string]string{"zap": w.Log.String(), "slog": w.Slog.String()} {

@@ -59,8 +59,10 @@ func TestState_OfAnotherRequest(t *testing.T) {
 			"other arguments": h.Request(t.Context(), "saga", world.Note{Text: "y"}, state, "accept"),
 			"other tool":      h.Request(t.Context(), "create_note", world.Note{Text: "x"}, state, "accept"),
 		} {
-			t.Log(name)
 			(<-try).RefusesState(t)
+			if t.Failed() {
+				t.Fatalf("the state was: %s", name)
+			}
 		}
 		w.WantSaga(0, 0)
 

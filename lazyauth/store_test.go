@@ -189,7 +189,7 @@ func TestStore_RecordOfALaterVersion(t *testing.T) {
 			t.Errorf("after the refused refresh the record is %.20q", got)
 		}
 		w.Auth.Close()
-		<-c
+		(<-c).Fails(t, lazyauth.ReasonUnavailable)
 		two := world.New(t, world.Setup{Shared: w.AS, Options: lazyauth.Options{Store: kept}})
 		plant(t, two, kept, later2)
 		if err := two.Auth.Revoke(t.Context(), lazyauth.LocalUser); err == nil {
@@ -239,7 +239,9 @@ func TestStore_StepUpForNothing(t *testing.T) {
 			done <- w.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("notes:read", "notes:write", "profile"), nil)
 		}()
 		w.Approves("profile")
-		t.Log(<-done)
+		if err := <-done; reasonOf(err) != lazyauth.ReasonNarrowed {
+			t.Errorf("the step-up ended with %v", err)
+		}
 		synctest.Wait()
 		h.Gets("list_notes", nil, "[]")
 		world.Later(59 * time.Minute)

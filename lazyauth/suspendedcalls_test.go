@@ -92,7 +92,7 @@ func TestSuspendedCalls_AnonymousShareAQuota(t *testing.T) {
 			w.Auth.Intercept(w.Server, scopes.Policy{})
 		}})
 		known := w.RawHostNamed("known")
-		<-known.Request(t.Context(), "ping", nil, "", "")
+		(<-known.Request(t.Context(), "ping", nil, "", "")).Succeeds(t, "pong")
 		unknown := w.RawHostNamed("unknown")
 		turnedAway := 0
 		for n := range 32 {

@@ -181,9 +181,15 @@ type crowd struct {
 
 // settled returns the memory in use, stacks included, and the number of goroutines.
 func settled() (uint64, int) {
-	for range 3 {
+	n, same := 0, 0
+	for range 100 { // until no goroutine has come or gone for a while
 		runtime.GC()
-		time.Sleep(50 * time.Millisecond) // for what is on its way to block
+		if now := runtime.NumGoroutine(); now != n {
+			n, same = now, 0
+		} else if same++; same == 3 {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -203,7 +209,10 @@ func (c *crowd) run(b testing.TB, waiters int) (bytes, goroutines float64, resum
 			}
 		})
 	}
-	for c.waiting.Load() < int64(waiters) {
+	for began := time.Now(); c.waiting.Load() < int64(waiters); {
+		if time.Since(began) > time.Minute {
+			b.Fatalf("%d of %d calls wait", c.waiting.Load(), waiters)
+		}
 		time.Sleep(10 * time.Millisecond) // not a busy wait, which would be measured
 	}
 	loaded, after := settled()

@@ -47,6 +47,11 @@ func ByClientName(_ context.Context, req *mcp.CallToolRequest) (lazyauth.Princip
 	return lazyauth.Principal{Subject: req.ClientInfo().Name}, nil
 }
 
+// OnePerson takes everybody for the local user, whichever host they use.
+func OnePerson(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
+	return lazyauth.LocalUser, nil
+}
+
 // Anybody is a VerifyUser that lets every token pass.
 func Anybody(context.Context, lazyauth.Principal, *oauth2.Token) error { return nil }
 
