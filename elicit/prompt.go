@@ -133,10 +133,10 @@ func (p Prompt) mustHave(c Channel) string {
 // is long, and what follows it would be taken for a part of it.
 func (p Prompt) sayLink(c Channel) string {
 	switch {
-	case p.VerificationURI == "":
-		return fmt.Sprintf("Waiting for the sign-in to %s.", p.what())
 	case c == Progress && p.Opened:
 		return fmt.Sprintf("A browser window was opened to sign in to %s.%s The call continues by itself once you have approved.", p.what(), p.asksFor())
+	case p.VerificationURI == "":
+		return fmt.Sprintf("Waiting for the sign-in to %s.", p.what())
 	case c == Progress:
 		return fmt.Sprintf("Sign in to %s in a browser on the machine where this server runs (valid for %s).%s Open\n%s", p.what(), p.left(), p.asksFor(), p.VerificationURI)
 	case c == Text && p.Opened:

@@ -1,6 +1,7 @@
 package lazyauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -191,7 +192,7 @@ func (s *suspended) collect(r *request) outcome {
 // of one request: of several, one that shows prompts itself has none in a text for its model.
 func (s *suspended) withPrompt(out outcome, r *request) (*mcp.CallToolResult, error) {
 	e := promptErrorIn(out.result, out.err)
-	if (e != nil || s.lost != nil) && asking.ReachOf(r.Call).Elicits() {
+	if lost := cmp.Or(e, s.lost); lost != nil && asking.Shows(r.Call, lost.prompt) {
 		if e != nil {
 			return out.result, e.withoutPrompt()
 		}

@@ -185,7 +185,7 @@ func (s *suspended) authorize(ctx context.Context, need scopes.Requirement) (*gr
 // have been handed the prompt than was looked at: it shows what its own host can. It reports
 // false if another host shows the prompt by now, and the request waits on.
 func (s *suspended) answerWith(r *request, d *asking.Delivery, slot asking.Slot, mode elicit.Channel) (answer outcome, ok bool) {
-	if own := s.seen(r.Request).Reach(); !own.Has(mode) {
+	if own := d.Reach(s.seen(r.Request)); !own.Has(mode) {
 		if mode = own.Best(); !asking.Elicits(mode) {
 			err := d.FallBackInstead(s.seen(r.Request), slot)
 			if _, barred := errors.AsType[*asking.Declined](err); barred {

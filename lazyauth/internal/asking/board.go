@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -19,9 +20,10 @@ type board struct {
 
 	// Guarded by Person.mu.
 	deliveries map[Client]*Delivery
-	stale      []completion // of prompts before one that was refused
-	closed     bool         // no call joins any more
-	waiting    int          // calls that have joined and not left
+	stale      []completion   // of prompts before one that was refused
+	closed     bool           // no call joins any more
+	opened     *elicit.Prompt // that the program has opened in a browser, as the observer was told
+	waiting    int            // calls that have joined and not left
 }
 
 // leave notes that a call which has joined waits no more.
@@ -110,37 +112,57 @@ const (
 const headStart = time.Second
 
 // join has a call wait, until it leaves. It returns the client's delivery, or nil if the
-// flight is over, and when the client was shown the prompt as text, as seen by a call that waits since
-// then. A delivery that was refused begins anew, with the same code; so does, after as long
-// as its host waits, one whose prompt the host has done with.
-func (p *Person) join(f *grants.Flight, c Client, since time.Time) (*Delivery, textShown) {
+// flight is over, and when the client was shown the prompt as text, as seen by a call that
+// waits since then; if it never was, asText is closed when it is. A delivery that was refused begins anew,
+// with the same code; so does, after as long as its host waits, one whose prompt the host has
+// done with.
+func (p *Person) join(f *grants.Flight, c Client, since time.Time) (d *Delivery, when textShown, asText <-chan struct{}) {
 	b := p.boardOf(f)
 	if b == nil {
-		return nil, never
+		return nil, never, nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if b.closed || f.Ended() {
-		return nil, never
+		return nil, never, nil
 	}
-	d := b.deliveries[c]
+	d = b.deliveries[c]
 	if d == nil || d.isRefused() {
 		fresh := newDelivery(b, c)
 		fresh.shownOtherwise = d != nil && (d.shownOtherwise || !d.textShownAt.IsZero())
 		d, b.deliveries[c] = fresh, fresh
 	}
 	b.waiting++
+	d.renew()
 	if d.prompt != "" && d.isGone() && time.Since(d.at) >= d.maxWait-headStart {
 		d.freeSlot()
 	}
 	switch {
 	case d.textShownAt.IsZero():
-		return d, never
+		return d, never, d.shownAsText
 	case !since.After(d.textShownAt) || time.Since(d.textShownAt) < batchWindow:
-		return d, meanwhile
+		return d, meanwhile, nil
 	default:
-		return d, before
+		return d, before, nil
 	}
+}
+
+// isStalled reports whether c's person has had the prompt of f for a while, and the host has done
+// with it.
+func (p *Person) isStalled(f *grants.Flight, c Client) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b := p.board
+	return b != nil && b.flight == f && b.deliveries[c] != nil && b.deliveries[c].isStalled()
+}
+
+// isFirst reports whether the caller is the first to say that this prompt was opened in a browser.
+func (b *board) isFirst(p *elicit.Prompt) bool {
+	b.person.mu.Lock()
+	defer b.person.mu.Unlock()
+	first := b.opened != p
+	b.opened = p
+	return first
 }
 
 // A completion is the news for one host that the prompt of this id is over. Over HTTP it

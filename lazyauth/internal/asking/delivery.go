@@ -16,6 +16,10 @@ import (
 )
 
 const (
+	// stalledAfter is how long a prompt has been with its person, and no browser has come back,
+	// before the next call has them prompted by another way. A burst of calls, or a model that is
+	// impatient, is no reason for that.
+	stalledAfter = 45 * time.Second
 	// leastReaction is the least time in which a person can refuse what they were shown. A
 	// host that is quicker has refused for them.
 	leastReaction = time.Second
@@ -35,20 +39,21 @@ type Delivery struct {
 	// are one client, and what one of them shows is not seen at another.
 	slot         chan Slot
 	progressSlot chan struct{}
-	// shownAsText is closed when a call was answered with the prompt as text.
-	shownAsText chan struct{}
 	// refused is closed when the prompt is refused, for the reason in refusal.
 	refused chan struct{}
 	refusal *Declined
 
 	// Guarded by Person.mu.
-	textShownAt    time.Time // when a call was first answered with it as text
-	shownOtherwise bool      // a program or progress messages have had the code, or a text before a refusal
-	handedOver     bool      // a call is about to be answered with it
-	failed         Reach     // modes that the host declares and does not deliver
-	automatic      bool      // the host refused one of them by itself: no code for its model
-	shown          Slot      // how many prompts were
-	prompt         string    // the id of the live prompt; no answer to another counts
+	current        *elicit.Prompt // what follows is of; there is another one once the flight goes another way
+	lately         time.Time      // when it last went to the person, or they last consented to open it; zero if never
+	shownAsText    chan struct{}  // is closed when a call was first answered with it as text …
+	textShownAt    time.Time      // … which was then
+	shownOtherwise bool           // a program or progress messages have had the code, or a text before a refusal
+	handedOver     bool           // a call is about to be answered with it
+	failed         Reach          // modes that the host declares and does not deliver
+	automatic      bool           // the host refused one of them by itself: no code for its model
+	shown          Slot           // how many prompts were
+	prompt         string         // the id of the live prompt; no answer to another counts
 	mode           elicit.Channel
 	at             time.Time     // when it was shown …
 	maxWait        time.Duration // … and how long its host waits
@@ -72,7 +77,7 @@ type Carrier interface {
 
 func newDelivery(b *board, c Client) *Delivery {
 	d := &Delivery{
-		board: b, client: c, slot: make(chan Slot, 1), progressSlot: make(chan struct{}, 1),
+		board: b, client: c, current: b.flight.Prompt(), slot: make(chan Slot, 1), progressSlot: make(chan struct{}, 1),
 		shownAsText: make(chan struct{}), refused: make(chan struct{}),
 	}
 	d.slot <- 0
@@ -126,23 +131,51 @@ func (d *Delivery) PutBack(slot Slot) {
 	}
 }
 
-// channel is the best one to h's person that has not failed.
-func (d *Delivery) channel(h Host) elicit.Channel {
-	reach := h.Request().Reach()
+// Reach returns the channels to the request's person that the prompt can go by, and that have
+// not failed.
+func (d *Delivery) Reach(r Request) Reach {
+	reach := r.Reach()
 	d.board.person.mu.Lock()
 	defer d.board.person.mu.Unlock()
-	return reach.Without(d.failed).Best()
+	return d.left(reach, d.failed)
+}
+
+// left returns the channels of reach that the prompt can go by, without the failed ones.
+func (d *Delivery) left(reach, failed Reach) Reach { return reach.Without(failed).of(d.Prompt()) }
+
+// channel is the best one to h's person.
+func (d *Delivery) channel(h Host) elicit.Channel { return d.Reach(h.Request()).Best() }
+
+// isStalled reports whether the prompt has been with its person for a while, and the host has
+// done with it. Person.mu is held.
+func (d *Delivery) isStalled() bool {
+	return !d.lately.IsZero() && time.Since(d.lately) >= stalledAfter && (d.prompt == "" || d.isGone())
+}
+
+// renew begins the delivery of the flight's prompt anew if that is another one by now and the host
+// has done with the one before. Person.mu is held.
+func (d *Delivery) renew() {
+	if d.current == d.Prompt() || d.prompt != "" && !d.isGone() {
+		return
+	}
+	if d.prompt != "" {
+		d.freeSlot()
+	}
+	if !d.textShownAt.IsZero() {
+		d.shownOtherwise, d.shownAsText, d.textShownAt = true, make(chan struct{}), time.Time{}
+	}
+	d.current, d.lately = d.Prompt(), time.Time{}
 }
 
 // isBarred reports whether the request's host shows prompts, and has refused by itself this
 // one in each mode that it declares: then its model gets none of it.
 func (d *Delivery) isBarred(r Request) bool {
-	if !elicits(r.Call) {
+	if !Shows(r.Call, d.Prompt()) {
 		return false
 	}
 	d.board.person.mu.Lock()
 	defer d.board.person.mu.Unlock()
-	return !r.Reach().Without(d.failed).Elicits() && (d.automatic || r.Failed != 0)
+	return !d.left(r.Reach(), d.failed).Elicits() && (d.automatic || r.Failed != 0)
 }
 
 // asText is why a call ends whose host can be shown the prompt in no better way than as
@@ -166,6 +199,7 @@ func (d *Delivery) Shown(ctx context.Context, req *mcp.CallToolRequest, slot Slo
 		return "", false
 	}
 	d.prompt, d.mode, d.at, d.answered, d.carrier, d.maxWait = id, mode, time.Now(), false, by, maxWait
+	d.current, d.lately = d.Prompt(), d.at
 	d.handedOver = false
 	d.shown++
 	d.board.person.mu.Unlock()
@@ -224,6 +258,7 @@ func (d *Delivery) FallBackToText(ctx context.Context) error {
 	first := d.textShownAt.IsZero()
 	if first {
 		d.textShownAt = time.Now()
+		d.lately = d.textShownAt
 		close(d.shownAsText)
 	}
 	d.board.person.mu.Unlock()
@@ -234,10 +269,10 @@ func (d *Delivery) FallBackToText(ctx context.Context) error {
 }
 
 // ShownOtherwise notes that the prompt is shown, and cannot be refused there: in progress messages,
-// or by a "caller".
+// by a "caller", or in a "browser" that this program has opened.
 func (d *Delivery) ShownOtherwise(ctx context.Context, channel string) {
 	d.board.person.mu.Lock()
-	d.shownOtherwise = true
+	d.shownOtherwise, d.lately = true, time.Now()
 	d.board.person.mu.Unlock()
 	d.prompted(ctx, channel)
 }
@@ -316,7 +351,7 @@ func (d *Delivery) unanswered(id string, err error, reach Reach) {
 	}
 	d.board.person.mu.Lock()
 	current := id == d.prompt
-	if current && (!d.automatic || reach.Without(d.failed.With(d.mode)).Elicits()) {
+	if current && (!d.automatic || d.left(reach, d.failed.With(d.mode)).Elicits()) {
 		d.fail()
 		current = false
 	}
@@ -365,7 +400,10 @@ func (d *Delivery) Answer(id, action string, reach Reach) *Declined {
 	d.answered = true
 	refused := action == "decline" || action == "cancel"
 	automatic := time.Since(d.at) < leastReaction
-	if refused && automatic && reach.Without(d.failed.With(d.mode)).Elicits() {
+	if !refused {
+		d.lately = time.Now()
+	}
+	if refused && automatic && d.left(reach, d.failed.With(d.mode)).Elicits() {
 		d.automatic = true
 		d.fail()
 		d.board.person.mu.Unlock()

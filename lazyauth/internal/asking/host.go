@@ -67,8 +67,11 @@ func (r Request) Reach() Reach {
 	return ReachOf(r.Call).Without(r.Failed)
 }
 
-// elicits reports whether the request's host declares that it shows prompts.
-func elicits(call *mcp.CallToolRequest) bool { return call == nil || ReachOf(call).Elicits() }
+// Shows reports whether the request's host declares that it shows prompts like p, so that its
+// model gets none.
+func Shows(call *mcp.CallToolRequest, p *elicit.Prompt) bool {
+	return call == nil || ReachOf(call).of(p).Elicits()
+}
 
 // FirstModern is the first protocol revision without sessions and without
 // requests from the server: what the host must ask of its user stands in
@@ -94,6 +97,15 @@ func (r Reach) With(c elicit.Channel) Reach { return r | 1<<c }
 
 // Without returns r without the channels of other.
 func (r Reach) Without(other Reach) Reach { return r &^ other }
+
+// of returns the channels of r that prompts like p can go by. A form has no link, and nobody
+// can type one that is an authorization request.
+func (r Reach) of(p *elicit.Prompt) Reach {
+	if p.UserCode == "" {
+		return r.Without(Reach(0).With(elicit.Form))
+	}
+	return r
+}
 
 // Has reports whether c is in r.
 func (r Reach) Has(c elicit.Channel) bool { return c == elicit.Text || r&(1<<c) != 0 }

@@ -154,7 +154,7 @@ func (a *asker) Link() grants.Link {
 	case a.person.people.config.OpensBrowser:
 		return grants.LinkOpened
 	}
-	return grants.LinkTold
+	return grants.LinkAsText
 }
 
 // MayAsk implements [grants.Asker]: a person who declined is not asked for a while, and no

@@ -47,8 +47,7 @@ func (a *asker) Follow(ctx context.Context, f *grants.Flight) error {
 		case <-f.Done():
 			return nil
 		case <-ready:
-			ready = nil
-			err = w.join()
+			ready, err = w.join()
 		case slot := <-w.slot:
 			if !f.IsDone() {
 				err = w.show(ctx, slot)
@@ -135,22 +134,53 @@ func (w *waiter) more() time.Duration {
 	return 0
 }
 
-// join finds the client's delivery, now that there is a prompt.
+// join finds the client's delivery, now that there is a prompt; or, if the flight goes
+// another way first, returns what is closed when the prompt of that is there.
 //
 //go:noinline
-func (w *waiter) join() error {
-	d, when := w.person.join(w.flight, w.host.Client(), w.began)
+func (w *waiter) join() (ready <-chan struct{}, err error) {
+	if another := w.another(); another != nil {
+		return another, nil
+	}
+	d, when, asText := w.person.join(w.flight, w.host.Client(), w.began)
 	if d == nil {
-		return nil // over by now
+		return nil, nil // over by now
 	}
 	w.delivery, w.refused = d, d.refused
 	switch {
-	case when == never:
-		w.shownAsText = d.shownAsText
+	case w.isOpened():
+		return nil, nil // it stands before the person, and everybody waits
 	case when == meanwhile && !Elicits(d.channel(w.host)):
-		return w.asText()
+		return nil, w.asText()
 	}
-	return w.seek()
+	w.shownAsText = asText
+	return nil, w.seek()
+}
+
+// another has the flight go another way if the person seems to get nowhere by the present
+// one. A request that comes back is no sign of that: the person may have consented just now.
+//
+//go:noinline
+func (w *waiter) another() <-chan struct{} {
+	if w.host.Request().Again || !w.person.isStalled(w.flight, w.host.Client()) {
+		return nil
+	}
+	return w.flight.Another()
+}
+
+// isOpened reports whether the program has opened the prompt in a browser by itself, which the
+// first one who sees it tells. A program that asks is shown it all the same.
+//
+//go:noinline
+func (w *waiter) isOpened() bool {
+	r, p := w.host.Request(), w.delivery.Prompt()
+	if !p.Opened || r.Call == nil {
+		return false
+	}
+	if w.delivery.board.isFirst(p) {
+		w.delivery.ShownOtherwise(r.Ctx, "browser")
+	}
+	return true
 }
 
 // seek goes for the best channel that is left.
@@ -241,7 +271,7 @@ func (w *waiter) report() {
 	select {
 	case <-w.flight.Ready():
 		// Another request may have come for a handler, from a host that shows prompts.
-		if prompt = *w.flight.Prompt(); !w.inProgress || elicits(r.Call) {
+		if prompt = *w.flight.Prompt(); !w.inProgress || Shows(r.Call, &prompt) {
 			prompt = prompt.Hidden()
 		}
 	default: // the authorization server takes its time: the host must not lose patience
@@ -267,6 +297,11 @@ func (w *waiter) pending() error {
 	switch {
 	case w.delivery == nil:
 		return &Pending{NoPrompt: true}
+	case w.delivery.Prompt().Opened:
+		if r := w.host.Request(); !Shows(r.Call, w.delivery.Prompt()) {
+			return w.delivery.FallBackToText(r.Ctx)
+		}
+		return &Pending{}
 	case Elicits(w.delivery.channel(w.host)):
 		return &Pending{}
 	default:

@@ -37,8 +37,8 @@ type Link uint8
 
 // The ways of a link.
 const (
-	// LinkTold: in words, which the person has to copy or click on.
-	LinkTold Link = iota
+	// LinkAsText: as text, which the person has to copy or click on.
+	LinkAsText Link = iota
 	// LinkShown: a host shows it, and opens it.
 	LinkShown
 	// LinkOpened: this program opens it by itself.
