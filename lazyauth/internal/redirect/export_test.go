@@ -28,3 +28,6 @@ func At(raw string, port int) string {
 	}
 	return t.at(port, raw)
 }
+
+// Policy is the Content-Security-Policy of all pages.
+var Policy = policy
