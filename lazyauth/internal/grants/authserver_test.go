@@ -135,10 +135,10 @@ func TestAuthServer_GivenEndpointsNeedNoMetadata(t *testing.T) {
 // What cannot be right is said when it is configured, with endpoints or without.
 func TestAuthServer_Malformed(t *testing.T) {
 	for name, config := range map[string]oauth.Config{
-		"an issuer that is none":             {Endpoints: oauth.Endpoints{Issuer: "http://as.example.test"}, ClientID: "x"},
-		"an issuer that is none, and others": {Endpoints: oauth.Endpoints{Issuer: "as", DeviceAuthorization: "https://as.example.test/d", Token: "https://as.example.test/t"}, ClientID: "x"},
-		"an endpoint that is none":           {Endpoints: oauth.Endpoints{DeviceAuthorization: "http://as.example.test/d", Token: "https://as.example.test/t"}, ClientID: "x"},
-		"no client":                          {Endpoints: oauth.Endpoints{Issuer: "https://as.example.test"}},
+		"an issuer that is none":             {Endpoints: oauth.Endpoints{Issuer: "http://as.example.test"}, Credentials: oauth.Credentials{ID: "x"}},
+		"an issuer that is none, and others": {Endpoints: oauth.Endpoints{Issuer: "as", DeviceAuthorization: "https://as.example.test/d", Token: "https://as.example.test/t"}, Credentials: oauth.Credentials{ID: "x"}},
+		"an endpoint that is none":           {Endpoints: oauth.Endpoints{DeviceAuthorization: "http://as.example.test/d", Token: "https://as.example.test/t"}, Credentials: oauth.Credentials{ID: "x"}},
+		"a secret of nobody":                 {Endpoints: oauth.Endpoints{Issuer: "https://as.example.test"}, Credentials: oauth.Credentials{Secret: "x"}},
 	} {
 		if _, err := grants.NewAuthorizationServer(config, device.Offered, false); err == nil {
 			t.Errorf("%s: no error", name)
@@ -172,7 +172,7 @@ func TestAuthServer_ClientAuthentication(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				test.as.TokenLifetime = time.Minute
 				test.as.Clients = []fakeas.Client{{ID: "notes", Secret: secret, Auth: test.method}}
-				w := newWorld(t, setup{as: test.as, server: func(c *oauth.Config) { c.ClientID, c.ClientSecret = "notes", secret }})
+				w := newWorld(t, setup{as: test.as, server: func(c *oauth.Config) { c.Credentials = oauth.Credentials{ID: "notes", Secret: secret} }})
 				w.tolerated = []fakeas.Rule{fakeas.WrongAuthentication}
 				w.secrets = append(w.secrets, secret)
 				w.signsIn(profile)
