@@ -71,10 +71,10 @@ func TestWording_Panics(t *testing.T) {
 		(<-call).Succeeds(t, "Ada")
 		h.WantPrompts(1)
 		if prompt := h.Shown()[0].Message; !strings.HasPrefix(prompt, "Sign in to Notes") {
-			t.Errorf("the person was shown %q", prompt)
+			t.Errorf("the person was told %q", prompt)
 		}
 		if w.Trace.Count("callbackfailed") == 0 {
-			t.Error("it is not traced")
+			t.Error("nobody is told")
 		}
 	})
 }

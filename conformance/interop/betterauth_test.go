@@ -55,9 +55,9 @@ func startBetterAuth(ctx context.Context) (all map[string]*provider, end func() 
 		// Its metadata is left for the library to find.
 		p := &provider{
 			Issuer: t.Issuer, Registration: t.Registration, Introspection: t.Introspection, Revocation: t.Revocation,
-			management: ready.Management,
-			userCode:   regexp.MustCompile(`\b[A-HJ-NP-Z2-9]{8}\b`),
-			meet:       newMember,
+			management: ready.Management, clients: ready.Management + "/" + name + "/clients/",
+			userCode: regexp.MustCompile(`\b[A-HJ-NP-Z2-9]{8}\b`),
+			meet:     newMember,
 		}
 		p.api = startNotes(p)
 		all[name] = p
@@ -75,6 +75,7 @@ func startBetterAuth(ctx context.Context) (all map[string]*provider, end func() 
 type member struct {
 	*person
 	origin string
+	email  string
 }
 
 // newMember signs somebody up, which also signs them in.
@@ -86,8 +87,9 @@ func newMember(ctx context.Context, as *provider) (visitor, error) {
 	m := member{person: newPerson(""), origin: u.Scheme + "://" + u.Host}
 	var account struct{ User struct{ ID string } }
 	name := "ada-" + strings.ToLower(rand.Text()[:8])
+	m.email = name + "@example.com"
 	err = m.post(ctx, as.Issuer+"/sign-up/email", map[string]string{
-		"name": name, "email": name + "@example.com", "password": "any will do",
+		"name": name, "email": m.email, "password": "any will do",
 	}, &account)
 	m.name = account.User.ID // the subject of the tokens
 	return m, err

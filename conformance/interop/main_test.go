@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 // run sets up the world. What is missing fails: a test that skips when Node is
 // not there would pass for ever on a machine without it.
 func run(m *testing.M) (code int, err error) {
-	if err := errors.Join(hasNode(), installed("oidc-provider"), installed("better-auth"), installed("hosts"), installed("clis")); err != nil {
+	if err := errors.Join(hasNode(), hasChromium(), installed("oidc-provider"), installed("better-auth"), installed("hosts"), installed("clis")); err != nil {
 		return 1, err
 	}
 	if world.self, err = os.Executable(); err != nil {
@@ -75,7 +75,7 @@ func run(m *testing.M) (code int, err error) {
 	defer cancel()
 	for into, config := range map[**provider]providerConfig{
 		&world.as:     {},
-		&world.strict: {Strict: true, PAR: "required"},
+		&world.strict: {Strict: true, PAR: "required", Host: "localhost"},
 		&world.plain:  {PAR: "off"},
 	} {
 		as, end, failed := startProvider(ctx, config)
@@ -91,6 +91,7 @@ func run(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, endBetter()) }()
 	world.better = better
+	defer func() { err = errors.Join(err, endChromium()) }()
 	return m.Run(), nil
 }
 

@@ -143,6 +143,15 @@ func newProvider(ctx context.Context, issuer, management string) (*provider, err
 // exchanges tell apart from those of the others.
 func (p *provider) register(t *testing.T, kind oidcClient) oidcClient {
 	t.Helper()
+	client, err := p.tryRegister(t, kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+func (p *provider) tryRegister(t *testing.T, kind oidcClient) (client oidcClient, err error) {
+	t.Helper()
 	kind.GrantTypes = []string{"urn:ietf:params:oauth:grant-type:device_code", "refresh_token"}
 	kind.ResponseTypes = []string{}
 	if len(kind.RedirectURIs) > 0 {
@@ -157,11 +166,8 @@ func (p *provider) register(t *testing.T, kind oidcClient) oidcClient {
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	var client oidcClient
-	if err := decode(req, http.StatusCreated, &client); err != nil {
-		t.Fatal(err)
-	}
-	return client
+	err = decode(req, http.StatusCreated, &client)
+	return client, err
 }
 
 // An exchange is one request of a client and what it was given for it. Times are

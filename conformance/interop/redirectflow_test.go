@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -72,12 +73,12 @@ func (p *provider) sentBack(t *testing.T, r redirection, caught *url.URL, err er
 }
 
 // What all servers do.
-func (p *provider) redirects(t *testing.T, pushed bool, browse func() browser) {
+func (p *provider) redirects(t *testing.T, pushed bool, browse func(*testing.T) browser) {
 	t.Helper()
 	if at := p.endpoints(t); pushed && at.PAR == "" || p == world.plain && at.PAR != "" {
 		t.Errorf("PAR at %q: this is not the story that it should be", at.PAR)
 	}
-	client, ada := p.register(t, nativeClient), browse()
+	client, ada := p.register(t, nativeClient), browse(t)
 
 	r := p.redirect(t, client, "profile", pushed)
 	caught, err := ada.walk(t.Context(), r.address, approves)
@@ -104,7 +105,7 @@ func (p *provider) redirects(t *testing.T, pushed bool, browse func() browser) {
 		t.Errorf("a code was good twice: %+v", again)
 	}
 
-	denied := browse()
+	denied := browse(t)
 	r = p.redirect(t, client, "profile", pushed)
 	caught, err = denied.walk(t.Context(), r.address, denies)
 	if got := p.sentBack(t, r, caught, err, "error"); got != "access_denied" {
@@ -117,17 +118,33 @@ func TestRedirectServer(t *testing.T) {
 	for name, of := range map[string]struct {
 		as     *provider
 		pushed bool
+		browse func(*testing.T) browser
 	}{
-		"oidc-provider":                {world.as, false},
-		"oidc-provider, pushed":        {world.as, true},
-		"oidc-provider, demanding PAR": {world.strict, true},
-		"oidc-provider, without PAR":   {world.plain, false},
+		"oidc-provider":                {world.as, false, withoutScript},
+		"oidc-provider, pushed":        {world.as, true, withoutScript},
+		"oidc-provider, demanding PAR": {world.strict, true, withoutScript},
+		"oidc-provider, without PAR":   {world.plain, false, withoutScript},
+		"oidc-provider, in Chromium":   {world.strict, true, inChromium},
+		"better-auth, in Chromium":     {world.better["plain"], false, asMember},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			of.as.redirects(t, of.pushed, func() browser { return newPerson("ada") })
+			of.as.redirects(t, of.pushed, of.browse)
 		})
 	}
+}
+
+func withoutScript(*testing.T) browser { return newPerson("ada") }
+
+func inChromium(t *testing.T) browser { return newSurfer(t, newPerson("ada"), "ada", providerLook) }
+
+func asMember(t *testing.T) browser {
+	as := world.better["plain"]
+	v, err := as.meet(t.Context(), as)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newSurfer(t, v.self(), v.(member).email, betterAuthLook)
 }
 
 // What oidc-provider does beside that.
@@ -239,5 +256,72 @@ func TestRedirectServer_Strict(t *testing.T) {
 		if (got.AccessToken != "") != right || right != (got.Error == "") || !right && got.Error != "invalid_grant" {
 			t.Errorf("%s: %+v", name, got)
 		}
+	}
+}
+
+// What better-auth does beside that, on pages that need script.
+func TestRedirectServer_BetterAuth(t *testing.T) {
+	t.Parallel()
+	as := world.better["plain"]
+	client, ada := as.register(t, nativeClient), asMember(t).(*surfer)
+	walk := func(r redirection) string {
+		caught, err := ada.walk(t.Context(), r.address, approves)
+		return as.sentBack(t, r, caught, err, "code")
+	}
+
+	// A code is used up by a verifier that is wrong, which is no invalid_grant.
+	r := as.redirect(t, client, "profile", false)
+	code, wrong := walk(r), r
+	wrong.verifier = rand.Text() + rand.Text()
+	if got := as.exchange(t, client, wrong, code); got.Error != "invalid_request" {
+		t.Errorf("another verifier: %+v", got)
+	}
+	if got := as.exchange(t, client, r, code); got.Error != "invalid_grant" {
+		t.Errorf("the right one after it: %+v", got)
+	}
+
+	// A code that is presented again costs what was granted for it.
+	r = as.redirect(t, client, "profile", false)
+	code = walk(r)
+	token := as.exchange(t, client, r, code).AccessToken
+	if again := as.exchange(t, client, r, code); again.Error != "invalid_grant" {
+		t.Errorf("a code was good twice: %+v", again)
+	}
+	if status, _ := as.me(t, token); status != http.StatusUnauthorized {
+		t.Errorf("after a code was presented twice the API says %d to its token", status)
+	}
+
+	// Step-up: the person is asked for everything once more. The first token lives on.
+	r = as.redirect(t, client, "profile offline_access", false)
+	first := as.exchange(t, client, r, walk(r))
+	ada.consented = nil
+	r = as.redirect(t, client, "profile notes:read", false)
+	second := as.exchange(t, client, r, walk(r))
+	if second.Scope != "profile notes:read" || !slices.Equal(ada.consented, []string{"profile", "notes:read"}) {
+		t.Errorf("step-up: %+v, consented to %q", second, ada.consented)
+	}
+	if status, _ := as.me(t, first.AccessToken); status != http.StatusOK {
+		t.Errorf("after a step-up the API says %d to the first token", status)
+	}
+	refreshed := as.refresh(t, client, first.RefreshToken)
+	if refreshed.AccessToken == "" || refreshed.RefreshToken == first.RefreshToken {
+		t.Errorf("refreshed: %+v", refreshed)
+	}
+
+	// A client that it has forgotten is told so at the token endpoint, and the person on a page.
+	as.forget(t, client)
+	if got := as.refresh(t, client, refreshed.RefreshToken); got.Error != "invalid_client" {
+		t.Errorf("forgotten: refreshed %+v", got)
+	}
+	caught, err := ada.walk(t.Context(), as.redirect(t, client, "profile", false).address, approves)
+	if err == nil || caught != nil || !strings.Contains(err.Error(), "lost: ") {
+		t.Errorf("forgotten: sent back to %v, %v", caught, err)
+	}
+
+	// One that does not say that it is native may have no redirect to this machine over http.
+	web := nativeClient
+	web.ApplicationType = "web"
+	if _, err := as.tryRegister(t, web); err == nil {
+		t.Error("registered a redirect to this machine for a web client")
 	}
 }

@@ -20,12 +20,16 @@ import { betterAuth } from 'better-auth';
 import { memoryAdapter } from 'better-auth/adapters/memory';
 import { getAuthTables } from 'better-auth/db';
 
+import { page } from './pages.mjs';
+
 const lines = createInterface({ input: process.stdin });
 lines.on('close', () => process.exit(0));
 const config = JSON.parse(await new Promise((resolve) => lines.once('line', resolve)));
 
 const server = createServer();
-const origin = await listen(server);
+// A name that is not the address which redirects go back to: to a browser, the two are two
+// sites.
+const origin = await listen(server, 'localhost');
 const tenants = new Map();
 for (const [name, choice] of Object.entries(config.tenants)) {
   tenants.set(name, await open(`${origin}/${name}/auth`, choice));
@@ -52,8 +56,8 @@ async function open(issuer, choice) {
         generateClientId: () => `notes:${randomBytes(6).toString('hex')}`,
         generateClientSecret: () => `${randomBytes(24).toString('base64url')}+/=:%&~`,
         disableJwtPlugin: true, // tokens that only the server can read
-        loginPage: '/unused', // these two are for redirects, which no device has
-        consentPage: '/unused',
+        loginPage: new URL('sign-in', issuer).href,
+        consentPage: new URL('consent', issuer).href,
       }),
       oauthDeviceAuthorization({
         interval: choice.interval ?? '5s',
@@ -67,7 +71,7 @@ async function open(issuer, choice) {
   const auth = betterAuth({ ...options, database: memoryAdapter(tables) });
   const context = await auth.$context;
   const api = getOAuthProviderApi({ context }, context.getPlugin('oauth-provider').options);
-  return { issuer, auth, api };
+  return { issuer, auth, api, adapter: context.adapter };
 }
 
 // Everything a client sent or was given, for the tests that look for secrets
@@ -77,10 +81,15 @@ const journal = [];
 server.on('request', async (request, response) => {
   const entry = { path: request.url, start: performance.now() };
   const body = await text(request);
-  if (request.method === 'POST' || request.url.includes('/.well-known/')) journal.push(entry);
+  if (request.method === 'POST' || /\/\.well-known\/|\/oauth2\/authorize\?/.test(request.url)) journal.push(entry);
 
   // The well-known part comes before the issuer's path: search all of it.
   const path = new URL(request.url, origin).pathname;
+  const shown = await page(path);
+  if (shown) {
+    response.writeHead(shown.status, shown.headers).end(shown.body);
+    return;
+  }
   const tenant = [...tenants.values()].find(({ issuer }) => path.includes(new URL(issuer).pathname));
   if (!tenant) {
     entry.status = 404;
@@ -100,13 +109,14 @@ server.on('request', async (request, response) => {
 
 /** What the journal says about a request and the answer to it. */
 function noted(request, body, answer) {
-  const sent = request.headers['content-type']?.startsWith('application/json')
-    ? parse(body) : Object.fromEntries(new URLSearchParams(body));
+  const sent = request.headers['content-type']?.startsWith('application/json') ? parse(body)
+    : Object.fromEntries(new URLSearchParams(request.method === 'POST' ? body : new URL(request.url, origin).search));
   const given = parse(answer);
   const basic = /^Basic (.+)$/.exec(request.headers.authorization ?? '');
   const name = basic && Buffer.from(basic[1], 'base64').toString().split(':')[0];
   return {
-    client_id: name ? decodeURIComponent(name.replaceAll('+', ' ')) : sent.client_id,
+    client_id: name ? decodeURIComponent(name.replaceAll('+', ' ')) : sent.client_id ?? given.client_id,
+    client_name: given.client_name,
     grant_type: sent.grant_type,
     device_code: given.device_code ?? sent.device_code,
     user_code: given.user_code ?? sent.userCode,
@@ -115,18 +125,33 @@ function noted(request, body, answer) {
     refresh_token: given.refresh_token,
     scope: given.scope ?? sent.scope,
     error: given.error,
+    presented: sent.refresh_token,
+    code: sent.code,
+    verifier: sent.code_verifier,
+    challenge: sent.code_challenge,
+    state: sent.state,
+    login_hint: sent.login_hint,
   };
 }
 
 // Management is a listener of its own, so that nothing the client may ask for
 // has a test hook among it. Introspection is here because better-auth's own
 // answers none but the client that a token was issued to: an API is expected to
-// be part of the application, and to ask the way that this does.
+// be part of the application, and to ask the way that this does. DELETE /TENANT/clients/ID
+// makes it forget a client.
 const management = createServer(async (request, response) => {
   response.setHeader('content-type', 'application/json');
-  const tenant = tenants.get(request.url.slice(1));
+  const [, name, id] = /^\/(\w+)(?:\/clients\/(.+))?$/.exec(request.url) ?? [];
+  const tenant = tenants.get(name);
   if (!tenant) {
     response.end(JSON.stringify(journal));
+    return;
+  }
+  if (id) {
+    if (request.method === 'DELETE') {
+      await tenant.adapter.delete({ model: 'oauthClient', where: [{ field: 'clientId', value: decodeURIComponent(id) }] });
+    }
+    response.end('{}');
     return;
   }
   const token = new URLSearchParams(await text(request)).get('token');
@@ -145,10 +170,10 @@ console.log(JSON.stringify({
   }])),
 }));
 
-function listen(listener) {
+function listen(listener, host = '127.0.0.1') {
   return new Promise((resolve, reject) => {
     listener.once('error', reject);
-    listener.listen(0, '127.0.0.1', () => resolve(`http://127.0.0.1:${listener.address().port}`));
+    listener.listen(0, '127.0.0.1', () => resolve(`http://${host}:${listener.address().port}`));
   });
 }
 

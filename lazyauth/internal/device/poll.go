@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -124,10 +125,11 @@ func (c *Client) pollOnce(ctx context.Context, code *deviceCode, userCode string
 	// Nothing is waited for beyond the expiry.
 	limited, cancel := context.WithDeadline(ctx, code.expires)
 	defer cancel()
-	form := c.oauth.TokenForm(grantType)
-	form.Set("device_code", code.text)
 	sent := time.Now()
-	a := c.oauth.PostPoll(limited, c.oauth.Endpoints().Token, form)
+	a := c.oauth.PostPoll(limited, c.oauth.Endpoints().Token, url.Values{
+		"grant_type":  {grantType},
+		"device_code": {code.text},
+	})
 	heed(a)
 	received := time.Now()
 	event.Status, event.Took, event.Code = a.Status, received.Sub(sent), a.Verdict.Code
@@ -135,7 +137,7 @@ func (c *Client) pollOnce(ctx context.Context, code *deviceCode, userCode string
 
 	var token *oauth.Token
 	var err *oauth.Error
-	switch end := ends[a.Verdict.Means]; {
+	switch end := comesTo[a.Verdict.Means].poll; {
 	case a.Verdict.Means == oauth.MeansPending:
 		event.Outcome = Pending
 	case end != nil:

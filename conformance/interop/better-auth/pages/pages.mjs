@@ -1,0 +1,36 @@
+// The script of the two pages, as an application's author writes it: all that it knows of
+// OAuth is better-auth's own client, which passes the signed query of the page on, and goes
+// where the answer says.
+
+import { oauthProviderClient } from '@better-auth/oauth-provider/client';
+import { createAuthClient } from 'better-auth/client';
+
+// A page is at TENANT/sign-in, and the API at TENANT/auth.
+const client = createAuthClient({ baseURL: new URL('auth', location).href, plugins: [oauthProviderClient()] });
+
+/** Says what went wrong, if something did. */
+function report({ error }) {
+  if (error) document.querySelector('[role=alert]').textContent = error.message ?? `${error.status} ${error.statusText}`;
+}
+
+document.querySelector('#sign-in')?.addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const { email, password } = Object.fromEntries(new FormData(event.target));
+  report(await client.signIn.email({ email, password }));
+});
+
+const consent = document.querySelector('#consent');
+if (consent) {
+  const scopes = new URLSearchParams(location.search).get('scope') ?? '';
+  document.querySelector('#scopes').append(...scopes.split(' ').map((scope) => {
+    const item = document.createElement('li');
+    item.textContent = scope;
+    return item;
+  }));
+  consent.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    report(await client.oauth2.consent({ accept: event.submitter.value === 'yes' }));
+  });
+}
+
+document.documentElement.dataset.ready = 'yes'; // for those who press buttons faster than people do
