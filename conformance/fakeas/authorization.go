@@ -2,6 +2,7 @@ package fakeas
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"maps"
 	"net/http"
 	"net/url"
@@ -131,6 +132,9 @@ func (x *exchange) judge(client *Client) (*authorization, *fault) {
 	if mode := params.Get("response_mode"); mode != "" && mode != "query" {
 		refuse("invalid_request", "unsupported response_mode", false)
 	}
+	if params.Get("request") != "" {
+		refuse("request_not_supported", "signed requests are not supported", false) // RFC 9101 §6.1, OpenID Connect Core 1.0 §6
+	}
 	challenge, rule, description := readChallenge(o.PKCE, params.Get("code_challenge"), params.Get("code_challenge_method"))
 	if rule != "" {
 		broke(rule, "", "invalid_request", description, false)
@@ -181,7 +185,7 @@ func (x *exchange) unknownClient() string {
 // isReused reports whether another authorization request had the same
 // challenge. A page that is loaded again is none.
 func (x *exchange) isReused(challenge string) bool {
-	s, text := x.server, x.asked.Encode()
+	s, text := x.server, sha256.Sum256([]byte(x.asked.Encode()))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, ok := s.challenges[challenge]

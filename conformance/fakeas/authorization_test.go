@@ -172,6 +172,7 @@ func TestAuthorizationErrors(t *testing.T) {
 		{"a challenge too short", []string{"code_challenge", "x"}, "invalid_request", false, []fakeas.Rule{fakeas.MalformedChallenge}},
 		{"unknown scope", []string{"scope", "profile everything"}, "invalid_scope", false, nil},
 		{"malformed scope", []string{"scope", "profile  x"}, "invalid_scope", false, []fakeas.Rule{fakeas.MalformedScope}},
+		{"a signed request", []string{"request", "eyJ"}, "request_not_supported", false, nil},
 		{"unknown prompt", []string{"prompt", "maybe"}, "invalid_request", false, nil},
 		{"none and more", []string{"prompt", "none login"}, "invalid_request", false, nil},
 		{"nobody signed in", []string{"prompt", "none"}, "login_required", false, nil},
@@ -288,6 +289,24 @@ func TestDemandedParameters(t *testing.T) {
 		t.Errorf("refresh: %s", a.body)
 	}
 	if got := p.broke(); !slices.Equal(got, []fakeas.Rule{fakeas.MissingParameter, fakeas.MissingParameter, fakeas.MissingParameter}) {
+		t.Errorf("violations: %v", p.as.Violations())
+	}
+}
+
+// Servers that want the client ID in the body, although a header has it.
+func TestDemandedClientID(t *testing.T) {
+	p := newPeer(t, &fakeas.Options{
+		Clients: []fakeas.Client{{ID: "basic", Secret: "s3cret"}},
+		Demand:  map[fakeas.Operation][]string{fakeas.DeviceAuthorization: {"client_id"}},
+	})
+	for id, want := range map[string]string{"": "invalid_request", "basic": "nothing"} {
+		req := p.form(fakeas.DeviceAuthorization, "client_id", id)
+		req.SetBasicAuth("basic", "s3cret")
+		if a := p.must(req); outcome(a) != want {
+			t.Errorf("%q: %s", id, a.body)
+		}
+	}
+	if got := p.broke(); !slices.Equal(got, []fakeas.Rule{fakeas.MissingParameter}) {
 		t.Errorf("violations: %v", p.as.Violations())
 	}
 }

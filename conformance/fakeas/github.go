@@ -11,8 +11,9 @@ import (
 //
 // Of the authorization server: OAuth errors come with status 200, answers are
 // form-encoded unless JSON is asked for, and slow_down tells the new interval.
-// A device code that is unknown or used is incorrect_device_code, a client that
-// is unknown is incorrect_client_credentials. There is no
+// A device code that is unknown or used is incorrect_device_code, an
+// authorization code bad_verification_code, a client that is unknown
+// incorrect_client_credentials. There is no
 // verification_uri_complete. A token has neither an end nor a refresh token;
 // its type is in lower case and its scopes are separated by commas, without
 // those that another one includes.
@@ -38,6 +39,9 @@ func gitHubServer(r *http.Request, a *Answer) {
 	case nil:
 	case "invalid_grant":
 		a.Members["error"] = "incorrect_device_code"
+		if a.Operation == Exchange {
+			a.Members["error"] = "bad_verification_code"
+		}
 	case "invalid_client":
 		a.Members["error"] = "incorrect_client_credentials"
 	case "slow_down":

@@ -168,3 +168,15 @@ func TestIntrospect(t *testing.T) {
 		}
 	})
 }
+
+// An authorization code that was used is refused under GitHub's own name for it.
+func TestGitHubCode(t *testing.T) {
+	p := newPeer(t, &fakeas.Options{Dialect: fakeas.GitHub, PKCE: fakeas.PKCEOptional})
+	code := p.code()
+	if got := p.postForm(p.exchangeRequest(code)); got.Get("access_token") == "" || got.Has("refresh_token") || got.Get("scope") != "profile,notes:read" {
+		t.Errorf("token: %v", got)
+	}
+	if got := p.postForm(p.exchangeRequest(code)); got.Get("error") != "bad_verification_code" {
+		t.Errorf("used code: %v", got)
+	}
+}

@@ -129,7 +129,9 @@ type Options struct {
 	// ask for, such as resource or audience: {Refresh: {"resource"}}. With a
 	// value, as in "resource=https://api.example.test", it must be among
 	// those of that name. A request without is a violation and refused. For
-	// [Authorization] what was pushed counts. Nil: none.
+	// [Authorization] what was pushed counts. {DeviceAuthorization:
+	// {"client_id"}} are servers that want it in the body beside a Basic header.
+	// Nil: none.
 	Demand map[Operation][]string
 
 	// NoHintInURL takes authorization URLs for ones that an MCP server shows

@@ -2,6 +2,7 @@ package fakeas_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -180,4 +181,45 @@ func TestPushNone(t *testing.T) {
 	if a := p.must(p.request(http.MethodGet, p.as.URL(fakeas.Metadata), "", "")); strings.Contains(a.body, "pushed") {
 		t.Errorf("metadata: %s", a.body)
 	}
+}
+
+// Every way in which the answer to a push can be wrong, in the order of a
+// script; the last shows that what was pushed is all the same one request.
+func TestPushedAnsweredWrongly(t *testing.T) {
+	p := newPeer(t, pushing())
+	edit := func(change func(a *fakeas.Answer)) fakeas.Behaviour {
+		return fakeas.Edit(func(_ *http.Request, a *fakeas.Answer) { change(a) })
+	}
+	p.as.Script(fakeas.PushedAuthorization,
+		edit(func(a *fakeas.Answer) { delete(a.Members, "request_uri") }),
+		edit(func(a *fakeas.Answer) { a.Members["request_uri"] = 7 }),
+		edit(func(a *fakeas.Answer) { a.Members["request_uri"] = "https://evil.example/request" }),
+		edit(func(a *fakeas.Answer) { a.Members["expires_in"] = 0 }),
+		edit(func(a *fakeas.Answer) { delete(a.Members, "expires_in") }),
+		edit(func(a *fakeas.Answer) { a.Status = http.StatusOK }),
+		fakeas.Edit(fakeas.Huge), fakeas.Lose())
+	var seen []string
+	for range 7 {
+		a := p.push()
+		seen = append(seen, fmt.Sprint(a.status, " ", a.members["request_uri"] != nil, " ", a.text("request_uri") != "", " ", a.members["expires_in"], " ", len(a.body) > 1<<20))
+	}
+	want := []string{
+		"201 false false 60 false", "201 true false 60 false", "201 true true 60 false", "201 true true 0 false",
+		"201 true true <nil> false", "200 true true 60 false", "201 true true 60 true",
+	}
+	if !slices.Equal(seen, want) {
+		t.Errorf("answers: %q", seen)
+	}
+	address := p.authorizationURL()
+	_, query, _ := strings.Cut(address, "?")
+	push := func() (answer, error) {
+		return p.do(p.request(http.MethodPost, p.as.URL(fakeas.PushedAuthorization), "application/x-www-form-urlencoded", query))
+	}
+	if _, err := push(); err == nil {
+		t.Error("answered")
+	}
+	if a, err := push(); err != nil || a.status != http.StatusCreated {
+		t.Errorf("pushed again after a lost answer: %v %s", err, a.body)
+	}
+	p.flawless()
 }

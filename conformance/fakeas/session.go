@@ -74,7 +74,7 @@ func (x *exchange) keepSession(header http.Header) {
 	x.server.mu.Lock()
 	id := x.fresh.id
 	x.server.mu.Unlock()
-	cookie := http.Cookie{
+	cookie := http.Cookie{ //nolint:gosec // Secure wherever the server is reached by https
 		Name: x.cookieName(), Value: id, Path: strings.TrimSuffix(x.server.issuer.Path, "/") + "/",
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: strings.HasPrefix(x.base, "https://"),
 	}
