@@ -50,10 +50,7 @@ func TestAuthServer_ClientAuthentication(t *testing.T) {
 				test.as.Clients = []fakeas.Client{{ID: "notes", Secret: secret, Auth: test.method}}
 				w := world.New(t, world.Setup{AS: test.as, Service: func(s *lazyauth.Service) { s.ClientID, s.ClientSecret = "notes", secret }})
 				w.Tolerated = []fakeas.Rule{fakeas.WrongAuthentication}
-				h := w.Host(era, world.Accepts)
-				call := h.Call(t.Context(), "whoami", nil)
-				w.Approves()
-				(<-call).Succeeds(t, "Ada")
+				h := w.SignedIn(era)
 				world.Later(time.Minute)
 				h.Gets("whoami", nil, "Ada") // refreshed
 				h.WantPrompts(1)
@@ -409,10 +406,7 @@ func TestAuthServer_ConfidentialClients(t *testing.T) {
 						s.ClientID, s.ClientSecret, s.Endpoint.AuthStyle = "notes:1", secret, style
 					},
 				})
-				h := w.Host(era, world.Accepts)
-				call := h.Call(t.Context(), "whoami", nil)
-				w.Approves()
-				(<-call).Succeeds(t, "Ada")
+				h := w.SignedIn(era)
 				world.Later(time.Minute)
 				h.Gets("whoami", nil, "Ada") // refreshed
 				h.WantPrompts(1)

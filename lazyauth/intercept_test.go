@@ -191,10 +191,7 @@ func TestIntercept_Unlisted(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		world.InBothEras(t, func(t *testing.T, era string) {
 			w := world.New(t, world.Setup{Tools: existing(notesPolicy)})
-			h := w.Host(era, world.Accepts)
-			call := h.Call(t.Context(), "whoami", nil)
-			w.Approves()
-			(<-call).Succeeds(t, "Ada")
+			h := w.SignedIn(era)
 			// A grant is there, and yet this tool may not use it.
 			r := <-h.Call(t.Context(), "unlisted", nil)
 			r.Fails(t, lazyauth.ReasonExceeded)
@@ -334,14 +331,19 @@ func TestIntercept_HiddenTool(t *testing.T) {
 			})
 			w.Auth.Intercept(w.Server, scopes.Policy{Tools: map[string]scopes.Requirement{"delete_all": scopes.Of("profile")}})
 		}})
-		h := w.Host(era, world.Accepts)
-		call := h.Call(t.Context(), "delete_all", map[string]any{"id": "x"})
-		world.Later(time.Second)
-		if w.Starts("delete_all") != 0 {
-			r := <-call
-			t.Errorf("the gated handler ran without a grant: %q", r.Text())
-		}
+		wantGated(t, w, era)
 	})
+}
+
+// wantGated demands that a call of delete_all without a grant does not reach its handler.
+func wantGated(t *testing.T, w *world.World, era string) {
+	t.Helper()
+	call := w.Host(era, world.Accepts).Call(t.Context(), "delete_all", map[string]any{"id": "x"})
+	world.Later(time.Second)
+	if w.Starts("delete_all") != 0 {
+		r := <-call
+		t.Errorf("the gated handler ran without a grant: %q", r.Text())
+	}
 }
 
 // A tool that was added to one server does not switch the policy of another off.
@@ -355,13 +357,7 @@ func TestIntercept_NameOfAToolElsewhere(t *testing.T) {
 			rawTool(w, "delete_all")
 			w.Auth.Intercept(w.Server, scopes.Policy{Tools: map[string]scopes.Requirement{"delete_all": scopes.Of("profile")}})
 		}})
-		h := w.Host(era, world.Accepts)
-		call := h.Call(t.Context(), "delete_all", map[string]any{"id": "x"})
-		world.Later(time.Second)
-		if w.Starts("delete_all") != 0 {
-			r := <-call
-			t.Errorf("the gated handler ran without a grant: %q", r.Text())
-		}
+		wantGated(t, w, era)
 	})
 }
 
@@ -377,9 +373,6 @@ func TestIntercept_TwoOnOneServer(t *testing.T) {
 			second.Intercept(w.Server, scopes.Policy{Tools: map[string]scopes.Requirement{"elsewhere": scopes.Of("a")}})
 			existing(notesPolicy)(w)
 		}})
-		h := w.Host(era, world.Accepts)
-		call := h.Call(t.Context(), "whoami", nil)
-		w.Approves()
-		(<-call).Succeeds(t, "Ada")
+		w.SignedIn(era)
 	})
 }

@@ -223,10 +223,7 @@ func TestClose_AtAnyMoment(t *testing.T) {
 func TestClose_ForgetsGrants(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{})
-		h := w.Host(era, world.Accepts)
-		call := h.Call(t.Context(), "whoami", nil)
-		w.Approves()
-		(<-call).Succeeds(t, "Ada")
+		h := w.SignedIn(era)
 		if err := w.Auth.Close(); err != nil {
 			t.Error(err)
 		}

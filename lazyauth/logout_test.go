@@ -271,10 +271,7 @@ func TestLogout_WhereNothingCanBeWritten(t *testing.T) {
 		if n := w.AS.Count(fakeas.Revocation, fakeas.OK); n != 2 {
 			t.Errorf("%d tokens were revoked, want 2", n)
 		}
-		h := w.Host(world.Legacy, world.Accepts)
-		call := h.Call(t.Context(), "whoami", nil)
-		w.Approves()
-		(<-call).Succeeds(t, "Ada")
+		h := w.SignedIn(world.Legacy)
 		h.WantPrompts(1)
 	})
 }

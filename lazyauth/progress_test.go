@@ -230,7 +230,11 @@ func TestProgress_OfSeveralWaits(t *testing.T) {
 				func(ctx context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 					var wg sync.WaitGroup
 					for range 8 {
-						wg.Go(func() { lazyauth.Require(ctx, scopes.Of("notes:read")) })
+						wg.Go(func() {
+							if err := lazyauth.Require(ctx, scopes.Of("notes:read")); err != nil {
+								t.Error(err)
+							}
+						})
 					}
 					wg.Wait()
 					return nil, world.Answer{Text: "done"}, nil

@@ -20,10 +20,7 @@ func TestRefused_RevokedAtTheServer(t *testing.T) {
 	t.Run("refreshed", func(t *testing.T) {
 		world.InBothEras(t, func(t *testing.T, era string) {
 			w := world.New(t, world.Setup{})
-			h := w.Host(era, world.Accepts)
-			call := h.Call(t.Context(), "whoami", nil)
-			w.Approves()
-			(<-call).Succeeds(t, "Ada")
+			h := w.SignedIn(era)
 			w.AS.ExpireAccessTokens()
 			h.Gets("whoami", nil, "Ada")
 			h.WantPrompts(1)
@@ -35,12 +32,9 @@ func TestRefused_RevokedAtTheServer(t *testing.T) {
 	t.Run("asked", func(t *testing.T) {
 		world.InBothEras(t, func(t *testing.T, era string) {
 			w := world.New(t, world.Setup{})
-			h := w.Host(era, world.Accepts)
-			call := h.Call(t.Context(), "whoami", nil)
-			w.Approves()
-			(<-call).Succeeds(t, "Ada")
+			h := w.SignedIn(era)
 			w.AS.RevokeAll()
-			call = h.Call(t.Context(), "whoami", nil)
+			call := h.Call(t.Context(), "whoami", nil)
 			w.Approves()
 			(<-call).Succeeds(t, "Ada")
 			h.WantPrompts(2)

@@ -17,10 +17,7 @@ import (
 func TestRefresh_Refused(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
-		h := w.Host(era, world.Accepts)
-		first := h.Call(t.Context(), "whoami", nil)
-		w.Approves()
-		(<-first).Succeeds(t, "Ada")
+		h := w.SignedIn(era)
 		world.Later(time.Minute)
 		w.AS.RevokeRefreshTokens()
 
@@ -41,10 +38,7 @@ func TestRefresh_Refused(t *testing.T) {
 func TestRefresh_Unavailable(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
-		h := w.Host(era, world.Accepts)
-		first := h.Call(t.Context(), "whoami", nil)
-		w.Approves()
-		(<-first).Succeeds(t, "Ada")
+		h := w.SignedIn(era)
 		world.Later(time.Minute)
 		w.AS.Script(fakeas.Refresh, fakeas.Unavailable(503, 0))
 

@@ -23,10 +23,7 @@ import (
 func TestRefresh_ThousandCallsAtExpiry(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: 10 * time.Minute, DetectReuse: true, Latency: 50 * time.Millisecond}})
-		h := w.Host(era, world.Accepts)
-		first := h.Call(t.Context(), "whoami", nil)
-		w.Approves()
-		(<-first).Succeeds(t, "Ada")
+		h := w.SignedIn(era)
 
 		for round := 1; round <= 2; round++ {
 			world.Later(10 * time.Minute)
@@ -257,10 +254,7 @@ func TestRefresh_DueDuringARestore(t *testing.T) {
 func TestRefresh_TokensThatHaveEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
-		h := w.Host(world.Legacy, world.Accepts)
-		first := h.Call(t.Context(), "whoami", nil)
-		w.Approves()
-		(<-first).Succeeds(t, "Ada")
+		h := w.SignedIn(world.Legacy)
 		world.Later(time.Minute)
 		answers := make([]fakeas.Behaviour, 50)
 		for n := range answers {
@@ -277,10 +271,7 @@ func TestRefresh_TokensThatHaveEnded(t *testing.T) {
 func TestRefresh_SlowLosesToASignIn(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute}})
-		h := w.Host(era, world.Accepts)
-		first := h.Call(t.Context(), "whoami", nil)
-		w.Approves()
-		(<-first).Succeeds(t, "Ada")
+		h := w.SignedIn(era)
 		world.Later(time.Minute)
 		w.AS.Script(fakeas.Refresh, fakeas.Raw(200, http.Header{"Content-Type": {"application/json"}},
 			`{"access_token":"late","token_type":"Bearer","expires_in":600,"scope":"profile"}`).After(20*time.Second))

@@ -65,10 +65,7 @@ func TestWording_Panics(t *testing.T) {
 		w := world.New(t, world.Setup{Options: lazyauth.Options{Wording: func(*mcp.CallToolRequest, elicit.Channel, elicit.Prompt) string {
 			panic("no translation")
 		}}})
-		h := w.Host(era, world.Accepts)
-		call := h.Call(t.Context(), "whoami", nil)
-		w.Approves()
-		(<-call).Succeeds(t, "Ada")
+		h := w.SignedIn(era)
 		h.WantPrompts(1)
 		if prompt := h.Shown()[0].Message; !strings.HasPrefix(prompt, "Sign in to Notes") {
 			t.Errorf("the person was told %q", prompt)

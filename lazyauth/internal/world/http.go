@@ -40,10 +40,12 @@ func OverHTTP(t *testing.T, w *World, era string, verified bool) func(user strin
 	}
 }
 
-// AsUser is the transport of a host that sends a user's bearer token, or none.
-type AsUser string
+// AsUser returns the transport of a host that sends a user's bearer token, or none.
+func AsUser(user string) http.RoundTripper { return bearer(user) }
 
-func (u AsUser) RoundTrip(req *http.Request) (*http.Response, error) {
+type bearer string
+
+func (u bearer) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	if u != "" {
 		req.Header.Set("Authorization", "Bearer "+string(u))
