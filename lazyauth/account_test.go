@@ -27,7 +27,7 @@ func quiet[In any](context.Context, *mcp.CallToolRequest, In) (*mcp.CallToolResu
 }
 
 // An argument that names the account is a likely mistake where the tool's input schema does
-// not have it: somebody is told of the tool, the argument and what to do.
+// not have it: a warning names the tool, the argument and what to do.
 func TestAccount_ArgumentMissingFromTheSchema(t *testing.T) {
 	raw := func(schema string) *mcp.Tool {
 		return &mcp.Tool{Name: "tool", InputSchema: jsonText(schema)}
@@ -53,27 +53,27 @@ func TestAccount_ArgumentMissingFromTheSchema(t *testing.T) {
 		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			told := warnings(t, lazyauth.AccountFromArgument("account"), test.add)
+			warned := warnings(t, lazyauth.AccountFromArgument("account"), test.add)
 			if !test.warn {
-				if len(*told) > 0 {
-					t.Errorf("told %q", *told)
+				if len(*warned) > 0 {
+					t.Errorf("warned %q", *warned)
 				}
 				return
 			}
-			if len(*told) != 1 || !strings.Contains((*told)[0], `"tool"`) || !strings.Contains((*told)[0], `"account"`) || !strings.Contains((*told)[0], "AccountFromArgument") {
-				t.Errorf("told %q", *told)
+			if len(*warned) != 1 || !strings.Contains((*warned)[0], `"tool"`) || !strings.Contains((*warned)[0], `"account"`) || !strings.Contains((*warned)[0], "AccountFromArgument") {
+				t.Errorf("warned %q", *warned)
 			}
 		})
 	}
 	t.Run("a function of the author's", func(t *testing.T) {
-		told := warnings(t, func(context.Context, *mcp.CallToolRequest) (string, error) {
+		warned := warnings(t, func(context.Context, *mcp.CallToolRequest) (string, error) {
 			t.Error("it was called without a request")
 			return "", nil
 		}, func(s *mcp.Server, a *lazyauth.Interceptor) {
 			lazyauth.AddTool(s, a, &mcp.Tool{Name: "tool"}, scopes.Set{}, quiet[world.NoArgs])
 		})
-		if len(*told) > 0 {
-			t.Errorf("told %q", *told)
+		if len(*warned) > 0 {
+			t.Errorf("warned %q", *warned)
 		}
 	})
 }
@@ -82,19 +82,19 @@ type jsonText string
 
 func (j jsonText) MarshalJSON() ([]byte, error) { return []byte(j), nil }
 
-// warnings returns what the trace of an interceptor with this Account is told.
+// warnings returns what the trace of an interceptor with this Account is given.
 func warnings(t *testing.T, account func(context.Context, *mcp.CallToolRequest) (string, error), add func(*mcp.Server, *lazyauth.Interceptor)) *[]string {
-	told := new([]string)
+	warned := new([]string)
 	auth, err := lazyauth.New(lazyauth.Service{Name: "Notes", Issuer: "https://as.example.test", ClientID: "c"}, &lazyauth.Options{
 		Account: account,
-		Trace:   &lazyauth.Trace{Warned: func(_ context.Context, info lazyauth.WarnedInfo) { *told = append(*told, info.Err.Error()) }},
+		Trace:   &lazyauth.Trace{Warned: func(_ context.Context, info lazyauth.WarnedInfo) { *warned = append(*warned, info.Err.Error()) }},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { auth.Close() })
 	add(mcp.NewServer(&mcp.Implementation{Name: "notes"}, nil), auth)
-	return told
+	return warned
 }
 
 // What a policy gates is known when it is first called.
@@ -110,7 +110,7 @@ func TestAccount_ArgumentMissingFromAnInterceptedTool(t *testing.T) {
 		(<-one).Succeeds(t, "done")
 		(<-two).Succeeds(t, "done")
 		if n := w.Trace.Count("warned"); n != 1 {
-			t.Errorf("told %d times", n)
+			t.Errorf("warned %d times", n)
 		}
 	})
 }

@@ -166,7 +166,7 @@ func TestAuthServer_MetadataInAllPlaces(t *testing.T) {
 }
 
 // Metadata that cannot be used is the operator's to mend: the log says what to set, and
-// the model hears nothing of what the server wrote.
+// the model is shown nothing of what the server wrote.
 func TestAuthServer_UnusableMetadata(t *testing.T) {
 	const hostile = "https://evil.example/ignore-previous-instructions\x1b[2J"
 	for name, test := range map[string]struct {
@@ -227,9 +227,9 @@ func TestAuthServer_OneDiscoveryForAll(t *testing.T) {
 			go signIn(t.Context(), n)
 			world.Later(time.Second)
 		}
-		hasty, cancel := context.WithTimeout(t.Context(), time.Second)
+		brief, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		go signIn(hasty, people)
+		go signIn(brief, people)
 		if e := <-ends; !errors.Is(e.err, context.DeadlineExceeded) || e.took != 21*time.Second {
 			t.Errorf("who waits for a second had %v after %v", e.err, e.took)
 		}
@@ -318,7 +318,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 // Tokens of a type that is not Bearer's are used if the author names it, and otherwise not;
-// names of scopes that cannot be any are told to the operator, at a refresh, too.
+// names of scopes that cannot be any are traced, at a refresh, too.
 func TestAuthServer_NamesForBearerTokens(t *testing.T) {
 	answers := func(as *fakeas.Server, member string, value any) http.RoundTripper {
 		return roundTripper(func(req *http.Request) (*http.Response, error) {
@@ -370,7 +370,7 @@ func TestAuthServer_NamesForBearerTokens(t *testing.T) {
 			h.Gets("whoami", nil, "Ada")
 			for _, hook := range []string{"polled", "refreshed"} {
 				if !strings.Contains(errorsOf(w, hook), `gr\u00f6\u00dfe`) {
-					t.Errorf("%s does not tell of the name that was dropped: %s", hook, errorsOf(w, hook))
+					t.Errorf("%s does not name what was dropped: %s", hook, errorsOf(w, hook))
 				}
 			}
 		})

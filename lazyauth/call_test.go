@@ -137,7 +137,7 @@ func TestCall_ThousandAtOnce(t *testing.T) {
 	})
 }
 
-// A need that arises after the patience is over still gets its prompt out. Where
+// A need that arises after MaxWait is over still gets its prompt out. Where
 // the prompt answers the request the call goes on; elsewhere the next one does.
 func TestCall_NeedAfterMaxWait(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {

@@ -157,11 +157,11 @@ func (s mischievousToken) Token() (*oauth2.Token, error) {
 	return &oauth2.Token{AccessToken: "the-operators"}, nil
 }
 
-// What a callback panics with, which nobody must be told.
+// What a callback panics with, which is nowhere shown.
 const ofAPanic = "canary-of-a-panic"
 
 // Whichever of the author's callbacks panics, and with whatever: the call gets an error, or
-// goes on without what the callback was for; the next call works, and somebody is told.
+// goes on without what the callback was for; the next call works, and it is traced.
 func TestCallback_Panics(t *testing.T) {
 	var nobody *http.Request
 	panics := map[string]func(){
@@ -174,8 +174,8 @@ func TestCallback_Panics(t *testing.T) {
 		at   string
 		tool string
 		want lazyauth.Reason
-		// told is the name in the event. A trace that fails is not told: the default log is.
-		told string
+		// name is what the event says. A trace that fails is named in the default log.
+		name string
 	}{
 		{at: "Options.Principal", want: lazyauth.ReasonAnonymous},
 		{at: "Options.Account", want: lazyauth.ReasonAnonymous},
@@ -183,11 +183,11 @@ func TestCallback_Panics(t *testing.T) {
 		{at: "Options.Identify", want: succeeds},
 		{at: "Options.Wording", want: succeeds},
 		{at: "Options.Token", want: lazyauth.ReasonUnavailable},
-		{at: "Options.Transport to the server", want: lazyauth.ReasonUnavailable, told: "Options.Transport"},
-		{at: "Options.Transport to the API", want: "the handler's", told: "Options.Transport"},
+		{at: "Options.Transport to the server", want: lazyauth.ReasonUnavailable, name: "Options.Transport"},
+		{at: "Options.Transport to the API", want: "the handler's", name: "Options.Transport"},
 		{at: "Service.Dialect", tool: "challenged", want: lazyauth.ReasonUnsupported},
-		{at: "the store's Load", want: succeeds, told: "the store"},
-		{at: "the store's Update", want: succeeds, told: "the store"},
+		{at: "the store's Load", want: succeeds, name: "the store"},
+		{at: "the store's Update", want: succeeds, name: "the store"},
 		{at: "Trace.Waiting", want: succeeds},
 		{at: "Trace.Prompted", want: succeeds},
 		{at: "Trace.Polled", want: succeeds},
@@ -221,12 +221,12 @@ func TestCallback_Panics(t *testing.T) {
 					default:
 						r.Succeeds(t, "")
 					}
-					told := c.told
-					if told == "" {
-						told = c.at
+					name := c.name
+					if name == "" {
+						name = c.at
 					}
-					if trace := strings.HasPrefix(c.at, "Trace."); trace != (w.Trace.Count("callbackfailed") == 0) || !trace && !strings.Contains(w.Trace.Text(), told+" panicked") {
-						t.Errorf("the trace was told:\n%s", w.Trace.Text())
+					if trace := strings.HasPrefix(c.at, "Trace."); trace != (w.Trace.Count("callbackfailed") == 0) || !trace && !strings.Contains(w.Trace.Text(), name+" panicked") {
+						t.Errorf("the trace has:\n%s", w.Trace.Text())
 					} else if trace && strings.Count(defaultLog.String(), c.at) != 1 {
 						t.Errorf("the default log has:\n%s", defaultLog)
 					}
@@ -312,7 +312,7 @@ func TestCallback_PanicOfTheSDK(t *testing.T) {
 					t.Errorf("%q, %v", r.Text(), r.Err)
 				}
 				if w.Trace.Count("callbackfailed") != 1 || !strings.Contains(w.Trace.Text(), "go-sdk") {
-					t.Errorf("the trace was told:\n%s", w.Trace.Text())
+					t.Errorf("the trace has:\n%s", w.Trace.Text())
 				}
 				h.Gets("t", world.Note{Text: "next"}, "next")
 			})

@@ -15,25 +15,25 @@ import (
 // the person once a call, so that an API that repeats its challenge whatever it
 // is given ends nowhere but in the handler.
 type challenges struct {
-	mu    sync.Mutex
-	doubt *grants.Grant // of which the API said that it has less; of no other one after that
-	more  map[scopes.Requirement]attempt
+	mu      sync.Mutex    // guards what follows; held over nothing that waits
+	reduced *grants.Grant // of which the API said that it has less; of no other one after that
+	raised  map[scopes.Requirement]raise
 
 	remedy remedy // for the last token that was rejected by RejectToken
 }
 
-// An attempt is one to raise a grant.
-type attempt struct {
+// A raise is what came of having a grant raised.
+type raise struct {
 	from *grants.Grant // the one that did not suffice
 	err  error         // why there is no use in trying again
 }
 
-// met returns what the call has met so far.
-func (c *call) met() *challenges {
+// earlier returns the challenges that the call has met so far.
+func (c *call) earlier() *challenges {
 	if d := c.challenges.Load(); d != nil {
 		return d
 	}
-	c.challenges.CompareAndSwap(nil, &challenges{more: make(map[scopes.Requirement]attempt)})
+	c.challenges.CompareAndSwap(nil, &challenges{raised: make(map[scopes.Requirement]raise)})
 	return c.challenges.Load()
 }
 
@@ -71,17 +71,17 @@ type refusal struct {
 func (r *refusal) meet(ctx context.Context) (sequel, error) {
 	var err error
 	if r.demand, err = demandOf(r.res, r.service().Dialect); err != nil { // fail closed: there is no telling what it wants
-		return sequel{}, r.stands(r.call.gate.auth.fail(ReasonUnsupported, err))
+		return sequel{}, r.unmet(r.call.gate.auth.fail(ReasonUnsupported, err))
 	}
 	switch d, g := r.demand, r.grant; {
 	case d.More && d.Needs != nil && !g.Holds(d.Needs) && !g.Operators():
 		return r.stepUp(ctx)
 	case d.Fresh:
 		return r.another(ctx)
-	case d.More && !g.Operators(): // of those nobody can be asked for
+	case d.More && !g.Operators(): // whose scopes no person can be asked for
 		return r.stepUp(ctx)
 	case d.More:
-		return sequel{}, r.stands(errUnnamed)
+		return sequel{}, r.unmet(errUnnamed)
 	default:
 		return sequel{}, nil
 	}
@@ -113,11 +113,11 @@ func (r *refusal) another(ctx context.Context) (sequel, error) {
 	})
 	switch {
 	case !again && r.grant.Operators():
-		return sequel{}, r.stands(errOperatorRefused)
+		return sequel{}, r.unmet(errOperatorRefused)
 	case !again:
-		return sequel{}, r.stands(errNewToken)
+		return sequel{}, r.unmet(errNewToken)
 	case !r.body.possible():
-		return sequel{}, r.stands(c.gate.auth.fail(ReasonUnsupported, errNoReplay))
+		return sequel{}, r.unmet(c.gate.auth.fail(ReasonUnsupported, errNoReplay))
 	}
 	return sequel{again: true, other: true}, nil
 }
@@ -130,48 +130,48 @@ func (r *refusal) stepUp(ctx context.Context) (sequel, error) {
 	if need == nil {
 		need = c.gate.Need
 	}
-	met, held := c.met(), g.Held()
-	if r.demand.HeldKnown && !order.Covers(order.Expand(r.demand.Held), g.Scopes()) && met.mayDoubt(g) {
+	earlier, held := c.earlier(), g.Held()
+	if r.demand.HeldKnown && !order.Covers(order.Expand(r.demand.Held), g.Scopes()) && earlier.mayReduce(g) {
 		// The token has less than it was given: some of it was taken away.
 		less, ok := c.person.Reduce(g, order.Expand(r.demand.Held))
 		if !ok { // there is a new one, or will be soon: it is asked for with that
 			if !r.body.possible() {
-				return sequel{}, r.stands(auth.fail(ReasonUnsupported, errNoReplay))
+				return sequel{}, r.unmet(auth.fail(ReasonUnsupported, errNoReplay))
 			}
 			err := c.person.Settle(ctx, r.left())
 			return sequel{again: err == nil}, auth.explain(err, c.person, need, c.req)
 		}
-		met.doubts(g)
+		earlier.reduces(g)
 		held = less
 	}
 	missing, ok := order.Narrowest(held, need, auth.ceiling())
 	switch {
 	case !ok:
-		return sequel{}, r.stands(r.exceeded(need))
+		return sequel{}, r.unmet(r.exceeded(need))
 	case missing.IsEmpty():
-		return sequel{}, r.stands(errUnnamed)
+		return sequel{}, r.unmet(errUnnamed)
 	case !r.body.possible():
-		return sequel{}, r.stands(auth.fail(ReasonUnsupported, errNoReplay))
+		return sequel{}, r.unmet(auth.fail(ReasonUnsupported, errNoReplay))
 	}
-	met.mu.Lock()
-	before, tried := met.more[need]
+	earlier.mu.Lock()
+	before, tried := earlier.raised[need]
 	if !tried {
-		met.more[need] = attempt{from: g}
+		earlier.raised[need] = raise{from: g}
 	}
-	met.mu.Unlock()
+	earlier.mu.Unlock()
 	switch {
 	case before.err != nil:
 		return sequel{}, before.err
 	case tried && before.from != g:
-		return sequel{}, r.stands(errInVain)
+		return sequel{}, r.unmet(errInVain)
 	}
 	discard(r.res, auth.keeper) // the connection need not wait for the person
 	known := g.Known()          // no more of what is held is shown, and none of it needs to be kept
 	_, err := c.authorize(ctx, known.Minus(order.Missing(held, known)).Union(missing))
 	if e, ok := errors.AsType[*Error](err); ok {
-		met.mu.Lock()
-		met.more[need] = attempt{from: g, err: e}
-		met.mu.Unlock()
+		earlier.mu.Lock()
+		earlier.raised[need] = raise{from: g, err: e}
+		earlier.mu.Unlock()
 	}
 	return sequel{again: err == nil}, err
 }
@@ -184,23 +184,24 @@ func (r *refusal) left() time.Duration {
 	return r.call.person.Left(r.call)
 }
 
-// mayDoubt reports whether the API may say that g has less than it was given: of one
+// mayReduce reports whether the API may say that g has less than it was given: of one
 // grant a call, or it could have the person asked for every request.
-func (d *challenges) mayDoubt(g *grants.Grant) bool {
+func (d *challenges) mayReduce(g *grants.Grant) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.doubt == nil || d.doubt == g
+	return d.reduced == nil || d.reduced == g
 }
 
-func (d *challenges) doubts(g *grants.Grant) {
+// reduces notes that the API said so of g.
+func (d *challenges) reduces(g *grants.Grant) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.doubt = g
+	d.reduced = g
 }
 
-// stands tells the trace of a demand that is not met. It returns why if that is for the
+// unmet tells the trace of a demand that is not earlier. It returns why if that is for the
 // handler, in the place of the response.
-func (r *refusal) stands(why error) error {
+func (r *refusal) unmet(why error) error {
 	auth := r.call.gate.auth
 	info := RefusedInfo{About: auth.observer.about(r.call.person.Who(), r.call.gate.tool), Limit: auth.ceiling(), Err: why}
 	if r.res != nil {
@@ -213,7 +214,7 @@ func (r *refusal) stands(why error) error {
 	if ok {
 		info.Reason, info.Err = e.Reason, e.Cause
 	}
-	tell(r.call.Context, auth.observer.trace.Refused, info)
+	emit(r.call.Context, auth.observer.trace.Refused, info)
 	if ok {
 		return e
 	}

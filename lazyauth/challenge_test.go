@@ -95,19 +95,19 @@ func TestDemand_RefusedIsTraced(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			world.InBothEras(t, func(t *testing.T, era string) {
-				var told []lazyauth.RefusedInfo
+				var traced []lazyauth.RefusedInfo
 				w := world.New(t, world.Setup{Options: lazyauth.Options{Trace: &lazyauth.Trace{
-					Refused: func(_ context.Context, info lazyauth.RefusedInfo) { told = append(told, info) },
+					Refused: func(_ context.Context, info lazyauth.RefusedInfo) { traced = append(traced, info) },
 				}}})
 				w.AS.Script(fakeas.ListNotes, test.script)
 				h := w.Host(era, world.Accepts)
 				call := h.Call(t.Context(), "list_notes", nil)
 				w.Approves()
 				<-call
-				if len(told) != 1 {
-					t.Fatalf("told %d times: %+v", len(told), told)
+				if len(traced) != 1 {
+					t.Fatalf("traced %d times: %+v", len(traced), traced)
 				}
-				got := told[0]
+				got := traced[0]
 				if got.Err == nil || !strings.Contains(got.Err.Error(), test.err) {
 					t.Errorf("the cause is %v, want %q in it", got.Err, test.err)
 				}
@@ -119,12 +119,12 @@ func TestDemand_RefusedIsTraced(t *testing.T) {
 				test.want.Limit = scopes.Of("notes:read", "notes:write", "profile")
 				if name == "very many" {
 					if got.Scopes.IsEmpty() || got.Header == "" {
-						t.Error("nothing of what was demanded is told")
+						t.Error("nothing of what was demanded is traced")
 					}
 					got.Scopes, got.Header = scopes.Set{}, ""
 				}
 				if got != test.want {
-					t.Errorf("told %+v, want %+v", got, test.want)
+					t.Errorf("traced %+v, want %+v", got, test.want)
 				}
 				for _, log := range []string{w.Log.String(), w.Slog.String()} {
 					if !strings.Contains(log, "the API refused a request") || !strings.Contains(log, `"limit":"notes:read notes:write profile"`) {

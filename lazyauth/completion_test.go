@@ -35,8 +35,8 @@ func TestCompletion_ComesBeforeTheResult(t *testing.T) {
 		at := func(part string) int {
 			return slices.IndexFunc(messages, func(m []byte) bool { return bytes.Contains(m, []byte(part)) })
 		}
-		if notice, result := at("notifications/elicitation/complete"), at("Ada Example"); notice < 0 || result < notice {
-			t.Errorf("notice is message %d, result %d", notice, result)
+		if completion, result := at("notifications/elicitation/complete"), at("Ada Example"); completion < 0 || result < completion {
+			t.Errorf("the completion is message %d, the result %d", completion, result)
 		}
 	})
 }
@@ -51,7 +51,7 @@ func TestCompletion_NotToAHostThatRefused(t *testing.T) {
 		(<-two).Succeeds(t, "Ada")
 		synctest.Wait()
 		if n := len(refuses.Completions()); n != 0 {
-			t.Errorf("%d completion notices to a host whose person had refused", n)
+			t.Errorf("%d completions for a host whose person had refused", n)
 		}
 	})
 }
@@ -91,8 +91,8 @@ func TestCompletion_OfAnEarlierPrompt(t *testing.T) {
 	})
 }
 
-// While a host does not read its notice, the grant is there and nobody is
-// bounced.
+// While a host does not read that its prompt is completed, the grant is there and no call
+// is refused.
 func TestCompletion_ThatIsNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: 11 * time.Second}})

@@ -82,7 +82,7 @@ func TestDecline_InsecureTextAfterDecline(t *testing.T) {
 	})
 }
 
-// The model may not nag for a minute. The person may change their mind.
+// For a minute a model that calls again has nobody asked. The person may change their mind.
 func TestDecline_PersonChangesTheirMind(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{Tools: func(w *world.World) {
@@ -139,7 +139,7 @@ func TestDecline_EndsTheFlight(t *testing.T) {
 		(<-two).Fails(t, lazyauth.ReasonDeclined)
 		synctest.Wait()
 		if n := w.Counters.All(); n["failed.declined"] != 1 || n["failed.abandoned"] != 1 {
-			t.Errorf("the trace was told %v", n)
+			t.Errorf("the trace has %v", n)
 		}
 		first := w.Person().UserCode
 		w.WantNoPolls()
@@ -228,7 +228,7 @@ func TestDecline_WhileOthersAreAsked(t *testing.T) {
 		w.WantNoPolls()
 	})
 	world.InBothEras(t, func(t *testing.T, era string) {
-		// The other host's model was told in text: its person may be on their way.
+		// The other host was shown the prompt as text: its person may be on their way.
 		w := world.New(t, world.Setup{Options: lazyauth.Options{Principal: world.OnePerson}})
 		one, two := w.Host(era, world.Says("decline", 3*time.Second)), w.Host(era, nil)
 		first, second := one.Call(t.Context(), "whoami", nil), two.Call(t.Context(), "whoami", nil)

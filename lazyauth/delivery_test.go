@@ -35,7 +35,7 @@ func TestDelivery_FormOnly(t *testing.T) {
 		w.WantChannels("form")
 		synctest.Wait()
 		if n := w.Wire.Count("elicitation/complete"); n != 0 {
-			t.Errorf("%d completion notices for a form", n)
+			t.Errorf("%d completions of a form", n)
 		}
 	})
 }
@@ -248,7 +248,7 @@ func TestDelivery_UndeclaredMode(t *testing.T) {
 		w := world.New(t, world.Setup{Tools: world.WithSaga})
 		h := w.RawHost()
 		state := (<-h.Request(t.Context(), "saga", world.Note{Text: "x"}, "", "")).State(t)
-		// Two attend: first one without elicitation, then one with.
+		// Two requests serve the call: first one without elicitation, then one with.
 		out := make(chan world.Reply, 1)
 		go func() {
 			r, err := h.Session.CallTool(t.Context(), &mcp.CallToolParams{Name: "saga", Arguments: world.Note{Text: "x"}, RequestState: state, Meta: withCaps(map[string]any{})})
@@ -312,10 +312,10 @@ func TestDelivery_DialogOutlivesItsCall(t *testing.T) {
 	})
 }
 
-func callThatLeft(patience time.Duration) func(*testing.T, string) {
+func callThatLeft(maxWait time.Duration) func(*testing.T, string) {
 	return func(t *testing.T, era string) {
 		release := make(chan struct{})
-		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}, Options: lazyauth.Options{MaxWait: patience}, Tools: func(w *world.World) {
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Minute, NoRefresh: true}, Options: lazyauth.Options{MaxWait: maxWait}, Tools: func(w *world.World) {
 			w.AddTools()
 			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "slow"}, scopes.Of("profile"), world.Counted(w, "slow",
 				func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
@@ -329,7 +329,7 @@ func callThatLeft(patience time.Duration) func(*testing.T, string) {
 		synctest.Wait()
 		cancel()
 		<-gone
-		world.Later(2 * time.Minute) // the token lapses
+		world.Later(2 * time.Minute) // the token ends
 		close(release)
 		synctest.Wait()
 		if n := len(h.Shown()); n != 1 {
@@ -346,11 +346,11 @@ func callThatLeft(patience time.Duration) func(*testing.T, string) {
 	}
 }
 
-// A call that was cancelled prompts nobody and keeps no turn, though its handler
+// A call that was cancelled prompts nobody and keeps no slot, though its handler
 // waits on a context of its own (http.Client.Get), and however patient it is.
 func TestDelivery_CallThatLeftKeepsNoSlot(t *testing.T) {
-	for _, patience := range []time.Duration{0, time.Hour} {
-		t.Run(patience.String(), func(t *testing.T) { world.InBothEras(t, callThatLeft(patience)) })
+	for _, maxWait := range []time.Duration{0, time.Hour} {
+		t.Run(maxWait.String(), func(t *testing.T) { world.InBothEras(t, callThatLeft(maxWait)) })
 	}
 }
 

@@ -233,7 +233,7 @@ func TestError_FormattingPrintsNoSecret(t *testing.T) {
 					return nil, world.Answer{}, nil
 				})
 		}})
-		h := w.HostWith(world.Legacy, world.Manners{}) // whose model is told
+		h := w.HostWith(world.Legacy, world.Manners{}) // which is shown prompts as text
 		<-h.Call(t.Context(), "late", nil)
 		w.Approves()
 		world.Later(time.Minute)
@@ -253,8 +253,8 @@ func TestError_FormattingPrintsNoSecret(t *testing.T) {
 		everyVerb(t, v, "s3cr3t-canary", "canary-key-8byte", "WDJB-CANARY")
 	}
 	failed := &lazyauth.Error{Reason: lazyauth.ReasonUnavailable, Cause: errors.New("no route to host")}
-	for verb, told := range map[string]bool{"%v": false, "%s": false, "%q": false, "%#v": false, "%d": false, "%+v": true} {
-		if text := fmt.Sprintf(verb, failed); strings.Contains(text, "no route to host") != told || !strings.Contains(text, "not possible at the moment") {
+	for verb, verbose := range map[string]bool{"%v": false, "%s": false, "%q": false, "%#v": false, "%d": false, "%+v": true} {
+		if text := fmt.Sprintf(verb, failed); strings.Contains(text, "no route to host") != verbose || !strings.Contains(text, "not possible at the moment") {
 			t.Errorf("%s of an error: %s", verb, text)
 		}
 	}

@@ -380,7 +380,7 @@ func TestFlight_HundredAtOnce(t *testing.T) {
 			}
 		}
 		for n, call := range calls {
-			// The first ones' patience is over by the time of the last.
+			// MaxWait of the first ones is over by the time of the last.
 			r := <-call
 			if r.Result != nil && r.Result.Meta[lazyauth.MetaReason] == string(lazyauth.ReasonPending) {
 				world.Later(10 * time.Second)

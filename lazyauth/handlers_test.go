@@ -25,14 +25,14 @@ func TestSuspended_HandlerRunsOnce(t *testing.T) {
 		w.WantSaga(1, 1)
 		want := map[string]int{world.Legacy: 0, world.Modern: 1}[era]
 		if p, r := w.Trace.Count("parked"), w.Trace.Count("resumed"); p != want || r != want {
-			t.Errorf("the handler was parked %d times and resumed %d times, want %d", p, r, want)
+			t.Errorf("the call was suspended %d times and resumed %d times, want %d", p, r, want)
 		}
 	})
 }
 
-// parkedSaga brings a saga to where its handler is parked, and returns the
+// suspendedSaga brings a saga to where its handler waits for a request, and returns the
 // state that its host was given.
-func parkedSaga(t *testing.T, w *world.World, h *world.Host) string {
+func suspendedSaga(t *testing.T, w *world.World, h *world.Host) string {
 	t.Helper()
 	state := (<-h.Request(t.Context(), "saga", world.Note{Text: "x"}, "", "")).State(t)
 	second := h.Request(t.Context(), "saga", world.Note{Text: "x"}, state, "accept")
@@ -47,7 +47,7 @@ func TestSuspended_Abandoned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{Tools: world.WithSaga})
 		h := w.RawHost()
-		state := parkedSaga(t, w, h)
+		state := suspendedSaga(t, w, h)
 		w.Approves() // in the browser; but the host never comes back
 		world.Later(45 * time.Second)
 		synctest.Wait()
@@ -61,7 +61,7 @@ func TestSuspended_Abandoned(t *testing.T) {
 	})
 }
 
-// A handler that was parked and whose own wait then ended works on with nobody to answer: it is
+// A handler that waited for a request, and whose own wait then ended, works on with nobody to answer: it is
 // given up when its call is kept no longer, since its host cannot come back from then on.
 func TestSuspended_EndsWithItsCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestSuspended_FetchedLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{Tools: world.WithSaga})
 		h := w.RawHost()
-		state := parkedSaga(t, w, h)
+		state := suspendedSaga(t, w, h)
 		world.Later(5 * time.Minute) // reading
 		w.Approves()
 		world.Later(20 * time.Second) // looking for the terminal
@@ -130,19 +130,19 @@ func TestSuspended_MaxWaitEnds(t *testing.T) {
 	})
 }
 
-// A parked handler that nobody comes back for is in nobody's way.
+// A suspended call that no request comes back for is in nobody's way.
 func TestSuspended_KeepsNoSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{Tools: world.WithSaga})
 		h := w.RawHost()
-		parkedSaga(t, w, h) // and nobody comes back
+		suspendedSaga(t, w, h) // and nobody comes back
 		w.Approves()
 		world.Later(10 * time.Second)
 		h.Gets("list_notes", nil, "x")
 	})
 }
 
-// withWorker adds a tool that parks once and then works for a minute.
+// withWorker adds a tool that is suspended once and then works for a minute.
 func withWorker(w *world.World) {
 	w.AddTools()
 	lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "worker"}, scopes.Of("profile"), world.Counted(w, "worker",
@@ -159,7 +159,7 @@ func withWorker(w *world.World) {
 		}))
 }
 
-// working brings a worker to where it has been parked and works again, under
+// working brings a worker to where it has been suspended and works again, under
 // two requests with the state that is returned.
 func working(ctx context.Context, t *testing.T, w *world.World, h *world.Host) (state string, one, two <-chan world.Reply) {
 	state = (<-h.Request(t.Context(), "worker", nil, "", "")).State(t)
@@ -225,16 +225,16 @@ func TestSuspended_LeavesThePromptToOthers(t *testing.T) {
 		state := (<-e.Asks(t, world.Request{Tool: "climb", Caps: world.URLAlone})).State(t)
 		call := e.Asks(t, world.Request{Tool: "climb", Caps: world.URLAlone, State: state, Action: "accept"})
 		w.Approves("profile")
-		parked := (<-call).State(t)
+		state = (<-call).State(t)
 		world.Later(56 * time.Second)
 
 		other := <-e.Asks(t, world.Request{Tool: "list_notes", Caps: world.URLAlone})
 		shown := other.State(t)
 		code := w.Person().UserCode
 		if p, ok := other.Result.InputRequests[world.ResponseKey].(*mcp.ElicitParams); !ok || !strings.Contains(p.Message, code) {
-			t.Fatalf("the other call is told %q", other.Text())
+			t.Fatalf("the other call was answered with %q", other.Text())
 		}
-		back := e.Asks(t, world.Request{Tool: "climb", Caps: world.URLAlone, State: parked, Action: "accept"})
+		back := e.Asks(t, world.Request{Tool: "climb", Caps: world.URLAlone, State: state, Action: "accept"})
 		last := e.Asks(t, world.Request{Tool: "list_notes", Caps: world.URLAlone, State: shown, Action: "accept"})
 		w.WantChannels("url", "url", "url")
 		w.AS.Approve(code)

@@ -37,7 +37,7 @@ func TestHost_ErasOnOneServer(t *testing.T) {
 			t.Errorf("elicitationId of the modern prompt: %q", id) // hosts exist that need it
 		}
 		if len(current.Completions()) != 0 || len(old.Completions()) != 1 || old.Completions()[0] != old.Shown()[0].ElicitationID {
-			t.Errorf("completion notices: %q in the old era, %q in the new", old.Completions(), current.Completions())
+			t.Errorf("completions: %q in the old era, %q in the new", old.Completions(), current.Completions())
 		}
 	})
 }
@@ -102,7 +102,7 @@ func TestHost_LegacyMetaDeclaresNothing(t *testing.T) {
 		r := world.Reply{Result: result, Err: err}
 		r.Fails(t, lazyauth.ReasonPending)
 		if !strings.Contains(r.Text(), w.Person().UserCode) {
-			t.Errorf("after %v, nobody was told: %q", time.Since(began), r.Text())
+			t.Errorf("after %v, the prompt was not shown as text: %q", time.Since(began), r.Text())
 		}
 	})
 }

@@ -35,7 +35,7 @@ func TestHosts_Known(t *testing.T) {
 				began := time.Now()
 				(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
 				if took := time.Since(began); took < test.want || took > test.want+time.Second {
-					t.Errorf("the call was held for %v, want %v", took, test.want)
+					t.Errorf("the call waited for %v, want %v", took, test.want)
 				}
 			})
 		})
@@ -60,7 +60,7 @@ func TestHosts_PatientOneIsShownOnce(t *testing.T) {
 	})
 }
 
-// A host that waits shorter than others is shown the prompt again after its patience.
+// A host that waits shorter than others is shown the prompt again once it has given up.
 func TestHosts_ImpatientOneIsShownAgain(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: 10 * time.Minute, Hosts: map[string]lazyauth.Host{"quick": {MaxWait: 20 * time.Second}}}})
@@ -71,7 +71,7 @@ func TestHosts_ImpatientOneIsShownAgain(t *testing.T) {
 		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
 		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
 		if n := len(h.Shown()); n < 2 {
-			t.Errorf("four calls, one patience each, and %d prompt", n)
+			t.Errorf("four calls, each to the end of MaxWait, and %d prompt", n)
 		}
 	})
 }

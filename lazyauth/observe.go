@@ -55,8 +55,8 @@ func watched[Info any](name string, hook func(context.Context, Info)) func(conte
 	}
 }
 
-// tell calls a hook, if there is one.
-func tell[Info any](ctx context.Context, hook func(context.Context, Info), info Info) {
+// emit calls a hook, if there is one.
+func emit[Info any](ctx context.Context, hook func(context.Context, Info), info Info) {
 	if hook != nil {
 		hook(ctx, info)
 	}
@@ -70,17 +70,17 @@ func (o observer) ofFlight(f *grants.Flight) About { return o.about(f.Owner().Wh
 
 // failed tells of a call that failed before, or beside, a flight.
 func (o observer) failed(ctx context.Context, who grants.Principal, tool string, reason Reason, err error) {
-	tell(ctx, o.trace.Failed, FailedInfo{About: o.about(who, tool), Reason: reason, Err: err})
+	emit(ctx, o.trace.Failed, FailedInfo{About: o.about(who, tool), Reason: reason, Err: err})
 }
 
 // Waiting implements [grants.Observer].
 func (o observer) Waiting(ctx context.Context, owner *grants.Owner, tool string, missing scopes.Set) {
-	tell(ctx, o.trace.Waiting, WaitingInfo{About: o.about(owner.Who(), tool), Scopes: missing})
+	emit(ctx, o.trace.Waiting, WaitingInfo{About: o.about(owner.Who(), tool), Scopes: missing})
 }
 
 // Polled implements [grants.Observer].
 func (o observer) Polled(f *grants.Flight, p device.PollEvent) {
-	tell(f.Context(), o.trace.Polled, PolledInfo{
+	emit(f.Context(), o.trace.Polled, PolledInfo{
 		About: o.ofFlight(f), Attempt: p.Attempt, Outcome: string(p.Outcome), Status: p.Status, Wait: p.Wait, Err: pollFault(p),
 	})
 }
@@ -96,16 +96,16 @@ func (o observer) Ended(f *grants.Flight, took time.Duration) {
 			err = e
 		}
 		failed.Reason, failed.Err = causeOf(err)
-		tell(f.Context(), o.trace.Failed, failed)
+		emit(f.Context(), o.trace.Failed, failed)
 	case !adopted:
 		failed.Reason, failed.Granted, failed.Missing = ReasonNarrowed, g.Scopes(), f.Missing()
-		tell(f.Context(), o.trace.Failed, failed)
+		emit(f.Context(), o.trace.Failed, failed)
 	default:
 		granted := GrantedInfo{About: failed.About, FlightStats: stats, Scopes: g.Scopes(), Asked: f.Want(), Missing: f.Missing().Minus(o.optional)}
 		if expiry := g.Token().Expiry; !expiry.IsZero() {
 			granted.Life = time.Until(expiry)
 		}
-		tell(f.Context(), o.trace.Granted, granted)
+		emit(f.Context(), o.trace.Granted, granted)
 	}
 }
 
@@ -115,7 +115,7 @@ func (o observer) Refreshed(ctx context.Context, owner *grants.Owner, g *grants.
 	if dropped := g.Dropped(); dropped != "" {
 		refreshed.Err = errors.New("scopes: " + dropped)
 	}
-	tell(ctx, o.trace.Refreshed, refreshed)
+	emit(ctx, o.trace.Refreshed, refreshed)
 }
 
 // RefreshFailed implements [grants.Observer].
@@ -125,7 +125,7 @@ func (o observer) RefreshFailed(ctx context.Context, owner *grants.Owner, old *g
 		failed.Reason = ReasonExpired
 	}
 	_, failed.Err = causeOf(err)
-	tell(ctx, o.trace.Failed, failed)
+	emit(ctx, o.trace.Failed, failed)
 }
 
 // TokenFailed implements [grants.Observer].
@@ -136,12 +136,12 @@ func (o observer) TokenFailed(ctx context.Context, owner *grants.Owner, err erro
 // StoreFailed implements [grants.Observer].
 func (o observer) StoreFailed(ctx context.Context, owner *grants.Owner, err error) {
 	_, cause := causeOf(err)
-	tell(ctx, o.trace.StoreFailed, StoreFailedInfo{About: o.about(owner.Who(), ""), Err: cause})
+	emit(ctx, o.trace.StoreFailed, StoreFailedInfo{About: o.about(owner.Who(), ""), Err: cause})
 }
 
 // Unidentified implements [grants.Observer].
 func (o observer) Unidentified(ctx context.Context, owner *grants.Owner, err error) {
-	tell(ctx, o.trace.Unidentified, UnidentifiedInfo{About: o.about(owner.Who(), ""), Err: err})
+	emit(ctx, o.trace.Unidentified, UnidentifiedInfo{About: o.about(owner.Who(), ""), Err: err})
 }
 
 // CallbackFailed implements [grants.Observer].
@@ -149,22 +149,22 @@ func (o observer) CallbackFailed(ctx context.Context, what string, err error) {
 	if p, ok := err.(*guard.Panic); ok { //nolint:errorlint // what is told, as it came
 		err = p.WithStack()
 	}
-	tell(ctx, o.trace.CallbackFailed, CallbackFailedInfo{About: About{Service: o.service}, Callback: what, Err: err})
+	emit(ctx, o.trace.CallbackFailed, CallbackFailedInfo{About: About{Service: o.service}, Callback: what, Err: err})
 }
 
 // Prompted implements [asking.Observer].
 func (o observer) Prompted(ctx context.Context, f *grants.Flight, channel string) {
-	tell(ctx, o.trace.Prompted, PromptedInfo{About: o.ofFlight(f), Scopes: f.Want(), Channel: channel})
+	emit(ctx, o.trace.Prompted, PromptedInfo{About: o.ofFlight(f), Scopes: f.Want(), Channel: channel})
 }
 
 // Declined implements [asking.Observer].
 func (o observer) Declined(ctx context.Context, f *grants.Flight, channel string) {
-	tell(ctx, o.trace.Failed, FailedInfo{About: o.ofFlight(f), Scopes: f.Want(), Channel: channel, Reason: ReasonDeclined})
+	emit(ctx, o.trace.Failed, FailedInfo{About: o.ofFlight(f), Scopes: f.Want(), Channel: channel, Reason: ReasonDeclined})
 }
 
 // parked tells of a handler that waits, by resumed or parked.
 func (o observer) parked(ctx context.Context, hook func(context.Context, ParkedInfo), who grants.Principal, tool string, set scopes.Set) {
-	tell(ctx, hook, ParkedInfo{About: o.about(who, tool), Scopes: set})
+	emit(ctx, hook, ParkedInfo{About: o.about(who, tool), Scopes: set})
 }
 
 // causeOf returns what a trace is told of a failure.

@@ -160,7 +160,7 @@ func TestOperatorToken_SourceThatFails(t *testing.T) {
 		w := world.New(t, world.Setup{Options: lazyauth.Options{Token: noToken{}}})
 		(<-w.Host(world.Legacy, world.Accepts).Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
 		if w.Trace.Count("failed") == 0 {
-			t.Error("the operator is told nothing: the cause is in no event")
+			t.Error("the cause is in no event")
 		}
 	})
 }

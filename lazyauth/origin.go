@@ -79,7 +79,7 @@ func (t transport) warnOfStranger(u *url.URL) {
 	if auth.observer.trace.Warned == nil || !auth.strangers.isNew(origin) {
 		return
 	}
-	tell(c.Context, auth.observer.trace.Warned, WarnedInfo{
+	emit(c.Context, auth.observer.trace.Warned, WarnedInfo{
 		About: auth.observer.about(c.person.Who(), c.gate.tool),
 		Err:   fmt.Errorf("lazyauth: a request to %+q went out without the token: Service.APIOrigins does not list that origin, which it must if the API is there", origin),
 	})

@@ -74,18 +74,18 @@ func withFetch(e *elsewhere, authorization string) func(*world.World) {
 	}
 }
 
-// A request that goes out without the token is told of, once an origin, and nothing of its
+// A request that goes out without the token is warned of, once an origin, and nothing of its
 // URL but that; of no more origins than anybody would read.
 func TestOrigin_UnlistedIsTracedOnce(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		var e elsewhere
-		var told []string
+		var warned []string
 		w := world.New(t, world.Setup{Tools: withFetch(&e, ""), Options: lazyauth.Options{Transport: &e, Trace: &lazyauth.Trace{
 			Warned: func(_ context.Context, info lazyauth.WarnedInfo) {
 				if info.Tool != "fetch" || info.Service != "Notes" {
-					t.Errorf("told of %+v", info.About)
+					t.Errorf("warned of %+v", info.About)
 				}
-				told = append(told, info.Err.Error())
+				warned = append(warned, info.Err.Error())
 			},
 		}}})
 		h := w.SignedIn(era)
@@ -93,17 +93,17 @@ func TestOrigin_UnlistedIsTracedOnce(t *testing.T) {
 			h.Gets("fetch", world.Note{Text: "https://user:secret@v2.example.test/secret?key=secret"}, "elsewhere")
 		}
 		h.Gets("fetch", world.Note{Text: "https://api.example.test/moved"}, "elsewhere") // to evil.example
-		if len(told) != 2 || !strings.Contains(told[0], `"https://v2.example.test"`) || !strings.Contains(told[0], "Service.APIOrigins") || !strings.Contains(told[1], "evil.example") {
-			t.Errorf("told %q", told)
+		if len(warned) != 2 || !strings.Contains(warned[0], `"https://v2.example.test"`) || !strings.Contains(warned[0], "Service.APIOrigins") || !strings.Contains(warned[1], "evil.example") {
+			t.Errorf("warned %q", warned)
 		}
-		if text := strings.Join(told, "") + w.Log.String(); strings.Contains(text, "secret") {
-			t.Errorf("told more than the origin: %s", text)
+		if text := strings.Join(warned, "") + w.Log.String(); strings.Contains(text, "secret") {
+			t.Errorf("warned of more than the origin: %s", text)
 		}
 		for n := range 200 {
 			h.Gets("fetch", world.Note{Text: fmt.Sprintf("https://a%d.%s.example.test/", n, strings.Repeat("b", 63))}, "elsewhere")
 		}
-		if len(told) > 64 {
-			t.Errorf("told of %d origins", len(told))
+		if len(warned) > 64 {
+			t.Errorf("warned of %d origins", len(warned))
 		}
 	})
 }

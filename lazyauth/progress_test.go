@@ -18,7 +18,7 @@ import (
 )
 
 // A host that is not known to show progress: the prompt stands there for ten seconds,
-// then the model is told; a second call of the same batch is told at the same time.
+// then it is shown as text; that of a second call of the same batch at the same time.
 func TestProgress_NotKnownToBeShown(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{})
@@ -34,7 +34,7 @@ func TestProgress_NotKnownToBeShown(t *testing.T) {
 			}
 		}
 		if took := time.Since(began); took < 10*time.Second || took > 11*time.Second {
-			t.Errorf("the model was told after %v, want about 10 s", took)
+			t.Errorf("it was shown as text after %v, want about 10 s", took)
 		}
 		w.WantResultLast()
 		with := 0
@@ -109,7 +109,7 @@ func TestProgress_Shown(t *testing.T) {
 }
 
 // gemini -p and qwen -p have the name of programs that show progress, and show it to
-// nobody. After a minute the model is told as well; the next call joins, and waits its
+// nobody. After a minute the prompt is shown as text as well; the next call joins, and waits its
 // whole time without telling it again.
 func TestProgress_ShownToNobody(t *testing.T) {
 	for name, longest := range map[string]time.Duration{"gemini-cli-mcp-client": 595 * time.Second, "qwen-cli-mcp-client-notes": 395 * time.Second} {
@@ -128,7 +128,7 @@ func TestProgress_ShownToNobody(t *testing.T) {
 					}
 				}
 				if took := time.Since(began); took < time.Minute || took > 61*time.Second {
-					t.Errorf("the model was told after %v, want a minute", took)
+					t.Errorf("it was shown as text after %v, want a minute", took)
 				}
 				w.WantChannels("progress", "text")
 				world.Later(2 * time.Second)
@@ -363,7 +363,7 @@ func TestProgress_BehindIntercept(t *testing.T) {
 }
 
 func TestProgress_FollowsTheCall(t *testing.T) {
-	// Progress goes to the request that attends to the call now, and never to
+	// Progress goes to the request that serves the call now, and never to
 	// one that was answered.
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{Tools: func(w *world.World) {
@@ -377,7 +377,7 @@ func TestProgress_FollowsTheCall(t *testing.T) {
 					say(1)
 					go func() {
 						world.Later(5 * time.Second)
-						say(2) // parked: nobody is there
+						say(2) // suspended: no request is there
 					}()
 					err := lazyauth.Require(ctx, scopes.Of("notes:read"))
 					say(3)

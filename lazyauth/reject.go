@@ -40,17 +40,17 @@ func RejectToken(ctx context.Context, refused *oauth2.Token) error {
 	}
 	r := &refusal{call: c, grant: g}
 	if g != nil && !c.person.Reject(ctx, g, grants.Refusal{
-		By: c.arrived, Again: c.met().broughtBy(g), SignIn: true, Left: r.left(),
+		By: c.arrived, Again: c.earlier().broughtBy(g), SignIn: true, Left: r.left(),
 	}) {
 		why := c.gate.auth.fail(ReasonUnsupported, errTokenRefused)
 		if g.Operators() {
 			why.Cause = errOperatorRefused
 		}
-		return c.gate.auth.explain(r.stands(why), c.person, c.gate.Need, c.req)
+		return c.gate.auth.explain(r.unmet(why), c.person, c.gate.Need, c.req)
 	}
 	other, err := c.current(ctx)
 	if err == nil {
-		c.met().brings(other)
+		c.earlier().brings(other)
 	}
 	return err
 }

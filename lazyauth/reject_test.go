@@ -166,7 +166,7 @@ func TestRejectToken_EveryToken(t *testing.T) {
 		h.WantPrompts(2)
 		w.WantRefreshes(1)
 		if w.Trace.Count("refused") != 6 {
-			t.Errorf("told %d times of 6 refusals", w.Trace.Count("refused"))
+			t.Errorf("traced %d of 6 refusals", w.Trace.Count("refused"))
 		}
 	})
 }

@@ -30,7 +30,7 @@ func TestRound_OfTheHandlersOwn(t *testing.T) {
 	})
 }
 
-// A leg of a handler's own round trip runs once, however often its state is handed
+// A round of a handler's own runs once, however often its state is handed
 // out.
 func TestRound_RunsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestRound_StateSurvivesAPrompt(t *testing.T) {
 		second := h.Request(t.Context(), "confirm", nil, state, "accept")
 		w.Approves()
 		asks := (<-second).State(t)
-		world.Later(2 * time.Minute) // the token lapses while the person thinks
+		world.Later(2 * time.Minute) // the token ends while the person thinks
 		state = h.Confirms(asks).State(t)
 		last := h.Request(t.Context(), "confirm", nil, state, "accept")
 		w.Approves()

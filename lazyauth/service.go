@@ -149,14 +149,11 @@ func (s *Service) oauth(transport http.RoundTripper) oauth.Config {
 			Token:               s.Endpoint.TokenURL,
 			Revocation:          s.RevocationURL,
 		},
-		ClientID:     s.ClientID,
-		ClientSecret: s.ClientSecret,
-		AuthStyle:    s.Endpoint.AuthStyle,
-		BearerNames:  s.InsecureBearerNames,
-		UserAgent:    s.UserAgent,
-		Transport:    transport,
-
-		AuthorizationParams: s.Params,
+		Credentials: oauth.Credentials{ID: s.ClientID, Secret: s.ClientSecret, AuthStyle: s.Endpoint.AuthStyle},
+		BearerNames: s.InsecureBearerNames,
+		UserAgent:   s.UserAgent,
+		Transport:   transport,
+		Params:      oauth.Params{Authorization: s.Params},
 	}
 }
 

@@ -152,7 +152,7 @@ func TestSignInPrompt_OfAStranger(t *testing.T) {
 		first, second := w.Host(world.Legacy, world.Says("decline", 3*time.Second)), w.Host(world.Legacy, world.Accepts)
 		(<-first.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
 		if _, err := second.Session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err == nil {
-			t.Error("a second session may end the peace of the first")
+			t.Error("a second session may end the cool-down of the first")
 		}
 		(<-first.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
 		first.WantPrompts(1)

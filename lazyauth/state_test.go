@@ -14,7 +14,7 @@ func TestState_IsAnIdempotencyKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{Tools: world.WithSaga})
 		h := w.RawHost()
-		state := parkedSaga(t, w, h)
+		state := suspendedSaga(t, w, h)
 
 		// Presented twice at once, while the person still decides …
 		one := h.Request(t.Context(), "saga", world.Note{Text: "x"}, state, "accept")
@@ -28,7 +28,7 @@ func TestState_IsAnIdempotencyKey(t *testing.T) {
 		(<-h.Request(t.Context(), "saga", world.Note{Text: "x"}, state, "")).Succeeds(t, "x")
 		w.WantSaga(1, 1)
 
-		// After the lease nothing runs any more.
+		// After the time that the call is kept nothing runs any more.
 		world.Later(12 * time.Minute)
 		(<-h.Request(t.Context(), "saga", world.Note{Text: "x"}, state, "accept")).RefusesState(t)
 		w.WantSaga(1, 1)

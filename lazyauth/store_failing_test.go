@@ -16,7 +16,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
-// brokenStore is one that fails as told.
+// brokenStore is one that fails as the story says.
 type brokenStore struct {
 	store.Store
 	load, update error
@@ -149,11 +149,11 @@ func TestStore_ThatIsSlow(t *testing.T) {
 		began := time.Now()
 		h.Gets("whoami", nil, "Ada")
 		if took := time.Since(began); took > 21*time.Second {
-			t.Errorf("the call was held for %v", took)
+			t.Errorf("the call waited for %v", took)
 		}
 		h.WantPrompts(0)
 		if n := w.Trace.Count("storefailed"); n != 1 {
-			t.Errorf("%d failures of the store were told, want 1", n)
+			t.Errorf("%d failures of the store were traced, want 1", n)
 		}
 		world.Later(time.Minute) // until the store has answered
 	})

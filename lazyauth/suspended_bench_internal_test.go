@@ -16,8 +16,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// BenchmarkPark parks many handlers and reports what each costs while it is
-// parked, in bytes of heap and stack and in goroutines, and what is left of
+// BenchmarkPark suspends many calls and reports what each costs while it is
+// suspended, in bytes of heap and stack and in goroutines, and what is left of
 // that when all have ended.
 func BenchmarkPark(b *testing.B) {
 	const calls = 1000
@@ -39,20 +39,20 @@ func BenchmarkPark(b *testing.B) {
 		}
 		g := auth.newGate("saga", scopes.Of("notes:read"))
 		sessions := make([]*mcp.ServerSession, calls)
-		for n := range sessions { // each is prompted by itself, so that every handler is parked
+		for n := range sessions { // each is prompted by itself, so that every call is suspended
 			sessions[n] = modernSession(b)
 		}
 
 		before := measure()
-		parked := make([]*suspended, calls)
-		for n := range parked {
+		all := make([]*suspended, calls)
+		for n := range all {
 			s := newSuspended(g, auth.local, asking.Request{Ctx: b.Context(), Arrived: auth.now(), Call: &mcp.CallToolRequest{
 				Session: sessions[n], Params: &mcp.CallToolParamsRaw{Name: "saga", Meta: mcp.Meta{
 					mcp.MetaKeyProtocolVersion:    asking.FirstModern,
 					mcp.MetaKeyClientCapabilities: map[string]any{"elicitation": map[string]any{"url": map[string]any{}}},
 				}},
 			}})
-			parked[n] = s
+			all[n] = s
 			out := make(chan struct{})
 			go func() {
 				defer close(out)
@@ -72,7 +72,7 @@ func BenchmarkPark(b *testing.B) {
 		if err := auth.Close(); err != nil {
 			b.Fatal(err)
 		}
-		clear(parked)
+		clear(all)
 		after := measure()
 		leftBytes += float64(after.bytes-before.bytes) / calls
 		leftGoroutines += float64(after.goroutines - before.goroutines)

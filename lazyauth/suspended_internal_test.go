@@ -10,7 +10,7 @@ import (
 )
 
 // A request that still waits when its call ends is answered with the call's outcome: that is
-// complete, with the name of a handler's own round in it, before the request hears of it.
+// complete, with the name of a handler's own round in it, before the request is answered.
 func TestSuspended_NamesARoundBeforeARequestIsAnswered(t *testing.T) {
 	i, err := New(Service{Name: "Notes", Issuer: "https://as.example", ClientID: "c"}, nil)
 	if err != nil {
@@ -20,16 +20,16 @@ func TestSuspended_NamesARoundBeforeARequestIsAnswered(t *testing.T) {
 	call := &mcp.CallToolRequest{Params: &mcp.CallToolParamsRaw{Name: "t"}}
 	s := newSuspended(i.newGate("t", scopes.Of("x")), i.local, asking.Request{Ctx: t.Context(), Call: call})
 	s.enter(&s.first)
-	told := false
+	answered := false
 	s.first.stop = func(error) {
-		told = true
+		answered = true
 		if s.round == "" || s.roundEnd == 0 {
-			t.Error("a request is told of an outcome whose round has no name")
+			t.Error("a request is answered with an outcome whose round has no name")
 		}
 	}
 	s.conclude(outcome{result: &mcp.CallToolResult{InputRequests: mcp.InputRequestMap{"sure": &mcp.ElicitParams{}}}})
-	if !told {
-		t.Error("nobody was told")
+	if !answered {
+		t.Error("no request was answered")
 	}
 }
 

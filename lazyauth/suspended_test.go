@@ -111,7 +111,7 @@ func TestSuspended_ServedAgainAfterABrokenStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{Tools: world.WithSaga})
 		h := w.RawHost()
-		state := parkedSaga(t, w, h)
+		state := suspendedSaga(t, w, h)
 		ctx, cancel := context.WithCancel(t.Context())
 		broken := h.Request(ctx, "saga", world.Note{Text: "x"}, state, "accept")
 		synctest.Wait()
@@ -174,7 +174,7 @@ func TestSuspended_PromptThatNobodyCameBackFor(t *testing.T) {
 	})
 }
 
-// The patience of one duplicated retry does not end the call for the others.
+// MaxWait of one duplicated retry does not end the call for the others.
 func TestSuspended_DuplicateRetriesOutliveTheFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{})
@@ -304,7 +304,7 @@ func TestSuspended_HostComesBackLate(t *testing.T) {
 	}
 }
 
-// The state of a second prompt is good although the lease of the first has ended.
+// The state of a second prompt is good although the first one's time has ended.
 func TestSuspended_SecondPromptAfterTheFirstOnesTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: time.Hour}, Tools: func(w *world.World) {
@@ -337,7 +337,7 @@ func TestSuspended_KeptLongerForASecondPrompt(t *testing.T) {
 		third := h.Request(t.Context(), "saga", world.Note{Text: "x"}, state, "accept")
 		w.Approves()
 		(<-third).Succeeds(t, "x")
-		world.Later(10*time.Minute + 30*time.Second) // the first prompt's lease is over, the second's is not
+		world.Later(10*time.Minute + 30*time.Second) // the first prompt's time is over, the second's is not
 		(<-h.Request(t.Context(), "saga", world.Note{Text: "x"}, state, "accept")).Succeeds(t, "x")
 		w.WantSaga(1, 1)
 	})

@@ -25,7 +25,7 @@ func TestSuspendedCalls_Full(t *testing.T) {
 			t.Errorf("the trace has:\n%s", w.Trace.Text())
 		}
 
-		// Nobody was evicted, and there is room when the lease is over.
+		// Nobody was evicted, and there is room when the calls are kept no longer.
 		first := alice.Request(t.Context(), "whoami", nil, state, "accept")
 		w.Approves()
 		(<-first).Succeeds(t, "Ada")
@@ -38,7 +38,7 @@ func TestSuspendedCalls_RoomAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxCalls: 32, Principal: world.ByClientName, VerifyUser: world.Anybody}})
 		alice, bob := w.RawHostNamed("alice"), w.RawHostNamed("bob")
-		for range 2 { // a sixteenth of the table
+		for range 2 { // a sixteenth of MaxCalls
 			state := (<-alice.Request(t.Context(), "whoami", nil, "", "")).State(t)
 			(<-alice.Request(t.Context(), "whoami", nil, state, "cancel")).Fails(t, lazyauth.ReasonDeclined)
 			world.Later(4 * time.Minute)
@@ -46,8 +46,8 @@ func TestSuspendedCalls_RoomAgain(t *testing.T) {
 		(<-alice.Request(t.Context(), "whoami", nil, "", "")).Fails(t, lazyauth.ReasonBusy)
 		(<-bob.Request(t.Context(), "whoami", nil, "", "")).State(t)
 
-		// The first flight's code has lapsed at ten minutes: the call that
-		// starts the next one gets no prompt, but the one after the leases does.
+		// The first flight's code has expired at ten minutes: the call that
+		// starts the next one gets no prompt, but the one after the calls have gone does.
 		world.Later(150 * time.Second)
 		(<-alice.Request(t.Context(), "whoami", nil, "", "")).Fails(t, lazyauth.ReasonBusy)
 		world.Later(time.Minute)
@@ -77,7 +77,7 @@ func TestSuspendedCalls_AccountsShareAQuota(t *testing.T) {
 	})
 }
 
-// Callers who are not known share one part of the table.
+// Callers who are not known share one quota.
 func TestSuspendedCalls_AnonymousShareAQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxCalls: 32}, Tools: func(w *world.World) {

@@ -19,8 +19,8 @@ import (
 
 type spanKey struct{}
 
-// The context of each hook has the values of the request that it tells of, or that caused
-// the flight or the refresh that it tells of: a span can be tied to it.
+// The context of each hook has the values of the request that it is about, or that caused
+// the flight or the refresh that it is about: a span can be tied to it.
 func TestTrace_HasTheValuesOfTheRequest(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		var mu sync.Mutex
@@ -67,7 +67,7 @@ func TestTrace_HasTheValuesOfTheRequest(t *testing.T) {
 	})
 }
 
-// One line tells an operator a whole flight, whichever logger writes it.
+// One line has a whole flight for an operator, whichever logger writes it.
 func TestTrace_OneLineForEachFlight(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{})

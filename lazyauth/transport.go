@@ -86,7 +86,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		r := &refusal{call: t.call, grant: g, res: res, body: body, before: last}
 		if n == maxAttempts {
-			return res, r.stands(errRepeated)
+			return res, r.unmet(errRepeated)
 		}
 		last, err = r.meet(req.Context())
 		if err == nil && !last.again {

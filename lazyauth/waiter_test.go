@@ -24,7 +24,7 @@ func TestWait_MaxWaitEnds(t *testing.T) {
 		r := <-h.Call(t.Context(), "whoami", nil)
 		r.Fails(t, lazyauth.ReasonPending)
 		if took := time.Since(began); took > 56*time.Second {
-			t.Errorf("the call was held for %v", took)
+			t.Errorf("the call waited for %v", took)
 		}
 		if strings.Contains(r.Text(), "/device") {
 			t.Errorf("a host that shows prompts got the link as text: %q", r.Text())
@@ -41,7 +41,7 @@ func TestWait_MaxWaitEnds(t *testing.T) {
 	})
 }
 
-// Patience that would overflow is endless, and not over.
+// A MaxWait that would overflow is endless, and not over.
 func TestWait_EndlessMaxWait(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: math.MaxInt64}})
@@ -55,7 +55,7 @@ func TestWait_EndlessMaxWait(t *testing.T) {
 	})
 }
 
-// A patience of a second is one of a second.
+// A MaxWait of a second is one of a second.
 func TestWait_ShortMaxWait(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: time.Second}})
@@ -68,7 +68,7 @@ func TestWait_ShortMaxWait(t *testing.T) {
 	})
 }
 
-// The patience of a call that waits to begin ends, the person approves, and then calls
+// MaxWait of a call that waits to begin ends, the person approves, and then calls
 // again: the handler has run once in all.
 func TestWait_MaxWaitEndsThenApproval(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
@@ -114,7 +114,7 @@ func TestWait_CallerGoesAway(t *testing.T) {
 	})
 }
 
-// The person takes more than a patience to say yes to the dialog.
+// The person takes longer than MaxWait to say yes to the dialog.
 func TestWait_SlowAcceptIsNotAskedTwice(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxWait: 55 * time.Second}})
@@ -125,7 +125,7 @@ func TestWait_SlowAcceptIsNotAskedTwice(t *testing.T) {
 			h.WantPrompts(1)
 			return
 		}
-		world.Later(75 * time.Second) // the retry attends
+		world.Later(75 * time.Second) // the retry serves the call
 		synctest.Wait()
 		h.WantPrompts(1)
 		w.Approves()

@@ -68,10 +68,10 @@ func TestWording_Panics(t *testing.T) {
 		h := w.SignedIn(era)
 		h.WantPrompts(1)
 		if prompt := h.Shown()[0].Message; !strings.HasPrefix(prompt, "Sign in to Notes") {
-			t.Errorf("the person was told %q", prompt)
+			t.Errorf("the person was shown %q", prompt)
 		}
 		if w.Trace.Count("callbackfailed") == 0 {
-			t.Error("nobody is told")
+			t.Error("it is not traced")
 		}
 	})
 }

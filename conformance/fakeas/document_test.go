@@ -44,7 +44,9 @@ func TestClientDocument(t *testing.T) {
 // Each way in which a client ID that is a URL is refused: at the authorization
 // endpoint on a page, which says why, elsewhere with invalid_client.
 func TestClientDocumentRefused(t *testing.T) {
-	with := func(old, replaced string) *fakeas.Options { return serving(strings.Replace(document, old, replaced, 1)) }
+	with := func(old, replaced string) *fakeas.Options {
+		return serving(strings.Replace(document, old, replaced, 1))
+	}
 	onlyHost := serving(document)
 	onlyHost.ClientHosts = []string{"other.example.test"}
 	for _, test := range []struct {

@@ -57,3 +57,42 @@ func Example_wire() {
 	// tokens: 1
 	// violations: []
 }
+
+// The authorization code flow, written out: where the client sends the browser,
+// what it makes of where the browser is sent, and a response that is not right.
+func Example_redirect() {
+	as := fakeas.New(nil)
+	ctx := context.Background()
+	sent := as.URL(fakeas.Authorization) + "?" + url.Values{
+		"response_type": {"code"}, "client_id": {fakeas.DefaultClientID}, "scope": {"profile"},
+		"redirect_uri": {"http://127.0.0.1:49152/callback"}, "state": {"xyz"},
+		"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"},
+	}.Encode()
+
+	// Another server answers in its place: a mix-up (RFC 9207 §1).
+	as.Script(fakeas.Response, fakeas.WithIss("https://evil.example"))
+	location, err := as.ApproveURL(ctx, sent)
+	u, _ := url.Parse(location)
+	fmt.Println("to be refused:", u.Query().Get("iss"), err)
+
+	// And then rightly.
+	location, err = as.ApproveURL(ctx, sent)
+	u, _ = url.Parse(location)
+	fmt.Println("sent back:", u.Host, u.Query().Get("state"), u.Query().Get("iss"), err)
+	resp, err := (&http.Client{Transport: as.Transport()}).PostForm(as.URL(fakeas.Exchange), url.Values{
+		"grant_type": {"authorization_code"}, "client_id": {fakeas.DefaultClientID}, "code": {u.Query().Get("code")},
+		"redirect_uri": {"http://127.0.0.1:49152/callback"}, "code_verifier": {"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"},
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer resp.Body.Close()
+	fmt.Println("token:", resp.Status)
+	fmt.Println("violations:", as.Violations())
+
+	// Output:
+	// to be refused: https://evil.example <nil>
+	// sent back: 127.0.0.1:49152 xyz https://as.example.test <nil>
+	// token: 200 OK
+	// violations: []
+}

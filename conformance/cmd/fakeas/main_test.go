@@ -3,8 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"errors"
-	"flag"
 	"io"
 	"net/http"
 	"net/url"
@@ -40,7 +38,7 @@ func TestProgram(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cmd := exec.CommandContext(t.Context(), self, "-addr", "127.0.0.1:0", "-client-id", "cli", "-client-secret", "hush-hush")
+			cmd := exec.CommandContext(t.Context(), self, "-addr", "127.0.0.1:0", "-client-id", "cli", "-client-secret", "hush-hush", "-push", "accepted", "-registration")
 			cmd.Env = append(os.Environ(), "FAKEAS_MAIN=1")
 			var log bytes.Buffer
 			cmd.Stderr = &log
@@ -61,10 +59,17 @@ func TestProgram(t *testing.T) {
 				}
 			}
 			origin := regexp.MustCompile(`(?m)^issuer +(http://127\.0\.0\.1:[1-9][0-9]*)$`).FindStringSubmatch(said.String())
-			if origin == nil || !strings.Contains(said.String(), origin[1]+"/device\n") || !strings.Contains(said.String(), "cli (confidential)") {
+			if origin == nil || !strings.Contains(said.String(), origin[1]+"/device\n") ||
+				!strings.Contains(said.String(), origin[1]+"/authorize\n") || !strings.Contains(said.String(), origin[1]+"/par\n") ||
+				!strings.Contains(said.String(), origin[1]+"/register\n") || !strings.Contains(said.String(), "cli (confidential)") {
 				t.Fatalf("printed: %s", said.String())
 			}
 			login(t, origin[1])
+			page := regexp.MustCompile(`(?m)^authorization page +(\S+)$`).FindStringSubmatch(said.String())
+			if page == nil {
+				t.Fatalf("printed: %s", said.String())
+			}
+			redirect(t, page[1])
 
 			if err := cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
@@ -108,45 +113,11 @@ func login(t *testing.T, origin string) {
 	}
 }
 
-func TestFlags(t *testing.T) {
-	for _, test := range []struct {
-		args []string
-		says string // of the error or the usage
-	}{
-		{[]string{"-addr", "0.0.0.0:9070"}, "not a loopback address; see -allow-remote"},
-		{[]string{"-addr", ":9070"}, "not a loopback address"},
-		{[]string{"-addr", "example.com:80"}, "not a loopback address"},
-		{[]string{"-addr", "127.0.0.1"}, "missing port"},
-		{[]string{"-interval", "1500ms"}, "not a whole number of seconds"},
-		{[]string{"-interval", "0"}, "at least 1s"},
-		{[]string{"-token-ttl", "-1s"}, "not a whole number of seconds"},
-		{[]string{"-latency", "-1s"}, "not negative"},
-		{[]string{"-scopes", "ok,b\"d"}, "no scope"},
-		{[]string{"-client-secret-post"}, "cannot use authentication method"},
-		{[]string{"-client-id", ""}, "empty or registered twice"},
-		{[]string{"-issuer", "no URL"}, "no base URL"},
-		{[]string{"serve"}, "unexpected argument"},
-		{[]string{"-no-such-flag"}, "-no-such-flag"},
-		{[]string{"-help"}, "Whoever can reach it can then approve"},
-	} {
-		var log strings.Builder
-		_, err := parse(test.args, &log)
-		if err == nil || !strings.Contains(err.Error()+log.String(), test.says) {
-			t.Errorf("%q: %v %s", test.args, err, log.String())
-		}
-		if help := test.args[0] == "-help"; help != errors.Is(err, flag.ErrHelp) {
-			t.Errorf("%q: %v", test.args, err)
-		}
-	}
-	for _, args := range [][]string{
-		nil,
-		{"-addr", "[::1]:0"},
-		{"-addr", "localhost:9070"},
-		{"-addr", "0.0.0.0:9070", "-allow-remote", "-issuer", "https://as.example.com"},
-		{"-token-ttl", "0", "-client-id", "a", "-client-secret", "b", "-client-secret-post", "-withhold", "notes:write"},
-	} {
-		if _, err := parse(args, io.Discard); err != nil {
-			t.Errorf("%q: %v", args, err)
-		}
+// redirect approves the authorization request that was printed through the pages.
+func redirect(t *testing.T, address string) {
+	t.Helper()
+	location, err := fakeas.VisitAuthorization(t.Context(), nil, address, "grace", true)
+	if err != nil || !strings.HasPrefix(location, "http://127.0.0.1/callback?code=") {
+		t.Errorf("sent to %s: %v", location, err)
 	}
 }

@@ -77,20 +77,13 @@ func (a Authorization) Format(s fmt.State, _ rune) {
 // Errors: ErrRefused, ErrUnavailable, ErrInvalid, or that of ctx.
 func (c *Client) Authorize(ctx context.Context, asked scopes.Set) (*Authorization, error) {
 	const op = "device authorization"
-	form := c.oauth.AuthorizationParams()
+	form := c.oauth.AuthorizationForm()
 	if !asked.IsEmpty() {
 		form.Set("scope", asked.String())
 	}
 	a, sent := c.oauth.PostAgain(ctx, c.oauth.Endpoints().DeviceAuthorization, form)
-	switch end := comesTo[a.Verdict.Means].authorize; {
-	case ctx.Err() != nil && (a.Broken() || a.Passes()):
-		return nil, oauth.Ended(ctx, op)
-	case end != nil:
-		return nil, c.oauth.Fail(op, end, a)
-	case a.Passes():
-		return nil, c.oauth.Fail(op, oauth.ErrUnavailable, a)
-	case a.Fault != "":
-		return nil, c.oauth.Fail(op, oauth.ErrInvalid, a)
+	if err := c.oauth.Check(ctx, op, a); err != nil {
+		return nil, err
 	}
 	auth, why := c.readAuthorization(a, sent, asked)
 	if why != "" {

@@ -8,7 +8,7 @@ import (
 )
 
 func TestNew_WithoutADeviceEndpoint(t *testing.T) {
-	common, err := oauth.New(oauth.Config{Endpoints: oauth.Endpoints{Token: "https://as.example/t"}, ClientID: "c"})
+	common, err := oauth.New(oauth.Config{Endpoints: oauth.Endpoints{Token: "https://as.example/t"}, Credentials: oauth.Credentials{ID: "c"}})
 	if err != nil {
 		t.Fatal(err)
 	}

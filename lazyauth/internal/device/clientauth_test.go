@@ -14,7 +14,7 @@ import (
 // confidential is a client with a secret, of which it is not known how to authenticate.
 func confidential(t *testing.T, s *server) flow {
 	return client(t, s, func(c *settings) {
-		c.ClientSecret = clientSecret
+		c.Credentials.Secret = clientSecret
 		c.Endpoints.Revocation = "https://as.example/revoke"
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -125,11 +124,10 @@ func (c *Client) pollOnce(ctx context.Context, code *deviceCode, userCode string
 	// Nothing is waited for beyond the expiry.
 	limited, cancel := context.WithDeadline(ctx, code.expires)
 	defer cancel()
+	form := c.oauth.TokenForm(grantType)
+	form.Set("device_code", code.text)
 	sent := time.Now()
-	a := c.oauth.PostPoll(limited, c.oauth.Endpoints().Token, url.Values{
-		"grant_type":  {grantType},
-		"device_code": {code.text},
-	})
+	a := c.oauth.PostPoll(limited, c.oauth.Endpoints().Token, form)
 	heed(a)
 	received := time.Now()
 	event.Status, event.Took, event.Code = a.Status, received.Sub(sent), a.Verdict.Code
@@ -137,7 +135,7 @@ func (c *Client) pollOnce(ctx context.Context, code *deviceCode, userCode string
 
 	var token *oauth.Token
 	var err *oauth.Error
-	switch end := comesTo[a.Verdict.Means].poll; {
+	switch end := ends[a.Verdict.Means]; {
 	case a.Verdict.Means == oauth.MeansPending:
 		event.Outcome = Pending
 	case end != nil:

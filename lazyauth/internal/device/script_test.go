@@ -70,8 +70,8 @@ func client(t testing.TB, s *server, change func(*settings)) flow {
 			DeviceAuthorization: "https://as.example/device_authorization",
 			Token:               "https://as.example/token",
 		},
-		ClientID:  "notes-client",
-		Transport: s,
+		Credentials: oauth.Credentials{ID: "notes-client"},
+		Transport:   s,
 	}}
 	if change != nil {
 		change(&config)

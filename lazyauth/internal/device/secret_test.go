@@ -21,8 +21,8 @@ func TestNoExportedTypePrintsASecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(server).On("/token", ok(granted))
 		c := client(t, s, func(c *settings) {
-			c.ClientSecret, c.UseComplete = clientSecret, true
-			c.AuthorizationParams = url.Values{"login_hint": {accessToken}}
+			c.Credentials.Secret, c.UseComplete = clientSecret, true
+			c.Params.Authorization = url.Values{"login_hint": {accessToken}}
 		})
 		checkNoSecret(t, c.Client)
 		checkNoSecret(t, *c.Client)
@@ -70,7 +70,7 @@ func TestEchoedSecretsAreBlottedOut(t *testing.T) {
 				for _, style := range []oauth2.AuthStyle{oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams} {
 					s := new(server)
 					c := client(t, s, func(config *settings) {
-						config.ClientSecret, config.AuthStyle = clientSecret, style
+						config.Credentials.Secret, config.Credentials.AuthStyle = clientSecret, style
 					})
 					auth := authorize(t, c, s)
 					s.On("/token", answer)

@@ -28,22 +28,21 @@ var (
 	ErrAnswerLost = fmt.Errorf("%w: an answer that was lost may have used it up", ErrUnknownCode)
 )
 
-// comesTo says what a meaning comes to at each endpoint. A nil is no end: of a poll
-// it says to go on, and with MeansNothing the answer's other members and its status
-// decide.
-var comesTo = [...]struct{ authorize, poll error }{
-	oauth.MeansNothing:  {},
-	oauth.MeansPending:  {oauth.ErrUnavailable, nil},
-	oauth.MeansSlowDown: {oauth.ErrUnavailable, nil},
-	oauth.MeansLater:    {oauth.ErrUnavailable, nil},
-	oauth.MeansTrouble:  {oauth.ErrUnavailable, oauth.ErrUnavailable},
-	oauth.MeansDenied:   {oauth.ErrRefused, oauth.ErrDenied},
-	oauth.MeansExpired:  {oauth.ErrRefused, ErrExpired},
-	oauth.MeansGone:     {oauth.ErrRefused, ErrUnknownCode},
-	oauth.MeansPerson:   {oauth.ErrRefused, oauth.ErrRefused},
-	oauth.MeansClient:   {oauth.ErrRefused, oauth.ErrRefused},
-	oauth.MeansRefused:  {oauth.ErrRefused, oauth.ErrRefused},
-	oauth.MeansUnknown:  {oauth.ErrRefused, oauth.ErrRefused},
+// ends says which meanings end polling, and by which error. With MeansNothing the answer's
+// other members and its status decide.
+var ends = [...]error{
+	oauth.MeansNothing:  nil,
+	oauth.MeansPending:  nil,
+	oauth.MeansSlowDown: nil,
+	oauth.MeansLater:    nil,
+	oauth.MeansTrouble:  oauth.ErrUnavailable,
+	oauth.MeansDenied:   oauth.ErrDenied,
+	oauth.MeansExpired:  ErrExpired,
+	oauth.MeansGone:     ErrUnknownCode,
+	oauth.MeansPerson:   oauth.ErrRefused,
+	oauth.MeansClient:   oauth.ErrRefused,
+	oauth.MeansRefused:  oauth.ErrRefused,
+	oauth.MeansUnknown:  oauth.ErrRefused,
 }
 
 // heed takes the message of an answer without an error for the verdict that a poll

@@ -64,7 +64,7 @@ func TestRequestsOnTheWire(t *testing.T) {
 				s := new(server).On("/token", ok(granted))
 				params := url.Values{"audience": {"api"}, "resource": {"https://api.example/a", "https://api.example/b"}}
 				c := client(t, s, func(config *settings) {
-					config.ClientSecret, config.AuthStyle, config.AuthorizationParams = test.secret, test.style, params
+					config.Credentials.Secret, config.Credentials.AuthStyle, config.Params.Authorization = test.secret, test.style, params
 				})
 				params.Set("audience", "changed after New")
 				auth := authorize(t, c, s)

@@ -14,6 +14,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
 // The endpoints are discovered once, for all that is asked of the server.
@@ -91,21 +92,25 @@ func TestAuthServer_EndOfADiscovery(t *testing.T) {
 // A server that does not offer device authorization says so by what its metadata lacks; who
 // knows better names the endpoint, and has the others discovered.
 func TestAuthServer_NoDeviceEndpoint(t *testing.T) {
-	missing := fakeas.Options{Metadata: func(m map[string]any) { delete(m, "device_authorization_endpoint") }}
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{as: missing})
-		(<-w.asks(profile)).fails(oauth.ErrUnsupported)
-		w.wants(fakeas.DeviceAuthorization, 0)
-	})
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{as: missing, server: func(c *oauth.Config) {
-			c.Endpoints.DeviceAuthorization = c.Endpoints.Issuer + "/device_authorization"
-		}})
-		w.signsIn(profile)
-		if err := w.me.Forget(t.Context()); err != nil {
-			t.Error(err)
-		}
-	})
+	for name, metadata := range map[string]func(map[string]any){
+		"left out": func(m map[string]any) { delete(m, "device_authorization_endpoint") },
+		"null":     func(m map[string]any) { m["device_authorization_endpoint"] = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, setup{as: fakeas.Options{Metadata: metadata, OpenID: true}})
+				(<-w.asks(profile)).fails(oauth.ErrUnsupported)
+				w.wants(fakeas.DeviceAuthorization, 0)
+				knows := newWorld(t, setup{shared: w.as, server: func(c *oauth.Config) {
+					c.Endpoints.DeviceAuthorization = c.Endpoints.Issuer + "/device_authorization"
+				}})
+				knows.signsIn(profile)
+				if err := knows.me.Forget(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }
 
 // Who names both endpoints beside the issuer is not made to have metadata, and with the
@@ -130,10 +135,10 @@ func TestAuthServer_GivenEndpointsNeedNoMetadata(t *testing.T) {
 // What cannot be right is said when it is configured, with endpoints or without.
 func TestAuthServer_Malformed(t *testing.T) {
 	for name, config := range map[string]oauth.Config{
-		"an issuer that is none":             {Endpoints: oauth.Endpoints{Issuer: "http://as.example.test"}, ClientID: "x"},
-		"an issuer that is none, and others": {Endpoints: oauth.Endpoints{Issuer: "as", DeviceAuthorization: "https://as.example.test/d", Token: "https://as.example.test/t"}, ClientID: "x"},
-		"an endpoint that is none":           {Endpoints: oauth.Endpoints{DeviceAuthorization: "http://as.example.test/d", Token: "https://as.example.test/t"}, ClientID: "x"},
-		"no client":                          {Endpoints: oauth.Endpoints{Issuer: "https://as.example.test"}},
+		"an issuer that is none":             {Endpoints: oauth.Endpoints{Issuer: "http://as.example.test"}, Credentials: oauth.Credentials{ID: "x"}},
+		"an issuer that is none, and others": {Endpoints: oauth.Endpoints{Issuer: "as", DeviceAuthorization: "https://as.example.test/d", Token: "https://as.example.test/t"}, Credentials: oauth.Credentials{ID: "x"}},
+		"an endpoint that is none":           {Endpoints: oauth.Endpoints{DeviceAuthorization: "http://as.example.test/d", Token: "https://as.example.test/t"}, Credentials: oauth.Credentials{ID: "x"}},
+		"a secret of nobody":                 {Endpoints: oauth.Endpoints{Issuer: "https://as.example.test"}, Credentials: oauth.Credentials{Secret: "x"}},
 	} {
 		if _, err := grants.NewAuthorizationServer(config, device.Offered, false); err == nil {
 			t.Errorf("%s: no error", name)
@@ -146,21 +151,28 @@ func TestAuthServer_Malformed(t *testing.T) {
 func TestAuthServer_ClientAuthentication(t *testing.T) {
 	const secret = "s3cret/with+odd=characters&%"
 	unlisted := func(members map[string]any) { delete(members, "token_endpoint_auth_methods_supported") }
+	both := func(members map[string]any) {
+		members["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post"}
+	}
 	for name, test := range map[string]struct {
 		as      fakeas.Options
 		method  fakeas.AuthMethod
 		refused int // requests whose authentication is not the client's
 	}{
-		"the body alone is listed":            {fakeas.Options{}, fakeas.PostAuth, 0},
-		"the header alone is listed":          {fakeas.Options{}, fakeas.BasicAuth, 0},
-		"nothing is listed":                   {fakeas.Options{Metadata: unlisted}, fakeas.PostAuth, 1},
-		"nothing, seen by the token endpoint": {fakeas.Options{Metadata: unlisted, OpenDevice: true}, fakeas.PostAuth, 1},
+		"the body alone is listed":                   {fakeas.Options{}, fakeas.PostAuth, 0},
+		"the body alone, seen by the token endpoint": {fakeas.Options{OpenDevice: true}, fakeas.PostAuth, 0},
+		"the header alone is listed":                 {fakeas.Options{}, fakeas.BasicAuth, 0},
+		"either":                                     {fakeas.Options{}, fakeas.EitherAuth, 0},
+		"nothing is listed":                          {fakeas.Options{Metadata: unlisted}, fakeas.PostAuth, 1},
+		"nothing, seen by the token endpoint":        {fakeas.Options{Metadata: unlisted, OpenDevice: true}, fakeas.PostAuth, 1},
+		"both are listed, one will do":               {fakeas.Options{Metadata: both}, fakeas.PostAuth, 1},
+		"the header is not decoded":                  {fakeas.Options{RawBasic: true}, fakeas.EitherAuth, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				test.as.TokenLifetime = time.Minute
 				test.as.Clients = []fakeas.Client{{ID: "notes", Secret: secret, Auth: test.method}}
-				w := newWorld(t, setup{as: test.as, server: func(c *oauth.Config) { c.ClientID, c.ClientSecret = "notes", secret }})
+				w := newWorld(t, setup{as: test.as, server: func(c *oauth.Config) { c.Credentials = oauth.Credentials{ID: "notes", Secret: secret} }})
 				w.tolerated = []fakeas.Rule{fakeas.WrongAuthentication}
 				w.secrets = append(w.secrets, secret)
 				w.signsIn(profile)
@@ -201,6 +213,51 @@ func TestAuthServer_UserAgent(t *testing.T) {
 					t.Errorf("%d requests by %q", n, agent)
 				}
 			}
+		})
+	}
+}
+
+// oldNames is how some servers answered before RFC 8628 was finished.
+func oldNames(_ *http.Request, a *fakeas.Answer) {
+	if uri, ok := a.Members["verification_uri"]; ok {
+		a.Members["verification_url"] = uri
+		a.Members["interval"], a.Members["expires_in"] = "5", "600"
+		delete(a.Members, "verification_uri")
+	}
+}
+
+// Whatever a server's dialect is, and wherever its metadata, a grant can be had of it,
+// refreshed and ended.
+func TestAuthServer_Dialects(t *testing.T) {
+	const tenant = "https://as.example.test/tenant/1"
+	for name, as := range map[string]fakeas.Options{
+		"scopes with commas":             {Dialect: fakeas.CommaScopes},
+		"errors under 200":               {Dialect: fakeas.ErrorsUnder200},
+		"old name of the URI":            {Dialect: oldNames},
+		"form-encoded":                   {Dialect: func(_ *http.Request, a *fakeas.Answer) { a.Form = a.Operation != fakeas.Metadata }},
+		"OpenID alone":                   {OpenID: true, NoMetadata: true},
+		"issuer with a path":             {Issuer: tenant},
+		"OpenID, inserted into the path": {Issuer: tenant, NoMetadata: true, OpenIDInserted: true},
+		"OpenID, in front of the path":   {Issuer: tenant, NoMetadata: true, OpenID: true},
+		"issuer with a slash at the end": {Issuer: "https://as.example.test/tenant/", NoMetadata: true, OpenIDInserted: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				as.TokenLifetime, as.API = time.Hour, fakeas.DefaultAPI
+				w := newWorld(t, setup{as: as})
+				c := w.asks(scopes.Of("profile", "notes:read"))
+				code := w.person().UserCode
+				later(7 * time.Second) // the first poll is too early
+				if err := w.as.Approve(code); err != nil {
+					t.Fatal(err)
+				}
+				(<-c).holds(scopes.Of("profile", "notes:read"))
+				later(2 * time.Hour)
+				w.has(read)
+				if err := w.me.Forget(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
 		})
 	}
 }

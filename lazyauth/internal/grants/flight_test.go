@@ -188,9 +188,9 @@ func TestFlight_AsksForWhatWasLost(t *testing.T) {
 		w.signsIn(scopes.Of("profile", "notes:read"))
 		later(2 * time.Hour)
 		w.as.RevokeAll()
-		c := w.asks(write)
-		w.approvesFor("notes:read notes:write profile")
-		(<-c).holds(scopes.Of("profile", "notes:read", "notes:write"))
+		c := w.asks(profile)
+		w.approvesFor("notes:read profile")
+		(<-c).holds(scopes.Of("profile", "notes:read"))
 		if err := w.me.Forget(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -324,19 +324,45 @@ func TestFlight_Ends(t *testing.T) {
 	}
 }
 
-// Polls that fail end no flight.
+// What happens to polls while the person signs in ends no flight.
 func TestFlight_SurvivesFaults(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		w.as.Script(fakeas.Poll, fakeas.Reset(), fakeas.Unavailable(503, 0), fakeas.SlowDown(0), fakeas.Raw(200, http.Header{"Content-Type": {"text/html"}}, "<p>"))
-		c := w.asks(profile)
-		w.approves()
-		(<-c).holds(profile)
-		w.wants(fakeas.DeviceAuthorization, 1)
-		if polled := len(w.told("polled")); polled != w.as.Count(fakeas.Poll, "") {
-			t.Errorf("told of %d polls", polled)
-		}
-	})
+	for name, script := range map[string][]fakeas.Behaviour{
+		"reset":                  {fakeas.Reset()},
+		"EOF":                    {fakeas.Drop(), fakeas.Drop()},
+		"503":                    {fakeas.Unavailable(503, 0)},
+		"503 Retry-After":        {fakeas.Unavailable(503, 20*time.Second)},
+		"429":                    {fakeas.Unavailable(429, 15*time.Second)},
+		"HTML under 200":         {fakeas.Raw(200, http.Header{"Content-Type": {"text/html"}}, "<p>Maintenance")},
+		"empty 400":              {fakeas.Raw(400, nil, "")},
+		"empty 401":              {fakeas.Raw(401, nil, "")},
+		"cut short":              {fakeas.Cut()},
+		"slow":                   {fakeas.Pending().After(20 * time.Second)},
+		"silence":                {fakeas.Stall()},
+		"slow_down":              {fakeas.SlowDown(0), fakeas.SlowDown(0)},
+		"slow_down interval":     {fakeas.SlowDown(25 * time.Second)},
+		"one after another":      {fakeas.Reset(), fakeas.Pending(), fakeas.Unavailable(503, 0), fakeas.SlowDown(0), fakeas.Drop()},
+		"pending under 500":      {fakeas.Error(500, "authorization_pending")},
+		"limit, in OAuth's word": {fakeas.Error(429, "access_denied")},
+		"unheard of under 500":   {fakeas.Error(500, "boom")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, setup{})
+				w.as.Script(fakeas.Poll, script...)
+				c := w.asks(profile)
+				code := w.person().UserCode
+				later(8 * time.Second) // the first poll meets the fault, the approval comes after it
+				if err := w.as.Approve(code); err != nil {
+					t.Fatal(err)
+				}
+				(<-c).holds(profile)
+				w.wants(fakeas.DeviceAuthorization, 1)
+				if polled := len(w.told("polled")); polled != w.as.Count(fakeas.Poll, "") {
+					t.Errorf("told of %d polls", polled)
+				}
+			})
+		})
+	}
 }
 
 // A flight that is abandoned ends, and who waits for it after all looks again: they begin

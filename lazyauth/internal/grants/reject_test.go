@@ -89,8 +89,8 @@ func TestReject_EveryToken(t *testing.T) {
 					t.Error("what is refused after a refresh is still at hand")
 				}
 				synctest.Wait()
-				if w.stored() != "" {
-					t.Error("it is still in the store")
+				if w.stored() != "" || len(w.told("store failed")) != 0 {
+					t.Errorf("it is still in the store, or that fails: %v", w.told("store failed"))
 				}
 				c := w.asks(profile)
 				w.approvesFor("profile")
@@ -110,6 +110,23 @@ func TestReject_EveryToken(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A store that fails then does not bring back what was refused.
+func TestReject_StoreFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept, full := newMeddled(), errors.New("the disk is full")
+		w := newWorld(t, setup{as: fakeas.Options{NoRefresh: true}, store: kept})
+		w.signsIn(profile)
+		later(time.Minute)
+		kept.failsToWrite(full)
+		w.rejects(grants.Refusal{SignIn: true}, true)
+		synctest.Wait()
+		if failed := w.told("store failed"); len(failed) != 1 || !errors.Is(failed[0].err, full) {
+			t.Errorf("told %v", failed)
+		}
+		w.signsIn(profile)
+	})
 }
 
 // The person is not asked for another sign-in at once after one of whose grants nothing was

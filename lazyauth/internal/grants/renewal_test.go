@@ -238,9 +238,16 @@ func TestRefresh_AskedAndKept(t *testing.T) {
 				for range len(answers) - 1 {
 					(<-w.asks(profile)).fails(grants.ErrRefresh)
 				}
-				c := w.asks(profile)
-				w.denies()
-				(<-c).fails(oauth.ErrDenied)
+				one := w.asks(profile)
+				code := w.person().UserCode
+				two := w.asks(profile) // what is of no use is not tried while the person is being asked
+				synctest.Wait()
+				w.wants(fakeas.Refresh, len(answers))
+				if err := w.as.Deny(code); err != nil {
+					t.Fatal(err)
+				}
+				(<-one).fails(oauth.ErrDenied)
+				(<-two).fails(oauth.ErrDenied)
 				w.another().has(profile)
 				w.has(profile) // here as well, now that another one has refreshed
 			})

@@ -74,7 +74,7 @@ func newWorld(t *testing.T, s setup) *world {
 	}
 	transport := listener{next, &w.issued}
 	client := oauth.Config{
-		Endpoints: oauth.Endpoints{Issuer: w.as.Issuer()}, ClientID: fakeas.DefaultClientID, Transport: transport,
+		Endpoints: oauth.Endpoints{Issuer: w.as.Issuer()}, Credentials: oauth.Credentials{ID: fakeas.DefaultClientID}, Transport: transport,
 	}
 	if s.server != nil {
 		s.server(&client)

@@ -86,7 +86,7 @@ func hideToken(run string) string {
 
 // maySecret finds what a body might give away if it is quoted: an answer with a token
 // that could not be read, say, because it was cut off.
-var maySecret = regexp.MustCompile(`(?i)(token|secret)\\?["']?\s*[:=>]|(code|password|assertion)\\?["']?\s*[:=]`)
+var maySecret = regexp.MustCompile(`(?i)(token|secret)\\?["']?\s*[:=>]|(code|password|assertion|request_uri)\\?["']?\s*[:=]`)
 
 // hideQuoted returns the text of a transport's error without what may be a token. Of what is
 // no HTTP net/http quotes a line, which is all there is of an answer that has lost its head.

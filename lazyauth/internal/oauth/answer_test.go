@@ -37,7 +37,7 @@ func TestDetail_TellsWhatSomebodyInBetweenAnswered(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := new(server).On("/token", test.reply)
-			c := client(t, s, func(c *oauth.Config) { c.ClientSecret = clientSecret })
+			c := client(t, s, func(c *oauth.Config) { c.Credentials.Secret = clientSecret })
 			e := wantError(t, c.Fail("test", oauth.ErrInvalid, c.Post(t.Context(), "https://as.example/token", nil)), oauth.ErrInvalid)
 			if !strings.Contains(e.Detail, test.want) || len(e.Detail) > 700 {
 				t.Errorf("detail %s, want %s", e.Detail, test.want)
@@ -71,7 +71,7 @@ func TestDetail_OfWhatIsNoHTTP(t *testing.T) {
 			return here, nil
 		}}
 		c, err := oauth.New(oauth.Config{
-			Endpoints: oauth.Endpoints{Token: "http://127.0.0.1/t"}, ClientID: "c", Transport: transport,
+			Endpoints: oauth.Endpoints{Token: "http://127.0.0.1/t"}, Credentials: oauth.Credentials{ID: "c"}, Transport: transport,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -7,10 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
-
-	"golang.org/x/oauth2"
 )
 
 // A Config says how to speak to one authorization server as one client.
@@ -18,25 +15,13 @@ type Config struct {
 	// Endpoints must name the token endpoint. All are https, or http on a loopback host.
 	Endpoints Endpoints
 
-	// ClientID is required (RFC 6749 §2.2).
-	ClientID string
+	// Credentials are the client's. Without an id it can do nothing but register: other
+	// requests are not sent, and fail as those of a client that the server does not know,
+	// with ErrRefused and the code invalid_client.
+	Credentials Credentials
 
-	// ClientSecret is empty for a public client, which is identified by client_id
-	// in the body of each request.
-	ClientSecret string `json:"-"`
-
-	// AuthStyle says how a client with a secret authenticates (RFC 6749 §2.3.1):
-	// oauth2.AuthStyleInHeader (client_secret_basic) or oauth2.AuthStyleInParams
-	// (client_secret_post). The zero value, oauth2.AuthStyleAutoDetect, means what the
-	// metadata lists; where that is nothing or both, the header, and the body once the
-	// server has refused the client. Which one brought a token is remembered.
-	// Without a secret it has no meaning.
-	AuthStyle oauth2.AuthStyle
-
-	// AuthorizationParams are added to each request that asks a person for authorization,
-	// whichever flow sends it: audience, for example, or resource (RFC 8707). They cannot
-	// replace the protocol's own parameters.
-	AuthorizationParams url.Values `json:"-"`
+	// Params are added to requests.
+	Params Params
 
 	// UserAgent is sent with each request; empty means DefaultUserAgent.
 	UserAgent string
@@ -73,7 +58,7 @@ func New(config Config) (*Client, error) {
 	if err := config.CheckClient(); err != nil {
 		return nil, err
 	}
-	config.AuthorizationParams = cloneValues(config.AuthorizationParams)
+	config.Params = config.Params.clone()
 	names := make([]string, len(config.BearerNames))
 	for i, name := range config.BearerNames {
 		names[i] = strings.TrimSpace(name)
@@ -88,16 +73,10 @@ func (c Config) CheckClient() error {
 	if err := c.Endpoints.check(false); err != nil {
 		return err
 	}
-	switch {
-	case c.ClientID == "":
-		return errors.New("the client id is missing")
-	case !isPrintable(c.ClientID):
-		return errors.New("the client id is not printable ASCII (RFC 6749 appendix A.1)")
-	case !isPrintable(c.ClientSecret):
-		return errors.New("the client secret is not printable ASCII (RFC 6749 appendix A.2)")
-	case c.AuthStyle < oauth2.AuthStyleAutoDetect || c.AuthStyle > oauth2.AuthStyleInHeader:
-		return errors.New("unknown AuthStyle")
-	case !isPrintable(c.UserAgent) || len(c.UserAgent) > maxUserAgent:
+	if err := c.Credentials.check(); err != nil {
+		return err
+	}
+	if !isPrintable(c.UserAgent) || len(c.UserAgent) > maxUserAgent {
 		return errors.New("the user agent is not printable ASCII of at most 256 bytes")
 	}
 	for _, name := range c.BearerNames {
@@ -108,18 +87,12 @@ func (c Config) CheckClient() error {
 			return errors.New("a type in BearerNames is one of tokens that are bound to a key: DPoP or MAC")
 		}
 	}
-	for name := range c.AuthorizationParams {
-		switch name {
-		case "client_id", "client_secret", "scope", "grant_type", "device_code":
-			return fmt.Errorf("the parameter %s cannot be given in Params", name)
-		}
-	}
-	return nil
+	return c.Params.check()
 }
 
 // Format writes neither the client secret nor the parameters, whatever the verb.
 func (c Config) Format(s fmt.State, _ rune) {
-	fmt.Fprintf(s, "oauth.Config{%q at %q}", c.ClientID, c.Endpoints.Token)
+	fmt.Fprintf(s, "oauth.Config{%q at %q}", c.Credentials.ID, c.Endpoints.Token)
 }
 
 // Format writes what [Config.Format] writes.
@@ -128,25 +101,14 @@ func (c Client) Format(s fmt.State, verb rune) { c.config.Format(s, verb) }
 // Endpoints returns those that the client was made with.
 func (c *Client) Endpoints() Endpoints { return c.config.Endpoints }
 
-// AuthorizationParams returns a copy of [Config.AuthorizationParams].
-func (c *Client) AuthorizationParams() url.Values { return cloneValues(c.config.AuthorizationParams) }
-
-func cloneValues(values url.Values) url.Values {
-	clone := make(url.Values, len(values))
-	for name, list := range values {
-		clone[name] = slices.Clone(list)
-	}
-	return clone
-}
-
 // secrets returns what no Detail may show, with what else was sent or received.
 func (c *Client) secrets(a *Answer, more ...string) secrets {
 	list := secrets(more)
-	if c.config.ClientSecret != "" {
-		pair := url.QueryEscape(c.config.ClientID) + ":" + url.QueryEscape(c.config.ClientSecret)
-		list = append(list, c.config.ClientSecret, base64.StdEncoding.EncodeToString([]byte(pair)))
+	if c.config.Credentials.Secret != "" {
+		pair := url.QueryEscape(c.config.Credentials.ID) + ":" + url.QueryEscape(c.config.Credentials.Secret)
+		list = append(list, c.config.Credentials.Secret, base64.StdEncoding.EncodeToString([]byte(pair)))
 	}
-	for _, name := range []string{"access_token", "refresh_token", "id_token", "device_code", "user_code"} {
+	for _, name := range []string{"access_token", "refresh_token", "id_token", "device_code", "user_code", "client_secret", "registration_access_token", "registration_client_uri", "request_uri"} {
 		list = append(list, a.fields.text(name))
 	}
 	return list
@@ -155,6 +117,23 @@ func (c *Client) secrets(a *Answer, more ...string) secrets {
 // Fail makes the error for an answer that ends what was being done.
 func (c *Client) Fail(op string, kind error, a *Answer, sent ...string) *Error {
 	return &Error{Op: op, Kind: kind, Code: a.Verdict.Code, Status: a.Status, RetryAfter: a.RetryAfter, Reason: a.Fault, Detail: c.Detail(a, sent...)}
+}
+
+// Check makes the error for an answer to a request with which nothing is lost (for a device
+// code, for a registration), if it is no success with members: ErrRefused, ErrUnavailable,
+// ErrInvalid, or that of ctx.
+func (c *Client) Check(ctx context.Context, op string, a *Answer, sent ...string) error {
+	switch end := comesTo[a.Verdict.Means].ask; {
+	case ctx.Err() != nil && (a.Broken() || a.Passes()):
+		return Ended(ctx, op)
+	case end != nil:
+		return c.Fail(op, end, a, sent...)
+	case a.Passes():
+		return c.Fail(op, ErrUnavailable, a, sent...)
+	case a.Fault != "":
+		return c.Fail(op, ErrInvalid, a, sent...)
+	}
+	return nil
 }
 
 // Detail says of an answer what an operator has to know.
@@ -182,7 +161,7 @@ func (c *Client) Invalid(op, why string, a *Answer, sent ...string) *Error {
 	e.Reason = why
 	hidden := c.secrets(a, sent...)
 	var shown []string
-	for _, name := range []string{"verification_uri", "verification_url", "token_type"} {
+	for _, name := range []string{"verification_uri", "verification_url", "token_type", "token_endpoint_auth_method"} {
 		if f := a.fields[name]; f != (field{}) {
 			shown = append(shown, name+" "+hidden.quote(f.text+f.other))
 		}

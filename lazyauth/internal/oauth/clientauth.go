@@ -22,7 +22,7 @@ type clientAuth struct {
 
 // authStyle returns how the next request authenticates, and whether that is settled.
 func (c *Client) authStyle() (style oauth2.AuthStyle, settled bool) {
-	for _, said := range []oauth2.AuthStyle{c.config.AuthStyle, c.config.Endpoints.AuthStyle} {
+	for _, said := range []oauth2.AuthStyle{c.config.Credentials.AuthStyle, c.config.Endpoints.AuthStyle} {
 		if said != oauth2.AuthStyleAutoDetect {
 			return said, true
 		}
@@ -38,11 +38,11 @@ func (c *Client) authStyle() (style oauth2.AuthStyle, settled bool) {
 // authenticate puts the client into a request: into its form, or into the header.
 func (c *Client) authenticate(form url.Values, style oauth2.AuthStyle) (basic bool) {
 	switch {
-	case c.config.ClientSecret == "":
-		form.Set("client_id", c.config.ClientID)
+	case c.config.Credentials.Secret == "":
+		form.Set("client_id", c.config.Credentials.ID)
 	case style == oauth2.AuthStyleInParams:
-		form.Set("client_id", c.config.ClientID)
-		form.Set("client_secret", c.config.ClientSecret)
+		form.Set("client_id", c.config.Credentials.ID)
+		form.Set("client_secret", c.config.Credentials.Secret)
 	default:
 		// One authentication method a request (RFC 6749 §2.3): nothing in the body.
 		return true
@@ -102,6 +102,7 @@ func methodName(style oauth2.AuthStyle) string {
 const (
 	methodBasic = "client_secret_basic"
 	methodPost  = "client_secret_post"
+	methodNone  = "none"
 )
 
 // listedStyle is the one way of a client with a secret that a server's metadata lists
@@ -142,7 +143,7 @@ func (a *Answer) isUnauthorized() bool {
 
 // refusal names, for the operator, how a client was authenticated that was refused.
 func (c *Client) refusal(styles ...oauth2.AuthStyle) string {
-	if c.config.ClientSecret == "" {
+	if c.config.Credentials.Secret == "" {
 		return ""
 	}
 	var names []string
@@ -152,7 +153,7 @@ func (c *Client) refusal(styles ...oauth2.AuthStyle) string {
 		plain = plain && style != oauth2.AuthStyleInHeader
 	}
 	text := "the client authenticated by " + strings.Join(names, ", then by ")
-	if !plain && (url.QueryEscape(c.config.ClientID) != c.config.ClientID || url.QueryEscape(c.config.ClientSecret) != c.config.ClientSecret) {
+	if !plain && (url.QueryEscape(c.config.Credentials.ID) != c.config.Credentials.ID || url.QueryEscape(c.config.Credentials.Secret) != c.config.Credentials.Secret) {
 		text += "; id or secret have characters that are percent-encoded in the header (RFC 6749 section 2.3.1), which some servers do not undo"
 	}
 	return text

@@ -15,7 +15,7 @@ import (
 // confidential is a client with a secret, of which it is not known how to authenticate.
 func confidential(t *testing.T, s *server) *oauth.Client {
 	return client(t, s, func(c *oauth.Config) {
-		c.ClientSecret = clientSecret
+		c.Credentials.Secret = clientSecret
 		c.Endpoints.Revocation = "https://as.example/revoke"
 	})
 }
@@ -50,20 +50,20 @@ func TestClientAuth_Settled(t *testing.T) {
 		change func(*oauth.Config)
 		used   string
 	}{
-		"author, header":   {func(c *oauth.Config) { c.AuthStyle = oauth2.AuthStyleInHeader }, "basic"},
-		"author, body":     {func(c *oauth.Config) { c.AuthStyle = oauth2.AuthStyleInParams }, "post"},
+		"author, header":   {func(c *oauth.Config) { c.Credentials.AuthStyle = oauth2.AuthStyleInHeader }, "basic"},
+		"author, body":     {func(c *oauth.Config) { c.Credentials.AuthStyle = oauth2.AuthStyleInParams }, "post"},
 		"metadata, header": {func(c *oauth.Config) { c.Endpoints.AuthStyle = oauth2.AuthStyleInHeader }, "basic"},
 		"metadata, body":   {func(c *oauth.Config) { c.Endpoints.AuthStyle = oauth2.AuthStyleInParams }, "post"},
 		"author against metadata": {func(c *oauth.Config) {
-			c.AuthStyle, c.Endpoints.AuthStyle = oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams
+			c.Credentials.AuthStyle, c.Endpoints.AuthStyle = oauth2.AuthStyleInHeader, oauth2.AuthStyleInParams
 		}, "basic"},
 		"author against metadata 2": {func(c *oauth.Config) {
-			c.AuthStyle, c.Endpoints.AuthStyle = oauth2.AuthStyleInParams, oauth2.AuthStyleInHeader
+			c.Credentials.AuthStyle, c.Endpoints.AuthStyle = oauth2.AuthStyleInParams, oauth2.AuthStyleInHeader
 		}, "post"},
 	} {
 		s := new(server).On("/token", scripted.RefusesClient)
 		c := client(t, s, func(c *oauth.Config) {
-			c.ClientSecret = clientSecret
+			c.Credentials.Secret = clientSecret
 			test.change(c)
 		})
 		_, err := c.Refresh(t.Context(), refreshToken, scopes.Set{})

@@ -58,36 +58,48 @@ var known = map[string]Verdict{
 	"incorrect_client_credentials": {"invalid_client", MeansClient}, // GitHub
 	"unauthorized_client":          {"unauthorized_client", MeansClient},
 
+	"account_selection_required": {"account_selection_required", MeansPerson}, // the same
+
 	"invalid_request":        {"invalid_request", MeansRefused},
 	"unsupported_grant_type": {"unsupported_grant_type", MeansRefused},
 	"device_flow_disabled":   {"device_flow_disabled", MeansRefused}, // GitHub
 	"invalid_scope":          {"invalid_scope", MeansRefused},
 	"invalid_target":         {"invalid_target", MeansRefused},         // RFC 8707 §2
 	"unsupported_token_type": {"unsupported_token_type", MeansRefused}, // RFC 7009 §2.2.1
+
+	"unsupported_response_type":     {"unsupported_response_type", MeansRefused},     // RFC 6749 §4.1.2.1
+	"redirect_uri_mismatch":         {"invalid_request", MeansRefused},               // GitHub
+	"invalid_request_uri":           {"invalid_request_uri", MeansRefused},           // RFC 9101 §7
+	"invalid_request_object":        {"invalid_request_object", MeansRefused},        // the same
+	"invalid_redirect_uri":          {"invalid_redirect_uri", MeansRefused},          // RFC 7591 §3.2.2
+	"invalid_client_metadata":       {"invalid_client_metadata", MeansRefused},       // the same
+	"invalid_software_statement":    {"invalid_software_statement", MeansRefused},    // the same
+	"unapproved_software_statement": {"unapproved_software_statement", MeansRefused}, // the same
 }
 
 // Known returns what a word means that a server wrote, where it is not the error of an
 // answer; MeansNothing if this package does not know it.
 func Known(word string) Verdict { return known[word] }
 
-// comesTo says what a meaning comes to at each endpoint. With MeansNothing the answer's
+// comesTo says what a meaning comes to: of a request with which nothing is lost, of an
+// authorization code, of a refresh and of a revocation. With MeansNothing the answer's
 // other members and its status decide.
 //
 // Nothing but the server's word for "no good any more" ends a grant (ErrRevoked).
 // Every other verdict on a refresh leaves it as it is.
-var comesTo = [...]struct{ refresh, revoke error }{
+var comesTo = [...]struct{ ask, exchange, refresh, revoke error }{
 	MeansNothing:  {},
-	MeansPending:  {ErrUnavailable, ErrUnavailable},
-	MeansSlowDown: {ErrUnavailable, ErrUnavailable},
-	MeansLater:    {ErrUnavailable, ErrUnavailable},
-	MeansTrouble:  {ErrUnavailable, ErrUnavailable},
-	MeansDenied:   {ErrRefused, ErrNotRevoked},
-	MeansExpired:  {ErrRefused, ErrNotRevoked},
-	MeansGone:     {ErrRevoked, ErrNotRevoked},
-	MeansPerson:   {ErrRefused, ErrNotRevoked},
-	MeansClient:   {ErrRefused, ErrRefused},
-	MeansRefused:  {ErrRefused, ErrNotRevoked},
-	MeansUnknown:  {ErrRefused, ErrNotRevoked},
+	MeansPending:  {ErrUnavailable, ErrUnavailable, ErrUnavailable, ErrUnavailable},
+	MeansSlowDown: {ErrUnavailable, ErrUnavailable, ErrUnavailable, ErrUnavailable},
+	MeansLater:    {ErrUnavailable, ErrUnavailable, ErrUnavailable, ErrUnavailable},
+	MeansTrouble:  {ErrUnavailable, ErrUnavailable, ErrUnavailable, ErrUnavailable},
+	MeansDenied:   {ErrRefused, ErrRefused, ErrRefused, ErrNotRevoked},
+	MeansExpired:  {ErrRefused, ErrCode, ErrRefused, ErrNotRevoked},
+	MeansGone:     {ErrRefused, ErrCode, ErrRevoked, ErrNotRevoked},
+	MeansPerson:   {ErrRefused, ErrRefused, ErrRefused, ErrNotRevoked},
+	MeansClient:   {ErrRefused, ErrRefused, ErrRefused, ErrRefused},
+	MeansRefused:  {ErrRefused, ErrRefused, ErrRefused, ErrNotRevoked},
+	MeansUnknown:  {ErrRefused, ErrRefused, ErrRefused, ErrNotRevoked},
 }
 
 // judge reads the verdict of an answer, and says of one that carries none, and is no

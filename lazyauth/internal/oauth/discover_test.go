@@ -353,6 +353,7 @@ func FuzzDiscoveryAnswer(f *testing.F) {
 	f.Add(404, "<html>", 200, metadata("https://as.example"))
 	f.Add(200, metadata("https://as.example", "token_endpoint", "http://localhost"), 200, "{}")
 	f.Add(503, "", 200, `{"issuer":"https://as.example"}`)
+	f.Add(200, metadata("https://as.example", "authorization_endpoint", "https://as.example/a?b", "registration_endpoint", "https://[::1]"), 200, `{"x_supported":[[],"a"]}`)
 	f.Fuzz(func(t *testing.T, status1 int, text1 string, status2 int, text2 string) {
 		s := new(server).On("/.well-known/oauth-authorization-server", answer(status1, "", text1)).
 			On("/.well-known/openid-configuration", answer(status2, "", text2))
@@ -365,14 +366,17 @@ func FuzzDiscoveryAnswer(f *testing.F) {
 		if found.Issuer != "https://as.example" {
 			t.Errorf("issuer %q", found.Issuer)
 		}
-		for _, endpoint := range []string{found.Token, found.DeviceAuthorization} {
+		for i, endpoint := range []string{found.Token, found.DeviceAuthorization, found.Authorization, found.PushedAuthorization, found.Registration, found.Revocation} {
+			if endpoint == "" && i > 0 {
+				continue
+			}
 			u, err := url.Parse(endpoint)
 			if err != nil || u.Scheme != "https" || u.User != nil || u.Fragment != "" || !scripted.Visible(endpoint) || u.Hostname() == "" {
 				t.Errorf("endpoint %q", endpoint)
 			}
 		}
 		// What was found is what New accepts.
-		if _, err := oauth.New(oauth.Config{Endpoints: found, ClientID: "x"}); err != nil {
+		if _, err := oauth.New(oauth.Config{Endpoints: found, Credentials: oauth.Credentials{ID: "x"}}); err != nil {
 			t.Error(err)
 		}
 	})

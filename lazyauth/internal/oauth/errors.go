@@ -14,6 +14,10 @@ var (
 	// a code they do not know as well.)
 	ErrDenied = errors.New("the request was denied")
 
+	// ErrCode: the server does not accept an authorization code: it is not the server's, not
+	// this client's, not of this challenge, too old, or used.
+	ErrCode = errors.New("the authorization code is not accepted")
+
 	// ErrRevoked: the refresh token is not, or not any more, good for a new access
 	// token, by the server's own word, and only the person can help. Nothing else
 	// ends a grant.
@@ -62,8 +66,8 @@ var (
 // It wraps its Kind; when the context ended, the Kind is ctx.Err() and the cause
 // of the context is wrapped as well.
 type Error struct {
-	// Op says what was being done: "discovery", "device authorization", "poll",
-	// "refresh" or "revocation".
+	// Op says what was being done: "discovery", "registration", "device authorization",
+	// "poll", "pushed authorization request", "code exchange", "refresh" or "revocation".
 	Op string
 
 	// Kind is one of the errors above, or ctx.Err().

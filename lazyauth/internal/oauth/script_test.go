@@ -31,9 +31,9 @@ const (
 func client(t testing.TB, s *server, change func(*oauth.Config)) *oauth.Client {
 	t.Helper()
 	config := oauth.Config{
-		Endpoints: oauth.Endpoints{Issuer: "https://as.example", Token: "https://as.example/token"},
-		ClientID:  "notes-client",
-		Transport: s,
+		Endpoints:   oauth.Endpoints{Issuer: "https://as.example", Token: "https://as.example/token"},
+		Credentials: oauth.Credentials{ID: "notes-client"},
+		Transport:   s,
 	}
 	if change != nil {
 		change(&config)

@@ -14,10 +14,11 @@ import (
 
 func TestNoExportedTypePrintsASecret(t *testing.T) {
 	config := oauth.Config{
-		Endpoints:           oauth.Endpoints{Token: "https://as.example/token"},
-		ClientID:            "notes-client",
-		ClientSecret:        clientSecret,
-		AuthorizationParams: url.Values{"login_hint": {accessToken}},
+		Endpoints:   oauth.Endpoints{Token: "https://as.example/token"},
+		Credentials: oauth.Credentials{ID: "notes-client", Secret: clientSecret},
+		Params: oauth.Params{
+			Authorization: url.Values{"login_hint": {accessToken}}, Token: url.Values{"x": {accessToken}}, Refresh: url.Values{"x": {accessToken}},
+		},
 	}
 	checkNoSecret(t, config)
 	checkNoSecret(t, &config)

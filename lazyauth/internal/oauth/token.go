@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -78,23 +77,24 @@ func (t Token) Format(s fmt.State, _ rune) {
 // ErrTokenType and any other ErrInvalid: the person has to be asked, and the grant
 // stays until they have signed in. Or that of ctx.
 func (c *Client) Refresh(ctx context.Context, refreshToken string, held scopes.Set) (*Token, error) {
-	return c.refresh(ctx, refreshToken, held, nil)
+	return c.refresh(ctx, refreshToken, held, scopes.Set{})
 }
 
 // RefreshFor is Refresh for these scopes by name. It is for a grant whose last token
 // has fewer of them than it ([Token.Missing]). A scope that was never granted must not
-// be among them (RFC 6749 §6).
+// be among them (RFC 6749 §6). What [Params.Refresh] names is asked for all the same.
 func (c *Client) RefreshFor(ctx context.Context, refreshToken string, granted scopes.Set) (*Token, error) {
-	return c.refresh(ctx, refreshToken, granted, url.Values{"scope": {granted.String()}})
+	return c.refresh(ctx, refreshToken, granted, granted)
 }
 
-func (c *Client) refresh(ctx context.Context, refreshToken string, held scopes.Set, form url.Values) (*Token, error) {
+func (c *Client) refresh(ctx context.Context, refreshToken string, held, named scopes.Set) (*Token, error) {
 	const op = "refresh"
 	if refreshToken == "" {
 		return nil, errors.New("oauth: refresh: no refresh token")
 	}
-	if form == nil || held.IsEmpty() {
-		form = url.Values{}
+	form := cloneValues(c.config.Params.Refresh)
+	if !named.IsEmpty() && !form.Has("scope") {
+		form.Set("scope", named.String())
 	}
 	form.Set("grant_type", "refresh_token")
 	form.Set("refresh_token", refreshToken)

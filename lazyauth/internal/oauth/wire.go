@@ -43,13 +43,13 @@ const (
 func (c *Client) Post(ctx context.Context, endpoint string, form url.Values) *Answer {
 	style, settled := c.authStyle()
 	a := c.send(ctx, endpoint, form, style)
-	settled = settled || c.config.ClientSecret == ""
+	settled = settled || c.config.Credentials.Secret == ""
 	switch {
 	case !a.refusesClient(style) && !a.isUnauthorized():
 		c.accepted(style, a)
 		return a
 	case settled:
-		a.note = c.refusal(style)
+		a.note = cmp.Or(c.refusal(style), a.note)
 		return a
 	}
 	other := otherStyle(style)
@@ -87,8 +87,8 @@ func (c *Client) PostPoll(ctx context.Context, endpoint string, form url.Values)
 	switch {
 	case !a.refusesClient(style):
 		c.accepted(style, a)
-	case settled || c.config.ClientSecret == "":
-		a.note = c.refusal(style)
+	case settled || c.config.Credentials.Secret == "":
+		a.note = cmp.Or(c.refusal(style), a.note)
 	case c.turnTo(otherStyle(style)):
 		return &Answer{Status: a.Status, RetryAfter: a.RetryAfter, Fault: "the client authentication was refused; the next poll uses the other method"}
 	default:
@@ -114,6 +114,9 @@ func Sleep(ctx context.Context, d time.Duration) bool {
 
 // send sends a form, with the client authenticated in this way, and reads the answer.
 func (c *Client) send(ctx context.Context, endpoint string, form url.Values, style oauth2.AuthStyle) *Answer {
+	if c.config.Credentials.ID == "" {
+		return &Answer{Unsent: true, Verdict: known["invalid_client"], note: "the client is not registered"}
+	}
 	form = cloneValues(form)
 	basic := c.authenticate(form, style)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
@@ -123,7 +126,7 @@ func (c *Client) send(ctx context.Context, endpoint string, form url.Values, sty
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if basic {
 		// Both are form-encoded before they are joined (RFC 6749 §2.3.1).
-		req.SetBasicAuth(url.QueryEscape(c.config.ClientID), url.QueryEscape(c.config.ClientSecret))
+		req.SetBasicAuth(url.QueryEscape(c.config.Credentials.ID), url.QueryEscape(c.config.Credentials.Secret))
 	}
 	a := roundTrip(c.config.Transport, c.config.UserAgent, req)
 	a.judge()

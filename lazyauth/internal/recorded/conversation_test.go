@@ -171,7 +171,7 @@ type recordedCall struct {
 type reactionTime struct {
 	action string // "" if it never answers
 	after  time.Duration
-	late   bool // after counts from the completion notice, not from the prompt
+	late   bool // after counts from the completion, not from the prompt
 }
 
 // byItself reports whether no person can have been behind the answer.

@@ -79,10 +79,10 @@ type double struct {
 	approved chan struct{}  // when the person has approved
 
 	mu       sync.Mutex
-	wire     []spoken        // what was said, in its order
-	lastID   int             // of the host's requests
-	prompted int             // how often it was asked
-	requests map[string]*leg // of the host, by id
+	wire     []spoken            // what was said, in its order
+	lastID   int                 // of the host's requests
+	prompted int                 // how often it was asked
+	requests map[string]*request // of the host, by id
 	dialogs  map[string]*dialog
 	decided  bool // the person is on their way
 	broken   bool // a call has been interrupted
@@ -102,19 +102,19 @@ type spoken struct {
 	rpc
 }
 
-// A leg is one request of the host.
-type leg struct {
+// A request is one of the host.
+type request struct {
 	id       string
 	token    string
 	reply    chan rpc      // has room for one
 	progress chan struct{} // has room for one
-	loud     bool          // its progress had the code
+	withCode bool          // its progress had the code
 }
 
 // A dialog is an elicitation that the host was asked for by a server request.
 type dialog struct {
 	closed    context.Context // withdrawn by the server
-	completed context.Context // by a completion notice
+	completed context.Context // by a completion
 	answered  bool
 
 	closeIt, complete context.CancelFunc
@@ -133,7 +133,7 @@ func play(t *testing.T, c *conversation, s *recordedStory) *double {
 	d := &double{
 		t: t, w: w, c: c, story: s, habits: s.habitsOf(t, c), began: time.Now(),
 		ended: make(chan struct{}), approved: make(chan struct{}),
-		requests: make(map[string]*leg), dialogs: make(map[string]*dialog), handled: make(map[string]int),
+		requests: make(map[string]*request), dialogs: make(map[string]*dialog), handled: make(map[string]int),
 	}
 	in, theirs := io.Pipe()
 	ours, out := io.Pipe()
@@ -208,7 +208,7 @@ func (d *double) sleepUntil(at time.Duration) { world.Later(at - time.Since(d.be
 func (d *double) open() bool {
 	for _, line := range d.c.opening {
 		for _, id := range line.answered {
-			answer, ok := d.await(d.request(id))
+			answer, ok := d.await(d.requestOf(id))
 			if !ok {
 				d.t.Errorf("request %s of the opening was not answered", id)
 				return false
@@ -243,7 +243,7 @@ func (d *double) version() string {
 }
 
 // await waits for the answer to a request of the opening, and puts it back.
-func (d *double) await(l *leg) (rpc, bool) {
+func (d *double) await(l *request) (rpc, bool) {
 	select {
 	case m := <-l.reply:
 		l.reply <- m
@@ -253,17 +253,17 @@ func (d *double) await(l *leg) (rpc, bool) {
 	}
 }
 
-func (d *double) request(id string) *leg {
+func (d *double) requestOf(id string) *request {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.requests[id]
 }
 
 // expect notes that the host makes a request.
-func (d *double) expect(id, token string) *leg {
+func (d *double) expect(id, token string) *request {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	l := &leg{id: id, token: token, reply: make(chan rpc, 1), progress: make(chan struct{}, 1)}
+	l := &request{id: id, token: token, reply: make(chan rpc, 1), progress: make(chan struct{}, 1)}
 	d.requests[id] = l
 	if n, err := strconv.Atoi(id); err == nil {
 		d.lastID = max(d.lastID, n)
@@ -306,11 +306,11 @@ func (d *double) listen(in io.Reader) {
 			d.t.Errorf("not a message: %q: %v", lines.Bytes(), err)
 			continue
 		}
-		d.hear(m)
+		d.read(m)
 	}
 }
 
-func (d *double) hear(m rpc) {
+func (d *double) read(m rpc) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.wire = append(d.wire, spoken{time.Since(d.began), false, m})
@@ -320,7 +320,7 @@ func (d *double) hear(m rpc) {
 			l.reply <- m
 		}
 	case "notifications/progress":
-		d.hearProgress(m)
+		d.readProgress(m)
 	case "elicitation/create":
 		d.elicited(m)
 	case "notifications/elicitation/complete":
@@ -334,8 +334,8 @@ func (d *double) hear(m rpc) {
 	}
 }
 
-// hearProgress takes a progress message to the request that it belongs to. d.mu is held.
-func (d *double) hearProgress(m rpc) {
+// readProgress takes a progress message to the request that it belongs to. d.mu is held.
+func (d *double) readProgress(m rpc) {
 	for _, l := range d.requests {
 		if l.token == "" || l.token != inJSON(m.Params.ProgressToken) {
 			continue
@@ -344,8 +344,8 @@ func (d *double) hearProgress(m rpc) {
 		case l.progress <- struct{}{}:
 		default:
 		}
-		if !l.loud && world.UserCode.MatchString(m.Params.Message) {
-			l.loud = true
+		if !l.withCode && world.UserCode.MatchString(m.Params.Message) {
+			l.withCode = true
 			d.channels = append(d.channels, "progress")
 			if d.habits.showsProgress {
 				d.sees(m.Params.Message, "", true)

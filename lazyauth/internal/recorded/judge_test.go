@@ -121,7 +121,7 @@ func (j *judgement) server(s spoken) (faults []string) {
 		j.dialogs[string(s.ID)] = &elicited{id: s.Params.ElicitationID}
 	case "notifications/elicitation/complete":
 		id := s.Params.ElicitationID
-		wrong(!j.legacy, "a completion notice in the newer era")
+		wrong(!j.legacy, "a completion in the newer era")
 		wrong(j.completed[id], "completed twice")
 		known := false
 		for _, d := range j.dialogs {
@@ -184,7 +184,7 @@ func (j *judgement) result(r *asked, s spoken) (faults []string) {
 	wrong(r.declared.Elicitation != nil && world.UserCode.MatchString(s.text()), "a code for the model of a host that has elicitation")
 	if !s.Result.IsError {
 		for _, d := range j.dialogs {
-			wrong(d.id != "" && !d.refused && !j.completed[d.id], "the result comes before the completion notice")
+			wrong(d.id != "" && !d.refused && !j.completed[d.id], "the result comes before the completion")
 		}
 	}
 	return faults

@@ -92,7 +92,7 @@ func (d *double) call(call rpc, id int) (end, text string) {
 	d.mu.Unlock()
 	state, responses := "", map[string]said(nil)
 	for {
-		l := d.newLeg(call, id, state, responses)
+		l := d.newRequest(call, id, state, responses)
 		id = 0
 		m, end := d.wait(l, interrupt)
 		if end != "" {
@@ -125,7 +125,7 @@ func (d *double) call(call rpc, id int) (end, text string) {
 }
 
 // afterthink cancels what has been answered, if the host does that.
-func (d *double) afterthink(l *leg) {
+func (d *double) afterthink(l *request) {
 	if a := d.c.afterthought; a != nil {
 		d.wg.Go(func() {
 			world.Later(a.after)
@@ -134,8 +134,8 @@ func (d *double) afterthink(l *leg) {
 	}
 }
 
-// newLeg makes one request of a call: what was recorded, less what is different in each.
-func (d *double) newLeg(call rpc, id int, state string, responses map[string]said) *leg {
+// newRequest makes one request of a call: what was recorded, less what is different in each.
+func (d *double) newRequest(call rpc, id int, state string, responses map[string]said) *request {
 	d.mu.Lock()
 	if id == 0 {
 		d.lastID++
@@ -171,9 +171,9 @@ func paramsOf(m rpc) map[string]any {
 	return whole.Params
 }
 
-// wait waits for the answer to a leg, for as long as the host does, or until the person
+// wait waits for the answer to a request, for as long as the host does, or until the person
 // interrupts it. Then it sends what was recorded in such a case, if anything.
-func (d *double) wait(l *leg, interrupt <-chan time.Time) (m rpc, end string) {
+func (d *double) wait(l *request, interrupt <-chan time.Time) (m rpc, end string) {
 	limit := make(<-chan time.Time)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -222,7 +222,7 @@ func (d *double) dialogOpen() bool {
 	return false
 }
 
-func (d *double) giveUp(l *leg) {
+func (d *double) giveUp(l *request) {
 	if d.c.gives == nil {
 		return // nobody is told
 	}
@@ -232,7 +232,7 @@ func (d *double) giveUp(l *leg) {
 }
 
 // cancel sends a recorded cancellation, of this request.
-func (d *double) cancel(m rpc, l *leg) {
+func (d *double) cancel(m rpc, l *request) {
 	params := paramsOf(m)
 	params["requestId"] = json.RawMessage(l.id)
 	d.say(map[string]any{"jsonrpc": "2.0", "method": m.Method, "params": params})

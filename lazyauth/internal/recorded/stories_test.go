@@ -106,7 +106,7 @@ var recordedStories = map[string][]recordedStory{
 
 	"codex-app-server.accept": {
 		{run: 0, person: 4 * time.Second, channels: []string{"url"}, seen: 1, calls: 1, ends: []string{ok}},
-		// ReasonDeclined by a person, who then is left in peace for a minute, and thinks better
+		// ReasonDeclined by a person, who then is asked nothing for a minute, and thinks better
 		// of it.
 		{run: 1, person: 12 * time.Second, further: []reactionTime{unanswered}, again: []time.Duration{5 * time.Second, time.Minute},
 			channels: []string{"url", "url"}, seen: 2, anew: 1, calls: 3, ends: []string{declined, declined, ok}},
@@ -156,7 +156,7 @@ var recordedStories = map[string][]recordedStory{
 
 	"gemini.progress": {
 		{person: 23 * time.Second, channels: []string{"progress"}, seen: 1, calls: 1, ends: []string{ok}},
-		// After a minute the model is told as well, in case that nobody sees the progress.
+		// After a minute the prompt is shown as text as well, in case that nobody sees the progress.
 		{title: "slow person", person: 9 * time.Minute, channels: []string{"progress", "text"}, seen: 2, calls: 2, ends: []string{pending, ok}},
 		{title: "slow person, and a model that insists", person: 9 * time.Minute, insists: true,
 			channels: []string{"progress", "text", "progress"}, seen: 3, calls: 2, ends: []string{pending, ok}},
@@ -193,7 +193,7 @@ var recordedStories = map[string][]recordedStory{
 	"mcporter.timeout-60s": textualSlowly,
 
 	"opencode.progress": {
-		// It shows nothing, so that the model is told; which then calls again at once, and
+		// It shows nothing, so that its model is shown the text; which then calls again at once, and
 		// waits for as long as there is progress.
 		{person: 3 * time.Minute, insists: true, channels: []string{"progress", "text", "progress"}, seen: 1, calls: 2, ends: []string{pending, ok}},
 	},
@@ -242,7 +242,7 @@ func TestRecordedHosts(t *testing.T) {
 				title += ", " + s.title
 			}
 			t.Run(title, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { s.tell(t, conversations[s.run]) })
+				synctest.Test(t, func(t *testing.T) { s.play(t, conversations[s.run]) })
 			})
 		}
 		if len(played) != len(conversations) {
@@ -283,7 +283,7 @@ func TestRecordedHostsWithAnyPerson(t *testing.T) {
 	}
 }
 
-func (s *recordedStory) tell(t *testing.T, c *conversation) {
+func (s *recordedStory) play(t *testing.T, c *conversation) {
 	d := play(t, c, s)
 	judge(t, d.wire)
 	if !slices.Equal(d.channels, s.channels) {

@@ -32,7 +32,7 @@ func (p *peer) pollUntil(deviceCode string) (outcomes []string) {
 	}
 }
 
-func TestApproved(t *testing.T) {
+func TestExchange_Approved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, nil)
 		d := p.authorize("profile notes:read")
@@ -56,7 +56,7 @@ func TestApproved(t *testing.T) {
 	})
 }
 
-func TestDenied(t *testing.T) {
+func TestExchange_Denied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, nil)
 		d := p.authorize("profile")
@@ -68,7 +68,7 @@ func TestDenied(t *testing.T) {
 	})
 }
 
-func TestExpired(t *testing.T) {
+func TestExchange_Expired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, &fakeas.Options{CodeLifetime: 11 * time.Second})
 		d := p.authorize("profile")
@@ -83,7 +83,7 @@ func TestExpired(t *testing.T) {
 	})
 }
 
-func TestRestartForgetsDeviceCodes(t *testing.T) {
+func TestExchange_RestartForgetsDeviceCodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, nil)
 		token := p.login("profile").text("access_token")
@@ -97,7 +97,7 @@ func TestRestartForgetsDeviceCodes(t *testing.T) {
 	})
 }
 
-func TestSlowsDownWhoHurries(t *testing.T) {
+func TestPace_SlowsDownWhoHurries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, nil)
 		code := p.authorize("profile").text("device_code")
@@ -118,7 +118,7 @@ func TestSlowsDownWhoHurries(t *testing.T) {
 }
 
 // The interval counts from the previous answer, not from the request.
-func TestIntervalCountsFromTheAnswer(t *testing.T) {
+func TestPace_CountsFromTheAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, &fakeas.Options{Latency: 3 * time.Second})
 		code := p.authorize("profile").text("device_code")
@@ -131,7 +131,7 @@ func TestIntervalCountsFromTheAnswer(t *testing.T) {
 	})
 }
 
-func TestGrantsLess(t *testing.T) {
+func TestExchange_GrantsLess(t *testing.T) {
 	p := newPeer(t, &fakeas.Options{Withhold: []string{"notes:write"}})
 	token := p.login("profile notes:write")
 	if token.text("scope") != "profile" {
@@ -152,7 +152,7 @@ func TestGrantsLess(t *testing.T) {
 	}
 }
 
-func TestAnotherPersonApproves(t *testing.T) {
+func TestExchange_AnotherPersonApproves(t *testing.T) {
 	p := newPeer(t, nil)
 	p.call(fakeas.CreateNote, p.login("notes:write").text("access_token"))
 	d := p.authorize("profile notes:read")
@@ -168,7 +168,7 @@ func TestAnotherPersonApproves(t *testing.T) {
 	}
 }
 
-func TestWaitForRequest(t *testing.T) {
+func TestControl_WaitForRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, nil)
 		go func() {
@@ -206,7 +206,7 @@ func TestWaitForRequest(t *testing.T) {
 }
 
 // However many clients there are, three answers after 100 ms each take 300 ms.
-func TestManyClients(t *testing.T) {
+func TestExchange_ManyClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const many = 2_000 // the race detector gives up at 8,128 goroutines
 		p := newPeer(t, &fakeas.Options{Latency: 100 * time.Millisecond})

@@ -206,7 +206,7 @@ func strictOptions() *fakeas.Options {
 	}}
 }
 
-func TestEachRuleProvoked(t *testing.T) {
+func TestViolation_EachRuleProvoked(t *testing.T) {
 	for _, b := range breaches {
 		t.Run(string(b.rule), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -229,7 +229,7 @@ func TestEachRuleProvoked(t *testing.T) {
 }
 
 // Every rule that the package names is provoked above.
-func TestNoRuleForgotten(t *testing.T) {
+func TestViolation_NoRuleForgotten(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "violation.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -262,7 +262,7 @@ func TestNoRuleForgotten(t *testing.T) {
 }
 
 // Variants of a breach that a client is as likely to commit.
-func TestSecretsOutOfPlace(t *testing.T) {
+func TestViolation_SecretsOutOfPlace(t *testing.T) {
 	const form = "application/x-www-form-urlencoded"
 	for _, test := range []struct {
 		name   string
@@ -308,7 +308,7 @@ func TestSecretsOutOfPlace(t *testing.T) {
 	}
 }
 
-func TestClientAuthentication(t *testing.T) {
+func TestViolation_ClientAuthentication(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		id       string
@@ -353,7 +353,7 @@ func TestClientAuthentication(t *testing.T) {
 }
 
 // What a robust client does after faults is no violation.
-func TestRobustClientIsFlawless(t *testing.T) {
+func TestViolation_NoneByARobustClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, nil)
 		p.client.Timeout = 10 * time.Second

@@ -1,0 +1,329 @@
+package redirect_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
+)
+
+func config(change func(*redirect.Config)) redirect.Config {
+	c := redirect.Config{
+		Server: &server{}, ClientID: "notes-client",
+		Endpoints: oauth.Endpoints{Issuer: issuer, Authorization: endpoint, Features: oauth.Features{S256: true}},
+	}
+	change(&c)
+	return c
+}
+
+// What a server must have, and what an author must not say.
+func TestNew(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*redirect.Config)
+		kind   error // nil: the text is all
+		text   string
+	}{
+		"no endpoint":           {func(c *redirect.Config) { c.Endpoints.Authorization = "" }, oauth.ErrUnsupported, "authorization endpoint"},
+		"no codes":              {func(c *redirect.Config) { c.Endpoints.Features.NoCode = true }, oauth.ErrUnsupported, "authorization endpoint"},
+		"no S256":               {func(c *redirect.Config) { c.Endpoints.Features.S256 = false }, redirect.ErrNoPKCE, "S256"},
+		"pushed only, nowhere":  {func(c *redirect.Config) { c.Endpoints.Features.PushedOnly = true }, oauth.ErrUnsupported, "pushed"},
+		"http":                  {func(c *redirect.Config) { c.Endpoints.Authorization = "http://as.example/authorize" }, nil, "is not https"},
+		"a state in it":         {func(c *redirect.Config) { c.Endpoints.Authorization += "&state=1" }, nil, "parameter state"},
+		"no server":             {func(c *redirect.Config) { c.Server = nil }, nil, "server"},
+		"no client id":          {func(c *redirect.Config) { c.ClientID = "" }, nil, "client id"},
+		"a life of seconds":     {func(c *redirect.Config) { c.Life = time.Second }, nil, "Life"},
+		"a life of days":        {func(c *redirect.Config) { c.Life = 48 * time.Hour }, nil, "Life"},
+		"a service of controls": {func(c *redirect.Config) { c.Service = "a\x1b[31m" }, nil, "Service"},
+		"a foreign URI":         {func(c *redirect.Config) { c.RedirectURI = "http://192.0.2.1/callback" }, nil, "redirect URI"},
+	} {
+		_, err := redirect.New(config(test.change))
+		if err == nil || test.kind != nil && !errors.Is(err, test.kind) || !strings.Contains(err.Error(), test.text) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{
+		"response_type", "response_mode", "client_id", "client_secret", "redirect_uri", "scope", "state", "code_challenge",
+		"code_challenge_method", "request", "request_uri", "login_hint", "id_token_hint", "prompt",
+	} {
+		if _, err := redirect.New(config(func(c *redirect.Config) { c.Params = url.Values{name: {"x"}} })); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("Params with %s: %v", name, err)
+		}
+	}
+	if _, err := redirect.New(config(func(c *redirect.Config) { c.Endpoints.Features.S256, c.InsecureAssumePKCE = false, true })); err != nil {
+		t.Errorf("InsecureAssumePKCE: %v", err)
+	}
+	flow, err := redirect.New(config(func(*redirect.Config) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []redirect.Request{{Link: 7}, {Prompt: "whatever"}, {LoginHint: "a\nb"}, {LoginHint: strings.Repeat("a", 257)}} {
+		if _, err := flow.Begin(t.Context(), r, nothingMore); err == nil {
+			t.Errorf("begun with %+v", r)
+		}
+	}
+}
+
+// The challenge is sent though the server is only assumed to look at it.
+func TestAssumePKCE_StillSends(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{config: func(c *redirect.Config) { c.Endpoints.Features.S256, c.InsecureAssumePKCE = false, true }})
+		if got := parameters(t, w.auth.Link()); got.Get("code_challenge_method") != "S256" || got.Get("code_challenge") == "" {
+			t.Errorf("request %v", got)
+		}
+	})
+}
+
+// One path for each issuer and client, the same in each sign-in, and by a name that outlives the client's id.
+func TestCallbackPath(t *testing.T) {
+	at := func(change func(*redirect.Config)) string {
+		var path string
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, setup{config: change})
+			u, _ := url.Parse(w.auth.RedirectURI())
+			path = u.Path
+		})
+		return path
+	}
+	first := at(func(*redirect.Config) {})
+	if again := at(func(c *redirect.Config) { c.Service = "Other" }); again != first {
+		t.Errorf("%s and %s", first, again)
+	}
+	if registered := redirect.URIOf(issuer, "notes-client", ""); registered != "http://127.0.0.1"+first {
+		t.Errorf("to be registered: %s, used: %s", registered, first)
+	}
+	for name, change := range map[string]func(*redirect.Config){
+		"another issuer": func(c *redirect.Config) { c.Endpoints.Issuer = "https://as.example/tenant" },
+		"another client": func(c *redirect.Config) { c.ClientID = "other" },
+	} {
+		if other := at(change); other == first {
+			t.Errorf("%s: the path is the same", name)
+		}
+	}
+	named := func(id string) func(*redirect.Config) {
+		return func(c *redirect.Config) { c.ClientID, c.Client = id, "registered" }
+	}
+	if one, other := at(named("id-1")), at(named("id-2")); one != other {
+		t.Errorf("the id is in the path: %s and %s", one, other)
+	}
+}
+
+// A port that is taken is an error that names it, and no other is used.
+func TestPort_Taken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{config: func(c *redirect.Config) { c.RedirectURI = "http://127.0.0.1:8085/cb" }})
+		if w.auth.RedirectURI() != "http://127.0.0.1:8085/cb" {
+			t.Errorf("redirect URI %s", w.auth.RedirectURI())
+		}
+		// By another sign-in of this program:
+		_, err := w.flow.Begin(t.Context(), redirect.Request{}, nothingMore)
+		if p, ok := errors.AsType[*redirect.PortError](err); !ok || !p.Ours || !errors.Is(err, oauth.ErrUnavailable) || !strings.Contains(err.Error(), "127.0.0.1:8085") {
+			t.Errorf("error %v", err)
+		}
+		// By another program:
+		w.machine.taken = map[string]bool{"127.0.0.1:9000": true}
+		flow, err := redirect.New(config(func(c *redirect.Config) { c.RedirectURI, c.Listen = "http://127.0.0.1:9000/cb", w.machine.listen }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := w.machine.open()
+		_, err = flow.Begin(t.Context(), redirect.Request{}, nothingMore)
+		if p, ok := errors.AsType[*redirect.PortError](err); !ok || p.Ours || p.Address != "127.0.0.1:9000" || !errors.Is(err, oauth.ErrUnavailable) || !strings.Contains(err.Error(), "127.0.0.1:9000") {
+			t.Errorf("error %v", err)
+		}
+		if w.machine.open() != before {
+			t.Error("something else is listened on")
+		}
+	})
+}
+
+// The last page of one sign-in does not keep the next from the port.
+func TestPort_TakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{config: func(c *redirect.Config) { c.RedirectURI = "http://127.0.0.1:8085/cb" }})
+		b := w.browser()
+		w.back(b, "code", "good", "state", w.state(b))
+		w.token()
+		former, ended := w.auth, make(chan struct{})
+		go func() {
+			former.Finish(t.Context(), redirect.Outcome{})
+			close(ended)
+		}()
+		synctest.Wait()
+		began := time.Now()
+		w.begin(redirect.Request{})
+		<-ended
+		if took := time.Since(began); took != 0 {
+			t.Errorf("waited %v for the port", took)
+		}
+		w.back(b, "code", "good", "state", w.state(b))
+		w.token()
+	})
+}
+
+// localhost is both families at one port, or nothing.
+func TestLocalhost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{request: redirect.Request{Link: redirect.Opened}, config: func(c *redirect.Config) { c.RedirectURI = "http://localhost:8085/cb" }})
+		if w.machine.open() != 2 {
+			t.Fatalf("%d listeners", w.machine.open())
+		}
+		b := w.browser()
+		if !strings.HasPrefix(w.auth.Link(), "http://localhost:8085/start/") {
+			t.Errorf("link %s", w.auth.Link())
+		}
+		w.back(b, "code", "good", "state", w.state(b))
+		w.token()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{taken: map[string]bool{"[::1]:8085": true}}
+		flow, err := redirect.New(config(func(c *redirect.Config) { c.RedirectURI, c.Listen = "http://localhost:8085/cb", m.listen }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = flow.Begin(t.Context(), redirect.Request{}, nothingMore)
+		if p, ok := errors.AsType[*redirect.PortError](err); !ok || p.Address != "[::1]:8085" || m.open() != 0 {
+			t.Errorf("error %v, %d listeners", err, m.open())
+		}
+	})
+	// Any port: one that is free in both.
+	synctest.Test(t, func(t *testing.T) {
+		m := &machine{taken: map[string]bool{"[::1]:40001": true}}
+		flow, err := redirect.New(config(func(c *redirect.Config) { c.RedirectURI, c.Listen = "http://localhost", m.listen }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		auth, err := flow.Begin(t.Context(), redirect.Request{}, nothingMore)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if auth.RedirectURI() != "http://localhost:40002" || m.open() != 2 {
+			t.Errorf("redirect URI %s, %d listeners", auth.RedirectURI(), m.open())
+		}
+		auth.Finish(canceled(), redirect.Outcome{})
+		if m.open() != 0 {
+			t.Error("it still listens")
+		}
+	})
+}
+
+// A listener that is not on loopback is none.
+func TestListen_OnLoopbackOnly(t *testing.T) {
+	closed := 0
+	listen := func(context.Context, string, string) (net.Listener, error) {
+		return everywhere{closed: &closed}, nil
+	}
+	flow, err := redirect.New(config(func(c *redirect.Config) { c.Listen = listen }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := flow.Begin(t.Context(), redirect.Request{}, nothingMore); err == nil || closed != 1 {
+		t.Errorf("error %v, closed %d", err, closed)
+	}
+}
+
+type everywhere struct {
+	net.Listener
+	closed *int
+}
+
+func (everywhere) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4zero, Port: 8085} }
+
+func (e everywhere) Close() error {
+	*e.closed++
+	return nil
+}
+
+// Who holds connections and says nothing, or not all, is thrown out, and the person's browser gets in.
+func TestConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		var held []net.Conn
+		for n := range 32 {
+			conn, err := w.machine.dial(t.Context(), "tcp", "127.0.0.1:40001")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n%2 == 0 {
+				io.WriteString(conn, "GET /callback HTTP/1.1\r\nHost: 127")
+			}
+			held = append(held, conn)
+		}
+		began := time.Now()
+		w.back(w.browser(), "code", "good", "state", w.state(nil))
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("got in after %v", took)
+		}
+		w.token()
+		for _, conn := range held {
+			conn.Close()
+		}
+	})
+	// A head without an end is refused.
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		conn, err := w.machine.dial(t.Context(), "tcp", "127.0.0.1:40001")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		go io.WriteString(conn, "GET / HTTP/1.1\r\nHost: 127.0.0.1:40001\r\nX: "+strings.Repeat("x", 1<<20))
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		if err != nil || !strings.Contains(line, "431") {
+			t.Errorf("got %q, %v", line, err)
+		}
+		w.waits()
+	})
+}
+
+// The same over sockets: both families, a real browser's client, all closed at the end.
+func TestRealListener(t *testing.T) {
+	for _, uri := range []string{"", "http://localhost/cb", "http://[::1]/cb"} {
+		as := &server{good: map[string]bool{"good": true}}
+		flow, err := redirect.New(config(func(c *redirect.Config) { c.Server, c.RedirectURI = as, uri }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		auth, err := flow.Begin(t.Context(), redirect.Request{Link: redirect.Opened}, nothingMore)
+		if p, ok := errors.AsType[*redirect.PortError](err); ok && strings.Contains(uri, "l") && strings.Contains(p.Address, "::1") {
+			t.Logf("this machine has no IPv6: %v", err)
+			continue
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		w := &world{T: t, server: as, flow: flow}
+		w.wait(t.Context(), auth)
+		jar, _ := cookiejar.New(nil)
+		b := &browser{t, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+		p := w.back(b, "code", "good", "state", w.state(b))
+		w.token()
+		finished := make(chan struct{})
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			auth.Finish(ctx, redirect.Outcome{Account: "ada"})
+			close(finished)
+		}()
+		w.done(b, p).wants(t, 200, "signed-in")
+		cancel()
+		<-finished
+		if conn, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(originOf(auth.RedirectURI()), "http://"), "/")); err == nil {
+			conn.Close()
+			t.Errorf("%s: it still listens", auth.RedirectURI())
+		}
+	}
+}
+
+func originOf(uri string) string {
+	u, _ := url.Parse(uri)
+	return "http://" + u.Host
+}

@@ -1,0 +1,162 @@
+package redirect
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/internal/names"
+)
+
+// A Link is who opens the link of a sign-in.
+type Link int
+
+const (
+	// Shown is for a link that a host shows to a person: the authorization server's https
+	// address, with a pushed request in it if the server takes one, since hosts refuse http. It tells
+	// nothing of the person (MCP client/elicitation, "Safe URL handling").
+	Shown Link = iota
+	// Opened is for a link that this program opens in a browser itself, or gives to a person at
+	// its own terminal: the start page on loopback. It alone keeps somebody else's code out.
+	Opened
+)
+
+// A Kind is what a link came to be.
+type Kind string
+
+// The kinds of links; see the package comment for what each protects from.
+const (
+	Start  Kind = "start"  // the start page
+	Pushed Kind = "pushed" // a pushed request (RFC 9126)
+	Plain  Kind = "plain"  // the authorization request itself
+)
+
+// A Request says what one sign-in is to be.
+type Request struct {
+	Link Link
+
+	// LoginHint names the account that is to sign in, and Prompt is none, login, consent or
+	// select_account, or several (OpenID Connect Core §3.1.2.1). Both are left out of a plain link,
+	// which whoever shows it can read.
+	LoginHint, Prompt string
+}
+
+var prompts = []string{"none", "login", "consent", "select_account", "create"}
+
+func (r Request) check() error {
+	for word := range strings.FieldsSeq(r.Prompt) {
+		if !slices.Contains(prompts, word) {
+			return errors.New("redirect: Prompt has a word that is none of OpenID Connect's")
+		}
+	}
+	switch {
+	case r.Link != Shown && r.Link != Opened:
+		return errors.New("redirect: unknown Link")
+	case len(r.LoginHint) > 256 || !names.Check(r.LoginHint):
+		return errors.New("redirect: LoginHint is not at most 256 bytes of printable text")
+	}
+	return nil
+}
+
+// An attempt is one authorization request, and what its answer has to bring.
+type attempt struct {
+	state    string
+	verifier string
+	cookie   string // of the browser that began it; empty if the link was shown
+	retired  bool   // another one was begun in its place
+}
+
+// form returns the parameters of an attempt's authorization request (RFC 6749 §4.1.1, RFC 7636
+// §4.3).
+func (a *Authorization) form(at *attempt, personal bool) url.Values {
+	form := url.Values{
+		"response_type":         {"code"},
+		"client_id":             {a.flow.config.ClientID},
+		"redirect_uri":          {a.uri},
+		"state":                 {at.state},
+		"code_challenge":        {challenge(at.verifier)},
+		"code_challenge_method": {"S256"},
+	}
+	if !a.asked.IsEmpty() {
+		form.Set("scope", a.asked.String())
+	}
+	for name, values := range a.flow.config.Params {
+		form[name] = values
+	}
+	if personal {
+		if a.request.LoginHint != "" {
+			form.Set("login_hint", a.request.LoginHint)
+		}
+		if a.request.Prompt != "" {
+			form.Set("prompt", a.request.Prompt)
+		}
+	}
+	return form
+}
+
+// address returns the authorization endpoint with these parameters beside its own (RFC 6749
+// §3.1).
+func (f *Flow) address(form url.Values) string {
+	u := *f.endpoint
+	if u.RawQuery != "" {
+		u.RawQuery += "&"
+	}
+	u.RawQuery += form.Encode()
+	return u.String()
+}
+
+// push pushes an attempt's request, and returns the address that stands for it, and when it ends.
+func (a *Authorization) push(ctx context.Context, at *attempt) (string, time.Time, error) {
+	uri, expires, err := a.flow.config.Server.Push(ctx, a.form(at, true))
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	return a.flow.address(url.Values{"client_id": {a.flow.config.ClientID}, "request_uri": {uri}}), expires, nil
+}
+
+// setLink makes the link, and the attempt that a shown one is for. A push that is optional
+// and fails leaves the plain link: what is wrong, if it is more than that, the server will say.
+func (a *Authorization) setLink(ctx context.Context) error {
+	config := &a.flow.config
+	a.expires = time.Now().Add(config.Life)
+	a.until = a.expires
+	if a.request.Link == Opened {
+		a.kind, a.link = Start, a.startLink()
+		return nil
+	}
+	at := &attempt{state: newSecret(), verifier: newSecret()}
+	a.attempts = append(a.attempts, at)
+	if config.Endpoints.PushedAuthorization != "" {
+		link, expires, err := a.push(ctx, at)
+		required := config.Endpoints.Features.PushedOnly
+		switch {
+		case err == nil && (required || time.Until(expires) >= leastPushed):
+			a.kind, a.link = Pushed, link
+			if expires.Before(a.expires) {
+				a.until = minTime(a.until, expires.Add(signing))
+				a.expires = expires
+			}
+			return nil
+		case err != nil && (required || ctx.Err() != nil):
+			return err
+		case err != nil:
+			a.tell(Event{What: PushFailed, Detail: detail(err)})
+		default:
+			// It is good for the server that nobody uses this one.
+			*at = attempt{state: newSecret(), verifier: newSecret()}
+			a.tell(Event{What: PushFailed, Detail: "the pushed request ends too soon to be shown, after " + time.Until(expires).Round(time.Second).String()})
+		}
+	}
+	a.kind, a.link = Plain, a.flow.address(a.form(at, false))
+	return nil
+}
+
+func minTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

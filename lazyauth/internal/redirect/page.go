@@ -1,0 +1,114 @@
+package redirect
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/lazyauth/mcp-lazyauth/internal/names"
+)
+
+//go:embed page.html page.css
+var files embed.FS
+
+// A view is the name of a page, of its template and of data-page in the HTML.
+type view string
+
+const (
+	signedIn        view = "signed-in"   // done
+	working         view = "working"     // the code is here, and how it ends is not known
+	again           view = "again"       // the code was not accepted, or the answer is lost
+	refusedByPerson view = "denied"      // access_denied
+	unfinished      view = "unfinished"  // another error: the application says which
+	already         view = "already"     // another answer was accepted before
+	ended           view = "ended"       // the sign-in is over
+	newer           view = "newer"       // it was begun again, in another window
+	foreign         view = "foreign"     // the cookie of the start page is missing
+	mixedUp         view = "mixed-up"    // the issuer is another one
+	tooOften        view = "too-often"   // begun, or answered, too often
+	unreachable     view = "unreachable" // the request could not be pushed
+	nothing         view = "nothing"     // everything else
+)
+
+var (
+	pages = template.Must(template.New("").Parse(pageSource()))
+	// policy lets a page show itself with its one style, and do nothing else.
+	policy = "default-src 'none'; style-src '" + styleHash() + "'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+// pageSource returns the templates with the style inside, since a page loads nothing.
+func pageSource() string {
+	html, _ := files.ReadFile("page.html")
+	css, _ := files.ReadFile("page.css")
+	return strings.Replace(string(html), "STYLE", string(css), 1)
+}
+
+// styleHash returns the hash of the style as it is sent, for the policy.
+func styleHash() string {
+	var page bytes.Buffer
+	if err := pages.ExecuteTemplate(&page, string(nothing), shown{}); err != nil {
+		panic("redirect: " + err.Error())
+	}
+	_, rest, _ := strings.Cut(page.String(), "<style>")
+	style, _, _ := strings.Cut(rest, "</style>")
+	sum := sha256.Sum256([]byte(style))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// shown is what a page shows. Nothing of it comes from the address that was loaded.
+type shown struct {
+	Service   string // never empty
+	Server    string // the host where people sign in
+	Account   string // of the last page, where it is known
+	Elsewhere string
+	Again     string // where to start again; empty if that is of no use
+	Host      string // of the cookie
+}
+
+// show writes a page.
+func (a *Authorization) show(w http.ResponseWriter, v view, status int) {
+	config := &a.flow.config
+	s := shown{Service: config.Service, Server: a.flow.endpoint.Host, Elsewhere: config.Elsewhere, Host: a.flow.target.host}
+	if s.Service == "" {
+		s.Service = s.Server
+	}
+	a.mu.Lock()
+	if !a.over {
+		s.Again = startPrefix + a.nonce
+	}
+	if v == ended && a.granted {
+		v = already
+	}
+	a.mu.Unlock()
+	if v == signedIn && len(a.outcome.Account) <= maxAccount && names.Check(a.outcome.Account) {
+		s.Account = names.Isolate(a.outcome.Account)
+	}
+	var page bytes.Buffer
+	if err := pages.ExecuteTemplate(&page, string(v), s); err != nil {
+		panic("redirect: page " + string(v) + ": " + err.Error())
+	}
+	dress(w.Header())
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if v == working {
+		w.Header().Set("Refresh", "1")
+	}
+	w.WriteHeader(status)
+	w.Write(page.Bytes())
+}
+
+const maxAccount = 256 // bytes
+
+// dress adds the headers that keep a page, and the address that it came from, to itself.
+func dress(h http.Header) {
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+}
