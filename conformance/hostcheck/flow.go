@@ -14,7 +14,7 @@ type call struct {
 	wire.CallParams
 	back      wire.Channel
 	declared  wire.Modes    // the modes of elicitation that hold for it
-	others    []*call       // those that were in flight when it came; for Requirement.request
+	others    []*call       // those that were in flight when it came; for judgeRequest
 	cancelled chan struct{} // closed when the host cancelled it
 	cancel    *wire.Line    // with what; nil if by hanging up
 	answered  time.Duration // zero while it is in flight
@@ -59,7 +59,7 @@ func (s *session) arrived(c *call) {
 		f.rounds = append(f.rounds, c)
 		s.step()
 		s.guard.Unlock()
-		judgeBy(s.observer, func(r Requirement) func(judge, *retry) { return r.retry }, retried(f))
+		judgeRetry(s.observer, retried(f))
 		f.retry <- c // has room for one, and only one is taken at a time
 		return
 	}
@@ -69,7 +69,7 @@ func (s *session) arrived(c *call) {
 	s.step()
 	s.playing.Add(1)
 	s.guard.Unlock()
-	judgeBy(s.observer, func(r Requirement) func(judge, *call) { return r.fresh }, c)
+	judgeFresh(s.observer, c)
 	go func() {
 		defer s.playing.Done()
 		if again > 6 {

@@ -3,6 +3,8 @@ package hostcheck
 import (
 	"slices"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // A judge records what occasions come to for one requirement.
@@ -45,6 +47,34 @@ func judgeBy[T any](o *observer, function func(Requirement) func(judge, T), happ
 			f(j, happened)
 		}
 	})
+}
+
+func judgePost(o *observer, happened *wire.Line) {
+	judgeBy(o, func(r Requirement) func(judge, *wire.Line) { return r.post }, happened)
+}
+
+func judgeResponse(o *observer, happened *wire.Line) {
+	judgeBy(o, func(r Requirement) func(judge, *wire.Line) { return r.response }, happened)
+}
+
+func judgeRequest(o *observer, happened *call) {
+	judgeBy(o, func(r Requirement) func(judge, *call) { return r.request }, happened)
+}
+
+func judgeFresh(o *observer, happened *call) {
+	judgeBy(o, func(r Requirement) func(judge, *call) { return r.fresh }, happened)
+}
+
+func judgeRetry(o *observer, happened *retry) {
+	judgeBy(o, func(r Requirement) func(judge, *retry) { return r.retry }, happened)
+}
+
+func judgeCancellation(o *observer, happened *cancellation) {
+	judgeBy(o, func(r Requirement) func(judge, *cancellation) { return r.cancelled }, happened)
+}
+
+func judgeEnd(s *session) {
+	judgeBy(s.observer, func(r Requirement) func(judge, *session) { return r.end }, s)
 }
 
 // judgePrompt judges a prompt when all is over: by the messages, and by what the

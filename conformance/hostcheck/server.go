@@ -63,7 +63,7 @@ func (s *session) Hear(l *wire.Line, back wire.Channel, p *wire.Peer) {
 
 func (s *session) hearResponse(l *wire.Line) {
 	if s.protocol == Modern {
-		judgeBy(s.observer, func(r Requirement) func(judge, *wire.Line) { return r.response }, l)
+		judgeResponse(s.observer, l)
 		return
 	}
 	var id string
@@ -87,7 +87,7 @@ func (s *session) hearNotification(l *wire.Line) {
 		RequestID json.RawMessage `json:"requestId"`
 	}
 	_ = json.Unmarshal(l.Params, &p)
-	judgeBy(s.observer, func(r Requirement) func(judge, *cancellation) { return r.cancelled }, s.cancels(p.RequestID, l))
+	judgeCancellation(s.observer, s.cancels(p.RequestID, l))
 }
 
 func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
@@ -99,7 +99,7 @@ func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
 		c.declared = wire.ElicitationModes(capabilities)
 	}
 	s.register(c)
-	judgeBy(s.observer, func(r Requirement) func(judge, *call) { return r.request }, c)
+	judgeRequest(s.observer, c)
 	c.others = nil // which would be kept for as long as this one
 	switch {
 	case l.Method == "tools/call" && s.speaks(c, p):
@@ -150,7 +150,7 @@ func (s *session) Dropped(back wire.Channel) {
 
 // Posted judges an HTTP request as such. It is part of [wire.Handler].
 func (s *session) Posted(l *wire.Line) {
-	judgeBy(s.observer, func(r Requirement) func(judge, *wire.Line) { return r.post }, l)
+	judgePost(s.observer, l)
 }
 
 // register counts a request among those in flight, and tells it of the others that

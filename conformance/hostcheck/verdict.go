@@ -18,7 +18,7 @@ func judged(s *session, output string) Result {
 	for _, p := range issued {
 		judgePrompt(s, p)
 	}
-	judgeBy(s.observer, func(r Requirement) func(judge, *session) { return r.end }, s)
+	judgeEnd(s)
 	if s.scenario.conclude != nil {
 		s.scenario.conclude(s)
 	}
