@@ -139,8 +139,14 @@ func (x *exchange) judge(client *Client) (*authorization, *fault) {
 	if rule != "" {
 		broke(rule, "", "invalid_request", description, false)
 	}
-	if challenge != "" && x.isReused(challenge) {
+	if challenge != "" && x.isReused("code_challenge", challenge) {
 		x.violate(ChallengeReused, "")
+	}
+	switch state := params.Get("state"); {
+	case state != "" && x.isReused("state", state):
+		x.violate(StateReused, "")
+	case state == "" && challenge == "" && rule == "": // nothing that a forged response would have to match
+		x.violate(MissingState, "")
 	}
 	asked, ok := parseScope(params.Get("scope"))
 	if !ok {
@@ -182,15 +188,16 @@ func (x *exchange) unknownClient() string {
 	return "The application is not known here."
 }
 
-// isReused reports whether another authorization request had the same
-// challenge. A page that is loaded again is none.
-func (x *exchange) isReused(challenge string) bool {
+// isReused reports whether another authorization request had the same value. A
+// page that is loaded again is none.
+func (x *exchange) isReused(name, value string) bool {
 	s, text := x.server, sha256.Sum256([]byte(x.asked.Encode()))
+	key := [2]string{name, value[:min(len(value), 200)]}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old, ok := s.challenges[challenge]
-	if !ok && len(s.challenges) < maxPaces {
-		s.challenges[challenge] = text
+	old, ok := s.onceOnly[key]
+	if !ok && len(s.onceOnly) < maxPaces {
+		s.onceOnly[key] = text
 	}
 	return ok && old != text
 }

@@ -3,6 +3,7 @@ package fakeas_test
 import (
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,7 +12,7 @@ import (
 )
 
 // RFC 6749 §4.1.2: a code that is used twice takes with it what it gave.
-func TestCodeReused(t *testing.T) {
+func TestCode_Reused(t *testing.T) {
 	p := newPeer(t, nil)
 	code := p.code()
 	token := p.exchange(code)
@@ -31,7 +32,7 @@ func TestCodeReused(t *testing.T) {
 
 // The client cannot know that an answer was lost, so that trying again is no
 // violation; it is refused all the same.
-func TestCodeAfterALostAnswer(t *testing.T) {
+func TestCode_AfterALostAnswer(t *testing.T) {
 	p := newPeer(t, nil)
 	p.as.Script(fakeas.Exchange, fakeas.Drop(), fakeas.Lose())
 	code := p.code()
@@ -46,7 +47,7 @@ func TestCodeAfterALostAnswer(t *testing.T) {
 	p.flawless()
 }
 
-func TestCodeExpires(t *testing.T) {
+func TestCode_Expires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, nil)
 		code := p.code()
@@ -71,7 +72,7 @@ func TestCodeExpires(t *testing.T) {
 
 // A code that somebody else got, put in the client's way, is refused, is not
 // used up by that, and is no violation: the client's verifier does not fit.
-func TestCodeInjected(t *testing.T) {
+func TestCode_Injected(t *testing.T) {
 	p := newPeer(t, &fakeas.Options{Clients: []fakeas.Client{{ID: fakeas.DefaultClientID}, {ID: "other"}}})
 	theirs := p.code("code_challenge", challengeOf(otherVerifier))
 	for name, pairs := range map[string][]string{
@@ -87,5 +88,43 @@ func TestCodeInjected(t *testing.T) {
 	p.flawless()
 	if a := p.exchange(theirs, "code_verifier", otherVerifier); outcome(a) != "ok" {
 		t.Errorf("its own client: %s", a.body)
+	}
+}
+
+// Of many who present a code at the same time one gets a token, and since there
+// were others it is good for nothing.
+func TestCode_AtTheSameTime(t *testing.T) {
+	p := newPeer(t, nil)
+	code := p.code()
+	request := make(chan *http.Request, 20)
+	for range cap(request) {
+		request <- p.exchangeRequest(code)
+	}
+	close(request)
+	var mu sync.Mutex
+	var tokens []string
+	var clients sync.WaitGroup
+	for req := range request {
+		clients.Go(func() {
+			a, err := p.do(req)
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if token := a.text("access_token"); token != "" {
+				tokens = append(tokens, token)
+			}
+		})
+	}
+	clients.Wait()
+	if len(tokens) != 1 {
+		t.Fatalf("%d tokens", len(tokens))
+	}
+	if a := p.call(fakeas.Me, tokens[0]); a.status != http.StatusUnauthorized {
+		t.Errorf("GET /me: %d", a.status)
+	}
+	if n := len(p.as.Violations()); n != cap(request)-1 {
+		t.Errorf("%d violations", n)
 	}
 }

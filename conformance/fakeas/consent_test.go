@@ -40,7 +40,7 @@ const (
 	decision = "/authorize/decision"
 )
 
-func TestConsentWalk(t *testing.T) {
+func TestConsent_Walk(t *testing.T) {
 	p := listen(t, fakeas.Options{Clients: []fakeas.Client{{ID: fakeas.DefaultClientID, Name: "<b>Bold & Co</b>"}}}).browse()
 	a, ticket := p.open("login_hint", "GRACE@example.test")
 	if page(a) != "signin" || !strings.Contains(a.body, "Ada Example") || strings.Contains(a.body, "Signed in as") ||
@@ -92,7 +92,7 @@ func TestConsentWalk(t *testing.T) {
 }
 
 // Prompt asks again who it is, or what may be done, although that is known.
-func TestConsentPrompts(t *testing.T) {
+func TestConsent_Prompts(t *testing.T) {
 	p := listen(t, fakeas.Options{}).browse()
 	_, ticket := p.open()
 	p.submit(signIn, "request", ticket, "person", "ada")
@@ -113,7 +113,7 @@ func TestConsentPrompts(t *testing.T) {
 
 // A page names in its policy where its form may lead to, or browsers would not
 // follow the redirect that answers it, and nothing else.
-func TestConsentPolicy(t *testing.T) {
+func TestConsent_Policy(t *testing.T) {
 	for uri, wants := range map[string]string{
 		redirectURI:                     "form-action 'self' http://127.0.0.1:49152;",
 		"http://[::1]:49152/callback":   "form-action 'self' http:;", // no policy can name an IPv6 address
@@ -141,7 +141,7 @@ func TestConsentPolicy(t *testing.T) {
 }
 
 // The cookie is the browser's own: not for scripts, other sites or plain http.
-func TestConsentCookie(t *testing.T) {
+func TestConsent_Cookie(t *testing.T) {
 	p := newPeer(t, &fakeas.Options{Issuer: "https://id.example.test:8443/tenant"}).browse()
 	a, ticket := p.open()
 	first := a.header.Get("Set-Cookie")
@@ -163,7 +163,7 @@ func TestConsentCookie(t *testing.T) {
 }
 
 // What is decided is decided by the person in the browser that opened the page.
-func TestConsentFromElsewhere(t *testing.T) {
+func TestConsent_FromElsewhere(t *testing.T) {
 	p := listen(t, fakeas.Options{}).browse()
 	_, ticket := p.open()
 	p.submit(signIn, "request", ticket, "person", "ada")
@@ -207,7 +207,7 @@ func TestConsentFromElsewhere(t *testing.T) {
 }
 
 // The pages can be used for ten minutes.
-func TestConsentExpires(t *testing.T) {
+func TestConsent_Expires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, nil).browse()
 		_, ticket := p.open()
@@ -220,7 +220,7 @@ func TestConsentExpires(t *testing.T) {
 
 // Two servers on one machine have one host for a browser's cookies, and yet do
 // not sign people out of each other.
-func TestConsentAtTwoServersInOneBrowser(t *testing.T) {
+func TestConsent_AtTwoServersInOneBrowser(t *testing.T) {
 	first := listen(t, fakeas.Options{}).browse()
 	second := listen(t, fakeas.Options{})
 	second.client = first.client

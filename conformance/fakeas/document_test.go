@@ -43,7 +43,7 @@ func TestClientDocument(t *testing.T) {
 
 // Each way in which a client ID that is a URL is refused: at the authorization
 // endpoint on a page, which says why, elsewhere with invalid_client.
-func TestClientDocumentRefused(t *testing.T) {
+func TestClientDocument_Refused(t *testing.T) {
 	with := func(old, replaced string) *fakeas.Options {
 		return serving(strings.Replace(document, old, replaced, 1))
 	}
@@ -94,7 +94,7 @@ func TestClientDocumentRefused(t *testing.T) {
 }
 
 // A client may be returned to where its document says, and nowhere else.
-func TestClientDocumentRedirects(t *testing.T) {
+func TestClientDocument_Redirects(t *testing.T) {
 	p := newPeer(t, serving(document))
 	if _, err := p.as.ApproveURL(t.Context(), p.authorizationURL("client_id", clientURL, "redirect_uri", "http://127.0.0.1:1/callback")); !errors.Is(err, fakeas.ErrNoWayBack) {
 		t.Errorf("sent elsewhere: %v", err)

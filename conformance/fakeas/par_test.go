@@ -46,7 +46,7 @@ func TestPushed(t *testing.T) {
 		t.Fatalf("pushed: %d %s", a.status, a.body)
 	}
 	response := p.response(p.as.ApproveURL(t.Context(), p.pushedURL(a.text("request_uri"), "scope", "ignored")))
-	if response.Get("state") != "af0ifjsldkj" || response.Get("iss") != p.as.Issuer() {
+	if response.Get("state") != p.state || response.Get("iss") != p.as.Issuer() {
 		t.Errorf("response: %v", response)
 	}
 	if token := p.exchange(response.Get("code")); token.text("scope") != "profile notes:read" {
@@ -62,7 +62,7 @@ func TestPushed(t *testing.T) {
 
 // A request is one client's, and one browser's; it ends with its time and its
 // answer.
-func TestPushedIsUsedOnce(t *testing.T) {
+func TestPushed_IsUsedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, pushing())
 		shut := func(name, address string) {
@@ -108,7 +108,7 @@ func TestPushedIsUsedOnce(t *testing.T) {
 }
 
 // What is wrong with a pushed request is said at once, in JSON.
-func TestPushedErrors(t *testing.T) {
+func TestPushed_Errors(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		pairs    []string
@@ -135,7 +135,7 @@ func TestPushedErrors(t *testing.T) {
 }
 
 // A confidential client authenticates when it pushes.
-func TestPushedByAConfidentialClient(t *testing.T) {
+func TestPushed_ByAConfidentialClient(t *testing.T) {
 	p := newPeer(t, pushing())
 	_, query, _ := strings.Cut(p.authorizationURL("client_id", ""), "?")
 	req := p.request(http.MethodPost, p.as.URL(fakeas.PushedAuthorization), "application/x-www-form-urlencoded", query)
@@ -150,7 +150,7 @@ func TestPushedByAConfidentialClient(t *testing.T) {
 	p.flawless()
 }
 
-func TestPushRequired(t *testing.T) {
+func TestPushed_Required(t *testing.T) {
 	opts := pushing()
 	opts.Push = fakeas.PushRequired
 	p := newPeer(t, opts)
@@ -170,7 +170,7 @@ func TestPushRequired(t *testing.T) {
 }
 
 // A server that takes none says nothing of them.
-func TestPushNone(t *testing.T) {
+func TestPushed_NotHeardOf(t *testing.T) {
 	p := newPeer(t, nil)
 	if a := p.push(); a.status != http.StatusNotFound {
 		t.Errorf("pushed: %d", a.status)
@@ -185,7 +185,7 @@ func TestPushNone(t *testing.T) {
 
 // Every way in which the answer to a push can be wrong, in the order of a
 // script; the last shows that what was pushed is all the same one request.
-func TestPushedAnsweredWrongly(t *testing.T) {
+func TestPushed_AnsweredWrongly(t *testing.T) {
 	p := newPeer(t, pushing())
 	edit := func(change func(a *fakeas.Answer)) fakeas.Behaviour {
 		return fakeas.Edit(func(_ *http.Request, a *fakeas.Answer) { change(a) })

@@ -19,7 +19,8 @@ type peer struct {
 	t        *testing.T
 	as       *fakeas.Server
 	client   *http.Client
-	verifier string // of the last authorization URL
+	verifier string // of the last authorization URL, as is
+	state    string
 }
 
 // newPeer reaches a server in process.

@@ -11,7 +11,7 @@ import (
 
 // A device authorization with a challenge is polled with its verifier, from the
 // first approved poll on.
-func TestDevicePKCE(t *testing.T) {
+func TestPKCE_OfDeviceAuthorizations(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		pkce      fakeas.PKCE
@@ -61,7 +61,7 @@ func TestDevicePKCE(t *testing.T) {
 }
 
 // The metadata name the method where either flow knows it.
-func TestPKCEInMetadata(t *testing.T) {
+func TestPKCE_InMetadata(t *testing.T) {
 	for _, test := range []struct {
 		opts fakeas.Options
 		want bool
@@ -79,4 +79,33 @@ func TestPKCEInMetadata(t *testing.T) {
 			t.Errorf("%+v: %s", test.opts, a.body)
 		}
 	}
+}
+
+// Without PKCE where it is optional, and what a server does that has not heard of it.
+func TestPKCE_OptionalOrIgnored(t *testing.T) {
+	without := []string{"code_challenge", "", "code_challenge_method", ""}
+	p := newPeer(t, &fakeas.Options{PKCE: fakeas.PKCEOptional})
+	if a := p.exchange(p.code(without...), "code_verifier", ""); outcome(a) != "ok" {
+		t.Errorf("without: %s", a.body)
+	}
+	if a := p.exchange(p.code()); outcome(a) != "ok" {
+		t.Errorf("with: %s", a.body)
+	}
+	// RFC 9700 §4.8.2: somebody has cut the challenge out of the URL.
+	if a := p.exchange(p.code(without...)); outcome(a) != "invalid_grant" {
+		t.Errorf("downgraded: %s", a.body)
+	}
+	p.flawless()
+	if a := p.exchange(p.code(), "code_verifier", ""); outcome(a) != "invalid_grant" {
+		t.Errorf("verifier forgotten: %s", a.body)
+	}
+
+	p = newPeer(t, &fakeas.Options{PKCE: fakeas.PKCEIgnored})
+	if a := p.exchange(p.code(), "code_verifier", otherVerifier); outcome(a) != "ok" {
+		t.Errorf("ignored: %s", a.body)
+	}
+	if a := p.must(p.request(http.MethodGet, p.as.URL(fakeas.Metadata), "", "")); strings.Contains(a.body, "code_challenge") {
+		t.Errorf("metadata: %s", a.body)
+	}
+	p.flawless()
 }

@@ -10,7 +10,7 @@ import (
 
 // Redirect URIs are compared as they stand, but for the port of a loopback
 // address (RFC 8252 §7.3).
-func TestRedirectURIs(t *testing.T) {
+func TestRedirectURI_Compared(t *testing.T) {
 	registered := []string{
 		"http://127.0.0.1/callback", "http://[::1]:80/six?x=1", "http://localhost:8080/callback",
 		"https://app.example.test/done", "com.example.app:/callback",
@@ -70,7 +70,7 @@ func TestRedirectURIs(t *testing.T) {
 }
 
 // A redirect URI keeps the query that it has.
-func TestRedirectURIWithAQuery(t *testing.T) {
+func TestRedirectURI_WithAQuery(t *testing.T) {
 	p := newPeer(t, &fakeas.Options{Clients: []fakeas.Client{{ID: fakeas.DefaultClientID, RedirectURIs: []string{"http://127.0.0.1/callback?tenant=1"}}}})
 	location, err := p.as.ApproveURL(t.Context(), p.authorizationURL("redirect_uri", "http://127.0.0.1:1/callback?tenant=1"))
 	if err != nil || !strings.HasPrefix(location, "http://127.0.0.1:1/callback?tenant=1&code=") {

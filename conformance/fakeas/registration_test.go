@@ -57,7 +57,7 @@ func TestRegistration(t *testing.T) {
 }
 
 // A client that does not ask for refresh tokens gets none.
-func TestRegistrationWithoutRefresh(t *testing.T) {
+func TestRegistration_WithoutRefresh(t *testing.T) {
 	p := newPeer(t, &fakeas.Options{Registration: true})
 	id := p.register(`{"redirect_uris":["http://127.0.0.1/callback/x"],"token_endpoint_auth_method":"none"}`).text("client_id")
 	if a := p.exchange(p.code("client_id", id), "client_id", id); outcome(a) != "ok" || a.text("refresh_token") != "" {
@@ -66,7 +66,7 @@ func TestRegistrationWithoutRefresh(t *testing.T) {
 }
 
 // A secret is given to a client that does not ask to be public, and ends.
-func TestRegistrationOfASecret(t *testing.T) {
+func TestRegistration_OfASecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, &fakeas.Options{Registration: true, ClientSecretLifetime: time.Hour})
 		a := p.register(`{"grant_types":["urn:ietf:params:oauth:grant-type:device_code"]}`)
@@ -94,7 +94,7 @@ func TestRegistrationOfASecret(t *testing.T) {
 	})
 }
 
-func TestRegistrationErrors(t *testing.T) {
+func TestRegistration_Errors(t *testing.T) {
 	for body, want := range map[string]string{
 		``:                                       "invalid_client_metadata",
 		`null`:                                   "invalid_client_metadata",
@@ -134,7 +134,7 @@ func TestRegistrationErrors(t *testing.T) {
 
 // RFC 7592: what was registered can be read and deleted with the token that
 // came with it, and with nothing else.
-func TestRegistrationIsManaged(t *testing.T) {
+func TestRegistration_IsManaged(t *testing.T) {
 	p := newPeer(t, &fakeas.Options{Registration: true})
 	a, other := p.register(`{"redirect_uris":["https://x.example/"]}`), p.register(native)
 	uri, token := a.text("registration_client_uri"), a.text("registration_access_token")
@@ -166,7 +166,7 @@ func TestRegistrationIsManaged(t *testing.T) {
 }
 
 // Every way in which the answer can be wrong.
-func TestRegistrationAnsweredWrongly(t *testing.T) {
+func TestRegistration_AnsweredWrongly(t *testing.T) {
 	p := newPeer(t, &fakeas.Options{Registration: true})
 	p.as.Script(fakeas.Registration,
 		fakeas.Edit(fakeas.WithoutClientID), fakeas.Edit(fakeas.OtherRedirectURIs), fakeas.Edit(fakeas.UnaskedSecret), fakeas.Edit(fakeas.Huge),
@@ -199,7 +199,7 @@ func TestRegistrationAnsweredWrongly(t *testing.T) {
 }
 
 // The forms of a registration request that are violations.
-func TestRegistrationViolations(t *testing.T) {
+func TestRegistration_Violations(t *testing.T) {
 	p := newPeer(t, &fakeas.Options{Registration: true})
 	p.must(p.request(http.MethodPut, p.as.URL(fakeas.Registration), "application/json", native))
 	p.must(p.request(http.MethodPost, p.as.URL(fakeas.Registration), "application/x-www-form-urlencoded", "redirect_uris=x"))

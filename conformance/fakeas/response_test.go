@@ -1,6 +1,7 @@
 package fakeas_test
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -12,7 +13,7 @@ import (
 
 // Every way in which an authorization response can be wrong, in the order of a
 // script; then the right one is back.
-func TestResponseScript(t *testing.T) {
+func TestResponse_Script(t *testing.T) {
 	p := newPeer(t, nil)
 	issuer := p.as.Issuer()
 	p.as.Script(fakeas.Response,
@@ -24,18 +25,18 @@ func TestResponseScript(t *testing.T) {
 		fakeas.EditResponse(func(v url.Values) { v.Add("code", "ac_injected") }),
 		fakeas.Error(0, "temporarily_unavailable"),
 	)
-	for i, want := range []struct{ iss, state, err string }{
-		{"", "af0ifjsldkj", ""},
-		{"https://evil.example", "af0ifjsldkj", ""},
-		{issuer + "/", "af0ifjsldkj", ""},
-		{"https://as.example.tes", "af0ifjsldkj", ""},
+	for i, want := range []struct{ iss, state, err string }{ // an empty state is the client's
+		{"", "", ""},
+		{"https://evil.example", "", ""},
+		{issuer + "/", "", ""},
+		{"https://as.example.tes", "", ""},
 		{issuer, "another", ""},
-		{issuer, "af0ifjsldkj", ""},
-		{issuer, "af0ifjsldkj", "temporarily_unavailable"},
-		{issuer, "af0ifjsldkj", ""},
+		{issuer, "", ""},
+		{issuer, "", "temporarily_unavailable"},
+		{issuer, "", ""},
 	} {
 		got := p.response(p.as.ApproveURL(t.Context(), p.authorizationURL()))
-		if got.Get("iss") != want.iss || got.Get("state") != want.state || got.Get("error") != want.err || got.Has("code") == got.Has("error") {
+		if got.Get("iss") != want.iss || got.Get("state") != cmp.Or(want.state, p.state) || got.Get("error") != want.err || got.Has("code") == got.Has("error") {
 			t.Errorf("%d: %v", i, got)
 		}
 		if codes := len(got["code"]); i == 5 && codes != 2 {
@@ -52,7 +53,7 @@ func TestResponseScript(t *testing.T) {
 }
 
 // What the browser meets in place of a redirect.
-func TestResponseThatDoesNotCome(t *testing.T) {
+func TestResponse_ThatDoesNotCome(t *testing.T) {
 	p := newPeer(t, nil)
 	p.as.Script(fakeas.Response, fakeas.Unavailable(http.StatusServiceUnavailable, 0), fakeas.Drop())
 	if _, err := p.as.ApproveURL(t.Context(), p.authorizationURL()); !errors.Is(err, fakeas.ErrNoWayBack) {
@@ -69,7 +70,7 @@ func TestResponseThatDoesNotCome(t *testing.T) {
 
 // A server that has not heard of RFC 9207, one that sends iss and does not say
 // so, and one that says so and does not.
-func TestNoIss(t *testing.T) {
+func TestResponse_Iss(t *testing.T) {
 	const promise = "authorization_response_iss_parameter_supported"
 	for _, test := range []struct {
 		name           string

@@ -34,11 +34,11 @@ type Server struct {
 
 	authorizations map[string]*authorization // by ticket
 	codes          map[string]*code
-	pushes         map[string]*pushed           // by request_uri
-	pruneAuthAt    int                          // number of all three
-	challenges     map[string][sha256.Size]byte // the hash of the request that each was in
-	sessions       map[string]*session          // by cookie
-	consents       map[[2]string][]string       // scopes granted, by subject and client
+	pushes         map[string]*pushed              // by request_uri
+	pruneAuthAt    int                             // number of all three
+	onceOnly       map[[2]string][sha256.Size]byte // states and challenges: the hash of the request that each was in
+	sessions       map[string]*session             // by cookie
+	consents       map[[2]string][]string          // scopes granted, by subject and client
 	seen           []AuthorizationRequest
 
 	guesses    guesses
@@ -73,7 +73,7 @@ func New(opts *Options) *Server {
 		authorizations: make(map[string]*authorization),
 		codes:          make(map[string]*code),
 		pushes:         make(map[string]*pushed),
-		challenges:     make(map[string][sha256.Size]byte),
+		onceOnly:       make(map[[2]string][sha256.Size]byte),
 		sessions:       make(map[string]*session),
 		consents:       make(map[[2]string][]string),
 	}

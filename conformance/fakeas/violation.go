@@ -36,6 +36,8 @@ const (
 	MalformedChallenge    Rule = "malformed-challenge"     // not 32 bytes in base64url
 	NotPushed             Rule = "not-pushed"              // an authorization request where pushed ones are required
 	ChallengeReused       Rule = "challenge-reused"        // in another authorization request
+	MissingState          Rule = "missing-state"           // neither a state nor a challenge in an authorization request
+	StateReused           Rule = "state-reused"            // in another authorization request
 	MalformedVerifier     Rule = "malformed-verifier"      // too short, too long, other letters
 	WrongVerifier         Rule = "wrong-verifier"          // for a device code of its own
 	VerifierElsewhere     Rule = "verifier-elsewhere"      // code_verifier not in a token request
@@ -78,6 +80,8 @@ var sections = map[Rule]string{
 	MalformedChallenge:    "RFC 7636 §4.2",
 	NotPushed:             "RFC 9126 §5",
 	ChallengeReused:       "RFC 9700 §2.1.1",
+	MissingState:          "RFC 6749 §10.12",
+	StateReused:           "RFC 9700 §2.1",
 	MalformedVerifier:     "RFC 7636 §4.1",
 	WrongVerifier:         "RFC 7636 §4.5",
 	VerifierElsewhere:     "RFC 7636 §4.5",
