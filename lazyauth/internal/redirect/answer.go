@@ -77,22 +77,7 @@ func isVisible(code string) bool {
 	return true
 }
 
-// failure returns what the error of an authorization response comes to (RFC 6749 §4.1.2.1),
-// as it would of the token endpoint.
+// failure returns what the error of an authorization response comes to.
 func (a answer) failure() *oauth.Error {
-	v := oauth.Known(a.error)
-	e := &oauth.Error{Op: op, Code: v.Code, Kind: oauth.ErrRefused}
-	switch v.Means {
-	case oauth.MeansDenied:
-		e.Kind = oauth.ErrDenied
-	case oauth.MeansTrouble, oauth.MeansSlowDown, oauth.MeansPending:
-		e.Kind = oauth.ErrUnavailable
-	case oauth.MeansNothing:
-		e.Code = oauth.CodeOther
-	}
-	e.Detail = "error " + quote(a.error)
-	if a.details != "" {
-		e.Detail += ", description " + quote(a.details)
-	}
-	return e
+	return oauth.ResponseError(op, url.Values{"error": {a.error}, "error_description": {a.details}})
 }

@@ -110,7 +110,7 @@ type Outcome struct {
 // Begin listens, calls want for what is asked for, and makes the link. It blocks for as
 // long as want does, and a pushed request takes where there is one.
 //
-// Errors: a [PortError]; that of Server.Push where requests must be pushed; that of ctx.
+// Errors: a [PortError]; that of Client.Push where requests must be pushed; that of ctx.
 func (f *Flow) Begin(ctx context.Context, request Request, want func(context.Context) scopes.Set) (*Authorization, error) {
 	if err := request.check(); err != nil {
 		return nil, err
@@ -171,13 +171,13 @@ func (a *Authorization) Reached() bool {
 
 // Format writes no link, whatever the verb.
 func (a *Authorization) Format(s fmt.State, _ rune) {
-	fmt.Fprintf(s, "redirect.Authorization{%s, %s link, expires %s}", a.flow.config.Endpoints.Authorization, a.kind, a.expires.Format(time.RFC3339))
+	fmt.Fprintf(s, "redirect.Authorization{%s, %s link, expires %s}", a.flow.endpoints.Authorization, a.kind, a.expires.Format(time.RFC3339))
 }
 
 // Wait returns the token once a browser has come back with a code that the server accepts. It
 // ends with ctx, and by itself once the link has expired. It is to be called once.
 //
-// A code that the server refuses (invalid_grant), or whose answer is lost, does not end it: anybody who has
+// A code that the server refuses (oauth.ErrCode), or whose answer is lost, does not end it: anybody who has
 // seen a link can bring one. The page offers to start again; the fifth ends it. No
 // code is sent twice (RFC 6749 §4.1.2: the server would revoke what it gave for it).
 //
@@ -254,7 +254,7 @@ func (a *Authorization) settle(ctx context.Context, s *submission, n int, observ
 		return nil, true, s.failure
 	}
 	sent := time.Now()
-	token, err = a.flow.config.Server.Exchange(ctx, s.code, a.uri, s.attempt.verifier, a.asked)
+	token, err = a.flow.config.Client.Exchange(ctx, s.code, a.uri, s.attempt.verifier, a.asked)
 	e := Event{What: Granted, Attempt: n, Took: time.Since(sent)}
 	if err == nil {
 		v = accepted
@@ -271,7 +271,7 @@ func (a *Authorization) settle(ctx context.Context, s *submission, n int, observ
 	switch {
 	case ctx.Err() != nil:
 		return nil, true, oauth.Ended(ctx, op)
-	case e.Code == "invalid_grant":
+	case errors.Is(err, oauth.ErrCode):
 		v, e.What = refused, CodeRefused
 	case errors.Is(err, oauth.ErrUnavailable), errors.Is(err, oauth.ErrUnreadable):
 		v, e.What = lost, AnswerLost

@@ -131,7 +131,7 @@ func TestLink_TellsNothingOfThePerson(t *testing.T) {
 // A server that wants requests pushed gets them so, from the start page, too.
 func TestPushed_Required(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{request: redirect.Request{Link: redirect.Opened, LoginHint: "ada"}, config: pushesOnly, server: func(s *server) { s.pushLife = time.Minute }})
+		w := newWorld(t, setup{request: redirect.Request{Link: redirect.Opened, LoginHint: "ada"}, server: pushesOnlyForAMinute})
 		b := w.browser()
 		if len(w.server.pushes) != 0 {
 			t.Error("pushed before anybody came")
@@ -153,7 +153,7 @@ func TestPushed_Required(t *testing.T) {
 func TestPushed_Fails(t *testing.T) {
 	fails := func(s *server) { s.pushFails = &oauth.Error{Op: "push", Kind: oauth.ErrUnavailable, Status: 503} }
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{request: redirect.Request{Link: redirect.Opened}, config: pushesOnly, server: fails})
+		w := newWorld(t, setup{request: redirect.Request{Link: redirect.Opened}, server: func(s *server) { pushesOnly(s); fails(s) }})
 		b := w.browser()
 		p := b.get(w.auth.Link()).wants(t, 502, "unreachable")
 		again := regexp.MustCompile(`href="(/start/[^"]+)"`).FindStringSubmatch(p.body)
@@ -167,7 +167,7 @@ func TestPushed_Fails(t *testing.T) {
 		w.waits()
 	})
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{config: pushes, server: fails})
+		w := newWorld(t, setup{server: func(s *server) { pushes(s); fails(s) }})
 		if w.auth.Kind() != redirect.Plain {
 			t.Errorf("kind %s", w.auth.Kind())
 		}
@@ -180,7 +180,7 @@ func TestPushed_Fails(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{config: pushesOnly})
+		w := newWorld(t, setup{server: pushesOnly})
 		w.server.pushFails = &oauth.Error{Op: "push", Kind: oauth.ErrRefused, Code: "invalid_scope"}
 		before := w.machine.open()
 		if _, err := w.flow.Begin(t.Context(), redirect.Request{}, nothingMore); !errors.Is(err, oauth.ErrRefused) {
@@ -196,7 +196,7 @@ func TestPushed_Fails(t *testing.T) {
 // prompt says when it ends, and who has opened it in time may take a moment longer.
 func TestPushed_EndsSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{config: pushes, server: func(s *server) { s.pushLife = time.Minute }})
+		w := newWorld(t, setup{server: pushesForAMinute})
 		if w.auth.Kind() != redirect.Plain || time.Until(w.auth.Expires()) != 10*time.Minute {
 			t.Errorf("kind %s, for %v", w.auth.Kind(), time.Until(w.auth.Expires()))
 		}
@@ -205,7 +205,7 @@ func TestPushed_EndsSoon(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{config: pushesOnly, server: func(s *server) { s.pushLife = time.Minute }})
+		w := newWorld(t, setup{server: pushesOnlyForAMinute})
 		if w.auth.Kind() != redirect.Pushed || time.Until(w.auth.Expires()) != time.Minute {
 			t.Errorf("kind %s, for %v", w.auth.Kind(), time.Until(w.auth.Expires()))
 		}
@@ -214,7 +214,7 @@ func TestPushed_EndsSoon(t *testing.T) {
 		w.token()
 	})
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{config: pushesOnly, server: func(s *server) { s.pushLife = time.Minute }})
+		w := newWorld(t, setup{server: pushesOnlyForAMinute})
 		began := time.Now()
 		w.fails(redirect.ErrExpired)
 		if took := time.Since(began); took != 3*time.Minute {
@@ -255,7 +255,7 @@ func TestInjected(t *testing.T) {
 	})
 	t.Run("pushed: the link does not have the state", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, setup{config: pushes})
+			w := newWorld(t, setup{server: pushes})
 			for _, guess := range []string{"", w.auth.Link(), "urn:ietf:params:oauth:request_uri:1", strings.Repeat("A", 43)} {
 				theirs(w, guess).wants(t, 400, "nothing")
 			}
@@ -266,7 +266,7 @@ func TestInjected(t *testing.T) {
 		})
 	})
 	// Whoever opens the pushed request sees the state come back, as of a plain link it can be read.
-	for kind, s := range map[string]setup{"pushed, and opened by them": {config: pushes}, "plain": {}} {
+	for kind, s := range map[string]setup{"pushed, and opened by them": {server: pushes}, "plain": {}} {
 		t.Run(kind+": the account is named", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, s)
@@ -356,7 +356,7 @@ func TestCode_Refused(t *testing.T) {
 			w.waits()
 		}
 		p := w.back(b, "code", "bad4", "state", w.state(b))
-		err := w.fails(oauth.ErrRefused)
+		err := w.fails(oauth.ErrCode)
 		if e, _ := errors.AsType[*oauth.Error](err); e == nil || e.Code != "invalid_grant" {
 			t.Errorf("error %v", err)
 		}
@@ -703,8 +703,8 @@ func TestAnswer_Issuer(t *testing.T) {
 		for _, param := range []string{"code", "error"} {
 			t.Run(name+", "+param, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t, setup{config: func(c *redirect.Config) {
-						c.Endpoints.Features.IssuerInResponse, c.Endpoints.Issuer = test.promised, test.configured
+					w := newWorld(t, setup{server: func(s *server) {
+						s.endpoints.Features.IssuerInResponse, s.endpoints.Issuer = test.promised, test.configured
 					}})
 					b := w.browser()
 					value := map[string]string{"code": "good", "error": "access_denied"}[param]

@@ -1,6 +1,7 @@
 package redirect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,34 +23,33 @@ const (
 	leastLife   = time.Minute
 	mostLife    = time.Hour
 
-	// leastPushed is the shortest life of a pushed request that is shown where a plain link
-	// would do as well. Many servers give them a minute or less, which counts on a
-	// program that opens the browser at once: a person who reads the prompt first would land
-	// on an error page, from which nobody leads them back.
-	leastPushed = 2 * time.Minute
+	defaultLeastPushed = 2 * time.Minute
 )
 
-// A Server is an authorization server, as one client speaks to it. *oauth.Client is one.
-type Server interface {
-	// Exchange presents a code at the token endpoint, once (RFC 6749 §4.1.3, RFC 7636 §4.5).
+// A Client speaks to an authorization server as one client: *oauth.Client is one.
+type Client interface {
+	// Endpoints are the server's, with the features that its metadata tells of.
+	Endpoints() oauth.Endpoints
+	ClientID() string
+	// AuthorizationForm returns what the author adds to authorization requests: resource (RFC
+	// 8707), audience. Whoever sees a plain link sees it.
+	AuthorizationForm() url.Values
+	// Exchange presents a code at the token endpoint, once (RFC 6749 §4.1.3, RFC 7636 §4.5). That
+	// the server does not accept it is an oauth.ErrCode.
 	Exchange(ctx context.Context, code, redirectURI, verifier string, asked scopes.Set) (*oauth.Token, error)
-	// Push sends the parameters of an authorization request (RFC 9126 §2.1), and returns the
-	// request URI in their place, and when it ends.
-	Push(ctx context.Context, request url.Values) (requestURI string, expires time.Time, err error)
+	// Push hands over the parameters of an authorization request (RFC 9126 §2.1).
+	Push(ctx context.Context, request url.Values) (*oauth.Pushed, error)
 }
 
 // A Config says how people sign in at one authorization server for one client. What is not
 // required may be left out.
 type Config struct {
-	// Server and ClientID are required. Endpoints must have an authorization endpoint; the
-	// Features of the metadata say what is asked for there.
-	Server    Server
-	Endpoints oauth.Endpoints
-	ClientID  string
+	// Client is required, with a client id. Its server must have an authorization endpoint.
+	Client Client
 
-	// Client is a name for the client that does not change when its id does, for the
-	// path of the redirect URI. Empty means ClientID. See [URIOf].
-	Client string
+	// Name is a name for the client that does not change when its id does, for the
+	// path of the redirect URI. Empty means the client id. See [URIOf].
+	Name string
 
 	// Service is what people know the service by, for the pages.
 	Service string
@@ -59,12 +60,14 @@ type Config struct {
 	// are listened on, or none. Empty means http://127.0.0.1:{any}/callback/{id}.
 	RedirectURI string
 
-	// Params are added to each authorization request: resource (RFC 8707), audience. They may be seen
-	// by whoever sees the link, and cannot replace the protocol's own parameters.
-	Params url.Values `json:"-"`
-
 	// Life is how long the link is good, between a minute and an hour. Zero means ten minutes.
 	Life time.Duration
+
+	// LeastPushed is the shortest life of a pushed request that is shown where a plain link
+	// would do as well. Many servers give them a minute or less, which counts on a
+	// program that opens the browser at once: a person who reads the prompt first would land
+	// on an error page, from which nobody leads them back. Zero means two minutes.
+	LeastPushed time.Duration
 
 	// InsecureAssumePKCE goes on where the server's metadata does not list S256
 	// (code_challenge_methods_supported), or there is no metadata, as that of Entra
@@ -85,18 +88,21 @@ type Config struct {
 // [Config.InsecureAssumePKCE].
 var ErrNoPKCE = fmt.Errorf("%w: its metadata does not list PKCE with S256", oauth.ErrUnsupported)
 
-// reserved are the parameters that are not an author's, or tell of the person.
+// reserved are the parameters that are not an author's, or tell of the person. A prompt that is
+// the same for everybody does not.
 var reserved = []string{
 	"response_type", "response_mode", "client_id", "client_secret", "redirect_uri", "scope", "state",
-	"code_challenge", "code_challenge_method", "request", "request_uri", "login_hint", "id_token_hint", "prompt",
+	"code_challenge", "code_challenge_method", "request", "request_uri", "login_hint", "id_token_hint",
 }
 
 // A Flow is the way of one client to an authorization server. It is safe for concurrent use
 // and has nothing to close but its authorizations.
 type Flow struct {
-	config   Config
-	endpoint *url.URL
-	target   target
+	config    Config
+	endpoints oauth.Endpoints
+	endpoint  *url.URL   // for authorization
+	params    url.Values // the author's
+	target    target
 
 	mu   sync.Mutex
 	open map[int]*Authorization // by port, of those whose port is named
@@ -106,35 +112,17 @@ type Flow struct {
 // configuration, and quote none of it; one that is an oauth.ErrUnsupported says what the
 // server lacks.
 func New(config Config) (*Flow, error) {
-	f := &Flow{config: config, open: make(map[int]*Authorization)}
-	if config.Endpoints.Authorization == "" || config.Endpoints.Features.NoCode {
-		return nil, &oauth.Error{Op: op, Kind: oauth.ErrUnsupported, Reason: "there is no authorization endpoint for codes"}
+	if config.Client == nil || config.Client.ClientID() == "" {
+		return nil, errors.New("redirect: the client or its id is missing")
 	}
-	if !config.Endpoints.Features.S256 && !config.InsecureAssumePKCE {
-		return nil, &oauth.Error{Op: op, Kind: ErrNoPKCE}
+	f := &Flow{config: config, endpoints: config.Client.Endpoints(), params: config.Client.AuthorizationForm(), open: make(map[int]*Authorization)}
+	if err := f.checkServer(); err != nil {
+		return nil, err
 	}
-	var why string
-	if f.endpoint, why = oauth.CheckURL(config.Endpoints.Authorization, true); why != "" {
-		return nil, errors.New("redirect: the authorization endpoint " + why)
-	}
-	if config.Endpoints.Features.PushedOnly && config.Endpoints.PushedAuthorization == "" {
-		return nil, &oauth.Error{Op: op, Kind: oauth.ErrUnsupported, Reason: "requests must be pushed, and there is no endpoint for it"}
-	}
-	if config.Server == nil || config.ClientID == "" {
-		return nil, errors.New("redirect: the server or the client id is missing")
-	}
-	own := f.endpoint.Query()
-	for _, name := range reserved {
-		if own.Has(name) {
-			return nil, fmt.Errorf("redirect: the authorization endpoint has the parameter %s in its query", name)
+	for name := range f.params {
+		if slices.Contains(reserved, strings.ToLower(name)) {
+			return nil, fmt.Errorf("redirect: the parameter %s cannot be added to authorization requests", strings.ToLower(name))
 		}
-	}
-	f.config.Params = make(url.Values, len(config.Params))
-	for name, values := range config.Params {
-		if slices.Contains(reserved, name) {
-			return nil, fmt.Errorf("redirect: the parameter %s cannot be given in Params", name)
-		}
-		f.config.Params[name] = slices.Clone(values)
 	}
 	switch {
 	case config.Life == 0:
@@ -142,13 +130,13 @@ func New(config Config) (*Flow, error) {
 	case config.Life < leastLife || config.Life > mostLife:
 		return nil, errors.New("redirect: Life is not between a minute and an hour")
 	}
+	if config.LeastPushed == 0 {
+		f.config.LeastPushed = defaultLeastPushed
+	}
 	if !names.Check(config.Service) || !names.Check(config.Elsewhere) {
 		return nil, errors.New("redirect: Service or Elsewhere cannot be shown")
 	}
-	if config.Client == "" {
-		f.config.Client = config.ClientID
-	}
-	f.target = target{host: "127.0.0.1", path: callbackPath(f.issuer(), f.config.Client)}
+	f.target = target{host: "127.0.0.1", path: callbackPath(f.issuer(), cmp.Or(config.Name, config.Client.ClientID()))}
 	if config.RedirectURI != "" {
 		var err error
 		if f.target, err = parseTarget(config.RedirectURI); err != nil {
@@ -158,12 +146,43 @@ func New(config Config) (*Flow, error) {
 	return f, nil
 }
 
+// Lacks says what a server with these endpoints and features lacks for this flow, by an
+// oauth.ErrUnsupported: it can be oauth.DiscoverOptions.Want. assumePKCE is
+// [Config.InsecureAssumePKCE].
+func Lacks(e oauth.Endpoints, assumePKCE bool) error {
+	switch {
+	case e.Authorization == "" || e.Features.NoCode:
+		return &oauth.Error{Op: op, Kind: oauth.ErrUnsupported, Reason: "there is no authorization endpoint for codes"}
+	case !e.Features.S256 && !assumePKCE:
+		return &oauth.Error{Op: op, Kind: ErrNoPKCE}
+	case e.Features.PushedOnly && e.PushedAuthorization == "":
+		return &oauth.Error{Op: op, Kind: oauth.ErrUnsupported, Reason: "requests must be pushed, and there is no endpoint for it"}
+	}
+	return nil
+}
+
+// checkServer says what the server lacks, or has that cannot be used.
+func (f *Flow) checkServer() error {
+	if err := Lacks(f.endpoints, f.config.InsecureAssumePKCE); err != nil {
+		return err
+	}
+	endpoint, why := oauth.CheckURL(f.endpoints.Authorization, true)
+	if why != "" {
+		return errors.New("redirect: the authorization endpoint " + why)
+	}
+	own := endpoint.Query()
+	for _, name := range reserved {
+		if own.Has(name) {
+			return fmt.Errorf("redirect: the authorization endpoint has the parameter %s in its query", name)
+		}
+	}
+	f.endpoint = endpoint
+	return nil
+}
+
 // issuer names the server: by its endpoint if its issuer is not known.
 func (f *Flow) issuer() string {
-	if f.config.Endpoints.Issuer != "" {
-		return f.config.Endpoints.Issuer
-	}
-	return f.config.Endpoints.Authorization
+	return cmp.Or(f.endpoints.Issuer, f.endpoints.Authorization)
 }
 
 // listen opens the listeners of a new authorization. A port that is named is taken over from
@@ -186,9 +205,9 @@ func (f *Flow) listen(ctx context.Context) ([]net.Listener, int, error) {
 }
 
 // Format writes none of the parameters, whatever the verb.
-func (c Config) Format(s fmt.State, _ rune) {
-	fmt.Fprintf(s, "redirect.Config{%q at %q}", c.ClientID, c.Endpoints.Authorization)
+func (f *Flow) Format(s fmt.State, _ rune) {
+	fmt.Fprintf(s, "redirect.Flow{%q at %q}", f.config.Client.ClientID(), f.endpoints.Authorization)
 }
 
-// Format writes what [Config.Format] writes.
-func (f *Flow) Format(s fmt.State, verb rune) { f.config.Format(s, verb) }
+// Format leaves the client to itself, whatever the verb.
+func (c Config) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "redirect.Config{for %q}", c.Service) }

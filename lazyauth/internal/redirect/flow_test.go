@@ -19,48 +19,52 @@ import (
 )
 
 func config(change func(*redirect.Config)) redirect.Config {
-	c := redirect.Config{
-		Server: &server{}, ClientID: "notes-client",
-		Endpoints: oauth.Endpoints{Issuer: issuer, Authorization: endpoint, Features: oauth.Features{S256: true}},
-	}
+	c := redirect.Config{Client: newServer()}
 	change(&c)
 	return c
 }
 
 // What a server must have, and what an author must not say.
 func TestNew(t *testing.T) {
+	as := func(change func(*server)) redirect.Config {
+		s := newServer()
+		change(s)
+		return redirect.Config{Client: s}
+	}
 	for name, test := range map[string]struct {
-		change func(*redirect.Config)
+		config redirect.Config
 		kind   error // nil: the text is all
 		text   string
 	}{
-		"no endpoint":           {func(c *redirect.Config) { c.Endpoints.Authorization = "" }, oauth.ErrUnsupported, "authorization endpoint"},
-		"no codes":              {func(c *redirect.Config) { c.Endpoints.Features.NoCode = true }, oauth.ErrUnsupported, "authorization endpoint"},
-		"no S256":               {func(c *redirect.Config) { c.Endpoints.Features.S256 = false }, redirect.ErrNoPKCE, "S256"},
-		"pushed only, nowhere":  {func(c *redirect.Config) { c.Endpoints.Features.PushedOnly = true }, oauth.ErrUnsupported, "pushed"},
-		"http":                  {func(c *redirect.Config) { c.Endpoints.Authorization = "http://as.example/authorize" }, nil, "is not https"},
-		"a state in it":         {func(c *redirect.Config) { c.Endpoints.Authorization += "&state=1" }, nil, "parameter state"},
-		"no server":             {func(c *redirect.Config) { c.Server = nil }, nil, "server"},
-		"no client id":          {func(c *redirect.Config) { c.ClientID = "" }, nil, "client id"},
-		"a life of seconds":     {func(c *redirect.Config) { c.Life = time.Second }, nil, "Life"},
-		"a life of days":        {func(c *redirect.Config) { c.Life = 48 * time.Hour }, nil, "Life"},
-		"a service of controls": {func(c *redirect.Config) { c.Service = "a\x1b[31m" }, nil, "Service"},
-		"a foreign URI":         {func(c *redirect.Config) { c.RedirectURI = "http://192.0.2.1/callback" }, nil, "redirect URI"},
+		"no endpoint":           {as(func(s *server) { s.endpoints.Authorization = "" }), oauth.ErrUnsupported, "authorization endpoint"},
+		"no codes":              {as(func(s *server) { s.endpoints.Features.NoCode = true }), oauth.ErrUnsupported, "authorization endpoint"},
+		"no S256":               {as(func(s *server) { s.endpoints.Features.S256 = false }), redirect.ErrNoPKCE, "S256"},
+		"pushed only, nowhere":  {as(func(s *server) { s.endpoints.Features.PushedOnly = true }), oauth.ErrUnsupported, "pushed"},
+		"http":                  {as(func(s *server) { s.endpoints.Authorization = "http://as.example/authorize" }), nil, "is not https"},
+		"a state in it":         {as(func(s *server) { s.endpoints.Authorization += "&state=1" }), nil, "parameter state"},
+		"no client":             {redirect.Config{}, nil, "client"},
+		"no client id":          {as(func(s *server) { s.id = "" }), nil, "id"},
+		"a life of seconds":     {config(func(c *redirect.Config) { c.Life = time.Second }), nil, "Life"},
+		"a life of days":        {config(func(c *redirect.Config) { c.Life = 48 * time.Hour }), nil, "Life"},
+		"a service of controls": {config(func(c *redirect.Config) { c.Service = "a\x1b[31m" }), nil, "Service"},
+		"a foreign URI":         {config(func(c *redirect.Config) { c.RedirectURI = "http://192.0.2.1/callback" }), nil, "redirect URI"},
 	} {
-		_, err := redirect.New(config(test.change))
+		_, err := redirect.New(test.config)
 		if err == nil || test.kind != nil && !errors.Is(err, test.kind) || !strings.Contains(err.Error(), test.text) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for _, name := range []string{
 		"response_type", "response_mode", "client_id", "client_secret", "redirect_uri", "scope", "state", "code_challenge",
-		"code_challenge_method", "request", "request_uri", "login_hint", "id_token_hint", "prompt",
+		"code_challenge_method", "request", "request_uri", "login_hint", "id_token_hint", "State", "LOGIN_HINT",
 	} {
-		if _, err := redirect.New(config(func(c *redirect.Config) { c.Params = url.Values{name: {"x"}} })); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("Params with %s: %v", name, err)
+		if _, err := redirect.New(as(func(s *server) { s.params = url.Values{name: {"x"}} })); err == nil || !strings.Contains(err.Error(), strings.ToLower(name)) {
+			t.Errorf("with the parameter %s: %v", name, err)
 		}
 	}
-	if _, err := redirect.New(config(func(c *redirect.Config) { c.Endpoints.Features.S256, c.InsecureAssumePKCE = false, true })); err != nil {
+	noPKCE := as(func(s *server) { s.endpoints.Features.S256 = false })
+	noPKCE.InsecureAssumePKCE = true
+	if _, err := redirect.New(noPKCE); err != nil {
 		t.Errorf("InsecureAssumePKCE: %v", err)
 	}
 	flow, err := redirect.New(config(func(*redirect.Config) {}))
@@ -74,10 +78,27 @@ func TestNew(t *testing.T) {
 	}
 }
 
+// A prompt that is the author's, and the same for everybody (Google gives refresh tokens with prompt=consent
+// alone), stands in a plain link; the person's own does not.
+func TestPrompt_OfTheAuthor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{request: redirect.Request{Prompt: "login"}, server: func(s *server) { s.params = url.Values{"prompt": {"consent"}} }})
+		if got := parameters(t, w.auth.Link())["prompt"]; len(got) != 1 || got[0] != "consent" {
+			t.Errorf("prompt %q", got)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{request: redirect.Request{Link: redirect.Opened, Prompt: "login"}, server: func(s *server) { s.params = url.Values{"prompt": {"consent"}} }})
+		if got := parameters(t, w.browser().get(w.auth.Link()).location)["prompt"]; len(got) != 1 || got[0] != "login" {
+			t.Errorf("prompt %q", got)
+		}
+	})
+}
+
 // The challenge is sent though the server is only assumed to look at it.
 func TestAssumePKCE_StillSends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{config: func(c *redirect.Config) { c.Endpoints.Features.S256, c.InsecureAssumePKCE = false, true }})
+		w := newWorld(t, setup{server: func(s *server) { s.endpoints.Features.S256 = false }, config: func(c *redirect.Config) { c.InsecureAssumePKCE = true }})
 		if got := parameters(t, w.auth.Link()); got.Get("code_challenge_method") != "S256" || got.Get("code_challenge") == "" {
 			t.Errorf("request %v", got)
 		}
@@ -86,34 +107,29 @@ func TestAssumePKCE_StillSends(t *testing.T) {
 
 // One path for each issuer and client, the same in each sign-in, and by a name that outlives the client's id.
 func TestCallbackPath(t *testing.T) {
-	at := func(change func(*redirect.Config)) string {
+	at := func(id, name, service, issuer string) string {
 		var path string
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, setup{config: change})
+			w := newWorld(t, setup{
+				config: func(c *redirect.Config) { c.Name, c.Service = name, service },
+				server: func(s *server) { s.id, s.endpoints.Issuer = id, issuer },
+			})
 			u, _ := url.Parse(w.auth.RedirectURI())
 			path = u.Path
 		})
 		return path
 	}
-	first := at(func(*redirect.Config) {})
-	if again := at(func(c *redirect.Config) { c.Service = "Other" }); again != first {
+	first := at("notes-client", "", "Notes", issuer)
+	if again := at("notes-client", "", "Other", issuer); again != first {
 		t.Errorf("%s and %s", first, again)
 	}
 	if registered := redirect.URIOf(issuer, "notes-client", ""); registered != "http://127.0.0.1"+first {
 		t.Errorf("to be registered: %s, used: %s", registered, first)
 	}
-	for name, change := range map[string]func(*redirect.Config){
-		"another issuer": func(c *redirect.Config) { c.Endpoints.Issuer = "https://as.example/tenant" },
-		"another client": func(c *redirect.Config) { c.ClientID = "other" },
-	} {
-		if other := at(change); other == first {
-			t.Errorf("%s: the path is the same", name)
-		}
+	if at("notes-client", "", "Notes", issuer+"/tenant") == first || at("other", "", "Notes", issuer) == first {
+		t.Error("another issuer or client has the same path")
 	}
-	named := func(id string) func(*redirect.Config) {
-		return func(c *redirect.Config) { c.ClientID, c.Client = id, "registered" }
-	}
-	if one, other := at(named("id-1")), at(named("id-2")); one != other {
+	if one, other := at("id-1", "registered", "", issuer), at("id-2", "registered", "", issuer); one != other {
 		t.Errorf("the id is in the path: %s and %s", one, other)
 	}
 }
@@ -289,8 +305,8 @@ func TestConnections(t *testing.T) {
 // The same over sockets: both families, a real browser's client, all closed at the end.
 func TestRealListener(t *testing.T) {
 	for _, uri := range []string{"", "http://localhost/cb", "http://[::1]/cb"} {
-		as := &server{good: map[string]bool{"good": true}}
-		flow, err := redirect.New(config(func(c *redirect.Config) { c.Server, c.RedirectURI = as, uri }))
+		as := newServer()
+		flow, err := redirect.New(config(func(c *redirect.Config) { c.Client, c.RedirectURI = as, uri }))
 		if err != nil {
 			t.Fatal(err)
 		}

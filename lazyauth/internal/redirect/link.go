@@ -74,7 +74,7 @@ type attempt struct {
 func (a *Authorization) form(at *attempt, personal bool) url.Values {
 	form := url.Values{
 		"response_type":         {"code"},
-		"client_id":             {a.flow.config.ClientID},
+		"client_id":             {a.flow.config.Client.ClientID()},
 		"redirect_uri":          {a.uri},
 		"state":                 {at.state},
 		"code_challenge":        {challenge(at.verifier)},
@@ -83,7 +83,7 @@ func (a *Authorization) form(at *attempt, personal bool) url.Values {
 	if !a.asked.IsEmpty() {
 		form.Set("scope", a.asked.String())
 	}
-	for name, values := range a.flow.config.Params {
+	for name, values := range a.flow.params {
 		form[name] = values
 	}
 	if personal {
@@ -110,11 +110,11 @@ func (f *Flow) address(form url.Values) string {
 
 // push pushes an attempt's request, and returns the address that stands for it, and when it ends.
 func (a *Authorization) push(ctx context.Context, at *attempt) (string, time.Time, error) {
-	uri, expires, err := a.flow.config.Server.Push(ctx, a.form(at, true))
+	pushed, err := a.flow.config.Client.Push(ctx, a.form(at, true))
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	return a.flow.address(url.Values{"client_id": {a.flow.config.ClientID}, "request_uri": {uri}}), expires, nil
+	return a.flow.address(url.Values{"client_id": {a.flow.config.Client.ClientID()}, "request_uri": {pushed.RequestURI}}), pushed.Expires, nil
 }
 
 // setLink makes the link, and the attempt that a shown one is for. A push that is optional
@@ -129,11 +129,11 @@ func (a *Authorization) setLink(ctx context.Context) error {
 	}
 	at := &attempt{state: newSecret(), verifier: newSecret()}
 	a.attempts = append(a.attempts, at)
-	if config.Endpoints.PushedAuthorization != "" {
+	if a.flow.endpoints.PushedAuthorization != "" {
 		link, expires, err := a.push(ctx, at)
-		required := config.Endpoints.Features.PushedOnly
+		required := a.flow.endpoints.Features.PushedOnly
 		switch {
-		case err == nil && (required || time.Until(expires) >= leastPushed):
+		case err == nil && (required || time.Until(expires) >= config.LeastPushed):
 			a.kind, a.link = Pushed, link
 			if expires.Before(a.expires) {
 				a.until = minTime(a.until, expires.Add(signing))

@@ -119,7 +119,7 @@ func (a *Authorization) start(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	address := a.flow.address(a.form(at, true))
-	if a.flow.config.Endpoints.Features.PushedOnly {
+	if a.flow.endpoints.Features.PushedOnly {
 		var err error
 		if address, _, err = a.push(r.Context(), at); err != nil {
 			a.tell(Event{What: PushFailed, Detail: detail(err)})
@@ -174,7 +174,7 @@ func (a *Authorization) callback(w http.ResponseWriter, r *http.Request) {
 	if c, err := r.Cookie(a.cookie); err == nil {
 		cookie = c.Value
 	}
-	endpoints := &a.flow.config.Endpoints
+	endpoints := &a.flow.endpoints
 	refuse := func(v view, status int, why string) {
 		a.tell(Event{What: Refused, Detail: why})
 		a.show(w, v, status)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -132,6 +133,23 @@ type server struct {
 	pushes    []url.Values
 	pushFails error
 	pushLife  time.Duration
+
+	endpoints oauth.Endpoints
+	id        string
+	params    url.Values
+}
+
+func (s *server) Endpoints() oauth.Endpoints    { return s.endpoints }
+func (s *server) ClientID() string              { return s.id }
+func (s *server) AuthorizationForm() url.Values { return maps.Clone(s.params) }
+
+// newServer returns one that has what it needs, and knows the code good.
+func newServer() *server {
+	return &server{
+		good: map[string]bool{"good": true}, pushLife: time.Hour, id: "notes-client",
+		endpoints: oauth.Endpoints{Issuer: issuer, Authorization: endpoint, Features: oauth.Features{S256: true}},
+		params:    url.Values{"resource": {"https://api.example/"}},
+	}
 }
 
 func (s *server) Exchange(ctx context.Context, code, uri, verifier string, asked scopes.Set) (*oauth.Token, error) {
@@ -149,17 +167,17 @@ func (s *server) Exchange(ctx context.Context, code, uri, verifier string, asked
 	case good:
 		return &oauth.Token{Access: "access-" + code, Type: "Bearer", Scopes: asked}, nil
 	}
-	return nil, &oauth.Error{Op: "code", Kind: oauth.ErrRefused, Code: "invalid_grant", Status: 400}
+	return nil, &oauth.Error{Op: "code", Kind: oauth.ErrCode, Code: "invalid_grant", Status: 400}
 }
 
-func (s *server) Push(_ context.Context, form url.Values) (string, time.Time, error) {
+func (s *server) Push(_ context.Context, form url.Values) (*oauth.Pushed, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pushes = append(s.pushes, form)
 	if s.pushFails != nil {
-		return "", time.Time{}, s.pushFails
+		return nil, s.pushFails
 	}
-	return fmt.Sprintf("urn:ietf:params:oauth:request_uri:%d", len(s.pushes)), time.Now().Add(s.pushLife), nil
+	return &oauth.Pushed{RequestURI: fmt.Sprintf("urn:ietf:params:oauth:request_uri:%d", len(s.pushes)), Expires: time.Now().Add(s.pushLife)}, nil
 }
 
 func (s *server) sent() []string {
@@ -196,15 +214,12 @@ type setup struct {
 
 func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
-	w := &world{T: t, machine: &machine{}, server: &server{good: map[string]bool{"good": true}, pushLife: time.Hour}}
+	w := &world{T: t, machine: &machine{}, server: newServer()}
 	if s.server != nil {
 		s.server(w.server)
 	}
 	config := redirect.Config{
-		Server: w.server, ClientID: "notes-client", Service: "Notes",
-		Endpoints: oauth.Endpoints{Issuer: issuer, Authorization: endpoint, Features: oauth.Features{S256: true}},
-		Params:    url.Values{"resource": {"https://api.example/"}},
-		Listen:    w.machine.listen,
+		Client: w.server, Service: "Notes", Listen: w.machine.listen,
 	}
 	if s.config != nil {
 		s.config(&config)
@@ -404,7 +419,7 @@ func (w *world) done(b *browser, p page) page {
 func everyKind(t *testing.T, story func(t *testing.T, s setup)) {
 	for kind, s := range map[redirect.Kind]setup{
 		redirect.Start:  {request: redirect.Request{Link: redirect.Opened}},
-		redirect.Pushed: {config: pushes},
+		redirect.Pushed: {server: pushes},
 		redirect.Plain:  {},
 	} {
 		t.Run(string(kind), func(t *testing.T) {
@@ -413,11 +428,22 @@ func everyKind(t *testing.T, story func(t *testing.T, s setup)) {
 	}
 }
 
-func pushes(c *redirect.Config) { c.Endpoints.PushedAuthorization = "https://as.example/par" }
+func pushes(s *server) { s.endpoints.PushedAuthorization = "https://as.example/par" }
 
-func pushesOnly(c *redirect.Config) {
-	pushes(c)
-	c.Endpoints.Features.PushedOnly = true
+func pushesOnly(s *server) {
+	pushes(s)
+	s.endpoints.Features.PushedOnly = true
+}
+
+// pushesForAMinute is a server whose pushed requests end soon.
+func pushesForAMinute(s *server) {
+	pushes(s)
+	s.pushLife = time.Minute
+}
+
+func pushesOnlyForAMinute(s *server) {
+	pushesOnly(s)
+	s.pushLife = time.Minute
 }
 
 func nothingMore(context.Context) scopes.Set { return scopes.Of("notes:read") }
