@@ -182,7 +182,7 @@ func (w *World) WantSaga(notes, starts int) {
 	w.wantNotes("saga", notes, starts)
 }
 
-// WithConfirm adds a tool whose handler makes a round trip of its own.
+// WithConfirm adds a tool whose handler has a round of its own.
 func WithConfirm(w *World) {
 	lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "confirm"}, scopes.Of("profile"), Counted(w, "confirm",
 		func(_ context.Context, req *mcp.CallToolRequest, _ NoArgs) (*mcp.CallToolResult, Answer, error) {
