@@ -274,6 +274,21 @@ func TestFlight_StepUpForNothing(t *testing.T) {
 	})
 }
 
+// What came of such a step-up is nobody's, be it that it is what somebody needed.
+func TestFlight_StepUpForSomeInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		old := w.signsIn(profile)
+		one, two := w.asks(read), w.asks(write)
+		w.approvesFor("notes:read notes:write profile", "notes:read")
+		for _, o := range []outcome{<-one, <-two} {
+			if !errors.As(o.err, new(*grants.Narrowed)) || w.me.Grant() != old {
+				t.Errorf("%v, %v; the owner has %v", o.grant, o.err, w.me.Grant())
+			}
+		}
+	})
+}
+
 // One that brings all that was new is taken, though it has lost something that was held.
 func TestFlight_StepUpForSomethingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -282,6 +282,24 @@ func TestStore_StuckLock(t *testing.T) {
 	})
 }
 
+// What is refreshed ahead behind such a lock does not come back when it has ended: it was not
+// read again since it was written.
+func TestStore_StuckLockAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := newMeddled()
+		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour, DetectReuse: true}, store: kept})
+		w.signsIn(profile)
+		kept.hangsAtUpdates()
+		later(59*time.Minute + 30*time.Second)
+		w.me.Authorizes(&grants.Gate{Need: profile})
+		later(25 * time.Second)
+		w.wants(fakeas.Refresh, 1)
+		later(2 * time.Hour)
+		w.has(profile)
+		w.wants(fakeas.Refresh, 2)
+	})
+}
+
 // What was stepped up to behind such a lock is not given up for what is still in the store.
 func TestStore_StepUpBehindAStuckLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -68,6 +68,22 @@ func TestReject_OneRefreshForEachToken(t *testing.T) {
 	})
 }
 
+// One that has ended meanwhile is seen to by whoever needs the next one, and by nobody twice.
+func TestReject_Expired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{as: fakeas.Options{NoRefresh: true, TokenLifetime: time.Minute}})
+		w.signsIn(profile)
+		later(time.Minute)
+		for _, signIn := range []bool{false, true} {
+			w.rejects(grants.Refusal{SignIn: signIn, Again: true}, true)
+		}
+		if w.me.Grant() == nil {
+			t.Error("it was given up")
+		}
+		w.signsIn(profile)
+	})
+}
+
 // What was of no use is not tried again for a minute, whoever is refused: first a refresh,
 // then a sign-in. The person can have it tried sooner.
 func TestReject_EveryToken(t *testing.T) {

@@ -1,6 +1,7 @@
 package grants_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -145,6 +146,24 @@ func TestSetback_Narrowed(t *testing.T) {
 		w.approvesFor("notes:read notes:write profile")
 		(<-c).holds(write)
 		w.wants(fakeas.DeviceAuthorization, 5)
+	})
+}
+
+// That is so, too, if nobody waited any more for what was refused.
+func TestSetback_NarrowedForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		ctx, cancel := context.WithCancel(t.Context())
+		c := w.asksAs(ctx, w.me, scopes.Of("profile", "notes:write"), caller{})
+		w.person()
+		cancel()
+		<-c
+		w.approves("profile")
+		later(10 * time.Second)
+		w.has(profile)
+		if n, ok := errors.AsType[*grants.Narrowed]((<-w.asks(write)).setback(56*time.Second, true)); !ok || n.Missing != write {
+			t.Errorf("without %v", n)
+		}
 	})
 }
 
