@@ -285,10 +285,6 @@ func (o *Owner) improves(g *Grant, asked scopes.Set) bool {
 	return g.Holds(known) || g.Holds(asked.Minus(known).Minus(o.keeper.config.Scopes))
 }
 
-// usesOperatorToken reports whether o's grant is the operator's token, so that nobody is
-// asked.
-func (o *Owner) usesOperatorToken() bool { return o.keeper.config.Token != nil && o.who.IsLocal() }
-
 // isCurrent reports whether g is the owner's grant.
 func (o *Owner) isCurrent(g *Grant) bool {
 	o.mu.Lock()

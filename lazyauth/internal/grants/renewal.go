@@ -324,27 +324,3 @@ func (o *Owner) refreshAhead(g *Grant) {
 		_, _ = o.start(context.Background(), refreshing, func(ctx context.Context) error { return o.refresh(ctx, g) })
 	}
 }
-
-var (
-	errTokenRefused = errors.New("lazyauth: the API refused the operator's token")
-	errNoToken      = errors.New("lazyauth: the source returned no token")
-)
-
-// takeToken takes the operator's token, and learns of it what the service tells.
-func (o *Owner) takeToken(ctx context.Context) error {
-	token, err := o.keeper.config.Token.Token()
-	if err == nil && (token == nil || token.AccessToken == "") {
-		err = errNoToken
-	}
-	if err != nil {
-		o.keeper.config.Observer.TokenFailed(ctx, o, err)
-		return failure{ErrOperatorToken, err}
-	}
-	g := newGrant(o.keeper.config.Hierarchy, &oauth.Token{Access: token.AccessToken, Expires: token.Expiry}, false)
-	g.operators, g.asked = true, o.keeper.config.Declared()
-	o.identify(ctx, g)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.adopt(g)
-	return nil
-}
