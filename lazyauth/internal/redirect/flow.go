@@ -124,26 +124,42 @@ func New(config Config) (*Flow, error) {
 			return nil, fmt.Errorf("redirect: the parameter %s cannot be added to authorization requests", strings.ToLower(name))
 		}
 	}
-	switch {
-	case config.Life == 0:
-		f.config.Life = defaultLife
-	case config.Life < leastLife || config.Life > mostLife:
-		return nil, errors.New("redirect: Life is not between a minute and an hour")
+	var err error
+	if f.target, err = config.check(); err != nil {
+		return nil, err
 	}
-	if config.LeastPushed == 0 {
-		f.config.LeastPushed = defaultLeastPushed
+	if config.RedirectURI == "" {
+		f.target.path = callbackPath(f.issuer(), cmp.Or(config.Name, config.Client.ClientID()))
 	}
-	if !names.Check(config.Service) || !names.Check(config.Elsewhere) {
-		return nil, errors.New("redirect: Service or Elsewhere cannot be shown")
-	}
-	f.target = target{host: "127.0.0.1", path: callbackPath(f.issuer(), cmp.Or(config.Name, config.Client.ClientID()))}
-	if config.RedirectURI != "" {
-		var err error
-		if f.target, err = parseTarget(config.RedirectURI); err != nil {
-			return nil, fmt.Errorf("redirect: %w", err)
-		}
-	}
+	f.config.Life = cmp.Or(config.Life, defaultLife)
+	f.config.LeastPushed = cmp.Or(config.LeastPushed, defaultLeastPushed)
 	return f, nil
+}
+
+// Check says what is wrong with what an author has configured, before there is a client. Its errors
+// quote none of it.
+func (c Config) Check() error {
+	_, err := c.check()
+	return err
+}
+
+// check returns where a browser comes back to, of which the path is left open if none is named.
+func (c Config) check() (target, error) {
+	switch {
+	case c.Life != 0 && (c.Life < leastLife || c.Life > mostLife):
+		return target{}, errors.New("redirect: Life is not between a minute and an hour")
+	case c.LeastPushed < 0:
+		return target{}, errors.New("redirect: LeastPushed is negative")
+	case !names.Check(c.Service) || !names.Check(c.Elsewhere):
+		return target{}, errors.New("redirect: Service or Elsewhere cannot be shown")
+	case c.RedirectURI == "":
+		return target{host: "127.0.0.1"}, nil
+	}
+	t, err := parseTarget(c.RedirectURI)
+	if err != nil {
+		return target{}, fmt.Errorf("redirect: %w", err)
+	}
+	return t, nil
 }
 
 // Lacks says what a server with these endpoints and features lacks for this flow, by an

@@ -53,6 +53,12 @@ func TestNew(t *testing.T) {
 		if err == nil || test.kind != nil && !errors.Is(err, test.kind) || !strings.Contains(err.Error(), test.text) {
 			t.Errorf("%s: %v", name, err)
 		}
+		if early := test.config.Check(); early != nil && early.Error() != err.Error() {
+			t.Errorf("%s: %v before there is a client, %v with one", name, early, err)
+		}
+	}
+	if err := (redirect.Config{RedirectURI: "http://192.0.2.1/"}).Check(); err == nil {
+		t.Error("Check finds nothing")
 	}
 	for _, name := range []string{
 		"response_type", "response_mode", "client_id", "client_secret", "redirect_uri", "scope", "state", "code_challenge",
