@@ -53,7 +53,10 @@ func Visit(ctx context.Context, client *http.Client, verificationURI, userCode s
 // approves or denies, through the pages and forms that a [Server] serves. It
 // returns where the browser is sent, which nobody follows: a redirect URI of
 // the client's. The client must have a cookie jar; with the same one the next
-// visit is in the same browser. A nil client is a new browser. An empty subject
+// visit is in the same browser. A nil client is a new browser. The link may also
+// be to a page of the client's own that sends the browser on to the
+// authorization endpoint; where it is sent is then to be opened with the same
+// jar. An empty subject
 // is whoever is signed in, or the first account on the page. It fails with
 // [ErrNoWayBack] if the page sends nobody back. No error holds the address.
 func VisitAuthorization(ctx context.Context, client *http.Client, authorizationURL, subject string, approve bool) (location string, err error) {
@@ -65,10 +68,10 @@ func VisitAuthorization(ctx context.Context, client *http.Client, authorizationU
 		browser.Jar, _ = cookiejar.New(nil)
 	}
 	v := visit{client: &browser}
-	// Off the server's origin is where the browser is sent.
 	browser.CheckRedirect = func(req *http.Request, via []*http.Request) error {
-		first := via[0].URL
-		if req.URL.Scheme == first.Scheme && req.URL.Host == first.Host && len(via) < 10 {
+		from := via[len(via)-1].URL
+		within := req.URL.Scheme == from.Scheme && req.URL.Host == from.Host
+		if (within || req.URL.Query().Has("client_id")) && len(via) < 10 {
 			return nil
 		}
 		return http.ErrUseLastResponse

@@ -2,7 +2,9 @@ package fakeas_test
 
 import (
 	"errors"
+	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"testing"
 
@@ -79,5 +81,35 @@ func TestRememberConsent(t *testing.T) {
 			t.Errorf("%d: asked %d times, want %d", i, got, test.want)
 		}
 	}
+	p.flawless()
+}
+
+// The client's own page may come first, which sends the browser on.
+func TestVisitAuthorization_FromAStartPage(t *testing.T) {
+	p := listen(t, fakeas.Options{})
+	var cookie string
+	mux := http.NewServeMux()
+	mux.HandleFunc("/start", func(w http.ResponseWriter, r *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "flight", Value: "mine"})
+		http.Redirect(w, r, p.authorizationURL(), http.StatusSeeOther)
+	})
+	mux.HandleFunc("/callback", func(_ http.ResponseWriter, r *http.Request) {
+		if c, err := r.Cookie("flight"); err == nil {
+			cookie = c.Value
+		}
+	})
+	client := httptest.NewServer(mux)
+	defer client.Close()
+	browser := *p.client
+	browser.Jar, _ = cookiejar.New(nil)
+	location, err := fakeas.VisitAuthorization(t.Context(), &browser, client.URL+"/start", "grace", true)
+	if p.response(location, err).Get("code") == "" {
+		t.Errorf("sent to %s", location)
+	}
+	resp, err := browser.Do(p.request(http.MethodGet, client.URL+"/callback", "", ""))
+	if err != nil || cookie != "mine" {
+		t.Fatalf("cookie %q: %v", cookie, err)
+	}
+	resp.Body.Close()
 	p.flawless()
 }
