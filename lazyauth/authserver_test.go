@@ -22,69 +22,28 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// The person approves once, and the call that asked goes on, however the authorization
-// server wants the client to authenticate and whatever it says of that.
-func TestAuthServer_ClientAuthentication(t *testing.T) {
+// What the author says of how the client authenticates is done, even if it is wrong.
+func TestAuthServer_AuthStyle(t *testing.T) {
 	const secret = "s3cret/with+odd=characters&%"
-	unlisted := func(members map[string]any) { delete(members, "token_endpoint_auth_methods_supported") }
-	both := func(members map[string]any) {
-		members["token_endpoint_auth_methods_supported"] = []string{"client_secret_basic", "client_secret_post"}
-	}
-	for name, test := range map[string]struct {
-		as      fakeas.Options
-		method  fakeas.AuthMethod
-		refused int // requests whose authentication is not the client's
-	}{
-		"the body alone is listed":                   {fakeas.Options{}, fakeas.PostAuth, 0},
-		"the body alone, seen by the token endpoint": {fakeas.Options{OpenDevice: true}, fakeas.PostAuth, 0},
-		"the header alone is listed":                 {fakeas.Options{}, fakeas.BasicAuth, 0},
-		"either":                                     {fakeas.Options{}, fakeas.EitherAuth, 0},
-		"nothing is listed":                          {fakeas.Options{Metadata: unlisted}, fakeas.PostAuth, 1},
-		"nothing, seen by the token endpoint":        {fakeas.Options{Metadata: unlisted, OpenDevice: true}, fakeas.PostAuth, 1},
-		"both are listed, one will do":               {fakeas.Options{Metadata: both}, fakeas.PostAuth, 1},
-		"the header is not decoded":                  {fakeas.Options{RawBasic: true}, fakeas.EitherAuth, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			world.InBothEras(t, func(t *testing.T, era string) {
-				test.as.TokenLifetime = time.Minute
-				test.as.Clients = []fakeas.Client{{ID: "notes", Secret: secret, Auth: test.method}}
-				w := world.New(t, world.Setup{AS: test.as, Service: func(s *lazyauth.Service) { s.ClientID, s.ClientSecret = "notes", secret }})
-				w.Tolerated = []fakeas.Rule{fakeas.WrongAuthentication}
-				h := w.SignedIn(era)
-				world.Later(time.Minute)
-				h.Gets("whoami", nil, "Ada") // refreshed
-				h.WantPrompts(1)
-				if n := w.AS.Count(fakeas.DeviceAuthorization, fakeas.OK); n != 1 {
-					t.Errorf("%d device codes, want 1", n)
-				}
-				if n := len(w.AS.Violations()); n != test.refused {
-					t.Errorf("%d requests authenticated wrongly, want %d", n, test.refused)
-				}
-			})
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{
+			AS: fakeas.Options{Clients: []fakeas.Client{{ID: "notes", Secret: secret, Auth: fakeas.PostAuth}}},
+			Service: func(s *lazyauth.Service) {
+				s.ClientID, s.ClientSecret, s.Endpoint.AuthStyle = "notes", secret, oauth2.AuthStyleInHeader
+			},
 		})
-	}
-	// What the author says is done, even if it is wrong.
-	t.Run("AuthStyle", func(t *testing.T) {
-		world.InBothEras(t, func(t *testing.T, era string) {
-			w := world.New(t, world.Setup{
-				AS: fakeas.Options{Clients: []fakeas.Client{{ID: "notes", Secret: secret, Auth: fakeas.PostAuth}}},
-				Service: func(s *lazyauth.Service) {
-					s.ClientID, s.ClientSecret, s.Endpoint.AuthStyle = "notes", secret, oauth2.AuthStyleInHeader
-				},
-			})
-			w.Tolerated = []fakeas.Rule{fakeas.WrongAuthentication}
-			r := <-w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
-			r.Fails(t, lazyauth.ReasonUnavailable)
-			if !strings.Contains(r.Text(), "refused this server, which calling again will not change") {
-				t.Errorf("the text is %q", r.Text())
-			}
-			if log := w.Log.String(); !strings.Contains(log, "the client authenticated by client_secret_basic; id or secret have characters") {
-				t.Errorf("the log does not say how the client authenticated: %s", log)
-			}
-			if n := w.AS.Count(fakeas.DeviceAuthorization, "invalid_client"); n != 1 {
-				t.Errorf("%d requests, want 1", n)
-			}
-		})
+		w.Tolerated = []fakeas.Rule{fakeas.WrongAuthentication}
+		r := <-w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonUnavailable)
+		if !strings.Contains(r.Text(), "refused this server, which calling again will not change") {
+			t.Errorf("the text is %q", r.Text())
+		}
+		if log := w.Log.String(); !strings.Contains(log, "the client authenticated by client_secret_basic; id or secret have characters") {
+			t.Errorf("the log does not say how the client authenticated: %s", log)
+		}
+		if n := w.AS.Count(fakeas.DeviceAuthorization, "invalid_client"); n != 1 {
+			t.Errorf("%d requests, want 1", n)
+		}
 	})
 }
 
@@ -107,19 +66,6 @@ func TestAuthServer_NoDeviceEndpoint(t *testing.T) {
 				}
 				w.WantAuthorizations(0)
 			})
-			t.Run("given", func(t *testing.T) {
-				world.InBothEras(t, func(t *testing.T, era string) {
-					w := world.New(t, world.Setup{AS: fakeas.Options{Metadata: metadata}, Service: func(s *lazyauth.Service) {
-						s.Endpoint.DeviceAuthURL = s.Issuer + "/device_authorization"
-					}})
-					call := w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
-					w.Approves()
-					(<-call).Succeeds(t, "Ada")
-					if err := w.Auth.Revoke(t.Context(), lazyauth.LocalUser); err != nil { // by the metadata's endpoint
-						t.Error(err)
-					}
-				})
-			})
 		})
 	}
 }
@@ -141,28 +87,6 @@ func TestAuthServer_GivenEndpointsNeedNoMetadata(t *testing.T) {
 			t.Errorf("%d requests for metadata", n)
 		}
 	})
-}
-
-func TestAuthServer_MetadataInAllPlaces(t *testing.T) {
-	for name, as := range map[string]fakeas.Options{
-		"RFC 8414":            {},
-		"OpenID, inserted":    {NoMetadata: true, OpenIDInserted: true},
-		"OpenID, in front":    {NoMetadata: true, OpenID: true},
-		"with a slash behind": {NoMetadata: true, OpenIDInserted: true, Issuer: "https://as.example.test/tenant/"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			world.InBothEras(t, func(t *testing.T, era string) {
-				as.API = fakeas.DefaultAPI
-				if as.Issuer == "" {
-					as.Issuer = "https://as.example.test/tenant/1"
-				}
-				w := world.New(t, world.Setup{AS: as})
-				call := w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
-				w.Approves()
-				(<-call).Succeeds(t, "Ada")
-			})
-		})
-	}
 }
 
 // Metadata that cannot be used is the operator's to mend: the log says what to set, and
@@ -203,71 +127,6 @@ func TestAuthServer_UnusableMetadata(t *testing.T) {
 			})
 		})
 	}
-}
-
-// Whoever comes while the endpoints are looked for waits for that one look, and no longer
-// than they want to; its failure is everybody's. Who comes later has a new one.
-func TestAuthServer_OneDiscoveryForAll(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: func(context.Context, lazyauth.Principal, *oauth2.Token) error { return nil }}})
-		w.AS.Script(fakeas.Metadata, fakeas.Stall())
-		began := time.Now()
-		type end struct {
-			err  error
-			took time.Duration
-		}
-		ends := make(chan end)
-		signIn := func(ctx context.Context, n int) {
-			err := w.Auth.Authorize(ctx, lazyauth.Principal{Subject: fmt.Sprint("user", n)}, scopes.Of("profile"),
-				func(context.Context, elicit.Prompt) error { return nil })
-			ends <- end{err, time.Since(began)}
-		}
-		const people = 20
-		for n := range people {
-			go signIn(t.Context(), n)
-			world.Later(time.Second)
-		}
-		brief, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		go signIn(brief, people)
-		if e := <-ends; !errors.Is(e.err, context.DeadlineExceeded) || e.took != 21*time.Second {
-			t.Errorf("who waits for a second had %v after %v", e.err, e.took)
-		}
-		for range people {
-			e := <-ends
-			if failed, ok := errors.AsType[*lazyauth.Error](e.err); !ok || failed.Reason != lazyauth.ReasonUnavailable || e.took != 30*time.Second {
-				t.Errorf("%v after %v, want unavailable after 30s", e.err, e.took)
-			}
-		}
-		if n := w.AS.Count(fakeas.Metadata, ""); n != 1 {
-			t.Errorf("%d requests for metadata, want 1", n)
-		}
-		go signIn(t.Context(), 0)
-		w.Approves()
-		if e := <-ends; e.err != nil {
-			t.Error(e.err)
-		}
-	})
-}
-
-// A discovery ends with the last who waits for it, and Close waits for that.
-func TestAuthServer_CloseEndsTheDiscovery(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := world.New(t, world.Setup{})
-		w.AS.Script(fakeas.Metadata, fakeas.Stall())
-		ended := make(chan error)
-		go func() {
-			ended <- w.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), func(context.Context, elicit.Prompt) error { return nil })
-		}()
-		synctest.Wait()
-		began := time.Now()
-		if err := w.Auth.Close(); err != nil || time.Since(began) != 0 {
-			t.Errorf("Close: %v after %v", err, time.Since(began))
-		}
-		if err := <-ended; err == nil {
-			t.Error("signed in")
-		}
-	})
 }
 
 // agents notes who asks the authorization server.
@@ -415,45 +274,16 @@ func TestAuthServer_ConfidentialClients(t *testing.T) {
 	}
 }
 
-// oldNames is how some servers answered before RFC 8628 was finished.
-func oldNames(_ *http.Request, a *fakeas.Answer) {
-	if uri, ok := a.Members["verification_uri"]; ok {
-		a.Members["verification_url"] = uri
-		a.Members["interval"], a.Members["expires_in"] = "5", "600"
-		delete(a.Members, "verification_uri")
-	}
-}
-
-func TestAuthServer_Dialects(t *testing.T) {
-	for name, as := range map[string]fakeas.Options{
-		"scopes with commas":  {Dialect: fakeas.CommaScopes},
-		"errors under 200":    {Dialect: fakeas.ErrorsUnder200},
-		"OpenID alone":        {OpenID: true, NoMetadata: true},
-		"issuer with a path":  {Issuer: "https://as.example.test/tenant/1", API: fakeas.DefaultAPI},
-		"old name of the URI": {Dialect: oldNames},
-	} {
-		t.Run(name, func(t *testing.T) {
-			world.InBothEras(t, func(t *testing.T, era string) {
-				w := world.New(t, world.Setup{AS: as})
-				h := w.Host(era, world.Accepts)
-				call := h.Call(t.Context(), "list_notes", nil)
-				code := w.Person().UserCode
-				world.Later(7 * time.Second)
-				w.AS.Approve(code)
-				(<-call).Succeeds(t, "[]")
-			})
-		})
-	}
-	t.Run("form-encoded, endpoints configured", func(t *testing.T) {
-		world.InBothEras(t, func(t *testing.T, era string) {
-			form := func(_ *http.Request, a *fakeas.Answer) { a.Form = a.Operation != fakeas.ListNotes }
-			w := world.New(t, world.Setup{AS: fakeas.Options{Dialect: form}, Service: func(s *lazyauth.Service) {
-				s.Endpoint = oauth2.Endpoint{DeviceAuthURL: s.Issuer + "/device_authorization", TokenURL: s.Issuer + "/token"}
-				s.Issuer = ""
-			}})
-			call := w.Host(era, world.Accepts).Call(t.Context(), "list_notes", nil)
-			w.Approves()
-			(<-call).Succeeds(t, "[]")
-		})
+// A server without an issuer, whose answers are forms.
+func TestAuthServer_FormEncoded(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		form := func(_ *http.Request, a *fakeas.Answer) { a.Form = a.Operation != fakeas.ListNotes }
+		w := world.New(t, world.Setup{AS: fakeas.Options{Dialect: form}, Service: func(s *lazyauth.Service) {
+			s.Endpoint = oauth2.Endpoint{DeviceAuthURL: s.Issuer + "/device_authorization", TokenURL: s.Issuer + "/token"}
+			s.Issuer = ""
+		}})
+		call := w.Host(era, world.Accepts).Call(t.Context(), "list_notes", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "[]")
 	})
 }

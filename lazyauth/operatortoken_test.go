@@ -5,12 +5,9 @@ import (
 	"errors"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
@@ -85,56 +82,6 @@ func TestOperatorToken_FromEnv(t *testing.T) {
 	if got, err := lazyauth.TokenFromEnv("NOTES_TOKEN").Token(); err != nil || got.AccessToken != "secret" {
 		t.Errorf("%v, %v", got, err)
 	}
-}
-
-// The operator's token is the local user's, whatever the account.
-func TestOperatorToken_ForAllAccounts(t *testing.T) {
-	world.InBothEras(t, func(t *testing.T, era string) {
-		w := world.New(t, world.Setup{})
-		if err := w.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), approving(w)); err != nil {
-			t.Fatal(err)
-		}
-		ci := world.New(t, world.Setup{Shared: w.AS, Options: lazyauth.Options{Account: lazyauth.AccountFromHost(),
-			Token: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: w.Secrets.Last()})}})
-		h := ci.Host(era, world.Accepts)
-		c := h.Call(t.Context(), "whoami", nil)
-		world.Later(20 * time.Second)
-		ci.Answers(c, "Ada")
-	})
-}
-
-// rotating is a token source that has another token now and then.
-type rotating struct{ current atomic.Pointer[string] }
-
-func (r *rotating) Token() (*oauth2.Token, error) {
-	return &oauth2.Token{AccessToken: *r.current.Load()}, nil
-}
-
-// A source that has another token by now is asked again when the API refuses the first.
-func TestOperatorToken_Replaced(t *testing.T) {
-	world.InBothEras(t, func(t *testing.T, era string) {
-		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour}})
-		issue := func() *string {
-			if err := w.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), approving(w)); err != nil {
-				t.Fatal(err)
-			}
-			s := w.Secrets.Last()
-			return &s
-		}
-		r := new(rotating)
-		r.current.Store(issue())
-		ci := world.New(t, world.Setup{Shared: w.AS, Options: lazyauth.Options{Token: r}})
-		w.Tolerated = append(w.Tolerated, fakeas.RevokedTokenUsed)
-		ci.Tolerated = w.Tolerated
-		h := ci.Host(era, world.Accepts)
-		h.Gets("whoami", nil, "Ada")
-		world.Later(2 * time.Hour)
-		if err := w.Auth.Revoke(t.Context(), lazyauth.LocalUser); err != nil {
-			t.Fatal(err)
-		}
-		r.current.Store(issue())
-		h.Gets("whoami", nil, "Ada")
-	})
 }
 
 // exits gives up its goroutine.

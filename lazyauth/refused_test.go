@@ -173,35 +173,15 @@ func TestRefused_EveryToken(t *testing.T) {
 	})
 }
 
-// Whoever wants to be asked anew need not wait.
-func TestRefused_PersonTriesAgain(t *testing.T) {
-	world.InBothEras(t, func(t *testing.T, era string) {
-		w := world.New(t, world.Setup{})
-		h := w.SignedIn(era)
-		w.AS.Script(fakeas.Me, unauthorized(nil).Times(5)) // before and after a refresh and a sign-in; and once more
-		call := h.Call(t.Context(), "whoami", nil)
-		w.Approves()
-		if r := <-call; !strings.Contains(r.Text(), "401") {
-			t.Errorf("got %q, %v", r.Text(), r.Err)
-		}
-		if r := <-h.Call(t.Context(), "whoami", nil); !strings.Contains(r.Text(), "401") {
-			t.Errorf("got %q, %v", r.Text(), r.Err)
-		}
-		w.Auth.ForgetDecline(lazyauth.LocalUser)
-		h.Gets("whoami", nil, "Ada")
-		w.WantRefreshes(2)
-	})
-}
-
 // Each token that worked and is refused then gets its refresh, one for all calls.
 func TestRefused_OneRefreshForEachToken(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		w := world.New(t, world.Setup{})
 		h := w.SignedIn(era)
-		for n := range 3 {
+		for n := range 2 {
 			w.AS.ExpireAccessTokens()
 			var calls []<-chan world.Reply
-			for range 20 {
+			for range 5 {
 				calls = append(calls, h.Call(t.Context(), "whoami", nil))
 			}
 			for _, call := range calls {
