@@ -65,6 +65,7 @@ type Authorization struct {
 	mu       sync.Mutex // guards what follows; nothing waits under it
 	attempts []*attempt
 	starts   int
+	refusals int
 	codes    map[[sha256.Size]byte]*submission
 	tickets  map[string]*submission
 	reached  bool
@@ -130,14 +131,18 @@ func (f *Flow) Begin(ctx context.Context, request Request, want func(context.Con
 		codes: make(map[[sha256.Size]byte]*submission), tickets: make(map[string]*submission),
 	}
 	a.ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	begun := false
+	defer func() {
+		if !begun { // want may have panicked
+			a.cancel()
+			closeAll(listeners)
+		}
+	}()
 	a.asked = want(ctx)
 	if err := a.setLink(ctx); err != nil {
-		a.cancel()
-		for _, l := range listeners {
-			l.Close()
-		}
 		return nil, err
 	}
+	begun = true
 	if f.target.port != 0 {
 		f.mu.Lock()
 		f.open[port] = a
@@ -229,7 +234,7 @@ func (a *Authorization) told(observe func(Event)) {
 	}
 }
 
-// ErrExpired: nobody has come back with a code that was accepted before the link expired.
+// ErrExpired says that nobody has come back with a code that was accepted before the link expired.
 var ErrExpired = errors.New("the link has expired")
 
 // lapsed returns ErrExpired, with what was wrong with the last code, if there was one.
@@ -326,6 +331,12 @@ func (a *Authorization) Finish(ctx context.Context, outcome Outcome) {
 		}
 	}
 	a.shut()
+}
+
+func (a *Authorization) isOver() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.over
 }
 
 func (a *Authorization) isFinished() bool {

@@ -807,6 +807,23 @@ func TestCallback_Refuses(t *testing.T) {
 	})
 }
 
+// Somebody on this machine who knocks again and again is answered, and told of twenty times.
+func TestCallback_Flood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		b := w.browser()
+		for range 200 {
+			w.back(b, "code", "good", "state", strings.Repeat("x", 43)).wants(t, 400, "nothing")
+		}
+		w.waits()
+		if n := len(w.events); n != 20 {
+			t.Errorf("%d events", n)
+		}
+		w.back(b, "code", "good", "state", w.state(b))
+		w.token()
+	})
+}
+
 // The start page is refused to the same, without an effect.
 func TestStart_Refuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

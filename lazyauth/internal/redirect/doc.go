@@ -25,7 +25,8 @@
 //   - A pushed request hides state, scopes and hints from who reads the link, and cannot be altered.
 //     It does not bind: whoever opens it, before it is used up, gets to see the state in
 //     their own browser, and can then do the above.
-//   - A plain authorization URL has the state in it, and so does not protect from that at all.
+//   - A plain authorization URL has the state in it, and so does not protect from that at all. Who
+//     has read it can also end the sign-in, by an answer that says access_denied.
 //
 // After the last two the last page, and the result of whoever waits, name the account, with
 // what to do if it is a wrong one. Nobody is ever asked to copy an address from their

@@ -45,6 +45,19 @@ func (a *Authorization) tell(e Event) {
 	}
 }
 
+// mostRefusedTold is how many refusals are told: anybody on this machine can have as many as they like.
+const mostRefusedTold = 20
+
+func (a *Authorization) tellRefused(why string) {
+	a.mu.Lock()
+	a.refusals++
+	n := a.refusals
+	a.mu.Unlock()
+	if n <= mostRefusedTold {
+		a.tell(Event{What: Refused, Detail: why})
+	}
+}
+
 // detail returns what an operator may read of an error.
 func detail(err error) string {
 	e, ok := errors.AsType[*oauth.Error](err)

@@ -201,21 +201,30 @@ func (f *Flow) issuer() string {
 	return cmp.Or(f.endpoints.Issuer, f.endpoints.Authorization)
 }
 
+// takeOver is how long a port that is named is waited for whose sign-in has ended, and has not been
+// said how: it is being found out whose account that is.
+const takeOver = 5 * time.Second
+
 // listen opens the listeners of a new authorization. A port that is named is taken over from
 // one that has ended and lingers for its last page.
 func (f *Flow) listen(ctx context.Context) ([]net.Listener, int, error) {
-	port := f.target.port
-	if port == 0 {
-		return listen(ctx, f.target, f.config.Listen)
-	}
 	f.mu.Lock()
-	former := f.open[port]
+	former := f.open[f.target.port] // none at port 0
 	f.mu.Unlock()
 	if former != nil {
-		if !former.isFinished() {
-			return nil, 0, &PortError{Address: f.target.host + ":" + strconv.Itoa(port), Ours: true, cause: errOurs}
+		timer := time.NewTimer(takeOver)
+		defer timer.Stop()
+		if !former.isOver() {
+			timer.Reset(0)
 		}
-		former.shut()
+		select {
+		case <-former.finished:
+			former.shut()
+		case <-timer.C:
+			return nil, 0, &PortError{Address: f.target.host + ":" + strconv.Itoa(f.target.port), Ours: true, cause: errOurs}
+		case <-ctx.Done():
+			return nil, 0, oauth.Ended(ctx, op)
+		}
 	}
 	return listen(ctx, f.target, f.config.Listen)
 }

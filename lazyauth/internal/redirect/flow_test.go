@@ -16,6 +16,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
 func config(change func(*redirect.Config)) redirect.Config {
@@ -190,6 +191,53 @@ func TestPort_TakenOver(t *testing.T) {
 		}
 		w.back(b, "code", "good", "state", w.state(b))
 		w.token()
+	})
+}
+
+// A sign-in that has ended, and of which the account is still being asked for, gives the port up soon; if not, the
+// next one says who has it.
+func TestPort_WaitedFor(t *testing.T) {
+	for after, ok := range map[time.Duration]bool{2 * time.Second: true, 20 * time.Second: false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, setup{config: func(c *redirect.Config) { c.RedirectURI = "http://127.0.0.1:8085/cb" }})
+			b := w.browser()
+			w.back(b, "code", "good", "state", w.state(b))
+			w.token()
+			former, ended := w.auth, make(chan struct{})
+			go func() {
+				time.Sleep(after)
+				former.Finish(t.Context(), redirect.Outcome{})
+				close(ended)
+			}()
+			began := time.Now()
+			auth, err := w.flow.Begin(t.Context(), redirect.Request{}, nothingMore)
+			took := time.Since(began)
+			if _, isPort := errors.AsType[*redirect.PortError](err); ok && (err != nil || took != after) || !ok && (!isPort || took != 5*time.Second) {
+				t.Errorf("after %v: %v", took, err)
+			}
+			if auth != nil {
+				auth.Finish(canceled(), redirect.Outcome{})
+			}
+			<-ended
+		})
+	}
+}
+
+// A callback of the caller's that panics leaves nothing open.
+func TestBegin_Panics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := new(machine)
+		flow, err := redirect.New(config(func(c *redirect.Config) { c.Listen = m.listen }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		func() {
+			defer func() { _ = recover() }()
+			_, _ = flow.Begin(t.Context(), redirect.Request{}, func(context.Context) scopes.Set { panic("want") })
+		}()
+		if m.open() != 0 {
+			t.Error("it still listens")
+		}
 	})
 }
 

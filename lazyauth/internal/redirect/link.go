@@ -3,6 +3,7 @@ package redirect
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -83,9 +84,7 @@ func (a *Authorization) form(at *attempt, personal bool) url.Values {
 	if !a.asked.IsEmpty() {
 		form.Set("scope", a.asked.String())
 	}
-	for name, values := range a.flow.params {
-		form[name] = values
-	}
+	maps.Copy(form, a.flow.params)
 	if personal {
 		if a.request.LoginHint != "" {
 			form.Set("login_hint", a.request.LoginHint)

@@ -51,9 +51,7 @@ func listen(ctx context.Context, t target, open func(ctx context.Context, networ
 func listenOnce(ctx context.Context, t target, open func(ctx context.Context, network, address string) (net.Listener, error)) ([]net.Listener, int, error) {
 	var listeners []net.Listener
 	fail := func(err error) ([]net.Listener, int, error) {
-		for _, l := range listeners {
-			l.Close()
-		}
+		closeAll(listeners)
 		return nil, 0, err
 	}
 	port := t.port
@@ -74,6 +72,13 @@ func listenOnce(ctx context.Context, t target, open func(ctx context.Context, ne
 		port = got
 	}
 	return listeners, port, nil
+}
+
+// closeAll closes listeners that nobody has been served by: there is nothing to be lost.
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		_ = l.Close() // it fails if it is closed
+	}
 }
 
 // mostConnections is how many connections a listener has at a time. Others wait: those

@@ -15,7 +15,8 @@ import (
 const (
 	headerTime = 5 * time.Second  // until a request's head is there
 	readTime   = 10 * time.Second // until it is there as a whole
-	writeTime  = 45 * time.Second // until it is answered: a pushed request takes half a minute
+	writeTime  = 45 * time.Second // until it is answered
+	pushTime   = 40 * time.Second // of that, for a request that is pushed first
 	idleTime   = 10 * time.Second
 
 	// maxHeader bounds a request's head. A browser sends the cookies of all that was ever
@@ -120,8 +121,10 @@ func (a *Authorization) start(w http.ResponseWriter, r *http.Request) {
 	}
 	address := a.flow.address(a.form(at, true))
 	if a.flow.endpoints.Features.PushedOnly {
+		ctx, cancel := context.WithTimeout(r.Context(), pushTime)
+		defer cancel()
 		var err error
-		if address, _, err = a.push(r.Context(), at); err != nil {
+		if address, _, err = a.push(ctx, at); err != nil {
 			a.tell(Event{What: PushFailed, Detail: detail(err)})
 			a.show(w, unreachable, http.StatusBadGateway)
 			return
@@ -176,7 +179,7 @@ func (a *Authorization) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	endpoints := &a.flow.endpoints
 	refuse := func(v view, status int, why string) {
-		a.tell(Event{What: Refused, Detail: why})
+		a.tellRefused(why)
 		a.show(w, v, status)
 	}
 	isBrowser := at != nil && (at.cookie == "" || same(cookie, at.cookie))

@@ -1,6 +1,7 @@
 package browser_test
 
 import (
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -60,12 +61,8 @@ func TestAgainst(t *testing.T) {
 		"no parents to be read":            {nil, map[string]string{"/proc/300/stat": "300 sshd S"}, ""},
 	} {
 		env, files := desktop()
-		for key, value := range test.env {
-			env[key] = value
-		}
-		for key, value := range test.files {
-			files[key] = value
-		}
+		maps.Copy(env, test.env)
+		maps.Copy(files, test.files)
 		signs := look("linux", env, files)
 		switch got := strings.Join(signs, "; "); {
 		case test.want == "" && got != "":

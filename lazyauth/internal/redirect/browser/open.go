@@ -22,7 +22,7 @@ const (
 	fileTime = time.Minute
 )
 
-// ErrNoBrowser: this machine has no program that opens a browser, or it has said that it
+// ErrNoBrowser says that this machine has no program that opens a browser, or it has said that it
 // cannot.
 var ErrNoBrowser = errors.New("no browser can be opened on this machine")
 
