@@ -37,10 +37,14 @@ func (x *exchange) redeem() reply {
 		return invalid("unknown authorization code")
 	}
 	pkce := s.opts.PKCE != PKCEIgnored
-	own := c.challenge == "" || verifies(verifier, c.challenge)
+	if s.opts.BurnCodes && (c.clientID != x.client.ID || !own(c, verifier) || x.form.Get("redirect_uri") != c.redirectURI) {
+		s.mu.Lock()
+		delete(s.codes, x.form.Get("code"))
+		s.mu.Unlock()
+	}
 	switch {
 	case c.clientID != x.client.ID:
-		if own {
+		if own(c, verifier) {
 			x.violate(ForeignCode, "")
 		}
 		return invalid("a code of another client")
@@ -50,7 +54,7 @@ func (x *exchange) redeem() reply {
 	case c.challenge == "" && verifier != "" && pkce:
 		// RFC 9700 §4.8.2: else the challenge could be cut out of the request.
 		return invalid("a code_verifier for a code without challenge")
-	case !own:
+	case !own(c, verifier):
 		return invalid("the code_verifier does not fit")
 	case x.form.Get("redirect_uri") != c.redirectURI:
 		x.violate(RedirectMismatch, "")
@@ -83,4 +87,10 @@ func (x *exchange) redeem() reply {
 		s.mu.Unlock()
 	}
 	return x.json(http.StatusOK, members, nil)
+}
+
+// own reports whether a code fits the verifier that is presented with it, or has
+// no challenge to fit.
+func own(c *code, verifier string) bool {
+	return c.challenge == "" || verifies(verifier, c.challenge)
 }

@@ -128,3 +128,18 @@ func TestCode_AtTheSameTime(t *testing.T) {
 		t.Errorf("%d violations", n)
 	}
 }
+
+// Some servers use a code up by an attempt that does not fit.
+func TestCode_Burnt(t *testing.T) {
+	for burn, want := range map[bool]string{false: "ok", true: "invalid_grant"} {
+		p := newPeer(t, &fakeas.Options{BurnCodes: burn})
+		code := p.code()
+		if a := p.exchange(code, "code_verifier", otherVerifier); outcome(a) != "invalid_grant" {
+			t.Errorf("another verifier: %s", a.body)
+		}
+		if a := p.exchange(code); outcome(a) != want {
+			t.Errorf("burn %v: %s", burn, a.body)
+		}
+		p.flawless()
+	}
+}

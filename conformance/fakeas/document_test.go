@@ -100,3 +100,14 @@ func TestClientDocument_Redirects(t *testing.T) {
 		t.Errorf("sent elsewhere: %v", err)
 	}
 }
+
+// A server whose metadata promise more than it does.
+func TestClientDocument_PromisedOnly(t *testing.T) {
+	p := newPeer(t, &fakeas.Options{Metadata: func(m map[string]any) { m["client_id_metadata_document_supported"] = true }})
+	if a := p.must(p.request(http.MethodGet, p.as.URL(fakeas.Metadata), "", "")); a.members["client_id_metadata_document_supported"] != true {
+		t.Errorf("metadata: %s", a.body)
+	}
+	if a := p.must(p.form(fakeas.DeviceAuthorization, "client_id", clientURL)); outcome(a) != "invalid_client" {
+		t.Errorf("device authorization: %s", a.body)
+	}
+}

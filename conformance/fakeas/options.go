@@ -106,6 +106,11 @@ type Options struct {
 	// minute, as with many servers: a link to it is soon dead.
 	PushLifetime time.Duration
 
+	// BurnCodes uses an authorization code up by a request that it does not
+	// fit (another client, verifier or redirect URI), as better-auth does. False:
+	// whom it was meant for can still present it.
+	BurnCodes bool
+
 	// NoIss leaves the parameter iss of RFC 9207 out of authorization
 	// responses, and out of the metadata. For servers that do one and not the
 	// other, see [WithIss] and Metadata.
