@@ -103,8 +103,9 @@ type Outcome struct {
 	// Account names who signed in, if that is known: printable text of at most 256 bytes, or it is not
 	// shown.
 	Account string
-	// Failed says that nothing came of it though the token was granted: that the account
-	// is not the one that it has to be, say.
+	// Failed says that there is no grant in the end: it was given up, say, or the account is not the
+	// one that it has to be. False means that the person is signed in, by this flow or
+	// another one.
 	Failed bool
 }
 

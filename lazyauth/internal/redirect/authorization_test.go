@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -635,6 +636,70 @@ func TestDone_Lingers(t *testing.T) {
 		go w.auth.Finish(t.Context(), redirect.Outcome{Account: "ada", Failed: true})
 		if last := w.done(b, p).wants(t, 200, "unfinished"); strings.Contains(last.body, "ada") {
 			t.Error("the account is named")
+		}
+	})
+}
+
+// A sign-in that has come to its end by another flow is told as finished to a browser that comes late; one that
+// was given up is not.
+func TestDone_ByAnotherFlow(t *testing.T) {
+	for failed, want := range map[bool]string{false: "already", true: "ended"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, setup{})
+			auth, err := w.flow.Begin(t.Context(), redirect.Request{Link: redirect.Opened}, nothingMore)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, abandon := context.WithCancel(t.Context())
+			w.wait(ctx, auth)
+			b := w.browser()
+			state := w.state(b)
+			abandon()
+			w.fails(context.Canceled)
+			go auth.Finish(t.Context(), redirect.Outcome{Account: "ada", Failed: failed})
+			synctest.Wait()
+			for _, p := range []page{b.get(auth.Link()), w.back(b, "code", "good", "state", state)} {
+				if p.wants(t, 410, want); strings.Contains(p.body, "ada") {
+					t.Error("the account is named")
+				}
+			}
+		})
+	}
+}
+
+// Many browsers at once, and the end in the middle of it: everybody is answered, and nothing is left.
+func TestStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{request: redirect.Request{Link: redirect.Opened}})
+		var storm sync.WaitGroup
+		for n := range 60 {
+			storm.Go(func() {
+				b := w.browser()
+				for range 5 {
+					p := b.get(w.auth.Link())
+					state := "none"
+					if p.status == http.StatusSeeOther {
+						state = parameters(t, p.location).Get("state")
+					}
+					if p = w.back(b, "code", fmt.Sprint("bad", n), "state", state); p.status == http.StatusSeeOther {
+						p = b.get(p.location)
+					}
+					if p.name() == "" {
+						t.Errorf("no page: %d", p.status)
+					}
+				}
+			})
+		}
+		if r := <-w.result; r.err == nil {
+			t.Error("signed in by bad codes")
+		}
+		storm.Wait()
+		if sent := w.server.sent(); len(sent) > 5 {
+			t.Errorf("%d codes were sent", len(sent))
+		}
+		w.auth.Finish(t.Context(), redirect.Outcome{Failed: true})
+		if w.machine.open() != 0 {
+			t.Error("it still listens")
 		}
 	})
 }

@@ -80,8 +80,8 @@ func (a *Authorization) show(w http.ResponseWriter, v view, status int) {
 	if !a.over {
 		s.Again = startPrefix + a.nonce
 	}
-	if v == ended && a.granted {
-		v = already
+	if v == ended && (a.granted || a.isFinished() && !a.outcome.Failed) {
+		v = already // here, or by another flow beside this one
 	}
 	a.mu.Unlock()
 	if v == signedIn && len(a.outcome.Account) <= maxAccount && names.Check(a.outcome.Account) {
