@@ -72,16 +72,14 @@ func (a Authorization) Format(s fmt.State, _ rune) {
 // be found out how the client authenticates: when it may go better the next time (a
 // reset connection, a 503, a 429), it tries once more after a second, or after the
 // server's Retry-After if that is short. The first request may have had an effect; a
-// code that nobody sees just lapses.
+// code that nobody sees just lapses. A request that the server finds malformed is sent
+// again, once without PKCE and once with client_id beside the header, if it had the one and
+// not the other.
 //
 // Errors: ErrRefused, ErrUnavailable, ErrInvalid, or that of ctx.
 func (c *Client) Authorize(ctx context.Context, asked scopes.Set) (*Authorization, error) {
 	const op = "device authorization"
-	form := c.oauth.AuthorizationForm()
-	if !asked.IsEmpty() {
-		form.Set("scope", asked.String())
-	}
-	a, sent := c.oauth.PostAgain(ctx, c.oauth.Endpoints().DeviceAuthorization, form)
+	a, sent, proof := c.request(ctx, asked)
 	if err := c.oauth.Check(ctx, op, a); err != nil {
 		return nil, err
 	}
@@ -89,6 +87,7 @@ func (c *Client) Authorize(ctx context.Context, asked scopes.Set) (*Authorizatio
 	if why != "" {
 		return nil, c.oauth.Invalid(op, why, a)
 	}
+	auth.code.proof = proof
 	return auth, nil
 }
 

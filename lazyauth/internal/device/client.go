@@ -12,6 +12,11 @@ type Options struct {
 	// contains the code. An attacker who gets somebody to open such a link needs
 	// one careless click; without it the victim has to type a code as well.
 	UseComplete bool
+
+	// SkipPKCE binds no code to a verifier, though the metadata lists S256. It is for a
+	// server that drops the challenge of a device and refuses the verifier. Who learns a
+	// device code, from a log for example, can then have the token of a public client.
+	SkipPKCE bool
 }
 
 // A Client asks one authorization server for device codes, and waits for what comes of

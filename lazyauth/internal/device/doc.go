@@ -26,6 +26,12 @@
 // the server nothing about the login, and an approval would be lost for a detail of
 // configuration.
 //
+// # PKCE
+//
+// Where the metadata lists S256, a code is bound to a verifier (RFC 7636), as Keycloak and
+// Rauthy can demand of devices. Who learns a device code, from a log of the server's for
+// example, then gets nothing for it. See request.go for servers that do not expect this.
+//
 // # Waiting
 //
 // Two polls are never closer together than the interval, counted from the answer

@@ -31,6 +31,7 @@ type deviceCode struct {
 	asked   scopes.Set
 	expires time.Time
 	life    time.Duration // until then, from when it was asked for
+	proof   proof
 
 	// turn holds a token while somebody polls, so that two calls of Poll do not
 	// come closer together than one. It guards the fields below.

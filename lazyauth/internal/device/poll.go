@@ -126,12 +126,13 @@ func (c *Client) pollOnce(ctx context.Context, code *deviceCode, userCode string
 	defer cancel()
 	form := c.oauth.TokenForm(grantType)
 	form.Set("device_code", code.text)
+	code.proof.add(form, c.oauth)
 	sent := time.Now()
 	a := c.oauth.PostPoll(limited, c.oauth.Endpoints().Token, form)
 	heed(a)
 	received := time.Now()
 	event.Status, event.Took, event.Code = a.Status, received.Sub(sent), a.Verdict.Code
-	hidden := []string{code.text, userCode, strings.NewReplacer("-", "", " ", "").Replace(userCode)}
+	hidden := []string{code.text, code.proof.verifier, userCode, strings.NewReplacer("-", "", " ", "").Replace(userCode)}
 
 	var token *oauth.Token
 	var err *oauth.Error

@@ -35,6 +35,13 @@ func (c *Client) authStyle() (style oauth2.AuthStyle, settled bool) {
 	return c.auth.first, c.auth.agreed
 }
 
+// SendsHeader reports whether the next request authenticates in the header, and says
+// nothing of the client in its body.
+func (c *Client) SendsHeader() bool {
+	style, _ := c.authStyle()
+	return c.config.Credentials.Secret != "" && style == oauth2.AuthStyleInHeader
+}
+
 // authenticate puts the client into a request: into its form, or into the header.
 func (c *Client) authenticate(form url.Values, style oauth2.AuthStyle) (basic bool) {
 	switch {
