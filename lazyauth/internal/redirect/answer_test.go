@@ -30,7 +30,8 @@ func TestReadAnswer(t *testing.T) {
 	}
 }
 
-// Whatever a browser is made to load: no panic, and what is gone by is bounded, and stands in it once.
+// Whatever a browser is made to load: no panic, and what is gone by is bounded, and stands in
+// it once.
 func FuzzReadAnswer(f *testing.F) {
 	for _, seed := range []string{
 		"code=c&state=s", "error=access_denied&error_description=d&state=s&iss=https://as.example", "code=c&code=d&state=s",

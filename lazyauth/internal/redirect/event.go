@@ -33,8 +33,8 @@ type Event struct {
 	Detail  string        // for the operator's log, as oauth.Error.Detail is
 }
 
-// mostEvents is how many events wait to be told. More are dropped: a browser that is sent here again and
-// again has nothing new to say.
+// mostEvents is how many events wait to be told. More are dropped: a browser that is sent here
+// again and again has nothing new to say.
 const mostEvents = 16
 
 // tell has an event told by Wait, on its goroutine.
@@ -45,7 +45,8 @@ func (a *Authorization) tell(e Event) {
 	}
 }
 
-// mostRefusedTold is how many refusals are told: anybody on this machine can have as many as they like.
+// mostRefusedTold is how many refusals are told: anybody on this machine can have as many as
+// they like.
 const mostRefusedTold = 20
 
 func (a *Authorization) tellRefused(why string) {

@@ -54,9 +54,9 @@ type Config struct {
 	// Service is what people know the service by, for the pages.
 	Service string
 
-	// RedirectURI is for servers that compare it: http, on 127.0.0.1, [::1] or localhost. With a port it
-	// is used as it stands, and one sign-in at a time can have it; without one the port is
-	// another one each time, and the path as it is named. Of localhost both families
+	// RedirectURI is for servers that compare it: http, on 127.0.0.1, [::1] or localhost. With
+	// a port it is used as it stands, and one sign-in at a time can have it; without one the
+	// port is another one each time, and the path as it is named. Of localhost both families
 	// are listened on, or none. Empty means http://127.0.0.1:{any}/callback/{id}.
 	RedirectURI string
 
@@ -70,10 +70,11 @@ type Config struct {
 	LeastPushed time.Duration
 
 	// InsecureAssumePKCE goes on where the server's metadata does not list S256
-	// (code_challenge_methods_supported), or there is no metadata, as that of Entra
-	// does not. The challenge is sent in any case. A server that ignores it accepts codes from whoever
+	// (code_challenge_methods_supported), or there is no metadata, as that of Entra does not.
+	// The challenge is sent in any case. A server that ignores it accepts codes from whoever
 	// has one: somebody who reads a code, in a log or in a browser's history, can have it
-	// exchanged in a sign-in of their own. By MCP's authorization specification clients refuse to proceed.
+	// exchanged in a sign-in of their own. By MCP's authorization specification clients refuse
+	// to proceed.
 	InsecureAssumePKCE bool
 
 	// Elsewhere says what to do about a wrong account, in words of the author, on the last
@@ -108,9 +109,9 @@ type Flow struct {
 	open map[int]*Authorization // by port, of those whose port is named
 }
 
-// New checks the configuration. It does not dial, and listens to nothing. Its errors are for the author of the
-// configuration, and quote none of it; one that is an oauth.ErrUnsupported says what the
-// server lacks.
+// New checks the configuration. It does not dial, and listens to nothing. Its errors are for
+// the author of the configuration, and quote none of it; one that is an oauth.ErrUnsupported
+// says what the server lacks.
 func New(config Config) (*Flow, error) {
 	if config.Client == nil || config.Client.ClientID() == "" {
 		return nil, errors.New("redirect: the client or its id is missing")

@@ -17,8 +17,8 @@ type Link int
 
 const (
 	// Shown is for a link that a host shows to a person: the authorization server's https
-	// address, with a pushed request in it if the server takes one, since hosts refuse http. It tells
-	// nothing of the person (MCP client/elicitation, "Safe URL handling").
+	// address, with a pushed request in it if the server takes one, since hosts refuse http. It
+	// tells nothing of the person (MCP client/elicitation, "Safe URL handling").
 	Shown Link = iota
 	// Opened is for a link that this program opens in a browser itself, or gives to a person at
 	// its own terminal: the start page on loopback. It alone keeps somebody else's code out.

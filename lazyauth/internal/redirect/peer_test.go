@@ -120,8 +120,8 @@ func TestPeer_Denied(t *testing.T) {
 	})
 }
 
-// A code of another client's sign-in, with the state of this one: the server refuses the code, for its
-// challenge is another one, and the person's own still counts.
+// A code of another client's sign-in, with the state of this one: the server refuses the code,
+// for its challenge is another one, and the person's own still counts.
 func TestPeer_OtherCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, fakeas.Options{}, redirect.Request{})

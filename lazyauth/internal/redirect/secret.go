@@ -28,7 +28,8 @@ func challenge(verifier string) string {
 // maxQuote is how many bytes of what a server wrote an operator is shown.
 const maxQuote = 160
 
-// quote makes a text that somebody else wrote fit for an operator's log: cut short, on one line, in ASCII.
+// quote makes a text that somebody else wrote fit for an operator's log: cut short, on one
+// line, in ASCII.
 func quote(text string) string {
 	if len(text) > maxQuote {
 		return strconv.QuoteToASCII(text[:maxQuote]) + "..."

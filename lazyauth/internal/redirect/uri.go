@@ -106,9 +106,9 @@ func (t target) addresses() []string {
 	return []string{strings.Trim(t.host, "[]")}
 }
 
-// callbackPath returns the path for an issuer and a client: another one for each, so that the answer of
-// one server cannot be taken for that of another (RFC 9700 §4.4.2.2). It is the
-// same in each sign-in.
+// callbackPath returns the path for an issuer and a client: another one for each, so that the
+// answer of one server cannot be taken for that of another (RFC 9700 §4.4.2.2). It is the same
+// in each sign-in.
 func callbackPath(issuer, client string) string {
 	sum := sha256.Sum256([]byte(strconv.Quote(issuer) + strconv.Quote(client)))
 	return callbackPrefix + base64.RawURLEncoding.EncodeToString(sum[:12])

@@ -323,7 +323,8 @@ func (p page) name() string {
 	return ""
 }
 
-// get loads an address as a person's browser does, and with other headers if they are given, in pairs.
+// get loads an address as a person's browser does, and with other headers if they are given, in
+// pairs.
 func (b *browser) get(address string, headers ...string) page {
 	return b.do(http.MethodGet, address, nil, headers...)
 }

@@ -86,8 +86,8 @@ var variables = []struct {
 	{"CI", "nobody sits before it", false},
 }
 
-// sharesLoopback reports whether a sign of a container is that of one which has the machine's network,
-// and opens the machine's browser.
+// sharesLoopback reports whether a sign of a container is that of one which has the machine's
+// network, and opens the machine's browser.
 func (s Surroundings) sharesLoopback(container bool) bool {
 	return container && (s.Getenv("TOOLBOX_PATH") != "" || s.Getenv("DISTROBOX_ENTER_PATH") != "")
 }
@@ -111,7 +111,8 @@ func (s Surroundings) judgeGroup(groups string) string {
 	return ""
 }
 
-// parents returns the names of the processes above, the nearest first, with the programs that they run.
+// parents returns the names of the processes above, the nearest first, with the programs that
+// they run.
 func (s Surroundings) parents() func(yield func(name, command string) bool) {
 	return func(yield func(name, command string) bool) {
 		pid := s.PID

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// openTime is how long the program that opens the browser is waited for, and fileTime how long the file
-	// is there for a browser that is slow to start.
+	// openTime is how long the program that opens the browser is waited for, and fileTime how
+	// long the file is there for a browser that is slow to start.
 	openTime = 15 * time.Second
 	fileTime = time.Minute
 )
@@ -31,13 +31,13 @@ var ErrNoBrowser = errors.New("no browser can be opened on this machine")
 // the person alone can read, and that sends it on. The file is removed when ctx ends, and after
 // a minute: ctx is that of the sign-in, not of the call that begins it.
 //
-// It blocks until the program that opens browsers has ended, or has run for three seconds, and for
-// fifteen seconds at most. That a browser shows anything cannot be known; nil says that nobody objected.
-// Nothing is read from this program's standard input or written to its output, which may be
-// those of a protocol, and what it starts outlives it.
+// It blocks until the program that opens browsers has ended, or has run for three seconds, and
+// for fifteen seconds at most. That a browser shows anything cannot be known; nil says that
+// nobody objected. Nothing is read from this program's standard input or written to its output,
+// which may be those of a protocol, and what it starts outlives it.
 //
-// On Linux and the BSDs it uses xdg-open, on macOS open, on Windows what files of
-// its kind are opened with. Browsers that are snaps cannot read the folder for temporary files, nor what is
+// On Linux and the BSDs it uses xdg-open, on macOS open, on Windows what files of its kind are
+// opened with. Browsers that are snaps cannot read the folder for temporary files, nor what is
 // hidden: where snapd is installed the file is made in the home directory.
 //
 // Errors: ErrNoBrowser; what kept the file from being written; that of ctx.

@@ -1,0 +1,100 @@
+package redirect
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"time"
+)
+
+// callback takes the authorization response.
+func (a *Authorization) callback(w http.ResponseWriter, r *http.Request) {
+	got, ok := readAnswer(r.URL.RawQuery)
+	if !ok {
+		a.show(w, nothing, http.StatusBadRequest)
+		return
+	}
+	a.mu.Lock()
+	at := a.find(got.state)
+	if at != nil {
+		a.reached = true
+	}
+	over := a.over
+	a.mu.Unlock()
+	cookie := ""
+	if c, err := r.Cookie(a.cookie); err == nil {
+		cookie = c.Value
+	}
+	endpoints := &a.flow.endpoints
+	refuse := func(v view, status int, why string) {
+		a.tellRefused(why)
+		a.show(w, v, status)
+	}
+	isBrowser := at != nil && (at.cookie == "" || same(cookie, at.cookie))
+	switch {
+	case over && !isBrowser:
+		a.show(w, ended, http.StatusGone)
+	case at == nil:
+		refuse(nothing, http.StatusBadRequest, "the state is not that of this sign-in")
+	case !isBrowser:
+		refuse(foreign, http.StatusForbidden, "the sign-in was begun in another browser, or this one keeps no cookies")
+	case got.iss == "" && endpoints.Features.IssuerInResponse:
+		refuse(mixedUp, http.StatusBadRequest, "the answer does not name its issuer, as the metadata promises (RFC 9207)")
+	case got.iss != "" && endpoints.Issuer == "":
+		refuse(mixedUp, http.StatusBadRequest, "the answer names an issuer, and none is configured to compare it with: "+quote(got.iss))
+	case got.iss != "" && got.iss != endpoints.Issuer:
+		refuse(mixedUp, http.StatusBadRequest, "the answer names another issuer (RFC 9207): "+quote(got.iss))
+	default:
+		a.submit(w, at, got)
+	}
+}
+
+// find returns the attempt of a state; a.mu is held. It looks at all of them.
+func (a *Authorization) find(state string) *attempt {
+	var found *attempt
+	for _, at := range a.attempts {
+		if same(state, at.state) {
+			found = at
+		}
+	}
+	return found
+}
+
+// submit hands what a browser brought to Wait, unless it was brought before, and sends the
+// browser on to the last page, so that nothing of it stays in the address.
+func (a *Authorization) submit(w http.ResponseWriter, at *attempt, got answer) {
+	a.mu.Lock()
+	key := sha256.Sum256([]byte(got.code + "\x00" + got.error))
+	s := a.codes[key]
+	v, status := ended, http.StatusGone
+	if s == nil {
+		switch {
+		case a.granted:
+			v = already
+		case a.over:
+		case at.retired:
+			v = newer
+		case len(a.codes) >= mostRefused+1:
+			v = tooOften
+		default:
+			s = &submission{attempt: at, code: got.code, ticket: newSecret(), settled: make(chan struct{})}
+			if got.code == "" {
+				s.failure = got.failure()
+			}
+			a.codes[key], a.tickets[s.ticket] = s, s
+			if s.failure == nil {
+				a.tell(Event{What: Came})
+			}
+			a.arrived <- s // there is room for all of them
+		}
+	}
+	a.mu.Unlock()
+	if s == nil {
+		a.show(w, v, status)
+		return
+	}
+	a.setCookie(w, a.ticket, s.ticket, donePath, linger+a.life())
+	a.send(w, originOf(a.uri)+donePath)
+}
+
+// life is how long the sign-in may last from now.
+func (a *Authorization) life() time.Duration { return max(0, time.Until(a.until)) }

@@ -1,0 +1,88 @@
+package redirect
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// mostStarts is how often the start page begins a new attempt, and mostRetired how many
+	// attempts before the current one are remembered, to tell their windows what has become of
+	// them.
+	mostStarts  = 50
+	mostRetired = 8
+
+	// pushTime is how long a request that is pushed first may take, within writeTime.
+	pushTime = 40 * time.Second
+)
+
+func (a *Authorization) startLink() string {
+	return originOf(a.uri) + startPrefix + a.nonce
+}
+
+// originOf returns scheme, host and port of the redirect URI.
+func originOf(uri string) string {
+	rest := strings.TrimPrefix(uri, "http://")
+	host, _, _ := strings.Cut(rest, "/")
+	return "http://" + host
+}
+
+// start begins an attempt in this browser, in place of the one before, and sends it to the
+// authorization server.
+func (a *Authorization) start(w http.ResponseWriter, r *http.Request) {
+	at := &attempt{state: newSecret(), verifier: newSecret(), cookie: newSecret()}
+	a.mu.Lock()
+	a.reached = true
+	a.starts++
+	over, often := a.over, a.starts > mostStarts
+	a.mu.Unlock()
+	switch {
+	case over:
+		a.show(w, ended, http.StatusGone)
+		return
+	case often:
+		a.show(w, tooOften, http.StatusTooManyRequests)
+		return
+	}
+	address := a.flow.address(a.form(at, true))
+	if a.flow.endpoints.Features.PushedOnly {
+		ctx, cancel := context.WithTimeout(r.Context(), pushTime)
+		defer cancel()
+		var err error
+		if address, _, err = a.push(ctx, at); err != nil {
+			a.tell(Event{What: PushFailed, Detail: detail(err)})
+			a.show(w, unreachable, http.StatusBadGateway)
+			return
+		}
+	}
+	a.mu.Lock()
+	if a.over {
+		a.mu.Unlock()
+		a.show(w, ended, http.StatusGone)
+		return
+	}
+	a.retire()
+	a.attempts = append(a.attempts, at)
+	a.mu.Unlock()
+	a.tell(Event{What: Started})
+	a.setCookie(w, a.cookie, at.cookie, a.flow.target.path, time.Until(a.until))
+	a.send(w, address)
+}
+
+// retire puts the attempts of start pages behind a new one; a.mu is held. That of a link that is
+// shown stays, since others may be shown it.
+func (a *Authorization) retire() {
+	var begun []*attempt
+	for _, at := range a.attempts {
+		if at.cookie != "" {
+			at.retired = true
+			begun = append(begun, at)
+		}
+	}
+	if len(begun) > mostRetired {
+		a.attempts = slices.DeleteFunc(a.attempts, func(at *attempt) bool { return at == begun[0] })
+	}
+}

@@ -1,0 +1,176 @@
+package redirect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+)
+
+const (
+	// mostRefused is how many codes that were not accepted end a sign-in. One does not: whoever
+	// has seen a link could end it.
+	mostRefused = 5
+
+	// signing is how long a sign-in may take whose link has ended, if the link is a pushed request
+	// that ends soon: it was to be opened by then.
+	signing = 2 * time.Minute
+)
+
+// errListener is an oauth.ErrUnavailable.
+var errListener = fmt.Errorf("%w: the listener for the browser is gone", oauth.ErrUnavailable)
+
+// A submission is what a browser brought, on its way to Wait, and what came of it.
+type submission struct {
+	attempt *attempt
+	code    string
+	failure *oauth.Error // the server's error in place of a code
+	ticket  string
+
+	settled chan struct{}
+	verdict verdict // once settled
+}
+
+// A verdict is what came of a submission, for its page.
+type verdict int
+
+const (
+	accepted verdict = iota // the token is here
+	refused                 // the code was not accepted
+	lost                    // the answer did not come
+	denied                  // the person said no
+	failed                  // the sign-in ended with an error
+	late                    // it had ended before
+)
+
+// Wait returns the token once a browser has come back with a code that the server accepts. It
+// ends with ctx, and by itself once the link has expired. It is to be called once.
+//
+// A code that the server refuses (oauth.ErrCode), or whose answer is lost, does not end it:
+// anybody who has seen a link can bring one. The page offers to start again; the fifth ends it.
+// No code is sent twice (RFC 6749 §4.1.2: the server would revoke what it gave for it).
+//
+// What happens is told to observe, on this goroutine, unless it is nil.
+//
+// Errors: oauth.ErrDenied if the person said no; oauth.ErrUnavailable or ErrRefused if the
+// server did; [ErrExpired]; that of the exchange; that of ctx. A token that was received is
+// returned even if ctx has ended meanwhile.
+func (a *Authorization) Wait(ctx context.Context, observe func(Event)) (*oauth.Token, error) {
+	if observe == nil {
+		observe = func(Event) {}
+	}
+	defer a.told(observe)
+	defer a.end()
+	expired := time.NewTimer(time.Until(a.until))
+	defer expired.Stop()
+	var last error
+	for exchanges := 0; ; {
+		select {
+		case e := <-a.events:
+			observe(e)
+		case s := <-a.arrived:
+			exchanges++
+			a.told(observe) // what came before
+			token, ends, err := a.settle(ctx, s, exchanges, observe)
+			if ends || exchanges >= mostRefused && err != nil {
+				return token, err
+			}
+			last = err
+		case <-a.gone:
+			return nil, errListener
+		case <-expired.C:
+			return nil, a.lapsed(last)
+		case <-ctx.Done():
+			return nil, oauth.Ended(ctx, op)
+		}
+	}
+}
+
+// told tells observe what there is to tell.
+func (a *Authorization) told(observe func(Event)) {
+	for {
+		select {
+		case e := <-a.events:
+			observe(e)
+		default:
+			return
+		}
+	}
+}
+
+// ErrExpired says that nobody has come back with a code that was accepted before the link expired.
+var ErrExpired = errors.New("the link has expired")
+
+// lapsed returns ErrExpired, with what was wrong with the last code, if there was one.
+func (a *Authorization) lapsed(last error) error {
+	e := &oauth.Error{Op: op, Kind: ErrExpired}
+	if l, ok := errors.AsType[*oauth.Error](last); ok {
+		e.Reason, e.Code, e.Status, e.Detail = "the last code was not accepted", l.Code, l.Status, l.Detail
+	}
+	return e
+}
+
+// settle exchanges what a browser brought, unless it brought an error, and says what came of it.
+// ends is false if the person may start again.
+func (a *Authorization) settle(ctx context.Context, s *submission, n int, observe func(Event)) (token *oauth.Token, ends bool, err error) {
+	v := failed
+	defer func() { s.settle(v) }()
+	if s.failure != nil {
+		if errors.Is(s.failure, oauth.ErrDenied) {
+			v = denied
+		}
+		observe(Event{What: Failed, Code: s.failure.Code, Detail: s.failure.Detail})
+		return nil, true, s.failure
+	}
+	sent := time.Now()
+	token, err = a.flow.config.Client.Exchange(ctx, s.code, a.uri, s.attempt.verifier, a.asked)
+	e := Event{What: Granted, Attempt: n, Took: time.Since(sent)}
+	if err == nil {
+		v = accepted
+		a.mu.Lock()
+		a.granted = true
+		a.mu.Unlock()
+		observe(e)
+		return token, true, nil
+	}
+	e.What, e.Detail = Failed, detail(err)
+	if o, ok := errors.AsType[*oauth.Error](err); ok {
+		e.Code, e.Status = o.Code, o.Status
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil, true, oauth.Ended(ctx, op)
+	case errors.Is(err, oauth.ErrCode):
+		v, e.What = refused, CodeRefused
+	case errors.Is(err, oauth.ErrUnavailable), errors.Is(err, oauth.ErrUnreadable):
+		v, e.What = lost, AnswerLost
+	}
+	if n >= mostRefused {
+		v = failed
+	}
+	observe(e)
+	return nil, v == failed, err
+}
+
+// settle tells the page what came of s.
+func (s *submission) settle(v verdict) {
+	s.verdict = v
+	close(s.settled)
+}
+
+// end accepts nothing more, and answers those who still wait to be looked at.
+func (a *Authorization) end() {
+	a.mu.Lock()
+	a.over = true
+	a.mu.Unlock()
+	for {
+		select {
+		case s := <-a.arrived:
+			s.settle(late)
+		default:
+			return
+		}
+	}
+}
