@@ -80,7 +80,7 @@ func (s system) open(ctx context.Context, link string) error {
 	})
 	running, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
-	if err := s.run(running, program, append(args, file)...); err != nil {
+	if err := s.run(running, program, append(args, s.argument(file))...); err != nil {
 		remove()
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -99,6 +99,16 @@ func (s system) command() (string, []string) {
 		return "rundll32", []string{"url.dll,FileProtocolHandler"}
 	}
 	return "xdg-open", nil
+}
+
+// argument is the file as the program takes it: on Windows as a URL, which has no blanks, since
+// the program that takes it is told one line and not a list.
+func (s system) argument(file string) string {
+	if s.os != "windows" {
+		return file
+	}
+	u := url.URL{Scheme: "file", Path: "/" + strings.TrimLeft(filepath.ToSlash(file), "/")}
+	return u.String()
 }
 
 var page = template.Must(template.New("").Parse(`<!doctype html>

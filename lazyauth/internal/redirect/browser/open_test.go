@@ -3,6 +3,7 @@ package browser_test
 import (
 	"context"
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,7 +23,10 @@ func TestOpen(t *testing.T) {
 		"linux": "xdg-open", "freebsd": "xdg-open", "darwin": "open", "windows": "rundll32 url.dll,FileProtocolHandler",
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := browser.System{OS: system, Home: t.TempDir(), Temp: t.TempDir()}
+			s := browser.System{OS: system, Home: t.TempDir(), Temp: filepath.Join(t.TempDir(), "a b")}
+			if err := os.Mkdir(s.Temp, 0o700); err != nil {
+				t.Fatal(err)
+			}
 			ctx, end := context.WithCancel(t.Context())
 			var file string
 			s.Run = func(_ context.Context, name string, args ...string) error {
@@ -30,6 +34,13 @@ func TestOpen(t *testing.T) {
 					t.Errorf("on %s: %s, want %s", system, got, want)
 				}
 				file = args[len(args)-1]
+				if system == "windows" {
+					u, err := url.Parse(file)
+					if err != nil || u.Scheme != "file" || strings.Contains(file, " ") {
+						t.Errorf("on Windows: %s", file)
+					}
+					file = filepath.FromSlash(u.Path)
+				}
 				return nil
 			}
 			if err := s.Open(ctx, link); err != nil {
