@@ -50,7 +50,7 @@ func TestNew_Mistakes(t *testing.T) {
 		"must be https":       func(s *lazyauth.Service, _ *lazyauth.Options) { s.APIOrigins = []string{"http://api.example.test"} },
 		"Options.MaxWait":     func(_ *lazyauth.Service, o *lazyauth.Options) { o.MaxWait = -1 },
 		"Options.MaxCalls":    func(_ *lazyauth.Service, o *lazyauth.Options) { o.MaxCalls = -1 },
-		"cannot be given":     func(s *lazyauth.Service, _ *lazyauth.Options) { s.Params = url.Values{"scope": {"x"}} },
+		"cannot be added":     func(s *lazyauth.Service, _ *lazyauth.Options) { s.Params = url.Values{"scope": {"x"}} },
 		"token endpoint is not": func(s *lazyauth.Service, _ *lazyauth.Options) {
 			s.Issuer, s.Endpoint = "", oauth2.Endpoint{DeviceAuthURL: "https://as.example.test/d", TokenURL: "http://as.example.test/t"}
 		},
