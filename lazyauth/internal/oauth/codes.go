@@ -46,6 +46,7 @@ var known = map[string]Verdict{
 	"bad_verification_code": {"invalid_grant", MeansGone}, // Entra, GitHub
 	"incorrect_device_code": {"invalid_grant", MeansGone}, // GitHub
 	"bad_refresh_token":     {"invalid_grant", MeansGone}, // GitHub
+	"invalid_code":          {"invalid_grant", MeansGone}, // Slack, oauth.v2.access
 
 	"interaction_required": {"interaction_required", MeansPerson}, // OpenID Connect Core §3.1.2.6
 	"login_required":       {"login_required", MeansPerson},       // the same
@@ -56,6 +57,8 @@ var known = map[string]Verdict{
 
 	"invalid_client":               {"invalid_client", MeansClient},
 	"incorrect_client_credentials": {"invalid_client", MeansClient}, // GitHub
+	"invalid_client_id":            {"invalid_client", MeansClient}, // Slack
+	"bad_client_secret":            {"invalid_client", MeansClient}, // Slack
 	"unauthorized_client":          {"unauthorized_client", MeansClient},
 
 	"account_selection_required": {"account_selection_required", MeansPerson}, // the same
@@ -69,6 +72,7 @@ var known = map[string]Verdict{
 
 	"unsupported_response_type":     {"unsupported_response_type", MeansRefused},     // RFC 6749 §4.1.2.1
 	"redirect_uri_mismatch":         {"invalid_request", MeansRefused},               // GitHub
+	"bad_redirect_uri":              {"invalid_request", MeansRefused},               // Slack
 	"invalid_request_uri":           {"invalid_request_uri", MeansRefused},           // RFC 9101 §7
 	"invalid_request_object":        {"invalid_request_object", MeansRefused},        // the same
 	"invalid_redirect_uri":          {"invalid_redirect_uri", MeansRefused},          // RFC 7591 §3.2.2

@@ -2,11 +2,15 @@ package oauth
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
+
+// errMalformedCode is an ErrCode.
+var errMalformedCode = fmt.Errorf("%w, or the request is malformed", ErrCode)
 
 // Exchange exchanges an authorization code for a token (RFC 6749 §4.1.3), with the verifier
 // of its challenge (RFC 7636 §4.5). The redirect URI is that of the authorization request,
@@ -19,7 +23,9 @@ import (
 // has been used.
 //
 // Errors: ErrCode if the server does not accept the code, which somebody else may have
-// brought: the person's own may be on its way. ErrRefused if the server refused the
+// brought: the person's own may be on its way. So may it if the server calls the request
+// malformed, as better-auth does of a verifier that is not that of the code's challenge;
+// then the error is an ErrCode, and its Code is invalid_request. ErrRefused if the server refused the
 // request, ErrUnavailable if there was no usable answer, ErrUnreadable for a success
 // without a token, ErrTokenType and any other ErrInvalid for a token that cannot be used.
 // Or that of ctx.
@@ -40,6 +46,8 @@ func (c *Client) Exchange(ctx context.Context, code, redirectURI, verifier strin
 	switch end := comesTo[a.Verdict.Means].exchange; {
 	case ctx.Err() != nil && (a.Broken() || a.Unsent):
 		return nil, Ended(ctx, op)
+	case end != nil && a.Verdict == Known("invalid_request"):
+		return nil, c.Fail(op, errMalformedCode, a, code, verifier)
 	case end != nil:
 		return nil, c.Fail(op, end, a, code, verifier)
 	case a.Success() && a.fields.text("access_token") == "":

@@ -58,10 +58,12 @@ func TestExchange_Errors(t *testing.T) {
 	}{
 		"not good":              {oauthError("invalid_grant"), oauth.ErrCode, "invalid_grant"},
 		"GitHub":                {ok(`{"error":"bad_verification_code"}`), oauth.ErrCode, "invalid_grant"},
+		"Slack":                 {ok(`{"ok":false,"error":"invalid_code"}`), oauth.ErrCode, "invalid_grant"},
+		"Slack's secret":        {ok(`{"ok":false,"error":"bad_client_secret"}`), oauth.ErrRefused, "invalid_client"},
 		"too old":               {oauthError("expired_token"), oauth.ErrCode, "expired_token"},
 		"client":                {answer(401, "", `{"error":"invalid_client"}`), oauth.ErrRefused, "invalid_client"},
-		"request":               {oauthError("invalid_request"), oauth.ErrRefused, "invalid_request"},
-		"GitHub's redirect URI": {ok(`{"error":"redirect_uri_mismatch"}`), oauth.ErrRefused, "invalid_request"},
+		"request":               {oauthError("invalid_request"), oauth.ErrCode, "invalid_request"}, // better-auth, of a verifier
+		"GitHub's redirect URI": {ok(`{"error":"redirect_uri_mismatch"}`), oauth.ErrCode, "invalid_request"},
 		"resource":              {oauthError("invalid_target"), oauth.ErrRefused, "invalid_target"},
 		"denied by a policy":    {oauthError("access_denied"), oauth.ErrRefused, "access_denied"},
 		"Entra":                 {oauthError("interaction_required"), oauth.ErrRefused, "interaction_required"},
@@ -80,7 +82,7 @@ func TestExchange_Errors(t *testing.T) {
 		"a portal":              {answer(200, "text/html", "<html>"), oauth.ErrUnreadable, ""},
 		"DPoP":                  {ok(`{"access_token":"a","token_type":"DPoP"}`), oauth.ErrTokenType, ""},
 		"not a header":          {ok(`{"access_token":"a\nb"}`), oauth.ErrInvalid, ""},
-		"what was sent":         {answer(400, "", `{"error":"invalid_request","error_description":"`+code+" "+verifier+`"}`), oauth.ErrRefused, "invalid_request"},
+		"what was sent":         {answer(400, "", `{"error":"invalid_request","error_description":"`+code+" "+verifier+`"}`), oauth.ErrCode, "invalid_request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -313,7 +313,7 @@ func saysGone(text string) bool {
 		code = form.Get("error")
 	}
 	switch code {
-	case "invalid_grant", "bad_refresh_token", "bad_verification_code", "incorrect_device_code":
+	case "invalid_grant", "bad_refresh_token", "bad_verification_code", "incorrect_device_code", "invalid_code":
 		return true
 	}
 	return false
