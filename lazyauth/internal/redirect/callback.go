@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// ticketTime is how long a browser keeps what the last page needs: longer than an exchange, and
+// what comes after it, can take.
+const ticketTime = 5 * time.Minute
+
 // callback takes the authorization response.
 func (a *Authorization) callback(w http.ResponseWriter, r *http.Request) {
 	got, ok := readAnswer(r.URL.RawQuery)
@@ -92,9 +96,6 @@ func (a *Authorization) submit(w http.ResponseWriter, at *attempt, got answer) {
 		a.show(w, v, status)
 		return
 	}
-	a.setCookie(w, a.ticket, s.ticket, donePath, linger+a.life())
+	a.setCookie(w, a.ticket, s.ticket, donePath, ticketTime)
 	a.send(w, originOf(a.uri)+donePath)
 }
-
-// life is how long the sign-in may last from now.
-func (a *Authorization) life() time.Duration { return max(0, time.Until(a.until)) }

@@ -142,7 +142,7 @@ func TestRealListener(t *testing.T) {
 			t.Fatal(err)
 		}
 		auth, err := flow.Begin(t.Context(), redirect.Request{Link: redirect.Opened}, nothingMore)
-		if p, ok := errors.AsType[*redirect.PortError](err); ok && strings.Contains(uri, "l") && strings.Contains(p.Address, "::1") {
+		if p, ok := errors.AsType[*redirect.PortError](err); ok && strings.Contains(p.Address, "::1") {
 			t.Logf("this machine has no IPv6: %v", err)
 			continue
 		} else if err != nil {

@@ -66,22 +66,43 @@ func (a *Authorization) Wait(ctx context.Context, observe func(Event)) (*oauth.T
 	expired := time.NewTimer(time.Until(a.until))
 	defer expired.Stop()
 	var last error
-	for exchanges := 0; ; {
+	for exchanges := 1; ; exchanges++ {
+		s, err := a.next(ctx, expired.C, observe)
+		if errors.Is(err, ErrExpired) {
+			return nil, a.lapsed(last)
+		} else if err != nil {
+			return nil, err
+		}
+		a.told(observe) // what came before
+		token, ends, err := a.settle(ctx, s, exchanges, observe)
+		if ends {
+			return token, err
+		}
+		last = err
+	}
+}
+
+// next returns what a browser has brought, or why nothing comes any more. What came in time is
+// looked at, however late it has become meanwhile.
+func (a *Authorization) next(ctx context.Context, expired <-chan time.Time, observe func(Event)) (*submission, error) {
+	for {
+		select {
+		case s := <-a.arrived:
+			return s, nil
+		default:
+		}
+		if a.isOver() {
+			return nil, ErrExpired
+		}
 		select {
 		case e := <-a.events:
 			observe(e)
 		case s := <-a.arrived:
-			exchanges++
-			a.told(observe) // what came before
-			token, ends, err := a.settle(ctx, s, exchanges, observe)
-			if ends || exchanges >= mostRefused && err != nil {
-				return token, err
-			}
-			last = err
+			return s, nil
 		case <-a.gone:
 			return nil, errListener
-		case <-expired.C:
-			return nil, a.lapsed(last)
+		case <-expired:
+			a.refuseMore() // and once more around, for what came before
 		case <-ctx.Done():
 			return nil, oauth.Ended(ctx, op)
 		}
@@ -160,11 +181,16 @@ func (s *submission) settle(v verdict) {
 	close(s.settled)
 }
 
+// refuseMore accepts nothing more of browsers.
+func (a *Authorization) refuseMore() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.over = true
+}
+
 // end accepts nothing more, and answers those who still wait to be looked at.
 func (a *Authorization) end() {
-	a.mu.Lock()
-	a.over = true
-	a.mu.Unlock()
+	a.refuseMore()
 	for {
 		select {
 		case s := <-a.arrived:

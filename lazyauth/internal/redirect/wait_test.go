@@ -192,6 +192,39 @@ func TestExpired(t *testing.T) {
 	})
 }
 
+// A code that came in time is exchanged, though another one was being looked at when the link expired; one
+// that comes later is not.
+func TestExpired_WhileExchanging(t *testing.T) {
+	for range 20 { // of two things that are ready a select takes any
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, setup{config: func(c *redirect.Config) { c.Life = time.Minute }})
+			w.server.answers = append(w.server.answers, func(context.Context) (*oauth.Token, error) {
+				time.Sleep(20 * time.Second)
+				return nil, &oauth.Error{Op: "code", Kind: oauth.ErrCode, Code: "invalid_grant"}
+			})
+			time.Sleep(50 * time.Second)
+			w.back(w.browser(), "code", "bad", "state", w.state(nil))
+			w.back(w.browser(), "code", "good", "state", w.state(nil))
+			time.Sleep(15 * time.Second)
+			w.token()
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{config: func(c *redirect.Config) { c.Life = time.Minute }})
+		w.server.answers = append(w.server.answers, func(context.Context) (*oauth.Token, error) {
+			time.Sleep(20 * time.Second)
+			return nil, &oauth.Error{Op: "code", Kind: oauth.ErrCode, Code: "invalid_grant"}
+		})
+		time.Sleep(50 * time.Second)
+		b := w.browser()
+		p := w.back(b, "code", "bad", "state", w.state(nil))
+		w.fails(redirect.ErrExpired)
+		if last := w.done(b, p).wants(t, 200, "again"); strings.Contains(last.body, "/start/") {
+			t.Error("the page offers to start again what is over")
+		}
+	})
+}
+
 // A sign-in that is given up ends at once, with its cause, also while a code is exchanged; a
 // token that came is kept.
 func TestAbandoned(t *testing.T) {
