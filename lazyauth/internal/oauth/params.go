@@ -59,7 +59,7 @@ func (p Params) check() error {
 			case plain == "" || !isPrintable(name):
 				return errors.New("the name of a parameter is empty, or not printable ASCII")
 			case slices.Contains(clientParams, plain), slices.Contains(request.reserved, plain):
-				return fmt.Errorf("the parameter %s cannot be given for %s requests: the protocol sets it", plain, request.name)
+				return fmt.Errorf("the parameter %s cannot be added to %s requests: the protocol sets it", plain, request.name)
 			}
 		}
 	}
