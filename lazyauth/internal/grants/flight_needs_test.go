@@ -11,6 +11,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -122,6 +123,18 @@ func TestFlight_AsksForWhatWasLost(t *testing.T) {
 		c = w.asks(profile)
 		w.approvesFor("profile")
 		(<-c).holds(profile)
+		// Be it that it was lost before they log out.
+		later(2 * time.Hour)
+		w.as.RevokeAll()
+		c = w.asks(profile)
+		w.denies()
+		(<-c).fails(oauth.ErrDenied)
+		if err := w.me.Forget(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c = w.asks(read)
+		w.approvesFor("notes:read")
+		(<-c).holds(read)
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
 )
@@ -107,6 +108,25 @@ func TestOperator_NotToBeHad(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who can wait no longer for it is not told that it is the store.
+func TestOperator_NotAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{store: store.Memory(), keeper: func(_ *world, c *grants.Config) { c.Token = slowSource{} }})
+		o := <-w.asksAs(t.Context(), w.me, profile, caller{left: 5 * time.Second})
+		o.fails(grants.ErrNotAnswered)
+		if errors.Is(o.err, grants.ErrStoreNotAnswered) {
+			t.Error(o.err)
+		}
+	})
+}
+
+type slowSource struct{}
+
+func (slowSource) Token() (*oauth2.Token, error) {
+	time.Sleep(10 * time.Second)
+	return &oauth2.Token{AccessToken: "theirs"}, nil
 }
 
 // One that has expired is taken again; what has expired by then is no token.

@@ -86,6 +86,28 @@ func TestStore_LogoutInAnotherProcess(t *testing.T) {
 	})
 }
 
+// Of two grants for the same the later one is stored.
+func TestStore_AnotherProcessHasTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{store: store.Memory()})
+		two := w.another()
+		second := two.asks(profile)
+		code := w.person().UserCode
+		c := w.asks(profile)
+		later(time.Second)
+		if err := w.as.Approve(w.as.Waiting()[1].UserCode); err != nil {
+			t.Fatal(err)
+		}
+		(<-c).holds(profile)
+		if err := w.as.Approve(code); err != nil {
+			t.Fatal(err)
+		}
+		if g := (<-second).holds(profile); !strings.Contains(w.stored(), g.Token().AccessToken) {
+			t.Error("it was not stored")
+		}
+	})
+}
+
 // What another process has stepped up to is found before the person is asked, and what it has
 // less of replaces nothing.
 func TestStore_AnotherProcessHasMoreOrLess(t *testing.T) {
