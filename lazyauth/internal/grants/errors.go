@@ -38,7 +38,7 @@ var (
 )
 
 // A Narrowed error: the person or the server granted less than what was needed and asked
-// for.
+// for. It comes in a [Setback], but for the operator's token.
 type Narrowed struct {
 	Missing   scopes.Set
 	Operators bool // it is the operator's token, and nobody was asked

@@ -143,8 +143,9 @@ func (f *Flight) Before(hook func()) bool {
 	return true
 }
 
-// Result returns the grant and whether it was adopted, or why there is none; it may be
-// called once the outcome is settled, by the observer, and once Done is closed.
+// Result returns the grant and whether it was adopted, or why there is none. It may be
+// called once the outcome is settled (see Ended): by the observer, by hooks, and by all once
+// Done is closed.
 func (f *Flight) Result() (g *Grant, adopted bool, err error) { return f.grant, f.adopted, f.err }
 
 // Missing returns what the flight asked for and its grant is without, if it brought one. It
@@ -159,10 +160,10 @@ func (f *Flight) Counts() (polls, prompts, calls int) {
 	return f.polls, int(f.prompts.Load()), int(f.calls.Load())
 }
 
-// CountCall notes that a call waits for the flight.
+// CountCall notes that a call waits for the flight; it is the asker's to say, in Follow.
 func (f *Flight) CountCall() { f.calls.Add(1) }
 
-// CountPrompt notes that the prompt is shown.
+// CountPrompt notes that the prompt is shown; it is the asker's to say.
 func (f *Flight) CountPrompt() { f.prompts.Add(1) }
 
 // covers reports whether what the flight asks for satisfies need; while it is gathering,

@@ -11,8 +11,8 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
-// A Grant is a token and the scopes that it really has. It is not changed once it is
-// adopted, only replaced.
+// A Grant is a token and the scopes that it really has. Once it is adopted these are not
+// changed, and the grant is replaced; what its last fields say of it may change.
 type Grant struct {
 	token     *oauth2.Token // without the refresh token, which no handler needs
 	header    []string      // the Authorization header's value

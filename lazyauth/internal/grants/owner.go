@@ -50,13 +50,13 @@ type Asker interface {
 	// Tool names the tool, for the observer.
 	Tool() string
 	// MayAsk returns why the person must not be asked now; begins says that a flight would
-	// begin with that. It is called with the
-	// owner's mutex locked.
+	// begin with that. It is called with the owner's mutex locked.
 	MayAsk(begins bool) error
 	// Link is how a prompt's link gets to the person. It is called with the owner's mutex
 	// locked.
 	Link() Link
-	// Left is how much longer the asker can wait.
+	// Left is how much longer the asker can wait for a renewal, which it does for four
+	// seconds in any case. How long it follows a flight is its own to decide.
 	Left() time.Duration
 	// Follow brings the prompt of f to the person, and returns once f is done, or why
 	// the asker waits no longer.
@@ -64,9 +64,14 @@ type Asker interface {
 }
 
 // Obtain returns a grant of o's that covers need. It refreshes an expired one, joins the
-// flight that is under way or starts one, and waits; ctx ends the wait and nothing else.
+// flight that is under way or starts one, and waits; ctx ends the wait and nothing else, so
+// that a flight can begin though it has ended.
 // One call of Obtain asks for its need at most once: a grant that turns out to lack it is
 // an error ([Narrowed]), not a reason to ask again.
+//
+// An error is one of this package's, the asker's own, the cause of ctx's end, or what a
+// flight came to: an error of package oauth or device, or the way's. A [Setback] around it
+// says how long another try is of no use.
 func (o *Owner) Obtain(ctx context.Context, need scopes.Requirement, a Asker) (*Grant, error) {
 	if need == nil {
 		return nil, ErrNoNeed

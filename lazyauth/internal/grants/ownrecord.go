@@ -80,7 +80,7 @@ type decision struct {
 type update struct {
 	decision
 	made  bool   // decide was called; if not, it never will be
-	found string // the access token of the record before it, or of that which was last seen if it was not made
+	found string // the access token of the record before it; of the one last seen if it was not made
 }
 
 // update has decide judge what the store has, in one transaction: whoever else
