@@ -41,6 +41,17 @@ func TestFirstCall(t *testing.T) {
 	})
 }
 
+// A server that demands PKCE of devices is one like any other: its metadata says that it
+// has S256, and the device flow uses it.
+func TestFirstCall_DevicePKCE(t *testing.T) {
+	bothEras(t, storyOptions{as: world.strict}, func(_ *testing.T, s *story) {
+		whoami := s.begin("whoami", nil)
+		s.approve(s.prompted(whoami))
+		s.answered(whoami, s.person.name)
+		s.finish(1)
+	})
+}
+
 // A second tool whose scopes were granted with the first needs no prompt, and
 // the held call's arguments arrive, once.
 func TestSecondTool(t *testing.T) {
