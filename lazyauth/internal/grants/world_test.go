@@ -129,7 +129,6 @@ func (w *world) check() {
 
 // A caller is an Asker that waits for an hour, unless its context ends.
 type caller struct {
-	w     *world
 	left  time.Duration           // of its wait for anything but a person; zero: an hour
 	may   func(begins bool) error // whether the person may be asked; nil: they may
 	shown func(f *grants.Flight)  // is called when there is a prompt
