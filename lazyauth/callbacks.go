@@ -26,6 +26,7 @@ const (
 	tokenWait     = 15 * time.Second // Options.Token
 	keysWait      = 20 * time.Second // Options.Store's Keys
 	wordingWait   = 2 * time.Second  // Options.Wording, Service.Dialect
+	openWait      = 20 * time.Second // Options.OpenBrowser
 	// transportWait is for a request to the authorization server, which package device
 	// gives less: a transport that does not heed the end of its request is left behind.
 	transportWait = time.Minute
@@ -83,6 +84,14 @@ func (c callbacks) wrap(i *Interceptor, o *Options, s *Service) {
 				return word(req, channel, p), nil
 			})
 			return said
+		}
+	}
+	if open := o.OpenBrowser; open != nil {
+		o.OpenBrowser = func(ctx context.Context, link string) error {
+			_, err := await(ctx, c, "Options.OpenBrowser", openWait, link, func(context.Context) (struct{}, error) {
+				return struct{}{}, open(ctx, link) // not until the wait ends: what it opens is needed for longer
+			})
+			return err
 		}
 	}
 	if o.Store != nil {

@@ -12,7 +12,7 @@ import (
 //
 // There is a counter for each hook of [Trace], in lower case. Some are told apart further:
 // "prompted.url", "prompted.text" and so on by [PromptedInfo.Channel], "polled.pending" and so on
-// by [PolledInfo.Outcome], "failed.declined" and so on by [FailedInfo.Reason]. "seconds" is the sum of
+// by [PolledInfo.Outcome], "redirected.came" and so on by [RedirectedInfo.Outcome], "failed.declined" and so on by [FailedInfo.Reason]. "seconds" is the sum of
 // what granted flights took, rounded down for each: how long people needed.
 //
 // [expvar.Var]: https://pkg.go.dev/expvar#Var
@@ -24,9 +24,10 @@ type Counters struct {
 // Trace returns the trace that counts.
 func (c *Counters) Trace() *Trace {
 	return &Trace{
-		Waiting:  func(context.Context, WaitingInfo) { c.add("waiting", 1) },
-		Prompted: func(_ context.Context, i PromptedInfo) { c.add("prompted."+i.Channel, 1) },
-		Polled:   func(_ context.Context, i PolledInfo) { c.add("polled."+i.Outcome, 1) },
+		Waiting:    func(context.Context, WaitingInfo) { c.add("waiting", 1) },
+		Prompted:   func(_ context.Context, i PromptedInfo) { c.add("prompted."+i.Channel, 1) },
+		Polled:     func(_ context.Context, i PolledInfo) { c.add("polled."+i.Outcome, 1) },
+		Redirected: func(_ context.Context, i RedirectedInfo) { c.add("redirected."+i.Outcome, 1) },
 		Granted: func(_ context.Context, i GrantedInfo) {
 			c.add("granted", 1)
 			c.add("seconds", int64(i.Took.Seconds()))

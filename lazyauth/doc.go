@@ -25,20 +25,23 @@
 // for more scopes while the handler runs (RFC 6750 §3) is dealt with in the same way.
 // [Interceptor.Intercept] does this for a server whose tools are registered already.
 //
+// Where the author allows it ([Service].Flows), people on the machine of the server sign in by
+// a browser that comes back to it (RFC 8252), and enter no code.
+//
 // # What a call can come to
 //
 // A call is answered with what its handler returned, or with an error result whose text
 // tells a model what happened and what to do. Programs read the [Reason] from the
 // result's _meta under [MetaReason], or from the [*Error] inside the server: the person
 // declined the prompt, or refused at the authorization server; nobody approved before the
-// code expired; less was granted than the tool needs; or the person has not finished yet
+// code or the link expired; less was granted than the tool needs; or the person has not finished yet
 // ([ReasonPending]), and the next call goes on from there.
 //
 // # How a call waits
 //
 // One authorization in progress is a flight. There is at most one for each
 // principal (whose grant it will be), it lives as long as its device
-// code, and it does not depend on any call: a caller that goes away ends its
+// code or its link, and it does not depend on any call: a caller that goes away ends its
 // own wait only, and the next call joins the flight or finds the grant. One
 // caller a host shows the prompt; the others wait silently.
 //
@@ -60,11 +63,13 @@
 //     handlers.go runs the handler.
 //   - internal/asking: person.go asks for a grant through a host. internal/grants: owner.go
 //     finds it, has it renewed (renewal.go), or starts a flight (flight.go), which gets a
-//     code and then a token by its way (way.go).
+//     prompt and then a token by one of its ways (signin.go): the device flow (way.go), or a
+//     redirect (redirect.go).
 //   - internal/asking: waiter.go waits for the flight, delivery.go brings its prompt to the
 //     host and takes the answer.
-//   - internal/device: the device flow on the wire: authorize.go, then poll.go. What it has in
-//     common with other flows is in internal/oauth: wire.go, answer.go, token.go.
+//   - internal/device: the device flow on the wire: authorize.go, then poll.go.
+//     internal/redirect: the listener and its pages: authorization.go, then serve.go. What
+//     they have in common is in internal/oauth: wire.go, answer.go, token.go.
 //   - back in internal/grants: flight.go makes sure whose token it is and adopts the grant,
 //     persist.go stores it; in asking, the waiters go on.
 //   - transport.go sends a request with the token, challenge.go deals with what the API

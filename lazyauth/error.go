@@ -16,6 +16,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -138,6 +139,9 @@ func (e *Error) Error() string {
 		}
 		return fmt.Sprintf("The user denied this server access to %s. Call again only if the user wants to be asked anew.", e.service)
 	case ReasonExpired:
+		if errors.Is(e.Cause, redirect.ErrExpired) {
+			return fmt.Sprintf("The sign-in to %s was not finished before its link expired. Call again for a new link.", e.service)
+		}
 		return fmt.Sprintf("The sign-in to %s was not finished before its code expired. Call again for a new code.", e.service)
 	case ReasonNarrowed:
 		if e.operators {
@@ -154,8 +158,17 @@ func (e *Error) Error() string {
 		case errors.Is(e.Cause, errTokenRefused):
 			return fmt.Sprintf("%s does not accept the access that it granted. %s", e.service, advice(e.Cause))
 		}
+		if errors.Is(e.Cause, grants.ErrNotPossible) {
+			return fmt.Sprintf("Signing in to %s leads a browser back to the machine where this server runs, which callers on other machines cannot do. %s", e.service, advice(errNotHere))
+		}
 		if _, ok := errors.AsType[*oauth.Error](e.Cause); !ok {
 			return fmt.Sprintf("%s refused the request in a way that this server does not understand.", e.service)
+		}
+		if errors.Is(e.Cause, redirect.ErrNoPKCE) {
+			return fmt.Sprintf("The authorization server of %s does not say that it protects sign-ins by a browser (PKCE), so nobody can be asked to sign in, which calling again will not change. If it does after all, this server's operator can say so.", e.service)
+		}
+		if errors.Is(e.Cause, grants.ErrNoRedirect) {
+			return fmt.Sprintf("The authorization server of %s does not offer sign-ins by a browser, so nobody can be asked, which calling again will not change. If it has an endpoint for it after all, this server's operator can name it.", e.service)
 		}
 		if errors.Is(e.Cause, oauth.ErrUnsupported) {
 			return fmt.Sprintf("The authorization server of %s does not offer device authorization, so nobody can be asked to sign in, which calling again will not change. If it has an endpoint for it after all, this server's operator can name it.", e.service)
@@ -176,6 +189,9 @@ func (e *Error) Error() string {
 	case ReasonBusy:
 		return fmt.Sprintf("Too many calls are waiting for %s. Call again in a minute.", e.service)
 	case ReasonPending:
+		if e.prompt != nil && e.prompt.UserCode == "" {
+			return fmt.Sprintf("The sign-in to %s is not finished yet. This call's result has the link; then call this tool again.", e.service)
+		}
 		if e.prompt != nil {
 			return fmt.Sprintf("The sign-in to %s is not finished yet. This call's result has the link and the code; then call this tool again.", e.service)
 		}
@@ -200,6 +216,12 @@ func (e *Error) Error() string {
 		}
 		if _, ok := errors.AsType[errOperatorToken](e.Cause); ok {
 			return fmt.Sprintf("The token that this server's operator configured for %s cannot be used. Calling again will not change that; the operator finds the cause in the server's log.", e.service)
+		}
+		if port, ok := errors.AsType[*redirect.PortError](e.Cause); ok {
+			return fmt.Sprintf("Signing in to %s is not possible at the moment: the browser has to come back to %s on this machine, and something else uses that. Close that, or wait until another sign-in is finished, and call again.", e.service, port.Address)
+		}
+		if errors.Is(e.Cause, grants.ErrNotOpened) {
+			return fmt.Sprintf("Signing in to %s is not possible at the moment: this server could not open a browser, which it is to do by itself. The server's log says more.", e.service)
 		}
 		if errors.Is(e.Cause, device.ErrUnknownCode) {
 			return fmt.Sprintf("The authorization server of %s no longer accepts this code: refused by a policy, used, or forgotten. If a new code comes to the same, this server's operator must act, and finds the cause in the server's log.%s", e.service, e.later())
@@ -258,6 +280,7 @@ const (
 	errNoReplay      configuration = "Its author can declare the scopes with the tool, or set http.Request.GetBody."
 	errChosen        configuration = "The name of an account has letters, digits and . _ @ + - only."
 	errAccount       configuration = "An account is named by at most 64 printable characters."
+	errNotHere       configuration = "Its author can allow the device flow in Service.Flows."
 	errNoVerifyUser  configuration = "Set Options.VerifyUser to check whose grant was given, or Options.InsecureSingleUser if the endpoint serves one person."
 )
 
@@ -319,6 +342,10 @@ func translate(err error) *Error {
 		{grants.ErrRefresh, ReasonUnavailable, cause},
 		{oauth.ErrDenied, ReasonDenied, cause},
 		{device.ErrExpired, ReasonExpired, cause},
+		{redirect.ErrExpired, ReasonExpired, cause},
+		{grants.ErrNotPossible, ReasonUnsupported, err},
+		{grants.ErrNoWayBack, ReasonUnavailable, err},
+		{grants.ErrNotOpened, ReasonUnavailable, err},
 	} {
 		if errors.Is(err, known.kind) {
 			return &Error{Reason: known.reason, Cause: known.cause}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/state"
@@ -75,10 +74,6 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	observer, late := newObserver(&service, o.Trace), new(guard.Late)
 	transport := guardedTransport{o.Transport, callbacks{late, observer}}
 	toServer := awaitedTransport{transport}
-	server, err := grants.NewAuthorizationServer(service.oauth(toServer), device.Offered, service.InsecureSkipIssuerCheck)
-	if err != nil {
-		return nil, fmt.Errorf("lazyauth: Service: %w", err)
-	}
 	sealer, err := state.NewSealer(o.StateKeys...)
 	if err != nil {
 		return nil, fmt.Errorf("lazyauth: Options.StateKeys: %w", err)
@@ -103,22 +98,26 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	i.suspended = state.NewTable[grants.Principal](o.MaxCalls, i.now, (*suspended).unnamed)
 	i.options.Transport = transport
 	transport.wrap(i, &i.options, &i.service)
-	i.keeper = grants.New(i.keeping(server, toServer))
+	server, ways, err := service.ways(toServer, &i.options)
+	if err != nil {
+		return nil, err
+	}
+	i.keeper = grants.New(i.keeping(server, ways, toServer))
 	i.handlers = workers.New(func(f func()) bool { return i.keeper.Spawn(handlerRuns, f) })
 	i.people = asking.NewPeople(asking.Config{
 		Keeper: i.keeper, Service: service.Name, Epoch: i.epoch,
 		MaxWait: i.maxWait, ShowsProgress: i.showsProgress, Wording: i.wording,
-		TextAfterDecline: o.InsecureTextAfterDecline, Observer: i.observer,
+		OpensBrowser: o.OpenBrowser != nil, TextAfterDecline: o.InsecureTextAfterDecline, Observer: i.observer,
 	})
 	i.local = i.people.Person(grants.Principal{})
 	return i, nil
 }
 
 // keeping says how grants are kept.
-func (i *Interceptor) keeping(server *grants.AuthorizationServer, transport http.RoundTripper) grants.Config {
+func (i *Interceptor) keeping(server *grants.AuthorizationServer, ways []grants.Way, transport http.RoundTripper) grants.Config {
 	config := grants.Config{
 		Service: i.service.Name, Scopes: i.service.Scopes, Words: i.service.inWords, Hierarchy: i.service.Hierarchy, Declared: i.ceiling,
-		Ways: []grants.Way{grants.DeviceFlow{Server: server, Options: device.Options{UseComplete: i.service.InsecureCodeInLink}}}, Server: server,
+		Ways: ways, Server: server,
 		Store: i.options.Store,
 		Key:   func(who grants.Principal) string { return i.service.storeKey(Principal(who)) },
 

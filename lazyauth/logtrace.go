@@ -18,6 +18,7 @@ type line struct {
 	missing  scopes.Set
 	header   string
 	channel  string
+	flow     Flow
 	attempt  int
 	outcome  string
 	status   int
@@ -43,6 +44,7 @@ func (l line) fields(add func(key string, value any)) {
 	given(!l.asked.IsEmpty(), "asked", l.asked.String())
 	given(!l.missing.IsEmpty(), "missing", l.missing.String())
 	given(l.channel != "", "channel", l.channel)
+	given(l.flow != "", "flow", string(l.flow))
 	given(l.attempt != 0, "attempt", l.attempt)
 	given(l.outcome != "", "outcome", l.outcome)
 	given(l.status != 0, "status", l.status)
@@ -68,13 +70,21 @@ func logTrace(debug, info, warn writer) *Trace {
 			debug(ctx, "call waits for authorization", line{About: i.About, scopes: i.Scopes})
 		},
 		Prompted: func(ctx context.Context, i PromptedInfo) {
-			info(ctx, "prompt shown", line{About: i.About, scopes: i.Scopes, channel: i.Channel})
+			info(ctx, "prompt shown", line{About: i.About, scopes: i.Scopes, channel: i.Channel, flow: i.Flow, err: i.Against})
 		},
 		Polled: func(ctx context.Context, i PolledInfo) {
 			debug(ctx, "polled the token endpoint", line{About: i.About, attempt: i.Attempt, outcome: i.Outcome, status: i.Status, wait: i.Wait, err: i.Err})
 		},
+		Redirected: func(ctx context.Context, i RedirectedInfo) {
+			l := line{About: i.About, FlightStats: FlightStats{Took: i.Took}, attempt: i.Attempt, outcome: i.Outcome, status: i.Status, err: i.Err}
+			if i.Err != nil {
+				warn(ctx, "a browser came back, and something was wrong", l)
+				return
+			}
+			debug(ctx, "a browser came back", l)
+		},
 		Granted: func(ctx context.Context, i GrantedInfo) {
-			l := line{About: i.About, FlightStats: i.FlightStats, scopes: i.Scopes, attempt: i.Polls, wait: i.Life}
+			l := line{About: i.About, flow: i.Flow, FlightStats: i.FlightStats, scopes: i.Scopes, attempt: i.Polls, wait: i.Life}
 			if i.Missing.IsEmpty() {
 				info(ctx, "authorization granted", l)
 				return

@@ -11,6 +11,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -85,6 +86,15 @@ func (o observer) Polled(f *grants.Flight, p device.PollEvent) {
 	})
 }
 
+// Redirected implements [grants.Observer].
+func (o observer) Redirected(f *grants.Flight, e redirect.Event) {
+	info := RedirectedInfo{About: o.ofFlight(f), Outcome: string(e.What), Attempt: e.Attempt, Status: e.Status, Took: e.Took}
+	if e.Detail != "" {
+		info.Err = errors.New(e.Detail)
+	}
+	emit(f.Context(), o.trace.Redirected, info)
+}
+
 // Ended implements [grants.Observer].
 func (o observer) Ended(f *grants.Flight, took time.Duration) {
 	stats := FlightStats{Took: took}
@@ -101,7 +111,8 @@ func (o observer) Ended(f *grants.Flight, took time.Duration) {
 		failed.Reason, failed.Granted, failed.Missing = ReasonNarrowed, g.Scopes(), f.Missing()
 		emit(f.Context(), o.trace.Failed, failed)
 	default:
-		granted := GrantedInfo{About: failed.About, FlightStats: stats, Scopes: g.Scopes(), Asked: f.Want(), Missing: f.Missing().Minus(o.optional)}
+		flow, _ := f.Flow()
+		granted := GrantedInfo{About: failed.About, FlightStats: stats, Flow: Flow(flow), Scopes: g.Scopes(), Asked: f.Want(), Missing: f.Missing().Minus(o.optional)}
 		if expiry := g.Token().Expiry; !expiry.IsZero() {
 			granted.Life = time.Until(expiry)
 		}
@@ -154,7 +165,8 @@ func (o observer) CallbackFailed(ctx context.Context, what string, err error) {
 
 // Prompted implements [asking.Observer].
 func (o observer) Prompted(ctx context.Context, f *grants.Flight, channel string) {
-	emit(ctx, o.trace.Prompted, PromptedInfo{About: o.ofFlight(f), Scopes: f.Want(), Channel: channel})
+	flow, against := f.Flow()
+	emit(ctx, o.trace.Prompted, PromptedInfo{About: o.ofFlight(f), Scopes: f.Want(), Channel: channel, Flow: Flow(flow), Against: against})
 }
 
 // Declined implements [asking.Observer].
@@ -177,7 +189,7 @@ func causeOf(err error) (Reason, error) {
 		return reason, &foreignError{theStore + ": " + escaped(err.Error(), maxStoreText), err}
 	}
 	if e, ok := errors.AsType[*oauth.Error](err); ok && e.Detail != "" {
-		err = withDetail{e}
+		err = withDetail{err, e.Detail}
 	}
 	return reason, err
 }
@@ -196,7 +208,10 @@ func pollFault(e device.PollEvent) error {
 }
 
 // withDetail is an error of OAuth with what is for logs only.
-type withDetail struct{ err *oauth.Error }
+type withDetail struct {
+	err    error
+	detail string
+}
 
-func (e withDetail) Error() string { return e.err.Error() + " (" + e.err.Detail + ")" }
+func (e withDetail) Error() string { return e.err.Error() + " (" + e.detail + ")" }
 func (e withDetail) Unwrap() error { return e.err }

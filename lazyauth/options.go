@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"time"
 
@@ -106,6 +107,14 @@ type Options struct {
 	// one lapses. One principal gets a sixteenth at the most. Zero means 4096.
 	MaxCalls int
 
+	// OpenBrowser opens a link in a browser on this machine, for hosts that do not show links
+	// themselves, where [Service].Flows has FlowRedirect; [OpenBrowser] is one. The link is a
+	// page of this program, on loopback, and leads to the authorization server. A call then
+	// opens a window without asking first, at most one for each sign-in. The context ends with
+	// the sign-in. It should return once the browser is started, and is waited for for 20
+	// seconds; an error has the next flow tried. Nil means that this program opens nothing.
+	OpenBrowser func(ctx context.Context, link string) error
+
 	// Transport carries all requests to the authorization server and the API.
 	// Nil means a clone of [http.DefaultTransport], or that itself where a program has
 	// put something else there than an [http.Transport].
@@ -114,6 +123,10 @@ type Options struct {
 	// [slog.Default], which writes to standard error unless the program says otherwise. A
 	// trace takes the place of that: [CombineTraces] with [SlogTrace] has both.
 	Trace *Trace
+
+	// For tests: what takes the place of a network, and of this machine's signs of a browser.
+	listen    func(ctx context.Context, network, address string) (net.Listener, error)
+	noBrowser func() string
 }
 
 // Format writes no key, whatever the verb.

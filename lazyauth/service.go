@@ -29,7 +29,8 @@ type Service struct {
 	// to name them in Endpoint.
 	Issuer string
 	// Endpoint names endpoints outright: https URLs, or http to a loopback
-	// address. DeviceAuthURL and TokenURL are required if Issuer is empty.
+	// address. TokenURL is required if Issuer is empty, with DeviceAuthURL for the device flow,
+	// and AuthURL for the redirect flow.
 	// Beside an Issuer each takes the place of the metadata's, which some servers
 	// lack or have wrong; if both are given, nothing is discovered.
 	//
@@ -47,6 +48,31 @@ type Service struct {
 	// Whoever can answer for the metadata URL can then direct sign-ins, and
 	// the client secret, to a server of their choice.
 	InsecureSkipIssuerCheck bool
+
+	// Flows are those by which people may be asked to sign in, the best first. Nil means the
+	// device flow alone.
+	//
+	// Which of several it is is decided for each sign-in, and told to the [Trace]: the first that
+	// suits, where the device flow always does, and the redirect flow where a browser on this
+	// machine can be expected. That is for the local user, if nothing says that they sit
+	// elsewhere (SSH, a container), and if their host shows links (URL elicitation), or
+	// Options.OpenBrowser is set, or a program asks ([Interceptor.Authorize]). If none suits, the
+	// first that is possible is taken. One that turns out to be impossible, since the
+	// authorization server has no endpoint for it, or a port is taken, is passed over; and where
+	// no browser has come back by a redirect while its prompt stood for 45 seconds, the next call
+	// is prompted by the flow after it, and both are good.
+	Flows []Flow
+	// RedirectURI is for authorization servers that compare redirect URIs byte by byte: http, on
+	// 127.0.0.1, [::1] or localhost. With a port, that port must be free, and one sign-in at a
+	// time has it. Empty means a free port of 127.0.0.1 and a path that is the same each time for
+	// this issuer and client (RFC 8252 §7.3). It is used by the redirect flow alone.
+	RedirectURI string
+	// InsecureAssumePKCE uses the redirect flow also where the authorization server's metadata
+	// does not say that it has PKCE with S256, or there is none. At a server that ignores the
+	// challenge, somebody who reads an authorization code, in a log or in a browser's history,
+	// can have it exchanged in a sign-in of their own. MCP's authorization specification forbids
+	// to proceed.
+	InsecureAssumePKCE bool
 
 	// ClientID identifies this program to the authorization server. Required.
 	ClientID string
@@ -123,8 +149,9 @@ func (s *Service) validate() error {
 		return fmt.Errorf("lazyauth: Service.Name %q must be at most 64 printable characters", s.Name)
 	case s.ClientID == "":
 		return errors.New("lazyauth: Service.ClientID is empty: set the client identifier that the authorization server issued")
-	case s.Issuer == "" && (s.Endpoint.DeviceAuthURL == "" || s.Endpoint.TokenURL == ""):
-		return errors.New("lazyauth: Service needs an Issuer, or both Endpoint.DeviceAuthURL and Endpoint.TokenURL")
+	}
+	if err := s.validateFlows(); err != nil {
+		return err
 	}
 	for name := range s.ScopeNames {
 		if set, err := scopes.Parse(name); err != nil || set.Len() != 1 || set.String() != name {
@@ -142,13 +169,15 @@ func (s *Service) validate() error {
 
 // oauth returns the service as package oauth sees it.
 func (s *Service) oauth(transport http.RoundTripper) oauth.Config {
+	endpoints := oauth.Endpoints{Issuer: s.Issuer, Token: s.Endpoint.TokenURL, Revocation: s.RevocationURL}
+	if s.allows(FlowDevice) {
+		endpoints.DeviceAuthorization = s.Endpoint.DeviceAuthURL
+	}
+	if s.allows(FlowRedirect) {
+		endpoints.Authorization = s.Endpoint.AuthURL
+	}
 	return oauth.Config{
-		Endpoints: oauth.Endpoints{
-			Issuer:              s.Issuer,
-			DeviceAuthorization: s.Endpoint.DeviceAuthURL,
-			Token:               s.Endpoint.TokenURL,
-			Revocation:          s.RevocationURL,
-		},
+		Endpoints:   endpoints,
 		Credentials: oauth.Credentials{ID: s.ClientID, Secret: s.ClientSecret, AuthStyle: s.Endpoint.AuthStyle},
 		BearerNames: s.InsecureBearerNames,
 		UserAgent:   s.UserAgent,

@@ -21,6 +21,8 @@ type Trace struct {
 	Prompted func(context.Context, PromptedInfo)
 	// Polled: the authorization server answered a poll, or failed to.
 	Polled func(context.Context, PolledInfo)
+	// Redirected: in the redirect flow, a browser came to this program, or something came of that.
+	Redirected func(context.Context, RedirectedInfo)
 	// Granted: an authorization succeeded, and its grant is in use.
 	Granted func(context.Context, GrantedInfo)
 	// Refreshed: an expired grant was replaced without asking anybody.
@@ -72,9 +74,13 @@ type WaitingInfo struct {
 type PromptedInfo struct {
 	About
 	Scopes scopes.Set // that are asked for
-	// Channel is how: "url" or "form" (elicitation), "progress", "text", or "caller" (see
-	// [Interceptor.Authorize]).
+	// Channel is how: "url" or "form" (elicitation), "progress", "text", "browser" (see
+	// Options.OpenBrowser), or "caller" (see [Interceptor.Authorize]).
 	Channel string
+	Flow    Flow // by which the person is to sign in
+	// Against says why others of Service.Flows were not taken, or not in their order; nil if
+	// there is nothing to say.
+	Against error
 }
 
 // A PolledInfo is of one poll (RFC 8628 §3.4).
@@ -89,10 +95,26 @@ type PolledInfo struct {
 	Err error
 }
 
+// A RedirectedInfo is of a browser in the redirect flow.
+type RedirectedInfo struct {
+	About
+	// Outcome is "started" (a browser opened the start page), "came" (one brought an answer),
+	// "granted", "refused" (what one brought was not accepted), "code_refused" and "answer_lost"
+	// (the person may start again), "failed", or "push_failed" (RFC 9126: the link is a plain
+	// one).
+	Outcome string
+	Attempt int           // of exchanging a code, from 1; 0 if that was none
+	Status  int           // of HTTP, of such an attempt; 0 if there was no answer
+	Took    time.Duration // of such an attempt
+	// Err is what was wrong. What a server wrote appears in it only escaped and shortened.
+	Err error
+}
+
 // A GrantedInfo is of a flight that succeeded.
 type GrantedInfo struct {
 	About
 	FlightStats
+	Flow   Flow       // that brought it
 	Scopes scopes.Set // that were granted
 	// Asked is what was asked for, and Missing what of it was not granted, the service's
 	// own scopes left out, which nobody needs. Empty: nothing is missing.
@@ -176,6 +198,7 @@ func CombineTraces(traces ...*Trace) *Trace {
 		Waiting:        all("Waiting", traces, func(t *Trace) func(context.Context, WaitingInfo) { return t.Waiting }),
 		Prompted:       all("Prompted", traces, func(t *Trace) func(context.Context, PromptedInfo) { return t.Prompted }),
 		Polled:         all("Polled", traces, func(t *Trace) func(context.Context, PolledInfo) { return t.Polled }),
+		Redirected:     all("Redirected", traces, func(t *Trace) func(context.Context, RedirectedInfo) { return t.Redirected }),
 		Granted:        all("Granted", traces, func(t *Trace) func(context.Context, GrantedInfo) { return t.Granted }),
 		Refreshed:      all("Refreshed", traces, func(t *Trace) func(context.Context, RefreshedInfo) { return t.Refreshed }),
 		Parked:         all("Parked", traces, func(t *Trace) func(context.Context, ParkedInfo) { return t.Parked }),

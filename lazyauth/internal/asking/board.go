@@ -111,9 +111,9 @@ const (
 // host has then waited longer for: the prompt has to be had first.
 const headStart = time.Second
 
-// join has a call wait, until it leaves. It returns the client's delivery, or nil if the
-// flight is over, and when the client was shown the prompt as text, as seen by a call that
-// waits since then; if it never was, asText is closed when it is. A delivery that was refused begins anew,
+// join has a call wait, until it leaves. It returns the client's delivery, or nil if the flight
+// is over, and when the client was shown the prompt as text, as seen by a call that waits since
+// then; if it never was, asText is closed when it is. A delivery that was refused begins anew,
 // with the same code; so does, after as long as its host waits, one whose prompt the host has
 // done with.
 func (p *Person) join(f *grants.Flight, c Client, since time.Time) (d *Delivery, when textShown, asText <-chan struct{}) {

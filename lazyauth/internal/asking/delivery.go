@@ -277,8 +277,8 @@ func (d *Delivery) ShownOtherwise(ctx context.Context, channel string) {
 	d.prompted(ctx, channel)
 }
 
-// FallBackInstead is FallBackToText for a request that took the slot, and turns out to be unable to show
-// the prompt.
+// FallBackInstead is FallBackToText for a request that took the slot, and turns out to be unable
+// to show the prompt.
 func (d *Delivery) FallBackInstead(r Request, slot Slot) error {
 	d.PutBack(slot)
 	if d.isBarred(r) {

@@ -237,8 +237,8 @@ func (w *waiter) show(ctx context.Context, slot Slot) error {
 	return err
 }
 
-// showInProgress puts the prompt into the call's progress messages. The model gets it as text after a
-// while, and soon where it is not known that a person sees those.
+// showInProgress puts the prompt into the call's progress messages. The model gets it as text
+// after a while, and soon where it is not known that a person sees those.
 //
 //go:noinline
 func (w *waiter) showInProgress() error {

@@ -3,6 +3,7 @@ package grants
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
@@ -14,7 +15,7 @@ import (
 type AuthorizationServer struct {
 	config    oauth.Config // with the endpoints that the author has named
 	issuer    string       // empty if there is nothing to be discovered
-	want      func(oauth.Endpoints) error
+	wants     []func(oauth.Endpoints) error
 	anyIssuer bool
 
 	mu      sync.Mutex // guards what follows; nothing waits under it
@@ -35,21 +36,46 @@ type discovery struct {
 }
 
 // NewAuthorizationServer returns the authorization server that config names; what it does
-// not name of endpoints is discovered at config.Endpoints.Issuer, if want misses any. It
-// does no I/O. want and anyIssuer are those of oauth.DiscoverOptions.
-func NewAuthorizationServer(config oauth.Config, want func(oauth.Endpoints) error, anyIssuer bool) (*AuthorizationServer, error) {
-	as := &AuthorizationServer{config: config, want: want, anyIssuer: anyIssuer}
+// not name of endpoints is discovered at config.Endpoints.Issuer, if one of wants misses any. It
+// does no I/O. Each of wants says what one of the flows misses, by an oauth.ErrUnsupported: what
+// is found must do for one of them. anyIssuer is that of oauth.DiscoverOptions.
+func NewAuthorizationServer(config oauth.Config, anyIssuer bool, wants ...func(oauth.Endpoints) error) (*AuthorizationServer, error) {
+	as := &AuthorizationServer{config: config, wants: wants, anyIssuer: anyIssuer}
 	var malformed error
 	if config.Endpoints.Issuer != "" {
 		malformed = oauth.CheckIssuer(config.Endpoints.Issuer)
 	}
-	if config.Endpoints.Token == "" || want(config.Endpoints) != nil {
+	missing := as.missing(config.Endpoints)
+	if config.Endpoints.Token == "" || len(missing) == len(wants) || len(missing) > 0 && config.Endpoints.Issuer != "" {
 		as.issuer = config.Endpoints.Issuer
 		return as, errors.Join(malformed, as.config.CheckClient())
 	}
 	client, err := oauth.New(as.config)
 	as.found = client
 	return as, errors.Join(malformed, err)
+}
+
+// missing returns what each of the flows misses, of those that miss anything.
+func (as *AuthorizationServer) missing(e oauth.Endpoints) []error {
+	var missing []error
+	for _, want := range as.wants {
+		if err := want(e); err != nil {
+			missing = append(missing, err)
+		}
+	}
+	return missing
+}
+
+// lacks is the Want of oauth.DiscoverOptions.
+func (as *AuthorizationServer) lacks(e oauth.Endpoints) error {
+	missing := as.missing(e)
+	switch {
+	case len(missing) < len(as.wants):
+		return nil
+	case len(missing) == 1:
+		return missing[0]
+	}
+	return fmt.Errorf("%w; %w", missing[0], errors.Join(missing[1:]...))
 }
 
 // client returns the client for the service's endpoints. Whoever comes while they are
@@ -121,7 +147,7 @@ func (as *AuthorizationServer) look(ctx context.Context) (*oauth.Client, error) 
 	endpoints, err := oauth.Discover(ctx, config.Transport, as.issuer, oauth.DiscoverOptions{
 		AnyIssuer: as.anyIssuer,
 		Given:     config.Endpoints,
-		Want:      as.want,
+		Want:      as.lacks,
 		UserAgent: config.UserAgent,
 	})
 	if err != nil {

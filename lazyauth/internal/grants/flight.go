@@ -9,6 +9,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -290,12 +291,15 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 		return nil, 0, err
 	}
 	close(f.ready)
-	way, token, err := f.signIn.wait(f.wanted, first, func(e device.PollEvent) {
-		f.polls = e.Attempt
-		if e.Outcome == device.Pending { // the client is good
-			o.dropUnexplained()
-		}
-		config.Observer.Polled(f, e)
+	way, token, err := f.signIn.wait(f.wanted, first, Heard{
+		Polled: func(e device.PollEvent) {
+			f.polls = e.Attempt
+			if e.Outcome == device.Pending { // the client is good
+				o.dropUnexplained()
+			}
+			config.Observer.Polled(f, e)
+		},
+		Redirected: func(e redirect.Event) { config.Observer.Redirected(f, e) },
 	})
 	if way != nil {
 		f.shown.Store(&shown{f.Prompt(), way.Flow(), f.signIn.objections(way)})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
@@ -59,6 +60,8 @@ type Observer interface {
 	Waiting(ctx context.Context, o *Owner, tool string, missing scopes.Set)
 	// Polled: a flight's authorization server answered a poll, or failed to.
 	Polled(f *Flight, e device.PollEvent)
+	// Redirected: a browser came back for a flight, or was sent on, or something came of it.
+	Redirected(f *Flight, e redirect.Event)
 	// Ended: a flight has ended, after its grant was adopted and before anybody who
 	// waits for it goes on.
 	Ended(f *Flight, took time.Duration)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -61,6 +62,8 @@ func (e *events) text() string {
 func (e *events) Waiting(_ context.Context, o *grants.Owner, _ string, missing scopes.Set) {
 	e.add(event{name: "waiting", who: o.Who(), missing: missing})
 }
+
+func (e *events) Redirected(*grants.Flight, redirect.Event) {}
 
 func (e *events) Polled(f *grants.Flight, _ device.PollEvent) {
 	e.add(event{name: "polled", flight: f})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -75,7 +76,7 @@ func (s *setbacks) ended(prompted bool, err error) error {
 		}
 		s.unbegun, s.unbegunUntil = err, now.Add(pause)
 		return &Setback{Err: err, Wait: pause}
-	case errors.Is(err, oauth.ErrDenied), errors.Is(err, device.ErrExpired):
+	case errors.Is(err, oauth.ErrDenied), errors.Is(err, device.ErrExpired), errors.Is(err, redirect.ErrExpired):
 		s.lost = false
 		return err
 	case errors.Is(err, device.ErrAnswerLost) && !s.lost:

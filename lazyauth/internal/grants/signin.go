@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 )
@@ -137,28 +136,24 @@ func (s *signIn) objections(taken Way) error {
 	return join(others)
 }
 
-// join returns one error for these; the last one decides what kind it is.
+// join returns one error for these.
 func join(all []objection) error {
-	joined := new(objected)
 	var texts []string
 	for _, o := range all {
 		texts = append(texts, o.way.Flow()+" flow: "+o.err.Error())
-		joined.errs = append(joined.errs, o.err)
 	}
-	slices.Reverse(joined.errs)
-	joined.text = strings.Join(texts, "; ")
-	return joined
+	return objected{strings.Join(texts, "; "), all[len(all)-1].err}
 }
 
-// objected is the error that several objections make.
+// objected is the error that objections make, of the kind of the last one.
 type objected struct {
 	text string
-	errs []error // the last one first
+	last error
 }
 
-func (o *objected) Error() string { return o.text }
+func (o objected) Error() string { return o.text }
 
-func (o *objected) Unwrap() []error { return o.errs }
+func (o objected) Unwrap() error { return o.last }
 
 // another has the next way gone beside the present one, if there is a way left, and if no
 // browser is known to have come back by the present one. It returns a channel that is closed
@@ -190,9 +185,9 @@ func (s *signIn) turned() {
 
 // wait returns the token of the authorization that brings one first; otherwise why none did.
 // first is what begin has returned. What a person refuses by one way, they refuse by all.
-func (s *signIn) wait(ctx context.Context, first begun, polled func(device.PollEvent)) (Way, *oauth.Token, error) {
+func (s *signIn) wait(ctx context.Context, first begun, heard Heard) (Way, *oauth.Token, error) {
 	if s.isLast() {
-		token, err := first.Wait(ctx, polled)
+		token, err := first.Wait(ctx, heard)
 		return first.way, token, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -210,7 +205,7 @@ func (s *signIn) wait(ctx context.Context, first begun, polled func(device.PollE
 		}()
 	}
 	waitFor := func(b begun) result {
-		token, err := b.Wait(ctx, polled)
+		token, err := b.Wait(ctx, heard)
 		return result{b.way, token, err}
 	}
 	start(func() result { return waitFor(first) })
@@ -219,7 +214,11 @@ func (s *signIn) wait(ctx context.Context, first begun, polled func(device.PollE
 		select {
 		case <-s.turn:
 			start(func() result {
-				defer s.turned()
+				defer func() {
+					if ctx.Err() == nil { // otherwise all is over in a moment
+						s.turned()
+					}
+				}()
 				b, err := s.begin(ctx)
 				if err != nil {
 					return result{}

@@ -7,6 +7,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -53,9 +54,8 @@ type Authorization interface {
 	// has one, and its end; the flight sets the rest.
 	Prompt() elicit.Prompt
 	// Wait returns the token once the person has approved. It ends with ctx, and by
-	// itself once the prompt has expired. Each answer of the server is told to polled. It
-	// is called at most once.
-	Wait(ctx context.Context, polled func(device.PollEvent)) (*oauth.Token, error)
+	// itself once the prompt has expired. It is called at most once.
+	Wait(ctx context.Context, heard Heard) (*oauth.Token, error)
 	// Reached reports whether a browser has come to this program, as it does in the end by
 	// a way that leads back to it; true if the way does not, and there is no telling.
 	Reached() bool
@@ -63,6 +63,13 @@ type Authorization interface {
 	// ends, and then ends what Begin has begun, in a bounded time. It is called once, after
 	// Wait if that was called.
 	End(context.Context, Outcome)
+}
+
+// A Heard hears what happens while an authorization is waited for: of each way what there is, on
+// one goroutine.
+type Heard struct {
+	Polled     func(device.PollEvent) // an answer of the server to a poll
+	Redirected func(redirect.Event)   // a browser came back, or is sent on
 }
 
 // An Outcome is what a flight came to, as the person in the browser is told.
@@ -120,8 +127,8 @@ func (a deviceAuthorization) Prompt() elicit.Prompt {
 }
 
 // Wait implements [Authorization].
-func (a deviceAuthorization) Wait(ctx context.Context, polled func(device.PollEvent)) (*oauth.Token, error) {
-	return a.client.Poll(ctx, a.authorization, polled)
+func (a deviceAuthorization) Wait(ctx context.Context, heard Heard) (*oauth.Token, error) {
+	return a.client.Poll(ctx, a.authorization, heard.Polled)
 }
 
 // Reached implements [Authorization].

@@ -73,7 +73,7 @@ func newWorld(t *testing.T, s setup) *world {
 	if s.server != nil {
 		s.server(&client)
 	}
-	server, err := grants.NewAuthorizationServer(client, device.Offered, false)
+	server, err := grants.NewAuthorizationServer(client, false, device.Offered)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +129,7 @@ func (w *world) check() {
 
 // A caller is an Asker that waits for an hour, unless its context ends.
 type caller struct {
+	w     *world
 	left  time.Duration           // of its wait for anything but a person; zero: an hour
 	may   func(begins bool) error // whether the person may be asked; nil: they may
 	shown func(f *grants.Flight)  // is called when there is a prompt

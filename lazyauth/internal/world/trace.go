@@ -22,6 +22,7 @@ func (e *Events) trace() *lazyauth.Trace {
 		Waiting:        noted[lazyauth.WaitingInfo](e, "waiting"),
 		Prompted:       noted[lazyauth.PromptedInfo](e, "prompted"),
 		Polled:         noted[lazyauth.PolledInfo](e, "polled"),
+		Redirected:     noted[lazyauth.RedirectedInfo](e, "redirected"),
 		Granted:        noted[lazyauth.GrantedInfo](e, "granted"),
 		Refreshed:      noted[lazyauth.RefreshedInfo](e, "refreshed"),
 		Parked:         noted[lazyauth.ParkedInfo](e, "parked"),

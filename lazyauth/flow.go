@@ -1,0 +1,132 @@
+package lazyauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect/browser"
+)
+
+// OpenBrowser opens a link in the user's browser on this machine, for [Options].OpenBrowser and
+// for programs that sign in at a terminal. Other users of the machine cannot read the link: it
+// stands in a file of this user's, which is removed when ctx ends and after a minute, and in no
+// program's arguments. On Linux and the BSDs it uses xdg-open, on macOS open, on Windows what
+// opens files of that kind. It returns when that has ended or has run for some seconds; that
+// anything is shown is not known. Its error says that nothing on this machine opens links, or
+// that the file could not be written.
+func OpenBrowser(ctx context.Context, link string) error { return browser.Open(ctx, link) }
+
+// A Flow is one of OAuth's, by which a person can be asked to sign in: see [Service].Flows.
+type Flow string
+
+// The flows.
+const (
+	// FlowDevice is the device flow (RFC 8628): the person enters a code at the authorization
+	// server, in any browser, on any machine. Who is sent somebody else's code, and enters it,
+	// gives away their own access.
+	FlowDevice Flow = "device"
+	// FlowRedirect is the authorization code flow with PKCE (RFC 8252, RFC 7636): a browser
+	// on this machine is sent to the authorization server, and comes back to a listener of this
+	// program on loopback, which is there for one sign-in. It is for servers that run on their
+	// user's machine; callers over HTTP cannot use it.
+	FlowRedirect Flow = "redirect"
+)
+
+// allows reports whether a flow is among those of the service.
+func (s *Service) allows(f Flow) bool {
+	return slices.Contains(s.flows(), f)
+}
+
+// flows returns Flows, or what nil means.
+func (s *Service) flows() []Flow {
+	if s.Flows == nil {
+		return []Flow{FlowDevice}
+	}
+	return s.Flows
+}
+
+// validateFlows checks what is about flows.
+func (s *Service) validateFlows() error {
+	var seen []Flow
+	for _, f := range s.flows() {
+		switch {
+		case f != FlowDevice && f != FlowRedirect:
+			return fmt.Errorf("lazyauth: Service.Flows has %+q, which is no flow: name FlowRedirect, FlowDevice, or both", string(f))
+		case slices.Contains(seen, f):
+			return fmt.Errorf("lazyauth: Service.Flows has %q twice", string(f))
+		}
+		seen = append(seen, f)
+	}
+	redirects := s.allows(FlowRedirect)
+	switch {
+	case len(seen) == 0:
+		return errors.New("lazyauth: Service.Flows is empty: leave it nil for the device flow, or name the flows that are allowed")
+	case !redirects && s.RedirectURI != "":
+		return errors.New("lazyauth: Service.RedirectURI is set, and Service.Flows has no FlowRedirect")
+	case !redirects && s.InsecureAssumePKCE:
+		return errors.New("lazyauth: Service.InsecureAssumePKCE is set, and Service.Flows has no FlowRedirect")
+	case s.Issuer != "":
+		return nil
+	}
+	for _, f := range seen {
+		name, url := "DeviceAuthURL", s.Endpoint.DeviceAuthURL
+		if f == FlowRedirect {
+			name, url = "AuthURL", s.Endpoint.AuthURL
+		}
+		if url == "" || s.Endpoint.TokenURL == "" {
+			return fmt.Errorf("lazyauth: Service needs an Issuer, or both Endpoint.%s and Endpoint.TokenURL", name)
+		}
+	}
+	if redirects && !s.InsecureAssumePKCE {
+		return errors.New("lazyauth: Service.Flows has FlowRedirect, and without an Issuer nothing says that the authorization server has PKCE: set Issuer, or InsecureAssumePKCE if its documentation says so")
+	}
+	return nil
+}
+
+// ways returns how people sign in, at what is found of the authorization server by this
+// transport: the server and the ways that are allowed, the best first.
+func (s *Service) ways(transport http.RoundTripper, o *Options) (*grants.AuthorizationServer, []grants.Way, error) {
+	noBrowser := o.noBrowser
+	if noBrowser == nil {
+		noBrowser = func() string { return strings.Join(browser.Against(browser.Here()), "; ") }
+	}
+	redirects := &grants.RedirectFlow{
+		Config: redirect.Config{
+			Service: s.Name, RedirectURI: s.RedirectURI, InsecureAssumePKCE: s.InsecureAssumePKCE, Listen: o.listen,
+		},
+		Open: o.OpenBrowser, NoBrowser: noBrowser,
+	}
+	var wants []func(oauth.Endpoints) error
+	for _, f := range s.flows() {
+		if f == FlowRedirect {
+			if err := redirects.Config.Check(); err != nil {
+				return nil, nil, fmt.Errorf("lazyauth: Service: %w", err)
+			}
+			wants = append(wants, redirects.Offered)
+		} else {
+			wants = append(wants, device.Offered)
+		}
+	}
+	server, err := grants.NewAuthorizationServer(s.oauth(transport), s.InsecureSkipIssuerCheck, wants...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("lazyauth: Service: %w", err)
+	}
+	redirects.Server = server
+	var ways []grants.Way
+	for _, f := range s.flows() {
+		if f == FlowRedirect {
+			ways = append(ways, redirects)
+		} else {
+			ways = append(ways, grants.DeviceFlow{Server: server, Options: device.Options{UseComplete: s.InsecureCodeInLink}})
+		}
+	}
+	return server, ways, nil
+}

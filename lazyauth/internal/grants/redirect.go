@@ -1,0 +1,145 @@
+package grants
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
+)
+
+var (
+	// ErrNotHere is an ErrNotPossible: a browser is led back to this machine, and who is
+	// asked is known not to sit there.
+	ErrNotHere = fmt.Errorf("%w: a redirect leads to this machine, and the caller is on another one", ErrNotPossible)
+	// ErrNoRedirect is an oauth.ErrUnsupported.
+	ErrNoRedirect = fmt.Errorf("%w: the metadata has no authorization_endpoint, or none for codes", oauth.ErrUnsupported)
+	// ErrNoWayBack: there is nothing on this machine that a browser could come back to.
+	ErrNoWayBack = errors.New("lazyauth: a browser cannot come back to this program")
+	// ErrNotOpened: the program has not opened the link in a browser, as it was to.
+	ErrNotOpened = errors.New("lazyauth: the link was not opened in a browser")
+)
+
+// RedirectFlow is the way of RFC 6749 §4.1: a browser on this machine is sent to the
+// authorization server, and comes back. It is used by its address.
+type RedirectFlow struct {
+	Server *AuthorizationServer
+	// Config says all but the client, which is left empty.
+	Config redirect.Config
+	// Open opens a link in the person's browser, in a bounded time; nil if the program does not.
+	Open func(ctx context.Context, link string) error
+	// NoBrowser says what speaks against there being a browser on this machine; nil, or "",
+	// if nothing does.
+	NoBrowser func() string
+
+	mu   sync.Mutex
+	of   *oauth.Client // what flow speaks to
+	flow *redirect.Flow
+}
+
+// Offered says what an authorization server lacks for the redirect flow, by an error that is
+// an oauth.ErrUnsupported.
+func (w *RedirectFlow) Offered(e oauth.Endpoints) error {
+	switch err := redirect.Lacks(e, w.Config.InsecureAssumePKCE); {
+	case err == nil:
+		return nil
+	case errors.Is(err, redirect.ErrNoPKCE):
+		return redirect.ErrNoPKCE
+	default:
+		return ErrNoRedirect
+	}
+}
+
+// Flow implements [Way].
+func (*RedirectFlow) Flow() string { return "redirect" }
+
+// Suits implements [Way].
+func (w *RedirectFlow) Suits(who Principal, link Link) error {
+	switch {
+	case !who.IsLocal():
+		return ErrNotHere
+	case link == LinkAsText:
+		return errors.New("the host does not open links, and neither does this program")
+	case w.NoBrowser != nil:
+		if why := w.NoBrowser(); why != "" {
+			return errors.New(why)
+		}
+	}
+	return nil
+}
+
+// Begin implements [Way].
+func (w *RedirectFlow) Begin(ctx context.Context, a Asked) (Authorization, error) {
+	client, err := w.Server.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	flow, err := w.at(client)
+	if err != nil {
+		return nil, err
+	}
+	request := redirect.Request{Link: redirect.Shown}
+	if a.Link == LinkOpened || a.Link == LinkHanded {
+		request.Link = redirect.Opened
+	}
+	authorization, err := flow.Begin(ctx, request, a.Want)
+	if port, ok := errors.AsType[*redirect.PortError](err); ok {
+		return nil, failure{ErrNoWayBack, port}
+	}
+	if err != nil {
+		return nil, err
+	}
+	opens := a.Link == LinkOpened && w.Open != nil
+	if opens {
+		if err := w.Open(ctx, authorization.Link()); err != nil {
+			authorization.Finish(ctx, redirect.Outcome{Failed: true})
+			return nil, failure{ErrNotOpened, err}
+		}
+	}
+	return redirectAuthorization{authorization, opens}, nil
+}
+
+// at returns the flow at a server, which is one for all authorizations there, since they share
+// a port where one is named.
+func (w *RedirectFlow) at(client *oauth.Client) (*redirect.Flow, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.of == client {
+		return w.flow, nil
+	}
+	if err := w.Offered(client.Endpoints()); err != nil {
+		return nil, &oauth.Error{Op: "authorization", Kind: err}
+	}
+	config := w.Config
+	config.Client = client
+	flow, err := redirect.New(config)
+	if err != nil {
+		return nil, err
+	}
+	w.of, w.flow = client, flow
+	return flow, nil
+}
+
+type redirectAuthorization struct {
+	*redirect.Authorization
+	opened bool
+}
+
+// Prompt implements [Authorization].
+func (a redirectAuthorization) Prompt() elicit.Prompt {
+	return elicit.Prompt{VerificationURI: a.Link(), Expires: a.Expires(), Opened: a.opened}
+}
+
+// Wait implements [Authorization].
+func (a redirectAuthorization) Wait(ctx context.Context, heard Heard) (*oauth.Token, error) {
+	return a.Authorization.Wait(ctx, heard.Redirected)
+}
+
+// End implements [Authorization]: the last page names the account.
+func (a redirectAuthorization) End(ctx context.Context, o Outcome) {
+	a.Finish(ctx, redirect.Outcome{Account: cmp.Or(o.Who.Name, o.Who.Subject), Failed: o.Err != nil})
+}
