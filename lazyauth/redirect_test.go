@@ -1,0 +1,424 @@
+package lazyauth_test
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+)
+
+// A desk is a world whose server runs on a machine with a browser.
+type desk struct {
+	*world.World
+	machine *world.Machine
+	browser *world.Browser
+}
+
+// newDesk makes one where people sign in by these flows.
+func newDesk(t *testing.T, s world.Setup, flows ...lazyauth.Flow) *desk {
+	t.Helper()
+	machine, service := new(world.Machine), s.Service
+	s.Service = func(to *lazyauth.Service) {
+		to.Flows, to.UserInfo = flows, fakeas.DefaultAPI+"/me"
+		if service != nil {
+			service(to)
+		}
+	}
+	s.Options = lazyauth.OnMachine(s.Options, machine.Listen, nil)
+	t.Cleanup(func() { // after Close
+		if n := machine.Listening(); n != 0 {
+			t.Errorf("%d listeners are left", n)
+		}
+	})
+	d := &desk{World: world.New(t, s), machine: machine}
+	d.browser = d.Browser(machine)
+	return d
+}
+
+// links returns the links that the host's person was shown, once what was asked for together is one
+// prompt.
+func links(h *world.Host) []string {
+	world.Later(time.Second)
+	synctest.Wait()
+	var out []string
+	for _, p := range h.Shown() {
+		out = append(out, p.URL)
+	}
+	return out
+}
+
+// link returns the one link that the host's person was shown.
+func (d *desk) link(h *world.Host) string {
+	d.T.Helper()
+	all := links(h)
+	if len(all) != 1 {
+		d.T.Fatalf("the person was shown %d links", len(all))
+	}
+	return all[0]
+}
+
+// prompted demands how prompts went out so far, each as its flow and channel.
+func (d *desk) prompted(want ...string) {
+	d.T.Helper()
+	var got []string
+	for _, info := range world.Infos[lazyauth.PromptedInfo](&d.Trace) {
+		got = append(got, string(info.Flow)+" "+info.Channel)
+	}
+	if strings.Join(got, ", ") != strings.Join(want, ", ") {
+		d.T.Errorf("prompted by %q, want %q", got, want)
+	}
+}
+
+// shows demands a page, with this in it.
+func (d *desk) shows(p world.Page, name string, parts ...string) {
+	d.T.Helper()
+	if p.Name != name {
+		d.T.Errorf("the browser shows %q, want %q: %s", p.Name, name, p.HTML)
+	}
+	for _, part := range parts {
+		if !strings.Contains(p.HTML, part) {
+			d.T.Errorf("the page has no %q: %s", part, p.HTML)
+		}
+	}
+}
+
+// The person is shown the authorization server's own https address, signs in there, and comes back
+// to a page that names the account; the call that asked goes on.
+func TestRedirect_FirstCallIsResumed(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		d := newDesk(t, world.Setup{}, lazyauth.FlowRedirect)
+		h := d.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "create_note", world.Note{Text: "buy milk"})
+		link := d.link(h)
+		u, err := url.Parse(link)
+		if err != nil || u.Scheme != "https" || u.Query().Get("code_challenge_method") != "S256" || u.Query().Get("login_hint") != "" {
+			t.Errorf("the link is %q (%v)", link, err)
+		}
+		if got := h.Shown()[0].Message; !strings.HasPrefix(got, "Sign in to Notes at as.example.test. It asks for: notes:write, profile. The link is valid for 10 minutes") || strings.Contains(got, "code") {
+			t.Errorf("the person reads %q", got)
+		}
+		d.shows(d.browser.Approves(link), "signed-in", "Notes", "Ada Example")
+		(<-call).Succeeds(t, "buy milk")
+		d.prompted("redirect url")
+		if granted := world.Infos[lazyauth.GrantedInfo](&d.Trace); len(granted) != 1 || granted[0].Flow != lazyauth.FlowRedirect || granted[0].Polls != 0 {
+			t.Errorf("the trace is told %+v", granted)
+		}
+		world.Later(10 * time.Second)
+		synctest.Wait()
+		if n := d.machine.Listening(); n != 0 {
+			t.Errorf("%d listeners are left although the sign-in is over", n)
+		}
+		h.Gets("create_note", world.Note{Text: "and bread"}, "and bread")
+		h.WantPrompts(1)
+	})
+}
+
+// More is asked for in the middle of a handler as it is in the device flow.
+func TestRedirect_StepUp(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		d := newDesk(t, world.Setup{}, lazyauth.FlowRedirect)
+		h := d.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		d.browser.Approves(d.link(h))
+		(<-call).Succeeds(t, "Ada")
+		call = h.Call(t.Context(), "create_note", world.Note{Text: "buy milk"})
+		all := links(h)
+		if len(all) != 2 || !strings.Contains(h.Shown()[1].Message, "It needs more access: notes:write; you gave profile.") {
+			t.Fatalf("%d prompts, the last one %q", len(all), h.Shown()[len(all)-1].Message)
+		}
+		d.shows(d.browser.Approves(all[1]), "signed-in")
+		(<-call).Succeeds(t, "buy milk")
+	})
+}
+
+func TestRedirect_WhatItComesTo(t *testing.T) {
+	for name, story := range map[string]func(t *testing.T, d *desk, era string){
+		"declined": func(t *testing.T, d *desk, era string) {
+			h := d.Host(era, world.Says("decline", 5*time.Second))
+			(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+			(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+			h.WantPrompts(1)
+			synctest.Wait()
+			if n := d.machine.Listening(); n != 0 {
+				t.Errorf("%d listeners are left for a link that was declined", n)
+			}
+		},
+		"denied": func(t *testing.T, d *desk, era string) {
+			h := d.Host(era, world.Accepts)
+			call := h.Call(t.Context(), "whoami", nil)
+			d.shows(d.browser.Denies(d.link(h)), "denied")
+			(<-call).Fails(t, lazyauth.ReasonDenied)
+		},
+		"pending, and then the next call": func(t *testing.T, d *desk, era string) {
+			h := d.Host(era, world.Accepts)
+			(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
+			call := h.Call(t.Context(), "whoami", nil)
+			all := links(h)
+			d.shows(d.browser.Approves(all[0]), "signed-in")
+			(<-call).Succeeds(t, "Ada")
+			for _, link := range all {
+				if link != all[0] {
+					t.Error("one flight has two links")
+				}
+			}
+		},
+		"expired": func(t *testing.T, d *desk, era string) {
+			h := d.Host(era, world.Accepts)
+			(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
+			world.Later(8*time.Minute + 30*time.Second)
+			r := <-h.Call(t.Context(), "whoami", nil)
+			r.Fails(t, lazyauth.ReasonExpired)
+			if !strings.Contains(r.Text(), "its link expired") {
+				t.Errorf("the model reads %q", r.Text())
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				story(t, newDesk(t, world.Setup{}, lazyauth.FlowRedirect), era)
+			})
+		})
+	}
+}
+
+// Many calls are one prompt.
+func TestRedirect_ManyCalls(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		d := newDesk(t, world.Setup{}, lazyauth.FlowRedirect)
+		h := d.Host(era, world.Accepts)
+		var calls []<-chan world.Reply
+		for range 1000 {
+			calls = append(calls, h.Call(t.Context(), "whoami", nil))
+		}
+		d.browser.Approves(d.link(h))
+		for _, call := range calls {
+			(<-call).Succeeds(t, "Ada")
+		}
+		h.WantPrompts(1)
+		d.prompted("redirect url")
+	})
+}
+
+// Where no elicitation of a link is possible, and nothing but the redirect is allowed, the link
+// stands alone on a line; a form never has it.
+func TestRedirect_AsText(t *testing.T) {
+	for name, manners := range map[string]world.Manners{
+		"text":              {},
+		"a form":            {Form: true, React: world.Accepts},
+		"progress":          {Progress: true},
+		"progress and form": {Progress: true, Form: true, React: world.Accepts},
+	} {
+		t.Run(name, func(t *testing.T) {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				d := newDesk(t, world.Setup{}, lazyauth.FlowRedirect)
+				h := d.HostWith(era, manners)
+				call := h.Call(t.Context(), "whoami", nil)
+				link := ""
+				if manners.Progress {
+					world.Later(time.Second)
+					_, link, _ = strings.Cut(h.Progress(1)[0].Message, "Open\n")
+				}
+				r := <-call
+				r.Fails(t, lazyauth.ReasonPending)
+				lines := strings.Split(r.Text(), "\n")
+				if last := lines[len(lines)-1]; len(lines) != 2 || link != "" && link != last {
+					t.Fatalf("the model reads %q, and progress had %q", r.Text(), link)
+				}
+				world.Later(5 * time.Second)
+				call = h.Call(t.Context(), "whoami", nil)
+				synctest.Wait()
+				d.shows(d.browser.Approves(lines[1]), "signed-in")
+				(<-call).Succeeds(t, "Ada")
+				h.WantPrompts(0)
+			})
+		})
+	}
+}
+
+// A program that opens the browser itself has the calls of hosts without elicitation wait as
+// those of others do, and tells the model the link when a wait ends.
+func TestRedirect_OpenBrowser(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		var opened []string
+		d := newDesk(t, world.Setup{Options: lazyauth.Options{OpenBrowser: func(_ context.Context, link string) error {
+			opened = append(opened, link)
+			return nil
+		}}}, lazyauth.FlowRedirect, lazyauth.FlowDevice)
+		h := d.HostWith(era, world.Manners{Progress: true})
+		began := time.Now()
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonPending)
+		if waited := time.Since(began); waited != 55*time.Second {
+			t.Errorf("the call waited for %v", waited)
+		}
+		if len(opened) != 1 || !strings.HasPrefix(opened[0], "http://127.0.0.1:40001/start/") {
+			t.Fatalf("opened: %q", opened)
+		}
+		if m := h.Progress(1)[0].Message; !strings.HasPrefix(m, "A browser window was opened to sign in to Notes.") || strings.Contains(m, "http") {
+			t.Errorf("the person reads %q", m)
+		}
+		if !strings.HasSuffix(r.Text(), "\n"+opened[0]) {
+			t.Errorf("the model reads %q", r.Text())
+		}
+		server := d.browser.Way(opened[0]) // so there is a browser on this machine
+		call := h.Call(t.Context(), "whoami", nil)
+		synctest.Wait()
+		location, err := d.AS.ApproveURL(t.Context(), server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, _ := d.browser.Load(location)
+		d.shows(page, "signed-in", "Ada Example")
+		(<-call).Succeeds(t, "Ada")
+		d.prompted("redirect browser", "redirect text")
+	})
+}
+
+// A browser that cannot be opened leaves the next flow, or says why there is none.
+func TestRedirect_BrowserCannotBeOpened(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		options := lazyauth.Options{OpenBrowser: func(_ context.Context, link string) error { return errors.New("no browser to open " + link) }}
+		d := newDesk(t, world.Setup{Options: options}, lazyauth.FlowRedirect, lazyauth.FlowDevice)
+		h := d.Host(era, nil)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
+		d.prompted("device text")
+		if against := world.Infos[lazyauth.PromptedInfo](&d.Trace)[0].Against; against == nil || !strings.Contains(against.Error(), "no browser to open [secret]") {
+			t.Errorf("the trace is told %v", against)
+		}
+
+		alone := newDesk(t, world.Setup{Options: options}, lazyauth.FlowRedirect)
+		r := <-alone.Host(era, nil).Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonUnavailable)
+		if !strings.Contains(r.Text(), "could not open a browser") || strings.Contains(r.Text(), "http") {
+			t.Errorf("the model reads %q", r.Text())
+		}
+	})
+}
+
+// A program that asks by itself is handed the start page, which keeps out what others bring.
+func TestRedirect_Authorize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, world.Setup{}, lazyauth.FlowRedirect)
+		err := d.Auth.Authorize(t.Context(), lazyauth.LocalUser, nil, nil)
+		if err == nil {
+			t.Error("nothing is needed, and it is authorized")
+		}
+		d.SignsInBy(d.browser, "profile")
+		d.prompted("redirect caller")
+		d.Host(world.Legacy, nil).Gets("whoami", nil, "Ada")
+	})
+}
+
+// Somebody who has seen the link signs in with an account of theirs, and has the user's browser come
+// back with that. Where the program opened the start page, it is refused; where the link is
+// the authorization server's, the last page and the result name the account.
+func TestRedirect_SomebodyElsesAnswer(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		var opened string
+		d := newDesk(t, world.Setup{
+			Options: lazyauth.Options{OpenBrowser: func(_ context.Context, link string) error {
+				opened = link
+				return nil
+			}},
+		}, lazyauth.FlowRedirect)
+		h := d.HostWith(era, world.Manners{})
+		call := h.Call(t.Context(), "whoami", nil)
+		world.Later(time.Second)
+		synctest.Wait()
+		d.browser.Way(opened)
+		elsewhere := d.Browser(d.machine) // of the same machine, or what the attacker could make of it
+		location, err := d.AS.ApproveURLAs(t.Context(), "grace", elsewhere.Way(opened))
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, _ := d.browser.Load(location)
+		d.shows(page, "foreign")
+		d.shows(d.browser.Approves(opened), "signed-in", "Ada Example")
+		(<-call).Succeeds(t, "Ada")
+
+		shown := newDesk(t, world.Setup{}, lazyauth.FlowRedirect)
+		h = shown.Host(era, world.Accepts)
+		call = h.Call(t.Context(), "whoami", nil)
+		location, err = shown.AS.ApproveURLAs(t.Context(), "grace", shown.link(h))
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, _ = shown.browser.Load(location)
+		shown.shows(page, "signed-in", "Grace")
+		r := <-call
+		r.Succeeds(t, "Grace")
+		if account := r.Result.Meta[lazyauth.MetaAccount]; account != "Grace Example" {
+			t.Errorf("the result is that of account %v", account)
+		}
+	})
+}
+
+// Close in the middle leaves neither a goroutine, which the bubble would show, nor a listener.
+func TestRedirect_Close(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		d := newDesk(t, world.Setup{}, lazyauth.FlowRedirect)
+		h := d.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		link := d.link(h)
+		if err := d.Auth.Close(); err != nil {
+			t.Error(err)
+		}
+		(<-call).Fails(t, lazyauth.ReasonUnavailable)
+		location, err := d.AS.ApproveURL(t.Context(), link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if page, _ := d.browser.Load(location); page.Name != "" || d.machine.Listening() != 0 {
+			t.Errorf("a page %q after Close, of %d listeners", page.Name, d.machine.Listening())
+		}
+	})
+}
+
+// A redirect URI that is named is used as it is, and its port is one sign-in's at a time.
+func TestRedirect_NamedURI(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		named := "http://127.0.0.1:8085/callback"
+		d := newDesk(t, world.Setup{Service: func(s *lazyauth.Service) { s.RedirectURI = named }}, lazyauth.FlowRedirect)
+		d.machine.Take("127.0.0.1:8085", true)
+		h := d.Host(era, world.Accepts)
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonUnavailable)
+		if !strings.Contains(r.Text(), "127.0.0.1:8085") {
+			t.Errorf("the model reads %q", r.Text())
+		}
+		d.machine.Take("127.0.0.1:8085", false)
+		call := h.Call(t.Context(), "whoami", nil)
+		u, err := url.Parse(d.link(h))
+		if err != nil || u.Query().Get("redirect_uri") != named {
+			t.Errorf("the redirect URI is %q", u.Query().Get("redirect_uri"))
+		}
+		d.shows(d.browser.Approves(d.link(h)), "signed-in")
+		(<-call).Succeeds(t, "Ada")
+	})
+}
+
+// Over HTTP the caller sits at another machine, to which no redirect leads.
+func TestRedirect_IsForTheLocalUser(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		options := lazyauth.Options{Principal: world.ByClientName, VerifyUser: world.Anybody}
+		d := newDesk(t, world.Setup{Options: options}, lazyauth.FlowRedirect)
+		r := <-d.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonUnsupported)
+		if !strings.Contains(r.Text(), "the machine where this server runs") || !strings.Contains(r.Text(), "Service.Flows") {
+			t.Errorf("the model reads %q", r.Text())
+		}
+		d = newDesk(t, world.Setup{Options: options}, lazyauth.FlowRedirect, lazyauth.FlowDevice)
+		h := d.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		d.Approves()
+		(<-call).Succeeds(t, "Ada")
+		d.prompted("device url")
+	})
+}
