@@ -46,6 +46,11 @@ func (p *programHost) Show(ctx context.Context, d *asking.Delivery, _ asking.Slo
 // was asked by a call. The errors of the authorization are
 // of type [*Error].
 //
+// In the redirect flow, the prompt's link is a page of this program on loopback, which leads to
+// the authorization server: show may open it by [OpenBrowser], or print it for a browser on this
+// machine. Nothing says that somebody else cannot read what is printed; they can do nothing with
+// it from another machine.
+//
 // A person who was asked in vain a moment ago is asked again. The caller vouches for who:
 // [Options.VerifyUser] is asked as for calls.
 func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.Requirement, show func(context.Context, elicit.Prompt) error) error {

@@ -42,14 +42,14 @@ const (
 	// ReasonDenied: the person refused at the authorization server, or was logged out
 	// before the sign-in was finished.
 	ReasonDenied Reason = "denied"
-	// ReasonExpired: nobody approved before the code lapsed, by the clock or by the
+	// ReasonExpired: nobody approved before the code or the link lapsed, by the clock or by the
 	// authorization server's word.
 	ReasonExpired Reason = "expired"
 	// ReasonNarrowed: the person or the server granted less than the tool needs.
 	ReasonNarrowed Reason = "narrowed"
-	// ReasonUnsupported: the authorization server does not offer device
-	// authorization to this client, or the API refused a request in a way that
-	// is not understood, or that cannot be met by sending it again.
+	// ReasonUnsupported: the authorization server does not offer a flow of Service.Flows to this
+	// client, or none leads to this caller, or the API refused a request in a way that is not
+	// understood, or that cannot be met by sending it again.
 	ReasonUnsupported Reason = "unsupported"
 	// ReasonAnonymous: it is not known whose call it is.
 	ReasonAnonymous Reason = "anonymous"
@@ -163,6 +163,9 @@ func (e *Error) Error() string {
 		}
 		if _, ok := errors.AsType[*oauth.Error](e.Cause); !ok {
 			return fmt.Sprintf("%s refused the request in a way that this server does not understand.", e.service)
+		}
+		if errors.Is(e.Cause, grants.ErrNoFlow) {
+			return fmt.Sprintf("The authorization server of %s offers none of the flows that this server may use, so nobody can be asked to sign in, which calling again will not change. If it has an endpoint for one after all, this server's operator can name it.", e.service)
 		}
 		if errors.Is(e.Cause, redirect.ErrNoPKCE) {
 			return fmt.Sprintf("The authorization server of %s does not say that it protects sign-ins by a browser (PKCE), so nobody can be asked to sign in, which calling again will not change. If it does after all, this server's operator can say so.", e.service)

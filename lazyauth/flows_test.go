@@ -93,6 +93,15 @@ func TestFlows_NoneIsPossible(t *testing.T) {
 		if !strings.Contains(r.Text(), "does not offer sign-ins by a browser") {
 			t.Errorf("the model reads %q", r.Text())
 		}
+		d = newDesk(t, world.Setup{AS: fakeas.Options{NoAuthorization: true, NoDevice: true}}, lazyauth.FlowRedirect, lazyauth.FlowDevice)
+		r = <-d.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonUnsupported)
+		if !strings.Contains(r.Text(), "offers none of the flows") {
+			t.Errorf("the model reads %q", r.Text())
+		}
+		if n := d.AS.Count(fakeas.Metadata, ""); n != 1 {
+			t.Errorf("discovered %d times", n)
+		}
 		d = newDesk(t, world.Setup{Service: func(s *lazyauth.Service) { s.RedirectURI = "http://127.0.0.1:8085/callback" }}, lazyauth.FlowRedirect, lazyauth.FlowDevice)
 		d.machine.Take("127.0.0.1:8085", true)
 		d.AS.Script(fakeas.DeviceAuthorization, fakeas.Error(400, "unauthorized_client"))

@@ -111,7 +111,7 @@ type Options struct {
 	// themselves, where [Service].Flows has FlowRedirect; [OpenBrowser] is one. The link is a
 	// page of this program, on loopback, and leads to the authorization server. A call then
 	// opens a window without asking first, at most one for each sign-in. The context ends with
-	// the sign-in. It should return once the browser is started, and is waited for for 20
+	// the sign-in. It should return once the browser is started, and is given 20
 	// seconds; an error has the next flow tried. Nil means that this program opens nothing.
 	OpenBrowser func(ctx context.Context, link string) error
 

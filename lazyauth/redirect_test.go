@@ -422,3 +422,49 @@ func TestRedirect_IsForTheLocalUser(t *testing.T) {
 		d.prompted("device url")
 	})
 }
+
+// A server that takes pushed requests has a link with nothing in it; one that must have them and
+// refuses leaves the next flow.
+func TestRedirect_PushedRequest(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		pushes := fakeas.Options{Push: fakeas.PushRequired, PushLifetime: 5 * time.Minute}
+		d := newDesk(t, world.Setup{AS: pushes}, lazyauth.FlowRedirect)
+		h := d.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		link := d.link(h)
+		if u, err := url.Parse(link); err != nil || len(u.Query()) != 2 || u.Query().Get("request_uri") == "" || u.Query().Get("client_id") == "" {
+			t.Errorf("the link is %q (%v)", link, err)
+		}
+		if m := h.Shown()[0].Message; !strings.Contains(m, "valid for 5 minutes") {
+			t.Errorf("the person reads %q", m)
+		}
+		d.shows(d.browser.Approves(link), "signed-in", "Ada Example")
+		(<-call).Succeeds(t, "Ada")
+
+		d = newDesk(t, world.Setup{AS: pushes}, lazyauth.FlowRedirect, lazyauth.FlowDevice)
+		d.AS.Script(fakeas.PushedAuthorization, fakeas.Error(400, "invalid_request"))
+		h = d.Host(era, world.Accepts)
+		call = h.Call(t.Context(), "whoami", nil)
+		d.Approves()
+		(<-call).Succeeds(t, "Ada")
+		d.prompted("device url")
+	})
+}
+
+// A person who declines the code, too, that came in place of a link ends both: nothing is left
+// for a link that nobody wants.
+func TestRedirect_DeclinedAfterAnother(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		d := newDesk(t, world.Setup{}, lazyauth.FlowRedirect, lazyauth.FlowDevice)
+		h := d.Host(era, world.InTurn(world.Accepts, world.Says("decline", 5*time.Second)))
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		d.prompted("redirect url", "device url")
+		world.Later(10 * time.Second)
+		synctest.Wait()
+		if n := d.machine.Listening(); n != 0 {
+			t.Errorf("%d listeners are left", n)
+		}
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+	})
+}

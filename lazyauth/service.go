@@ -52,7 +52,7 @@ type Service struct {
 	// Flows are those by which people may be asked to sign in, the best first. Nil means the
 	// device flow alone.
 	//
-	// Which of several it is is decided for each sign-in, and told to the [Trace]: the first that
+	// Which of several is taken is decided for each sign-in, and told to the [Trace]: the first that
 	// suits, where the device flow always does, and the redirect flow where a browser on this
 	// machine can be expected. That is for the local user, if nothing says that they sit
 	// elsewhere (SSH, a container), and if their host shows links (URL elicitation), or

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
@@ -75,7 +76,11 @@ func (as *AuthorizationServer) lacks(e oauth.Endpoints) error {
 	case len(missing) == 1:
 		return missing[0]
 	}
-	return fmt.Errorf("%w; %w", missing[0], errors.Join(missing[1:]...))
+	var why []string
+	for _, err := range missing {
+		why = append(why, err.Error())
+	}
+	return fmt.Errorf("%w: %s", ErrNoFlow, strings.Join(why, "; "))
 }
 
 // client returns the client for the service's endpoints. Whoever comes while they are

@@ -12,12 +12,15 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 )
 
+// What the redirect flow can come to; compare with errors.Is.
 var (
 	// ErrNotHere is an ErrNotPossible: a browser is led back to this machine, and who is
 	// asked is known not to sit there.
 	ErrNotHere = fmt.Errorf("%w: a redirect leads to this machine, and the caller is on another one", ErrNotPossible)
 	// ErrNoRedirect is an oauth.ErrUnsupported.
 	ErrNoRedirect = fmt.Errorf("%w: the metadata has no authorization_endpoint, or none for codes", oauth.ErrUnsupported)
+	// ErrNoFlow is an oauth.ErrUnsupported, of all flows that are allowed, if there are several.
+	ErrNoFlow = fmt.Errorf("%w: none of the flows is possible", oauth.ErrUnsupported)
 	// ErrNoWayBack: there is nothing on this machine that a browser could come back to.
 	ErrNoWayBack = errors.New("lazyauth: a browser cannot come back to this program")
 	// ErrNotOpened: the program has not opened the link in a browser, as it was to.

@@ -12,7 +12,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 )
 
-// ErrUnreached: another way was taken, since no browser had come back by this one.
+// ErrUnreached is why a flight is prompted by another way: no browser has come back by this one.
 var ErrUnreached = errors.New("lazyauth: no browser has come back to this program")
 
 // A signIn goes a flight's ways: the first one that is possible, and, if that seems to lead
@@ -90,10 +90,11 @@ func (s *signIn) begin(ctx context.Context) (begun, error) {
 	}
 }
 
-// isOfServer reports whether err would meet every other way as well.
+// isOfServer reports whether err would meet every other way as well: what is discovered does for
+// one of them.
 func isOfServer(err error) bool {
 	e, ok := errors.AsType[*oauth.Error](err)
-	return ok && e.Op == "discovery" && !errors.Is(e, oauth.ErrUnsupported)
+	return ok && e.Op == "discovery"
 }
 
 // next takes the best way that is left; nil if there is none.

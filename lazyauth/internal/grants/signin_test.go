@@ -23,7 +23,6 @@ type path struct {
 	suits      error
 	impossible error         // what Begin comes to
 	takes      time.Duration // to begin
-	bringsNone bool          // back to the listener, until it is approved
 	life       time.Duration // zero: an hour
 
 	approved chan error // what its authorization comes to
@@ -199,7 +198,7 @@ func TestSignIn_NoWayIsLeft(t *testing.T) {
 		}
 		only := newPath("only")
 		only.impossible = taken
-		if _, _, err := travel(t, nil, only); err != taken { //nolint:errorlint // as it is
+		if _, _, err := travel(t, nil, only); err != taken {
 			t.Errorf("the error is %v", err)
 		}
 		// What the server is not there for, it is not there for by the other way.

@@ -79,7 +79,7 @@ type Outcome struct {
 	Err  error    // why there is no grant; nil if there is
 }
 
-// ErrNotPossible: the way cannot be gone for this person, or not with this server.
+// ErrNotPossible is what speaks against a way that cannot be gone at all.
 var ErrNotPossible = errors.New("lazyauth: this flow is not possible here")
 
 // DeviceFlow is the way of RFC 8628.

@@ -138,7 +138,7 @@ func (b *Browser) Denies(link string) Page {
 func (w *World) SignsInBy(b *Browser, need ...string) {
 	w.T.Helper()
 	err := w.Auth.Authorize(w.T.Context(), lazyauth.LocalUser, scopes.Of(need...), func(_ context.Context, p elicit.Prompt) error {
-		go b.Approves(p.VerificationURI)
+		b.Approves(p.VerificationURI)
 		return nil
 	})
 	if err != nil {
