@@ -35,20 +35,23 @@
 // result's _meta under [MetaReason], or from the [*Error] inside the server: the person
 // declined the prompt, or refused at the authorization server; nobody approved before the
 // code or the link expired; less was granted than the tool needs; or the person has not finished yet
-// ([ReasonPending]), and the next call goes on from there.
+// ([ReasonPending]), and the next call goes on from there. The other reasons are about the
+// program, the authorization server or the caller.
 //
 // # How a call waits
 //
 // One authorization in progress is a flight. There is at most one for each
-// principal (whose grant it will be), it lives as long as its device
-// code or its link, and it does not depend on any call: a caller that goes away ends its
-// own wait only, and the next call joins the flight or finds the grant. One
-// caller a host shows the prompt; the others wait silently.
+// principal (whose grant it will be). It ends when the authorization server or the person
+// has decided, or with its device code or link, and does not end with the call that started
+// it: a caller that goes away ends its own wait only, and the next call joins the flight or
+// finds the grant. Of the calls that come through one host, one shows the prompt, and the
+// others wait.
 //
 // Up to protocol revision 2025-11-25 a call blocks: the prompt is a request from the server
 // to the host while the call's own request waits. From 2026-07-28 on it is suspended: its
 // request is answered with the prompt, and the host's retry serves the call again. The
-// handler runs once, on a goroutine of its own, even if it needs the person in its middle.
+// handler runs once, in both, even if it needs the person in its middle; for a suspended
+// call it does so on a goroutine of its own.
 // Which of the two applies is decided for each request by itself.
 //
 // # How to read the source
@@ -57,7 +60,8 @@
 //
 //   - tool.go: AddTool puts a gate in front of the handler (intercept.go: Intercept puts one
 //     in front of a whole server). gate.go: what a tool needs. caller.go: whose call it is.
-//   - call.go: a blocking call; Client, TokenSource and Require begin here.
+//   - call.go: a blocking call, and what a handler reaches it by: TokenSource and Require,
+//     and Client (transport.go).
 //     suspended.go: a call of the newer revision, whose requests come and go in lifecycle.go;
 //     suspendedhost.go answers one with the prompt, retry.go finds the call for the next, and
 //     handlers.go runs the handler.
@@ -75,6 +79,6 @@
 //   - transport.go sends a request with the token, challenge.go deals with what the API
 //     refuses.
 //
-// Errors become what a model reads in error.go, and events what operators read in observe.go
-// and trace.go.
+// Prompts are put into words in package elicit; errors become what a model reads in error.go,
+// and events what operators read in observe.go and trace.go.
 package lazyauth

@@ -109,7 +109,7 @@ type Service struct {
 	// Dialect reads from the API's responses that they ask for more scopes, or
 	// for a fresh token. Nil means [scopes.BearerDemand] (RFC 6750).
 	Dialect scopes.Dialect
-	// Params are further parameters of the device authorization request, such
+	// Params are further parameters of the authorization request, of either flow, such
 	// as "audience" or "resource" (RFC 8707).
 	Params url.Values
 	// InsecureBearerNames are names beside "Bearer" that the authorization server has for

@@ -52,7 +52,7 @@ type request struct {
 }
 
 // ask calls f by way of q, and returns what f does, or an error that wraps [ErrNoAnswer]
-// if ctx or the patience end before. f may still be called then, or be under way; undo
+// if ctx or answerWait ends before. f may still be called then, or be under way; undo
 // is called after it, with the result of an f that succeeded. A nil queue calls f here.
 func ask[T any](ctx context.Context, q *queue, f func() (T, error), undo func(T)) (T, error) {
 	if q == nil {
@@ -96,8 +96,8 @@ func (q *queue) make(ctx context.Context, r *request) error {
 	if err := q.put(r); err != nil {
 		return err
 	}
-	patience := time.NewTimer(answerWait)
-	defer patience.Stop()
+	limit := time.NewTimer(answerWait)
+	defer limit.Stop()
 	gone := r.gone
 	for {
 		select {
@@ -110,7 +110,7 @@ func (q *queue) make(ctx context.Context, r *request) error {
 			gone = nil // it was begun in that moment
 		case <-ctx.Done():
 			return q.leave(r, came, context.Cause(ctx))
-		case <-patience.C:
+		case <-limit.C:
 			return q.leave(r, came, nil)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// declineCoolDown is how long a person who declined is left alone.
+// declineCoolDown is how long a person who declined is left alone. The errors and docs of
+// package lazyauth call it a minute.
 const declineCoolDown = time.Minute
 
 // A Config says how people are asked.

@@ -226,10 +226,14 @@ func (g *Grant) start() {
 	}
 }
 
-// later has g refreshed ahead of time once more, after a while; Owner.mu is held.
+// refreshRetry is how long after a refresh ahead of time that failed, for whatever reason,
+// the grant is due again. The next call after that tries once more.
+const refreshRetry = 30 * time.Second
+
+// later has g refreshed ahead of time once more; Owner.mu is held.
 func (g *Grant) later() {
 	if g.dueTimer != nil {
-		g.dueTimer.Reset(30 * time.Second)
+		g.dueTimer.Reset(refreshRetry)
 	}
 }
 
