@@ -35,10 +35,15 @@ const (
 	noted // nothing to judge: told as INFO
 )
 
-// newObserver is for the requirements with these IDs that bind in that protocol and
-// transport.
+// newObserver is for the requirements with these IDs, and for those that are judged
+// everywhere, as far as they bind in that protocol and transport.
 func newObserver(r *wire.Record, ids []string, protocol, transport string) *observer {
 	o := &observer{record: r, findings: make(map[string][]finding), watched: make(map[string]string)}
+	for _, r := range catalogue {
+		if r.Everywhere && !slices.Contains(ids, r.ID) {
+			ids = append(slices.Clip(ids), r.ID)
+		}
+	}
 	for _, id := range ids {
 		if byID(id).appliesTo(protocol, transport) {
 			o.decides = append(o.decides, id)

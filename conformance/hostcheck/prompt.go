@@ -21,6 +21,7 @@ type prompt struct {
 	after   time.Duration // how long the person takes
 	unasked bool          // sent although the host did not declare its mode
 	odd     bool          // the host may well refuse to show it
+	noReply bool          // it is named in an error, and nothing answers it
 	limit   time.Duration // how long the server waits for the answer; 0 means until the end
 
 	// The rest is guarded by the latch. A prompt has a flow once it was issued.

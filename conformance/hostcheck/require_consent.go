@@ -22,9 +22,10 @@ var consent = []Requirement{
 	},
 	{
 		ID: "P10", Name: "answers at consent", Revision: profile, Level: Should, Observed: wireAndVisit,
-		Text:    "Accept is sent when the person agrees to open the URL, not when they are done there.",
-		Section: profileSection("P10"),
-		eras:    both,
+		Text:       "Accept is sent when the person agrees to open the URL, not when they are done there.",
+		Section:    profileSection("P10"),
+		Everywhere: true,
+		eras:       both,
 		answered: func(j judge, _ *session, p *prompt) {
 			if p.mode != "url" || p.got == nil || p.got.action != "accept" {
 				return
@@ -44,9 +45,10 @@ var consent = []Requirement{
 	},
 	{
 		ID: "A11", Name: "does not pre-fetch the URL", Revision: Legacy, Level: MustNot, Observed: atCanary,
-		Text:    "The host requests neither the URL nor anything else of its site, such as an icon, by itself.",
-		Section: section(Legacy, "client/elicitation#safe-url-handling"),
-		eras:    both,
+		Text:       "The host requests neither the URL nor anything else of its site, such as an icon, by itself.",
+		Section:    section(Legacy, "client/elicitation#safe-url-handling"),
+		Everywhere: true,
+		eras:       both,
 		answered: func(j judge, s *session, p *prompt) {
 			if p.mode != "url" || !strings.HasPrefix(p.url, s.canary) {
 				return
@@ -67,11 +69,12 @@ var consent = []Requirement{
 	},
 	{
 		ID: "P4", Name: "shows what it advertises", Revision: profile, Level: Must, Observed: wireAndUI,
-		Text:    "A prompt in a mode that the host declares is shown.",
-		Section: profileSection("P4"),
-		eras:    both, hook: HookShown,
+		Text:       "A prompt in a mode that the host declares is shown.",
+		Section:    profileSection("P4"),
+		Everywhere: true,
+		eras:       both, hook: HookShown,
 		shown: func(j judge, _ *session, p *prompt) {
-			if !p.unasked && !p.odd {
+			if !p.unasked && !p.odd && !p.noReply && p.due() && !p.leftOver() {
 				j.that(len(p.dialogs) > 0, "the prompt was not shown: "+p.id, p.flow.rounds[0].Event)
 			}
 		},
@@ -132,9 +135,10 @@ var consent = []Requirement{
 	},
 	{
 		ID: "A14", Name: "opens the URL out of its own sight", Revision: Legacy, Level: Must, Observed: inUI,
-		Text:    "The URL is opened where neither the host nor the model can look at the page or at what is typed there.",
-		Section: section(Legacy, "client/elicitation#safe-url-handling"),
-		eras:    both, hook: HookOpened,
+		Text:       "The URL is opened where neither the host nor the model can look at the page or at what is typed there.",
+		Section:    section(Legacy, "client/elicitation#safe-url-handling"),
+		Everywhere: true,
+		eras:       both, hook: HookOpened,
 		opened: func(j judge, s *session, p *prompt) {
 			for _, o := range s.openings {
 				if o.URL == p.url {
@@ -145,9 +149,10 @@ var consent = []Requirement{
 	},
 	{
 		ID: "A12", Name: "opens nothing without consent", Revision: Legacy, Level: MustNot, Observed: uiAndCanary,
-		Text:    "The URL is not opened before the person agreed, and not at all if they did not.",
-		Section: section(Legacy, "client/elicitation#safe-url-handling"),
-		eras:    both, hook: HookOpened,
+		Text:       "The URL is not opened before the person agreed, and not at all if they did not.",
+		Section:    section(Legacy, "client/elicitation#safe-url-handling"),
+		Everywhere: true,
+		eras:       both, hook: HookOpened,
 		opened: func(j judge, s *session, p *prompt) {
 			early := s.openedEarly(p)
 			j.that(early < 0, "the URL was opened although nobody had agreed to that", early)
@@ -187,16 +192,17 @@ var consent = []Requirement{
 	},
 	{
 		ID: "P3", Name: "never answers for the person", Revision: profile, Level: MustNot, Observed: wireAndUI,
-		Text:    "A prompt is answered when the person acted and not before, however short the time.",
-		Section: profileSection("P3"),
-		eras:    both, hook: HookShown,
+		Text:       "A prompt is answered when the person acted and not before, however short the time.",
+		Section:    profileSection("P3"),
+		Everywhere: true,
+		eras:       both, hook: HookShown,
 		shown: func(j judge, _ *session, p *prompt) {
 			shown := -1
 			if len(p.dialogs) > 0 {
 				shown = p.dialogs[0].event
 			}
 			switch {
-			case p.unasked || len(p.dialogs) == 0 && p.got == nil:
+			case p.unasked || len(p.dialogs) == 0 && (p.got == nil || p.got.err != nil || p.refusedUnseen()):
 			case p.got == nil:
 				j.pass(shown)
 			case p.pressed == 0 || p.got.at < p.pressed:
@@ -210,8 +216,9 @@ var consent = []Requirement{
 		ID: "A7", Name: "answers what the person did", Revision: Legacy, Level: Must, Observed: wireAndUI,
 		Text: "The answer is accept if the person agreed, decline if they refused, cancel if they dismissed the dialog; " +
 			"and it goes to the prompt that they answered.",
-		Section: section(Legacy, "client/elicitation#response-actions"),
-		eras:    both, hook: HookShown,
+		Section:    section(Legacy, "client/elicitation#response-actions"),
+		Everywhere: true,
+		eras:       both, hook: HookShown,
 		follows: true,
 		answered: func(j judge, s *session, p *prompt) {
 			if s.guided && !s.hasHook(HookShown) && p.got != nil && !p.unasked {
@@ -225,7 +232,8 @@ var consent = []Requirement{
 				shown = p.dialogs[0].event
 			}
 			switch {
-			case p.unasked, p.got == nil && p.pressed == 0, p.got == nil && p.flow.gone():
+			case p.unasked, p.noReply, p.got == nil && (p.pressed == 0 || p.flow.gone() || p.leftOver()):
+			case len(p.dialogs) == 0 && p.refusedUnseen():
 			case p.got == nil && s.protocol == Modern && p.press != "accept":
 				j.note("the host ends a call by itself when its prompt is refused, as it may", shown)
 			case p.got == nil:
@@ -259,6 +267,26 @@ var consent = []Requirement{
 			}
 		},
 	},
+}
+
+// refusedUnseen says whether the host turned down a prompt of the kind that it may
+// turn down by itself.
+func (p *prompt) refusedUnseen() bool {
+	return p.odd && p.got != nil && p.got.action != "accept"
+}
+
+// leftOver says whether the host answered another prompt of the same call, and not
+// this one. How many rounds it takes part in is judged by itself.
+func (p *prompt) leftOver() bool {
+	return p.got == nil && slices.ContainsFunc(p.flow.s.prompts, func(other *prompt) bool {
+		return other.flow == p.flow && other.got != nil
+	})
+}
+
+// due says whether there was time to show a prompt: a call that was given up at
+// once does not count.
+func (p *prompt) due() bool {
+	return p.got != nil || p.flow.now().stopped == 0 || p.flow.now().stopped-p.issued > atOnce
 }
 
 // atOnce is how soon after the person's consent the host has to pass it on.

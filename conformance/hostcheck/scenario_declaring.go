@@ -74,7 +74,7 @@ func playMissingMode(f *flow) {
 		f.fail("the host cannot be asked")
 		return
 	}
-	p.unasked = !declared.Form
+	p.unasked, p.odd = !declared.Form, true
 	judgePlayed("A4", occasion{flow: f, prompt: p, answer: f.ask(p)})
 	f.text("3 notes found")
 }

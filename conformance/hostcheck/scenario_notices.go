@@ -113,6 +113,7 @@ func playURLRequired(f *flow) {
 	list := make([]any, 0, 2)
 	for _, p := range prompts {
 		if first {
+			p.noReply, p.odd = true, s.protocol == Modern
 			s.issue(f, p)
 		}
 		finished = finished && p.signedIn != 0

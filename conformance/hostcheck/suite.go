@@ -55,6 +55,9 @@ type Requirement struct {
 	Observed []Observation `json:"observed"` // all of them are needed
 	// Reason is why no scenario decides it; empty if one does.
 	Reason string `json:"reason,omitempty"`
+	// Everywhere says that it is judged in every scenario that gives occasion to,
+	// and not only in those that exist for it.
+	Everywhere bool `json:"everywhere,omitempty"`
 
 	eras      []string // the protocols in which it binds
 	transport string   // the only one on which it binds; empty for both
@@ -93,7 +96,8 @@ type Scenario struct {
 	Protocols   []string `json:"protocols"`
 	Transports  []string `json:"transports"`
 	// Checks are the IDs of the requirements it decides. Those that do not
-	// apply to a protocol or transport are left out of its results.
+	// apply to a protocol or transport are left out of its results. A requirement
+	// that binds everywhere has a result, too, where there was occasion for it.
 	Checks []string `json:"checks"`
 	// Ask is what a person is told to do in guided mode.
 	Ask string `json:"ask"`

@@ -37,13 +37,16 @@ func result(s *session, output string, final bool) Result {
 	}
 	var checks []Check
 	for _, id := range s.decides {
-		r := byID(id)
+		r, found := byID(id), s.found(id)
+		if !slices.Contains(s.scenario.Checks, id) && !slices.ContainsFunc(found, func(f finding) bool { return f.mark != noted }) {
+			continue // there was no occasion for it, and none was due
+		}
 		c := Check{
 			ID: id, Name: r.Name, Description: r.Text, Timestamp: now,
 			SpecReferences: []Reference{r.in(s.protocol)},
 			Details:        map[string]any{"level": string(r.Level), "revision": r.Revision},
 		}
-		if found := s.found(id); len(found) > 0 {
+		if len(found) > 0 {
 			decide(&c, r.Level, found)
 		} else {
 			undecided(&c, asked && slices.Contains(r.Observed, UI) && !s.hasHook(r.hook), final, s.reason())

@@ -61,7 +61,11 @@ func list(args []string, std streams) error {
 			fmt.Fprintf(w, "     not decided: %s\n", r.Reason)
 			continue
 		}
-		fmt.Fprintf(w, "     in %s\n", strings.Join(deciding(r.ID, scenarios), ", "))
+		names := deciding(r.ID, scenarios)
+		if r.Everywhere {
+			names = append(names, "wherever there is occasion")
+		}
+		fmt.Fprintf(w, "     in %s\n", strings.Join(names, ", "))
 	}
 	if *coverage {
 		implemented, observable := hostcheck.Coverage()

@@ -36,11 +36,13 @@ const (
 	DeclinesUnseen   Fault = "declines-unseen"
 
 	// What it opens.
-	Prefetches     Fault = "prefetches"
-	OpensUnasked   Fault = "opens-unasked"
-	EmbedsPage     Fault = "embeds-page"
-	OpensAnything  Fault = "opens-anything"
-	OpensWithShell Fault = "opens-with-shell"
+	Prefetches   Fault = "prefetches"
+	OpensUnasked Fault = "opens-unasked"
+	EmbedsPage   Fault = "embeds-page"
+	// RemembersConsent opens what leads to a site that the person agreed to before.
+	RemembersConsent Fault = "remembers-consent"
+	OpensAnything    Fault = "opens-anything"
+	OpensWithShell   Fault = "opens-with-shell"
 
 	// What it answers.
 	ContentWithURL   Fault = "content-with-url"
@@ -110,7 +112,7 @@ var faults = []Fault{
 	CancelsUnknownModes,
 	NoWayOut, NothingToApprove, NoServerName, NoDomain, ShortensURL, NoHighlight, NoWarning, LinksInMessage, NoControls,
 	NothingToCopy, AllDialogsAtOnce, ShowsTwice, DeclinesUnseen,
-	Prefetches, OpensUnasked, EmbedsPage, OpensAnything, OpensWithShell,
+	Prefetches, OpensUnasked, EmbedsPage, RemembersConsent, OpensAnything, OpensWithShell,
 	ContentWithURL, CancelForDecline, AnswersForPerson, GivesUpForPerson, AcceptsAtTheEnd, RepeatsDeclined, AnyNoticeCloses,
 	HidesErrors, LeaksURL,
 	RetriesUnasked, RetriesAtConsent, NeverRetries, LoopsOnRequired,

@@ -57,6 +57,7 @@ type host struct {
 type stash struct {
 	responses map[string]response
 	state     *string
+	agreed    map[string]bool // by host: the person agreed to go there
 	cached    map[string]outcome
 }
 

@@ -92,11 +92,38 @@ func (h *host) present(ctx context.Context, e elicitation) string {
 	if h.fault == ShowsTwice {
 		_ = h.control(ctx, http.MethodPost, "shown", h.dialogFor(e), nil)
 	}
+	if e.Mode == "url" && h.knows(e.URL) {
+		h.browse(ctx, e.URL)
+		return "accept"
+	}
 	action := h.show(ctx, e)
 	if action == "accept" && e.Mode == "url" && h.fault != OpensUnasked {
+		h.agree(e.URL)
 		h.browse(ctx, e.URL)
 	}
 	return action
+}
+
+// agree keeps that the person agreed to go to a site, as no host should.
+func (h *host) agree(address string) {
+	u, err := url.Parse(address)
+	if err != nil || h.fault != RemembersConsent {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stash.agreed == nil {
+		h.stash.agreed = make(map[string]bool)
+	}
+	h.stash.agreed[u.Host] = true
+}
+
+// knows says whether the person agreed to go to that site before.
+func (h *host) knows(address string) bool {
+	u, err := url.Parse(address)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return err == nil && h.stash.agreed[u.Host]
 }
 
 // code is what this host makes copyable.
