@@ -149,7 +149,8 @@ func (a *Authorization) Format(s fmt.State, _ rune) {
 
 // Finish says how the sign-in ended, keeps the last page for some seconds if a browser has been
 // here, closes the listener and waits until all of it has ended. It blocks for at most six
-// seconds, or one once ctx has ended. Of several calls the first one's outcome is shown.
+// seconds, or three once ctx has ended, which are for a browser that was sent to the last page and
+// has not loaded it yet. Of several calls the first one's outcome is shown.
 func (a *Authorization) Finish(ctx context.Context, outcome Outcome) {
 	a.end()
 	a.mu.Lock()
@@ -165,6 +166,7 @@ func (a *Authorization) Finish(ctx context.Context, outcome Outcome) {
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
+			a.awaitLast()
 		case <-a.closed: // the next one needs the port
 		}
 	}

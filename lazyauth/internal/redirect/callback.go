@@ -80,7 +80,7 @@ func (a *Authorization) submit(w http.ResponseWriter, at *attempt, got answer) {
 		case len(a.codes) >= mostRefused+1:
 			v = tooOften
 		default:
-			s = &submission{attempt: at, code: got.code, ticket: newSecret(), settled: make(chan struct{})}
+			s = &submission{attempt: at, code: got.code, ticket: newSecret(), settled: make(chan struct{}), seen: make(chan struct{})}
 			if got.code == "" {
 				s.failure = got.failure()
 			}

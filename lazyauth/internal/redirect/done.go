@@ -1,7 +1,9 @@
 package redirect
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -34,15 +36,44 @@ func (a *Authorization) done(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if v, ok := viewOf[s.verdict]; ok {
-			a.show(w, v, http.StatusOK)
+			a.showLast(w, s, v)
 			return
 		}
 	}
 	if a.outcome.Failed {
-		a.show(w, unfinished, http.StatusOK)
+		a.showLast(w, s, unfinished)
 		return
 	}
-	a.show(w, signedIn, http.StatusOK)
+	a.showLast(w, s, signedIn)
+}
+
+// showLast writes what came of s, and notes that it was seen.
+func (a *Authorization) showLast(w http.ResponseWriter, s *submission, v view) {
+	a.show(w, v, http.StatusOK)
+	s.looked.Do(func() { close(s.seen) })
+}
+
+// owedTime is how long a browser that was sent to the last page has for loading it, where the program
+// ends: without that it would say that nothing can be reached.
+const owedTime = 2 * time.Second
+
+// awaitLast waits until every browser that was sent to the last page has seen what came of what it
+// brought, for owedTime at most.
+func (a *Authorization) awaitLast() {
+	a.mu.Lock()
+	owed := slices.Collect(maps.Values(a.tickets))
+	a.mu.Unlock()
+	timer := time.NewTimer(owedTime)
+	defer timer.Stop()
+	for _, s := range owed {
+		select {
+		case <-s.seen:
+		case <-timer.C:
+			return
+		case <-a.closed:
+			return
+		}
+	}
 }
 
 // viewOf says how the last page tells what came of what a browser brought, unless it was accepted.

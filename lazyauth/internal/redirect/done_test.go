@@ -80,6 +80,29 @@ func TestDone_Lingers(t *testing.T) {
 		w.auth.Finish(canceled(), redirect.Outcome{Account: "ada"})
 		(<-shown).wants(t, 200, "signed-in")
 	})
+	// So it does where the browser was sent there, and has not come yet; but it does not wait for long.
+	for after, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Minute: 2 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, setup{})
+			b := w.browser()
+			p := w.back(b, "code", "good", "state", w.state(b))
+			w.token()
+			began := time.Now()
+			shown := make(chan page, 1)
+			time.AfterFunc(after, func() {
+				if after < time.Minute {
+					shown <- w.done(b, p)
+				}
+			})
+			w.auth.Finish(canceled(), redirect.Outcome{Account: "ada"})
+			if took := time.Since(began); took.Round(time.Second) != want { // closing looks for what is still open
+				t.Errorf("closed after %v, want %v", took, want)
+			}
+			if after < time.Minute {
+				(<-shown).wants(t, 200, "signed-in")
+			}
+		})
+	}
 	// The token is there, and it is not the right person's.
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{})

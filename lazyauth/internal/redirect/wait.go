@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
@@ -31,6 +32,9 @@ type submission struct {
 
 	settled chan struct{}
 	verdict verdict // once settled
+
+	seen   chan struct{} // closed once the last page has said so
+	looked sync.Once
 }
 
 // A verdict is what came of a submission, for its page.
