@@ -4,7 +4,10 @@
 // you approve it in a browser, and that same call goes on.
 //
 //	go run ./examples/quickstart
+//	go run ./examples/quickstart -flow redirect
 //
+// The first signs in with a code, the second with a link that leads the browser
+// back to the server.
 // It needs Go and nothing else, and leaves nothing behind.
 package main
 
@@ -63,6 +66,10 @@ func tell(ctx context.Context, s *demo.Stage) error {
 	s.Title("5. What the authorization server says about its client")
 	if violations := s.AS.Violations(); len(violations) > 0 {
 		return fmt.Errorf("the client broke a rule: %v", violations[0])
+	}
+	if s.Flow == "redirect" {
+		s.Line("codes exchanged for a token: %d; rules of RFC 6749 and 7636 broken: none", s.AS.Count(fakeas.Exchange, fakeas.OK))
+		return nil
 	}
 	s.Line("polls until the approval: %d; rules of RFC 8628 broken: none", s.AS.Count(fakeas.Poll, ""))
 	return nil

@@ -3,6 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -43,9 +47,38 @@ func TestSignsInOnceAndTheSameCallGoesOn(t *testing.T) {
 			if !strings.Contains(told, "Ada") {
 				t.Error("the answer to the second call is missing")
 			}
-			for line := range strings.Lines(out) {
-				if len(line) > 80 || strings.ContainsAny(line, "\r\x1b") {
-					t.Errorf("not a plain line of 80 columns: %q", line)
+			isPlain(t, out)
+			if stderr.Len() > 0 {
+				t.Errorf("stderr: %s", stderr.String())
+			}
+			if t.Failed() {
+				t.Log(out)
+			}
+		})
+	}
+}
+
+// The same by a link that leads the browser back: no code, and the link alone on its line.
+func TestSignsInByARedirect(t *testing.T) {
+	for _, protocol := range demo.Protocols {
+		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
+			var stdout, stderr bytes.Buffer
+			if code := quickstart.Run(t.Context(), []string{"-approve", "-flow", "redirect", "-protocol", protocol}, &stdout, &stderr); code != 0 {
+				t.Fatalf("exit code %d\n%s%s", code, stderr.String(), stdout.String())
+			}
+			out := stdout.String()
+			links := regexp.MustCompile(`(?m)^http://127\.0\.0\.1:\d+/authorize\?\S+$`).FindAllString(out, -1)
+			if urls := unique(`https?://\S+`, out); len(links) != 1 || len(urls) != 1 {
+				t.Fatalf("links shown: %q, URLs: %q, want one", links, urls)
+			}
+			isPlain(t, strings.Replace(out, links[0], "", 1))
+			if codes := unique(`\b[A-Z]{4}-[A-Z]{4}\b`, out); len(codes) > 0 || strings.Contains(out, "code    ") {
+				t.Errorf("codes shown: %q, want none", codes)
+			}
+			for _, want := range []string{`answer  {"id":1,"text":"Try lazyauth"}`, "Ada", "codes exchanged for a token: 1; "} {
+				if strings.Count(out, want) != 1 {
+					t.Errorf("it does not say once: %s", want)
 				}
 			}
 			if stderr.Len() > 0 {
@@ -55,6 +88,16 @@ func TestSignsInOnceAndTheSameCallGoesOn(t *testing.T) {
 				t.Log(out)
 			}
 		})
+	}
+}
+
+// isPlain looks for what a log or an old terminal cannot show.
+func isPlain(t *testing.T, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if len(line) > 80 || strings.ContainsAny(line, "\r\x1b") {
+			t.Errorf("not a plain line of 80 columns: %q", line)
+		}
 	}
 }
 
@@ -90,6 +133,7 @@ func TestInterrupted(t *testing.T) {
 		"while it builds the server":                {[]string{"-approve"}, "building examples/stdio"},
 		"while it waits for the person, 2026-07-28": {[]string{"-protocol", "2026-07-28"}, "Time left"},
 		"while it waits for the person, 2025-11-25": {[]string{"-protocol", "2025-11-25"}, "Time left"},
+		"while it waits for a browser":              {[]string{"-flow", "redirect"}, "Time left"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, interrupt := context.WithCancel(t.Context())
@@ -107,31 +151,62 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// A refuser denies at the device page what the prompt asks for, as a person may.
+// A refuser denies on the page what the prompt asks for, as a person may.
 type refuser struct {
 	bytes.Buffer
 	done chan error // nil until then
 }
 
-var prompted = regexp.MustCompile(`(?s)open {4}(http\S+)\n.*code {4}(\S+)\n.*Time left`)
+var prompted = regexp.MustCompile(`(?s)open {4}(?:this link\n\n)?(http\S+)\n(?:.*code {4}(\S+)\n)?.*Time left`)
 
 func (w *refuser) Write(p []byte) (int, error) {
 	n, err := w.Buffer.Write(p)
 	if shown := prompted.FindStringSubmatch(w.String()); shown != nil && w.done == nil {
 		w.done = make(chan error, 1)
-		go func() { w.done <- fakeas.Visit(context.Background(), nil, shown[1], shown[2], false) }()
+		go func() { w.done <- deny(shown[1], shown[2]) }()
 	}
 	return n, err
 }
 
+// deny says no where a code is entered, or where a link leads, and goes back with that.
+func deny(page, code string) error {
+	if code != "" {
+		return fakeas.Visit(context.Background(), nil, page, code, false)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return err
+	}
+	browser := &http.Client{Jar: jar}
+	back, err := fakeas.VisitAuthorization(context.Background(), browser, page, "", false)
+	if err != nil {
+		return err
+	}
+	res, err := browser.Get(back) //nolint:noctx // it is this machine
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err == nil && !strings.Contains(string(text), "You did not allow it") {
+		err = fmt.Errorf("the page that the browser is led back to: %s", text)
+	}
+	return err
+}
+
 // To deny is an answer, and no failure of the program.
 func TestDenied(t *testing.T) {
-	for _, protocol := range demo.Protocols {
-		t.Run(protocol, func(t *testing.T) {
+	for _, args := range [][]string{
+		{"-protocol", demo.Protocols[0]},
+		{"-protocol", demo.Protocols[1]},
+		{"-protocol", demo.Protocols[0], "-flow", "redirect"},
+		{"-protocol", demo.Protocols[1], "-flow", "redirect"},
+	} {
+		t.Run(strings.Join(args[1:], " "), func(t *testing.T) {
 			t.Parallel()
 			var stdout refuser
 			var stderr bytes.Buffer
-			code := quickstart.Run(t.Context(), []string{"-protocol", protocol}, &stdout, &stderr)
+			code := quickstart.Run(t.Context(), args, &stdout, &stderr)
 			if stdout.done == nil {
 				t.Fatalf("nobody was asked: %s%s", stderr.String(), stdout.String())
 			}
@@ -165,6 +240,7 @@ func TestSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
 		want string
 	}{
 		{[]string{"-protocol", "2024-11-05"}, "2025-11-25"},
+		{[]string{"-flow", "implicit"}, "give device or redirect"},
 		{[]string{"-approved"}, "-approved"},
 		{[]string{"now"}, `"now" is not a flag`},
 	} {

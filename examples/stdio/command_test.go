@@ -48,7 +48,7 @@ func sit(t *testing.T, options fakeas.Options, story func(*desk)) {
 // does gives a command and returns the exit code.
 func (d *desk) does(ctx context.Context, args ...string) int {
 	var stdout, stderr bytes.Buffer
-	p := started(append(args, "-issuer", d.as.Issuer(), "-client-id", fakeas.DefaultClientID, "-api", d.as.API()), &stdout, &stderr)
+	p := started(append(args, "-issuer", d.as.Issuer(), "-client-id", fakeas.DefaultClientID, "-api", d.as.API(), "-flows", "device"), &stdout, &stderr)
 	p.getenv = func(name string) string { return d.environment[name] }
 	p.transport = d.as.Transport()
 	code := p.run(ctx)
@@ -507,7 +507,7 @@ func TestInterruptedInTheMomentOfTheApproval(t *testing.T) {
 func (d *desk) config(command string) (cfg *config, stdout, stderr *bytes.Buffer) {
 	d.t.Helper()
 	cfg, err := parseFlags([]string{
-		command, "-issuer", d.as.Issuer(), "-client-id", fakeas.DefaultClientID, "-api", d.as.API(), "-store", "file", "-store-dir", d.dir,
+		command, "-issuer", d.as.Issuer(), "-client-id", fakeas.DefaultClientID, "-api", d.as.API(), "-flows", "device", "-store", "file", "-store-dir", d.dir,
 	}, func(name string) string { return d.environment[name] })
 	if err != nil {
 		d.t.Fatal(err)

@@ -55,7 +55,7 @@ command may stand before or after them:
   {} status [flags]    who is signed in, for what and until when
   {} logout [flags]    forget a grant and have its tokens ended
 
-Where the user signs in (OAuth 2.0 device authorization):
+Where the user signs in (OAuth 2.0), and how:
   -issuer URL          the authorization server; its endpoints are looked up
   -device-url URL      instead, or where its metadata lacks one or has it wrong:
                        its device authorization endpoint,
@@ -68,6 +68,18 @@ Where the user signs in (OAuth 2.0 device authorization):
                        If not given, as the server's metadata says, or else
                        the one that the server takes. Some servers do not
                        take secrets with / + = and the like in a header
+  -flows LIST          redirect: a browser on this machine, which comes back
+                       here; device: a code, which can be entered on any
+                       machine; or both, the better one first. If not given,
+                       redirect,device; with -device-url and -token-url,
+                       device. Over SSH, in a container, and where nobody
+                       comes back, the code is used, if it is in the list
+  -redirect-uri URI    where the browser comes back to, for servers that want
+                       to know that exactly, such as
+                       http://127.0.0.1:8085/callback; if not given, a free
+                       port of 127.0.0.1
+  -open-browser        for hosts that show no links: have a call open the
+                       sign-in in the browser, without asking before
 
 What the tools call:
   -api URL             base URL of the API: GET /me, GET and POST /notes
@@ -98,7 +110,8 @@ Of the server:
                        that are known by name keep their own time, whatever is
                        given here: see docs/hosts.md
 
-Of login:
+Of login, which opens the browser, or shows a code where there is none:
+  -device              show a code in any case, to be entered on any machine
   -scopes "A B"        what to ask for besides profile: notes:read, notes:write
   -no-qr               show no QR code, for screen readers and narrow terminals
 
@@ -128,6 +141,9 @@ type config struct {
 	issuer, deviceURL, tokenURL, revocationURL string
 	clientID, clientSecret                     string
 	clientAuth                                 oauth2.AuthStyle
+	flows                                      []lazyauth.Flow
+	redirectURI                                string
+	opensBrowser, device                       bool
 	api                                        string
 	patience                                   time.Duration
 	account                                    string
@@ -144,6 +160,7 @@ type config struct {
 	name     string      // of the program, for people
 	log      *zap.Logger // from openLog
 	closeLog func()
+	byLink   bool     // of login: the person was last asked by a link, and not by a code
 	unkept   error    // of login: why the grant is not in the store
 	said     sync.Map // what sayOnce has said
 }
@@ -152,7 +169,7 @@ type config struct {
 // wrong and what would be right. What lazyauth.New checks is left to it.
 func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	cfg := &config{}
-	var kinds, dir, wanted string
+	var list, kinds, dir, wanted string
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // run prints the error
 	flags.StringVar(&cfg.issuer, "issuer", "", "")
@@ -165,6 +182,10 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 		cfg.clientAuth, err = authStyle(text)
 		return err
 	})
+	flags.StringVar(&list, "flows", "", "")
+	flags.StringVar(&cfg.redirectURI, "redirect-uri", "", "")
+	flags.BoolVar(&cfg.opensBrowser, "open-browser", false, "")
+	flags.BoolVar(&cfg.device, "device", false, "")
 	flags.StringVar(&cfg.api, "api", "", "")
 	flags.StringVar(&kinds, "store", memoryStore, "")
 	flags.StringVar(&dir, "store-dir", "", "")
@@ -202,6 +223,9 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 		return nil, err
 	}
 	var err error
+	if cfg.flows, err = cfg.flowsOf(list); err != nil {
+		return nil, err
+	}
 	if cfg.scopes, err = scopes.Parse(wanted); err != nil {
 		return nil, errors.New(`-scopes is not a list of scopes: separate them by single blanks, such as "notes:read notes:write"`)
 	}
@@ -232,14 +256,44 @@ func (c *config) check(given map[string]bool) error {
 		return errors.New("-patience is negative: give a duration such as 55s")
 	case utf8.RuneCountInString(c.account) > 64 || printable(c.account) != c.account:
 		return errors.New("-account is not a name: give at most 64 printable characters")
-	case (given["scopes"] || given["no-qr"]) && c.command != loginCommand:
-		return errors.New("-scopes and -no-qr are for login")
+	case (given["scopes"] || given["device"] || given["no-qr"]) && c.command != loginCommand:
+		return errors.New("-scopes, -device and -no-qr are for login")
+	case c.device && given["flows"]:
+		return errors.New("-device and -flows exclude each other: give one of them")
 	case c.all && c.command != statusCommand && c.command != logoutCommand:
 		return errors.New("-all is for status and logout")
 	case c.all && given["account"]:
 		return errors.New("-all and -account exclude each other: give one of them")
 	}
 	return nil
+}
+
+// flowsOf returns the flows of a list, or what there is without one.
+func (c *config) flowsOf(list string) ([]lazyauth.Flow, error) {
+	switch {
+	case c.device, list == "" && c.deviceURL != "" && c.tokenURL != "": // all that it needs is there
+		list = string(lazyauth.FlowDevice)
+	case list == "":
+		list = string(lazyauth.FlowRedirect + "," + lazyauth.FlowDevice)
+	}
+	var flows []lazyauth.Flow
+	for name := range strings.SplitSeq(list, ",") {
+		flow := lazyauth.Flow(name)
+		if flow != lazyauth.FlowRedirect && flow != lazyauth.FlowDevice || slices.Contains(flows, flow) {
+			return nil, fmt.Errorf("-flows: %q is not a list of flows: give redirect, device, or redirect,device", list)
+		}
+		flows = append(flows, flow)
+	}
+	redirects := slices.Contains(flows, lazyauth.FlowRedirect)
+	switch {
+	case redirects && c.issuer == "":
+		return nil, errors.New("-flows redirect needs -issuer, whose metadata says that the server protects it (PKCE)")
+	case c.redirectURI != "" && !redirects:
+		return nil, errors.New("-redirect-uri is for -flows redirect")
+	case c.opensBrowser && !redirects:
+		return nil, errors.New("-open-browser is for -flows redirect")
+	}
+	return flows, nil
 }
 
 // authStyle is the way of sending a client secret that has this name.
@@ -273,6 +327,9 @@ func (c *config) options() *lazyauth.Options {
 		return o
 	}
 	o.Token = c.token
+	if c.opensBrowser {
+		o.OpenBrowser = c.openBrowser
+	}
 	if c.account != "" {
 		o.Account = func(context.Context, *mcp.CallToolRequest) (string, error) { return c.account, nil }
 	}

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -15,9 +18,13 @@ import (
 
 func noEnvironment(string) string { return "" }
 
+func noBrowser(context.Context, string) error {
+	return errors.New("no browser can be opened on this machine")
+}
+
 // started returns the program as it is started with these arguments.
 func started(args []string, stdout, stderr io.Writer) process {
-	return process{args: append([]string{"/usr/local/bin/stdio"}, args...), getenv: noEnvironment, stdout: stdout, stderr: stderr}
+	return process{args: append([]string{"/usr/local/bin/stdio"}, args...), getenv: noEnvironment, stdout: stdout, stderr: stderr, openBrowser: noBrowser}
 }
 
 func TestSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
@@ -55,6 +62,14 @@ func TestSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
 		{"logout of the memory", append([]string{"logout", "-store", "memory"}, nowhere...), "logout needs a store that outlives it"},
 		{"scopes for the server", append(slices.Clone(nowhere), "-scopes", "notes:read"), "are for login"},
 		{"scopes that are none", append([]string{"login", "-store", "keychain", "-scopes", `"`}, nowhere...), "-scopes is not a list of scopes"},
+		{"a code for the server", append(slices.Clone(nowhere), "-device"), "-scopes, -device and -no-qr are for login"},
+		{"a code, and a list of flows", append([]string{"login", "-store", "keychain", "-device", "-flows", "redirect"}, nowhere...), "-device and -flows exclude each other"},
+		{"an unknown flow", append(slices.Clone(nowhere), "-flows", "implicit"), `-flows: "implicit" is not a list of flows`},
+		{"a flow twice", append(slices.Clone(nowhere), "-flows", "device,device"), "is not a list of flows"},
+		{"a redirect without an issuer", append([]string{"-device-url", "https://a.example/d", "-token-url", "https://a.example/t", "-flows", "redirect,device"}, withoutIssuer...), "-flows redirect needs -issuer"},
+		{"somewhere to come back to, and nobody who does", append(slices.Clone(nowhere), "-flows", "device", "-redirect-uri", "http://127.0.0.1:8085/"), "-redirect-uri is for -flows redirect"},
+		{"somewhere else to come back to", append(slices.Clone(nowhere), "-redirect-uri", "https://notes.example/callback"), "the redirect URI is not http"},
+		{"a browser for codes", append(slices.Clone(nowhere), "-flows", "device", "-open-browser"), "-open-browser is for -flows redirect"},
 		{"all for login", append([]string{"login", "-store", "keychain", "-all"}, nowhere...), "-all is for status and logout"},
 		{"all and one", append([]string{"status", "-store", "keychain", "-all", "-account", "a"}, nowhere...), "-all and -account exclude each other"},
 		{"an account that clears the screen", append(slices.Clone(nowhere), "-account", "\x1b[2J"), "-account is not a name"},
@@ -82,6 +97,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	for _, name := range []string{
 		"issuer", "device-url", "token-url", "revocation-url", "client-id", "client-secret", "client-auth", "api", "store", "store-dir",
 		"account", "token-env", "patience", "scopes", "no-qr", "all", "log",
+		"flows", "redirect-uri", "open-browser", "device",
 	} {
 		if !strings.Contains(stderr.String(), "\n  -"+name+" ") {
 			t.Errorf("the help does not explain -%s", name)
@@ -112,6 +128,41 @@ func TestClientSecretComesFromFlagOrEnvironment(t *testing.T) {
 	cfg, err = parseFlags(append(slices.Clone(nowhere), "-client-secret", "from the flag"), environment)
 	if err != nil || cfg.clientSecret != "from the flag" {
 		t.Errorf("%+v, %v", cfg, err)
+	}
+}
+
+// What needs no metadata goes on needing none.
+func TestFlowsAreWhatTheFlagSaysOrWhatCanBe(t *testing.T) {
+	endpoints := []string{"-device-url", "https://a.example/d", "-token-url", "https://a.example/t"}
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "[redirect device]"},
+		{[]string{"-flows", "device,redirect"}, "[device redirect]"},
+		{[]string{"-flows", "redirect"}, "[redirect]"},
+		{endpoints[:2], "[redirect device]"},
+		{endpoints, "[device]"},
+		{append([]string{"-flows", "redirect"}, endpoints...), "[redirect]"},
+		{[]string{"login", "-store", "keychain", "-device"}, "[device]"},
+	} {
+		cfg, err := parseFlags(append(test.args, nowhere...), noEnvironment)
+		if err != nil || fmt.Sprint(cfg.flows) != test.want {
+			t.Errorf("%q: %v, %v; want %s", test.args, cfg, err, test.want)
+		}
+	}
+}
+
+func TestTheServerOpensABrowserIfItIsToldTo(t *testing.T) {
+	for _, args := range [][]string{nil, {"-open-browser"}} {
+		cfg, err := parseFlags(append(args, nowhere...), noEnvironment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.openBrowser = noBrowser
+		if got := cfg.options().OpenBrowser != nil; got != (args != nil) {
+			t.Errorf("%q: %t", args, got)
+		}
 	}
 }
 

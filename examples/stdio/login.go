@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"strings"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
@@ -30,10 +32,12 @@ func login(ctx context.Context, cfg *config, auth *lazyauth.Interceptor) int {
 	}
 	asked := false
 	stop := func() {}
+	signingIn, over := context.WithCancel(ctx)
+	defer over()
 	err = auth.Authorize(ctx, who, inEverySignIn.Union(cfg.scopes), func(_ context.Context, p elicit.Prompt) error {
-		asked = true
+		asked, cfg.byLink = true, p.UserCode == ""
 		stop()
-		stop = cfg.prompt(p)
+		stop = cfg.prompt(signingIn, p)
 		return nil
 	})
 	stop()
@@ -64,19 +68,55 @@ func login(ctx context.Context, cfg *config, auth *lazyauth.Interceptor) int {
 	return done
 }
 
-// prompt shows what the person needs, and the time they have until stop is called. The
-// QR code is that of the plain address: one with the code in it would spare the person
-// the comparison that protects them (RFC 8628 §5.4).
-func (c *config) prompt(p elicit.Prompt) (stop func()) {
+// prompt shows what the person needs, and the time they have until stop is called. A link
+// it opens, in a browser for which it is there until ctx ends.
+func (c *config) prompt(ctx context.Context, p elicit.Prompt) (stop func()) {
 	screen := terminal.New(c.stderr, c.getenv)
+	if p.UserCode == "" {
+		c.promptWithLink(screen, p, c.openBrowser(ctx, p.VerificationURI))
+	} else {
+		c.promptWithCode(screen, p)
+	}
+	return screen.CountDown(p.Expires, "Ctrl-C gives up")
+}
+
+// promptWithCode has the person enter a code in any browser. The QR code is that of the
+// plain address: one with the code in it would spare the person the comparison that
+// protects them (RFC 8628 §5.4).
+func (c *config) promptWithCode(screen *terminal.Terminal, p elicit.Prompt) {
 	fmt.Fprintf(screen, "%s\n\n", terminal.Wrap(fmt.Sprintf("To sign in to %s, open the page and enter the code.", forAccount(c.account)), 0))
 	fmt.Fprintf(screen, "   page  %s\n", printable(p.VerificationURI))
 	fmt.Fprintf(screen, "   code  %s\n", printable(p.UserCode))
-	fmt.Fprintf(screen, "   for   %s\n", terminal.Wrap(strings.ReplaceAll(p.Scopes.String(), " ", ", "), 9))
+	fmt.Fprintf(screen, "   for   %s\n", access(p))
 	if c.noQR || !screen.QR(p.VerificationURI) {
 		fmt.Fprintln(screen)
 	}
-	return screen.CountDown(p.Expires, "Ctrl-C gives up")
+}
+
+// promptWithLink has the person go on in the browser of this machine, where the link was
+// opened, unless notOpened says why not. The link stands alone on its line, as it is long; a QR
+// code of it would be of no use, since it leads another machine nowhere.
+func (c *config) promptWithLink(screen *terminal.Terminal, p elicit.Prompt, notOpened error) {
+	say := fmt.Sprintf("The sign-in to %s was opened in your browser. If nothing opened, open this link in a browser on this machine:", forAccount(c.account))
+	if notOpened != nil {
+		say = fmt.Sprintf("To sign in to %s, open this link in a browser on this machine:", forAccount(c.account))
+	}
+	fmt.Fprintf(screen, "%s\n\n", terminal.Wrap(say, 0))
+	fmt.Fprintf(screen, "   %s\n\n", screen.Bold(printable(p.VerificationURI)))
+	fmt.Fprintf(screen, "   for   %s\n", access(p))
+	if notOpened != nil {
+		why := strings.TrimPrefix(printable(notOpened.Error()), "browser: ")
+		fmt.Fprintf(screen, "   note  %s\n", terminal.Wrap("it was not opened for you: "+why, 9))
+	}
+	if slices.Contains(c.flows, lazyauth.FlowDevice) {
+		fmt.Fprintf(screen, "   or    %s\n", terminal.Wrap("press Ctrl-C, and give -device for a code that can be entered on any machine", 9))
+	}
+	fmt.Fprintln(screen)
+}
+
+// access is what a prompt asks for.
+func access(p elicit.Prompt) string {
+	return terminal.Wrap(strings.ReplaceAll(p.Scopes.String(), " ", ", "), 9)
 }
 
 // interruptedLogin waits for what is under way, and says what became of it: the person
@@ -96,6 +136,19 @@ func (c *config) interrupted(what string) int {
 	return interrupted
 }
 
+// offersNone says that the authorization server has no flow that is allowed.
+func (c *config) offersNone() string {
+	redirects, devices := slices.Contains(c.flows, lazyauth.FlowRedirect), slices.Contains(c.flows, lazyauth.FlowDevice)
+	switch {
+	case redirects && devices:
+		return "offers neither a redirect with PKCE nor device authorization"
+	case redirects:
+		return "does not offer a redirect with PKCE"
+	default:
+		return "does not offer device authorization"
+	}
+}
+
 // failure says to a person at a terminal why a sign-in failed. What *lazyauth.Error
 // says itself is for a model.
 func (c *config) failure(err error) string {
@@ -106,7 +159,7 @@ func (c *config) failure(err error) string {
 	because := ""
 	if e.Cause != nil {
 		because = e.Cause.Error()
-		for _, library := range []string{"lazyauth: ", "oauth: "} { // who says so is of no use here
+		for _, library := range []string{"lazyauth: ", "oauth: ", "redirect flow: ", "redirect: "} { // who says so is of no use here
 			because = strings.TrimPrefix(because, library)
 		}
 		because = ": " + printable(because)
@@ -115,12 +168,19 @@ func (c *config) failure(err error) string {
 	case lazyauth.ReasonDenied:
 		return "the sign-in was declined; nothing was stored"
 	case lazyauth.ReasonExpired:
-		return "the code expired before the sign-in was finished; nothing was stored"
+		what := "code"
+		if c.byLink {
+			what = "link"
+		}
+		return "the " + what + " expired before the sign-in was finished; nothing was stored"
 	case lazyauth.ReasonNarrowed:
 		return fmt.Sprintf("less was granted than asked for, without %s; see status for what there is", e.Missing)
 	case lazyauth.ReasonUnsupported:
-		return fmt.Sprintf("the authorization server does not offer device authorization to the client %q%s", c.clientID, because)
+		return fmt.Sprintf("the authorization server %s to the client %q%s", c.offersNone(), c.clientID, because)
 	default:
+		if listen, ok := errors.AsType[*net.OpError](err); ok && listen.Op == "listen" {
+			return fmt.Sprintf("signing in is not possible now%s. Close what uses that port; it may be a sign-in that another program has begun", because)
+		}
 		return fmt.Sprintf("signing in is not possible now%s. See whether the authorization server at %s can be reached, and knows the client %q",
 			because, cmp.Or(c.issuer, c.deviceURL), c.clientID)
 	}

@@ -31,7 +31,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends it at once
-	os.Exit(process{args: os.Args, getenv: os.Getenv, stdout: os.Stdout, stderr: os.Stderr}.run(ctx))
+	os.Exit(process{args: os.Args, getenv: os.Getenv, stdout: os.Stdout, stderr: os.Stderr, openBrowser: lazyauth.OpenBrowser}.run(ctx))
 }
 
 // A process is what the program is given.
@@ -39,6 +39,7 @@ type process struct {
 	args           []string // the first is the program's name
 	getenv         func(string) string
 	stdout, stderr io.Writer
+	openBrowser    func(ctx context.Context, link string) error
 	transport      http.RoundTripper // nil but in tests
 }
 
@@ -120,6 +121,8 @@ func newAuth(cfg *config, options *lazyauth.Options) (*lazyauth.Interceptor, err
 		Issuer:        cfg.issuer,
 		Endpoint:      oauth2.Endpoint{DeviceAuthURL: cfg.deviceURL, TokenURL: cfg.tokenURL, AuthStyle: cfg.clientAuth},
 		RevocationURL: cfg.revocationURL,
+		Flows:         cfg.flows,
+		RedirectURI:   cfg.redirectURI,
 		ClientID:      cfg.clientID,
 		ClientSecret:  cfg.clientSecret,
 		Scopes:        inEverySignIn,

@@ -83,8 +83,12 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer.Body.Bytes())
 }
 
-// command returns the program with flags for the service and a file store.
+// command returns the program with flags for the service and a file store. Without a list of
+// flows, or -device, it is by a code, since the other depends on where the tests run.
 func (s *service) command(args ...string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
+	if !slices.Contains(args, "-flows") && !slices.Contains(args, "-device") {
+		args = append(args, "-flows", "device")
+	}
 	args = append(args, "-issuer", s.url, "-client-id", fakeas.DefaultClientID, "-api", s.url,
 		"-store", "file", "-store-dir", filepath.Join(s.home, "grants"), "-log", filepath.Join(s.home, "log"))
 	cmd, stderr = hosttest.Program(s.t, args...)

@@ -17,7 +17,7 @@ func act(t *testing.T, story func(t *testing.T, as *fakeas.Server, host *hosttes
 		t.Run(protocol, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				as := fakeas.New(nil)
-				cfg, err := parseFlags([]string{"-issuer", as.Issuer(), "-client-id", fakeas.DefaultClientID, "-api", as.API()}, noEnvironment)
+				cfg, err := parseFlags([]string{"-issuer", as.Issuer(), "-client-id", fakeas.DefaultClientID, "-api", as.API(), "-flows", "device"}, noEnvironment)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -16,7 +16,7 @@ func lines(journal []fakeas.Entry) []string {
 	for _, e := range journal {
 		line := fmt.Sprintf("%-20s  %d  %s", e.Operation, e.Status, e.Outcome)
 		switch {
-		case e.Operation == fakeas.Page:
+		case e.Operation == fakeas.Page, e.Operation == fakeas.Authorization, e.Operation == fakeas.Consent:
 			continue
 		case e.Operation != fakeas.Poll:
 			polls = 0
@@ -45,9 +45,9 @@ type count struct {
 	got, want int
 }
 
-// counts returns what the story has to show, from the journal and from how
-// often the handler of ensure_note was started.
-func counts(journal []fakeas.Entry, starts int) []count {
+// counts returns what the story has to show, from the journal of sign-ins by a flow, and from
+// how often the handler of ensure_note was started.
+func counts(journal []fakeas.Entry, flow string, starts int) []count {
 	tally := func(op fakeas.Operation, status int) (n int) {
 		for _, e := range journal {
 			if e.Operation == op && (status == 0 || e.Status == status) {
@@ -56,8 +56,12 @@ func counts(journal []fakeas.Entry, starts int) []count {
 		}
 		return n
 	}
+	signIns := count{"device authorizations, one for each grant", tally(fakeas.DeviceAuthorization, 0), 2}
+	if flow == "redirect" {
+		signIns = count{"codes exchanged for a token, one for each grant", tally(fakeas.Exchange, 0), 2}
+	}
 	return []count{
-		{"device authorizations, one for each grant", tally(fakeas.DeviceAuthorization, 0), 2},
+		signIns,
 		{"starts of the handler of ensure_note", starts, 1},
 		{"GET /notes, one by each of the two tools", tally(fakeas.ListNotes, 0), 2},
 		{"POST /notes that was refused for want of scope", tally(fakeas.CreateNote, http.StatusForbidden), 1},

@@ -43,11 +43,11 @@ func TestLinesOfTheJournal(t *testing.T) {
 }
 
 func TestWhatHappensTooOftenOrNotAtAllIsNoticed(t *testing.T) {
-	if wrong := failed(counts(told, 1)); len(wrong) > 0 {
+	if wrong := failed(counts(told, "device", 1)); len(wrong) > 0 {
 		t.Errorf("the story as it should be: %v", wrong)
 	}
 	for starts, want := range map[int]int{0: 1, 2: 1} {
-		if wrong := failed(counts(told, starts)); len(wrong) != want {
+		if wrong := failed(counts(told, "device", starts)); len(wrong) != want {
 			t.Errorf("handler started %d times: %v", starts, wrong)
 		}
 	}
@@ -56,7 +56,7 @@ func TestWhatHappensTooOftenOrNotAtAllIsNoticed(t *testing.T) {
 		twice := slices.Insert(slices.Clone(told), n, entry)
 		never := slices.Delete(slices.Clone(told), n, n+1)
 		for _, journal := range [][]fakeas.Entry{twice, never} {
-			if wrong := failed(counts(journal, 1)); (len(wrong) > 0) != counted {
+			if wrong := failed(counts(journal, "device", 1)); (len(wrong) > 0) != counted {
 				t.Errorf("%s %d in a journal of %d: %v", entry.Operation, entry.Status, len(journal), wrong)
 			}
 		}

@@ -4,6 +4,7 @@
 // is the MCP host in the terminal; examples/stepup/server has the tool.
 //
 //	go run ./examples/stepup
+//	go run ./examples/stepup -flow redirect
 //
 // It ends by printing what the authorization server and the API saw, and exits
 // with 1 if anything happened more often than it should.
@@ -81,7 +82,7 @@ func tell(ctx context.Context, s *demo.Stage) error {
 	}
 
 	s.Title("6. What came of it")
-	came := counts(journal, starts.EnsureNote)
+	came := counts(journal, s.Flow, starts.EnsureNote)
 	for _, c := range came {
 		s.Line("%-48s %d", c.what, c.got)
 	}

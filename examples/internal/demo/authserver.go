@@ -10,7 +10,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 )
 
-// codeLifetime is how long the person has.
+// codeLifetime is how long the person has. It is how long lazyauth's links live, too.
 const codeLifetime = 10 * time.Minute
 
 // An AuthorizationServer is a fakeas, with its device page and notes API, that

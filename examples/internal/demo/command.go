@@ -31,6 +31,7 @@ type Stage struct {
 	AS       *AuthorizationServer
 	User     *Person
 	Protocol string // the MCP revision to speak
+	Flow     string // by which the user signs in, one of [Flows]
 
 	name string // of the command
 	host *Host  // nil before [Stage.StartHost]
@@ -43,17 +44,23 @@ var ErrEnded = errors.New("the person ended the story")
 // Protocols are the two ways of asking a user, newest first.
 var Protocols = []string{"2026-07-28", "2025-11-25"}
 
+// Flows are how a user can be asked to sign in, the one that is taken if none is given first. Either
+// needs a browser on this machine here, since nothing else reaches the authorization server.
+var Flows = []string{"device", "redirect"}
+
 const help = `%[1]s %[2]s
 
 Usage: go run ./examples/%[1]s [flags]
 
   -approve           approve by itself, through the pages that a browser shows
+  -flow FLOW         how to sign in: device (if not given), by a code that you
+                     enter, or redirect, by a link that leads your browser back
   -protocol VERSION  the MCP revision to speak: 2026-07-28 (if not given), or
                      2025-11-25, where the server asks in another way
   -help              this text
 
 Exit codes: 0 the story was told, or ended since you denied or let the code
-expire; 1 a step did not work; 2 the command line is wrong; 130 interrupted,
+or link expire; 1 a step did not work; 2 the command line is wrong; 130 interrupted,
 with Ctrl-C for example.
 `
 
@@ -78,6 +85,7 @@ func (c Command) Run(ctx context.Context, args []string, stdout, stderr io.Write
 	flags.SetOutput(io.Discard)
 	approve := flags.Bool("approve", false, "")
 	protocol := flags.String("protocol", Protocols[0], "")
+	flow := flags.String("flow", Flows[0], "")
 	err := flags.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -87,13 +95,15 @@ func (c Command) Run(ctx context.Context, args []string, stdout, stderr io.Write
 		err = fmt.Errorf("%q is not a flag", flags.Arg(0))
 	case err == nil && !slices.Contains(Protocols, *protocol):
 		err = fmt.Errorf("-protocol %q is not known: give %s or %s", *protocol, Protocols[0], Protocols[1])
+	case err == nil && !slices.Contains(Flows, *flow):
+		err = fmt.Errorf("-flow %q is not known: give %s or %s", *flow, Flows[0], Flows[1])
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\nRun it with -help for its flags.\n", c.Name, err)
 		return usage
 	}
 
-	err = c.tell(ctx, NewScreen(stdout), *protocol, *approve)
+	err = c.tell(ctx, &Stage{Screen: NewScreen(stdout), Protocol: *protocol, Flow: *flow, name: c.Name}, *approve)
 	switch {
 	case ctx.Err() != nil:
 		fmt.Fprintf(stderr, "%s: interrupted\n", c.Name)
@@ -105,27 +115,26 @@ func (c Command) Run(ctx context.Context, args []string, stdout, stderr io.Write
 	return told
 }
 
-// tell sets the stage and tells the story.
-func (c Command) tell(ctx context.Context, out *Screen, protocol string, approve bool) error {
+// tell completes the stage and tells the story.
+func (c Command) tell(ctx context.Context, stage *Stage, approve bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer out.settle() // a prompt may still be there when a step fails
+	defer stage.settle() // a prompt may still be there when a step fails
 
 	as, err := startAuthorizationServer(ctx)
 	if err != nil {
 		return err
 	}
 	defer as.close()
-	user := &Person{as: as, out: out}
+	stage.AS, stage.User = as, &Person{as: as, out: stage.Screen, flow: stage.Flow}
 	if approve {
 		visit, wait := approveOverHTTP(ctx, cancel)
 		defer wait()
-		user.visit = visit
+		stage.User.visit = visit
 	}
-	stage := &Stage{Screen: out, AS: as, User: user, Protocol: protocol, name: c.Name}
 	err = c.Tell(ctx, stage)
 	if errors.Is(err, ErrEnded) {
-		out.Line("That is what the model is told. To see the call go on, start again.")
+		stage.Line("That is what the model is told. To see the call go on, start again.")
 		err = nil
 	}
 	return errors.Join(err, stage.host.Close())

@@ -28,8 +28,8 @@ type Host struct {
 }
 
 // StartHost builds the server in the named package and starts it as a host
-// does, with the flags that examples/stdio has: -issuer, -client-id, -api and
-// -patience. It ends with the story, which has one.
+// does, with the flags that examples/stdio has: -issuer, -client-id, -api, -flows
+// and -patience. It ends with the story, which has one.
 func (s *Stage) StartHost(ctx context.Context, server string) (*Host, error) {
 	h := &Host{out: s.Screen}
 	s.host = h
@@ -47,8 +47,9 @@ func (s *Stage) StartHost(ctx context.Context, server string) (*Host, error) {
 	//nolint:noctx // The session ends it: first by closing its input, then by force.
 	program := exec.Command(binary,
 		"-issuer", s.AS.Issuer(), "-client-id", fakeas.DefaultClientID, "-api", s.AS.API(),
-		// This host waits for as long as its user does, and until a code that
-		// they let expire is seen to have. Others do not; see -help of
+		"-flows", s.Flow,
+		// This host waits for as long as its user does, and until a code or link
+		// that they let expire is seen to have. Others do not; see -help of
 		// examples/stdio.
 		"-patience", (codeLifetime + time.Minute).String())
 	program.Stderr = os.Stderr

@@ -6,8 +6,8 @@ import (
 	"net/url"
 	"os"
 	"sync"
+	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/examples/internal/terminal"
 )
 
@@ -41,18 +41,22 @@ func (s *Screen) Line(format string, args ...any) {
 
 // prompt shows what the server asks for: its words, what the host adds so that
 // its user need not trust them (the domain and the whole URL), and what to do
-// next. A host knows only in words how long the code lives; this one asks the
-// authorization server. On a terminal the time left ticks until [Screen.settle].
-func (s *Screen) prompt(message string, page *url.URL, request fakeas.Request, next string) {
+// next. A link that comes without a code is long, and stands alone, so that nothing beside it is
+// taken for a part of it. On a terminal the time left ticks until [Screen.settle].
+func (s *Screen) prompt(message string, page *url.URL, code string, expires time.Time, next string) {
 	s.settle()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintf(s.t, "\n      %s\n", terminal.Wrap(message, 6))
 	fmt.Fprintf(s.t, "\n      domain  %s\n", page.Host)
-	fmt.Fprintf(s.t, "      open    %s\n", s.t.Bold(page.String()))
-	fmt.Fprintf(s.t, "      code    %s\n", s.t.Bold(request.UserCode))
+	if code == "" {
+		fmt.Fprintf(s.t, "      open    this link\n\n%s\n", s.t.Bold(page.String()))
+	} else {
+		fmt.Fprintf(s.t, "      open    %s\n", s.t.Bold(page.String()))
+		fmt.Fprintf(s.t, "      code    %s\n", s.t.Bold(code))
+	}
 	fmt.Fprintf(s.t, "\n   %s\n", next)
-	stop := s.t.CountDown(request.Expires, "Ctrl-C gives up")
+	stop := s.t.CountDown(expires, "Ctrl-C gives up")
 	s.stop = func() { stop(); fmt.Fprintln(s.t) }
 }
 

@@ -36,6 +36,7 @@ func main() {
 // A config is what the command line says.
 type config struct {
 	issuer, clientID, api string
+	flows                 []lazyauth.Flow
 	patience              time.Duration
 
 	transport http.RoundTripper // nil but in tests
@@ -48,6 +49,13 @@ func serve(ctx context.Context) error {
 	flag.StringVar(&cfg.issuer, "issuer", "", "`URL` of the authorization server")
 	flag.StringVar(&cfg.clientID, "client-id", "", "this server's client `identifier` there")
 	flag.StringVar(&cfg.api, "api", "", "base `URL` of the notes API: GET and POST /notes")
+	flag.Func("flows", "how the user may sign in, the best first: device (if not given), redirect, or both with a comma between", func(list string) error {
+		cfg.flows = nil
+		for name := range strings.SplitSeq(list, ",") {
+			cfg.flows = append(cfg.flows, lazyauth.Flow(name)) // which New judges
+		}
+		return nil
+	})
 	flag.DurationVar(&cfg.patience, "patience", 0, "how long a call waits for the user of a host that is not known by name; 0 means 55s")
 	flag.Parse()
 
@@ -71,6 +79,7 @@ func newServer(cfg config) (*mcp.Server, *lazyauth.Interceptor, error) {
 	auth, err := lazyauth.New(lazyauth.Service{
 		Name:       "Notes",
 		Issuer:     cfg.issuer,
+		Flows:      cfg.flows,
 		ClientID:   cfg.clientID,
 		APIOrigins: []string{base.Scheme + "://" + base.Host},
 	}, &lazyauth.Options{
