@@ -204,7 +204,7 @@ func (e *Error) Error() string {
 		if errors.Is(e.Cause, errNoPrompt) {
 			return fmt.Sprintf("The authorization server of %s has not answered yet. Call this tool again in a minute.", e.service)
 		}
-		return fmt.Sprintf("The sign-in to %s is not finished yet. Finish it in the browser, then call this tool again, which also shows the code again where it is needed.", e.service)
+		return fmt.Sprintf("The sign-in to %s is not finished yet. Finish it in the browser, then call this tool again, which also shows the prompt again where it is needed.", e.service)
 	case ReasonExceeded:
 		if errors.Is(e.Cause, errUnlisted) || errors.Is(e.Cause, errMayUseNothing) {
 			return fmt.Sprintf("This tool may not use the access to %s. %s", e.service, advice(e.Cause))

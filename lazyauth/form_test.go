@@ -54,7 +54,7 @@ func TestForm_AcceptedTooEarly(t *testing.T) {
 		world.Later(2 * time.Second)
 		ended := <-h.BareForm(r.State(t), "accept")
 		ended.Fails(t, lazyauth.ReasonPending)
-		if text := ended.Text(); strings.Contains(text, w.Person().UserCode) || !strings.Contains(text, "shows the code again") {
+		if text := ended.Text(); strings.Contains(text, w.Person().UserCode) || !strings.Contains(text, "shows the prompt again") {
 			t.Errorf("the model is told %q", text)
 		}
 		r = <-h.BareForm("", "")

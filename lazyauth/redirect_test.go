@@ -242,6 +242,28 @@ func TestRedirect_AsText(t *testing.T) {
 	}
 }
 
+// A call that ends before its person is done speaks of no code where there is none, and the next one
+// shows the link again.
+func TestRedirect_OutlastsACall(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		d := newDesk(t, world.Setup{}, lazyauth.FlowRedirect)
+		h := d.Host(era, world.Accepts)
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonPending)
+		if text := r.Text(); strings.Contains(text, "code") || strings.Contains(text, "://") || !strings.Contains(text, "call this tool again") {
+			t.Errorf("the model reads %q", text)
+		}
+		call := h.Call(t.Context(), "whoami", nil)
+		all := links(h)
+		if len(all) != 2 || all[0] != all[1] {
+			t.Fatalf("the person was shown %q", all)
+		}
+		d.shows(d.browser.Approves(all[1]), "signed-in")
+		(<-call).Succeeds(t, "Ada")
+		d.prompted("redirect url", "redirect url")
+	})
+}
+
 // A program that opens the browser itself has the calls of hosts without elicitation wait as
 // those of others do, and tells the model the link when a wait ends.
 func TestRedirect_OpenBrowser(t *testing.T) {
