@@ -83,7 +83,14 @@ func (p *person) walk(ctx context.Context, address string, v verdict) (caught *u
 	return nil, fmt.Errorf("still on %q after %d pages", at.title, maxPages)
 }
 
-// load does so.
+// load does so. A page that loads itself again is loaded again.
 func (p *person) load(ctx context.Context, address *url.URL) (*page, error) {
-	return p.open(ctx, address.String())
+	at, err := p.open(ctx, address.String())
+	for range maxPages {
+		if err != nil || !at.refresh {
+			return at, err
+		}
+		at, err = p.open(ctx, at.url.String())
+	}
+	return nil, fmt.Errorf("%q loads itself again and again", at.title)
 }

@@ -20,6 +20,7 @@ func (s *story) canary(conversations [][]message) {
 	for _, e := range s.as.journal(s.T) {
 		for value, what := range map[string]string{
 			e.DeviceCode: "a device code", e.AccessToken: "an access token", e.RefreshToken: "a refresh token",
+			e.Code: "an authorization code", e.Verifier: "a verifier",
 		} {
 			if value != "" {
 				secrets[value] = what
@@ -49,7 +50,7 @@ func (s *story) canary(conversations [][]message) {
 				}
 			}
 			if m.From == fromServer && !s.mayShow(m) && s.showsCode(string(m.Raw)) {
-				s.Errorf("a live code outside a prompt, where a model can read it: %s", m.Raw)
+				s.Errorf("a live code or link outside a prompt, where a model can read it: %s", m.Raw)
 			}
 		}
 	}
@@ -65,7 +66,7 @@ func (s *story) canary(conversations [][]message) {
 			}
 		}
 		if s.showsCode(string(text)) {
-			s.Errorf("a user code in %s:\n%s", name, text)
+			s.Errorf("a user code or link in %s:\n%s", name, text)
 		}
 	}
 }
@@ -84,8 +85,13 @@ func (s *story) mayShow(m message) bool {
 }
 
 // showsCode reports whether a text has a code that this story's person was given,
-// with or without the dash.
+// with or without the dash, or what makes a link of theirs one.
 func (s *story) showsCode(text string) bool {
+	for _, link := range *s.links {
+		if strings.Contains(text, link) {
+			return true
+		}
+	}
 	for _, code := range *s.codes {
 		if strings.Contains(text, code) || strings.Contains(text, strings.ReplaceAll(code, "-", "")) {
 			return true

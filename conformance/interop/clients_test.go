@@ -100,7 +100,7 @@ func TestRefresh(t *testing.T) {
 
 func refreshing(t *testing.T, s *story) {
 	whoami := s.begin("whoami", nil)
-	s.approve(s.prompted(whoami))
+	s.signIn(whoami)
 	s.answered(whoami, s.person.name)
 
 	again := time.NewTicker(200 * time.Millisecond)

@@ -184,7 +184,7 @@ func (p *person) do(req *http.Request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := &page{fields: map[string]string{}, url: res.Request.URL, status: res.StatusCode}
+	at := &page{fields: map[string]string{}, url: res.Request.URL, status: res.StatusCode, refresh: res.Header.Get("Refresh") != ""}
 	at.read(root, res.Request.URL)
 	at.text = strings.Join(strings.Fields(at.text), " ")
 	return at, nil
@@ -194,10 +194,13 @@ func (p *person) do(req *http.Request) (*page, error) {
 type page struct {
 	url         *url.URL // at the end of all redirects
 	status      int
+	name        string // what it calls itself for tests, data-page; "" is none of this library's
+	refresh     bool   // it loads itself again
 	title, text string
 	action      string            // where the form goes
 	fields      map[string]string // inputs with their values; buttons are not among them
 	cancel      string            // where the Cancel link leads
+	button      string            // where a link leads that looks like a button
 	scopes      []string          // the innermost list: what consent is asked for
 }
 
@@ -220,9 +223,14 @@ func (at *page) read(n *html.Node, base *url.URL) {
 		case "input":
 			at.fields[attribute(n, "name")] = attribute(n, "value")
 		case "a":
-			if strings.Contains(text(n), "Cancel") {
-				at.cancel = resolve(base, attribute(n, "href"))
+			switch href := resolve(base, attribute(n, "href")); {
+			case strings.Contains(text(n), "Cancel"):
+				at.cancel = href
+			case attribute(n, "class") == "button":
+				at.button = href
 			}
+		case "body":
+			at.name = attribute(n, "data-page")
 		case "li":
 			// The scopes are a list within the list of what is asked for.
 			if list := n.Parent; list != nil && list.Parent != nil && list.Parent.Data == "ul" {

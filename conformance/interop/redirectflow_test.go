@@ -25,7 +25,12 @@ type redirection struct {
 // redirect makes an authorization request, by PAR if pushed.
 func (p *provider) redirect(t *testing.T, client oidcClient, scope string, pushed bool) redirection {
 	t.Helper()
-	at, r := p.endpoints(t), redirection{verifier: rand.Text() + rand.Text(), state: rand.Text(), back: "http://127.0.0.1:4321/callback/notes"}
+	return p.redirectTo(t, "http://127.0.0.1:4321/callback/notes", client, scope, pushed)
+}
+
+func (p *provider) redirectTo(t *testing.T, back string, client oidcClient, scope string, pushed bool) redirection {
+	t.Helper()
+	at, r := p.endpoints(t), redirection{verifier: rand.Text() + rand.Text(), state: rand.Text(), back: back}
 	hash := sha256.Sum256([]byte(r.verifier))
 	q := url.Values{
 		"client_id": {client.ID}, "response_type": {"code"}, "redirect_uri": {r.back}, "scope": {scope}, "state": {r.state},
@@ -73,12 +78,12 @@ func (p *provider) sentBack(t *testing.T, r redirection, caught *url.URL, err er
 }
 
 // What all servers do.
-func (p *provider) redirects(t *testing.T, pushed bool, browse func(*testing.T) browser) {
+func (p *provider) redirects(t *testing.T, pushed bool, meet func(*testing.T) somebody) {
 	t.Helper()
 	if at := p.endpoints(t); pushed && at.PAR == "" || p == world.plain && at.PAR != "" {
 		t.Errorf("PAR at %q: this is not the story that it should be", at.PAR)
 	}
-	client, ada := p.register(t, nativeClient), browse(t)
+	client, ada := p.register(t, nativeClient), meet(t)
 
 	r := p.redirect(t, client, "profile", pushed)
 	caught, err := ada.walk(t.Context(), r.address, approves)
@@ -105,7 +110,7 @@ func (p *provider) redirects(t *testing.T, pushed bool, browse func(*testing.T) 
 		t.Errorf("a code was good twice: %+v", again)
 	}
 
-	denied := browse(t)
+	denied := meet(t)
 	r = p.redirect(t, client, "profile", pushed)
 	caught, err = denied.walk(t.Context(), r.address, denies)
 	if got := p.sentBack(t, r, caught, err, "error"); got != "access_denied" {
@@ -116,35 +121,24 @@ func (p *provider) redirects(t *testing.T, pushed bool, browse func(*testing.T) 
 func TestRedirectServer(t *testing.T) {
 	t.Parallel()
 	for name, of := range map[string]struct {
-		as     *provider
+		site
 		pushed bool
-		browse func(*testing.T) browser
 	}{
-		"oidc-provider":                {world.as, false, withoutScript},
-		"oidc-provider, pushed":        {world.as, true, withoutScript},
-		"oidc-provider, demanding PAR": {world.strict, true, withoutScript},
-		"oidc-provider, without PAR":   {world.plain, false, withoutScript},
-		"oidc-provider, in Chromium":   {world.strict, true, inChromium},
-		"better-auth, in Chromium":     {world.better["plain"], false, asMember},
+		"oidc-provider":                {site{world.as, plainly, false}, false},
+		"oidc-provider, pushed":        {site{world.as, plainly, false}, true},
+		"oidc-provider, demanding PAR": {site{world.strict, plainly, false}, true},
+		"oidc-provider, without PAR":   {site{world.plain, plainly, false}, false},
+		"oidc-provider, in Chromium":   {site{world.strict, inChromium, true}, true},
+		"better-auth, in Chromium":     {site{world.better["plain"], asMember, true}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			of.as.redirects(t, of.pushed, of.browse)
+			if of.script {
+				seat(t)
+			}
+			of.as.redirects(t, of.pushed, of.meet)
 		})
 	}
-}
-
-func withoutScript(*testing.T) browser { return newPerson("ada") }
-
-func inChromium(t *testing.T) browser { return newSurfer(t, newPerson("ada"), "ada", providerLook) }
-
-func asMember(t *testing.T) browser {
-	as := world.better["plain"]
-	v, err := as.meet(t.Context(), as)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return newSurfer(t, v.self(), v.(member).email, betterAuthLook)
 }
 
 // What oidc-provider does beside that.
@@ -263,7 +257,8 @@ func TestRedirectServer_Strict(t *testing.T) {
 func TestRedirectServer_BetterAuth(t *testing.T) {
 	t.Parallel()
 	as := world.better["plain"]
-	client, ada := as.register(t, nativeClient), asMember(t).(*surfer)
+	seat(t)
+	client, ada := as.register(t, nativeClient), asMember(t).browser.(*surfer)
 	walk := func(r redirection) string {
 		caught, err := ada.walk(t.Context(), r.address, approves)
 		return as.sentBack(t, r, caught, err, "code")

@@ -21,7 +21,7 @@ import (
 // with the tools of newServer. It asks for offline_access as well, unless it is told
 // other scopes: some authorization servers give refresh tokens to nobody else, and
 // examples/stdio does not ask. It keeps its grants in a folder, if it is told one. With a
-// way in it has the tools of newOutcomes instead.
+// way in it has the tools of newOutcomes instead. With a redirect URI it signs people in by that.
 const serveCommand = "serve"
 
 // storeKey is the key of every such folder.
@@ -40,7 +40,7 @@ func serveUntilEnd(args []string) (err error) {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	issuer, client, api := flags.String("issuer", "", ""), flags.String("client-id", "", ""), flags.String("api", "", "")
 	scope, folder := flags.String("scope", "offline_access", ""), flags.String("store", "", "")
-	in := flags.String("way", "", "")
+	in, redirect := flags.String("way", "", ""), flags.String("redirect", "", "")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -54,6 +54,10 @@ func serveUntilEnd(args []string) (err error) {
 	}
 	service := lazyauth.Service{
 		Name: "Notes", Issuer: *issuer, ClientID: *client, APIOrigins: []string{*api}, Scopes: scopes.Of(*scope),
+	}
+	if *redirect != "" {
+		service.Flows, service.RedirectURI = []lazyauth.Flow{lazyauth.FlowRedirect}, *redirect
+		service.UserInfo = *api + "/me"
 	}
 	server, auth, err := newServerBehind(way(*in), service, options)
 	if err != nil {

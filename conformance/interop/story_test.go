@@ -30,6 +30,7 @@ type storyOptions struct {
 	patience  time.Duration // for the whole story; 0 is patience
 	way       way           // the server is serve with the tools of newOutcomes, and fakeas's only client
 	offline   bool          // the server is serve and not examples/stdio
+	redirect  bool          // the server, serve again, signs people in by a redirect
 	kept      bool          // the server, serve again, keeps its grants in a folder
 	endpoint  endpoint      // the server is there already; "" is one that the host starts
 
@@ -48,12 +49,14 @@ type story struct {
 	client  oidcClient
 	visitor visitor
 	person  *person // the visitor, too
+	browser browser // theirs, for redirects
 	host    host
 	prompts chan prompt
 	dir     string    // where the relay records
 	log     string    // the server's -log, "" if it has none
 	folder  string    // where the server keeps its grants, "" for one that does not
 	codes   *[]string // what the person was shown, on all hosts of the story
+	links   *[]string // the same
 }
 
 // newStory starts the host. When the test ends the host is ended, whatever
@@ -63,10 +66,16 @@ func newStory(t *testing.T, o storyOptions) *story {
 	if o.kind.Auth == "" {
 		o.kind = publicClient
 	}
+	if o.redirect {
+		o.kind.ApplicationType, o.kind.RedirectURIs, o.offline = nativeClient.ApplicationType, nativeClient.RedirectURIs, true
+	}
 	if o.as == nil {
 		o.as = world.as
 	}
 	o.reach = cmp.Or(o.reach, byURL)
+	if o.redirect && o.as != world.as {
+		seat(t)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(o.patience, patience))
 	t.Cleanup(cancel)
 	visitor, err := o.as.meet(ctx, o.as)
@@ -79,6 +88,13 @@ func newStory(t *testing.T, o storyOptions) *story {
 		prompts: make(chan prompt, 100),
 		dir:     t.TempDir(),
 		codes:   new([]string),
+		links:   new([]string),
+	}
+	if o.redirect {
+		s.browser = s.person
+		if m, ok := visitor.(member); ok {
+			s.browser = newSurfer(t, m.person, m.email, betterAuthLook)
+		}
 	}
 	if o.way == "" {
 		s.client = o.as.register(t, o.kind)
@@ -118,7 +134,7 @@ func (s *story) server() hostOptions {
 	switch {
 	case s.folder != "":
 		args = append(args, "-store", s.folder)
-		if !o.offline {
+		if !o.offline || o.redirect {
 			args = append(args, "-scope", "profile")
 		}
 	case o.way != "":
@@ -136,6 +152,9 @@ func (s *story) server() hostOptions {
 		args = append(args, "-device-url", at.Device, "-token-url", at.Token)
 	} else {
 		args = append(args, "-issuer", s.as.Issuer)
+	}
+	if o.redirect {
+		args = append(args, "-redirect", nativeClient.RedirectURIs[0])
 	}
 	args = append(args, o.flags...)
 	return hostOptions{command: world.self, args: relayArgs(s.dir, server, args)}
@@ -292,6 +311,16 @@ func (s *story) directions(address, message string) (string, string) {
 		*s.codes = append(*s.codes, codes[0])
 	}
 	return address, codes[0]
+}
+
+// signIn has the person approve what a call asks for, by the flow of the story.
+func (s *story) signIn(c *calling) {
+	s.Helper()
+	if s.options.redirect {
+		s.comesBack(s.linked(c), approves, "signed-in")
+	} else {
+		s.approve(s.prompted(c))
+	}
 }
 
 // approve, deny: what the person does in the browser.

@@ -11,6 +11,9 @@ const packages = '/node_modules/';
 const names = ['@better-auth/core', '@better-auth/oauth-provider', '@better-fetch/fetch', 'better-auth', 'better-call', 'defu', 'nanostores', 'zod'];
 const imports = JSON.stringify({ imports: Object.fromEntries(names.flatMap((name) => [
   [name, `/modules/${name}`], [`${name}/`, `/modules/${name}/`],
+]).concat([
+  // The plugin needs one of all plugins. What a bundler would shake off is not loaded either.
+  ['better-auth/client/plugins', `${packages}better-auth/dist/plugins/device-authorization/client.mjs`],
 ])) });
 
 /** Answers a request for a page or for what it loads; undefined if it is neither. */

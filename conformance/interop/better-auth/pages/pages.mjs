@@ -8,15 +8,20 @@ import { createAuthClient } from 'better-auth/client';
 // A page is at TENANT/sign-in, and the API at TENANT/auth.
 const client = createAuthClient({ baseURL: new URL('auth', location).href, plugins: [oauthProviderClient()] });
 
-/** Says what went wrong, if something did. */
-function report({ error }) {
-  if (error) document.querySelector('[role=alert]').textContent = error.message ?? `${error.status} ${error.statusText}`;
+/** Does what a form is for, once at a time, and says what went wrong, if something did. */
+async function submit(event, action) {
+  event.preventDefault();
+  const buttons = event.target.querySelectorAll('button');
+  for (const button of buttons) button.disabled = true;
+  const { error } = await action();
+  if (!error) return; // the client is on its way to the next page
+  for (const button of buttons) button.disabled = false;
+  document.querySelector('[role=alert]').textContent = error.message ?? `${error.status} ${error.statusText}`;
 }
 
-document.querySelector('#sign-in')?.addEventListener('submit', async (event) => {
-  event.preventDefault();
+document.querySelector('#sign-in')?.addEventListener('submit', (event) => {
   const { email, password } = Object.fromEntries(new FormData(event.target));
-  report(await client.signIn.email({ email, password }));
+  submit(event, () => client.signIn.email({ email, password }));
 });
 
 const consent = document.querySelector('#consent');
@@ -27,9 +32,9 @@ if (consent) {
     item.textContent = scope;
     return item;
   }));
-  consent.addEventListener('submit', async (event) => {
-    event.preventDefault();
-    report(await client.oauth2.consent({ accept: event.submitter.value === 'yes' }));
+  consent.addEventListener('submit', (event) => {
+    const accept = event.submitter.value === 'yes';
+    submit(event, () => client.oauth2.consent({ accept }));
   });
 }
 
