@@ -3,7 +3,9 @@ package oauth
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -11,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
 )
 
@@ -31,6 +34,9 @@ type ClientMetadata struct {
 	SoftwareID      string   `json:"software_id,omitempty"`
 	SoftwareVersion string   `json:"software_version,omitempty"`
 	Scope           string   `json:"scope,omitempty"`
+	// ApplicationType is "native" or "web" (OpenID Connect Registration 1.0 §2): web, which it
+	// is if it is left out, may have no redirect URI on loopback.
+	ApplicationType string `json:"application_type,omitempty"`
 }
 
 // A Registration is what the server has made of a client (RFC 7591 §3.2.1). However it is
@@ -55,6 +61,22 @@ func (r Registration) Format(s fmt.State, _ rune) {
 
 // CanRegister reports whether the server has an endpoint for [Client.Register].
 func (c *Client) CanRegister() bool { return c.config.Endpoints.Registration != "" }
+
+// Forgotten asks the token endpoint whether the server does not know the client, by the
+// exchange of a code that is none: true only if it says invalid_client, as it does before it
+// looks at a code. It is for flows in which a person is sent to a server that would tell
+// nobody but them. It blocks as [Client.Exchange] does.
+func (c *Client) Forgotten(ctx context.Context) bool {
+	_, err := c.Exchange(ctx, "none-"+rand.Text(), "http://127.0.0.1/callback", rand.Text()+rand.Text(), scopes.Set{})
+	return RefusesClient(err)
+}
+
+// RefusesClient reports whether err is the server's word that it does not know the client, or
+// that it has not authenticated (RFC 6749 §5.2).
+func RefusesClient(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	return ok && errors.Is(e, ErrRefused) && e.Code == "invalid_client"
+}
 
 // Register registers a client (RFC 7591 §3.1), without authenticating: the server must be
 // one that lets anybody register. c may be without credentials; those of the new client are

@@ -48,6 +48,11 @@ type Token struct {
 	// §6): see [Client.RefreshFor].
 	Missing scopes.Set
 
+	// ClientID is that of the client which it was issued to, and which alone can refresh it
+	// (RFC 6749 §6), and Confidential says that it has a secret to do that with.
+	ClientID     string
+	Confidential bool
+
 	// Dropped is for the operator's log: what the server named as scopes that cannot be
 	// any, escaped to ASCII and cut short. Empty if there was none.
 	Dropped string
@@ -134,6 +139,8 @@ func (t *Token) unfit() string {
 		return "a token is too long"
 	case !isPrintable(t.Access) || strings.Contains(t.Access, " "):
 		return "the access token has a character that does not belong in a header"
+	case !isPrintable(t.ClientID) || len(t.ClientID) > maxClientID:
+		return "the client id is too long, or not printable ASCII"
 	case !isPrintable(t.Refresh):
 		return "the refresh token has a character that does not belong in one"
 	}
@@ -156,6 +163,8 @@ func (c *Client) ReadToken(op string, a *Answer, sent time.Time, asked scopes.Se
 		Access:  a.fields.text("access_token"),
 		Refresh: a.fields.text("refresh_token"),
 		Type:    "Bearer",
+
+		ClientID: c.ClientID(), Confidential: c.config.Credentials.Secret != "",
 	}
 	if why := token.unfit(); why != "" {
 		return nil, c.Invalid(op, why, a, hidden...)
