@@ -94,6 +94,14 @@ func (c callbacks) wrap(i *Interceptor, o *Options, s *Service) {
 			return err
 		}
 	}
+	if hint := o.SignInHint; hint != nil {
+		o.SignInHint = func(who Principal) SignInHint {
+			said, _ := await(context.Background(), c, "Options.SignInHint", wordingWait, "", func(context.Context) (SignInHint, error) {
+				return hint(who), nil
+			})
+			return said
+		}
+	}
 	if o.Store != nil {
 		o.Store = guardedStore{o.Store, c}
 	}

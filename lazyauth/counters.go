@@ -24,8 +24,16 @@ type Counters struct {
 // Trace returns the trace that counts.
 func (c *Counters) Trace() *Trace {
 	return &Trace{
-		Waiting:    func(context.Context, WaitingInfo) { c.add("waiting", 1) },
-		Prompted:   func(_ context.Context, i PromptedInfo) { c.add("prompted."+i.Channel, 1) },
+		Waiting:      func(context.Context, WaitingInfo) { c.add("waiting", 1) },
+		Prompted:     func(_ context.Context, i PromptedInfo) { c.add("prompted."+i.Channel, 1) },
+		ClientChosen: func(_ context.Context, i ClientChosenInfo) { c.add("clientchosen."+i.Source, 1) },
+		Registered: func(_ context.Context, i RegisteredInfo) {
+			if i.Err != nil {
+				c.add("registered.failed", 1)
+				return
+			}
+			c.add("registered", 1)
+		},
 		Polled:     func(_ context.Context, i PolledInfo) { c.add("polled."+i.Outcome, 1) },
 		Redirected: func(_ context.Context, i RedirectedInfo) { c.add("redirected."+i.Outcome, 1) },
 		Granted: func(_ context.Context, i GrantedInfo) {

@@ -93,16 +93,16 @@ func (s *Service) validateFlows() error {
 
 // ways returns how people sign in, at what is found of the authorization server by this
 // transport: the server and the ways that are allowed, the best first.
-func (s *Service) ways(transport http.RoundTripper, o *Options) (*grants.AuthorizationServer, []grants.Way, error) {
+func (s *Service) ways(transport http.RoundTripper, o *Options, told observer) (*grants.AuthorizationServer, []grants.Way, error) {
 	noBrowser := o.noBrowser
 	if noBrowser == nil {
 		noBrowser = func() string { return strings.Join(browser.Against(browser.Here()), "; ") }
 	}
 	redirects := &grants.RedirectFlow{
 		Config: redirect.Config{
-			Service: s.Name, RedirectURI: s.RedirectURI, InsecureAssumePKCE: s.InsecureAssumePKCE, Listen: o.listen,
+			Name: s.program(), Service: s.Name, RedirectURI: s.RedirectURI, InsecureAssumePKCE: s.InsecureAssumePKCE, Listen: o.listen,
 		},
-		Open: o.OpenBrowser, NoBrowser: noBrowser,
+		Open: o.OpenBrowser, NoBrowser: noBrowser, Hint: o.hint(told),
 	}
 	var wants []func(oauth.Endpoints) error
 	for _, f := range s.flows() {
@@ -115,7 +115,7 @@ func (s *Service) ways(transport http.RoundTripper, o *Options) (*grants.Authori
 			wants = append(wants, device.Offered)
 		}
 	}
-	server, err := grants.NewAuthorizationServer(s.oauth(transport), s.InsecureSkipIssuerCheck, wants...)
+	server, err := grants.NewAuthorizationServer(s.oauth(transport), s.clients(o, told), s.InsecureSkipIssuerCheck, wants...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("lazyauth: Service: %w", err)
 	}

@@ -98,7 +98,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	i.suspended = state.NewTable[grants.Principal](o.MaxCalls, i.now, (*suspended).unnamed)
 	i.options.Transport = transport
 	transport.wrap(i, &i.options, &i.service)
-	server, ways, err := service.ways(toServer, &i.options)
+	server, ways, err := service.ways(toServer, &i.options, i.observer)
 	if err != nil {
 		return nil, err
 	}

@@ -10,15 +10,27 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
-// storeKey is the key of a grant in a store: the service, and the principal's issuer,
-// subject and account. Quoted, so that nothing in it can be read in two ways.
-// The parameters are part of the service: a resource or an audience makes its tokens good
+// storeKey is the key of a grant in a store: the service, by its issuer and the name of this program at it, and the
+// principal's issuer, subject and account. Quoted, so that nothing in it can be read in two ways. The client's id is not part of it,
+// which can change; the record has it. The parameters are part of the service: a resource or an audience makes its tokens good
 // for something else (RFC 8707).
 //
 // What would be too long for a store has a hash in place of each long field, without
 // quotes, so that it is no other key.
 func (s *Service) storeKey(who Principal) string {
-	fields := []string{s.issuerName(), s.ClientID, s.Params.Encode(), who.Issuer, who.Subject, who.Account}
+	return keyOf([]string{s.issuerName(), s.program(), s.allParams(), who.Issuer, who.Subject, who.Account})
+}
+
+// allParams encodes the parameters of all requests.
+func (s *Service) allParams() string {
+	if len(s.TokenParams) == 0 && len(s.RefreshParams) == 0 {
+		return s.Params.Encode()
+	}
+	return s.Params.Encode() + "|" + s.TokenParams.Encode() + "|" + s.RefreshParams.Encode() // none of which has such a line
+}
+
+// keyOf is the key of a record with these fields, of which there are six at the most.
+func keyOf(fields []string) string {
 	quoted := make([]string, len(fields))
 	for n, f := range fields {
 		quoted[n] = strconv.QuoteToASCII(f)

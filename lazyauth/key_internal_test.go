@@ -1,6 +1,7 @@
 package lazyauth
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -20,8 +21,16 @@ func TestKey_Long(t *testing.T) {
 		{Subject: hashed(long)}, {Issuer: long, Subject: hashed(long)}, {Issuer: hashed(long), Subject: long},
 		{Subject: strings.Repeat("é", 140)}, {Subject: strings.Repeat("é", 160)}, {Subject: strings.Repeat("é", 161)},
 	}
-	params := []url.Values{nil, {"resource": {"https://api.example.test"}}, {"authorization_details": {long}}, {"authorization_details": {long + "y"}}}
 	whose := make(map[string]string)
+	// Parameters of all requests count, and the same in another request are others.
+	for n, s := range []*Service{{}, {Params: url.Values{"a": {"1"}}}, {TokenParams: url.Values{"a": {"1"}}}, {RefreshParams: url.Values{"a": {"1"}}}, {Program: "p"}} {
+		key := s.storeKey(Principal{})
+		if whose[key] != "" {
+			t.Errorf("services %s and %d share a key", whose[key], n)
+		}
+		whose[key] = fmt.Sprint("service ", n)
+	}
+	params := []url.Values{nil, {"resource": {"https://api.example.test"}}, {"authorization_details": {long}}, {"authorization_details": {long + "y"}}}
 	kept := store.Memory()
 	for n, p := range params {
 		service := &Service{Name: "Notes", Issuer: "https://as.example.test", ClientID: "c", Params: p}
@@ -51,7 +60,7 @@ func TestKey_Long(t *testing.T) {
 		}
 	}
 	service := &Service{Name: "Notes", Issuer: "https://as.example.test", ClientID: "c"}
-	if got, want := service.storeKey(Principal{Issuer: "i", Subject: "é", Account: "w"}), `"https://as.example.test" "c" "" "i" "\u00e9" "w"`; got != want {
+	if got, want := service.storeKey(Principal{Issuer: "i", Subject: "é", Account: "w"}), `"https://as.example.test" "Notes" "" "i" "\u00e9" "w"`; got != want {
 		t.Errorf("%s; want %s", got, want)
 	}
 }
@@ -75,7 +84,12 @@ func TestKey_OfOthers(t *testing.T) {
 	if _, ok := a.service.ofKey(a.service.storeKey(Principal{Account: "a\x1b[2J"})); ok {
 		t.Error("control characters come out of a store")
 	}
-	for _, b := range []*Interceptor{aNotes(t, "d", "https://as.example.test"), aNotes(t, "c", "https://as2.example.test")} {
+	if got, ok := aNotes(t, "d", "https://as.example.test").service.ofKey(a.service.storeKey(who)); !ok || got != who {
+		t.Errorf("by another client id of the program: %+v, %t", got, ok)
+	}
+	other := aNotes(t, "c", "https://as.example.test")
+	other.service.Program = "another program"
+	for _, b := range []*Interceptor{other, aNotes(t, "c", "https://as2.example.test")} {
 		if _, ok := a.service.ofKey(b.service.storeKey(who)); ok {
 			t.Error("the key of another service is taken for one's own")
 		}

@@ -19,6 +19,9 @@ type line struct {
 	header   string
 	channel  string
 	flow     Flow
+	client   string
+	former   string
+	source   string
 	attempt  int
 	outcome  string
 	status   int
@@ -45,6 +48,9 @@ func (l line) fields(add func(key string, value any)) {
 	given(!l.missing.IsEmpty(), "missing", l.missing.String())
 	given(l.channel != "", "channel", l.channel)
 	given(l.flow != "", "flow", string(l.flow))
+	given(l.client != "", "client", l.client)
+	given(l.former != "", "former", l.former)
+	given(l.source != "", "source", l.source)
 	given(l.attempt != 0, "attempt", l.attempt)
 	given(l.outcome != "", "outcome", l.outcome)
 	given(l.status != 0, "status", l.status)
@@ -71,6 +77,17 @@ func logTrace(debug, info, warn writer) *Trace {
 		},
 		Prompted: func(ctx context.Context, i PromptedInfo) {
 			info(ctx, "prompt shown", line{About: i.About, scopes: i.Scopes, channel: i.Channel, flow: i.Flow, err: i.Against})
+		},
+		ClientChosen: func(ctx context.Context, i ClientChosenInfo) {
+			info(ctx, "client chosen", line{About: i.About, client: i.ClientID, source: i.Source, err: i.Against})
+		},
+		Registered: func(ctx context.Context, i RegisteredInfo) {
+			l := line{About: i.About, FlightStats: FlightStats{Took: i.Took}, client: i.ClientID, former: i.Former, err: i.Err}
+			if i.Err != nil {
+				warn(ctx, "the client could not be registered", l)
+				return
+			}
+			info(ctx, "client registered", l)
 		},
 		Polled: func(ctx context.Context, i PolledInfo) {
 			debug(ctx, "polled the token endpoint", line{About: i.About, attempt: i.Attempt, outcome: i.Outcome, status: i.Status, wait: i.Wait, err: i.Err})

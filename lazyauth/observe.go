@@ -120,6 +120,26 @@ func (o observer) Ended(f *grants.Flight, took time.Duration) {
 	}
 }
 
+// ClientChosen implements [grants.Observer].
+func (o observer) ClientChosen(f *grants.Flight, c grants.ClientChoice) {
+	emit(f.Context(), o.trace.ClientChosen, ClientChosenInfo{About: o.ofFlight(f), ClientID: escaped(c.ID, maxStoreText), Source: string(c.Source), Against: c.Against})
+}
+
+// Registered implements [registration.Observer].
+func (o observer) Registered(ctx context.Context, id, former string, took time.Duration, err error) {
+	info := RegisteredInfo{About: About{Service: o.service}, ClientID: escaped(id, maxStoreText), Former: escaped(former, maxStoreText), Took: took}
+	if err != nil {
+		_, info.Err = causeOf(err)
+	}
+	emit(ctx, o.trace.Registered, info)
+}
+
+// RegistrationStoreFailed implements [registration.Observer].
+func (o observer) RegistrationStoreFailed(ctx context.Context, err error) {
+	_, cause := causeOf(err)
+	emit(ctx, o.trace.StoreFailed, StoreFailedInfo{About: About{Service: o.service}, Err: cause})
+}
+
 // Refreshed implements [grants.Observer].
 func (o observer) Refreshed(ctx context.Context, owner *grants.Owner, g *grants.Grant, took time.Duration) {
 	refreshed := RefreshedInfo{About: o.about(owner.Who(), ""), Scopes: g.Scopes(), Took: took}

@@ -106,7 +106,7 @@ func (g *gate) binding(req *mcp.CallToolRequest, p *asking.Person, c asking.Clie
 	return state.Binding{
 		Service:   g.auth.service.Name,
 		Issuer:    g.auth.service.issuerName(),
-		ClientID:  g.auth.service.ClientID,
+		ClientID:  g.auth.service.program(),
 		Principal: p.Who().Key(),
 		// Good for this process, as are the calls that states name.
 		Client:    strconv.FormatUint(maphash.Comparable(g.auth.seed, c), 36),

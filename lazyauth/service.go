@@ -74,10 +74,26 @@ type Service struct {
 	// to proceed.
 	InsecureAssumePKCE bool
 
-	// ClientID identifies this program to the authorization server. Required.
+	// ClientID identifies this program to the authorization server: the id that was issued to it, or the https address
+	// of a document about it that its author hosts (see [Service.ClientIDMetadataDocument]), which fails with
+	// [ReasonUnsupported] where the server's metadata does not say that it takes those, and there is no Registration. Required
+	// without a Registration or ClientIDHosts. See docs/clients.md.
 	ClientID string
 	// ClientSecret is for confidential clients; public ones leave it empty.
 	ClientSecret string
+	// Registration has the program register itself where it has no ClientID, or one that the server does not take. It
+	// needs an Issuer. Nil means that it does not.
+	Registration *Registration
+	// ClientIDHosts lets hosts that run this server on their user's machine lend it their name: a client id that a host passes in
+	// the environment ([EnvClientID]) or, from revision 2026-07-28 on, in its capabilities (auth.cimd.clientId) takes the place of ClientID
+	// if it is an https URL on one of these hosts, such as "editor.example.com", and the authorization server takes such
+	// ids. It is never fetched here. The one in the environment comes first. Whoever starts this program or speaks to it can
+	// name any address on these hosts, and have people asked to approve what looks like that
+	// application. Needs an Issuer. None means that no such id is accepted.
+	ClientIDHosts []string
+	// Program is the name of this program in the keys of Options.Store, in place of its client id, which can change. Grants
+	// belong to those that have the same Program, Issuer and Params. Empty means Name. At most 64 printable characters.
+	Program string
 	// UserAgent is the User-Agent of the requests to the authorization server,
 	// for its operator: at most 256 printable ASCII characters. Empty means
 	// "lazyauth", its version and the address of its module.
@@ -109,9 +125,15 @@ type Service struct {
 	// Dialect reads from the API's responses that they ask for more scopes, or
 	// for a fresh token. Nil means [scopes.BearerDemand] (RFC 6750).
 	Dialect scopes.Dialect
-	// Params are further parameters of the authorization request, of either flow, such
-	// as "audience" or "resource" (RFC 8707).
-	Params url.Values
+	// Params are further parameters of the authorization request, of either flow, such as
+	// "audience" or "resource" (RFC 8707), TokenParams those of the request that gets the token
+	// then, and RefreshParams those of a refresh: servers refuse in one what they need in
+	// another. Parameters of the protocol cannot be given. With FlowRedirect, whoever is shown
+	// the link sees Params, so that login_hint and prompt cannot be among them: see
+	// Options.SignInHint.
+	Params        url.Values
+	TokenParams   url.Values
+	RefreshParams url.Values
 	// InsecureBearerNames are names beside "Bearer" that the authorization server has for
 	// the type of its bearer tokens, such as "BearerToken" (Apigee) or "User Access
 	// Token" (eBay). Tokens of any other type are refused, since a client must not use
@@ -147,8 +169,9 @@ func (s *Service) validate() error {
 		return errors.New("lazyauth: Service.Name is empty: set the name that people know the service by")
 	case utf8.RuneCountInString(s.Name) > 64 || !names.Check(s.Name):
 		return fmt.Errorf("lazyauth: Service.Name %q must be at most 64 printable characters", s.Name)
-	case s.ClientID == "":
-		return errors.New("lazyauth: Service.ClientID is empty: set the client identifier that the authorization server issued")
+	}
+	if err := s.checkClient(); err != nil {
+		return err
 	}
 	if err := s.validateFlows(); err != nil {
 		return err
@@ -182,7 +205,7 @@ func (s *Service) oauth(transport http.RoundTripper) oauth.Config {
 		BearerNames: s.InsecureBearerNames,
 		UserAgent:   s.UserAgent,
 		Transport:   transport,
-		Params:      oauth.Params{Authorization: s.Params},
+		Params:      oauth.Params{Authorization: s.Params, Token: s.TokenParams, Refresh: s.RefreshParams},
 	}
 }
 

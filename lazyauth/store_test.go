@@ -40,9 +40,13 @@ func TestStore_Restart(t *testing.T) {
 		g.Gets("list_notes", nil, "[]")
 		g.Gets("whoami", nil, "Ada")
 		g.WantPrompts(0)
-		// Another client of the same store has another key.
-		if s, err := first.ClientNamed("other", kept).Status(t.Context(), lazyauth.LocalUser); !errors.Is(err, lazyauth.ErrNoGrant) {
-			t.Errorf("another client finds %+v, %v", s, err)
+		// By another client id the program finds it, and another program does not.
+		if _, err := first.ClientNamed("other", kept).Status(t.Context(), lazyauth.LocalUser); err != nil {
+			t.Errorf("by another client id: %v", err)
+		}
+		other := world.New(t, world.Setup{Shared: first.AS, Options: lazyauth.Options{Store: kept}, Service: func(s *lazyauth.Service) { s.Program = "other" }})
+		if s, err := other.Auth.Status(t.Context(), lazyauth.LocalUser); !errors.Is(err, lazyauth.ErrNoGrant) {
+			t.Errorf("another program finds %+v, %v", s, err)
 		}
 	})
 }
@@ -75,13 +79,13 @@ func TestStore_TwoResources(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kept := store.Memory()
 		w := world.New(t, world.Setup{Service: func(s *lazyauth.Service) {
-			s.Name = "Mail"
+			s.Name, s.Program = "Mail", "suite"
 			s.Params = map[string][]string{"resource": {"https://mail.example"}}
 		}, Options: lazyauth.Options{Store: kept}})
 		w.Tolerated = append(w.Tolerated, "unexpected-parameter")
 		w.SignedIn(world.Legacy)
 		two := world.New(t, world.Setup{Shared: w.AS, Service: func(s *lazyauth.Service) {
-			s.Name = "Calendar"
+			s.Name, s.Program = "Calendar", "suite"
 			s.APIOrigins = []string{"https://calendar.example"}
 			s.Params = map[string][]string{"resource": {"https://calendar.example"}}
 		}, Options: lazyauth.Options{Store: kept}})

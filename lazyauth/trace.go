@@ -19,6 +19,10 @@ type Trace struct {
 	Waiting func(context.Context, WaitingInfo)
 	// Prompted: the prompt was handed to a host, or to a caller as text.
 	Prompted func(context.Context, PromptedInfo)
+	// ClientChosen: an authorization is asked for as this client.
+	ClientChosen func(context.Context, ClientChosenInfo)
+	// Registered: this program has registered itself as a client, or could not; see [Registration].
+	Registered func(context.Context, RegisteredInfo)
 	// Polled: the authorization server answered a poll, or failed to.
 	Polled func(context.Context, PolledInfo)
 	// Redirected: in the redirect flow, a browser came to this program, or something came of that.
@@ -81,6 +85,28 @@ type PromptedInfo struct {
 	// Against says why others of Service.Flows were not taken, or not in their order; nil if
 	// there is nothing to say.
 	Against error
+}
+
+// A ClientChosenInfo is of who this program is to the authorization server in a sign-in.
+type ClientChosenInfo struct {
+	About
+	ClientID string // escaped and shortened, if it is not plain
+	// Source is "environment" ([EnvClientID]), "host" (its capabilities), "configured" ([Service].ClientID) or
+	// "registered".
+	Source string
+	// Against says why client ids that come before it were not taken; nil if there was none. What a host
+	// wrote appears in it only checked.
+	Against error
+}
+
+// A RegisteredInfo is of one registration (RFC 7591).
+type RegisteredInfo struct {
+	About           // the service alone
+	ClientID string // escaped and shortened, if it is not plain
+	Former   string // that it takes the place of; empty if there was none
+	Took     time.Duration
+	// Err is why there is none. What a server wrote appears in it only escaped and shortened.
+	Err error
 }
 
 // A PolledInfo is of one poll (RFC 8628 §3.4).
@@ -197,6 +223,8 @@ func CombineTraces(traces ...*Trace) *Trace {
 	return &Trace{
 		Waiting:        all("Waiting", traces, func(t *Trace) func(context.Context, WaitingInfo) { return t.Waiting }),
 		Prompted:       all("Prompted", traces, func(t *Trace) func(context.Context, PromptedInfo) { return t.Prompted }),
+		ClientChosen:   all("ClientChosen", traces, func(t *Trace) func(context.Context, ClientChosenInfo) { return t.ClientChosen }),
+		Registered:     all("Registered", traces, func(t *Trace) func(context.Context, RegisteredInfo) { return t.Registered }),
 		Polled:         all("Polled", traces, func(t *Trace) func(context.Context, PolledInfo) { return t.Polled }),
 		Redirected:     all("Redirected", traces, func(t *Trace) func(context.Context, RedirectedInfo) { return t.Redirected }),
 		Granted:        all("Granted", traces, func(t *Trace) func(context.Context, GrantedInfo) { return t.Granted }),

@@ -18,9 +18,11 @@ type AuthorizationServer struct {
 	issuer    string       // empty if there is nothing to be discovered
 	wants     []func(oauth.Endpoints) error
 	anyIssuer bool
+	clients   Clients
 
 	mu      sync.Mutex // guards what follows; nothing waits under it
 	found   *oauth.Client
+	other   *oauth.Client // found, as the client that was last named and is not the configured one
 	running *discovery
 }
 
@@ -40,14 +42,15 @@ type discovery struct {
 // not name of endpoints is discovered at config.Endpoints.Issuer, if one of wants misses any. It
 // does no I/O. Each of wants says what one of the flows misses, by an oauth.ErrUnsupported: what
 // is found must do for one of them. anyIssuer is that of oauth.DiscoverOptions.
-func NewAuthorizationServer(config oauth.Config, anyIssuer bool, wants ...func(oauth.Endpoints) error) (*AuthorizationServer, error) {
-	as := &AuthorizationServer{config: config, wants: wants, anyIssuer: anyIssuer}
+func NewAuthorizationServer(config oauth.Config, clients Clients, anyIssuer bool, wants ...func(oauth.Endpoints) error) (*AuthorizationServer, error) {
+	as := &AuthorizationServer{config: config, clients: clients, wants: wants, anyIssuer: anyIssuer}
 	var malformed error
 	if config.Endpoints.Issuer != "" {
 		malformed = oauth.CheckIssuer(config.Endpoints.Issuer)
 	}
 	missing := as.missing(config.Endpoints)
-	if config.Endpoints.Token == "" || len(missing) == len(wants) || len(missing) > 0 && config.Endpoints.Issuer != "" {
+	if config.Endpoints.Token == "" || len(missing) == len(wants) ||
+		config.Endpoints.Issuer != "" && (len(missing) > 0 || clients.needMetadata(config.Credentials.ID)) {
 		as.issuer = config.Endpoints.Issuer
 		return as, errors.Join(malformed, as.config.CheckClient())
 	}

@@ -140,7 +140,7 @@ func TestAuthServer_Malformed(t *testing.T) {
 		"an endpoint that is none":           {Endpoints: oauth.Endpoints{DeviceAuthorization: "http://as.example.test/d", Token: "https://as.example.test/t"}, Credentials: oauth.Credentials{ID: "x"}},
 		"a secret of nobody":                 {Endpoints: oauth.Endpoints{Issuer: "https://as.example.test"}, Credentials: oauth.Credentials{Secret: "x"}},
 	} {
-		if _, err := grants.NewAuthorizationServer(config, false, device.Offered); err == nil {
+		if _, err := grants.NewAuthorizationServer(config, grants.Clients{}, false, device.Offered); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

@@ -25,12 +25,13 @@ const (
 // no answer of a host is needed for it to succeed: only the authorization server's word
 // counts.
 type Flight struct {
-	owner *Owner
-	need  scopes.Requirement // of the call that started it
-	tool  string             // whose call that was
-	link  Link               // how a link gets to its person
-	cause context.Context    // of that call: for its values
-	began time.Time
+	owner  *Owner
+	need   scopes.Requirement // of the call that started it
+	tool   string             // whose call that was
+	link   Link               // how a link gets to its person
+	client string             // the id that its host offers
+	cause  context.Context    // of that call: for its values
+	began  time.Time
 
 	// Guarded by Owner.mu until gathering ends, and not changed after that.
 	gathering bool       // what more is needed becomes part of want
@@ -63,7 +64,7 @@ type Flight struct {
 
 // newFlight returns a flight that begins with this need; o.mu is held.
 func newFlight(ctx context.Context, o *Owner, need scopes.Requirement, a Asker) *Flight {
-	f := &Flight{owner: o, need: need, tool: a.Tool(), link: a.Link(), cause: context.WithoutCancel(ctx), began: time.Now(), gathering: true, ready: make(chan struct{})}
+	f := &Flight{owner: o, need: need, tool: a.Tool(), link: a.Link(), client: a.ClientID(), cause: context.WithoutCancel(ctx), began: time.Now(), gathering: true, ready: make(chan struct{})}
 	f.want = o.wanted(need)
 	f.wanted, f.abandon = context.WithCancelCause(f.cause)
 	f.done, f.end = context.WithCancel(context.Background())
@@ -285,7 +286,10 @@ func (f *Flight) show(b begun) {
 // of the owner's logouts when the token came.
 func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 	o, config := f.owner, &f.owner.keeper.config
-	f.signIn = newSignIn(config.Ways, Asked{Want: f.gather, Who: o.who, Link: f.link}, f.show)
+	f.signIn = newSignIn(config.Ways, Asked{
+		Want: f.gather, Who: o.who, Link: f.link, Client: f.client,
+		Chosen: func(c ClientChoice) { config.Observer.ClientChosen(f, c) },
+	}, f.show)
 	first, err := f.signIn.begin(ctx)
 	if err != nil {
 		return nil, 0, err

@@ -25,6 +25,7 @@ type Grant struct {
 	asked     scopes.Set // what this program asked for; see Known
 	whole     scopes.Set // what the refresh token is good for, as far as that is more; see mayHold
 	order     *scopes.Hierarchy
+	client    receiver // empty of the operator's
 	identity  Identity // who signed in, if that is known
 	serial    uint64   // of this program: no two grants have the same; see Gate
 	dropped   string   // for the observer: what the server named as scopes that cannot be any
@@ -47,6 +48,12 @@ const (
 	unexplained                  // likewise, and nothing was said: it is dropped once the client is known to be good
 )
 
+// A receiver is the client that a grant was given to.
+type receiver struct {
+	id           string
+	confidential bool // it has a secret
+}
+
 // Bits of Grant.state, which timers set, so that calls need not look at the clock.
 const (
 	expired = 1 << iota // the token has ended, or is about to
@@ -64,6 +71,7 @@ func newGrant(order *scopes.Hierarchy, t *oauth.Token, refreshed bool) *Grant {
 		scopes:    t.Scopes,
 		held:      order.Expand(t.Scopes),
 		order:     order,
+		client:    receiver{t.ClientID, t.Confidential},
 		serial:    serials.Add(1),
 		dropped:   t.Dropped,
 	}
@@ -76,7 +84,7 @@ func newGrant(order *scopes.Hierarchy, t *oauth.Token, refreshed bool) *Grant {
 func (g *Grant) like(actual scopes.Set, refresh string) *Grant {
 	r := &Grant{
 		token: g.token, header: g.header, refresh: refresh, refreshed: g.refreshed, operators: g.operators, told: g.told,
-		scopes: actual, held: g.order.Expand(actual), asked: g.asked, whole: g.whole, order: g.order, identity: g.identity, serial: serials.Add(1),
+		scopes: actual, held: g.order.Expand(actual), asked: g.asked, whole: g.whole, order: g.order, client: g.client, identity: g.identity, serial: serials.Add(1),
 	}
 	r.stored.Store(g.stored.Load())
 	r.state.Store(g.state.Load() & expired)

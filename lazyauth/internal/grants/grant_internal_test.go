@@ -16,6 +16,7 @@ import (
 // silent observes nothing.
 type silent struct{}
 
+func (silent) ClientChosen(*Flight, ClientChoice)                                        {}
 func (silent) Waiting(context.Context, *Owner, string, scopes.Set)                       {}
 func (silent) Polled(*Flight, device.PollEvent)                                          {}
 func (silent) Redirected(*Flight, redirect.Event)                                        {}

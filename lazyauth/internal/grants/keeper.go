@@ -58,6 +58,8 @@ type Config struct {
 type Observer interface {
 	// Waiting: somebody begins to wait for a flight.
 	Waiting(ctx context.Context, o *Owner, tool string, missing scopes.Set)
+	// ClientChosen: a flight asks as this client.
+	ClientChosen(f *Flight, c ClientChoice)
 	// Polled: a flight's authorization server answered a poll, or failed to.
 	Polled(f *Flight, e device.PollEvent)
 	// Redirected: a browser came back for a flight, or was sent on, or something came of it.

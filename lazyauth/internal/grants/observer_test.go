@@ -27,6 +27,8 @@ type event struct {
 	flight  *grants.Flight
 	err     error
 	ended   bool
+	client  string
+	former  string
 }
 
 func (e *events) add(was event) {
@@ -64,6 +66,18 @@ func (e *events) Waiting(_ context.Context, o *grants.Owner, _ string, missing s
 }
 
 func (e *events) Redirected(*grants.Flight, redirect.Event) {}
+
+func (e *events) ClientChosen(f *grants.Flight, c grants.ClientChoice) {
+	e.add(event{name: "client " + string(c.Source), flight: f, err: c.Against, client: c.ID})
+}
+
+func (e *events) Registered(_ context.Context, id, former string, _ time.Duration, err error) {
+	e.add(event{name: "registered", err: err, client: id, former: former})
+}
+
+func (e *events) RegistrationStoreFailed(_ context.Context, err error) {
+	e.add(event{name: "registration store failed", err: err})
+}
 
 func (e *events) Polled(f *grants.Flight, _ device.PollEvent) {
 	e.add(event{name: "polled", flight: f})

@@ -55,6 +55,9 @@ type Asker interface {
 	// Link is how a prompt's link gets to the person. It is called with the owner's mutex
 	// locked.
 	Link() Link
+	// ClientID is the client id that the host offers to be known by; empty if it offers none. It
+	// is called with the owner's mutex locked.
+	ClientID() string
 	// Left is how much longer the asker can wait for a renewal, which it does for four
 	// seconds in any case. How long it follows a flight is its own to decide.
 	Left() time.Duration

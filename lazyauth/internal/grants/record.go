@@ -26,6 +26,8 @@ type record struct {
 	Version   int       `json:"v"`
 	Access    string    `json:"access"`
 	Refresh   string    `json:"refresh,omitempty"`
+	Client    string    `json:"client,omitempty"`       // the id of the client that it was given to
+	Secret    bool      `json:"confidential,omitempty"` // that client has a secret, which is not here
 	Expires   time.Time `json:"expires,omitzero"`
 	Scopes    string    `json:"scopes"`
 	Asked     string    `json:"asked,omitempty"` // what the program that signed in asked for
@@ -36,7 +38,7 @@ type record struct {
 
 func (g *Grant) encode() []byte {
 	text, err := json.Marshal(record{
-		Version: recordVersion, Access: g.token.AccessToken, Refresh: g.refresh, Expires: g.token.Expiry.Round(0),
+		Version: recordVersion, Access: g.token.AccessToken, Refresh: g.refresh, Client: g.client.id, Secret: g.client.confidential, Expires: g.token.Expiry.Round(0),
 		Scopes: g.scopes.String(), Asked: g.asked.String(), Whole: g.whole.String(), Refreshed: g.refreshed, Identity: g.identity,
 	})
 	if err != nil {
@@ -57,7 +59,7 @@ func decode(order *scopes.Hierarchy, declared func() scopes.Set, text []byte) (*
 	if r.Version != recordVersion {
 		return nil, fmt.Errorf("%w: it has version %d, and this program reads %d", errForeign, r.Version, recordVersion)
 	}
-	token := &oauth.Token{Access: r.Access, Refresh: r.Refresh, Expires: r.Expires}
+	token := &oauth.Token{Access: r.Access, Refresh: r.Refresh, ClientID: r.Client, Confidential: r.Secret, Expires: r.Expires}
 	if err := token.Scopes.UnmarshalText([]byte(r.Scopes)); err != nil {
 		return nil, errors.New("lazyauth: the stored grant names scopes that are none")
 	}

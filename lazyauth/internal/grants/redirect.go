@@ -38,6 +38,8 @@ type RedirectFlow struct {
 	// NoBrowser says what speaks against there being a browser on this machine; nil, or "",
 	// if nothing does.
 	NoBrowser func() string
+	// Hint says who is to sign in and how, as redirect.Request has it; nil: nothing.
+	Hint func(Principal) (loginHint, prompt string)
 
 	mu   sync.Mutex
 	of   *oauth.Client // what flow speaks to
@@ -77,10 +79,12 @@ func (w *RedirectFlow) Suits(who Principal, link Link) error {
 
 // Begin implements [Way].
 func (w *RedirectFlow) Begin(ctx context.Context, a Asked) (Authorization, error) {
-	client, err := w.Server.client(ctx)
-	if err != nil {
-		return nil, err
-	}
+	return w.Server.begin(ctx, a, true, func(client *oauth.Client) (Authorization, error) {
+		return w.begin(ctx, a, client)
+	})
+}
+
+func (w *RedirectFlow) begin(ctx context.Context, a Asked, client *oauth.Client) (Authorization, error) {
 	flow, err := w.at(client)
 	if err != nil {
 		return nil, err
@@ -88,6 +92,9 @@ func (w *RedirectFlow) Begin(ctx context.Context, a Asked) (Authorization, error
 	request := redirect.Request{Link: redirect.Shown}
 	if a.Link == LinkOpened || a.Link == LinkHanded {
 		request.Link = redirect.Opened
+	}
+	if w.Hint != nil {
+		request.LoginHint, request.Prompt = w.Hint(a.Who)
 	}
 	authorization, err := flow.Begin(ctx, request, a.Want)
 	if port, ok := errors.AsType[*redirect.PortError](err); ok {
@@ -103,7 +110,7 @@ func (w *RedirectFlow) Begin(ctx context.Context, a Asked) (Authorization, error
 			return nil, failure{ErrNotOpened, err}
 		}
 	}
-	return redirectAuthorization{authorization, opens}, nil
+	return redirectAuthorization{authorization, w.Server, client, opens}, nil
 }
 
 // at returns the flow at a server, which is one for all authorizations there, since they share
@@ -129,6 +136,8 @@ func (w *RedirectFlow) at(client *oauth.Client) (*redirect.Flow, error) {
 
 type redirectAuthorization struct {
 	*redirect.Authorization
+	server *AuthorizationServer
+	as     *oauth.Client // who asked
 	opened bool
 }
 
@@ -139,7 +148,11 @@ func (a redirectAuthorization) Prompt() elicit.Prompt {
 
 // Wait implements [Authorization].
 func (a redirectAuthorization) Wait(ctx context.Context, heard Heard) (*oauth.Token, error) {
-	return a.Authorization.Wait(ctx, heard.Redirected)
+	token, err := a.Authorization.Wait(ctx, heard.Redirected)
+	if a.server.refused(a.as, err); errors.Is(err, redirect.ErrExpired) {
+		a.server.doubts(a.as)
+	}
+	return token, err
 }
 
 // End implements [Authorization]: the last page names the account.

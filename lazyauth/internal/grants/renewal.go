@@ -227,12 +227,13 @@ func (o *Owner) exchange(ctx context.Context, old *Grant) (*Grant, error) {
 		defer r.exchanging.Store(false)
 	}
 	o.mu.Unlock()
-	client, err := o.keeper.config.Server.client(ctx)
+	client, err := o.keeper.config.Server.of(ctx, old)
 	if err != nil {
 		return nil, err
 	}
 	token, byName, err := exchangeFor(ctx, client, old)
 	if err != nil {
+		o.keeper.config.Server.refused(client, err)
 		return nil, err
 	}
 	fresh := newGrant(o.keeper.config.Hierarchy, token, true)

@@ -13,7 +13,7 @@ import (
 // token does not know the access token any more, and one of those that answer 400 to that
 // (better-auth) could not be told from one that ended nothing.
 func (as *AuthorizationServer) revoke(ctx context.Context, g *Grant) error {
-	client, err := as.client(ctx)
+	client, err := as.of(ctx, g)
 	if err != nil {
 		return notRevoked{err}
 	}

@@ -93,6 +93,7 @@ func (traveller) Tool() string        { return "tool" }
 func (traveller) MayAsk(bool) error   { return nil }
 func (traveller) Left() time.Duration { return time.Hour }
 func (traveller) Link() grants.Link   { return grants.LinkShown }
+func (traveller) ClientID() string    { return "" }
 func (t traveller) Follow(_ context.Context, f *grants.Flight) error {
 	select {
 	case <-f.Ready():

@@ -31,6 +31,9 @@ type Asked struct {
 	Want func(context.Context) scopes.Set
 	Who  Principal
 	Link Link // how the prompt's link gets to the person
+
+	Client string             // the client id that the host offers; empty if it offers none
+	Chosen func(ClientChoice) // is told as which client the person is asked; may be nil
 }
 
 // A Link says how a prompt's link gets to a person's browser.
@@ -96,22 +99,22 @@ func (DeviceFlow) Suits(Principal, Link) error { return nil }
 
 // Begin implements [Way].
 func (w DeviceFlow) Begin(ctx context.Context, a Asked) (Authorization, error) {
-	server, err := w.Server.client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	client, err := device.New(server, w.Options)
-	if err != nil {
-		return nil, err
-	}
-	authorization, err := client.Authorize(ctx, a.Want(ctx))
-	if err != nil {
-		return nil, err
-	}
-	return deviceAuthorization{client, authorization}, nil
+	return w.Server.begin(ctx, a, false, func(server *oauth.Client) (Authorization, error) {
+		client, err := device.New(server, w.Options)
+		if err != nil {
+			return nil, err
+		}
+		authorization, err := client.Authorize(ctx, a.Want(ctx))
+		if err != nil {
+			return nil, err
+		}
+		return deviceAuthorization{w.Server, server, client, authorization}, nil
+	})
 }
 
 type deviceAuthorization struct {
+	server        *AuthorizationServer
+	as            *oauth.Client // who asked
 	client        *device.Client
 	authorization *device.Authorization
 }
@@ -128,7 +131,9 @@ func (a deviceAuthorization) Prompt() elicit.Prompt {
 
 // Wait implements [Authorization].
 func (a deviceAuthorization) Wait(ctx context.Context, heard Heard) (*oauth.Token, error) {
-	return a.client.Poll(ctx, a.authorization, heard.Polled)
+	token, err := a.client.Poll(ctx, a.authorization, heard.Polled)
+	a.server.refused(a.as, err)
+	return token, err
 }
 
 // Reached implements [Authorization].

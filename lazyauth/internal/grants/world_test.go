@@ -15,6 +15,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/registration"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -51,9 +52,12 @@ type setup struct {
 	as     fakeas.Options
 	shared *fakeas.Server                            // instead of one with those options: another world's
 	wire   func(http.RoundTripper) http.RoundTripper // between the server and everybody
+	client grants.Clients                            // as whom the program can present itself
 	server func(c *oauth.Config)                     // what is known of the authorization server, and the client
 	keeper func(w *world, config *grants.Config)     // how grants are kept; by default in memory, and no scope is the service's own
 	store  store.Store
+
+	registers bool // the program registers itself, and has no client id
 }
 
 func newWorld(t *testing.T, s setup) *world {
@@ -73,7 +77,17 @@ func newWorld(t *testing.T, s setup) *world {
 	if s.server != nil {
 		s.server(&client)
 	}
-	server, err := grants.NewAuthorizationServer(client, false, device.Offered)
+	clients := s.client
+	if s.registers {
+		client.Credentials = oauth.Credentials{}
+		clients.Registrar = registration.New(registration.Config{
+			Metadata: func(oauth.Endpoints) oauth.ClientMetadata {
+				return oauth.ClientMetadata{ClientName: "Notes", GrantTypes: []string{"urn:ietf:params:oauth:grant-type:device_code", "refresh_token"}}
+			},
+			Store: s.store, Key: func(oauth.ClientMetadata) string { return "the client of notes" }, Observer: &w.events,
+		})
+	}
+	server, err := grants.NewAuthorizationServer(client, clients, false, device.Offered)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +144,7 @@ func (w *world) check() {
 // A caller is an Asker that waits for an hour, unless its context ends.
 type caller struct {
 	w     *world
+	id    string                  // of the client that the host offers
 	left  time.Duration           // of its wait for anything but a person; zero: an hour
 	may   func(begins bool) error // whether the person may be asked; nil: they may
 	shown func(f *grants.Flight)  // is called when there is a prompt
@@ -145,6 +160,8 @@ func (c caller) MayAsk(begins bool) error {
 }
 
 func (c caller) Link() grants.Link { return grants.LinkShown }
+
+func (c caller) ClientID() string { return c.id }
 
 func (c caller) Left() time.Duration {
 	if c.left == 0 {

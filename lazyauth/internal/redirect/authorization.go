@@ -81,7 +81,7 @@ type Outcome struct {
 //
 // Errors: a [PortError]; that of Client.Push where requests must be pushed; that of ctx.
 func (f *Flow) Begin(ctx context.Context, request Request, want func(context.Context) scopes.Set) (*Authorization, error) {
-	if err := request.check(); err != nil {
+	if err := request.Check(); err != nil {
 		return nil, err
 	}
 	if ctx.Err() != nil {

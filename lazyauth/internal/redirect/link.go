@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/internal/names"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 )
 
 // A Link is who opens the link of a sign-in.
@@ -47,7 +48,8 @@ type Request struct {
 
 var prompts = []string{"none", "login", "consent", "select_account", "create"}
 
-func (r Request) check() error {
+// Check says what is wrong with the request, if anything. It quotes nothing.
+func (r Request) Check() error {
 	for word := range strings.FieldsSeq(r.Prompt) {
 		if !slices.Contains(prompts, word) {
 			return errors.New("redirect: Prompt has a word that is none of OpenID Connect's")
@@ -139,7 +141,7 @@ func (a *Authorization) setLink(ctx context.Context) error {
 				a.expires = expires
 			}
 			return nil
-		case err != nil && (required || ctx.Err() != nil):
+		case err != nil && (required || ctx.Err() != nil || oauth.RefusesClient(err)): // a plain link would come to the same
 			return err
 		case err != nil:
 			a.tell(Event{What: PushFailed, Detail: detail(err)})

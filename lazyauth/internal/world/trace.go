@@ -21,6 +21,8 @@ func (e *Events) trace() *lazyauth.Trace {
 	return &lazyauth.Trace{
 		Waiting:        noted[lazyauth.WaitingInfo](e, "waiting"),
 		Prompted:       noted[lazyauth.PromptedInfo](e, "prompted"),
+		ClientChosen:   noted[lazyauth.ClientChosenInfo](e, "clientchosen"),
+		Registered:     noted[lazyauth.RegisteredInfo](e, "registered"),
 		Polled:         noted[lazyauth.PolledInfo](e, "polled"),
 		Redirected:     noted[lazyauth.RedirectedInfo](e, "redirected"),
 		Granted:        noted[lazyauth.GrantedInfo](e, "granted"),

@@ -1,0 +1,39 @@
+package asking
+
+import (
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// ClientID implements [grants.Asker]: the host's client id, where the person sits at this
+// machine as the host does.
+//
+//go:noinline
+func (a *asker) ClientID() string {
+	call := a.host.Request().Call
+	if call == nil || !a.person.Who().IsLocal() {
+		return ""
+	}
+	return OfferedClientID(call.Params.Meta)
+}
+
+// OfferedClientID returns the client id that a host offers to be known by: auth.cimd.clientId
+// in the capabilities of a request of the newer era (SEP-2059 §6); empty if there is none. It
+// is whatever the host wrote.
+//
+// Up to 2025-11-25 capabilities come once, with initialize, of which the SDK (v1.8.0) keeps what it
+// has fields for. A host that speaks those passes its id in the environment.
+func OfferedClientID(meta map[string]any) string {
+	if !Modern(meta) {
+		return ""
+	}
+	var at any = meta[mcp.MetaKeyClientCapabilities]
+	for _, name := range []string{"auth", "cimd", "clientId"} {
+		object, ok := at.(map[string]any)
+		if !ok {
+			return ""
+		}
+		at = object[name]
+	}
+	id, _ := at.(string)
+	return id
+}
