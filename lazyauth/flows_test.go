@@ -197,7 +197,6 @@ func TestFlows_ReachedNobodyAsText(t *testing.T) {
 			d := newDesk(t, world.Setup{Options: lazyauth.Options{OpenBrowser: func(context.Context, string) error { return nil }}}, lazyauth.FlowRedirect, lazyauth.FlowDevice)
 			h := d.HostWith(era, world.Manners{})
 			(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
-			world.Later(45 * time.Second)
 			if refused {
 				d.AS.Script(fakeas.DeviceAuthorization, fakeas.Error(400, "unauthorized_client"))
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
 // A desk is a world whose server runs on a machine with a browser.
@@ -488,5 +489,61 @@ func TestRedirect_DeclinedAfterAnother(t *testing.T) {
 			t.Errorf("%d listeners are left", n)
 		}
 		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+	})
+}
+
+// A code that the server refuses, as one that somebody else has brought, ends nothing: the person
+// starts again, in the same sign-in. One that is lost is not sent twice.
+func TestRedirect_CodeRefused(t *testing.T) {
+	for name, behaviour := range map[string]fakeas.Behaviour{"refused": fakeas.Error(400, "invalid_grant"), "lost": fakeas.Lose()} {
+		t.Run(name, func(t *testing.T) {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				d := newDesk(t, world.Setup{}, lazyauth.FlowRedirect)
+				h := d.Host(era, world.Accepts)
+				call := h.Call(t.Context(), "whoami", nil)
+				link := d.link(h)
+				d.AS.Script(fakeas.Exchange, behaviour)
+				d.shows(d.browser.Approves(link), "again", "/start/")
+				d.shows(d.browser.Approves(link), "signed-in", "Ada Example")
+				(<-call).Succeeds(t, "Ada")
+				h.WantPrompts(1)
+				var outcomes []string
+				for _, info := range world.Infos[lazyauth.RedirectedInfo](&d.Trace) {
+					outcomes = append(outcomes, info.Outcome)
+				}
+				want := map[string]string{"refused": "came code_refused came granted", "lost": "came answer_lost came granted"}[name]
+				if got := strings.Join(outcomes, " "); got != want {
+					t.Errorf("the trace is told %q, want %q", got, want)
+				}
+			})
+		})
+	}
+}
+
+// What a redirect brought is kept, refreshed, and found by the next process, as what a code brought is;
+// and each account of a person is asked for by itself.
+func TestRedirect_StoredAndRefreshed(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		kept := store.Memory()
+		setup := world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour}, Options: lazyauth.Options{Store: kept, Account: lazyauth.AccountFromHost()}}
+		d := newDesk(t, setup, lazyauth.FlowRedirect)
+		h := d.HostWith(era, world.Manners{Name: "one", URL: true, React: world.Accepts})
+		call := h.Call(t.Context(), "whoami", nil)
+		link := d.link(h)
+		if m := h.Shown()[0].Message; !strings.Contains(m, `Notes (account "one")`) {
+			t.Errorf("the person reads %q", m)
+		}
+		d.browser.Approves(link)
+		(<-call).Succeeds(t, "Ada")
+
+		setup.Shared = d.AS
+		next := newDesk(t, setup, lazyauth.FlowRedirect)
+		world.Later(2 * time.Hour)
+		h = next.HostWith(era, world.Manners{Name: "one", URL: true, React: world.Accepts})
+		h.Gets("whoami", nil, "Ada")
+		h.WantPrompts(0)
+		if n := d.AS.Count(fakeas.Refresh, fakeas.OK); n != 1 {
+			t.Errorf("refreshed %d times", n)
+		}
 	})
 }

@@ -258,7 +258,9 @@ func (d *Delivery) FallBackToText(ctx context.Context) error {
 	first := d.textShownAt.IsZero()
 	if first {
 		d.textShownAt = time.Now()
-		d.lately = d.textShownAt
+		if d.lately.IsZero() { // or else it stands elsewhere, and has for longer
+			d.lately = d.textShownAt
+		}
 		close(d.shownAsText)
 	}
 	d.board.person.mu.Unlock()
