@@ -2,6 +2,7 @@ package hostcheck
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -37,7 +38,9 @@ var consent = []Requirement{
 				j.that(p.got.at-p.pressed <= atOnce, fmt.Sprintf("accept came %v after the person had agreed",
 					(p.got.at-p.pressed).Round(10*time.Millisecond)), p.got.line.Event)
 			case p.signedIn != 0:
-				j.that(p.got.at < p.signedIn, "accept came when the sign-in was over", p.got.line.Event)
+				// Where a person is at the keyboard, the sign-in is their visit, and the
+				// browser may be there before the answer is here.
+				j.that(p.got.at-p.signedIn <= atOnce, "accept came when the sign-in was over", p.got.line.Event)
 			default:
 				j.pass(p.got.line.Event)
 			}
@@ -45,7 +48,8 @@ var consent = []Requirement{
 	},
 	{
 		ID: "A11", Name: "does not pre-fetch the URL", Revision: Legacy, Level: MustNot, Observed: atCanary,
-		Text:       "The host requests neither the URL nor anything else of its site, such as an icon, by itself.",
+		Text: "The host requests neither the URL nor anything else of its site, such as an icon, by itself. Where it does not " +
+			"report what it shows, what comes to the page before an accept proves nothing.",
 		Section:    section(Legacy, "client/elicitation#safe-url-handling"),
 		Everywhere: true,
 		eras:       both,
@@ -54,15 +58,23 @@ var consent = []Requirement{
 				return
 			}
 			at, agreed := s.consent(p)
-			fetched := -1
+			fetched, early := -1, -1
 			for _, v := range s.visits {
 				switch {
 				case v.prompt != p.id && v.prompt != "", v.at < p.issued, agreed && v.at >= at:
+				case (agreed || p.noReply) && v.method == http.MethodGet && !s.hasHook(HookShown):
+					// The browser comes before the answer where a host opens the URL and
+					// then says so, which is the order of the specification.
+					early = v.event
 				case v.prompt == "" && agreed: // something else of the site, at some other time
 				case slices.ContainsFunc(s.openings, func(o opening) bool { return o.URL == p.url && o.at <= v.at }):
 				default:
 					fetched = v.event
 				}
+			}
+			if fetched < 0 && early >= 0 {
+				j.note("the page was requested before the host accepted; without a hook it is not known whether the person had agreed", early)
+				return
 			}
 			j.that(fetched < 0, "the page behind the URL was requested although nobody had agreed to open it", fetched)
 		},

@@ -9,13 +9,13 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
 )
 
-// The canary tells a page that was requested before consent from one that was
-// opened after it, without any hook.
+// Without a hook the canary does not know whether a page that was requested before
+// the answer was opened by the person: that is no pass, and no failure either.
 func TestConsent_CanaryWithoutHooks(t *testing.T) {
 	for name, c := range map[string]struct {
 		before bool
 		want   hostcheck.Status
-	}{"before": {true, hostcheck.Failure}, "after": {false, hostcheck.Success}} {
+	}{"before": {true, hostcheck.Info}, "after": {false, hostcheck.Success}} {
 		t.Run(name, func(t *testing.T) {
 			r := play(t, one("consent", hostcheck.Modern, hostcheck.HTTP), func(ctx context.Context, t *testing.T, launch hostcheck.Launch) {
 				b := visitor(ctx, t, launch)

@@ -5,7 +5,8 @@
 //
 // It reads its task from HOSTCHECK_TASK, and takes part in the adapter protocol
 // at HOSTCHECK_CONTROL: what it shows is what it reports there, and the person
-// is the suite. With -fault it gets one thing wrong; -faults lists what.
+// is the suite. With -fault it gets one thing wrong; -faults lists what. With -habit
+// it is out of the ordinary in a way that is right all the same; -habits lists these.
 package main
 
 import (
@@ -47,6 +48,8 @@ func run(ctx context.Context, args []string, env func(string) string, out, log i
 	flags.SetOutput(log)
 	fault := flags.String("fault", "", "get this `one` thing wrong")
 	list := flags.Bool("faults", false, "list the faults and exit")
+	habit := flags.String("habit", "", "be out of the ordinary in this `one` way, and right")
+	unusual := flags.Bool("habits", false, "list the habits and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
@@ -59,10 +62,19 @@ func run(ctx context.Context, args []string, env func(string) string, out, log i
 		}
 		return nil
 	}
+	if *unusual {
+		for _, h := range refhost.Habits() {
+			fmt.Fprintln(out, h)
+		}
+		return nil
+	}
+	if *habit != "" && !slices.Contains(refhost.Habits(), refhost.Habit(*habit)) {
+		return fmt.Errorf("there is no habit %q; -habits lists them", *habit)
+	}
 	if *fault != "" && !slices.Contains(refhost.Faults(), refhost.Fault(*fault)) {
 		return fmt.Errorf("there is no fault %q; -faults lists them", *fault)
 	}
-	var told refhost.Launch
+	told := refhost.Launch{Habit: refhost.Habit(*habit)}
 	if err := json.Unmarshal([]byte(env("HOSTCHECK_TASK")), &told.Task); err != nil {
 		return fmt.Errorf("HOSTCHECK_TASK: %w; this host is started by hostcheck", err)
 	}

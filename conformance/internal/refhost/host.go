@@ -1,5 +1,6 @@
 // Package refhost is a host that meets every requirement of the conformance
-// suite, and that can be told to miss one.
+// suite, and that can be told to miss one, or to be out of the ordinary in a way
+// that no requirement is about.
 //
 // It has a client of its own, by hand, and not that of the SDK: a host that is
 // to be wrong in exactly one way has to be in control of every byte, and the
@@ -32,12 +33,15 @@ type Launch struct {
 	Server func(ctx context.Context) (io.ReadWriteCloser, error)
 	// Dial replaces the network; nil means the machine's.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Habit is in what the host is out of the ordinary, without being wrong.
+	Habit Habit
 }
 
 // host is one run.
 type host struct {
 	launch Launch
 	fault  Fault
+	habit  Habit
 	web    *http.Client // for MCP
 	desk   *http.Client // for the control endpoint, and for pages
 	begun  context.Context
@@ -72,7 +76,7 @@ func Run(ctx context.Context, launch Launch, fault Fault) error {
 	transport := &http.Transport{DialContext: launch.Dial, DisableCompression: true}
 	defer transport.CloseIdleConnections()
 	h := &host{
-		launch: launch, fault: fault, begun: ctx,
+		launch: launch, fault: fault, habit: launch.Habit, begun: ctx,
 		web: &http.Client{Transport: transport}, desk: &http.Client{Transport: transport},
 		dialog: make(chan struct{}, 2), turned: make(chan struct{}), closing: make(chan struct{}),
 		finished: make(map[string]chan struct{}),

@@ -26,11 +26,20 @@ type elicitation struct {
 
 // announce says what the host reports.
 func (h *host) announce(ctx context.Context) error {
+	if !h.hooked() {
+		return nil
+	}
 	return h.control(ctx, http.MethodGet, "task?hooks=shown,opened,outcome", nil, nil)
 }
 
+// hooked says whether the host reports what it shows.
+func (h *host) hooked() bool { return h.habit != OpensThenAccepts }
+
 // report says what a call came to.
 func (h *host) report(ctx context.Context, call string, out outcome) {
+	if !h.hooked() {
+		return
+	}
 	_ = h.control(ctx, http.MethodPost, "outcome", hostcheck.Outcome{Call: call, Text: out.text, Error: out.failed}, nil)
 }
 
@@ -154,6 +163,14 @@ func (h *host) dialogFor(e elicitation) hostcheck.Shown {
 
 // show reports a dialog and waits for the person.
 func (h *host) show(ctx context.Context, e elicitation) string {
+	if !h.hooked() {
+		h.sleep(ctx, 300*time.Millisecond)
+		if e.Mode == "url" {
+			h.visit(ctx, e.URL) // which is what the browser does
+			h.sleep(ctx, 100*time.Millisecond)
+		}
+		return "accept"
+	}
 	var d hostcheck.Dialog
 	if err := h.control(ctx, http.MethodPost, "shown", h.dialogFor(e), &d); err != nil {
 		return "cancel"
@@ -214,6 +231,9 @@ func (h *host) misrender(s *hostcheck.Shown) {
 
 // browse opens a URL.
 func (h *host) browse(ctx context.Context, address string) {
+	if !h.hooked() {
+		return
+	}
 	o := hostcheck.Opened{URL: address, In: "browser"}
 	switch h.fault {
 	case EmbedsPage:

@@ -1,0 +1,61 @@
+package unusual_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/refhost"
+)
+
+// guest is the reference host with a habit, inside this process.
+func guest(habit refhost.Habit) func(context.Context, hostcheck.Launch) error {
+	return func(ctx context.Context, launch hostcheck.Launch) error {
+		return refhost.Run(ctx, refhost.Launch{
+			Task: launch.Task, Control: launch.Control, Server: launch.Server, Dial: launch.Dial, Habit: habit,
+		}, refhost.None)
+	}
+}
+
+// stage runs the whole suite, in both protocols and over both transports, in
+// virtual time.
+func stage(t *testing.T, habit refhost.Habit) (report *hostcheck.Report) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		if report, err = hostcheck.Run(t.Context(), hostcheck.Config{Play: guest(habit)}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return report
+}
+
+// A host that is right passes, however few are like it; and something was checked.
+func TestUnusualHostsPass(t *testing.T) {
+	t.Parallel()
+	for _, habit := range refhost.Habits() {
+		t.Run(string(habit), func(t *testing.T) {
+			t.Parallel()
+			report := stage(t, habit)
+			if !report.OK(true) {
+				t.Error("the verdict is FAILED")
+			}
+			passed := 0
+			for _, r := range report.Results {
+				for _, c := range r.Checks {
+					switch c.Status {
+					case hostcheck.Success:
+						passed++
+					case hostcheck.Failure, hostcheck.Warning:
+						t.Errorf("%s %s %s: %s is %s: %s", r.Scenario, r.Protocol, r.Transport, c.ID, c.Status, c.ErrorMessage)
+					case hostcheck.Skipped, hostcheck.Info:
+					}
+				}
+			}
+			if passed < 20 {
+				t.Errorf("no more than %d checks passed", passed)
+			}
+		})
+	}
+}
