@@ -89,7 +89,7 @@ func TestPrompt_WithoutACode(t *testing.T) {
 			"url": {elicit.URL, p, "Sign in to Notes at as.example. It asks for: notes:read. The link is valid for 10 minutes, in a browser on the machine where this server runs. The call continues by itself once you have approved."},
 			// A form must not have a link, and this address cannot be typed.
 			"form":             {elicit.Form, p, "Sign in to Notes at as.example. It asks for: notes:read. The link is valid for 10 minutes, in a browser on the machine where this server runs. The call continues by itself once you have approved."},
-			"progress":         {elicit.Progress, p, "Sign in to Notes in a browser on the machine where this server runs (valid for 10 minutes). It asks for: notes:read. Open\n" + authorize},
+			"progress":         {elicit.Progress, p, "Open " + authorize + " to sign in to Notes, in a browser on the machine where this server runs (valid for 10 minutes). It asks for: notes:read."},
 			"text":             {elicit.Text, p, "Sign-in to Notes needed: open the link below in a browser on the machine where this server runs (valid for 10 minutes), then call this tool again.\n" + authorize},
 			"opened, progress": {elicit.Progress, opened, "A browser window was opened to sign in to Notes. It asks for: notes:read. The call continues by itself once you have approved."},
 			"opened, text": {elicit.Text, opened, "Sign-in to Notes needed: a browser window was opened for it. When the user has signed in there, call this tool again. " +

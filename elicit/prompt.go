@@ -26,7 +26,7 @@ type Prompt struct {
 	// VerificationURI is where the person goes. In the device flow it is the verification
 	// URI, and holds no user code. In the redirect flow it is the authorization request
 	// (RFC 6749 §4.1.1), or a page of this program on loopback that leads there; it works
-	// only in a browser on this machine, and is long.
+	// only in a browser on this machine, and the request is long.
 	VerificationURI string `json:"-"`
 	// VerificationURIComplete is the verification URI with the user code in it, for authors
 	// who asked for that; otherwise it is empty.
@@ -129,8 +129,9 @@ func (p Prompt) mustHave(c Channel) string {
 	return p.UserCode
 }
 
-// sayLink is what a prompt without a code says in English. The link stands alone on a line: it
-// is long, and what follows it would be taken for a part of it.
+// sayLink is what a prompt without a code says in English. In a text the link stands alone on a
+// line: it may be long, and what follows it would be taken for a part of it. A progress message
+// begins with it, since Gemini CLI 0.61 shows no more of that than one line, without its breaks.
 func (p Prompt) sayLink(c Channel) string {
 	switch {
 	case c == Progress && p.Opened:
@@ -138,7 +139,7 @@ func (p Prompt) sayLink(c Channel) string {
 	case p.VerificationURI == "":
 		return fmt.Sprintf("Waiting for the sign-in to %s.", p.what())
 	case c == Progress:
-		return fmt.Sprintf("Sign in to %s in a browser on the machine where this server runs (valid for %s).%s Open\n%s", p.what(), p.left(), p.asksFor(), p.VerificationURI)
+		return fmt.Sprintf("Open %s to sign in to %s, in a browser on the machine where this server runs (valid for %s).%s", p.VerificationURI, p.what(), p.left(), p.asksFor())
 	case c == Text && p.Opened:
 		return fmt.Sprintf("Sign-in to %s needed%s: a browser window was opened for it. When the user has signed in there, call this tool again. If there is no such window, they can open this link in a browser on the machine where this server runs (valid for %s):\n%s",
 			p.what(), p.forMore(), p.left(), p.VerificationURI)

@@ -89,9 +89,9 @@ func (w *RedirectFlow) begin(ctx context.Context, a Asked, client *oauth.Client)
 	if err != nil {
 		return nil, err
 	}
-	request := redirect.Request{Link: redirect.Shown}
-	if a.Link == LinkOpened || a.Link == LinkHanded {
-		request.Link = redirect.Opened
+	request := redirect.Request{Link: redirect.Opened}
+	if a.Link == LinkShown {
+		request.Link = redirect.Shown
 	}
 	if w.Hint != nil {
 		request.LoginHint, request.Prompt = w.Hint(a.Who)

@@ -93,7 +93,7 @@ func (f *Flow) Begin(ctx context.Context, request Request, want func(context.Con
 	}
 	a := &Authorization{
 		flow: f, request: request, port: port, uri: f.target.at(port, f.config.RedirectURI),
-		nonce: newSecret(), cookie: "lazyauth-" + newSecret()[:11], ticket: "lazyauth-done-" + newSecret()[:11],
+		nonce: newNonce(), cookie: "lazyauth-" + newSecret()[:11], ticket: "lazyauth-done-" + newSecret()[:11],
 		events: make(chan Event, mostEvents), arrived: make(chan *submission, mostRefused+1),
 		gone: make(chan struct{}), finished: make(chan struct{}), closed: make(chan struct{}),
 		codes: make(map[[sha256.Size]byte]*submission), tickets: make(map[string]*submission),

@@ -21,8 +21,10 @@ const (
 	// address, with a pushed request in it if the server takes one, since hosts refuse http. It
 	// tells nothing of the person (MCP client/elicitation, "Safe URL handling").
 	Shown Link = iota
-	// Opened is for a link that this program opens in a browser itself, or gives to a person at
-	// its own terminal: the start page on loopback. It alone keeps somebody else's code out.
+	// Opened is for a link that this program opens in a browser itself, gives to a person at
+	// its own terminal, or has passed on as text: the start page on loopback. It alone keeps
+	// somebody else's code out, and it is short, so that it stays in one piece where others are
+	// wrapped, cut, or copied by a model.
 	Opened
 )
 

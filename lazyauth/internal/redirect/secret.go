@@ -16,6 +16,14 @@ func newSecret() string {
 	return base64.RawURLEncoding.EncodeToString(bits[:])
 }
 
+// newNonce returns 128 random bits in 22 of these characters, for a link that people read. It
+// stands for no sign-in: that gets secrets of its own when the page is opened.
+func newNonce() string {
+	var bits [16]byte
+	rand.Read(bits[:])
+	return base64.RawURLEncoding.EncodeToString(bits[:])
+}
+
 // same compares in a time that does not depend on where the two differ.
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
