@@ -167,6 +167,14 @@ func (e *Error) Error() string {
 		if errors.Is(e.Cause, grants.ErrNoFlow) {
 			return fmt.Sprintf("The authorization server of %s offers none of the flows that this server may use, so nobody can be asked to sign in, which calling again will not change. If it has an endpoint for one after all, this server's operator can name it.", e.service)
 		}
+		switch { // who this program is
+		case errors.Is(e.Cause, grants.ErrNoDocuments):
+			return fmt.Sprintf("The authorization server of %s does not take the address of a document for a client identifier, which is how this server is known, so nobody can be asked to sign in, and calling again will not change that. Its operator needs a client identifier that is registered there, or can have the server register itself.", e.service)
+		case errors.Is(e.Cause, grants.ErrNoRegistration):
+			return fmt.Sprintf("The authorization server of %s does not let programs register themselves, and this server has no client identifier there, so nobody can be asked to sign in, which calling again will not change. Its operator needs a client identifier that is registered there.", e.service)
+		case errors.Is(e.Cause, grants.ErrClientRefused), errors.Is(e.Cause, grants.ErrNoClient):
+			return fmt.Sprintf("This server signs in to %s under the client identifier of the application that runs it, and was given none that it accepts, so nobody can be asked to sign in, which calling again will not change. The server's log says more.", e.service)
+		}
 		if errors.Is(e.Cause, redirect.ErrNoPKCE) {
 			return fmt.Sprintf("The authorization server of %s does not say that it protects sign-ins by a browser (PKCE), so nobody can be asked to sign in, which calling again will not change. If it does after all, this server's operator can say so.", e.service)
 		}

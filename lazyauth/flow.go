@@ -107,7 +107,7 @@ func (s *Service) ways(transport http.RoundTripper, o *Options, told observer) (
 	var wants []func(oauth.Endpoints) error
 	for _, f := range s.flows() {
 		if f == FlowRedirect {
-			if err := redirects.Config.Check(); err != nil {
+			if err := errors.Join(redirects.Config.Check(), redirect.CheckParams(s.Params)); err != nil {
 				return nil, nil, fmt.Errorf("lazyauth: Service: %w", err)
 			}
 			wants = append(wants, redirects.Offered)

@@ -332,7 +332,7 @@ func TestCheckDocument(t *testing.T) {
 		"https://me@editor.example.test/x": "", "https://Editor.example.test/x": "", "https://editor.example.test./x": "", "https://editor.example.test:/x": "",
 		"https://editor.example.test/./x": "", "https://editor.example.test/x/..": "", "https://editor.example.test/%2e%2e/x": "", "https://editor.example.test/x y": "",
 		"https://editor.example.test\\@evil.test/x": "", "https://editor.example.test/é": "", "HTTPS://editor.example.test/x": "", "https:editor.example.test/x": "",
-		"https://editor.example.test/" + strings.Repeat("x", 2048): "", "https://ed%69tor.example.test/x": "",
+		"https://editor.example.test/" + strings.Repeat("x", 2048): "", "https://ed%69tor.example.test/x": "", "https://*.example.test/x": "", "https://a,b/x": "",
 	} {
 		got, err := grants.CheckDocument(id)
 		if got != host || (err == nil) != (host != "") {

@@ -33,8 +33,10 @@ func CheckDocument(id string) (host string, err error) {
 		return "", errors.New("has a user name")
 	case strings.ContainsAny(id, "?#"):
 		return "", errors.New("has a query or a fragment")
-	case u.Host != strings.ToLower(u.Host) || strings.Contains(u.Host, "%") || strings.HasSuffix(u.Host, ":") || strings.HasSuffix(u.Hostname(), "."):
+	case u.Host != strings.ToLower(u.Host) || strings.HasSuffix(u.Host, ":") || strings.HasSuffix(u.Hostname(), "."):
 		return "", errors.New("has a host that is not written as servers compare it: in lower case, without a dot at its end")
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789.-:[]", r) }):
+		return "", errors.New("has a host that is not a name in ASCII, or an address")
 	case len(u.Path) < 2:
 		return "", errors.New("has no path")
 	}

@@ -96,6 +96,17 @@ var reserved = []string{
 	"code_challenge", "code_challenge_method", "request", "request_uri", "login_hint", "id_token_hint",
 }
 
+// CheckParams says which of these parameters an author cannot add to authorization requests,
+// for when there is no client yet.
+func CheckParams(params url.Values) error {
+	for name := range params {
+		if plain := strings.ToLower(name); slices.Contains(reserved, plain) {
+			return fmt.Errorf("redirect: the parameter %s cannot be added to authorization requests", plain)
+		}
+	}
+	return nil
+}
+
 // A Flow is the way of one client to an authorization server. It is safe for concurrent use
 // and has nothing to close but its authorizations.
 type Flow struct {
@@ -120,10 +131,8 @@ func New(config Config) (*Flow, error) {
 	if err := f.checkServer(); err != nil {
 		return nil, err
 	}
-	for name := range f.params {
-		if slices.Contains(reserved, strings.ToLower(name)) {
-			return nil, fmt.Errorf("redirect: the parameter %s cannot be added to authorization requests", strings.ToLower(name))
-		}
+	if err := CheckParams(f.params); err != nil {
+		return nil, err
 	}
 	var err error
 	if f.target, err = config.check(); err != nil {

@@ -90,13 +90,15 @@ func (l *listener) RoundTrip(req *http.Request) (*http.Response, error) {
 		Access  string `json:"access_token"`
 		Refresh string `json:"refresh_token"`
 		Code    string `json:"user_code"`
+		Secret  string `json:"client_secret"` // of a registration, as is the next
+		Manage  string `json:"registration_access_token"`
 	}
 	if json.Unmarshal(body, &issued) != nil {
 		form, _ := url.ParseQuery(string(body))
 		issued.Device, issued.Access = form.Get("device_code"), form.Get("access_token")
 		issued.Refresh, issued.Code = form.Get("refresh_token"), form.Get("user_code")
 	}
-	l.secrets.Add(issued.Device, issued.Access, issued.Refresh)
+	l.secrets.Add(issued.Device, issued.Access, issued.Refresh, issued.Secret, issued.Manage)
 	l.secrets.issued(issued.Access)
 	l.secrets.addCode(issued.Code)
 	return res, nil
