@@ -26,6 +26,9 @@ func Example() {
 		ClientID:   "notes-mcp",
 		Scopes:     scopes.Of("profile"),
 		APIOrigins: []string{"https://api.example.com"},
+		// A browser on this machine, where there is one; else a code for any browser.
+		Flows:       []lazyauth.Flow{lazyauth.FlowRedirect, lazyauth.FlowDevice},
+		RedirectURI: "http://127.0.0.1/callback",
 	}, nil)
 	if err != nil {
 		log.Fatal(err)
