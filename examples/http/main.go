@@ -77,9 +77,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 // authorization server is asked when a call first needs it.
 func newServer(cfg *config, counters *lazyauth.Counters) (*mcp.Server, *lazyauth.Interceptor, error) {
 	auth, err := lazyauth.New(lazyauth.Service{
-		Name:         "Notes",
-		Issuer:       cfg.issuer,
-		Endpoint:     oauth2.Endpoint{DeviceAuthURL: cfg.deviceURL, AuthStyle: cfg.clientAuth}, // the rest is discovered
+		Name:     "Notes",
+		Issuer:   cfg.issuer,
+		Endpoint: oauth2.Endpoint{DeviceAuthURL: cfg.deviceURL, AuthStyle: cfg.clientAuth}, // the rest is discovered
+		// No Flows: the device flow alone. A redirect comes back to this machine, and callers are on others.
 		ClientID:     cfg.clientID,
 		ClientSecret: cfg.clientSecret,
 		Scopes:       scopes.Of("profile"),      // asked for in every sign-in: verifyUser needs it

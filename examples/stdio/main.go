@@ -3,8 +3,8 @@
 // people at a terminal it also has the commands login, status and logout, which
 // share its grants.
 //
-// Start to read here; tools.go has the tools, api.go the API they call, flags.go
-// the command line, store.go where grants are kept, and login.go, status.go and
+// Start to read here; tools.go has the tools, api.go the API they call, help.go and
+// flags.go the command line, store.go where grants are kept, and login.go, status.go and
 // logout.go the commands.
 //
 //	go run ./examples/stdio -help
@@ -121,7 +121,7 @@ func newAuth(cfg *config, options *lazyauth.Options) (*lazyauth.Interceptor, err
 		Issuer:        cfg.issuer,
 		Endpoint:      oauth2.Endpoint{DeviceAuthURL: cfg.deviceURL, TokenURL: cfg.tokenURL, AuthStyle: cfg.clientAuth},
 		RevocationURL: cfg.revocationURL,
-		Flows:         cfg.flows,
+		Flows:         cfg.flows, // it runs where its user sits, as a rule: see flowsOf
 		RedirectURI:   cfg.redirectURI,
 		ClientID:      cfg.clientID,
 		ClientSecret:  cfg.clientSecret,
