@@ -20,7 +20,7 @@ func (p *programHost) Client() asking.Client { return p }
 func (p *programHost) Tool() string { return "" }
 
 // Request implements [asking.Host].
-func (p *programHost) Request() asking.Request { return asking.Request{} }
+func (p *programHost) Request() asking.Request { return asking.Request{Silent: p.show == nil} }
 
 // Progress implements [asking.Host].
 func (p *programHost) Progress() *asking.Progress { return nil }

@@ -13,6 +13,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
 // A desk is a world whose server runs on a machine with a browser.
@@ -344,6 +345,28 @@ func TestRedirect_Authorize(t *testing.T) {
 	})
 }
 
+// A program that only waits is handed nothing: the link is fit for the hosts of the calls that
+// it waits for.
+func TestRedirect_AuthorizeWaits(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		d := newDesk(t, world.Setup{}, lazyauth.FlowRedirect)
+		waited := make(chan error, 1)
+		go func() { waited <- d.Auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), nil) }()
+		world.Later(time.Second)
+		h := d.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		link := d.link(h)
+		if !strings.HasPrefix(link, "https://") {
+			t.Errorf("the host is shown %q", link)
+		}
+		d.shows(d.browser.Approves(link), "signed-in", "Ada Example")
+		(<-call).Succeeds(t, "Ada")
+		if err := <-waited; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Somebody who has seen the link signs in with an account of theirs, and has the user's browser come
 // back with that. Where the program opened the start page, it is refused; where the link is
 // the authorization server's, the last page and the result name the account.
@@ -525,8 +548,8 @@ func TestRedirect_CodeRefused(t *testing.T) {
 	}
 }
 
-// What a redirect brought is kept, refreshed, and found by the next process, as what a code brought is;
-// and each account of a person is asked for by itself.
+// What a redirect brought is kept, refreshed, and found by the next process, as what a code
+// brought is; and each account of a person is asked for by itself.
 func TestRedirect_StoredAndRefreshed(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		kept := store.Memory()

@@ -148,6 +148,8 @@ func (a *asker) Left() time.Duration { return a.person.people.left(a.host.Reques
 //go:noinline
 func (a *asker) Link() grants.Link {
 	switch r := a.host.Request(); {
+	case r.Silent: // hosts will be shown it
+		return grants.LinkShown
 	case r.Call == nil:
 		return grants.LinkHanded
 	case r.Reach().Has(elicit.URL):
