@@ -2,10 +2,7 @@ package lazyauth_test
 
 import (
 	"context"
-	"io"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,32 +35,6 @@ func TestRefresh_CallsAtExpiry(t *testing.T) {
 		}
 		h.WantPrompts(1)
 	})
-}
-
-// refreshes notes what each refresh asked for by name.
-type refreshes struct {
-	next http.RoundTripper
-
-	mu    sync.Mutex
-	asked []string
-}
-
-func (r *refreshes) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.Body != nil {
-		body, err := io.ReadAll(req.Body)
-		if err != nil {
-			return nil, err
-		}
-		form, _ := url.ParseQuery(string(body))
-		if form.Get("grant_type") == "refresh_token" {
-			r.mu.Lock()
-			r.asked = append(r.asked, form.Get("scope"))
-			r.mu.Unlock()
-		}
-		req = req.Clone(req.Context())
-		req.Body = io.NopCloser(strings.NewReader(string(body)))
-	}
-	return r.next.RoundTrip(req)
 }
 
 // A grant in use is refreshed before it ends, in the background: no call waits for it.

@@ -276,7 +276,7 @@ func TestFlight_Verified(t *testing.T) {
 					got.holds(profile)
 				} else {
 					got.fails(grants.ErrUnverified)
-					if o.Grant() != nil || grants.Cause(got.err) != test.want { //nolint:errorlint // as it came
+					if o.Grant() != nil || grants.Cause(got.err) != test.want {
 						t.Errorf("the grant is %v, and the cause %v", o.Grant(), grants.Cause(got.err))
 					}
 				}

@@ -91,7 +91,7 @@ func TestOperator_NotToBeHad(t *testing.T) {
 				for range 2 {
 					o := <-w.asks(profile)
 					o.fails(grants.ErrOperatorToken)
-					if test.want != nil && grants.Cause(o.err) != test.want { //nolint:errorlint // as it came
+					if test.want != nil && grants.Cause(o.err) != test.want {
 						t.Errorf("the cause is %v", grants.Cause(o.err))
 					}
 				}
@@ -125,7 +125,7 @@ func TestOperator_NotAnswered(t *testing.T) {
 type slowSource struct{}
 
 func (slowSource) Token() (*oauth2.Token, error) {
-	time.Sleep(10 * time.Second)
+	time.Sleep(7 * time.Second)
 	return &oauth2.Token{AccessToken: "theirs"}, nil
 }
 

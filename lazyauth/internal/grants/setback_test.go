@@ -277,9 +277,10 @@ func TestSetback_NoDeviceCode(t *testing.T) {
 						later(time.Second)
 					}
 				}
-				for n, least := range []time.Duration{0, 5, 10, 20, 40, 60, 60, 60} {
-					if took := began[n+1].Sub(began[n]); took < least*time.Second || took > (least+5)*time.Second {
-						t.Errorf("flight %d came %v after the one before, want %v", n+2, took, least*time.Second)
+				for n, seconds := range []int{0, 5, 10, 20, 40, 60, 60, 60} {
+					least := time.Duration(seconds) * time.Second
+					if took := began[n+1].Sub(began[n]); took < least || took > least+5*time.Second {
+						t.Errorf("flight %d came %v after the one before, want %v", n+2, took, least)
 					}
 				}
 				w.wants(test.op, 9*test.each)

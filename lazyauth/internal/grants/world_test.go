@@ -143,7 +143,6 @@ func (w *world) check() {
 
 // A caller is an Asker that waits for an hour, unless its context ends.
 type caller struct {
-	w     *world
 	id    string                  // of the client that the host offers
 	left  time.Duration           // of its wait for anything but a person; zero: an hour
 	may   func(begins bool) error // whether the person may be asked; nil: they may
