@@ -65,6 +65,9 @@ func TestBrokenHostsTripTheirChecks(t *testing.T) {
 			if !slices.Equal(got.lacks, sorted(want.lacks)) {
 				t.Errorf("leaves undecided %v, not %v", got.lacks, sorted(want.lacks))
 			}
+			if got.skips != want.skips {
+				t.Errorf("has something skipped: %v, not %v", got.skips, want.skips)
+			}
 			if t.Failed() {
 				t.Log(strings.Join(got.why, "\n"))
 			}
@@ -92,6 +95,7 @@ func TestEveryCheckCanFail(t *testing.T) {
 type findings struct {
 	trips []string // failed, or a MAY that is not made use of
 	lacks []string // could not be decided, for want of something before
+	skips bool     // something was skipped, since the host does not declare it
 	why   []string
 }
 
@@ -109,6 +113,8 @@ func reading(report *hostcheck.Report) findings {
 			}
 			f.why = append(f.why, fmt.Sprintf("%s: %s is %s: %s %v", name(r), c.ID, c.Status, c.ErrorMessage, c.Details))
 			switch {
+			case c.Status == hostcheck.Skipped:
+				f.skips = true
 			case strings.HasPrefix(c.ErrorMessage, "prerequisite missing"),
 				c.Status == hostcheck.Info && levels[c.ID] != hostcheck.May:
 				lacks[c.ID] = true

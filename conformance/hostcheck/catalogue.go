@@ -52,11 +52,14 @@ func section(revision, page string) Reference {
 	return Reference{ID: "MCP " + revision + " " + page, URL: site + "/specification/" + revision + "/" + page}
 }
 
-// in returns the requirement's reference for a run in one protocol: most of
-// what the older revision says of elicitation stands in the newer one under
-// the same heading.
-func (r Requirement) in(protocol string) Reference {
-	if r.Revision == profile || protocol == r.Revision {
+// in returns the requirement's reference for a run in one protocol over one
+// transport: most of what the older revision says of elicitation stands in the newer
+// one under the same heading. What the newer one has first is not in the older one.
+func (r Requirement) in(protocol, transport string) Reference {
+	if transport == HTTP && r.overHTTP != (Reference{}) {
+		return r.overHTTP
+	}
+	if r.Revision != Legacy || protocol == Legacy {
 		return r.Section
 	}
 	return Reference{

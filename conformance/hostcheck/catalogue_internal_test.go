@@ -11,10 +11,21 @@ import (
 // A requirement that stands in both revisions is linked in the one that is run.
 func TestCatalogue_SectionFollowsTheProtocol(t *testing.T) {
 	r := byID("A13")
-	if got := r.in(Modern).URL; got != site+"/specification/2026-07-28/client/elicitation#safe-url-handling" {
+	if got := r.in(Modern, Stdio).URL; got != site+"/specification/2026-07-28/client/elicitation#safe-url-handling" {
 		t.Error(got)
 	}
-	if got := r.in(Legacy); got != r.Section {
+	if got := r.in(Legacy, Stdio); got != r.Section {
+		t.Error(got)
+	}
+}
+
+// One that the newer revision has first has no page in the older one, whatever is run.
+func TestCatalogue_SectionOfTheNewerRevision(t *testing.T) {
+	r := byID("B21")
+	if got := r.in(Legacy, Stdio); got != r.Section {
+		t.Error(got)
+	}
+	if got := byID("B20").in(Modern, HTTP).URL; got != site+"/specification/2026-07-28/basic/transports/streamable-http#sending-messages" {
 		t.Error(got)
 	}
 }

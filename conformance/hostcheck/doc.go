@@ -42,15 +42,16 @@
 // A host that can be scripted reports what it shows, over a small protocol of
 // JSON and HTTP (see [Shown], [Press], [Opened] and [Outcome]), and is told what
 // the person does. A requirement that shows in a user interface alone is
-// SKIPPED for a host that does not; that is the one reason for which anything
-// is skipped. Whatever else cannot be decided because the conversation did not
-// get there is a FAILURE, "prerequisite missing".
+// SKIPPED for a host that does not, and so is one about what a host never declared,
+// as in the official suite. Whatever else cannot be decided because the conversation
+// did not get there is a FAILURE, "prerequisite missing".
 //
 // # Requirements
 //
 // Each [Requirement] has an ID: A for what revision 2025-11-25 of the
 // specification asks of a host, B for 2026-07-28, P for what this project asks
-// beyond that. Its text is in our words; its Section is a link to theirs. A
+// beyond that. Its text is in our words; its Section is a link to theirs; it is
+// Derived if they have no keyword of RFC 2119 there. A
 // check has the ID of its requirement, whether it passed or failed. A
 // requirement that no scenario decides says why ([Requirement].Reason).
 package hostcheck

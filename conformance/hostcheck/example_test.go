@@ -29,6 +29,7 @@ func ExampleRun() {
 						"name": call.Tool, "arguments": call.Arguments,
 						"_meta": map[string]any{
 							"io.modelcontextprotocol/protocolVersion":    launch.Protocol,
+							"io.modelcontextprotocol/clientInfo":         map[string]any{"name": "my-host"},
 							"io.modelcontextprotocol/clientCapabilities": map[string]any{"elicitation": map[string]any{"url": map[string]any{}}},
 						},
 					},

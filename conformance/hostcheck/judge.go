@@ -15,6 +15,7 @@ type judge struct {
 
 func (j judge) pass(events ...int)              { j.observer.find(j.id, passed, "", events...) }
 func (j judge) fail(text string, events ...int) { j.observer.find(j.id, failed, text, events...) }
+func (j judge) skip(text string, events ...int) { j.observer.find(j.id, needless, text, events...) }
 func (j judge) note(text string, events ...int) { j.observer.find(j.id, noted, text, events...) }
 
 // that passes or, with the text, fails.

@@ -17,6 +17,7 @@ type observer struct {
 	findings map[string][]finding
 	watched  map[string]string // what the person who watches says, by requirement: yes or no
 	blocked  string            // why the conversation could not go on
+	excused  bool              // and that is no fault: the host never said that it could
 }
 
 // A finding is a verdict on one occasion. A check is as bad as its worst.
@@ -32,7 +33,8 @@ type mark int
 const (
 	failed mark = iota
 	passed
-	noted // nothing to judge: told as INFO
+	noted    // nothing to judge: told as INFO
+	needless // the host never said that it could: told as SKIPPED
 )
 
 // newObserver is for the requirements with these IDs, and for those that are judged
@@ -81,11 +83,22 @@ func (o *observer) block(why string) {
 	}
 }
 
-// reason is why the conversation did not go on.
-func (o *observer) reason() string {
+// excuse says why the conversation cannot go on, where that is no fault of the host:
+// it did not declare what comes next. As in the official suite, what cannot be
+// decided for that reason is skipped.
+func (o *observer) excuse(why string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.blocked
+	if o.blocked == "" {
+		o.blocked, o.excused = why, true
+	}
+}
+
+// reason is why the conversation did not go on, and whether that is no fault.
+func (o *observer) reason() (why string, excused bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.blocked, o.excused
 }
 
 // watch keeps what the person who watches says of a requirement.

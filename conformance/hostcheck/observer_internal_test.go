@@ -33,7 +33,7 @@ func TestObserver_BlocksAndWatches(t *testing.T) {
 	o := newObserver(wire.NewRecord(), []string{"A8"}, Legacy, Stdio)
 	o.block("first")
 	o.block("second")
-	if got := o.reason(); got != "first" {
+	if got, _ := o.reason(); got != "first" {
 		t.Errorf("the reason is %q", got)
 	}
 	o.watch("A8", "no")

@@ -11,7 +11,7 @@ import (
 // What a person is shown of a prompt, and what comes of what they do.
 var consent = []Requirement{
 	{
-		ID: "A6", Name: "accepts a URL without content", Revision: Legacy, Level: Should, Observed: onWire,
+		ID: "A6", Name: "accepts a URL without content", Revision: Legacy, Level: Should, Derived: true, Observed: onWire,
 		Text:    "The answer that accepts a URL carries no content: nothing that the person typed passes through the host.",
 		Section: section(Legacy, "client/elicitation#response-actions"),
 		eras:    both,
@@ -115,7 +115,9 @@ var consent = []Requirement{
 		Section: section(Legacy, "client/elicitation#user-interaction-model"),
 		eras:    both, hook: HookShown,
 		shown: everyDialog((*prompt).askedDialogs, func(_ *prompt, d *dialog) (ok bool, otherwise string) {
-			return d.Server == serverName || d.Server == implementation["title"], fmt.Sprintf("the dialog names the server %q", d.Server)
+			name := strings.ToLower(d.Server)
+			named := strings.Contains(name, serverName) || strings.Contains(name, strings.ToLower(serverTitle))
+			return named, fmt.Sprintf("the dialog names the server %q", d.Server)
 		}),
 	},
 	{
@@ -133,7 +135,9 @@ var consent = []Requirement{
 		Section: section(Legacy, "client/elicitation#safe-url-handling"),
 		eras:    both, hook: HookShown,
 		shown: everyDialog((*prompt).urlDialogs, func(p *prompt, d *dialog) (ok bool, otherwise string) {
-			return d.Highlight == p.domain(), fmt.Sprintf("the dialog highlights %q, not the domain", d.Highlight)
+			// A host may highlight the port or the scheme with it; all of the URL is nothing.
+			only := strings.Contains(d.Highlight, p.domain()) && len(d.Highlight) < len(p.url) && !strings.Contains(d.Highlight, "?")
+			return only, fmt.Sprintf("the dialog highlights %q, not the domain", d.Highlight)
 		}),
 	},
 	{
@@ -176,7 +180,7 @@ var consent = []Requirement{
 		Section: section(Legacy, "client/elicitation#user-interaction-model"),
 		eras:    both, hook: HookShown,
 		shown: everyDialog((*prompt).urlDialogs, func(p *prompt, d *dialog) (ok bool, otherwise string) {
-			return d.Domain == p.domain(), fmt.Sprintf("the dialog says that the URL leads to %q", d.Domain)
+			return strings.Contains(strings.ToLower(d.Domain), p.domain()), fmt.Sprintf("the dialog says that the URL leads to %q", d.Domain)
 		}),
 		opened: func(j judge, s *session, p *prompt) {
 			if early := s.openedEarly(p); early >= 0 {
@@ -185,12 +189,21 @@ var consent = []Requirement{
 		},
 	},
 	{
-		ID: "P6", Name: "shows the message, and the code to copy", Revision: profile, Level: Should, Observed: inUI,
-		Text:    "The message is shown whole, and a code in it can be copied.",
+		ID: "A35", Name: "says what is asked, and why", Revision: Legacy, Level: Should, Observed: inUI,
+		Text:    "It is clear from what is shown what is wanted and why: the message of the server can be read whole.",
+		Section: section(Legacy, "client/elicitation#security-considerations"),
+		eras:    both, hook: HookShown,
+		shown: everyDialog((*prompt).askedDialogs, func(p *prompt, d *dialog) (ok bool, otherwise string) {
+			return strings.Contains(d.Message, p.message), "the message is not shown whole"
+		}),
+	},
+	{
+		ID: "P6", Name: "lets the code be copied", Revision: profile, Level: Should, Observed: inUI,
+		Text:    "A code in the message can be copied with one action.",
 		Section: profileSection("P6"),
 		eras:    both, hook: HookShown,
 		shown: everyDialog((*prompt).urlDialogs, func(p *prompt, d *dialog) (ok bool, otherwise string) {
-			return d.Message == p.message && hasAll(d.Copyable, p.code), "the message is not shown whole, or its code cannot be copied"
+			return hasAll(d.Copyable, p.code), "the code in the message cannot be copied"
 		}),
 	},
 	{
@@ -225,7 +238,7 @@ var consent = []Requirement{
 		},
 	},
 	{
-		ID: "A7", Name: "answers what the person did", Revision: Legacy, Level: Must, Observed: wireAndUI,
+		ID: "A7", Name: "answers what the person did", Revision: Legacy, Level: Must, Derived: true, Observed: wireAndUI,
 		Text: "The answer is accept if the person agreed, decline if they refused, cancel if they dismissed the dialog; " +
 			"and it goes to the prompt that they answered.",
 		Section:    section(Legacy, "client/elicitation#response-actions"),

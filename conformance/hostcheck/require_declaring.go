@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
@@ -34,21 +35,57 @@ var declaring = []Requirement{
 		Section: section(Modern, "client/elicitation#capabilities"),
 		eras:    modernOnly,
 		request: exceptInitialize(func(j judge, c *call) {
-			if c.saysCapabilities() {
-				j.that(c.declared.Declared, c.Method+" does not declare elicitation", c.Event)
+			if c.saysCapabilities() && c.declared.Declared {
+				j.pass(c.Event)
 			}
 		}),
+		end: func(j judge, s *session) {
+			declares := slices.ContainsFunc(s.requests, func(c *call) bool { return c.declared.Declared })
+			for _, c := range s.requests {
+				switch {
+				case c.Method == "initialize" || c.declared.Declared:
+				case !declares:
+					j.skip(noElicitation, c.Event)
+				case c.saysCapabilities():
+					j.fail(c.Method+" does not declare elicitation, as others do", c.Event)
+				}
+			}
+		},
 	},
 	{
 		ID: "B3", Name: "says who it is", Revision: Modern, Level: Should, Observed: onWire,
-		Text:    "Every request carries the name and version of the client.",
+		Text: "Every request carries the name and version of the client. A host may be configured not to: one that says it " +
+			"nowhere is taken for that.",
 		Section: section(Modern, "basic/index#meta"),
 		eras:    modernOnly,
 		request: exceptInitialize(func(j judge, c *call) {
 			var info struct{ Name, Version string }
 			_ = json.Unmarshal(c.Meta[wire.MetaClient], &info)
-			j.that(info.Name != "" && info.Version != "", c.Method+" does not name the client and its version", c.Event)
+			if info.Name != "" && info.Version != "" {
+				j.pass(c.Event)
+			}
 		}),
+		end: func(j judge, s *session) {
+			var without []*call
+			named := 0
+			for _, c := range s.requests {
+				if _, ok := c.Meta[wire.MetaClient]; ok {
+					named++
+				}
+				var info struct{ Name, Version string }
+				_ = json.Unmarshal(c.Meta[wire.MetaClient], &info)
+				if c.Method != "initialize" && (info.Name == "" || info.Version == "") {
+					without = append(without, c)
+				}
+			}
+			for _, c := range without {
+				if named == 0 {
+					j.note("no request names the client, as a host may be configured", c.Event)
+					continue
+				}
+				j.fail(c.Method+" does not name the client and its version", c.Event)
+			}
+		},
 	},
 	{
 		ID: "B24", Name: "mirrors the body in headers", Revision: Modern, Level: Must, Observed: onWire,
@@ -86,7 +123,14 @@ var declaring = []Requirement{
 		end: func(j judge, s *session) {
 			for _, p := range s.peers {
 				capabilities, initialize := p.Initialized()
-				j.that(wire.ElicitationModes(capabilities).Declared, "the host initializes without declaring elicitation", initialize.Event)
+				switch {
+				case wire.ElicitationModes(capabilities).Declared:
+					j.pass(initialize.Event)
+				case s.tookPart() != nil:
+					j.fail("the host declares no elicitation, and takes part in one", initialize.Event, s.tookPart().line.Event)
+				default:
+					j.skip(noElicitation, initialize.Event)
+				}
 			}
 		},
 	},
@@ -100,12 +144,14 @@ var declaring = []Requirement{
 				capabilities, initialize := p.Initialized()
 				if declared := wire.ElicitationModes(capabilities); declared.Declared {
 					j.that(declared.Form || declared.URL, "elicitation is declared without a mode that exists", initialize.Event)
+				} else {
+					j.skip(noElicitation, initialize.Event)
 				}
 			}
 		},
 	},
 	{
-		ID: "A3", Name: "an empty declaration is form mode", Revision: Legacy, Level: Must, Observed: onWire,
+		ID: "A3", Name: "an empty declaration is form mode", Revision: Legacy, Level: Must, Derived: true, Observed: onWire,
 		Text: "A host that declares elicitation without naming a mode has declared form mode alone, and behaves like that: " +
 			"it does not take part in URL mode.",
 		Section: section(Legacy, "client/elicitation#capabilities"),
@@ -146,7 +192,14 @@ var declaring = []Requirement{
 				j.fail("a request in the mode "+o.prompt.mode+", which was not declared, was not answered", o.at())
 				return
 			}
-			j.that(o.answer.refused(o.flow.rounds[0].declared),
+			refused := o.answer.refused(o.flow.rounds[0].declared)
+			if o.prompt.mode == oddMode && !refused && o.answer.action != "accept" {
+				// The schema does not have it either, so that the request may as well be
+				// taken for one that is broken.
+				j.note("a request in a mode that does not exist was answered with "+o.answer.said(), o.answer.line.Event)
+				return
+			}
+			j.that(refused,
 				"a request in the mode "+o.prompt.mode+", which was not declared, was answered with "+o.answer.said(), o.answer.line.Event)
 		},
 	},
@@ -179,6 +232,20 @@ var declaring = []Requirement{
 			}
 		},
 	},
+}
+
+// noElicitation is why nothing is asked of a host that need not support it.
+const noElicitation = "the host declares no elicitation, which is optional"
+
+// tookPart is an answer of a person that the host passed on, though it had not
+// declared that there is one.
+func (h *person) tookPart() *answer {
+	for _, p := range h.prompts {
+		if p.unasked && p.got != nil && p.got.err == nil {
+			return p.got
+		}
+	}
+	return nil
 }
 
 // sentinel decodes a header value of the form =?base64?…?=.

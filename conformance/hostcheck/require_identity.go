@@ -3,7 +3,6 @@ package hostcheck
 import (
 	"bytes"
 	"fmt"
-	"mime"
 	"strings"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
@@ -65,9 +64,10 @@ var identity = []Requirement{
 	},
 	{
 		ID: "B20", Name: "sends no responses", Revision: Modern, Level: MustNot, Observed: onWire,
-		Text:    "The host writes requests and notifications only, even to a server that wrongly sends it a request.",
-		Section: section(Modern, "basic/transports/stdio#sending-messages"),
-		eras:    modernOnly,
+		Text:     "The host writes requests and notifications only, even to a server that wrongly sends it a request.",
+		Section:  section(Modern, "basic/transports/stdio#sending-messages"),
+		overHTTP: section(Modern, "basic/transports/streamable-http#sending-messages"),
+		eras:     modernOnly,
 		response: func(j judge, l *wire.Line) {
 			j.fail("the host sent a JSON-RPC response; in this protocol it answers by retrying its request", l.Event)
 		},
@@ -113,7 +113,6 @@ func noTokens(j judge, s *session) {
 // onePost is about HTTP requests as such, a rule that both revisions have.
 func onePost(j judge, l *wire.Line) {
 	accepts := strings.ToLower(strings.Join(l.Header.Values("Accept"), ","))
-	contentType, _, _ := mime.ParseMediaType(l.Header.Get("Content-Type"))
 	switch {
 	case bytes.HasPrefix(bytes.TrimSpace(l.Raw), []byte("[")):
 		j.fail("a POST carries a batch; each message is one of its own", l.Event)
@@ -122,8 +121,6 @@ func onePost(j judge, l *wire.Line) {
 	case !strings.Contains(accepts, "application/json") || !strings.Contains(accepts, "text/event-stream"):
 		j.fail(fmt.Sprintf("a POST accepts %q; both application/json and text/event-stream must be listed",
 			wire.Excerpt([]byte(accepts), 80)), l.Event)
-	case contentType != "application/json":
-		j.fail(fmt.Sprintf("a POST of JSON is labelled %q", wire.Excerpt([]byte(contentType), 80)), l.Event)
 	default:
 		j.pass(l.Event)
 	}

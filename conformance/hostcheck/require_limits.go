@@ -2,6 +2,7 @@ package hostcheck
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -59,10 +60,9 @@ var limits = []Requirement{
 		},
 	},
 	{
-		ID: "B32", Name: "opens only http and https", Revision: Modern, Level: Must, Observed: uiAndCanary,
-		Text: "URLs of any other scheme, such as javascript: or file:, are refused. The text is about authorization URLs; a " +
-			"prompt's URL reaches the same browser.",
-		Section: bestPractices,
+		ID: "P15", Name: "opens only http and https", Revision: profile, Level: Must, Observed: uiAndCanary,
+		Text:    "A prompt's URL of any other scheme, such as javascript: or file:, is not opened.",
+		Section: profileSection("P15"),
 		eras:    both, hook: HookOpened,
 		opened: func(j judge, s *session, p *prompt) {
 			if p.flow.label != "script" {
@@ -79,9 +79,10 @@ var limits = []Requirement{
 		},
 	},
 	{
-		ID: "B33", Name: "opens URLs without a shell", Revision: Modern, Level: MustNot, Observed: uiAndCanary,
-		Text:    "No shell sees the URL: what a shell would run or split in it reaches the browser unchanged, or not at all.",
-		Section: bestPractices,
+		ID: "P16", Name: "opens URLs without a shell", Revision: profile, Level: MustNot, Observed: uiAndCanary,
+		Text: "No shell sees a prompt's URL: what a shell would run or split in it reaches the browser, percent-encoded or as it is, " +
+			"or the URL is not opened.",
+		Section: profileSection("P16"),
 		eras:    both, hook: HookOpened,
 		opened: func(j judge, s *session, p *prompt) {
 			if p.flow.label != "shell" {
@@ -89,7 +90,7 @@ var limits = []Requirement{
 			}
 			event := s.visited("/shell")
 			for _, o := range s.openings {
-				if strings.Contains(o.URL, "p="+p.id) && o.URL != p.url {
+				if strings.Contains(o.URL, "p="+p.id) && decoded(o.URL) != decoded(p.url) {
 					event = o.event
 				}
 			}
@@ -98,8 +99,8 @@ var limits = []Requirement{
 	},
 	{
 		ID: "A23", Name: "limits the rate of prompts", Revision: Legacy, Level: Should, Observed: wireAndUI,
-		Text: "A server that sends prompts in a burst does not flood the person with dialogs: of 25 at once, no more than 10 " +
-			"are shown in a second.",
+		Text: "A server that sends prompts in a burst does not flood the person with dialogs. The text has no number; here, of 25 " +
+			"at once, no more than 10 are shown in a second.",
 		Section: section(Legacy, "client/elicitation#security-considerations"),
 		eras:    legacyOnly, hook: HookShown,
 		end: func(j judge, s *session) {
@@ -134,8 +135,10 @@ func (h *person) visited(path string) int {
 	return -1
 }
 
-// bestPractices is published beside the specification, for each revision.
-var bestPractices = Reference{
-	ID:  "MCP " + Modern + " security best practices",
-	URL: site + "/docs/" + Modern + "/tutorials/security/security_best_practices#oauth-authorization-url-validation",
+// decoded is a URL without its percent-encoding, for comparison.
+func decoded(address string) string {
+	if plain, err := url.PathUnescape(address); err == nil {
+		return plain
+	}
+	return address
 }

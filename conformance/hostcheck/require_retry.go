@@ -20,7 +20,7 @@ var retrying = []Requirement{
 		},
 	},
 	{
-		ID: "B13", Name: "repeats the same request", Revision: Modern, Level: Must, Observed: onWire,
+		ID: "B13", Name: "repeats the same request", Revision: Modern, Level: Must, Derived: true, Observed: onWire,
 		Text:    "A retry is the original request: the same method, tool and arguments.",
 		Section: section(Modern, "basic/patterns/mrtr#multi-round-trip-requests"),
 		eras:    modernOnly,
@@ -99,9 +99,9 @@ var retrying = []Requirement{
 		},
 	},
 	{
-		ID: "P13", Name: "starts afresh", Revision: profile, Level: MustNot, Observed: onWire,
-		Text:    "A new call carries no state and no answers of an earlier one.",
-		Section: profileSection("P13"),
+		ID: "B35", Name: "uses answers for their retry alone", Revision: Modern, Level: MustNot, Derived: true, Observed: onWire,
+		Text:    "A new call carries no state and no answers of an earlier one: they affect only the retry of the original request.",
+		Section: section(Modern, "basic/patterns/mrtr#client-requirements-basic-workflow"),
 		eras:    modernOnly,
 		fresh: func(j judge, c *call) {
 			j.that(c.InputResponses == nil && !wire.StateGiven(c.Params),
@@ -132,10 +132,10 @@ var retrying = []Requirement{
 		},
 	},
 	{
-		ID: "B4", Name: "takes accept for consent only", Revision: Modern, Level: Must, Observed: onWire,
+		ID: "P14", Name: "takes accept for consent only", Revision: profile, Level: Must, Observed: onWire,
 		Text: "Accepting a URL does not complete the interaction: a server that asks for the same thing again after accept is " +
 			"heard again.",
-		Section: section(Modern, "client/elicitation#url-mode-elicitation-requests"),
+		Section: profileSection("P14"),
 		eras:    modernOnly,
 		played:  func(j judge, o occasion) { j.that(o.ok, "the host does not ask again after accept", o.at()) },
 	},

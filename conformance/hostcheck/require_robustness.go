@@ -2,6 +2,7 @@ package hostcheck
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
@@ -24,20 +25,20 @@ var robustness = []Requirement{
 			}
 			if s.hasHook(HookOutcome) {
 				if o, ok := s.outcome("absent"); ok {
-					j.that(!o.Error && o.Text == absentText, "a result without a type was not taken for complete")
+					j.that(!o.Error && strings.Contains(o.Text, absentText), "a result without a type was not taken for complete")
 				}
 				if o, ok := s.outcome("unknown"); ok {
-					j.that(o.Error && o.Text != unknownText, "a result of an unknown type was used")
+					j.that(o.Error && !strings.Contains(o.Text, unknownText), "a result of an unknown type was used")
 				}
 			}
 			j.pass(next.now().Event)
 		},
 	},
 	{
-		ID: "B25", Name: "tolerates comments in a stream", Revision: Modern, Level: Must, Observed: onWire,
-		Text:    "Lines of an event stream that begin with a colon are ignored.",
+		ID: "B25", Name: "tolerates comments in a stream", Revision: Modern, Level: Must, Derived: true, Observed: onWire,
+		Text:    "Lines of an event stream that begin with a colon are comments, and are ignored: so has it the standard of server-sent events.",
 		Section: section(Modern, "basic/transports/streamable-http#receiving-messages"),
-		eras:    modernOnly, transport: HTTP,
+		eras:    both, transport: HTTP,
 		end: func(j judge, s *session) {
 			fs := s.labelled("commented")
 			if len(fs) == 0 {
@@ -45,23 +46,24 @@ var robustness = []Requirement{
 			}
 			c := fs[0].now()
 			_, on := s.goesOn()
-			ok := (on || len(s.labelled("broken")) > 0) && c.stopped == 0
+			ok := (on || len(s.labelled("broken"))+len(s.labelled("suspended")) > 0) && c.stopped == 0
 			if o, reported := s.outcome("commented"); reported {
-				ok = ok && !o.Error && o.Text == commentedText
+				ok = ok && !o.Error && strings.Contains(o.Text, commentedText)
 			}
 			j.that(ok, "comments in the event stream kept the host from the result", c.Event)
 		},
 	},
 	{
-		ID: "B26", Name: "re-issues a lost request under a new id", Revision: Modern, Level: Must, Observed: onWire,
-		Text:    "A request whose response stream broke is sent again as a new request, with a new id; nothing is resumed.",
+		ID: "B26", Name: "re-issues a lost request under a new id", Revision: Modern, Level: Must, Derived: true, Observed: onWire,
+		Text: "A request whose response stream broke can be sent again, as a new request, with a new id; nothing is resumed. The " +
+			"changelog alone says that it must be.",
 		Section: section(Modern, "changelog#major-changes"),
 		eras:    modernOnly, transport: HTTP,
 		end: func(j judge, s *session) {
 			switch fs := s.labelled("broken"); len(fs) {
 			case 0:
 			case 1:
-				j.fail("a request whose stream broke was not sent again", fs[0].now().Event)
+				j.note("a request whose stream broke was not sent again: whether that is safe is the host's to say", fs[0].now().Event)
 			default:
 				first, again := fs[0].now(), fs[1].now()
 				j.that(!wire.SameJSON(first.ID, again.ID), "a request whose stream broke was sent again under the same id", first.Event, again.Event)

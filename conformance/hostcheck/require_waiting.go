@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
@@ -69,11 +70,36 @@ var patience = []Requirement{
 		end:     cancelsByNotification,
 	},
 	{
-		ID: "B18", Name: "sends a cancellation", Revision: Modern, Level: Must, Observed: onWire,
-		Text:    "Over stdio a request that is given up is cancelled by a notification with its id.",
-		Section: section(Modern, "basic/transports/stdio#cancellation"),
+		ID: "B18", Name: "cancels what timed out", Revision: Modern, Level: Should, Observed: onWire,
+		Text:    "Over stdio a request that timed out is cancelled: the server learns that nobody waits for it.",
+		Section: section(Modern, "basic/patterns/cancellation#timeouts"),
 		eras:    modernOnly, transport: Stdio,
 		end: cancelsByNotification,
+	},
+	{
+		ID: "B34", Name: "cancels by notification", Revision: Modern, Level: Must, Observed: onWire,
+		Text: "Over stdio it is notifications/cancelled with the id of the request that cancels it: not another method, and not " +
+			"the end of the server.",
+		Section: section(Modern, "basic/transports/stdio#cancellation"),
+		eras:    modernOnly, transport: Stdio,
+		end: func(j judge, s *session) {
+			for _, l := range s.Lines() {
+				switch {
+				case l.Method == "notifications/cancelled" && l.Kind == wire.Notification:
+					j.pass(l.Event)
+				case strings.Contains(strings.ToLower(l.Method), "cancel"):
+					j.fail(fmt.Sprintf("the host cancels with %s %q", l.Kind, wire.Excerpt([]byte(l.Method), 60)), l.Event)
+				}
+			}
+			for _, f := range s.givenUp() {
+				if c := f.now(); c.cancel == nil && s.replaced(c) {
+					j.fail(fmt.Sprintf("the host ended the server and started another, where it gave call %q up", f.label), c.Event)
+				}
+			}
+			if len(s.givenUp()) > 0 {
+				j.note("the host gives a call up without a word, so that it is not seen how it cancels")
+			}
+		},
 	},
 	{
 		ID: "B17", Name: "cancels by closing the stream", Revision: Modern, Level: Should, Observed: onWire,
@@ -131,7 +157,7 @@ var patience = []Requirement{
 			}
 			j.that(len(s.labelled("after")) > 0, "the host did not go on after a late response", c.Event)
 			for _, id := range []string{"held", "after"} {
-				if o, ok := s.outcome(id); ok && o.Text == lateText {
+				if o, ok := s.outcome(id); ok && strings.Contains(o.Text, lateText) {
 					j.fail(fmt.Sprintf("the late response was taken for the result of call %q", id), c.Event)
 				}
 			}
@@ -179,12 +205,21 @@ func (s *session) givenUp() []*flow {
 	for _, f := range s.flows {
 		c := f.now()
 		_, process := c.back.(*wire.Pipe)
-		ended := process && c.cancel == nil && !f.left
+		ended := process && c.cancel == nil && !f.left && !s.replaced(c)
 		if (c.stopped != 0 || f.left) && !ended && (c.answered == 0 || c.stopped == 0 || c.answered >= c.stopped) {
 			flows = append(flows, f)
 		}
 	}
 	return flows
+}
+
+// replaced says whether the host ended the server process that had a request, and
+// started another. One that died by itself is none.
+func (s *session) replaced(c *call) bool {
+	_, process := c.back.(*wire.Pipe)
+	return process && c.hungUp != 0 && slices.ContainsFunc(s.requests, func(later *call) bool {
+		return later.Conn > c.Conn && later.At >= c.hungUp
+	})
 }
 
 // cancelEvents are the request and what cancelled it.

@@ -39,7 +39,7 @@ var modeNames = Scenario{
 	Description: "The server asks without naming a mode, which means a form, and, wrongly, in a mode that the host never " +
 		"declared.",
 	Protocols: both, Transports: everywhere,
-	Checks: []string{"A3", "A4", "A5"},
+	Checks: []string{"A1", "A3", "A4", "A5"},
 	Ask: "Ask your host to call notes_search with call set to missing, and decline the form that it shows; then with call set " +
 		"to undeclared.",
 	script: script{
@@ -64,13 +64,15 @@ var modeNames = Scenario{
 
 func playMissingMode(f *flow) {
 	declared := f.now().declared
-	if declared.Declared {
+	if !declared.Declared {
+		f.s.excuse("the host declares no elicitation")
+	} else {
 		judgePlayed("A3", occasion{flow: f, ok: !declared.Empty || !f.takesURL()})
 	}
 	p := f.s.prompt("decline", 300*time.Millisecond)
 	p.mode, p.message, p.limit = "", "Shall the notebook remember this search?", 4*time.Second
 	if f.s.protocol == Modern && !declared.Form {
-		f.s.block("the host declares no elicitation in form mode, so that it cannot be asked without a mode")
+		f.s.excuse("the host declares no elicitation in form mode, so that it cannot be asked without a mode")
 		f.fail("the host cannot be asked")
 		return
 	}
@@ -104,6 +106,9 @@ func (a answer) refused(declared wire.Modes) bool {
 	return a.err != nil && (a.err.Code == invalidParams || !declared.Declared && a.err.Code == methodNotFound)
 }
 
+// oddMode is a mode that no revision has.
+const oddMode = "sketch"
+
 func playUndeclaredMode(f *flow) {
 	declared := f.now().declared
 	p := f.s.prompt("cancel", 300*time.Millisecond)
@@ -114,7 +119,7 @@ func playUndeclaredMode(f *flow) {
 	case !declared.Form:
 		p.mode = "form"
 	default:
-		p.mode = "sketch"
+		p.mode = oddMode
 	}
 	judgePlayed("A5", occasion{flow: f, prompt: p, answer: f.elicit(p)})
 	f.text("3 notes found")

@@ -11,7 +11,7 @@ var consenting = Scenario{
 		"The page behind the URL records who comes.",
 	Protocols: both, Transports: everywhere,
 	Checks: []string{
-		"A6", "A7", "A8", "A9", "A10", "A11", "A12", "A13", "A14", "A15", "A17", "A22", "B5",
+		"A6", "A7", "A8", "A9", "A10", "A11", "A12", "A13", "A14", "A15", "A17", "A22", "A35", "B5",
 		"P3", "P4", "P5", "P6", "P10",
 	},
 	Ask: "Ask your host to call notes_search with call set to sign-in. Look at the dialog for a few seconds, agree, open the " +
@@ -101,7 +101,7 @@ var oddURLs = Scenario{
 	Description: "Three prompts: with an address in Punycode, with a javascript: URL, and with a URL that a shell would run. " +
 		"The host warns of the first, and opens neither of the others in a way that does harm. It may refuse them.",
 	Protocols: both, Transports: everywhere,
-	Checks: []string{"A16", "B32", "B33"},
+	Checks: []string{"A16", "P15", "P16"},
 	Ask: "Ask your host to call notes_search with call set to punycode, then script, then shell. Decline the first, and agree " +
 		"to the other two if you are asked at all.",
 	script: script{

@@ -75,7 +75,7 @@ var streams = Scenario{
 			if protocol == Modern {
 				return inTurn("commented", "broken", nextCall)(protocol)
 			}
-			return inTurn("suspended", nextCall)(protocol)
+			return inTurn("commented", "suspended", nextCall)(protocol)
 		},
 		play: playStreams,
 	},

@@ -12,7 +12,7 @@ var roundTrips = Scenario{
 		"is made twice. Whatever the server hands out comes back with the right request, unchanged, and nowhere else.",
 	Protocols: modernOnly, Transports: everywhere,
 	Checks: []string{
-		"B1", "B2", "B3", "B4", "B6", "B7", "B8", "B9", "B10", "B11", "B12", "B13", "B14", "B16", "B24", "B27", "B29", "P8", "P13",
+		"B1", "B2", "B3", "P14", "B6", "B7", "B8", "B9", "B10", "B11", "B12", "B13", "B14", "B16", "B24", "B27", "B29", "P8", "B35",
 	},
 	Ask: "Ask your host to call notes_search with call set to eight, and agree to whatever it asks.",
 	script: script{
@@ -76,7 +76,7 @@ func playRounds(f *flow) {
 	case "twice":
 		if _, ok = quick("sign-in", state(0)); ok {
 			_, ok = quick("sign-in", state(1))
-			judgePlayed("B4", occasion{flow: f, ok: ok})
+			judgePlayed("P14", occasion{flow: f, ok: ok})
 		}
 	case "cached":
 		if len(s.labelled("cached")) == 1 {
@@ -108,7 +108,7 @@ var parallel = Scenario{
 	Description: "Three calls at once, each of which needs a sign-in. The person answers the last one first, and declines the " +
 		"one in the middle. Each call gets its own answer, each prompt one dialog, and all three end.",
 	Protocols: both, Transports: everywhere,
-	Checks: []string{"A7", "A29", "B11", "B12", "B13", "B16", "B29", "P3", "P4", "P7", "P13"},
+	Checks: []string{"A7", "A29", "B11", "B12", "B13", "B16", "B29", "P3", "P4", "P7", "B35"},
 	Ask: "Ask your host to call notes_search, notes_add and notes_search at once, with call set to one, two and three. Agree to " +
 		"the third dialog, decline the second, agree to the first.",
 	script: script{

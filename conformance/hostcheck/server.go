@@ -8,10 +8,13 @@ import (
 )
 
 // implementation is what the server says of itself.
-var implementation = map[string]any{"name": serverName, "title": "Hostcheck notebook", "version": "1.0.0"}
+var implementation = map[string]any{"name": serverName, "title": serverTitle, "version": "1.0.0"}
 
 // serverName is also what hosts are told to call it.
-const serverName = "hostcheck"
+const (
+	serverName  = "hostcheck"
+	serverTitle = "Hostcheck notebook"
+)
 
 // The tools of the server. Which one is called matters to no scenario but those
 // that mix them.

@@ -53,16 +53,20 @@ type Requirement struct {
 	Revision string        `json:"revision"` // [Legacy], [Modern] or "profile"
 	Section  Reference     `json:"section"`  // where the specification says so
 	Observed []Observation `json:"observed"` // all of them are needed
+	// Derived says that the text has no keyword of RFC 2119 there: the level is what
+	// this project reads in a definition, a schema, or another standard.
+	Derived bool `json:"derived,omitempty"`
 	// Reason is why no scenario decides it; empty if one does.
 	Reason string `json:"reason,omitempty"`
 	// Everywhere says that it is judged in every scenario that gives occasion to,
 	// and not only in those that exist for it.
 	Everywhere bool `json:"everywhere,omitempty"`
 
-	eras      []string // the protocols in which it binds
-	transport string   // the only one on which it binds; empty for both
-	hook      string   // what a host has to report for it to be decided; for [UI]
-	follows   bool     // a person who watches is not asked: it follows from what they were to press
+	overHTTP  Reference // the section for HTTP, where each transport has its own
+	eras      []string  // the protocols in which it binds
+	transport string    // the only one on which it binds; empty for both
+	hook      string    // what a host has to report for it to be decided; for [UI]
+	follows   bool      // a person who watches is not asked: it follows from what they were to press
 
 	// How it is judged, each at a moment of its own; nil for what says nothing of it.
 	post      func(judge, *wire.Line)        // each HTTP request

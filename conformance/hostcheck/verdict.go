@@ -43,13 +43,24 @@ func result(s *session, output string, final bool) Result {
 		}
 		c := Check{
 			ID: id, Name: r.Name, Description: r.Text, Timestamp: now,
-			SpecReferences: []Reference{r.in(s.protocol)},
+			SpecReferences: []Reference{r.in(s.protocol, s.transport)},
 			Details:        map[string]any{"level": string(r.Level), "revision": r.Revision},
+		}
+		if r.Derived {
+			c.Details["derived"] = true
 		}
 		if len(found) > 0 {
 			decide(&c, r.Level, found)
 		} else {
-			undecided(&c, asked && slices.Contains(r.Observed, UI) && !s.hasHook(r.hook), final, s.reason())
+			why, excused := s.reason()
+			switch {
+			case asked && slices.Contains(r.Observed, UI) && !s.hasHook(r.hook):
+				skip(&c, noHook)
+			case excused:
+				skip(&c, why)
+			default:
+				undecided(&c, final, why)
+			}
 		}
 		checks = append(checks, c)
 	}
@@ -70,12 +81,12 @@ func events(recorded []wire.Event) []Event {
 	return out
 }
 
-// noHook is the one reason for which a requirement is skipped.
+// noHook is why a requirement is skipped that shows in a user interface alone.
 const noHook = "no UI hook"
 
 // decide gives a check the status that its findings come to.
 func decide(c *Check, level Level, found []finding) {
-	worst := noted
+	worst := needless
 	for _, f := range found {
 		worst = min(worst, f.mark)
 	}
@@ -105,24 +116,29 @@ func decide(c *Check, level Level, found []finding) {
 				c.Details["note"] = f.text
 			}
 		}
+	case needless:
+		skip(c, found[0].text)
 	}
 }
 
-// undecided is for a requirement of which nothing was seen: since the host does not
-// report what shows it, or since the conversation did not get there.
-func undecided(c *Check, noReports, final bool, reason string) {
+// skip is for a requirement that does not apply to the host, or that it does not
+// show whether it meets.
+func skip(c *Check, reason string) {
+	c.Status = Skipped
+	c.Details["reason"] = reason
+}
+
+// undecided is for a requirement of which nothing was seen, since the conversation
+// did not get there.
+func undecided(c *Check, final bool, reason string) {
 	if reason == "" {
 		reason = "the conversation did not get there"
 	}
-	switch {
-	case noReports:
-		c.Status = Skipped
-		c.Details["reason"] = noHook
-	case !final:
+	if !final {
 		c.Status = Info
 		c.Details["note"] = "nothing to judge so far"
-	default:
-		c.Status = Failure
-		c.ErrorMessage = "prerequisite missing: " + strings.TrimPrefix(reason, "hostcheck: ")
+		return
 	}
+	c.Status = Failure
+	c.ErrorMessage = "prerequisite missing: " + strings.TrimPrefix(reason, "hostcheck: ")
 }

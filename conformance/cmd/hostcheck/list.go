@@ -15,7 +15,8 @@ const listHelp = `hostcheck list [flags]
 
 Lists the scenarios, and the requirements on hosts with their levels, how each
 can be observed, where the specification states it, and which scenarios decide
-it or why none does.
+it or why none does. "Derived" stands where the text has no keyword: the level
+is then what is read in a definition, a schema or another standard.
 `
 
 func list(args []string, std streams) error {
@@ -55,7 +56,11 @@ func list(args []string, std streams) error {
 			revision = r.Revision
 			fmt.Fprintf(w, "\nREQUIREMENTS OF %s\n\n", strings.ToUpper(in(revision)))
 		}
-		fmt.Fprintf(w, "%-4s %-10s %s (%s)\n", r.ID, r.Level, r.Name, observed(r.Observed))
+		name := r.Name
+		if r.Derived {
+			name += ", derived"
+		}
+		fmt.Fprintf(w, "%-4s %-10s %s (%s)\n", r.ID, r.Level, name, observed(r.Observed))
 		fmt.Fprintf(w, "     %s\n", r.Section.URL)
 		if r.Reason != "" {
 			fmt.Fprintf(w, "     not decided: %s\n", r.Reason)

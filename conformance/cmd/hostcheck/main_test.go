@@ -367,7 +367,11 @@ func TestList(t *testing.T) {
 		}
 	}
 	for _, r := range hostcheck.Requirements() {
-		if !regexp.MustCompile(`(?m)^` + r.ID + ` +` + string(r.Level) + ` +` + regexp.QuoteMeta(r.Name) + ` \(.*\)\n +` + regexp.QuoteMeta(r.Section.URL) + `\n +(in \w|not decided: \w)`).MatchString(out) {
+		derived := ""
+		if r.Derived {
+			derived = ", derived"
+		}
+		if !regexp.MustCompile(`(?m)^` + r.ID + ` +` + string(r.Level) + ` +` + regexp.QuoteMeta(r.Name) + derived + ` \(.*\)\n +` + regexp.QuoteMeta(r.Section.URL) + `\n +(in \w|not decided: \w)`).MatchString(out) {
 			t.Errorf("%s is not listed, or not with all that there is to it", r.ID)
 		}
 	}

@@ -60,7 +60,7 @@ func TestFaultOfAProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	report, err := hostcheck.Run(t.Context(), hostcheck.Config{
-		Host: []string{self, "refhost", "-fault", "nameless"}, Scenarios: []string{"advertising"}, Protocols: []string{hostcheck.Modern},
+		Host: []string{self, "refhost", "-fault", "nameless-retry"}, Scenarios: []string{"advertising"}, Protocols: []string{hostcheck.Modern},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +83,14 @@ func TestCommandLine(t *testing.T) {
 	if got := len(strings.Fields(out.String())); got != len(refhost.Faults()) {
 		t.Errorf("%d faults are listed", got)
 	}
-	for _, args := range [][]string{{"-fault", "nonsense"}, {"-nonsense"}, {}} {
+	out.Reset()
+	if err := run(t.Context(), []string{"-habits"}, none, &out, io.Discard); err != nil {
+		t.Error(err)
+	}
+	if got := len(strings.Fields(out.String())); got != len(refhost.Habits()) {
+		t.Errorf("%d habits are listed", got)
+	}
+	for _, args := range [][]string{{"-fault", "nonsense"}, {"-habit", "nonsense"}, {"-nonsense"}, {}} {
 		if err := run(t.Context(), args, none, io.Discard, io.Discard); err == nil {
 			t.Errorf("%q: no error", args)
 		}

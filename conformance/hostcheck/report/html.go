@@ -268,7 +268,7 @@ type checkView struct {
 }
 
 // shownElsewhere are the details that the page has in words.
-var shownElsewhere = []string{"level", "revision", "reason", "note", "occasions"}
+var shownElsewhere = []string{"level", "derived", "revision", "reason", "note", "occasions"}
 
 func viewCheck(check hostcheck.Check, anchor string, expected bool) checkView {
 	v := checkView{

@@ -204,11 +204,14 @@ func runs(results []*hostcheck.Result) string {
 	return strings.Join(parts, "; ")
 }
 
-// level is that of the requirement behind a check; empty if the catalogue does
-// not have it.
+// level is that of the requirement behind a check, and whether the text says so
+// itself; empty if the catalogue does not have it.
 func level(checkID string) string {
 	for _, r := range hostcheck.Requirements() {
 		if r.ID == checkID {
+			if r.Derived {
+				return string(r.Level) + ", derived"
+			}
 			return string(r.Level)
 		}
 	}

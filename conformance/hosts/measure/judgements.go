@@ -111,11 +111,11 @@ var (
 
 // dialog are the requirements that the SDKs leave to who writes a host: the
 // dialog and the browser. What the adapters do there says nothing of an SDK.
-var dialog = set("A8 A9 A10 A12 A13 A14 A15 A16 A17 A20 A22 A23 B5 B32 B33 P6")
+var dialog = set("A8 A9 A10 A12 A13 A14 A15 A16 A17 A20 A22 A23 A35 B5 P6 P15 P16")
 
 // timeouts are the requirements on giving up a call, for hosts that cannot be
 // told when to.
-var timeouts = set("A24 A25 A26 A27 A28 B17 B18 B19")
+var timeouts = set("A24 A25 A26 A27 A28 B17 B18 B19 B34")
 
 func set(ids string) map[string]bool {
 	out := make(map[string]bool)

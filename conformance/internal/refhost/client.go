@@ -1,11 +1,13 @@
 package refhost
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -70,12 +72,9 @@ func (c *client) close()     { c.link.close() }
 // era whose stream broke is sent once more.
 func (c *client) request(ctx context.Context, method string, params map[string]any, call hostcheck.Call) (message, error) {
 	r, err := c.try(ctx, method, params, call, "")
-	if broken, ok := errors.AsType[*brokenError](err); ok && c.modern {
+	if broken, ok := errors.AsType[*brokenError](err); ok && c.modern && c.h.habit != GivesUpBroken {
 		reuse := ""
-		switch c.h.fault {
-		case GivesUpBroken:
-			return r, err
-		case SameIDAfterBreak:
+		if c.h.fault == SameIDAfterBreak {
 			reuse = broken.id
 		}
 		return c.try(ctx, method, params, call, reuse)
@@ -183,7 +182,9 @@ func (c *client) meta(method string) map[string]any {
 	switch {
 	case c.h.fault == DeclaresOnce && method == "tools/list":
 		meta["io.modelcontextprotocol/clientCapabilities"] = map[string]any{}
-	case c.h.fault == Nameless:
+	case c.h.fault == NamelessRetry && method == "tools/list":
+		delete(meta, "io.modelcontextprotocol/clientInfo")
+	case c.h.habit == Nameless:
 		delete(meta, "io.modelcontextprotocol/clientInfo")
 	}
 	return meta
@@ -192,16 +193,42 @@ func (c *client) meta(method string) map[string]any {
 var clientInfo = map[string]any{"name": "refhost", "version": "1.0.0"}
 
 func (h *host) capabilities() map[string]any {
+	switch h.habit {
+	case NoElicitation:
+		return map[string]any{}
+	case FormsAlone:
+		return map[string]any{"elicitation": map[string]any{"form": map[string]any{}}}
+	case URLsAlone:
+		return map[string]any{"elicitation": map[string]any{"url": map[string]any{}}}
+	}
 	switch h.fault {
 	case DeclaresNothing:
 		return map[string]any{}
 	case DeclaresNoMode:
 		return map[string]any{"elicitation": map[string]any{"sketch": map[string]any{}}}
+	case CancelsUndeclaredModes:
+		return map[string]any{"elicitation": map[string]any{"form": map[string]any{}}}
 	case DeclaresEmpty:
 		return map[string]any{"elicitation": map[string]any{}}
 	}
 	return map[string]any{"elicitation": map[string]any{"form": map[string]any{}, "url": map[string]any{}}}
 }
+
+// modes are those that a host with a habit declares; nil for all.
+func (h *host) modes() []string {
+	switch h.habit {
+	case NoElicitation:
+		return []string{}
+	case FormsAlone:
+		return []string{"form"}
+	case URLsAlone:
+		return []string{"url"}
+	}
+	return nil
+}
+
+// modeOf is the mode of an elicitation, which is form if it has none.
+func modeOf(e elicitation) string { return cmp.Or(e.Mode, "form") }
 
 func (c *client) notify(method string, params map[string]any) {
 	m := map[string]any{"jsonrpc": "2.0", "method": method}
@@ -287,9 +314,17 @@ func (c *client) elicit(m message, body map[string]any) {
 		body["error"] = map[string]any{"code": -32602, "message": "Invalid params"}
 		return
 	}
+	if e.Mode == "url" && c.h.fault == CancelsUndeclaredModes {
+		body["result"] = map[string]any{"action": "cancel"}
+		return
+	}
+	if mode, declared := modeOf(e), c.h.modes(); declared != nil && !slices.Contains(declared, mode) {
+		body["error"] = map[string]any{"code": -32602, "message": fmt.Sprintf("the mode %q was not declared", mode)}
+		return
+	}
 	known := e.Mode == "" || e.Mode == "form" || e.Mode == "url"
 	switch {
-	case !known && c.h.fault == CancelsUnknownModes:
+	case !known && c.h.habit == CancelsUnknownModes:
 		body["result"] = map[string]any{"action": "cancel"}
 		return
 	case !known, e.Mode == "" && c.h.fault == NeedsMode, e.Mode == "url" && c.h.fault == DeclaresNoMode:

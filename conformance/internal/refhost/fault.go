@@ -10,15 +10,15 @@ const (
 	None Fault = ""
 
 	// What the host says of itself.
-	DeclaresNothing     Fault = "declares-nothing"
-	DeclaresNoMode      Fault = "declares-no-mode"
-	DeclaresEmpty       Fault = "declares-empty"
-	DeclaresOnce        Fault = "declares-once"
-	RetryWithoutMeta    Fault = "retry-without-meta"
-	Nameless            Fault = "nameless"
-	FallsBackOnOneCode  Fault = "falls-back-on-one-code"
-	NeedsMode           Fault = "needs-mode"
-	CancelsUnknownModes Fault = "cancels-unknown-modes"
+	DeclaresNothing        Fault = "declares-nothing"
+	DeclaresNoMode         Fault = "declares-no-mode"
+	DeclaresEmpty          Fault = "declares-empty"
+	DeclaresOnce           Fault = "declares-once"
+	RetryWithoutMeta       Fault = "retry-without-meta"
+	NamelessRetry          Fault = "nameless-retry"
+	FallsBackOnOneCode     Fault = "falls-back-on-one-code"
+	NeedsMode              Fault = "needs-mode"
+	CancelsUndeclaredModes Fault = "cancels-undeclared-modes"
 
 	// What it shows.
 	NoWayOut         Fault = "no-way-out"
@@ -31,6 +31,7 @@ const (
 	LinksInMessage   Fault = "links-in-message"
 	NoControls       Fault = "no-controls"
 	NothingToCopy    Fault = "nothing-to-copy"
+	CutsMessage      Fault = "cuts-message"
 	AllDialogsAtOnce Fault = "all-dialogs-at-once"
 	ShowsTwice       Fault = "shows-twice"
 	DeclinesUnseen   Fault = "declines-unseen"
@@ -58,7 +59,6 @@ const (
 	// Error -32042.
 	RetriesUnasked   Fault = "retries-unasked"
 	RetriesAtConsent Fault = "retries-at-consent"
-	NeverRetries     Fault = "never-retries"
 	LoopsOnRequired  Fault = "loops-on-required"
 
 	// Round trips.
@@ -83,6 +83,8 @@ const (
 	NeverTimesOut     Fault = "never-times-out"
 	ImpatientCalls    Fault = "impatient-calls"
 	NeverCancels      Fault = "never-cancels"
+	Misspells         Fault = "misspells-cancelled"
+	EndsServer        Fault = "ends-server-to-cancel"
 	NeverHangsUp      Fault = "never-hangs-up"
 	CancelsStrangers  Fault = "cancels-strangers"
 	IgnoresProgress   Fault = "ignores-progress"
@@ -99,7 +101,6 @@ const (
 	ChokesOnComments Fault = "chokes-on-comments"
 	NeverResumes     Fault = "never-resumes"
 	IgnoresRetry     Fault = "ignores-retry"
-	GivesUpBroken    Fault = "gives-up-broken"
 	SameIDAfterBreak Fault = "same-id-after-break"
 	LeavesServerDead Fault = "leaves-server-dead"
 )
@@ -108,18 +109,17 @@ const (
 func Faults() []Fault { return slices.Clone(faults) }
 
 var faults = []Fault{
-	DeclaresNothing, DeclaresNoMode, DeclaresEmpty, DeclaresOnce, RetryWithoutMeta, Nameless, FallsBackOnOneCode, NeedsMode,
-	CancelsUnknownModes,
+	DeclaresNothing, DeclaresNoMode, DeclaresEmpty, DeclaresOnce, RetryWithoutMeta, NamelessRetry, FallsBackOnOneCode, NeedsMode, CancelsUndeclaredModes,
 	NoWayOut, NothingToApprove, NoServerName, NoDomain, ShortensURL, NoHighlight, NoWarning, LinksInMessage, NoControls,
-	NothingToCopy, AllDialogsAtOnce, ShowsTwice, DeclinesUnseen,
+	NothingToCopy, CutsMessage, AllDialogsAtOnce, ShowsTwice, DeclinesUnseen,
 	Prefetches, OpensUnasked, EmbedsPage, RemembersConsent, OpensAnything, OpensWithShell,
 	ContentWithURL, CancelForDecline, AnswersForPerson, GivesUpForPerson, AcceptsAtTheEnd, RepeatsDeclined, AnyNoticeCloses,
 	HidesErrors, LeaksURL,
-	RetriesUnasked, RetriesAtConsent, NeverRetries, LoopsOnRequired,
+	RetriesUnasked, RetriesAtConsent, LoopsOnRequired,
 	DropsState, TrimsState, InventsState, KeepsFirstState, ChangesArguments, SharesResponses, AnswersOneInput, AsksOnce,
 	IgnoresStateOnly, FiveRounds, RetryKeepsID, CarriesStale, CachesCalls,
-	SameIDs, OneProgressToken, AnswersRequests, NeverTimesOut, ImpatientCalls, NeverCancels, NeverHangsUp, CancelsStrangers,
+	SameIDs, OneProgressToken, AnswersRequests, NeverTimesOut, ImpatientCalls, NeverCancels, Misspells, EndsServer, NeverHangsUp, CancelsStrangers,
 	IgnoresProgress, NoMaximum, ClockRunsOn, UsesLateResponses, UsesUnknownTypes, GuessesTypes, NeedsResultType,
-	AcceptsJSONOnly, RetryWithoutName, ChokesOnComments, NeverResumes, IgnoresRetry, GivesUpBroken, SameIDAfterBreak,
+	AcceptsJSONOnly, RetryWithoutName, ChokesOnComments, NeverResumes, IgnoresRetry, SameIDAfterBreak,
 	LeavesServerDead,
 }

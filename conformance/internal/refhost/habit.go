@@ -13,11 +13,36 @@ const (
 	// OpensThenAccepts has no hooks: its person agrees at once, and the browser is
 	// at the page before the answer is at the server.
 	OpensThenAccepts Habit = "opens-then-accepts"
+	// Nameless does not say who it is, as it may be configured.
+	Nameless Habit = "nameless"
+	// CancelsUnknownModes answers cancel in a mode that does not exist.
+	CancelsUnknownModes Habit = "cancels-unknown-modes"
+	// GivesUpBroken does not make a request again whose stream broke.
+	GivesUpBroken Habit = "gives-up-broken"
+	// NeverRetries leaves a call alone that came to error -32042.
+	NeverRetries Habit = "never-retries"
+	// FormsAlone and NoElicitation declare no more than that.
+	FormsAlone    Habit = "forms-alone"
+	URLsAlone     Habit = "urls-alone"
+	NoElicitation Habit = "no-elicitation"
+	// ShowsHostAndPort has the port beside the domain, and highlights both.
+	ShowsHostAndPort Habit = "shows-host-and-port"
+	// HighlightsOrigin has the scheme stand out as well.
+	HighlightsOrigin Habit = "highlights-origin"
+	// NamesServerInWords has the name in a sentence.
+	NamesServerInWords Habit = "names-server-in-words"
+	// EncodesURL opens URLs percent-encoded.
+	EncodesURL Habit = "encodes-url"
+	// WrapsResults puts more around a result before the model reads it.
+	WrapsResults Habit = "wraps-results"
+	// NoContentType does not say that it posts JSON.
+	NoContentType Habit = "no-content-type"
 )
 
 // Habits returns all habits but the ordinary.
 func Habits() []Habit { return slices.Clone(habits) }
 
 var habits = []Habit{
-	OpensThenAccepts,
+	OpensThenAccepts, Nameless, CancelsUnknownModes, GivesUpBroken, NeverRetries, FormsAlone, URLsAlone, NoElicitation,
+	ShowsHostAndPort, HighlightsOrigin, NamesServerInWords, EncodesURL, WrapsResults, NoContentType,
 }

@@ -211,7 +211,7 @@ func (h *host) required(ctx context.Context, call string, r message) (bool, outc
 			return false, outcome{"the sign-in was refused", true}
 		}
 	}
-	return h.fault != NeverRetries, outcome{"a sign-in is needed", true}
+	return h.habit != NeverRetries, outcome{"a sign-in is needed", true}
 }
 
 // read makes an outcome of a response.

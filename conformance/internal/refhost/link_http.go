@@ -65,7 +65,9 @@ func (l *httpLink) exchange(ctx context.Context, raw []byte, h head) error {
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	if l.h.habit != NoContentType {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	req.Header.Set("Accept", "application/json, text/event-stream")
 	if l.h.fault == AcceptsJSONOnly {
 		req.Header.Set("Accept", "application/json")

@@ -40,6 +40,9 @@ func (h *host) report(ctx context.Context, call string, out outcome) {
 	if !h.hooked() {
 		return
 	}
+	if h.habit == WrapsResults {
+		out.text = "<tool_result>\n" + out.text + "\n</tool_result>"
+	}
 	_ = h.control(ctx, http.MethodPost, "outcome", hostcheck.Outcome{Call: call, Text: out.text, Error: out.failed}, nil)
 }
 
@@ -73,6 +76,10 @@ func (h *host) present(ctx context.Context, e elicitation) string {
 	if h.fault == Prefetches && e.Mode == "url" {
 		h.visit(ctx, e.URL)
 	}
+	if e.Mode == "url" && h.knows(e.URL) {
+		h.browse(ctx, e.URL)
+		return "accept"
+	}
 	h.begin()
 	defer h.end()
 	select {
@@ -100,10 +107,6 @@ func (h *host) present(ctx context.Context, e elicitation) string {
 	}
 	if h.fault == ShowsTwice {
 		_ = h.control(ctx, http.MethodPost, "shown", h.dialogFor(e), nil)
-	}
-	if e.Mode == "url" && h.knows(e.URL) {
-		h.browse(ctx, e.URL)
-		return "accept"
 	}
 	action := h.show(ctx, e)
 	if action == "accept" && e.Mode == "url" && h.fault != OpensUnasked {
@@ -156,6 +159,18 @@ func (h *host) dialogFor(e elicitation) hostcheck.Shown {
 				s.Warning = "This address imitates letters with others."
 			}
 		}
+	}
+	switch h.habit {
+	case ShowsHostAndPort:
+		if u, err := url.Parse(e.URL); err == nil {
+			s.Domain, s.Highlight = u.Host, u.Host
+		}
+	case HighlightsOrigin:
+		if u, err := url.Parse(e.URL); err == nil {
+			s.Highlight = u.Scheme + "://" + u.Host
+		}
+	case NamesServerInWords:
+		s.Server = "The server Hostcheck (configured by you)"
 	}
 	h.misrender(&s)
 	return s
@@ -226,6 +241,8 @@ func (h *host) misrender(s *hostcheck.Shown) {
 		s.Controls = nil
 	case NothingToCopy:
 		s.Copyable = nil
+	case CutsMessage:
+		s.Message = s.Message[:min(len(s.Message), 60)]
 	}
 }
 
@@ -235,6 +252,9 @@ func (h *host) browse(ctx context.Context, address string) {
 		return
 	}
 	o := hostcheck.Opened{URL: address, In: "browser"}
+	if h.habit == EncodesURL {
+		o.URL = strings.NewReplacer("$", "%24", "{", "%7B", "}", "%7D", "`", "%60", "(", "%28", ")", "%29").Replace(address)
+	}
 	switch h.fault {
 	case EmbedsPage:
 		o.In = "embedded"

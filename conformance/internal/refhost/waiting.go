@@ -92,8 +92,17 @@ func (c *client) giveUp(out *outgoing) {
 	if c.h.fault == CancelsStrangers {
 		c.notify("notifications/cancelled", map[string]any{"requestId": 987654, "reason": "the call timed out"})
 	}
-	if c.h.fault == NeverCancels {
+	switch c.h.fault {
+	case NeverCancels:
 		return
+	case Misspells:
+		c.notify("notifications/canceled", map[string]any{"requestId": json.RawMessage(out.id)})
+		return
+	case EndsServer:
+		if _, overHTTP := c.link.(*httpLink); !overHTTP {
+			c.link.close()
+			return
+		}
 	}
 	if _, overHTTP := c.link.(*httpLink); overHTTP && c.modern {
 		return // closing the stream says it

@@ -34,6 +34,11 @@ const (
 	Response
 )
 
+// String is the kind in a word.
+func (k Kind) String() string {
+	return [...]string{"no message", "the request", "the notification", "the response"}[k]
+}
+
 var errNotMessage = errors.New("not a JSON-RPC message")
 
 // Parse reads one JSON-RPC message.
