@@ -27,6 +27,10 @@ func TestPromptTexts(t *testing.T) {
 		if text := elicit.Wording(nil).Say(elicit.Form, p); text != want {
 			t.Errorf("said:\n%s\nwant\n%s", text, want)
 		}
+		want = `Enter the code WDJB-MJHT at https://as.example/device to sign in to Notes (valid for 10 minutes). It asks for: notes:read, profile.`
+		if text := elicit.Wording(nil).Say(elicit.Progress, p); text != want {
+			t.Errorf("said:\n%s\nwant\n%s", text, want)
+		}
 		for left, want := range map[time.Duration]string{
 			-time.Second: "0 seconds", 59 * time.Second: "59 seconds", 89 * time.Second: "1 minute", 90 * time.Second: "2 minutes", 10*time.Minute - time.Second: "10 minutes",
 		} {
@@ -116,7 +120,7 @@ func TestPrompt_InsteadOfALink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := elicit.Prompt{Service: "Notes", VerificationURI: "https://as.example/device", UserCode: "WDJB-MJHT", Instead: true, Expires: time.Now().Add(time.Hour)}
 		for c := elicit.Text; c <= elicit.URL; c++ {
-			if said := elicit.Wording(nil).Say(c, p); !strings.Contains(said, "the code WDJB-MJHT (in any browser: the link before works only on the machine where this server runs)") {
+			if said := elicit.Wording(nil).Say(c, p); !strings.Contains(said, "the code WDJB-MJHT") || !strings.Contains(said, " (in any browser: the link before works only on the machine where this server runs)") {
 				t.Errorf("%v: said %q", c, said)
 			}
 		}

@@ -114,7 +114,9 @@ func (w Wording) Say(c Channel, p Prompt) string {
 		return fmt.Sprintf("To sign in to %s, open %s in your browser and enter the code %s%s.%s The code is valid for %s. Leave this open until you have approved there, then accept, and the call continues.",
 			p.what(), p.address(), p.UserCode, p.anywhere(), p.asksFor(), p.left())
 	case Progress:
-		return fmt.Sprintf("Sign in to %s: open %s and enter the code %s%s (valid for %s).%s", p.what(), p.VerificationURI, p.UserCode, p.anywhere(), p.left(), p.asksFor())
+		// The first line is all that Gemini CLI 0.61 shows, which in a terminal of 80 columns are
+		// 72 characters: it has what the person cannot do without.
+		return fmt.Sprintf("Enter the code %s at %s to sign in to %s%s (valid for %s).%s", p.UserCode, p.VerificationURI, p.what(), p.anywhere(), p.left(), p.asksFor())
 	default:
 		return fmt.Sprintf("Sign-in to %s needed%s: open %s and enter the code %s%s (valid for %s), then call this tool again.",
 			p.what(), p.forMore(), p.VerificationURI, p.UserCode, p.anywhere(), p.left())
@@ -131,7 +133,7 @@ func (p Prompt) mustHave(c Channel) string {
 
 // sayLink is what a prompt without a code says in English. In a text the link stands alone on a
 // line: it may be long, and what follows it would be taken for a part of it. A progress message
-// begins with it, since Gemini CLI 0.61 shows no more of that than one line, without its breaks.
+// begins with it, as one with a code does with that.
 func (p Prompt) sayLink(c Channel) string {
 	switch {
 	case c == Progress && p.Opened:
