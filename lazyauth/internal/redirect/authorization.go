@@ -199,7 +199,6 @@ func (a *Authorization) shut() {
 		<-a.closed
 		return
 	}
-	a.server.SetKeepAlivesEnabled(false)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), parting)
 	defer cancel()
 	if a.server.Shutdown(ctx) != nil {

@@ -10,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,6 +116,44 @@ func TestConnections(t *testing.T) {
 		for _, conn := range held {
 			conn.Close()
 		}
+	})
+	// Who asks again and again does not keep a connection: there is one request of each.
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		var others sync.WaitGroup
+		var held []net.Conn
+		for range 32 {
+			conn, err := w.machine.dial(t.Context(), "tcp", "127.0.0.1:40001")
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, conn)
+			others.Go(func() {
+				for answers := bufio.NewReader(conn); ; time.Sleep(4 * time.Second) {
+					if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: 127.0.0.1:40001\r\n\r\n"); err != nil {
+						return
+					}
+					resp, err := http.ReadResponse(answers, nil)
+					if err != nil {
+						return
+					}
+					_, _ = io.Copy(io.Discard, resp.Body) // the next request fails if it does
+				}
+			})
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if conn, err := w.machine.dial(ctx, "tcp", "127.0.0.1:40001"); err != nil {
+			t.Errorf("nobody else gets in: %v", err)
+		} else {
+			conn.Close()
+		}
+		for _, conn := range held {
+			conn.Close()
+		}
+		others.Wait()
+		w.back(w.browser(), "code", "good", "state", w.state(nil))
+		w.token()
 	})
 	// A head without an end is refused.
 	synctest.Test(t, func(t *testing.T) {

@@ -14,20 +14,20 @@ const (
 	headerTime = 5 * time.Second  // until a request's head is there
 	readTime   = 10 * time.Second // until it is there as a whole
 	writeTime  = 45 * time.Second // until it is answered
-	idleTime   = 10 * time.Second
 
 	// maxHeader bounds a request's head. A browser sends the cookies of all that was ever
 	// visited on this machine's loopback.
 	maxHeader = 64 << 10
 )
 
+// newServer returns a server that has one request of each connection: there are only so many
+// ([mostConnections]), and kept alive, those of anybody else would keep the person's browser out.
 func newServer(ctx context.Context, a *Authorization) *http.Server {
-	return &http.Server{
+	server := &http.Server{
 		Handler:                      a,
 		ReadHeaderTimeout:            headerTime,
 		ReadTimeout:                  readTime,
 		WriteTimeout:                 writeTime,
-		IdleTimeout:                  idleTime,
 		MaxHeaderBytes:               maxHeader,
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     log.New(io.Discard, "", 0), // it quotes what anybody sends
@@ -41,6 +41,8 @@ func newServer(ctx context.Context, a *Authorization) *http.Server {
 			}
 		},
 	}
+	server.SetKeepAlivesEnabled(false)
+	return server
 }
 
 // ServeHTTP answers the callback, the start page and the last page. Everything else is refused
