@@ -97,5 +97,5 @@ func (a *Authorization) submit(w http.ResponseWriter, at *attempt, got answer) {
 		return
 	}
 	a.setCookie(w, a.ticket, s.ticket, donePath, ticketTime)
-	a.send(w, originOf(a.uri)+donePath)
+	a.send(w, a.flow.target.origin(a.port)+donePath)
 }

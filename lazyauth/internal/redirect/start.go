@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -20,14 +19,7 @@ const (
 )
 
 func (a *Authorization) startLink() string {
-	return originOf(a.uri) + startPrefix + a.nonce
-}
-
-// originOf returns scheme, host and port of the redirect URI.
-func originOf(uri string) string {
-	rest := strings.TrimPrefix(uri, "http://")
-	host, _, _ := strings.Cut(rest, "/")
-	return "http://" + host
+	return a.flow.target.origin(a.port) + startPrefix + a.nonce
 }
 
 // start begins an attempt in this browser, in place of the one before, and sends it to the

@@ -36,6 +36,25 @@ func TestStart_Again(t *testing.T) {
 	})
 }
 
+// The start page and the last one are on this machine, however the redirect URI is written.
+func TestStart_Spelling(t *testing.T) {
+	for uri, origin := range map[string]string{
+		"HTTP://127.0.0.1:8085/cb": "http://127.0.0.1:8085", "hTtp://localhost:8085": "http://localhost:8085", "http://[::1]": "http://[::1]:40001",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, setup{request: redirect.Request{Link: redirect.Opened}, config: func(c *redirect.Config) { c.RedirectURI = uri }})
+			if !strings.HasPrefix(w.auth.Link(), origin+"/start/") {
+				t.Fatalf("%s: the link is %s", uri, w.auth.Link())
+			}
+			b := w.browser()
+			if p := w.back(b, "code", "good", "state", w.state(b)); p.location != origin+"/done" {
+				t.Errorf("%s: sent on to %s", uri, p.location)
+			}
+			w.token()
+		})
+	}
+}
+
 // The cookie of the start page is the browser's alone, and other servers of this machine see it
 // only if the browser asks them for the callback.
 func TestStart_Cookie(t *testing.T) {

@@ -94,8 +94,11 @@ func (t target) at(port int, named string) string {
 	if path == "/" && named != "" && !strings.HasSuffix(named, "/") {
 		path = ""
 	}
-	return "http://" + t.host + ":" + strconv.Itoa(port) + path
+	return t.origin(port) + path
 }
+
+// origin returns where everything is that is listened for at this port.
+func (t target) origin(port int) string { return "http://" + t.host + ":" + strconv.Itoa(port) }
 
 // addresses returns what has to be listened on: of localhost both families, since a browser
 // may take either, and somebody else may listen on the one that is left.
