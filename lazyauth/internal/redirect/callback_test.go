@@ -219,6 +219,8 @@ func TestCallback_Refuses(t *testing.T) {
 			"an origin of null":   {"GET", good, []string{"Origin", "null"}, 403},
 			"another port's page": {"GET", good, []string{"Origin", "http://127.0.0.1:8080"}, 403},
 			"a prefetch":          {"GET", good, []string{"Sec-Purpose", "prefetch;prerender"}, 403},
+			"an old prefetch":     {"GET", good, []string{"X-Moz", "prefetch"}, 403},
+			"a preview":           {"GET", good, []string{"X-Purpose", "preview"}, 403},
 		} {
 			p := b.do(test.method, test.address, nil, test.headers...)
 			if p.status != test.status || p.location != "" {

@@ -6,6 +6,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -70,6 +71,10 @@ func (a *Authorization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// aheadOfTime are the headers of what browsers load before anybody asks for it: those of Fetch
+// Metadata, Chrome and Firefox before that, and Safari.
+var aheadOfTime = []string{"Sec-Purpose", "Purpose", "X-Moz", "X-Purpose"}
+
 // isNavigation reports whether a browser loads the address in a window of its own, as far as it
 // says (Fetch Metadata, RFC 6454 §7): not as part of a page, not in a frame, not ahead of time.
 func isNavigation(h http.Header, own string) bool {
@@ -78,7 +83,7 @@ func isNavigation(h http.Header, own string) bool {
 		return len(list) == 0 || len(list) == 1 && strings.EqualFold(list[0], value)
 	}
 	return only("Origin", own) && only("Sec-Fetch-Mode", "navigate") && only("Sec-Fetch-Dest", "document") &&
-		len(h.Values("Sec-Purpose")) == 0 && len(h.Values("Purpose")) == 0 && len(h.Values("X-Moz")) == 0
+		!slices.ContainsFunc(aheadOfTime, func(name string) bool { return len(h.Values(name)) > 0 })
 }
 
 func (a *Authorization) setCookie(w http.ResponseWriter, name, value, path string, life time.Duration) {
