@@ -50,7 +50,7 @@ const (
 )
 
 // Wait returns the token once a browser has come back with a code that the server accepts. It
-// ends with ctx, and by itself once the link has expired. It is to be called once.
+// ends with ctx, with Finish, and by itself once the link has expired. It is to be called once.
 //
 // A code that the server refuses (oauth.ErrCode), or whose answer is lost, does not end it:
 // anybody who has seen a link can bring one. The page offers to start again; the fifth ends it.
@@ -107,6 +107,7 @@ func (a *Authorization) next(ctx context.Context, expired <-chan time.Time, obse
 			return nil, errListener
 		case <-expired:
 			a.refuseMore() // and once more around, for what came before
+		case <-a.finished: // and so over
 		case <-ctx.Done():
 			return nil, oauth.Ended(ctx, op)
 		}

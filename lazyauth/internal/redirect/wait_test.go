@@ -262,6 +262,20 @@ func TestAbandoned(t *testing.T) {
 	}
 }
 
+// A sign-in that is finished is waited for no more, whatever its context says.
+func TestWait_Finished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		synctest.Wait()
+		began := time.Now()
+		w.auth.Finish(t.Context(), redirect.Outcome{Failed: true})
+		w.fails(redirect.ErrExpired)
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it waited for %v more", took)
+		}
+	})
+}
+
 // The listener goes away under the sign-in.
 func TestListenerGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
