@@ -17,17 +17,17 @@ func (a *Authorization) callback(w http.ResponseWriter, r *http.Request) {
 		a.show(w, nothing, http.StatusBadRequest)
 		return
 	}
+	cookie := ""
+	if c, err := r.Cookie(a.cookie); err == nil {
+		cookie = c.Value
+	}
 	a.mu.Lock()
-	at := a.find(got.state)
+	at, began := a.find(got.state), a.hasBegun(cookie)
 	if at != nil {
 		a.reached = true
 	}
 	over := a.over
 	a.mu.Unlock()
-	cookie := ""
-	if c, err := r.Cookie(a.cookie); err == nil {
-		cookie = c.Value
-	}
 	endpoints := &a.flow.endpoints
 	refuse := func(v view, status int, why string) {
 		a.tellRefused(why)
@@ -39,6 +39,8 @@ func (a *Authorization) callback(w http.ResponseWriter, r *http.Request) {
 		a.show(w, ended, http.StatusGone)
 	case at == nil:
 		refuse(nothing, http.StatusBadRequest, "the state is not that of this sign-in")
+	case !isBrowser && at.retired && began: // an older window of it, whose cookie was replaced
+		a.show(w, newer, http.StatusGone)
 	case !isBrowser:
 		refuse(foreign, http.StatusForbidden, "the sign-in was begun in another browser, or this one keeps no cookies")
 	case got.iss == "" && endpoints.Features.IssuerInResponse:
@@ -61,6 +63,16 @@ func (a *Authorization) find(state string) *attempt {
 		}
 	}
 	return found
+}
+
+// hasBegun reports whether a cookie is that of a browser which has begun an attempt; a.mu is held.
+// It looks at all of them.
+func (a *Authorization) hasBegun(cookie string) bool {
+	has := false
+	for _, at := range a.attempts {
+		has = at.cookie != "" && same(cookie, at.cookie) || has
+	}
+	return has
 }
 
 // submit hands what a browser brought to Wait, unless it was brought before, and sends the

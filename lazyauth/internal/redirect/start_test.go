@@ -19,7 +19,9 @@ func TestStart_Again(t *testing.T) {
 		if first == second {
 			t.Fatal("the state is used twice")
 		}
-		w.back(b, "code", "good", "state", first).wants(t, 403, "foreign") // its cookie is gone
+		w.back(b, "code", "good", "state", first).wants(t, 410, "newer")
+		w.back(w.browser(), "code", "good", "state", first).wants(t, 403, "foreign")
+		w.waits()
 		w.back(b, "code", "good", "state", second)
 		w.token()
 		b.get(w.auth.Link()).wants(t, 410, "already")
