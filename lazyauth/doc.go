@@ -28,6 +28,9 @@
 // Where the author allows it ([Service].Flows), people on the machine of the server sign in by
 // a browser that comes back to it (RFC 8252), and enter no code.
 //
+// Who the program is to the authorization server is [Service].ClientID, or what a host passes on
+// ([Service].ClientIDHosts), or what it has registered by itself ([Registration]).
+//
 // # What a call can come to
 //
 // A call is answered with what its handler returned, or with an error result whose text
@@ -68,7 +71,7 @@
 //   - internal/asking: person.go asks for a grant through a host. internal/grants: owner.go
 //     finds it, has it renewed (renewal.go), or starts a flight (flight.go), which gets a
 //     prompt and then a token by one of its ways (signin.go): the device flow (way.go), or a
-//     redirect (redirect.go).
+//     redirect (redirect.go), as the client that client.go chooses.
 //   - internal/asking: waiter.go waits for the flight, delivery.go brings its prompt to the
 //     host and takes the answer.
 //   - internal/device: the device flow on the wire: authorize.go, then poll.go.

@@ -224,6 +224,7 @@ func TestClient_RegisteredWithSecret(t *testing.T) {
 		if strings.Contains(two.stored(), "s3cr3t") {
 			t.Error("the client's secret is in the grant's record")
 		}
+		two.close()
 		for _, verb := range []string{"%v", "%+v", "%#v"} {
 			if text := w.text() + two.text() + fmt.Sprintf(verb, two.keeper); strings.Contains(text, "s3cr3t") {
 				t.Errorf("a secret is in %.2000s", text)

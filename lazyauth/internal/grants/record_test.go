@@ -29,6 +29,7 @@ func TestStore_RecordOfAnotherKind(t *testing.T) {
 		"no token":      {`{"v":1,"scopes":"profile"}`, false},
 		"bad scopes":    {`{"v":1,"access":"ab","scopes":"\u0000"}`, false},
 		"bad asked":     {`{"v":1,"access":"ab","scopes":"profile","asked":"\u0000"}`, false},
+		"bad client":    {`{"v":1,"access":"ab","scopes":"profile","client":"\u0000"}`, false},
 		"bad whole":     {`{"v":1,"access":"ab","scopes":"profile","whole":"\u0000"}`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
