@@ -72,6 +72,7 @@ func Discover(ctx context.Context, rt http.RoundTripper, issuer string, opt Disc
 		if err != nil {
 			return Endpoints{}, &Error{Op: op, Kind: ErrInvalid, Reason: "the issuer is not a URL"}
 		}
+		req.Close = true // see connection
 		a := roundTrip(rt, opt.UserAgent, req)
 		if a.Fault != "" && ctx.Err() != nil {
 			return Endpoints{}, Ended(ctx, op)

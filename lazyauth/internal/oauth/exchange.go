@@ -38,10 +38,10 @@ func (c *Client) Exchange(ctx context.Context, code, redirectURI, verifier strin
 		form.Set("code_verifier", verifier)
 	}
 	sent := time.Now()
-	a := c.Post(ctx, c.config.Endpoints.Token, form)
+	a := c.post(ctx, c.config.Endpoints.Token, form, closed)
 	if a.Unsent && c.ClientID() != "" && Sleep(ctx, retryPause) {
 		sent = time.Now()
-		a = c.Post(ctx, c.config.Endpoints.Token, form)
+		a = c.post(ctx, c.config.Endpoints.Token, form, closed)
 	}
 	switch end := comesTo[a.Verdict.Means].exchange; {
 	case ctx.Err() != nil && (a.Broken() || a.Unsent):

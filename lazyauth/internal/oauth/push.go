@@ -50,7 +50,7 @@ func (c *Client) Push(ctx context.Context, request url.Values) (*Pushed, error) 
 	}
 	form := cloneValues(request)
 	form.Set("client_id", c.ClientID())
-	a, sent := c.PostAgain(ctx, c.config.Endpoints.PushedAuthorization, form)
+	a, sent := c.postAgain(ctx, c.config.Endpoints.PushedAuthorization, form, closed)
 	hidden := []string{request.Get("state"), request.Get("login_hint")}
 	if err := c.Check(ctx, op, a, hidden...); err != nil {
 		return nil, err

@@ -41,8 +41,26 @@ const (
 // how the client has to authenticate, and the answer is that it did not, the form is
 // sent once more in the other way. It blocks for at most 30 s a request.
 func (c *Client) Post(ctx context.Context, endpoint string, form url.Values) *Answer {
+	return c.post(ctx, endpoint, form, kept)
+}
+
+// A connection says what becomes of the one that a request used.
+type connection bool
+
+const (
+	// kept: another request can use it.
+	kept connection = false
+	// closed: it is for this request. Servers close connections that have been idle for some
+	// seconds (Node.js: five), and a request that goes out on one just then is lost. A code
+	// comes some seconds after its request was made, and cannot be presented again. So
+	// whatever is sent before it, and with it, leaves no connection behind.
+	closed connection = true
+)
+
+// post is Post, and says what becomes of the connections.
+func (c *Client) post(ctx context.Context, endpoint string, form url.Values, then connection) *Answer {
 	style, settled := c.authStyle()
-	a := c.send(ctx, endpoint, form, style)
+	a := c.send(ctx, endpoint, form, style, then)
 	settled = settled || c.config.Credentials.Secret == ""
 	switch {
 	case !a.refusesClient(style) && !a.isUnauthorized():
@@ -53,7 +71,7 @@ func (c *Client) Post(ctx context.Context, endpoint string, form url.Values) *An
 		return a
 	}
 	other := otherStyle(style)
-	b := c.send(ctx, endpoint, form, other)
+	b := c.send(ctx, endpoint, form, other, then)
 	switch refused := b.refusesClient(other); {
 	case !refused && !b.isUnauthorized():
 		c.accepted(other, b)
@@ -69,11 +87,16 @@ func (c *Client) Post(ctx context.Context, endpoint string, form url.Values) *An
 // the server's Retry-After if that is short. It is for requests whose effect, had twice,
 // does no harm. It returns when the one that was answered was sent.
 func (c *Client) PostAgain(ctx context.Context, endpoint string, form url.Values) (a *Answer, sent time.Time) {
+	return c.postAgain(ctx, endpoint, form, kept)
+}
+
+// postAgain is PostAgain, and says what becomes of the connections.
+func (c *Client) postAgain(ctx context.Context, endpoint string, form url.Values, then connection) (a *Answer, sent time.Time) {
 	sent = time.Now()
-	a = c.Post(ctx, endpoint, form)
+	a = c.post(ctx, endpoint, form, then)
 	if pause := max(retryPause, a.RetryAfter); a.Passes() && pause <= patientRetry && Sleep(ctx, pause) {
 		sent = time.Now()
-		a = c.Post(ctx, endpoint, form)
+		a = c.post(ctx, endpoint, form, then)
 	}
 	return a, sent
 }
@@ -83,7 +106,7 @@ func (c *Client) PostAgain(ctx context.Context, endpoint string, form url.Values
 // next request is sent in the other way.
 func (c *Client) PostPoll(ctx context.Context, endpoint string, form url.Values) *Answer {
 	style, settled := c.authStyle()
-	a := c.send(ctx, endpoint, form, style)
+	a := c.send(ctx, endpoint, form, style, kept)
 	switch {
 	case !a.refusesClient(style):
 		c.accepted(style, a)
@@ -113,7 +136,7 @@ func Sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // send sends a form, with the client authenticated in this way, and reads the answer.
-func (c *Client) send(ctx context.Context, endpoint string, form url.Values, style oauth2.AuthStyle) *Answer {
+func (c *Client) send(ctx context.Context, endpoint string, form url.Values, style oauth2.AuthStyle, then connection) *Answer {
 	if c.config.Credentials.ID == "" {
 		return &Answer{Unsent: true, Verdict: known["invalid_client"], note: "the client is not registered"}
 	}
@@ -128,6 +151,7 @@ func (c *Client) send(ctx context.Context, endpoint string, form url.Values, sty
 		// Both are form-encoded before they are joined (RFC 6749 §2.3.1).
 		req.SetBasicAuth(url.QueryEscape(c.config.Credentials.ID), url.QueryEscape(c.config.Credentials.Secret))
 	}
+	req.Close = then == closed
 	a := roundTrip(c.config.Transport, c.config.UserAgent, req)
 	a.judge()
 	return a

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,48 @@ func TestOnARealConnection(t *testing.T) {
 		t.Errorf("%d connections for three requests", len(peers))
 	}
 	wantError(t, c.Revoke(t.Context(), accessToken, oauth.AccessToken), oauth.ErrNotRevoked)
+}
+
+// A code is presented on a connection that nothing was sent on before: one that has been idle may be
+// closed by the server just then, and the code is lost with it.
+func TestExchange_ConnectionOfItsOwn(t *testing.T) {
+	peers := map[string][]string{}
+	as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		peers[req.RemoteAddr] = append(peers[req.RemoteAddr], req.URL.Path)
+		w.Header().Set("Content-Type", "application/json")
+		switch req.URL.Path {
+		case "/push":
+			w.WriteHeader(http.StatusCreated)
+			io.WriteString(w, `{"request_uri":"urn:example:1","expires_in":60}`)
+		case "/token":
+			io.WriteString(w, granted)
+		default:
+			io.WriteString(w, `{"issuer":"http://`+req.Host+`","authorization_endpoint":"http://`+req.Host+`/auth","token_endpoint":"http://`+req.Host+`/token"}`)
+		}
+	}))
+	defer as.Close()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	if _, err := oauth.Discover(t.Context(), transport, as.URL, oauth.DiscoverOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, nil, func(config *oauth.Config) {
+		config.Endpoints = oauth.Endpoints{PushedAuthorization: as.URL + "/push", Token: as.URL + "/token"}
+		config.Transport = transport
+	})
+	for range 2 {
+		if _, err := c.Push(t.Context(), url.Values{"state": {"1"}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Exchange(t.Context(), "code", "http://127.0.0.1/callback", "verifier", scopes.Set{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, paths := range peers {
+		if len(paths) != 1 {
+			t.Errorf("on one connection: %q", paths)
+		}
+	}
 }
 
 func FuzzRetryAfter(f *testing.F) {
