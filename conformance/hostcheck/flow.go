@@ -43,6 +43,17 @@ type flow struct {
 	limit   time.Duration // how long to wait where nothing is asked
 }
 
+// question is a prompt for a page, or a form where the host has no URL mode, for
+// what does not depend on which of them it is.
+func (f *flow) question(press string, after time.Duration) *prompt {
+	p := f.s.prompt(press, after)
+	if d := f.now().declared; !d.URL && d.Form {
+		f.s.excuse("the host declares no elicitation in url mode, so that it is asked in form mode")
+		p.mode, p.url = "form", ""
+	}
+	return p
+}
+
 // now returns the request that is to be answered.
 func (f *flow) now() *call { return f.rounds[len(f.rounds)-1] }
 
@@ -134,10 +145,14 @@ func (f *flow) answer(body map[string]any) { f.s.answer(f.now(), body) }
 // answer writes a response and marks the request answered.
 func (s *session) answer(c *call, body map[string]any) {
 	s.guard.Lock()
-	if c.answered == 0 {
+	again := c.answered != 0
+	if !again {
 		c.answered = s.Now()
 	}
 	s.guard.Unlock()
+	if again {
+		return // a host that ended a call after a result that asked for input is told no more
+	}
 	body["jsonrpc"] = "2.0"
 	body["id"] = c.ID
 	if c.back.Send(wire.Encode(body)) != nil {

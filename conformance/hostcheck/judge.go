@@ -114,6 +114,14 @@ type occasion struct {
 	event  int // in which it shows; 0 for the latest request of the flow
 }
 
+// endedByHost says whether the person refused, and the host ended the call by itself
+// in place of a retry: "Servers MUST NOT assume that clients will fulfill the
+// inputRequests or retry the original request."
+func (o occasion) endedByHost() bool {
+	shown := len(o.prompt.dialogs) > 0 || !o.flow.s.hasHook(HookShown)
+	return o.flow.s.protocol == Modern && o.answer.never && o.prompt.press != "accept" && shown
+}
+
 func (o occasion) at() int {
 	if o.event != 0 {
 		return o.event

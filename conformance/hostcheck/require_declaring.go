@@ -168,6 +168,8 @@ var declaring = []Requirement{
 		played: func(j judge, o occasion) {
 			declared := o.flow.rounds[0].declared
 			switch {
+			case o.endedByHost():
+				j.note("the host ends the call by itself when the form is refused, as it may", o.at())
 			case o.answer.never:
 				j.fail("a request without a mode was not answered", o.at())
 			case !declared.Form:

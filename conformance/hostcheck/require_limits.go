@@ -20,6 +20,9 @@ var limits = []Requirement{
 				return
 			}
 			for _, f := range s.flows {
+				if s.protocol == Modern && f.failure == "" && f.over && len(f.asked) > 0 {
+					j.note("the host ended the call by itself, so that there was no error to give", f.now().Event)
+				}
 				if f.failure == "" || f.now().stopped != 0 {
 					continue
 				}

@@ -159,11 +159,11 @@ var retrying = []Requirement{
 		Section: profileSection("P7"),
 		eras:    both,
 		played: func(j judge, o occasion) {
-			if o.answer.never {
+			if o.answer.never && !o.endedByHost() {
 				j.fail("the prompt of call "+o.flow.label+" was not answered", o.at())
 				return
 			}
-			j.that(len(o.prompt.dialogs) <= 1, "the prompt of call "+o.flow.label+" was shown more than once", o.answer.line.Event)
+			j.that(len(o.prompt.dialogs) <= 1, "the prompt of call "+o.flow.label+" was shown more than once", o.at())
 		},
 	},
 	{

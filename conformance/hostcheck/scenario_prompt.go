@@ -56,7 +56,7 @@ var refusing = Scenario{
 			if f.label == "cancelled" {
 				press = "cancel"
 			}
-			p := f.s.prompt(press, 1200*time.Millisecond)
+			p := f.question(press, 1200*time.Millisecond)
 			p.limit = f.patience()
 			if len(f.s.labelled(f.label)) > 1 {
 				f.fail("nobody signed in: the prompt got " + press)
@@ -82,7 +82,7 @@ var unanswered = Scenario{
 	script: script{
 		steps: inTurn("left-alone"),
 		play: func(f *flow) {
-			p := f.s.prompt("", 0)
+			p := f.question("", 0)
 			p.limit = 3 * time.Second
 			if a := f.ask(p); !a.never {
 				f.fail("nobody signed in: the prompt got " + a.said())

@@ -30,7 +30,7 @@ var roundTrips = Scenario{
 func playRounds(f *flow) {
 	s := f.s
 	quick := func(key string, state *string) (answer, bool) {
-		p := s.prompt("accept", 50*time.Millisecond)
+		p := f.question("accept", 50*time.Millisecond)
 		p.limit = 5 * time.Second
 		if f.label == "beta" {
 			p.after = 80 * time.Millisecond
@@ -58,12 +58,13 @@ func playRounds(f *flow) {
 	case "alpha", "beta":
 		// Both are under way before either is asked anything, and the last
 		// round has no state where the one before had.
-		if ok = s.together("alpha", "beta"); ok && rounds(3) {
+		s.together("alpha", "beta")
+		if ok = rounds(3); ok {
 			_, ok = quick(f.label+"-last", nil)
 		}
 	case "eight":
 		ok = rounds(8)
-		if !f.now().declared.URL {
+		if d := f.now().declared; !d.URL && !d.Form {
 			return // it could not be asked
 		}
 		judgePlayed("P8", occasion{flow: f, ok: ok})
@@ -97,7 +98,7 @@ func playStateOnly(f *flow, state *string) {
 
 // playPair asks two things at once.
 func playPair(f *flow, state *string) bool {
-	left, right := f.s.prompt("accept", 100*time.Millisecond), f.s.prompt("accept", 250*time.Millisecond)
+	left, right := f.question("accept", 100*time.Millisecond), f.question("accept", 250*time.Millisecond)
 	left.limit, right.limit = 5*time.Second, 5*time.Second
 	answers := f.require(map[string]*prompt{"left": left, "right": right}, state)
 	return !answers[""].never
@@ -114,10 +115,7 @@ var parallel = Scenario{
 	script: script{
 		steps: sideBySide("one", "two", "three"),
 		play: func(f *flow) {
-			if !f.s.together("one", "two", "three") {
-				f.fail("the calls were to be made side by side")
-				return
-			}
+			f.s.together("one", "two", "three")
 			press, after := "accept", 900*time.Millisecond
 			switch f.label {
 			case "two":
@@ -125,17 +123,16 @@ var parallel = Scenario{
 			case "three":
 				after = 500 * time.Millisecond
 			}
-			p := f.s.prompt(press, after)
+			p := f.question(press, after)
 			p.limit = f.patience()
 			a := f.ask(p)
-			if a.never {
-				if !f.now().declared.URL {
-					return // it could not be asked
-				}
-				judgePlayed("P7", occasion{flow: f, prompt: p, answer: a})
-				return
+			if d := f.now().declared; a.never && !d.URL && !d.Form {
+				return // it could not be asked
 			}
 			judgePlayed("P7", occasion{flow: f, prompt: p, answer: a})
+			if a.never {
+				return
+			}
 			if a.action != "accept" {
 				f.fail("nobody signed in: the prompt got " + a.said())
 				return

@@ -2,6 +2,7 @@ package hostcheck
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
@@ -165,11 +166,20 @@ func (s *session) register(c *call) {
 	s.guard.Lock()
 	defer s.guard.Unlock()
 	for _, other := range s.requests {
-		if other.answered == 0 && other.stopped == 0 && (s.transport == HTTP || other.Conn == c.Conn) {
+		if other.answered == 0 && other.stopped == 0 && other.sender() == c.sender() {
 			c.others = append(c.others, other)
 		}
 	}
 	s.requests = append(s.requests, c)
+}
+
+// sender is who sent a request, as far as ids and tokens go: a server process, a
+// session of the older era, or else all of the host.
+func (c *call) sender() string {
+	if c.Header == nil {
+		return fmt.Sprint(c.Conn)
+	}
+	return c.Header.Get("Mcp-Session-Id")
 }
 
 // speaks says whether a request is one of the era that the server speaks.

@@ -59,3 +59,19 @@ func TestUnusualHostsPass(t *testing.T) {
 		})
 	}
 }
+
+// Round trips are no matter of the mode: a host with forms alone is judged by forms.
+func TestFormsAlone_RoundTripsAreDecided(t *testing.T) {
+	t.Parallel()
+	decided := make(map[string]bool)
+	for _, r := range stage(t, refhost.FormsAlone).Results {
+		for _, c := range r.Checks {
+			decided[c.ID] = decided[c.ID] || c.Status == hostcheck.Success
+		}
+	}
+	for _, id := range []string{"A7", "B6", "B8", "B9", "B10", "B11", "B12", "B13", "B14", "P3", "P4", "P7", "P8", "P9"} {
+		if !decided[id] {
+			t.Errorf("%s is not decided", id)
+		}
+	}
+}

@@ -37,6 +37,14 @@ const (
 	WrapsResults Habit = "wraps-results"
 	// NoContentType does not say that it posts JSON.
 	NoContentType Habit = "no-content-type"
+	// EndsOnRefusal ends a call of the newer era when the person refuses, and does
+	// not retry.
+	EndsOnRefusal Habit = "ends-on-refusal"
+	// OneCallAtATime makes the calls of a step in turn.
+	OneCallAtATime Habit = "one-call-at-a-time"
+	// SessionPerCall has a session of its own for each call of the older era over
+	// HTTP, and counts its requests from one again.
+	SessionPerCall Habit = "session-per-call"
 )
 
 // Habits returns all habits but the ordinary.
@@ -45,4 +53,5 @@ func Habits() []Habit { return slices.Clone(habits) }
 var habits = []Habit{
 	OpensThenAccepts, Nameless, CancelsUnknownModes, GivesUpBroken, NeverRetries, FormsAlone, URLsAlone, NoElicitation,
 	ShowsHostAndPort, HighlightsOrigin, NamesServerInWords, EncodesURL, WrapsResults, NoContentType,
+	EndsOnRefusal, OneCallAtATime, SessionPerCall,
 }

@@ -49,7 +49,8 @@ type host struct {
 
 	mu       sync.Mutex
 	peer     *client // nil until connected, and after the server died
-	open     int     // dialogs that are open
+	peers    []*client
+	open     int // dialogs that are open
 	turned   chan struct{}
 	finished map[string]chan struct{} // by elicitation: closed by the completion notice
 	closing  chan struct{}            // closed and replaced: every open dialog goes away (a fault)
@@ -110,6 +111,9 @@ func (h *host) step(ctx context.Context, calls []hostcheck.Call) error {
 			out := h.call(ctx, c)
 			h.report(ctx, c.ID, out)
 		})
+		if h.habit == OneCallAtATime {
+			wg.Wait()
+		}
 	}
 	wg.Wait()
 	return context.Cause(ctx)
@@ -308,16 +312,19 @@ func (h *host) connected(ctx context.Context) (*client, error) {
 		return nil, err
 	}
 	h.mu.Lock()
-	h.peer = p
-	h.mu.Unlock()
+	defer h.mu.Unlock()
+	h.peers = append(h.peers, p)
+	if _, overHTTP := p.link.(*httpLink); !overHTTP || p.modern || h.habit != SessionPerCall {
+		h.peer = p
+	}
 	return p, nil
 }
 
 func (h *host) hangUp() {
 	h.mu.Lock()
-	p := h.peer
+	peers := h.peers
 	h.mu.Unlock()
-	if p != nil {
+	for _, p := range peers {
 		p.close()
 	}
 }

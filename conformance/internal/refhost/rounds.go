@@ -63,6 +63,9 @@ func (h *host) rounds(ctx context.Context, p *client, c hostcheck.Call) (outcome
 			accepted[key] = response["action"] == "accept"
 			refused = refused || !accepted[key]
 		}
+		if refused && h.habit == EndsOnRefusal {
+			return outcome{"the person refused", true}, true
+		}
 		if first == nil {
 			first = in.RequestState
 		}
