@@ -331,6 +331,30 @@ func TestRedirect_BrowserCannotBeOpened(t *testing.T) {
 	})
 }
 
+// A browser that has come to the start page was opened, whatever the program says of that: one that runs
+// as long as its window is there, say.
+func TestRedirect_BrowserRunsOn(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		var d *desk
+		way := make(chan string, 1)
+		d = newDesk(t, world.Setup{Options: lazyauth.Options{OpenBrowser: func(ctx context.Context, link string) error {
+			way <- d.browser.Way(link)
+			<-ctx.Done()
+			return ctx.Err()
+		}}}, lazyauth.FlowRedirect, lazyauth.FlowDevice)
+		call := d.HostWith(era, world.Manners{Progress: true}).Call(t.Context(), "whoami", nil)
+		world.Later(25 * time.Second)
+		location, err := d.AS.ApproveURL(t.Context(), <-way)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, _ := d.browser.Load(location)
+		d.shows(page, "signed-in", "Ada Example")
+		(<-call).Succeeds(t, "Ada")
+		d.prompted("redirect browser")
+	})
+}
+
 // A program that asks by itself is handed the start page, which keeps out what others bring.
 func TestRedirect_Authorize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -105,7 +105,8 @@ func (w *RedirectFlow) begin(ctx context.Context, a Asked, client *oauth.Client)
 	}
 	opens := a.Link == LinkOpened && w.Open != nil
 	if opens {
-		if err := w.Open(ctx, authorization.Link()); err != nil {
+		// Whatever is said of it, it was opened if a browser has come.
+		if err := w.Open(ctx, authorization.Link()); err != nil && !authorization.Reached() {
 			authorization.Finish(ctx, redirect.Outcome{Failed: true})
 			return nil, failure{ErrNotOpened, err}
 		}
