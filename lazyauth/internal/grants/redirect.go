@@ -125,9 +125,15 @@ func (w *RedirectFlow) at(client *oauth.Client) (*redirect.Flow, error) {
 	if err := w.Offered(client.Endpoints()); err != nil {
 		return nil, &oauth.Error{Op: "authorization", Kind: err}
 	}
-	config := w.Config
-	config.Client = client
-	flow, err := redirect.New(config)
+	as := func(client redirect.Client) (*redirect.Flow, error) {
+		config := w.Config
+		config.Client = client
+		return redirect.New(config)
+	}
+	if w.flow != nil { // whose port another client's sign-in may have
+		as = w.flow.As
+	}
+	flow, err := as(client)
 	if err != nil {
 		return nil, err
 	}

@@ -104,18 +104,17 @@ func (f *Flow) Begin(ctx context.Context, request Request, want func(context.Con
 		if !begun { // want may have panicked
 			a.cancel()
 			closeAll(listeners)
+			f.ports.leave(port, a)
 		}
 	}()
+	if f.target.port != 0 {
+		f.ports.take(port, a)
+	}
 	a.asked = want(ctx)
 	if err := a.setLink(ctx); err != nil {
 		return nil, err
 	}
 	begun = true
-	if f.target.port != 0 {
-		f.mu.Lock()
-		f.open[port] = a
-		f.mu.Unlock()
-	}
 	a.serve(listeners)
 	return a, nil
 }
@@ -206,11 +205,7 @@ func (a *Authorization) shut() {
 	}
 	a.cancel()
 	a.served.Wait()
-	a.flow.mu.Lock()
-	if a.flow.open[a.port] == a {
-		delete(a.flow.open, a.port)
-	}
-	a.flow.mu.Unlock()
+	a.flow.ports.leave(a.port, a)
 	close(a.closed)
 }
 

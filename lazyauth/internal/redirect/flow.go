@@ -115,9 +115,36 @@ type Flow struct {
 	endpoint  *url.URL   // for authorization
 	params    url.Values // the author's
 	target    target
+	ports     *ports
+}
 
+// ports are those that are named, with who has each.
+type ports struct {
 	mu   sync.Mutex
-	open map[int]*Authorization // by port, of those whose port is named
+	open map[int]*Authorization
+}
+
+// of returns who has the port, nil if nobody does.
+func (p *ports) of(port int) *Authorization {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.open[port]
+}
+
+// take notes that a has the port.
+func (p *ports) take(port int, a *Authorization) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open[port] = a
+}
+
+// leave notes that a has the port no more.
+func (p *ports) leave(port int, a *Authorization) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open[port] == a {
+		delete(p.open, port)
+	}
 }
 
 // New checks the configuration. It does not dial, and listens to nothing. Its errors are for
@@ -127,7 +154,7 @@ func New(config Config) (*Flow, error) {
 	if config.Client == nil || config.Client.ClientID() == "" {
 		return nil, errors.New("redirect: the client or its id is missing")
 	}
-	f := &Flow{config: config, endpoints: config.Client.Endpoints(), params: config.Client.AuthorizationForm(), open: make(map[int]*Authorization)}
+	f := &Flow{config: config, endpoints: config.Client.Endpoints(), params: config.Client.AuthorizationForm(), ports: &ports{open: make(map[int]*Authorization)}}
 	if err := f.checkServer(); err != nil {
 		return nil, err
 	}
@@ -144,6 +171,19 @@ func New(config Config) (*Flow, error) {
 	f.config.Life = cmp.Or(config.Life, defaultLife)
 	f.config.LeastPushed = cmp.Or(config.LeastPushed, defaultLeastPushed)
 	return f, nil
+}
+
+// As returns the same way for another client of the server. Where a port is named, it is one sign-in's
+// at a time of all that were made of each other.
+func (f *Flow) As(client Client) (*Flow, error) {
+	config := f.config
+	config.Client = client
+	other, err := New(config)
+	if err != nil {
+		return nil, err
+	}
+	other.ports = f.ports
+	return other, nil
 }
 
 // Check says what is wrong with what an author has configured, before there is a client. Its errors
@@ -218,10 +258,7 @@ const takeOver = 5 * time.Second
 // listen opens the listeners of a new authorization. A port that is named is taken over from
 // one that has ended and lingers for its last page.
 func (f *Flow) listen(ctx context.Context) ([]net.Listener, int, error) {
-	f.mu.Lock()
-	former := f.open[f.target.port] // none at port 0
-	f.mu.Unlock()
-	if former != nil {
+	if former := f.ports.of(f.target.port); former != nil { // none at port 0
 		timer := time.NewTimer(takeOver)
 		defer timer.Stop()
 		if !former.isOver() {

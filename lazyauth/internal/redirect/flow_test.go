@@ -166,6 +166,65 @@ func TestPort_Taken(t *testing.T) {
 	})
 }
 
+// So is one that another sign-in is only about to use, be it as another client.
+func TestPort_Ours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := new(machine)
+		flow, err := redirect.New(config(func(c *redirect.Config) { c.RedirectURI, c.Listen = "http://127.0.0.1:8085/cb", m.listen }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := newServer()
+		other.id = "another-client"
+		as, err := flow.As(other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		isOurs := func(err error) bool {
+			p, ok := errors.AsType[*redirect.PortError](err)
+			return ok && p.Ours
+		}
+		first, err := flow.Begin(t.Context(), redirect.Request{}, func(context.Context) scopes.Set {
+			for _, flow := range []*redirect.Flow{flow, as} {
+				if _, err := flow.Begin(t.Context(), redirect.Request{}, nothingMore); !isOurs(err) {
+					t.Errorf("while it begins: %v", err)
+				}
+			}
+			return scopes.Of("notes:read")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := as.Begin(t.Context(), redirect.Request{}, nothingMore); !isOurs(err) {
+			t.Errorf("while it runs: %v", err)
+		}
+		first.Finish(canceled(), redirect.Outcome{})
+		// One that could not be begun keeps nobody out, and the last page of one client does not.
+		if _, err := flow.Begin(t.Context(), redirect.Request{Link: 7}, nothingMore); err == nil {
+			t.Error("begun without a link")
+		}
+		w := &world{T: t, machine: m, server: newServer(), flow: as}
+		w.begin(redirect.Request{})
+		if got := parameters(t, w.auth.Link()).Get("client_id"); got != "another-client" {
+			t.Errorf("client %s", got)
+		}
+		w.back(w.browser(), "code", "good", "state", w.state(nil))
+		w.token()
+		finished := make(chan struct{})
+		go func() {
+			w.auth.Finish(t.Context(), redirect.Outcome{})
+			close(finished)
+		}()
+		synctest.Wait()
+		last, err := flow.Begin(t.Context(), redirect.Request{}, nothingMore)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-finished
+		last.Finish(canceled(), redirect.Outcome{})
+	})
+}
+
 // The last page of one sign-in does not keep the next from the port.
 func TestPort_TakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
