@@ -46,9 +46,9 @@ type Host interface {
 type Request struct {
 	Ctx     context.Context      // the request's: it ends with the request; nil if the host has to come back first
 	Call    *mcp.CallToolRequest // nil if a program asks
-	Silent  bool                 // it asks nobody, and waits for whom a call asks
 	Arrived time.Duration        // since the epoch
 	Again   bool                 // it came for a call that has waited before it
+	Silent  bool                 // a program asks nobody, and waits for whom a call asks
 	Failed  Reach                // modes that its host declares and does not deliver
 }
 
