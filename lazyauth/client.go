@@ -20,18 +20,19 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/registration"
 )
 
-// EnvClientID is the environment variable in which a host passes its client id to the servers that it starts
-// (SEP-2059 §6); see [Service].ClientIDHosts.
+// EnvClientID is the environment variable in which a host passes its client id to the servers
+// that it starts (SEP-2059 §6); see [Service].ClientIDHosts.
 const EnvClientID = "MCP_OAUTH_CLIENT_ID"
 
-// A Registration has a program register itself with the authorization server (RFC 7591), as a public client
-// with the redirect URI and the grant types of [Service].Flows, once: the client is kept in Options.Store, beside the grants and
-// sealed as they are, or without one as long as the process lives. When the server no longer knows it
-// ("invalid_client"), or a secret that the server gave it has ended, the next sign-in registers another, a minute
-// after the last one at the soonest, and later each time.
+// A Registration has a program register itself with the authorization server (RFC 7591), as a
+// public client with the redirect URI and the grant types of [Service].Flows, once: the client
+// is kept in Options.Store, beside the grants and sealed as they are, or without one as long as
+// the process lives. When the server no longer knows it ("invalid_client"), or a secret that
+// the server gave it has ended, the next sign-in registers another, a minute after the last one
+// at the soonest, and later each time.
 type Registration struct {
-	// ClientName is what the authorization server calls this program when it asks a person to approve, such
-	// as "Notes for MCP". Required. At most 64 printable characters.
+	// ClientName is what the authorization server calls this program when it asks a person to
+	// approve, such as "Notes for MCP". Required. At most 64 printable characters.
 	ClientName string
 	// ClientURI is a page about the program, for the same purpose: an https URL. Empty means none.
 	ClientURI string
@@ -131,17 +132,18 @@ func (s *Service) clientMetadata(e oauth.Endpoints) oauth.ClientMetadata {
 	return m
 }
 
-// registrationKey is the key of the registration in a store: another one for each program, and for each set of redirect
-// URIs and grant types, which a client is registered for.
+// registrationKey is the key of the registration in a store: another one for each program, and
+// for each set of redirect URIs and grant types, which a client is registered for.
 func (s *Service) registrationKey(m oauth.ClientMetadata) string {
 	sum := sha256.Sum256([]byte(strings.Join(m.RedirectURIs, " ") + "\n" + strings.Join(m.GrantTypes, " ")))
 	return keyOf([]string{s.issuerName(), s.program(), "client registration", hex.EncodeToString(sum[:8])})
 }
 
-// ClientIDMetadataDocument returns the document that is to be served at ClientID, if that is a URL, for this service
-// (draft-ietf-oauth-client-id-metadata-document): as application/json, with status 200 and without a redirect. name is what
-// people are shown when they approve. The authorization server fetches it; this program never does. It says
-// nothing secret, and may say more: client_uri, logo_uri.
+// ClientIDMetadataDocument returns the document that is to be served at ClientID, if that is a
+// URL, for this service (draft-ietf-oauth-client-id-metadata-document): as application/json,
+// with status 200 and without a redirect. name is what people are shown when they approve. The
+// authorization server fetches it; this program never does. It says nothing secret, and may say
+// more: client_uri, logo_uri.
 func (s Service) ClientIDMetadataDocument(name string) ([]byte, error) {
 	if _, err := grants.CheckDocument(s.ClientID); err != nil {
 		return nil, fmt.Errorf("lazyauth: Service.ClientID is not the address of a document: it %w", err)
@@ -158,12 +160,14 @@ func (s Service) ClientIDMetadataDocument(name string) ([]byte, error) {
 	}{s.ClientID, m}, "", "  ")
 }
 
-// A SignInHint goes with the authorization request of a redirect flow (OpenID Connect Core §3.1.2.1).
+// A SignInHint goes with the authorization request of a redirect flow (OpenID Connect Core
+// §3.1.2.1).
 type SignInHint struct {
-	// LoginHint names who is to sign in, such as by a mail address: at most 256 bytes of printable text.
+	// LoginHint names who is to sign in, such as by a mail address: at most 256 bytes of
+	// printable text.
 	LoginHint string
-	// Prompt says how: "login", "consent", "select_account", "create" or "none", or several with blanks
-	// between them.
+	// Prompt says how: "login", "consent", "select_account", "create" or "none", or several
+	// with blanks between them.
 	Prompt string
 }
 

@@ -64,10 +64,8 @@ func TestClient_Document(t *testing.T) {
 	for _, flow := range []lazyauth.Flow{lazyauth.FlowDevice, lazyauth.FlowRedirect} {
 		t.Run(string(flow), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				as := fakeas.Options{}
 				served := map[string][]byte{}
-				as = documented(served)
-				d := newDesk(t, world.Setup{AS: as, Service: func(s *lazyauth.Service) {
+				d := newDesk(t, world.Setup{AS: documented(served), Service: func(s *lazyauth.Service) {
 					s.ClientID = ourDocument
 					document, err := s.ClientIDMetadataDocument("Notes for MCP")
 					if err != nil {

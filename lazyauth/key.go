@@ -10,9 +10,10 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
-// storeKey is the key of a grant in a store: the service, by its issuer and the name of this program at it, and the
-// principal's issuer, subject and account. Quoted, so that nothing in it can be read in two ways. The client's id is not part of it,
-// which can change; the record has it. The parameters are part of the service: a resource or an audience makes its tokens good
+// storeKey is the key of a grant in a store: the service, by its issuer and the name of this
+// program at it, and the principal's issuer, subject and account. Quoted, so that nothing in it
+// can be read in two ways. The client's id is not part of it, which can change; the record has
+// it. The parameters are part of the service: a resource or an audience makes its tokens good
 // for something else (RFC 8707).
 //
 // What would be too long for a store has a hash in place of each long field, without

@@ -83,11 +83,13 @@ type Options struct {
 	// calls use it and nobody is asked. It is taken to have all scopes; what the API
 	// refuses it, the handler sees. Nil means none.
 	Token oauth2.TokenSource
-	// SignInHint says who is to sign in, and how, in the redirect flow: login_hint and prompt of OpenID Connect, such
-	// as the mail address that an account is named by. It is sent only where no host sees it: behind a link that this program
-	// opens or hands to a program ([Interceptor.Authorize]), and in a pushed request (RFC 9126). In a link that a host shows there is nothing
-	// of it, since that must not have personal data in it (MCP 2026-07-28 client/elicitation, "Safe URL handling"). It
-	// should return at once, and is waited for for 2 seconds. Nil means that nothing is sent.
+	// SignInHint says who is to sign in, and how, in the redirect flow: login_hint and prompt
+	// of OpenID Connect, such as the mail address that an account is named by. It is sent only
+	// where no host sees it: behind a link that this program opens or hands to a program
+	// ([Interceptor.Authorize]), and in a pushed request (RFC 9126). In a link that a host
+	// shows there is nothing of it, since that must not have personal data in it (MCP
+	// 2026-07-28 client/elicitation, "Safe URL handling"). It should return at once, and gets
+	// 2 seconds. Nil means that nothing is sent.
 	SignInHint func(Principal) SignInHint
 	// Identify learns who signed in, once a flight; see [Service.UserInfo], which it
 	// takes the place of. It should honour ctx, which ends after 10 seconds.

@@ -74,25 +74,29 @@ type Service struct {
 	// to proceed.
 	InsecureAssumePKCE bool
 
-	// ClientID identifies this program to the authorization server: the id that was issued to it, or the https address
-	// of a document about it that its author hosts (see [Service.ClientIDMetadataDocument]), which fails with
-	// [ReasonUnsupported] where the server's metadata does not say that it takes those, and there is no Registration. Required
-	// without a Registration or ClientIDHosts. See docs/clients.md.
+	// ClientID identifies this program to the authorization server: the id that was issued to
+	// it, or the https address of a document about it that its author hosts (see
+	// [Service.ClientIDMetadataDocument]), which fails with [ReasonUnsupported] where the
+	// server's metadata does not say that it takes those, and there is no Registration.
+	// Required without a Registration or ClientIDHosts. See docs/clients.md.
 	ClientID string
 	// ClientSecret is for confidential clients; public ones leave it empty.
 	ClientSecret string
-	// Registration has the program register itself where it has no ClientID, or one that the server does not take. It
-	// needs an Issuer. Nil means that it does not.
+	// Registration has the program register itself where it has no ClientID, or one that the
+	// server does not take. It needs an Issuer. Nil means that it does not.
 	Registration *Registration
-	// ClientIDHosts lets hosts that run this server on their user's machine lend it their name: a client id that a host passes in
-	// the environment ([EnvClientID]) or, from revision 2026-07-28 on, in its capabilities (auth.cimd.clientId) takes the place of ClientID
-	// if it is an https URL on one of these hosts, such as "editor.example.com", and the authorization server takes such
-	// ids. It is never fetched here. The one in the environment comes first. Whoever starts this program or speaks to it can
-	// name any address on these hosts, and have people asked to approve what looks like that
-	// application. Needs an Issuer. None means that no such id is accepted.
+	// ClientIDHosts lets hosts that run this server on their user's machine lend it their name:
+	// a client id that a host passes in the environment ([EnvClientID]) or, from revision
+	// 2026-07-28 on, in its capabilities (auth.cimd.clientId) takes the place of ClientID if it
+	// is an https URL on one of these hosts, such as "editor.example.com", and the
+	// authorization server takes such ids. It is never fetched here. The one in the environment
+	// comes first. Whoever starts this program or speaks to it can name any address on these
+	// hosts, and have people asked to approve what looks like that application. Needs an
+	// Issuer. None means that no such id is accepted.
 	ClientIDHosts []string
-	// Program is the name of this program in the keys of Options.Store, in place of its client id, which can change. Grants
-	// belong to those that have the same Program, Issuer and Params. Empty means Name. At most 64 printable characters.
+	// Program is the name of this program in the keys of Options.Store, in place of its client
+	// id, which can change. Grants belong to those that have the same Program, Issuer and
+	// Params. Empty means Name. At most 64 printable characters.
 	Program string
 	// UserAgent is the User-Agent of the requests to the authorization server,
 	// for its operator: at most 256 printable ASCII characters. Empty means

@@ -91,11 +91,11 @@ type PromptedInfo struct {
 type ClientChosenInfo struct {
 	About
 	ClientID string // escaped and shortened, if it is not plain
-	// Source is "environment" ([EnvClientID]), "host" (its capabilities), "configured" ([Service].ClientID) or
-	// "registered".
+	// Source is "environment" ([EnvClientID]), "host" (its capabilities), "configured"
+	// ([Service].ClientID) or "registered".
 	Source string
-	// Against says why client ids that come before it were not taken; nil if there was none. What a host
-	// wrote appears in it only checked.
+	// Against says why client ids that come before it were not taken; nil if there was none.
+	// What a host wrote appears in it only checked.
 	Against error
 }
 

@@ -26,7 +26,7 @@ func OfferedClientID(meta map[string]any) string {
 	if !Modern(meta) {
 		return ""
 	}
-	var at any = meta[mcp.MetaKeyClientCapabilities]
+	at := meta[mcp.MetaKeyClientCapabilities]
 	for _, name := range []string{"auth", "cimd", "clientId"} {
 		object, ok := at.(map[string]any)
 		if !ok {

@@ -10,8 +10,8 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/registration"
 )
 
-// Clients are as whom the program can present itself to its authorization server, beside the client that it is
-// configured with. The zero value is that one alone.
+// Clients are as whom the program can present itself to its authorization server, beside the
+// client that it is configured with. The zero value is that one alone.
 type Clients struct {
 	// Passed is the id that whoever started the program has passed to it, checked; empty if none.
 	Passed string
@@ -56,9 +56,9 @@ var (
 )
 
 // choose returns the client as which a person is asked: the first of those that can be had,
-// which are the one that was passed to the program, the one that the host offers, the one that the program is configured
-// with, and the one that it has registered. Those whose id is the address of a document are passed
-// over where the server does not take such ids.
+// which are the one that was passed to the program, the one that the host offers, the one that
+// the program is configured with, and the one that it has registered. Those whose id is the
+// address of a document are passed over where the server does not take such ids.
 func (as *AuthorizationServer) choose(ctx context.Context, offered string) (*oauth.Client, ClientChoice, error) {
 	server, err := as.client(ctx)
 	if err != nil {
@@ -119,8 +119,8 @@ func (c *Clients) accepts(id string) error {
 	return c.Accepts(id)
 }
 
-// ErrClientRefused is an oauth.ErrUnsupported: the id that a host has passed on is not one that the author
-// accepts.
+// ErrClientRefused is an oauth.ErrUnsupported: the id that a host has passed on is not one that
+// the author accepts.
 var ErrClientRefused = fmt.Errorf("%w: the host's client id is not one that is accepted here", oauth.ErrUnsupported)
 
 // named returns the client of this id that is not the registered one.
@@ -206,8 +206,8 @@ func (as *AuthorizationServer) isForgotten(ctx context.Context, client *oauth.Cl
 	return false
 }
 
-// doubts has the server asked before the next sign-in whether it knows the client: nobody came back from it,
-// which may be because it has shown them an error.
+// doubts has the server asked before the next sign-in whether it knows the client: nobody came
+// back from it, which may be because it has shown them an error.
 func (as *AuthorizationServer) doubts(client *oauth.Client) {
 	if as.clients.Registrar != nil {
 		as.clients.Registrar.Sure(client.ClientID(), false)

@@ -3,6 +3,7 @@ package grants_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -31,10 +32,8 @@ func documents(o fakeas.Options) fakeas.Options {
 // accepts takes these ids of hosts.
 func accepts(ids ...string) func(string) error {
 	return func(id string) error {
-		for _, accepted := range ids {
-			if id == accepted {
-				return nil
-			}
+		if slices.Contains(ids, id) {
+			return nil
 		}
 		return grants.ErrClientRefused
 	}
@@ -202,7 +201,8 @@ func TestClient_Registered(t *testing.T) {
 	})
 }
 
-// A server that gives a secret to a client that has not asked for one: it is used in every process, and seen in none.
+// A server that gives a secret to a client that has not asked for one: it is used in every
+// process, and seen in none.
 func TestClient_RegisteredWithSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{as: fakeas.Options{

@@ -14,9 +14,10 @@ func IsDocument(id string) bool {
 	return strings.HasPrefix(id, "https:") || strings.HasPrefix(id, "http:")
 }
 
-// CheckDocument says what is wrong with a client id that is the address of a document, and returns the
-// document's host, with its port if it names one. Servers compare such ids byte by byte, and show the host to people,
-// so that there must be one way to read it. The error quotes nothing.
+// CheckDocument says what is wrong with a client id that is the address of a document, and
+// returns the document's host, with its port if it names one. Servers compare such ids byte by
+// byte, and show the host to people, so that there must be one way to read it. The error quotes
+// nothing.
 func CheckDocument(id string) (host string, err error) {
 	for i := range len(id) {
 		if id[i] <= ' ' || id[i] > '~' || strings.IndexByte(`\"<>^{|}`+"`", id[i]) >= 0 {

@@ -49,7 +49,7 @@ func (r registered) Format(s fmt.State, verb rune) { r.Registration.Format(s, ve
 
 func (r *registered) encode() []byte {
 	c := r.Credentials
-	text, err := json.Marshal(record{
+	text, err := json.Marshal(record{ //nolint:gosec // the secret is what is kept, and stores seal it
 		Version: recordVersion, ClientID: c.ID, Secret: c.Secret, AuthStyle: &c.AuthStyle, SecretExpires: r.SecretExpires.Round(0),
 		ManagementToken: r.ManagementToken, ManagementURI: r.ManagementURI, At: r.at.Round(0), Row: r.row,
 	})

@@ -76,8 +76,8 @@ func New(config Config) *Registrar {
 // with whatever credentials. It blocks for as long as ctx and a store that does not answer
 // let it, and for less than two minutes.
 //
-// Errors: those of [oauth.Client.Register], which are not tried again at once; ErrRefused with the code
-// invalid_client while a client would have to be registered too soon after another.
+// Errors: those of [oauth.Client.Register], which are not tried again at once; ErrRefused with
+// the code invalid_client while a client would have to be registered too soon after another.
 func (r *Registrar) Client(ctx context.Context, server *oauth.Client) (*oauth.Client, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -172,8 +172,8 @@ func (r *Registrar) begin(ctx context.Context, server *oauth.Client) *attempt {
 }
 
 const (
-	// leastRetry and mostRetry bound how long no client is registered after a failure: it is doubled
-	// with each.
+	// leastRetry and mostRetry bound how long no client is registered after a failure: it is
+	// doubled with each.
 	leastRetry = 5 * time.Second
 	mostRetry  = 5 * time.Minute
 )

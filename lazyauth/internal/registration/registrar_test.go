@@ -458,3 +458,29 @@ func TestRegistrar_Of(t *testing.T) {
 		wants(t, as, 1)
 	})
 }
+
+// Who waits for a store that does not end leaves, too; what it writes later is written.
+func TestRegistrar_WaitersForAStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as, kept := newServer(t, fakeas.Options{}), store.Memory()
+		slow := badStore{Store: kept, update: func(ctx context.Context, change func([]byte) ([]byte, error)) error {
+			return kept.Update(ctx, "Notes client", func(old []byte) ([]byte, error) {
+				defer time.Sleep(10 * time.Second)
+				return change(old)
+			})
+		}}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		began := time.Now()
+		p := newProcess(t, as, slow)
+		if _, err := p.Client(ctx, p.server); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 2*time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		time.Sleep(time.Minute)
+		newProcess(t, as, kept).is()
+		wants(t, as, 1)
+		if len(p.stores) != 0 {
+			t.Errorf("told of %v", p.stores)
+		}
+	})
+}

@@ -134,6 +134,8 @@ func (s storedRecord) update(ctx context.Context, key string, decide func(old []
 		return true, written(err)
 	case <-timer.C:
 		return true, slow
+	case <-ctx.Done(): // the store goes on writing
+		return true, context.Cause(ctx)
 	}
 }
 
