@@ -9,6 +9,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -229,8 +230,7 @@ func (f *Flight) run() {
 	case o.keeper.ctx.Err() != nil:
 		err = ErrClosed
 	case o.logouts != logouts:
-		late := g
-		o.keeper.Spawn("a revocation", func() { _ = o.keeper.config.Server.revoke(o.keeper.ctx, late) })
+		o.revokeLate(g)
 		err = ErrLoggedOut
 	}
 	if err != nil {
@@ -261,6 +261,11 @@ func (f *Flight) run() {
 	}
 }
 
+// revokeLate ends the tokens of a grant that nobody gets, as far as the server lets it.
+func (o *Owner) revokeLate(g *Grant) {
+	o.keeper.Spawn("a revocation", func() { _ = o.keeper.config.Server.revoke(o.keeper.ctx, g) })
+}
+
 // outcome is what the person in the browser is told.
 func (f *Flight) outcome() Outcome {
 	o := Outcome{Err: f.err}
@@ -289,7 +294,7 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 	f.signIn = newSignIn(config.Ways, Asked{
 		Want: f.gather, Who: o.who, Link: f.link, Client: f.client,
 		Chosen: func(c ClientChoice) { config.Observer.ClientChosen(f, c) },
-	}, f.show)
+	}, f.show, func(t *oauth.Token) { o.revokeLate(newGrant(config.Hierarchy, t, false)) })
 	first, err := f.signIn.begin(ctx)
 	if err != nil {
 		return nil, 0, err

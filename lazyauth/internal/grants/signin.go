@@ -23,6 +23,9 @@ type signIn struct {
 	// show is told of each authorization that has begun, by one goroutine at a time: its
 	// prompt is the one that is shown from then on.
 	show func(begun)
+	// spare is told of a token that comes when there is no use for it any more: another one came
+	// first, or the person has refused.
+	spare func(*oauth.Token)
 
 	mu      sync.Mutex
 	ways    []Way // that are left, the best first
@@ -48,8 +51,8 @@ type objection struct {
 // newSignIn returns a sign-in by the best of these ways for who is asked: those that
 // nothing speaks against come first. What speaks against a way is no reason not to go it
 // where no other is left.
-func newSignIn(ways []Way, asked Asked, show func(begun)) *signIn {
-	s := &signIn{asked: asked, show: show, turn: make(chan struct{}, 1)}
+func newSignIn(ways []Way, asked Asked, show func(begun), spare func(*oauth.Token)) *signIn {
+	s := &signIn{asked: asked, show: show, spare: spare, turn: make(chan struct{}, 1)}
 	var unlikely []Way
 	for _, way := range ways {
 		err := way.Suits(asked.Who, asked.Link)
@@ -229,7 +232,13 @@ func (s *signIn) wait(ctx context.Context, first begun, heard Heard) (Way, *oaut
 			})
 		case r := <-results:
 			running--
-			if r.way == nil && r.err == nil || end.token != nil || errors.Is(end.err, oauth.ErrDenied) {
+			if end.token != nil || errors.Is(end.err, oauth.ErrDenied) {
+				if r.token != nil {
+					s.spare(r.token)
+				}
+				continue
+			}
+			if r.way == nil && r.err == nil {
 				continue
 			}
 			end = r

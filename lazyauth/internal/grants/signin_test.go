@@ -3,6 +3,7 @@ package grants_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -24,6 +25,7 @@ type path struct {
 	impossible error         // what Begin comes to
 	takes      time.Duration // to begin
 	life       time.Duration // zero: an hour
+	insists    bool          // its authorization comes to something whatever else has
 
 	approved chan error // what its authorization comes to
 	begun    atomic.Int64
@@ -66,6 +68,9 @@ func (p onPath) Prompt() elicit.Prompt {
 }
 
 func (p onPath) Wait(ctx context.Context, _ grants.Heard) (*oauth.Token, error) {
+	if p.path.insists {
+		ctx = context.WithoutCancel(ctx)
+	}
 	select {
 	case err := <-p.path.approved:
 		if err != nil {
@@ -114,7 +119,13 @@ func (deaf) Ended(*grants.Flight, time.Duration)                        {}
 // prompt.
 func travel(t *testing.T, follow func(*grants.Flight), paths ...*path) (*grants.Grant, *grants.Flight, error) {
 	t.Helper()
-	config := grants.Config{Service: "Notes", Words: func(scopes.Set) []string { return nil }, Observer: deaf{}}
+	return travelAt(t, nil, follow, paths...)
+}
+
+// travelAt is travel where there is a server.
+func travelAt(t *testing.T, server *grants.AuthorizationServer, follow func(*grants.Flight), paths ...*path) (*grants.Grant, *grants.Flight, error) {
+	t.Helper()
+	config := grants.Config{Server: server, Service: "Notes", Words: func(scopes.Set) []string { return nil }, Observer: deaf{}}
 	for _, p := range paths {
 		config.Ways = append(config.Ways, p)
 	}
@@ -299,6 +310,43 @@ func TestSignIn_WhatEndsBothWays(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A person who approves by both at once gave two tokens, of which one is used. The other does not live on
+// without anybody who knows of it.
+func TestSignIn_TwoTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		revoked := make(chan string, 9)
+		server, err := grants.NewAuthorizationServer(oauth.Config{
+			Endpoints:   oauth.Endpoints{Token: "https://as.example/token", Revocation: "https://as.example/revoke"},
+			Credentials: oauth.Credentials{ID: "notes"},
+			Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+				if err := req.ParseForm(); err != nil {
+					return nil, err
+				}
+				revoked <- req.URL.Path + " " + req.PostForm.Get("token")
+				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+			}),
+		}, grants.Clients{}, false, func(oauth.Endpoints) error { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, second := newPath("first"), newPath("second")
+		first.insists, second.insists = true, true
+		g, _, err := travelAt(t, server, func(f *grants.Flight) {
+			<-f.Another()
+			synctest.Wait()
+			first.approved <- nil
+			second.approved <- nil
+		}, first, second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := map[string]string{"first": "second", "second": "first"}[g.Token().AccessToken]
+		if close(revoked); len(revoked) != 1 || <-revoked != "/revoke "+other {
+			t.Errorf("%q is used, and the other one was not revoked", g.Token().AccessToken)
+		}
+	})
 }
 
 // A flight that is closed while its second way is being begun leaves nothing behind, which the
