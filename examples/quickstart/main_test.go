@@ -182,7 +182,7 @@ func deny(page, code string) error {
 	if err != nil {
 		return err
 	}
-	res, err := browser.Get(back) //nolint:noctx // it is this machine
+	res, err := browser.Get(back)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // startLink is the page of login on this machine that leads to the authorization server.
-var startLink = regexp.MustCompile(`http://127\.0\.0\.1:\d+/start/[A-Za-z0-9_-]{43}`)
+var startLink = regexp.MustCompile(`http://127\.0\.0\.1:\d+/start/[A-Za-z0-9_-]{22,}`)
 
 // opensBrowsers gives the service's commands something that opens browsers: it passes on what it
 // is to open. The first function returns the link in that, once it comes, the second what is left of it.
@@ -31,7 +31,7 @@ func (s *service) opensBrowsers() (opened func() string, left func() []string) {
 		s.t.Fatal(err)
 	}
 	script := "#!/bin/sh\nexec /bin/cat \"$1\" >'" + pipe + "'\n"
-	if err := os.WriteFile(program, []byte(script), 0o700); err != nil { //nolint:gosec // it is to be run
+	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
 		s.t.Fatal(err)
 	}
 	s.env = append(s.env, "PATH="+folder, "TMPDIR="+folder, "HOME="+folder)
@@ -203,7 +203,7 @@ func TestLogin_InterruptedBeforeTheBrowserIsBack(t *testing.T) {
 	if last := lines[len(lines)-2:]; last[0] != "notes-mcp: interrupted; nothing was stored" || last[1] != "" {
 		t.Errorf("the last lines are %q", last)
 	}
-	if res, err := newBrowser(t).Get(address); err == nil { //nolint:noctx // it is this machine
+	if res, err := newBrowser(t).Get(address); err == nil {
 		res.Body.Close()
 		t.Errorf("somebody answers at %s", address)
 	}
