@@ -10,6 +10,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
 )
 
@@ -115,6 +116,44 @@ func TestFlows_NoneIsPossible(t *testing.T) {
 			t.Errorf("the trace is told %v", err)
 		}
 	})
+}
+
+// A host refuses the link by itself, as Codex does with those of test servers, which are http: the
+// person is asked for a code at once, by a form. Where the host has none, or there is no other
+// flow, nobody was asked.
+func TestFlows_LinkRefusedByTheHost(t *testing.T) {
+	refuses := func(ctx context.Context, p *mcp.ElicitParams) (*mcp.ElicitResult, error) {
+		if p.Mode == "url" {
+			return &mcp.ElicitResult{Action: "decline"}, nil
+		}
+		return world.Says("accept", 10*time.Second)(ctx, p)
+	}
+	both := []lazyauth.Flow{lazyauth.FlowRedirect, lazyauth.FlowDevice}
+	for name, test := range map[string]struct {
+		form  bool
+		flows []lazyauth.Flow
+		want  []string
+	}{
+		"asked by a form":        {true, both, []string{"redirect url", "device form"}},
+		"the host has no form":   {false, both, []string{"redirect url"}},
+		"there is no other flow": {true, both[:1], []string{"redirect url"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				d := newDesk(t, world.Setup{}, test.flows...)
+				h := d.HostWith(era, world.Manners{URL: true, Form: test.form, React: refuses})
+				call := h.Call(t.Context(), "whoami", nil)
+				world.Later(time.Second)
+				synctest.Wait()
+				if d.prompted(test.want...); len(test.want) == 1 {
+					(<-call).Fails(t, lazyauth.ReasonDeclined)
+					return
+				}
+				d.Approves()
+				(<-call).Succeeds(t, "Ada")
+			})
+		})
+	}
 }
 
 // The user's browser is on another machine, which the server could not know: after 45 seconds the

@@ -115,8 +115,8 @@ const headStart = time.Second
 // is over, and when the client was shown the prompt as text, as seen by a call that waits since
 // then; if it never was, asText is closed when it is. A delivery that was refused begins anew,
 // with the same code; so does, after as long as its host waits, one whose prompt the host has
-// done with.
-func (p *Person) join(f *grants.Flight, c Client, since time.Time) (d *Delivery, when textShown, asText <-chan struct{}) {
+// done with. A call that has joined, and does so again, is counted once.
+func (p *Person) join(f *grants.Flight, c Client, since time.Time, again bool) (d *Delivery, when textShown, asText <-chan struct{}) {
 	b := p.boardOf(f)
 	if b == nil {
 		return nil, never, nil
@@ -132,7 +132,9 @@ func (p *Person) join(f *grants.Flight, c Client, since time.Time) (d *Delivery,
 		fresh.shownOtherwise = d != nil && (d.shownOtherwise || !d.textShownAt.IsZero())
 		d, b.deliveries[c] = fresh, fresh
 	}
-	b.waiting++
+	if !again {
+		b.waiting++
+	}
 	d.renew()
 	if d.prompt != "" && d.isGone() && time.Since(d.at) >= d.maxWait-headStart {
 		d.freeSlot()

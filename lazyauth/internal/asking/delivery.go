@@ -167,6 +167,25 @@ func (d *Delivery) renew() {
 	d.current, d.lately = d.Prompt(), time.Time{}
 }
 
+// turn has the flight go another way if the request's host refuses links, or has none to show,
+// whatever it declares, and has forms, in which only a code can stand. It returns a channel that is
+// closed when there is another prompt, or none to be had; nil if the flight goes on as it is.
+func (d *Delivery) turn(r Request) <-chan struct{} {
+	d.board.person.mu.Lock()
+	lacks := d.lacksCode(r.Reach(), d.failed) && (d.failed | r.Failed).Has(elicit.URL)
+	d.board.person.mu.Unlock()
+	if !lacks {
+		return nil
+	}
+	return d.board.flight.Another()
+}
+
+// lacksCode reports whether a prompt with a code could go by elicitation to a host of this reach
+// where these modes have failed, and this one cannot.
+func (d *Delivery) lacksCode(reach, failed Reach) bool {
+	return reach.Without(failed).Elicits() && !d.left(reach, failed).Elicits()
+}
+
 // isBarred reports whether the request's host shows prompts, and has refused by itself this
 // one in each mode that it declares: then its model gets none of it.
 func (d *Delivery) isBarred(r Request) bool {
@@ -390,7 +409,8 @@ func (d *Delivery) fail() {
 // consents to open the URL, and says nothing about authorization.
 //
 // A refusal that no person can have made so fast says that the host does not show
-// prompts of this mode: if it declares another, in reach, that is tried first. If it
+// prompts of this mode: if it declares another, in reach, that is tried first, by another way
+// of the flight if need be. If it
 // does not, and the client may be several hosts, it ends the one call alone
 // (Declined.HostOnly); once that is done the caller lets the others ask, by Pass.
 func (d *Delivery) Answer(id, action string, reach Reach) *Declined {
@@ -405,7 +425,8 @@ func (d *Delivery) Answer(id, action string, reach Reach) *Declined {
 	if !refused {
 		d.lately = time.Now()
 	}
-	if refused && automatic && d.left(reach, d.failed.With(d.mode)).Elicits() {
+	failed := d.failed.With(d.mode)
+	if refused && automatic && (d.left(reach, failed).Elicits() || d.lacksCode(reach, failed) && d.board.flight.Another() != nil) {
 		d.automatic = true
 		d.fail()
 		d.board.person.mu.Unlock()

@@ -18,13 +18,13 @@ const promptWait = 4 * time.Second
 // Follow. There may be very many, so that what its loop calls is kept out of line and its
 // frame small: see BenchmarkWaiting in package lazyauth.
 type waiter struct {
+	*asker
 	flight   *grants.Flight
-	person   *Person
-	host     Host
 	began    time.Time
 	delivery *Delivery // once there is a prompt
 
 	// What to listen for; nil where there is nothing to hear.
+	ready                              <-chan struct{} // closed when there is a prompt, or another one
 	slot                               <-chan Slot
 	progressSlot, shownAsText, refused <-chan struct{}
 	textFallback                       <-chan time.Time // the end of progress alone
@@ -34,20 +34,20 @@ type waiter struct {
 // Follow implements [grants.Asker]: it waits for the end of the flight, and brings the
 // prompt to the person if this call gets the slot.
 func (a *asker) Follow(ctx context.Context, f *grants.Flight) error {
-	w := waiter{flight: f, person: a.person, host: a.host, began: time.Now()}
+	w := waiter{asker: a, flight: f, began: time.Now()}
 	limit := time.NewTimer(max(w.left(), 0))
 	defer limit.Stop()
 	tick, stop := w.begin()
 	defer stop()
 	defer w.end()
-	ready := f.Ready()
+	w.ready = f.Ready()
 	for {
 		var err error
 		select {
 		case <-f.Done():
 			return nil
-		case <-ready:
-			ready, err = w.join()
+		case <-w.ready:
+			err = w.join()
 		case slot := <-w.slot:
 			if !f.IsDone() {
 				err = w.show(ctx, slot)
@@ -134,27 +134,27 @@ func (w *waiter) more() time.Duration {
 	return 0
 }
 
-// join finds the client's delivery, now that there is a prompt; or, if the flight goes
-// another way first, returns what is closed when the prompt of that is there.
+// join finds the client's delivery, now that there is a prompt, or another one; unless the
+// flight goes another way first.
 //
 //go:noinline
-func (w *waiter) join() (ready <-chan struct{}, err error) {
-	if another := w.another(); another != nil {
-		return another, nil
+func (w *waiter) join() error {
+	if w.ready = w.another(); w.ready != nil {
+		return nil
 	}
-	d, when, asText := w.person.join(w.flight, w.host.Client(), w.began)
+	d, when, asText := w.person.join(w.flight, w.host.Client(), w.began, w.delivery != nil)
 	if d == nil {
-		return nil, nil // over by now
+		return nil // over by now
 	}
 	w.delivery, w.refused = d, d.refused
 	switch {
 	case w.isOpened():
-		return nil, nil // it stands before the person, and everybody waits
+		return nil // it stands before the person, and everybody waits
 	case when == meanwhile && !Elicits(d.channel(w.host)):
-		return nil, w.asText()
+		return w.asText()
 	}
 	w.shownAsText = asText
-	return nil, w.seek()
+	return w.seek()
 }
 
 // another has the flight go another way if the person seems to get nowhere by the present
@@ -188,6 +188,7 @@ func (w *waiter) seek() error {
 	switch c := w.delivery.channel(w.host); {
 	case Elicits(c):
 		w.slot = w.delivery.slot
+	case w.turn():
 	case w.isBarred():
 		return w.asText()
 	case c == elicit.Progress:
@@ -196,6 +197,14 @@ func (w *waiter) seek() error {
 		return w.fallBack()
 	}
 	return nil
+}
+
+// turn reports whether the flight goes another way, since that is how the host can show a prompt.
+//
+//go:noinline
+func (w *waiter) turn() bool {
+	w.ready = w.delivery.turn(w.host.Request())
+	return w.ready != nil
 }
 
 //go:noinline
