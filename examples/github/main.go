@@ -72,7 +72,7 @@ func newServer(cfg *config) (*mcp.Server, *lazyauth.Interceptor, error) {
 	auth, err := lazyauth.New(lazyauth.Service{
 		Name:       cfg.at.name,
 		Endpoint:   oauth2.Endpoint{DeviceAuthURL: cfg.at.deviceURL, TokenURL: cfg.at.tokenURL},
-		ClientID:   cfg.clientID, // no secret: the device flow needs none, which a redirect does at GitHub
+		ClientID:   cfg.clientID, // no secret, which GitHub wants for a redirect and not for the device flow
 		APIOrigins: []string{cfg.at.apiOrigin},
 		Hierarchy:  scopes.GitHub(),     // who has granted user has granted read:user
 		Dialect:    scopes.GitHubDemand, // and what GitHub says instead of insufficient_scope
