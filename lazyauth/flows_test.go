@@ -149,6 +149,13 @@ func TestFlows_LinkRefusedByTheHost(t *testing.T) {
 					(<-call).Fails(t, lazyauth.ReasonDeclined)
 					return
 				}
+				shown := h.Shown()
+				if got := shown[len(shown)-1].Message; !strings.Contains(got, "enter the code") || strings.Contains(got, "link before") {
+					t.Errorf("the person, who has seen no link, reads %q", got)
+				}
+				if against := world.Infos[lazyauth.PromptedInfo](&d.Trace)[1].Against; against == nil || !strings.Contains(against.Error(), "does not show the link") {
+					t.Errorf("the trace is told %v", against)
+				}
 				d.Approves()
 				(<-call).Succeeds(t, "Ada")
 			})

@@ -177,7 +177,7 @@ func (d *Delivery) turn(r Request) <-chan struct{} {
 	if !lacks {
 		return nil
 	}
-	return d.board.flight.Another()
+	return d.board.flight.Another(grants.ErrUnshown)
 }
 
 // lacksCode reports whether a prompt with a code could go by elicitation to a host of this reach
@@ -426,7 +426,7 @@ func (d *Delivery) Answer(id, action string, reach Reach) *Declined {
 		d.lately = time.Now()
 	}
 	failed := d.failed.With(d.mode)
-	if refused && automatic && (d.left(reach, failed).Elicits() || d.lacksCode(reach, failed) && d.board.flight.Another() != nil) {
+	if refused && automatic && (d.left(reach, failed).Elicits() || d.lacksCode(reach, failed) && d.board.flight.Another(grants.ErrUnshown) != nil) {
 		d.automatic = true
 		d.fail()
 		d.board.person.mu.Unlock()

@@ -165,7 +165,7 @@ func (w *waiter) another() <-chan struct{} {
 	if w.host.Request().Again || !w.person.isStalled(w.flight, w.host.Client()) {
 		return nil
 	}
-	return w.flight.Another()
+	return w.flight.Another(grants.ErrUnreached)
 }
 
 // isOpened reports whether the program has opened the prompt in a browser by itself, which the

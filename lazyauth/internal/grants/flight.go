@@ -112,7 +112,7 @@ type shown struct {
 // back by the present one; both are good from then on. It returns a channel that is closed
 // when it is known what came of that, unless the flight is done before; nil if the present
 // prompt stays. It may be called once Ready is closed.
-func (f *Flight) Another() <-chan struct{} { return f.signIn.another() }
+func (f *Flight) Another(why error) <-chan struct{} { return f.signIn.another(why) }
 
 // Done is closed when the flight has come to its end.
 func (f *Flight) Done() <-chan struct{} { return f.done.Done() }
@@ -283,7 +283,7 @@ func (f *Flight) show(b begun) {
 	p.Service, p.Account = config.Service, f.owner.who.Account
 	p.Scopes, p.Access = f.want, config.Words(f.want)
 	p.Held, p.HeldAccess = f.given, config.Words(f.given)
-	p.Instead = f.shown.Load() != nil
+	p.Instead = f.signIn.takesAPlace()
 	f.shown.Store(&shown{&p, b.way.Flow(), f.signIn.objections(b.way)})
 }
 

@@ -12,8 +12,12 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 )
 
-// ErrUnreached is why a flight is prompted by another way: no browser has come back by this one.
-var ErrUnreached = errors.New("lazyauth: no browser has come back to this program")
+// Why a flight is prompted by another way: no browser has come back by this one, or the host did
+// not show the prompt of this one to anybody.
+var (
+	ErrUnreached = errors.New("lazyauth: no browser has come back to this program")
+	ErrUnshown   = errors.New("lazyauth: the host does not show the link, though it declares that it shows links")
+)
 
 // A signIn goes a flight's ways: the first one that is possible, and, if that seems to lead
 // nowhere, the next one beside it. Whichever brings a token first ends the others. It knows
@@ -31,6 +35,7 @@ type signIn struct {
 	ways    []Way // that are left, the best first
 	against []objection
 	all     []begun       // the last one's prompt is shown
+	unshown bool          // nobody has seen the prompt that the present one takes the place of
 	turning chan struct{} // is closed when it is known whether there is another prompt; nil if none is being had
 
 	turn chan struct{} // has one token while another way is asked for
@@ -162,8 +167,9 @@ func (o objected) Unwrap() error { return o.last }
 // another has the next way gone beside the present one, if there is a way left, and if no
 // browser is known to have come back by the present one. It returns a channel that is closed
 // when it is known what came of that, if the sign-in lasts so long; nil if things stay as
-// they are. It may be called by any goroutine, once there is a prompt.
-func (s *signIn) another() <-chan struct{} {
+// they are. It may be called by any goroutine, once there is a prompt. why is ErrUnreached or
+// ErrUnshown.
+func (s *signIn) another(why error) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.turning == nil {
@@ -171,10 +177,18 @@ func (s *signIn) another() <-chan struct{} {
 			return nil
 		}
 		s.turning = make(chan struct{})
-		s.against = append(s.against, objection{s.all[len(s.all)-1].way, ErrUnreached})
+		s.against = append(s.against, objection{s.all[len(s.all)-1].way, why})
+		s.unshown = errors.Is(why, ErrUnshown)
 		s.turn <- struct{}{}
 	}
 	return s.turning
+}
+
+// takesAPlace reports whether the person has seen the prompt of another way before this one.
+func (s *signIn) takesAPlace() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.all) > 1 && !s.unshown
 }
 
 // turned says that another way was taken, or that none could be.

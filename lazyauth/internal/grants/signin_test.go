@@ -238,12 +238,12 @@ func TestSignIn_AnotherWayBesideTheFirst(t *testing.T) {
 				g, f, err := travel(t, func(f *grants.Flight) {
 					before := f.Prompt()
 					first.reached.Store(true)
-					if f.Another() != nil {
+					if f.Another(grants.ErrUnreached) != nil {
 						t.Error("another way is gone although a browser has come back")
 					}
 					first.reached.Store(false)
-					turned := f.Another()
-					if turned == nil || f.Another() != turned {
+					turned := f.Another(grants.ErrUnreached)
+					if turned == nil || f.Another(grants.ErrUnreached) != turned {
 						t.Fatal("nobody has come back, and no other way is gone, or two are")
 					}
 					<-turned
@@ -251,7 +251,7 @@ func TestSignIn_AnotherWayBesideTheFirst(t *testing.T) {
 					if before.VerificationURI != "https://as.example/first" || f.Prompt().VerificationURI != "https://as.example/second" || !f.Prompt().Scopes.Covers(scopes.Of("notes:read")) {
 						t.Errorf("the prompts are %q and then %q", before.VerificationURI, f.Prompt().VerificationURI)
 					}
-					if f.Another() != nil {
+					if f.Another(grants.ErrUnreached) != nil {
 						t.Error("a third way is gone, of two")
 					}
 					map[string]*path{"first": first, "second": second}[winner].approved <- nil
@@ -293,7 +293,7 @@ func TestSignIn_WhatEndsBothWays(t *testing.T) {
 				first.life, second.life, second.takes, second.impossible = 5*time.Minute, 10*time.Minute, time.Second, test.second
 				began := time.Now()
 				_, f, err := travel(t, func(f *grants.Flight) {
-					<-f.Another()
+					<-f.Another(grants.ErrUnreached)
 					if test.meanwhile != nil {
 						test.meanwhile(first, second)
 					}
@@ -334,7 +334,7 @@ func TestSignIn_TwoTokens(t *testing.T) {
 		first, second := newPath("first"), newPath("second")
 		first.insists, second.insists = true, true
 		g, _, err := travelAt(t, server, func(f *grants.Flight) {
-			<-f.Another()
+			<-f.Another(grants.ErrUnreached)
 			synctest.Wait()
 			first.approved <- nil
 			second.approved <- nil
@@ -358,7 +358,7 @@ func TestSignIn_CloseWhileTurning(t *testing.T) {
 		config := grants.Config{Service: "Notes", Words: func(scopes.Set) []string { return nil }, Observer: deaf{}, Ways: []grants.Way{first, second}}
 		keeper := grants.New(config)
 		_, err := keeper.Owner(grants.Principal{}).Obtain(t.Context(), scopes.Of("notes:read"), traveller{follow: func(f *grants.Flight) {
-			f.Another()
+			f.Another(grants.ErrUnreached)
 			synctest.Wait()
 			keeper.Close()
 		}})
