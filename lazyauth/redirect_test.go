@@ -282,7 +282,12 @@ func TestRedirect_OpenBrowser(t *testing.T) {
 		}}}, lazyauth.FlowRedirect, lazyauth.FlowDevice)
 		h := d.HostWith(era, world.Manners{Progress: true})
 		began := time.Now()
-		r := <-h.Call(t.Context(), "whoami", nil)
+		calling := h.Call(t.Context(), "whoami", nil)
+		world.Later(time.Second)
+		if n := len(h.Progress(1)); n != 1 { // as the window appears, and not five seconds later
+			t.Errorf("%d progress messages in the first second", n)
+		}
+		r := <-calling
 		r.Fails(t, lazyauth.ReasonPending)
 		if waited := time.Since(began); waited != 55*time.Second {
 			t.Errorf("the call waited for %v", waited)

@@ -149,6 +149,7 @@ func (w *waiter) join() error {
 	w.delivery, w.refused = d, d.refused
 	switch {
 	case w.isOpened():
+		w.report() // which window that is
 		return nil // it stands before the person, and everybody waits
 	case when == meanwhile && !Elicits(d.channel(w.host)):
 		return w.asText()
