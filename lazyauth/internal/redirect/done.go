@@ -24,6 +24,7 @@ func (a *Authorization) done(w http.ResponseWriter, r *http.Request) {
 		a.show(w, nothing, http.StatusNotFound)
 		return
 	}
+	defer keep(r)()
 	timer := time.NewTimer(doneTime)
 	defer timer.Stop()
 	for _, step := range []<-chan struct{}{s.settled, a.finished} {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"sync"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 )
@@ -79,50 +78,4 @@ func closeAll(listeners []net.Listener) {
 	for _, l := range listeners {
 		_ = l.Close() // it fails if it is closed
 	}
-}
-
-// mostConnections is how many connections a listener has at a time. Others wait: those
-// that say nothing are closed after [headerTime].
-const mostConnections = 32
-
-// bounded is a listener with a bound on its connections.
-type bounded struct {
-	net.Listener
-	slots  chan struct{}
-	closed chan struct{}
-	close  sync.Once
-}
-
-func bound(l net.Listener) *bounded {
-	return &bounded{Listener: l, slots: make(chan struct{}, mostConnections), closed: make(chan struct{})}
-}
-
-func (b *bounded) Accept() (net.Conn, error) {
-	select {
-	case b.slots <- struct{}{}:
-	case <-b.closed:
-		return nil, net.ErrClosed
-	}
-	conn, err := b.Listener.Accept()
-	if err != nil {
-		<-b.slots
-		return nil, err
-	}
-	return &boundedConn{Conn: conn, free: sync.OnceFunc(func() { <-b.slots })}, nil
-}
-
-func (b *bounded) Close() error {
-	b.close.Do(func() { close(b.closed) })
-	return b.Listener.Close()
-}
-
-type boundedConn struct {
-	net.Conn
-	free func()
-}
-
-func (c *boundedConn) Close() error {
-	err := c.Conn.Close()
-	c.free()
-	return err
 }

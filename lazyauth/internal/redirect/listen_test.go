@@ -1,19 +1,15 @@
 package redirect_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 )
@@ -89,87 +85,6 @@ func (everywhere) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4zero, Port: 
 func (e everywhere) Close() error {
 	*e.closed++
 	return nil
-}
-
-// Who holds connections and says nothing, or not all, is thrown out, and the person's browser
-// gets in.
-func TestConnections(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		var held []net.Conn
-		for n := range 32 {
-			conn, err := w.machine.dial(t.Context(), "tcp", "127.0.0.1:40001")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n%2 == 0 {
-				io.WriteString(conn, "GET /callback HTTP/1.1\r\nHost: 127")
-			}
-			held = append(held, conn)
-		}
-		began := time.Now()
-		w.back(w.browser(), "code", "good", "state", w.state(nil))
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("got in after %v", took)
-		}
-		w.token()
-		for _, conn := range held {
-			conn.Close()
-		}
-	})
-	// Who asks again and again does not keep a connection: there is one request of each.
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		var others sync.WaitGroup
-		var held []net.Conn
-		for range 32 {
-			conn, err := w.machine.dial(t.Context(), "tcp", "127.0.0.1:40001")
-			if err != nil {
-				t.Fatal(err)
-			}
-			held = append(held, conn)
-			others.Go(func() {
-				for answers := bufio.NewReader(conn); ; time.Sleep(4 * time.Second) {
-					if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: 127.0.0.1:40001\r\n\r\n"); err != nil {
-						return
-					}
-					resp, err := http.ReadResponse(answers, nil)
-					if err != nil {
-						return
-					}
-					_, _ = io.Copy(io.Discard, resp.Body) // the next request fails if it does
-				}
-			})
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		if conn, err := w.machine.dial(ctx, "tcp", "127.0.0.1:40001"); err != nil {
-			t.Errorf("nobody else gets in: %v", err)
-		} else {
-			conn.Close()
-		}
-		for _, conn := range held {
-			conn.Close()
-		}
-		others.Wait()
-		w.back(w.browser(), "code", "good", "state", w.state(nil))
-		w.token()
-	})
-	// A head without an end is refused.
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{})
-		conn, err := w.machine.dial(t.Context(), "tcp", "127.0.0.1:40001")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		go io.WriteString(conn, "GET / HTTP/1.1\r\nHost: 127.0.0.1:40001\r\nX: "+strings.Repeat("x", 1<<20))
-		line, err := bufio.NewReader(conn).ReadString('\n')
-		if err != nil || !strings.Contains(line, "431") {
-			t.Errorf("got %q, %v", line, err)
-		}
-		w.waits()
-	})
 }
 
 // The same over sockets: both families, a real browser's client, all closed at the end.

@@ -22,7 +22,7 @@ const (
 )
 
 // newServer returns a server that has one request of each connection: there are only so many
-// ([mostConnections]), and kept alive, those of anybody else would keep the person's browser out.
+// ([mostConnections]), and kept alive, those of anybody else would take turns with the person's browser.
 func newServer(ctx context.Context, a *Authorization) *http.Server {
 	server := &http.Server{
 		Handler:                      a,
@@ -33,6 +33,7 @@ func newServer(ctx context.Context, a *Authorization) *http.Server {
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     log.New(io.Discard, "", 0), // it quotes what anybody sends
 		BaseContext:                  func(net.Listener) context.Context { return ctx },
+		ConnContext:                  withConn,
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			switch state {
 			case http.StateNew: // on the goroutine of Serve, which is waited for, too

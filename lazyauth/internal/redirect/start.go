@@ -43,6 +43,7 @@ func (a *Authorization) start(w http.ResponseWriter, r *http.Request) {
 	if a.flow.endpoints.Features.PushedOnly {
 		ctx, cancel := context.WithTimeout(r.Context(), pushTime)
 		defer cancel()
+		defer keep(r)()
 		var err error
 		if address, _, err = a.push(ctx, at); err != nil {
 			a.tell(Event{What: PushFailed, Detail: detail(err)})

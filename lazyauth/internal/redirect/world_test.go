@@ -133,6 +133,7 @@ type server struct {
 	pushes    []url.Values
 	pushFails error
 	pushLife  time.Duration
+	pushTakes time.Duration
 
 	endpoints oauth.Endpoints
 	id        string
@@ -171,6 +172,7 @@ func (s *server) Exchange(ctx context.Context, code, uri, verifier string, asked
 }
 
 func (s *server) Push(_ context.Context, form url.Values) (*oauth.Pushed, error) {
+	time.Sleep(s.pushTakes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pushes = append(s.pushes, form)
