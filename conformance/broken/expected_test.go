@@ -10,6 +10,9 @@ type expectation struct {
 	skips        bool
 }
 
+// anything is what a host lacks that gets nowhere.
+const anything = "anything"
+
 // expected has an entry for each fault.
 var expected = map[refhost.Fault]expectation{
 	refhost.DeclaresNothing:        {trips: "A1 A4 A5", lacks: "A27", skips: true},
@@ -49,6 +52,12 @@ var expected = map[refhost.Fault]expectation{
 	refhost.AcceptsAtTheEnd:   {trips: "P10"},
 	refhost.RepeatsDeclined:   {trips: "P9"},
 	refhost.AnyNoticeCloses:   {trips: "A7 A18 P3"},
+	refhost.FailsOnStray:      {trips: "A18", lacks: "A7"},
+	refhost.CrashesOnStray:    {trips: "A18 P17", lacks: "A7"},
+	refhost.CrashesOnLate:     {trips: "A28 P17", lacks: "A26 P2"},
+	refhost.CrashesAtOnce:     {trips: "P17", lacks: anything},
+	refhost.Hangs:             {trips: "P17", lacks: anything},
+	refhost.EndsMidCall:       {trips: "P17"},
 	refhost.HidesErrors:       {trips: "A34"},
 	refhost.LeaksURL:          {trips: "P5"},
 	refhost.RetriesUnasked:    {trips: "A19 A21", lacks: "A20"},
@@ -64,7 +73,7 @@ var expected = map[refhost.Fault]expectation{
 	refhost.AsksOnce:          {trips: "P14"},
 	refhost.IgnoresStateOnly:  {trips: "B7"},
 	refhost.FiveRounds:        {trips: "P8"},
-	refhost.RetryKeepsID:      {trips: "B11 B16 B29"},
+	refhost.RetryKeepsID:      {trips: "B11"},
 	refhost.CarriesStale:      {trips: "B35"},
 	refhost.CachesCalls:       {trips: "B27"},
 	refhost.SameIDs:           {trips: "B16"},

@@ -193,17 +193,19 @@ func (e *Expectations) Compare(report *Report, strict bool) *Baseline {
 func (b *Baseline) OK() bool { return len(b.Unexpected) == 0 && len(b.Stale) == 0 }
 
 // OK reports whether a run is to be called a success: by its baseline if it
-// has one, otherwise if no check failed, nor, if strict, warned.
+// has one, otherwise if a check passed and none failed, nor, if strict, warned.
 func (r *Report) OK(strict bool) bool {
 	if r.Baseline != nil {
 		return r.Baseline.OK()
 	}
+	passed := false
 	for _, o := range outcomes(r) {
 		if o.status == Failure || o.status == Warning && strict {
 			return false
 		}
+		passed = passed || o.status == Success
 	}
-	return true
+	return passed
 }
 
 // An outcome is what a check of a scenario came to in all runs together.

@@ -44,7 +44,7 @@
 // the person does. A requirement that shows in a user interface alone is
 // SKIPPED for a host that does not, and so is one about what a host never declared,
 // as in the official suite. Whatever else cannot be decided because the conversation
-// did not get there is a FAILURE, "prerequisite missing".
+// did not get there is not testable, which is told apart from what failed.
 //
 // # Requirements
 //

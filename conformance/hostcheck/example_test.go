@@ -84,5 +84,6 @@ func ExampleRun() {
 	//    tools/call does not name the client and its version
 	// B23 SUCCESS posts one message at a time
 	// B24 SUCCESS mirrors the body in headers
+	// P17 SUCCESS does its task
 	// a success: true and where warnings fail: false
 }

@@ -147,7 +147,7 @@ func (s *session) answer(c *call, body map[string]any) {
 	s.guard.Lock()
 	again := c.answered != 0
 	if !again {
-		c.answered = s.Now()
+		c.answered = s.moment()
 	}
 	s.guard.Unlock()
 	if again {
@@ -164,6 +164,9 @@ func (s *session) answer(c *call, body map[string]any) {
 	c.back.Last()
 }
 
+// moment is now, and never zero, which is for what has not happened.
+func (s *session) moment() time.Duration { return max(s.Now(), 1) }
+
 // result answers with a result of the protocol's shape.
 func (f *flow) result(r map[string]any) {
 	if f.s.protocol == Modern {
@@ -179,6 +182,9 @@ func (f *flow) result(r map[string]any) {
 func (s *session) sign(r map[string]any) {
 	r["_meta"] = map[string]any{wire.MetaServer: implementation}
 }
+
+// foundText is what most calls come to.
+const foundText = "3 notes found"
 
 // text completes the call with a text, fail with one that is an error.
 func (f *flow) text(s string) { f.result(textResult(s)) }
@@ -266,7 +272,7 @@ func (s *session) stop(c *call, by *wire.Line) {
 	if c.stopped != 0 || c.answered != 0 || s.closed {
 		return
 	}
-	c.stopped, c.cancel = s.Now(), by
+	c.stopped, c.cancel = s.moment(), by
 	close(c.cancelled)
 	s.step()
 }

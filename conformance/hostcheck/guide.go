@@ -251,6 +251,7 @@ func (g *Guide) finish() {
 			f.fail("This step of the checklist is over.")
 		}
 	}
+	s.noteEra()
 	s.block("the step ended before that")
 	result := judged(s, "")
 	g.guard.Lock()

@@ -20,6 +20,7 @@ import (
 type host interface {
 	ended() <-chan struct{}
 	howEnded() string // after stop
+	failed() bool     // whether it ended by itself, and not in an orderly way; after stop
 	// stop ends it and all that it left behind, waits for that, and returns the
 	// end of what it wrote to standard error.
 	stop() string
@@ -46,6 +47,7 @@ func (n nobody) ended() <-chan struct{} {
 	return c
 }
 func (n nobody) howEnded() string { return "the host could not be started (" + string(n) + ")" }
+func (n nobody) failed() bool     { return true }
 func (n nobody) stop() string     { return "" }
 
 // A guest is a host inside this process.
@@ -74,6 +76,8 @@ func (g *guest) howEnded() string {
 	}
 	return "the host ended"
 }
+
+func (g *guest) failed() bool { return g.err != nil }
 
 func (g *guest) stop() string {
 	g.cancel()
@@ -143,6 +147,10 @@ func (p *program) howEnded() string {
 		return "the host ended with " + exit.String()
 	}
 	return "the host ended (" + p.err.Error() + ")"
+}
+
+func (p *program) failed() bool {
+	return p.err != nil && !errors.Is(p.err, exec.ErrWaitDelay)
 }
 
 func (p *program) stop() string {

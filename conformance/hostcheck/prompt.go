@@ -95,6 +95,9 @@ func (s *session) settle(p *prompt, l *wire.Line, result json.RawMessage, err *w
 	if err == nil && json.Unmarshal(result, &r) == nil {
 		a.action, a.content = r.Action, len(r.Content) > 0 && string(r.Content) != "null"
 	}
+	if p.press == "accept" && a.action != "accept" && !p.odd && !p.unasked {
+		s.block(fmt.Sprintf("the host answered the prompt of call %q with %s, and what comes next needs accept", p.flow.label, a.said()))
+	}
 	s.guard.Lock()
 	if !s.closed {
 		p.got = &a

@@ -211,6 +211,8 @@ var declaring = []Requirement{
 			"of the newer era: not on one code alone.",
 		Section: section(Modern, "basic/transports/stdio#backward-compatibility"),
 		eras:    both, transport: Stdio,
+		// A host that speaks the newer protocol alone does not fall back, and is right.
+		elsewhere: "the host did not fall back to initialize after server/discover was refused, as it does after another error",
 		end: func(j judge, s *session) {
 			first := func(method string) *wire.Line {
 				for _, l := range s.Lines() {
@@ -222,9 +224,8 @@ var declaring = []Requirement{
 			}
 			probe, initialize, called := first("server/discover"), first("initialize"), first("tools/call")
 			switch {
-			case s.protocol == Legacy && probe != nil:
-				j.that(initialize != nil && called != nil,
-					"the host did not fall back to initialize after server/discover was refused", probe.Event)
+			case s.protocol == Legacy && probe != nil && initialize != nil:
+				j.pass(probe.Event, initialize.Event)
 			case s.protocol == Legacy && initialize != nil:
 				j.note("the host does not ask first: it speaks the older protocol alone, or was told to", initialize.Event)
 			case probe != nil && called != nil:

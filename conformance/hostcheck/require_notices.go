@@ -2,6 +2,9 @@ package hostcheck
 
 import (
 	"fmt"
+	"strings"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // Completion notices, and error -32042.
@@ -19,8 +22,21 @@ var notices = []Requirement{
 			if len(stray) == 0 || len(s.prompts) == 0 {
 				return
 			}
-			_, ok := s.goesOn()
-			j.that(ok, "the host did not go on after a completion notice that it should ignore", stray[0].now().Event)
+			f, p := stray[0], s.prompts[0]
+			next, on := s.goesOn()
+			o, reported := s.outcome("stray")
+			event := f.now().Event
+			switch {
+			case p.flow == nil: // the host could not be asked
+			case !on:
+				j.fail("the host did not go on after a completion notice that it should ignore", event)
+			case p.got == nil, f.gone(), next.rounds[0].At < f.now().answered:
+				j.fail("a completion notice that the host should ignore ended the call", event)
+			case reported && f.failure == "" && (o.Error || !strings.Contains(o.Text, foundText)):
+				j.fail(fmt.Sprintf("a completion notice that the host should ignore made the call fail: %q", wire.Excerpt([]byte(o.Text), 120)), event)
+			default:
+				j.pass(event)
+			}
 		},
 	},
 	{

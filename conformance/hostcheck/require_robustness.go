@@ -8,8 +8,48 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
+// TaskID is the ID of the requirement that a run decides whatever the host came to.
+// What it says of a host that crashed or hung is why other checks were not reached.
+const TaskID = "P17"
+
 // Results, streams and servers that are out of order.
 var robustness = []Requirement{
+	{
+		ID: TaskID, Name: "does its task", Revision: profile, Level: Must, Observed: onWire,
+		Text:       "The host makes the calls that it is told to make, waits for each, and neither crashes nor hangs on the way.",
+		Section:    profileSection("P17"),
+		Everywhere: true,
+		eras:       both,
+		end: func(j judge, s *session) {
+			if _, excused := s.reason(); s.ending == "" || excused && len(s.flows) == 0 {
+				return
+			}
+			told, event := s.lastSent()
+			after := ""
+			if told != "" {
+				after = "; the last that it had been sent is " + told
+			}
+			never := s.unmade()
+			switch {
+			case len(s.flows) == 0:
+				after += "; no call was made"
+			case never != "":
+				after += fmt.Sprintf("; call %q was never made", never)
+			}
+			switch f := s.abandoned(); {
+			case !s.orderly:
+				j.fail(s.ending+s.trouble()+after, event)
+			case len(s.flows) == 0:
+				j.fail(s.ending+s.trouble()+after, event)
+			case f != nil:
+				j.fail(fmt.Sprintf("%s; call %q had not been answered, and was not cancelled", s.ending, f.label), f.now().Event)
+			case never != "":
+				j.note(s.ending+after, event)
+			default:
+				j.pass(event)
+			}
+		},
+	},
 	{
 		ID: "B15", Name: "knows its result types", Revision: Modern, Level: Must, Observed: onWire,
 		Text:    "A result of an unknown type is invalid and is not used; one without a type is complete.",

@@ -155,7 +155,11 @@ var patience = []Requirement{
 				j.note("the response stream was closed with the cancellation, so that nothing late can come", c.Event)
 				return
 			}
-			j.that(len(s.labelled("after")) > 0, "the host did not go on after a late response", c.Event)
+			next := s.labelled("progress")
+			j.that(len(next) > 0, "the host made no further call after a late response", c.Event)
+			if o, ok := s.outcome("after"); ok && o.Error {
+				j.fail(fmt.Sprintf("the call that was under way when a late response came failed: %q", wire.Excerpt([]byte(o.Text), 120)), c.Event)
+			}
 			for _, id := range []string{"held", "after"} {
 				if o, ok := s.outcome(id); ok && strings.Contains(o.Text, lateText) {
 					j.fail(fmt.Sprintf("the late response was taken for the result of call %q", id), c.Event)
@@ -205,6 +209,9 @@ func (s *session) givenUp() []*flow {
 	for _, f := range s.flows {
 		c := f.now()
 		_, process := c.back.(*wire.Pipe)
+		if f == s.flows[len(s.flows)-1] && c.cancel == nil && c.hungUp != 0 && s.endedAt != 0 && s.endedAt-c.hungUp < settling {
+			continue // its connection closed as the host ended
+		}
 		ended := process && c.cancel == nil && !f.left && !s.replaced(c)
 		if (c.stopped != 0 || f.left) && !ended && (c.answered == 0 || c.stopped == 0 || c.answered >= c.stopped) {
 			flows = append(flows, f)
@@ -218,7 +225,7 @@ func (s *session) givenUp() []*flow {
 func (s *session) replaced(c *call) bool {
 	_, process := c.back.(*wire.Pipe)
 	return process && c.hungUp != 0 && slices.ContainsFunc(s.requests, func(later *call) bool {
-		return later.Conn > c.Conn && later.At >= c.hungUp
+		return later.Conn > c.Conn && later.At >= c.At
 	})
 }
 

@@ -2,6 +2,7 @@ package hostcheck
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -49,6 +50,15 @@ const (
 	Note       Party = "note"
 )
 
+// NotTestable begins the message of a check that was not reached: the conversation
+// ended before it could be made. The prefix and the severity, which is that of the
+// level, are those of the official suite, and so is "untestable" among the details.
+const NotTestable = "Not testable: "
+
+// Reached says whether the conversation got to the check. What was not reached says
+// nothing of its requirement.
+func (c Check) Reached() bool { return !strings.HasPrefix(c.ErrorMessage, NotTestable) }
+
 // An Event is one line of a recorded conversation.
 type Event struct {
 	// At is the time since the scenario began.
@@ -78,6 +88,11 @@ type Result struct {
 	Events    []Event       `json:"events"`
 	// HostOutput is the end of what the host wrote to standard error, bounded.
 	HostOutput string `json:"hostOutput,omitempty"`
+
+	// What is looked at when all runs are known.
+	reached bool   // the host came to the server
+	spoke   bool   // and spoke the protocol
+	excuse  string // why it need not have; empty if it has to
 }
 
 // A Report is what a whole run came to.

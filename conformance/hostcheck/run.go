@@ -1,6 +1,7 @@
 package hostcheck
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 		})
 	}
 	wg.Wait()
+	reconcile(report.Results)
 	report.Took = time.Since(report.Started)
 	return report, nil
 }
@@ -156,8 +158,12 @@ func (c Config) run(ctx context.Context, n wire.Network, one staging) Result {
 	output := h.stop()
 	at.Close()
 	s.playing.Wait()
-	s.block(why())
-	return judged(s, output)
+	s.ending = why()
+	excuse := s.noteEra()
+	s.block(cmp.Or(s.ending, interrupted) + s.trouble())
+	r := judged(s, output)
+	r.reached, r.spoke, r.excuse = at.Reached(), s.spoke(), excuse
+	return r
 }
 
 // launch is what the host is told, and the session knows it too.
@@ -179,8 +185,8 @@ func (c Config) launch(s *session, at *wire.Endpoints) Launch {
 }
 
 // follow waits for the end of the scenario. What it returns says, once the host was
-// stopped, why nothing more came: the reason that a check gives which could not be
-// decided.
+// stopped, why nothing more came: the reason that a check gives which was not
+// reached. It is empty if the host was interrupted.
 func (s *session) follow(limit time.Duration, h host, at *wire.Endpoints) func() string {
 	because := func(why string) func() string { return func() string { return why } }
 	timeout := time.NewTimer(limit)
@@ -206,20 +212,32 @@ func (s *session) follow(limit time.Duration, h host, at *wire.Endpoints) func()
 			if !at.Reached() {
 				when = " without having connected to the server"
 			}
-			return func() string { return h.howEnded() + when }
+			s.endedAt = s.moment()
+			return func() string {
+				s.orderly = !h.failed()
+				return h.howEnded() + when
+			}
 		case <-quiet.C:
+			if s.orderly = done; !done {
+				return because(late(limit, at))
+			}
 			return because("the host left it at that")
 		case <-timeout.C:
-			if !at.Reached() {
-				return because(fmt.Sprintf("the host did not connect to the server within %v", limit))
-			}
-			return because(fmt.Sprintf("the host did not get there within %v", limit))
+			return because(late(limit, at))
 		case <-s.ctx.Done():
-			return because(interrupted)
+			return because("")
 		case <-stepped:
 		case <-changed:
 		}
 	}
+}
+
+// late says that a host takes too long.
+func late(limit time.Duration, at *wire.Endpoints) string {
+	if !at.Reached() {
+		return fmt.Sprintf("the host did not connect to the server within %v", limit)
+	}
+	return fmt.Sprintf("the host did not get there within %v", limit)
 }
 
 const interrupted = "the run was interrupted"

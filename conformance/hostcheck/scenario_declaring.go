@@ -14,8 +14,13 @@ var advertising = Scenario{
 	Checks: []string{"A1", "A2", "A30", "B1", "B2", "B3", "B21", "B23", "B24"},
 	Ask:    "Ask your host to call the tool notes_search with call set to first, and then once more with call set to second.",
 	script: script{
-		steps:  inTurn("first", "second"),
-		play:   func(f *flow) { f.text("3 notes found") },
+		steps: inTurn("first", "second"),
+		play: func(f *flow) {
+			if f.label == "second" {
+				f.wait(200 * time.Millisecond) // so that the answer is a stream, over HTTP
+			}
+			f.text(foundText)
+		},
 		guided: true,
 	},
 }
@@ -29,7 +34,7 @@ var era = Scenario{
 	Ask:    "Restart your host, and ask it to call the tool notes_search with call set to first.",
 	script: script{
 		steps:   inTurn("first"),
-		play:    func(f *flow) { f.text("3 notes found") },
+		play:    func(f *flow) { f.text(foundText) },
 		refusal: -32000,
 	},
 }
@@ -56,7 +61,7 @@ var modeNames = Scenario{
 			case "undeclared":
 				playUndeclaredMode(f)
 			default:
-				f.text("3 notes found")
+				f.text(foundText)
 			}
 		},
 	},
@@ -78,7 +83,7 @@ func playMissingMode(f *flow) {
 	}
 	p.unasked, p.odd = !declared.Form, true
 	judgePlayed("A4", occasion{flow: f, prompt: p, answer: f.ask(p)})
-	f.text("3 notes found")
+	f.text(foundText)
 }
 
 // takesURL says whether a host that declared {} shows a URL all the same. In
@@ -122,5 +127,5 @@ func playUndeclaredMode(f *flow) {
 		p.mode = oddMode
 	}
 	judgePlayed("A5", occasion{flow: f, prompt: p, answer: f.elicit(p)})
-	f.text("3 notes found")
+	f.text(foundText)
 }

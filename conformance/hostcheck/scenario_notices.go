@@ -15,7 +15,7 @@ var completion = Scenario{
 		steps: inTurn("stray", nextCall),
 		play: func(f *flow) {
 			if f.label == nextCall {
-				f.text("3 notes found")
+				f.text(foundText)
 				return
 			}
 			playCompletion(f)
@@ -49,7 +49,7 @@ func playCompletion(f *flow) {
 	}
 	if f.signIn(p, 300*time.Millisecond) {
 		f.complete(p.id)
-		f.text("3 notes found")
+		f.text(foundText)
 		s.announce("notifications/elicitation/complete", map[string]any{"elicitationId": p.id})
 	}
 }
@@ -82,7 +82,7 @@ var urlRequired = Scenario{
 		steps: inTurn("needs", nextCall),
 		play: func(f *flow) {
 			if f.label == nextCall {
-				f.text("3 notes found")
+				f.text(foundText)
 				return
 			}
 			playURLRequired(f)

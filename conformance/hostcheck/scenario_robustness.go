@@ -25,9 +25,9 @@ var resultTypes = Scenario{
 			case "backwards":
 				_ = f.now().back.Send(wire.Encode(map[string]any{"jsonrpc": "2.0", "id": "backwards-1", "method": "ping"}))
 				f.wait(700 * time.Millisecond)
-				f.text("3 notes found")
+				f.text(foundText)
 			default:
-				f.text("3 notes found")
+				f.text(foundText)
 			}
 		},
 		guided: true,
@@ -57,7 +57,7 @@ func playUnknownType(f *flow) {
 	select {
 	case <-f.retry:
 		judgePlayed("B15", occasion{flow: f})
-		f.text("3 notes found")
+		f.text(foundText)
 	case <-time.After(1200 * time.Millisecond):
 	case <-f.s.ctx.Done():
 	}
@@ -101,7 +101,7 @@ func playStreams(f *flow) {
 	case ok && f.label == "suspended":
 		playSuspended(f, x)
 	default:
-		f.text("3 notes found")
+		f.text(foundText)
 	}
 }
 
@@ -119,7 +119,7 @@ func playSuspended(f *flow, x *wire.Exchange) {
 		s.guard.Lock()
 		f.now().back = r.Exchange
 		s.guard.Unlock()
-		f.text("3 notes found")
+		f.text(foundText)
 	case <-time.After(5 * time.Second):
 		judgePlayed("A31", occasion{flow: f})
 	case <-s.ctx.Done():
@@ -140,7 +140,7 @@ var restart = Scenario{
 				p.Die()
 				return
 			}
-			f.text("3 notes found")
+			f.text(foundText)
 		},
 	},
 }

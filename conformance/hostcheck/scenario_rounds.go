@@ -85,7 +85,7 @@ func playRounds(f *flow) {
 		}
 	}
 	if ok {
-		f.text("3 notes found")
+		f.text(foundText)
 	}
 }
 
@@ -127,7 +127,8 @@ var parallel = Scenario{
 			p.limit = f.patience()
 			a := f.ask(p)
 			if d := f.now().declared; a.never && !d.URL && !d.Form {
-				return // it could not be asked
+				f.fail("the host cannot be asked")
+				return
 			}
 			judgePlayed("P7", occasion{flow: f, prompt: p, answer: a})
 			if a.never {
@@ -137,7 +138,7 @@ var parallel = Scenario{
 				f.fail("nobody signed in: the prompt got " + a.said())
 				return
 			}
-			f.text("3 notes found")
+			f.text(foundText)
 		},
 	},
 }

@@ -45,9 +45,9 @@ func playWaiting(f *flow) {
 	case "after":
 		// The late response comes while this one is awaited.
 		f.wait(2 * lateness)
-		f.text("3 notes found")
+		f.text(foundText)
 	default:
-		f.text("3 notes found")
+		f.text(foundText)
 	}
 }
 
@@ -60,7 +60,7 @@ func playHeld(f *flow) {
 	judgePlayed("B19", occasion{flow: f, ok: ok})
 	judgePlayed("P1", occasion{flow: f, ok: ok, took: took})
 	if !ok {
-		f.text("3 notes found")
+		f.text(foundText)
 		return
 	}
 	// The response crosses the cancellation, and comes late.
@@ -74,7 +74,7 @@ const lateText = "this comes too late"
 func playProgress(f *flow) {
 	if _, ok := f.now().Meta["progressToken"]; !ok {
 		judgePlayed("P2", occasion{flow: f})
-		f.text("3 notes found")
+		f.text(foundText)
 		return
 	}
 	for i := range 6 {
@@ -85,7 +85,7 @@ func playProgress(f *flow) {
 		}
 	}
 	judgePlayed("P2", occasion{flow: f, ok: true})
-	f.text("3 notes found")
+	f.text(foundText)
 }
 
 func playEndless(f *flow) {
@@ -99,7 +99,7 @@ func playEndless(f *flow) {
 	}
 	judgePlayed("A26", occasion{flow: f})
 	judgePlayed("B19", occasion{flow: f})
-	f.text("3 notes found")
+	f.text(foundText)
 }
 
 var pausing = Scenario{
@@ -117,7 +117,7 @@ var pausing = Scenario{
 			a := f.ask(p)
 			judgePlayed("P11", occasion{flow: f, ok: !f.gone()})
 			if a.action == "accept" {
-				f.text("3 notes found")
+				f.text(foundText)
 				return
 			}
 			f.fail("nobody signed in")
@@ -147,7 +147,7 @@ var resumption = Scenario{
 				return
 			}
 			if _, gaveUp := f.held(3 * heldTimeout); !gaveUp {
-				f.text("3 notes found")
+				f.text(foundText)
 			}
 		},
 		conclude: concludeGivenUp,

@@ -146,7 +146,7 @@ func (s *session) Dropped(back wire.Channel) {
 	defer s.guard.Unlock()
 	for _, c := range s.requests {
 		if c.back == back && !s.closed {
-			c.hungUp = s.Now()
+			c.hungUp = s.moment()
 			s.stop(c, nil)
 		}
 	}
@@ -195,14 +195,10 @@ func (s *session) speaks(c *call, p *wire.Peer) bool {
 // other.
 func (s *session) refuse(c *call) {
 	if s.protocol == Modern {
-		s.block("the host initializes, as in the older protocol, and this server speaks " + Modern)
 		s.answer(c, fault(-32022, "Unsupported protocol version", map[string]any{
 			"supported": []string{Modern}, "requested": Legacy,
 		}))
 		return
-	}
-	if c.Method == "tools/call" {
-		s.block("the host does not initialize, and this server speaks " + Legacy)
 	}
 	code := s.scenario.refusal
 	if code == 0 {

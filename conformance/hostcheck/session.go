@@ -26,6 +26,12 @@ type session struct {
 
 	playing sync.WaitGroup // of flows
 
+	// How the host ended, and whether that is all right; empty if it was not let to.
+	// They are set when it has.
+	ending  string
+	orderly bool
+	endedAt time.Duration // when it was noticed that it had ended by itself; zero if it had not
+
 	// Guarded by the latch.
 	peers    []*wire.Peer // those that have initialized
 	requests []*call

@@ -66,6 +66,7 @@ type Requirement struct {
 	eras      []string  // the protocols in which it binds
 	transport string    // the only one on which it binds; empty for both
 	hook      string    // what a host has to report for it to be decided; for [UI]
+	elsewhere string    // what is wrong with a host that speaks the protocol in other runs, and not in this one
 	follows   bool      // a person who watches is not asked: it follows from what they were to press
 
 	// How it is judged, each at a moment of its own; nil for what says nothing of it.

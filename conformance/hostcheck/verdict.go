@@ -26,7 +26,7 @@ func judged(s *session, output string) Result {
 }
 
 // result is the scenario as it stands. While it runs, what was not seen yet is
-// INFO; when it is final, that is a missing prerequisite and a FAILURE.
+// INFO; when it is final, that was not reached.
 func result(s *session, output string, final bool) Result {
 	now := time.Now()
 	s.guard.Lock()
@@ -59,7 +59,7 @@ func result(s *session, output string, final bool) Result {
 			case excused:
 				skip(&c, why)
 			default:
-				undecided(&c, final, why)
+				undecided(&c, r.Level, final, why)
 			}
 		}
 		checks = append(checks, c)
@@ -92,10 +92,7 @@ func decide(c *Check, level Level, found []finding) {
 	}
 	switch worst {
 	case failed:
-		c.Status = Failure
-		if level == Should || level == ShouldNot || level == May {
-			c.Status = Warning
-		}
+		c.Status = level.violated()
 		var texts []string
 		for _, f := range found {
 			if f.mark == failed && !slices.Contains(texts, f.text) {
@@ -121,6 +118,14 @@ func decide(c *Check, level Level, found []finding) {
 	}
 }
 
+// violated is the status of a check whose requirement is not met.
+func (l Level) violated() Status {
+	if l == Must || l == MustNot {
+		return Failure
+	}
+	return Warning
+}
+
 // skip is for a requirement that does not apply to the host, or that it does not
 // show whether it meets.
 func skip(c *Check, reason string) {
@@ -130,7 +135,7 @@ func skip(c *Check, reason string) {
 
 // undecided is for a requirement of which nothing was seen, since the conversation
 // did not get there.
-func undecided(c *Check, final bool, reason string) {
+func undecided(c *Check, level Level, final bool, reason string) {
 	if reason == "" {
 		reason = "the conversation did not get there"
 	}
@@ -139,6 +144,8 @@ func undecided(c *Check, final bool, reason string) {
 		c.Details["note"] = "nothing to judge so far"
 		return
 	}
-	c.Status = Failure
-	c.ErrorMessage = "prerequisite missing: " + strings.TrimPrefix(reason, "hostcheck: ")
+	reason = strings.TrimPrefix(reason, "hostcheck: ")
+	c.Status = level.violated()
+	c.ErrorMessage = NotTestable + reason
+	c.Details["untestable"], c.Details["reason"] = true, reason
 }

@@ -44,7 +44,7 @@ func TestVerdict_HooksAnnouncedInVain(t *testing.T) {
 	if c := check(t, r, "P4"); c.Status != hostcheck.Failure || !strings.Contains(c.ErrorMessage, "was not shown") {
 		t.Errorf("P4 is %s: %s", c.Status, c.ErrorMessage)
 	}
-	if c := check(t, r, "A13"); c.Status != hostcheck.Failure || !strings.HasPrefix(c.ErrorMessage, "prerequisite missing") {
+	if c := check(t, r, "A13"); c.Status != hostcheck.Failure || c.Reached() {
 		t.Errorf("A13 is %s: %s", c.Status, c.ErrorMessage)
 	}
 }

@@ -98,7 +98,7 @@ func statusOf(result *hostcheck.Result, id string) hostcheck.Status {
 	c := counts{}
 	for _, check := range result.Checks {
 		if check.ID == id {
-			c[check.Status]++
+			c[told(check)]++
 		}
 	}
 	return c.verdict()

@@ -39,6 +39,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 
 // statusWords are the statuses as labels.
 var statusWords = map[hostcheck.Status]string{
+	unreached:         "not reached",
 	hostcheck.Success: "passed",
 	hostcheck.Failure: "failed",
 	hostcheck.Warning: "warning",
@@ -118,7 +119,7 @@ type matrixCell struct {
 	Bad    int // how many failed; if none did, how many warned
 }
 
-func bad(c counts) int { return cmp.Or(c[hostcheck.Failure], c[hostcheck.Warning]) }
+func bad(c counts) int { return cmp.Or(c[hostcheck.Failure], c[unreached], c[hostcheck.Warning]) }
 
 func matrix(r *hostcheck.Report, anchors map[*hostcheck.Result]string) (head []string, rows []matrixRow) {
 	columns, lines := map[string]int{}, map[string]int{}
@@ -227,7 +228,7 @@ func viewRun(result *hostcheck.Result, anchor string, b *hostcheck.Baseline) run
 		Anchor: anchor, Scenario: visible(result.Scenario), Title: visible(result.Title),
 		Protocol: visible(result.Protocol), Transport: visible(result.Transport),
 		Took: took(result.Took), Counts: c.String(), Status: c.verdict(), Split: firstRows,
-		Open:   c[hostcheck.Failure] > 0,
+		Open:   c[hostcheck.Failure]+c[unreached] > 0,
 		Output: visible(result.HostOutput),
 	}
 	v.Rows, v.Left = conversation(result, anchor)
@@ -268,12 +269,12 @@ type checkView struct {
 }
 
 // shownElsewhere are the details that the page has in words.
-var shownElsewhere = []string{"level", "derived", "revision", "reason", "note", "occasions"}
+var shownElsewhere = []string{"level", "derived", "revision", "reason", "note", "occasions", "untestable"}
 
 func viewCheck(check hostcheck.Check, anchor string, expected bool) checkView {
 	v := checkView{
 		Anchor: anchor, ID: visible(check.ID), Name: visible(check.Name), Level: level(check.ID),
-		Description: visible(check.Description), Status: check.Status, References: check.SpecReferences,
+		Description: visible(check.Description), Status: told(check), References: check.SpecReferences,
 		Message:  visible(shorten(Why(check), 2000)),
 		Expected: expected && check.Status != hostcheck.Success,
 	}

@@ -39,16 +39,29 @@ type counts map[hostcheck.Status]int
 
 func (c counts) add(checks []hostcheck.Check) {
 	for _, check := range checks {
-		c[check.Status]++
+		c[told(check)]++
 	}
 }
 
+// unreached is told in place of the status of a check that was not reached: it says
+// nothing of the requirement, and counts as its level has it.
+const unreached hostcheck.Status = "NOT-REACHED"
+
+// told is the status of a check, as it is told.
+func told(c hostcheck.Check) hostcheck.Status {
+	if !c.Reached() {
+		return unreached
+	}
+	return c.Status
+}
+
 // statuses are in the order in which people want to see them.
-var statuses = []hostcheck.Status{hostcheck.Failure, hostcheck.Warning, hostcheck.Success, hostcheck.Skipped, hostcheck.Info}
+var statuses = []hostcheck.Status{hostcheck.Failure, unreached, hostcheck.Warning, hostcheck.Success, hostcheck.Skipped, hostcheck.Info}
 
 // inWords are the statuses as a summary puts them, after a number.
 var inWords = map[hostcheck.Status]string{
 	hostcheck.Failure: "failed",
+	unreached:         "not reached",
 	hostcheck.Warning: "warned",
 	hostcheck.Success: "passed",
 	hostcheck.Skipped: "skipped",
@@ -83,7 +96,7 @@ func (c counts) verdict() hostcheck.Status {
 func bySeverity(checks []hostcheck.Check) []hostcheck.Check {
 	sorted := slices.Clone(checks)
 	slices.SortStableFunc(sorted, func(a, b hostcheck.Check) int {
-		return slices.Index(statuses, a.Status) - slices.Index(statuses, b.Status)
+		return slices.Index(statuses, told(a)) - slices.Index(statuses, told(b))
 	})
 	return sorted
 }
@@ -109,13 +122,17 @@ func findings(r *hostcheck.Report, status hostcheck.Status) []*finding {
 	for i := range r.Results {
 		result := &r.Results[i]
 		for _, check := range result.Checks {
-			if check.Status != status || strings.HasPrefix(check.ErrorMessage, missing) {
+			if check.Status != status || !check.Reached() {
 				continue
 			}
-			at := slices.IndexFunc(list, func(f *finding) bool { return f.scenario == result.Scenario && f.check.ID == check.ID })
+			scenario, title := result.Scenario, result.Title
+			if check.ID == hostcheck.TaskID {
+				scenario, title = "all scenarios", "What became of the host" // the same in many
+			}
+			at := slices.IndexFunc(list, func(f *finding) bool { return f.scenario == scenario && f.check.ID == check.ID })
 			if at < 0 {
 				at = len(list)
-				list = append(list, &finding{scenario: result.Scenario, title: result.Title, check: check})
+				list = append(list, &finding{scenario: scenario, title: title, check: check})
 			}
 			list[at].sighted(Why(check), result)
 		}
@@ -134,10 +151,6 @@ func (f *finding) sighted(message string, in *hostcheck.Result) {
 	}
 	f.seen = append(f.seen, sighting{message, []*hostcheck.Result{in}})
 }
-
-// missing begins the message of a check that failed because the conversation
-// did not get to it. One reason makes many of them.
-const missing = "prerequisite missing: "
 
 // An obstacle is why checks were not reached, with all that it stood in the
 // way of.
@@ -160,7 +173,7 @@ func obstacles(r *hostcheck.Report) []*obstacle {
 	for i := range r.Results {
 		result := &r.Results[i]
 		for _, check := range result.Checks {
-			reason, ok := strings.CutPrefix(check.ErrorMessage, missing)
+			reason, ok := strings.CutPrefix(check.ErrorMessage, hostcheck.NotTestable)
 			if !ok {
 				continue
 			}
@@ -190,18 +203,33 @@ func (o *obstacle) hit(check string, in *hostcheck.Result) {
 	}
 }
 
-// runs names runs of one scenario: "2025-11-25 over stdio and http; 2026-07-28 over http".
+// runs names runs: "2025-11-25 over stdio and http; 2026-07-28 over http".
 func runs(results []*hostcheck.Result) string {
-	var parts []string
-	for i := 0; i < len(results); {
-		var over []string
-		protocol := results[i].Protocol
-		for ; i < len(results) && results[i].Protocol == protocol; i++ {
-			over = append(over, results[i].Transport)
+	var protocols []string
+	over := make(map[string][]string)
+	for _, r := range results {
+		if !slices.Contains(protocols, r.Protocol) {
+			protocols = append(protocols, r.Protocol)
 		}
-		parts = append(parts, protocol+" over "+strings.Join(over, " and "))
+		if !slices.Contains(over[r.Protocol], r.Transport) {
+			over[r.Protocol] = append(over[r.Protocol], r.Transport)
+		}
+	}
+	parts := make([]string, len(protocols))
+	for i, p := range protocols {
+		parts[i] = p + " over " + strings.Join(over[p], " and ")
 	}
 	return strings.Join(parts, "; ")
+}
+
+// toldBefore says whether what became of the host is the reason that it gives for
+// what was not reached.
+func toldBefore(r *hostcheck.Report, reason string) bool {
+	return slices.ContainsFunc(r.Results, func(result hostcheck.Result) bool {
+		return slices.ContainsFunc(result.Checks, func(c hostcheck.Check) bool {
+			return c.ID == hostcheck.TaskID && c.Status == hostcheck.Failure && strings.HasPrefix(c.ErrorMessage, reason)
+		})
+	})
 }
 
 // level is that of the requirement behind a check, and whether the text says so

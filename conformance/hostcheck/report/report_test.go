@@ -72,7 +72,7 @@ func infested() *hostcheck.Report {
 				ID: "A11", Name: hostile, Description: hostile, Status: hostcheck.Failure, Timestamp: start, ErrorMessage: hostile,
 				SpecReferences: []hostcheck.Reference{{ID: hostile, URL: "javascript:alert(3)"}}, Details: map[string]any{hostile: hostile}, Logs: []string{hostile},
 			},
-			{ID: "A25", Name: hostile, Status: hostcheck.Warning, ErrorMessage: "prerequisite missing: " + hostile, Timestamp: start},
+			{ID: "A25", Name: hostile, Status: hostcheck.Warning, ErrorMessage: hostcheck.NotTestable + hostile, Timestamp: start},
 			{ID: "A8", Name: hostile, Status: hostcheck.Skipped, Details: map[string]any{"reason": hostile}, Timestamp: start},
 			{ID: hostile, Name: hostile, Description: hostile, Status: hostcheck.Info, Timestamp: start},
 		},
@@ -164,11 +164,11 @@ func TestTextGathersWhatWasNotReached(t *testing.T) {
 	for i := range r.Results {
 		for j := range r.Results[i].Checks {
 			c := &r.Results[i].Checks[j]
-			c.Status, c.ErrorMessage = hostcheck.Failure, "prerequisite missing: the host ended with exit status 3"
+			c.Status, c.ErrorMessage = hostcheck.Failure, hostcheck.NotTestable+"the host ended with exit status 3"
 		}
 	}
 	got := text(t, r, report.Options{})
-	if strings.Count(got, "exit status 3") != 1 || !strings.Contains(got, "FAIL  consent: 2025-11-25 over stdio and http\n        A10 A11 A25 A8\n") {
+	if strings.Count(got, "exit status 3") != 1 || !strings.Contains(got, "none  consent: 2025-11-25 over stdio and http\n        A10 A11 A25 A8\n") {
 		t.Errorf("%s", got)
 	}
 	page := render(t, func(b *bytes.Buffer) error { return report.HTML(b, r, report.Options{}) })

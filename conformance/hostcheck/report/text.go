@@ -78,7 +78,11 @@ func (t *text) findings(r *hostcheck.Report) {
 // obstacles writes what was not reached, and why.
 func (t *text) obstacles(r *hostcheck.Report) {
 	for _, o := range obstacles(r) {
-		t.para("", "Not reached, which counts as failed: "+shorten(cmp.Or(line(o.reason), "no more is known"), maxSeen))
+		reason := shorten(cmp.Or(line(o.reason), "no more is known"), maxSeen)
+		if toldBefore(r, o.reason) {
+			reason = "see " + hostcheck.TaskID + ", what became of the host"
+		}
+		t.para("", "Not reached: "+reason)
 		for _, s := range o.before {
 			known := 0
 			for _, id := range s.checks {
@@ -90,7 +94,7 @@ func (t *text) obstacles(r *hostcheck.Report) {
 			if known == len(s.checks) {
 				note = ", as expected"
 			}
-			fmt.Fprintf(t, "  %s  %s: %s%s\n", t.paint(red, "FAIL"), s.scenario, runs(s.in), note)
+			fmt.Fprintf(t, "  %s  %s: %s%s\n", t.paint(yellow, "none"), s.scenario, runs(s.in), note)
 			t.para("        ", strings.Join(s.checks, " "))
 		}
 		fmt.Fprintln(t)
@@ -168,6 +172,9 @@ func (t *text) totals(r *hostcheck.Report) {
 	t.para("", fmt.Sprintf("%s in %s, %s: %s.", plural(len(scenarios), "scenario"), plural(len(r.Results), "run"), took(r.Took), c))
 	if why := skipped(r); why != "" {
 		t.para("", "Skipped: "+why+".")
+	}
+	if c[hostcheck.Success]+c[hostcheck.Failure]+c[hostcheck.Warning] == 0 {
+		fmt.Fprintln(t, "Nothing was checked.")
 	}
 	if r.OK(t.Strict) {
 		fmt.Fprintln(t, t.paint(green, "OK"))

@@ -26,14 +26,14 @@ const (
 )
 
 // missing is how the suite begins to say that it did not get to a check.
-const missing = "prerequisite missing"
+const missing = hostcheck.NotTestable
 
 func verdictOf(c hostcheck.Check) verdict {
+	if !c.Reached() {
+		return unreached
+	}
 	switch c.Status {
 	case hostcheck.Failure:
-		if strings.HasPrefix(c.ErrorMessage, missing) {
-			return unreached
-		}
 		return failed
 	case hostcheck.Warning:
 		return warned

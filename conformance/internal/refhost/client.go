@@ -253,6 +253,9 @@ func (c *client) receive(raw []byte) {
 				out = other
 			}
 		}
+		if c.h.fault == CrashesOnLate && out == nil && c.gaveUp[string(m.ID)] {
+			c.h.crash(errors.New("a response that nobody waits for"))
+		}
 		delete(c.pending, string(m.ID))
 		c.mu.Unlock()
 		if out != nil {
@@ -271,6 +274,18 @@ func (c *client) receive(raw []byte) {
 		}
 		_ = json.Unmarshal(m.Params, &p)
 		c.h.complete(p.ID)
+	}
+}
+
+// fail has the calls that wait come to an error, as no notification should.
+func (c *client) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, out := range c.pending {
+		select {
+		case out.lost <- err:
+		default:
+		}
 	}
 }
 
@@ -304,6 +319,9 @@ func (c *client) serve(m message) {
 		c.elicit(m, body)
 	default:
 		body["error"] = map[string]any{"code": -32601, "message": "Method not found"}
+	}
+	if c.h.begun.Err() != nil {
+		return // the host is no more
 	}
 	_ = c.link.post(c.h.begun, mustJSON(body)) // the server finds out by itself if it is gone
 }

@@ -16,7 +16,15 @@ func (h *host) connect(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if h.habit == OlderEraAlone {
+		c.older()
+		return c, h.initialize(ctx, c)
+	}
 	r, err := c.request(ctx, "server/discover", nil, hostcheck.Call{})
+	if h.habit == NewerEraAlone && !h.speaksModern(r, err) {
+		c.close()
+		return nil, errors.New("the server does not speak the newer protocol")
+	}
 	if h.speaksModern(r, err) {
 		_, err = c.request(ctx, "tools/list", nil, hostcheck.Call{})
 		return c, err
@@ -25,11 +33,16 @@ func (h *host) connect(ctx context.Context) (*client, error) {
 		c.close()
 		return nil, errors.New("the server does not speak the newer protocol")
 	}
+	c.older()
+	return c, h.initialize(ctx, c)
+}
+
+// older has the client speak the older protocol.
+func (c *client) older() {
 	if link, ok := c.link.(*httpLink); ok {
 		link.modern = false
 	}
 	c.modern = false
-	return c, h.initialize(ctx, c)
 }
 
 func (h *host) dial(ctx context.Context, modern bool) (*client, error) {
@@ -37,6 +50,9 @@ func (h *host) dial(ctx context.Context, modern bool) (*client, error) {
 		h: h, modern: modern, pending: make(map[string]*outgoing), gaveUp: make(map[string]bool), last: make(map[string]string),
 	}
 	if h.launch.Task.Server.URL != "" {
+		if h.habit == StdioAlone {
+			return nil, errors.New("this host has no HTTP")
+		}
 		c.link = newHTTPLink(h, c.receive, modern)
 		return c, nil
 	}

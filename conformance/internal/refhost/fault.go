@@ -53,6 +53,8 @@ const (
 	AcceptsAtTheEnd  Fault = "accepts-at-the-end"
 	RepeatsDeclined  Fault = "repeats-declined"
 	AnyNoticeCloses  Fault = "any-notice-closes"
+	FailsOnStray     Fault = "fails-on-stray"
+	CrashesOnStray   Fault = "crashes-on-stray"
 	HidesErrors      Fault = "hides-errors"
 	LeaksURL         Fault = "leaks-url"
 
@@ -91,6 +93,7 @@ const (
 	NoMaximum         Fault = "no-maximum"
 	ClockRunsOn       Fault = "clock-runs-on"
 	UsesLateResponses Fault = "uses-late-responses"
+	CrashesOnLate     Fault = "crashes-on-late"
 	UsesUnknownTypes  Fault = "uses-unknown-types"
 	GuessesTypes      Fault = "guesses-types"
 	NeedsResultType   Fault = "needs-result-type"
@@ -103,6 +106,9 @@ const (
 	IgnoresRetry     Fault = "ignores-retry"
 	SameIDAfterBreak Fault = "same-id-after-break"
 	LeavesServerDead Fault = "leaves-server-dead"
+	CrashesAtOnce    Fault = "crashes-at-once"
+	Hangs            Fault = "hangs"
+	EndsMidCall      Fault = "ends-mid-call"
 )
 
 // Faults returns all faults but none.
@@ -113,13 +119,13 @@ var faults = []Fault{
 	NoWayOut, NothingToApprove, NoServerName, NoDomain, ShortensURL, NoHighlight, NoWarning, LinksInMessage, NoControls,
 	NothingToCopy, CutsMessage, AllDialogsAtOnce, ShowsTwice, DeclinesUnseen,
 	Prefetches, OpensUnasked, EmbedsPage, RemembersConsent, OpensAnything, OpensWithShell,
-	ContentWithURL, CancelForDecline, AnswersForPerson, GivesUpForPerson, AcceptsAtTheEnd, RepeatsDeclined, AnyNoticeCloses,
+	ContentWithURL, CancelForDecline, AnswersForPerson, GivesUpForPerson, AcceptsAtTheEnd, RepeatsDeclined, AnyNoticeCloses, FailsOnStray, CrashesOnStray,
 	HidesErrors, LeaksURL,
 	RetriesUnasked, RetriesAtConsent, LoopsOnRequired,
 	DropsState, TrimsState, InventsState, KeepsFirstState, ChangesArguments, SharesResponses, AnswersOneInput, AsksOnce,
 	IgnoresStateOnly, FiveRounds, RetryKeepsID, CarriesStale, CachesCalls,
 	SameIDs, OneProgressToken, AnswersRequests, NeverTimesOut, ImpatientCalls, NeverCancels, Misspells, EndsServer, NeverHangsUp, CancelsStrangers,
-	IgnoresProgress, NoMaximum, ClockRunsOn, UsesLateResponses, UsesUnknownTypes, GuessesTypes, NeedsResultType,
+	IgnoresProgress, NoMaximum, ClockRunsOn, UsesLateResponses, CrashesOnLate, UsesUnknownTypes, GuessesTypes, NeedsResultType,
 	AcceptsJSONOnly, RetryWithoutName, ChokesOnComments, NeverResumes, IgnoresRetry, SameIDAfterBreak,
-	LeavesServerDead,
+	LeavesServerDead, CrashesAtOnce, Hangs, EndsMidCall,
 }

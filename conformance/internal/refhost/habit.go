@@ -45,6 +45,11 @@ const (
 	// SessionPerCall has a session of its own for each call of the older era over
 	// HTTP, and counts its requests from one again.
 	SessionPerCall Habit = "session-per-call"
+	// OlderEraAlone and NewerEraAlone speak one protocol.
+	OlderEraAlone Habit = "older-era-alone"
+	NewerEraAlone Habit = "newer-era-alone"
+	// StdioAlone has no HTTP.
+	StdioAlone Habit = "stdio-alone"
 )
 
 // Habits returns all habits but the ordinary.
@@ -53,5 +58,5 @@ func Habits() []Habit { return slices.Clone(habits) }
 var habits = []Habit{
 	OpensThenAccepts, Nameless, CancelsUnknownModes, GivesUpBroken, NeverRetries, FormsAlone, URLsAlone, NoElicitation,
 	ShowsHostAndPort, HighlightsOrigin, NamesServerInWords, EncodesURL, WrapsResults, NoContentType,
-	EndsOnRefusal, OneCallAtATime, SessionPerCall,
+	EndsOnRefusal, OneCallAtATime, SessionPerCall, OlderEraAlone, NewerEraAlone, StdioAlone,
 }

@@ -45,7 +45,8 @@ type host struct {
 	web    *http.Client // for MCP
 	desk   *http.Client // for the control endpoint, and for pages
 	begun  context.Context
-	dialog chan struct{} // room for dialogs on the screen
+	crash  context.CancelCauseFunc // ends everything with an error
+	dialog chan struct{}           // room for dialogs on the screen
 
 	mu       sync.Mutex
 	peer     *client // nil until connected, and after the server died
@@ -76,7 +77,10 @@ type outcome struct {
 func Run(ctx context.Context, launch Launch, fault Fault) error {
 	transport := &http.Transport{DialContext: launch.Dial, DisableCompression: true}
 	defer transport.CloseIdleConnections()
+	ctx, crash := context.WithCancelCause(ctx)
+	defer crash(nil)
 	h := &host{
+		crash:  crash,
 		launch: launch, fault: fault, habit: launch.Habit, begun: ctx,
 		web: &http.Client{Transport: transport}, desk: &http.Client{Transport: transport},
 		dialog: make(chan struct{}, 2), turned: make(chan struct{}), closing: make(chan struct{}),
@@ -90,7 +94,9 @@ func Run(ctx context.Context, launch Launch, fault Fault) error {
 	}
 	defer h.hangUp()
 	for _, step := range launch.Task.Steps {
-		if err := h.step(ctx, step); err != nil {
+		if err := h.step(ctx, step); errors.Is(err, errQuits) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}
@@ -158,6 +164,18 @@ func (h *host) attempt(ctx context.Context, c hostcheck.Call) (outcome, bool) {
 	p, err := h.connected(ctx)
 	if err != nil {
 		return failure(err), false
+	}
+	switch h.fault {
+	case CrashesAtOnce:
+		h.crash(errors.New("segmentation fault"))
+		return failure(context.Cause(ctx)), false
+	case Hangs:
+		<-ctx.Done()
+		return failure(context.Cause(ctx)), false
+	case EndsMidCall:
+		if c.ID == "second" {
+			time.AfterFunc(time.Millisecond, func() { h.crash(errQuits) })
+		}
 	}
 	if p.modern {
 		return h.rounds(ctx, p, c)
@@ -276,9 +294,14 @@ func (h *host) complete(id string) {
 	defer h.mu.Unlock()
 	ch, ok := h.finished[id]
 	if !ok {
-		if h.fault == AnyNoticeCloses {
+		switch h.fault {
+		case AnyNoticeCloses:
 			close(h.closing)
 			h.closing = make(chan struct{})
+		case FailsOnStray:
+			h.peer.fail(errStray)
+		case CrashesOnStray:
+			h.crash(errStray)
 		}
 		return
 	}
@@ -328,6 +351,10 @@ func (h *host) hangUp() {
 		p.close()
 	}
 }
+
+var errQuits = errors.New("the host has enough")
+
+var errStray = errors.New("a notice about an elicitation that is not known")
 
 var errDead = errors.New("the server died")
 

@@ -53,6 +53,7 @@ func (e *Endpoints) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		c.Note(0, "the host ends its session")
 		w.WriteHeader(http.StatusNoContent)
 	default:
+		c.refuse(0, r.Method, http.StatusMethodNotAllowed)
 		w.WriteHeader(http.StatusMethodNotAllowed)
 	}
 }
@@ -83,6 +84,7 @@ func (e *Endpoints) post(c *Conversation, w http.ResponseWriter, r *http.Request
 	c.Posted(l)
 	p := e.peer(c, x, l)
 	if p == nil {
+		c.refuse(x.n, "a message in the session "+l.Header.Get("Mcp-Session-Id")+", which does not exist,", http.StatusNotFound)
 		http.Error(w, "no such session", http.StatusNotFound)
 		return
 	}
@@ -130,7 +132,7 @@ func (x *Exchange) run() {
 			waiting = false
 		case <-x.hungUp:
 			if x.conversation.ctx.Err() == nil {
-				x.conversation.Note(x.n, "the host closed the connection of this request")
+				x.conversation.Note(x.n, HungUp)
 			}
 			x.conversation.Dropped(x)
 			waiting = false

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -22,6 +23,12 @@ const (
 	Server = "server"
 	Canary = "canary" // a request to the page behind a prompt's URL
 	Note   = "note"   // a remark of the suite
+)
+
+// What is noted when a host closes a way on which it could be reached.
+const (
+	Closed = "the host closed the server's standard input"
+	HungUp = "the host closed the connection of this request"
 )
 
 // An Event is one line of a recorded conversation.
@@ -55,6 +62,7 @@ type Record struct {
 	lines   []*Line
 	heard   int // bytes
 	flooded bool
+	refused string // the first HTTP request that was, and how
 	conns   int
 	changed chan struct{} // closed and replaced with each event and finding
 }
@@ -97,6 +105,25 @@ func (r *Record) Flooded() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.flooded
+}
+
+// Refused says how the first HTTP request was answered that the server could not
+// take; empty if there was none.
+func (r *Record) Refused() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.refused
+}
+
+// refuse records that an HTTP request is not taken.
+func (r *Record) refuse(conn int, what string, status int) {
+	text := fmt.Sprintf("%s is answered with %d", Excerpt([]byte(what), 120), status)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refused == "" {
+		r.refused = text
+	}
+	r.add(Event{From: Note, Connection: conn, Text: text})
 }
 
 // connection numbers a new connection.

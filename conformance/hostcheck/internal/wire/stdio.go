@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,7 @@ type Pipe struct {
 	n         int
 	peer      *Peer
 	write     sync.Mutex // one message at a time
+	died      atomic.Bool
 }
 
 // read takes messages, one a line, until the host ends the connection.
@@ -39,7 +41,7 @@ func (p *Pipe) read(in *bufio.Reader) {
 			c.Hear(l, p, p.peer)
 		}
 		if err != nil {
-			c.Note(p.n, "the host closed the server's standard input")
+			c.Note(p.n, Closed)
 			return
 		}
 	}
@@ -62,9 +64,13 @@ func (p *Pipe) Last() {}
 
 // Die ends the server process.
 func (p *Pipe) Die() {
+	p.died.Store(true)
 	p.endpoints.now.Load().Note(p.n, "the server dies")
 	p.conn.Close()
 }
+
+// Died says whether the server ended by itself.
+func (p *Pipe) Died() bool { return p.died.Load() }
 
 var errLong = errors.New("line too long")
 

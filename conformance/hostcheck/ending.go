@@ -1,0 +1,96 @@
+package hostcheck
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
+)
+
+// trouble is what a host did that may be why it did not get further; empty if
+// nothing is known.
+func (s *session) trouble() string {
+	garbage, first := 0, ""
+	for _, l := range s.Lines() {
+		if l.Kind == wire.Garbage {
+			if garbage++; garbage == 1 {
+				first = wire.Excerpt(l.Raw, 80)
+			}
+		}
+	}
+	if garbage > 0 {
+		return fmt.Sprintf("; %d of its messages are no JSON-RPC message, the first is %q", garbage, first)
+	}
+	if refused := s.Refused(); refused != "" {
+		return "; " + refused
+	}
+	return ""
+}
+
+// unmade is the first call of the task that the host never made; empty if there is
+// none. It takes guard.
+func (s *session) unmade() string {
+	for _, step := range s.task.Steps {
+		for _, c := range step {
+			if len(s.labelled(fmt.Sprint(c.Arguments["call"]))) == 0 {
+				return c.ID
+			}
+		}
+	}
+	return ""
+}
+
+// abandoned is a call that was waited for when the host ended by itself: over stdio,
+// where giving up is a message. Nil if there is none. Nothing runs any more.
+func (s *session) abandoned() *flow {
+	if len(s.flows) == 0 {
+		return nil
+	}
+	f := s.flows[len(s.flows)-1] // whoever makes another call does not wait for this one
+	c := f.now()
+	p, process := c.back.(*wire.Pipe)
+	if process && !p.Died() && c.stopped != 0 && c.cancel == nil {
+		return f
+	}
+	return nil
+}
+
+// lastSent is the last message that a host was sent, in a few words, and its event;
+// empty and -1 if there is none.
+func (s *session) lastSent() (string, int) {
+	recorded := s.Record.Events()
+	asked := make(map[string]string) // what the host asked, by id
+	last, at, closed := "", -1, false
+	for i, e := range recorded {
+		switch {
+		case e.Text == wire.Closed || e.Text == wire.HungUp:
+			closed = true
+		case e.From == wire.Host:
+			closed = false
+		}
+		if closed {
+			continue // whatever is written then is not read
+		}
+		var m struct {
+			ID     json.RawMessage `json:"id"`
+			Method string          `json:"method"`
+			Params json.RawMessage `json:"params"`
+		}
+		if json.Unmarshal(e.Message, &m) != nil {
+			continue
+		}
+		what := wire.Excerpt([]byte(m.Method), 60)
+		if label := wire.ParseParams(m.Params).Label(); label != "" {
+			what = fmt.Sprintf("call %q", wire.Excerpt([]byte(label), 40))
+		}
+		switch {
+		case e.From == wire.Host && m.Method != "" && len(m.ID) > 0:
+			asked[string(m.ID)] = what
+		case e.From == wire.Server && m.Method == "":
+			last, at = "the response to "+asked[string(m.ID)], i
+		case e.From == wire.Server:
+			last, at = m.Method, i
+		}
+	}
+	return last, at
+}
