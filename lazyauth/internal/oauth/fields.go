@@ -62,6 +62,12 @@ func (f fields) seconds(name string, least, most time.Duration) (time.Duration, 
 	return parseSeconds(f[name].text, least, most)
 }
 
+// isSpent reports whether a member is a number of seconds, but not a positive one.
+func (f fields) isSpent(name string) bool {
+	x, err := strconv.ParseFloat(strings.TrimSpace(f[name].text), 64)
+	return (err == nil || errors.Is(err, strconv.ErrRange)) && x <= 0
+}
+
 // parseSeconds reads a number of seconds, which servers send as an integer, as a
 // fraction or inside a string. It is false when there is no such number, or when
 // it is zero or negative.

@@ -10,8 +10,8 @@ import (
 const (
 	maxRequestURI = 1024 // bytes; servers have a name and 256 bits
 
-	// A pushed request without a stated lifetime, which RFC 9126 §2.2 requires, gets the
-	// shortest that is usual. Nobody stands before a link to it for an hour.
+	// A pushed request without a stated lifetime, or with one that is no number, which RFC 9126
+	// §2.2 does not allow, gets the shortest that is usual. Nobody stands before a link to it for an hour.
 	defaultPushedLife = time.Minute
 	mostPushedLife    = time.Hour
 )
@@ -60,7 +60,11 @@ func (c *Client) Push(ctx context.Context, request url.Values) (*Pushed, error) 
 		return nil, c.Invalid(op, "the request URI "+why, a, hidden...)
 	}
 	life, ok := a.Seconds("expires_in", 0, mostPushedLife)
-	if !ok {
+	switch {
+	case ok:
+	case a.fields.isSpent("expires_in"):
+		return nil, c.Invalid(op, "the pushed request has ended already", a, hidden...)
+	default:
 		life = defaultPushedLife
 	}
 	pushed.Expires = sent.Add(life)

@@ -71,13 +71,27 @@ func TestPush(t *testing.T) {
 func TestPush_Lifetimes(t *testing.T) {
 	for raw, want := range map[string]time.Duration{
 		"90": 90 * time.Second, `"90"`: 90 * time.Second, "0.5": time.Second / 2, "1e9": time.Hour, "1e400": time.Hour,
-		"0": time.Minute, "-1": time.Minute, `"NaN"`: time.Minute, "null": time.Minute, "[]": time.Minute, `"soon"`: time.Minute,
+		// No account of it.
+		`"NaN"`: time.Minute, "null": time.Minute, "[]": time.Minute, `"soon"`: time.Minute,
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := new(server).On("/par", ok(`{"request_uri":"urn:x:y","expires_in":`+raw+`}`))
 			got, err := client(t, s, pushing).Push(t.Context(), pushRequest())
 			if err != nil || time.Until(got.Expires) != want {
 				t.Errorf("%s: %v, %v", raw, got, err)
+			}
+		})
+	}
+}
+
+// What has ended by the server's own account is of no use.
+func TestPush_Ended(t *testing.T) {
+	for _, raw := range []string{"0", "-1", `"0"`, "-0.5", `" -1e400 "`, "0.0"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := new(server).On("/par", ok(`{"request_uri":"urn:x:s3cr3t","expires_in":`+raw+`}`))
+			got, err := client(t, s, pushing).Push(t.Context(), pushRequest())
+			if e := wantError(t, err, oauth.ErrInvalid); got != nil || e.Reason != "the pushed request has ended already" {
+				t.Errorf("%s: %v, %+v", raw, got, e)
 			}
 		})
 	}

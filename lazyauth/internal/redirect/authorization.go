@@ -79,7 +79,8 @@ type Outcome struct {
 // Begin listens, calls want for what is asked for, and makes the link. It blocks for as
 // long as want does, and a pushed request takes where there is one.
 //
-// Errors: a [PortError]; that of Client.Push where requests must be pushed; that of ctx.
+// Errors: a [PortError]; that of Client.Push where requests must be pushed, or an oauth.ErrInvalid if
+// what is pushed ends before anybody could open it; that of ctx.
 func (f *Flow) Begin(ctx context.Context, request Request, want func(context.Context) scopes.Set) (*Authorization, error) {
 	if err := request.Check(); err != nil {
 		return nil, err

@@ -111,11 +111,24 @@ func (f *Flow) address(form url.Values) string {
 	return u.String()
 }
 
-// push pushes an attempt's request, and returns the address that stands for it, and when it ends.
+// leastRequired is the shortest life of a pushed request that is shown because requests must be pushed:
+// less is less than what is usual (RFC 9126 §2.2), and nobody has read the prompt by then.
+const leastRequired = 5 * time.Second
+
+// endsTooSoon is the error for a pushed request that nobody could open.
+func endsTooSoon() error {
+	return &oauth.Error{Op: op, Kind: oauth.ErrInvalid, Reason: "the pushed request ends too soon to be opened by anybody"}
+}
+
+// push pushes an attempt's request, and returns the address that stands for it, and when it ends,
+// which is not yet.
 func (a *Authorization) push(ctx context.Context, at *attempt) (string, time.Time, error) {
 	pushed, err := a.flow.config.Client.Push(ctx, a.form(at, true))
 	if err != nil {
 		return "", time.Time{}, err
+	}
+	if !pushed.Expires.After(time.Now()) {
+		return "", time.Time{}, endsTooSoon()
 	}
 	return a.flow.address(url.Values{"client_id": {a.flow.config.Client.ClientID()}, "request_uri": {pushed.RequestURI}}), pushed.Expires, nil
 }
@@ -134,15 +147,20 @@ func (a *Authorization) setLink(ctx context.Context) error {
 	a.attempts = append(a.attempts, at)
 	if a.flow.endpoints.PushedAuthorization != "" {
 		link, expires, err := a.push(ctx, at)
-		required := a.flow.endpoints.Features.PushedOnly
+		required, least := a.flow.endpoints.Features.PushedOnly, config.LeastPushed
+		if required {
+			least = leastRequired
+		}
 		switch {
-		case err == nil && (required || time.Until(expires) >= config.LeastPushed):
+		case err == nil && time.Until(expires) >= least:
 			a.kind, a.link = Pushed, link
 			if expires.Before(a.expires) {
 				a.until = minTime(a.until, expires.Add(signing))
 				a.expires = expires
 			}
 			return nil
+		case err == nil && required:
+			return endsTooSoon()
 		case err != nil && (required || ctx.Err() != nil || oauth.RefusesClient(err)): // a plain link would come to the same
 			return err
 		case err != nil:

@@ -190,3 +190,37 @@ func TestPushed_EndsSoon(t *testing.T) {
 		}
 	})
 }
+
+// A pushed request that has ended when its link is shown, or nearly so, leads nowhere: where it has to be
+// pushed nobody is asked by it; otherwise the plain link will do.
+func TestPushed_DeadOnArrival(t *testing.T) {
+	for _, life := range []time.Duration{time.Millisecond, 4 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, setup{server: pushesOnly})
+			before := w.machine.open()
+			w.server.pushLife = life
+			_, err := w.flow.Begin(t.Context(), redirect.Request{}, nothingMore)
+			if e, _ := errors.AsType[*oauth.Error](err); !errors.Is(err, oauth.ErrInvalid) || !strings.Contains(e.Reason, "ends too soon") {
+				t.Errorf("begun with %v: %v", life, err)
+			}
+			if w.machine.open() != before {
+				t.Error("a listener is left")
+			}
+		})
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, setup{server: func(s *server) { pushes(s); s.pushLife = life }})
+			if w.auth.Kind() != redirect.Plain {
+				t.Errorf("%v: kind %s", life, w.auth.Kind())
+			}
+		})
+	}
+	// The start page sends the browser on at once.
+	for life, status := range map[time.Duration]int{time.Second: 303, 0: 502} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, setup{request: redirect.Request{Link: redirect.Opened}, server: func(s *server) { pushesOnly(s); s.pushLife = life }})
+			if p := w.browser().get(w.auth.Link()); p.status != status {
+				t.Errorf("%v: %d %s", life, p.status, p.name())
+			}
+		})
+	}
+}
