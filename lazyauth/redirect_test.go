@@ -360,6 +360,30 @@ func TestRedirect_BrowserRunsOn(t *testing.T) {
 	})
 }
 
+// Who is done in the browser before the program that opened it returns does not wait for that: the code is
+// exchanged at once.
+func TestRedirect_FasterThanOpenBrowser(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		var d *desk
+		link := make(chan string, 1)
+		opening := make(chan struct{})
+		d = newDesk(t, world.Setup{Options: lazyauth.Options{OpenBrowser: func(ctx context.Context, l string) error {
+			defer close(opening)
+			link <- l
+			<-ctx.Done()
+			return ctx.Err()
+		}}}, lazyauth.FlowRedirect, lazyauth.FlowDevice)
+		began := time.Now()
+		call := d.HostWith(era, world.Manners{Progress: true}).Call(t.Context(), "whoami", nil)
+		d.shows(d.browser.Approves(<-link), "signed-in", "Ada Example")
+		(<-call).Succeeds(t, "Ada")
+		<-opening // the context is that of the sign-in
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // A program that asks by itself is handed the start page, which keeps out what others bring.
 func TestRedirect_Authorize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

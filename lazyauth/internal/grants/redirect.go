@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 )
@@ -33,7 +34,8 @@ type RedirectFlow struct {
 	Server *AuthorizationServer
 	// Config says all but the client, which is left empty.
 	Config redirect.Config
-	// Open opens a link in the person's browser, in a bounded time; nil if the program does not.
+	// Open opens a link in the person's browser, in a bounded time, and not beyond the end of its context,
+	// which is the sign-in's; nil if the program does not.
 	Open func(ctx context.Context, link string) error
 	// NoBrowser says what speaks against there being a browser on this machine; nil, or "",
 	// if nothing does.
@@ -103,15 +105,34 @@ func (w *RedirectFlow) begin(ctx context.Context, a Asked, client *oauth.Client)
 	if err != nil {
 		return nil, err
 	}
-	opens := a.Link == LinkOpened && w.Open != nil
-	if opens {
-		// Whatever is said of it, it was opened if a browser has come.
-		if err := w.Open(ctx, authorization.Link()); err != nil && !authorization.Reached() {
+	begun := redirectAuthorization{Authorization: authorization, server: w.Server, as: client}
+	if a.Link == LinkOpened && w.Open != nil {
+		if begun.opening, err = w.open(ctx, authorization); err != nil {
 			authorization.Finish(ctx, redirect.Outcome{Failed: true})
 			return nil, failure{ErrNotOpened, err}
 		}
 	}
-	return redirectAuthorization{authorization, w.Server, client, opens}, nil
+	return begun, nil
+}
+
+// open has the program open the link, and waits until it has, or a browser has come: whatever is
+// said of it then, it was opened, and what the browser brings is not to wait for that. The channel is closed
+// once the program has returned, which it does when ctx ends.
+func (w *RedirectFlow) open(ctx context.Context, a *redirect.Authorization) (<-chan struct{}, error) {
+	returned := make(chan struct{})
+	var err error // once returned
+	go func() {   // ends with ctx, and is waited for by End
+		defer close(returned)
+		err = guard.Call("the opening of a browser", func() error { return w.Open(ctx, a.Link()) })
+	}()
+	select {
+	case <-returned:
+		if err != nil && !a.Reached() {
+			return nil, err
+		}
+	case <-a.Here():
+	}
+	return returned, nil
 }
 
 // at returns the flow at a server, which is one for all authorizations there, since they share
@@ -143,14 +164,14 @@ func (w *RedirectFlow) at(client *oauth.Client) (*redirect.Flow, error) {
 
 type redirectAuthorization struct {
 	*redirect.Authorization
-	server *AuthorizationServer
-	as     *oauth.Client // who asked
-	opened bool
+	server  *AuthorizationServer
+	as      *oauth.Client   // who asked
+	opening <-chan struct{} // closed once the program has done with opening the link; nil if it does not
 }
 
 // Prompt implements [Authorization].
 func (a redirectAuthorization) Prompt() elicit.Prompt {
-	return elicit.Prompt{VerificationURI: a.Link(), Expires: a.Expires(), Opened: a.opened}
+	return elicit.Prompt{VerificationURI: a.Link(), Expires: a.Expires(), Opened: a.opening != nil}
 }
 
 // Wait implements [Authorization].
@@ -165,4 +186,7 @@ func (a redirectAuthorization) Wait(ctx context.Context, heard Heard) (*oauth.To
 // End implements [Authorization]: the last page names the account.
 func (a redirectAuthorization) End(ctx context.Context, o Outcome) {
 	a.Finish(ctx, redirect.Outcome{Account: cmp.Or(o.Who.Name, o.Who.Subject), Failed: o.Err != nil})
+	if a.opening != nil {
+		<-a.opening // the sign-in's context has ended, or is about to
+	}
 }

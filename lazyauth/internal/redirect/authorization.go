@@ -42,6 +42,7 @@ type Authorization struct {
 
 	events   chan Event
 	arrived  chan *submission
+	here     chan struct{} // closed under mu when a browser has been here
 	gone     chan struct{} // closed when a listener fails
 	fail     sync.Once
 	finished chan struct{} // closed by Finish
@@ -58,7 +59,6 @@ type Authorization struct {
 	refusals int
 	codes    map[[sha256.Size]byte]*submission
 	tickets  map[string]*submission
-	reached  bool
 	over     bool // nothing is accepted any more
 	granted  bool
 	closing  bool
@@ -96,7 +96,7 @@ func (f *Flow) Begin(ctx context.Context, request Request, want func(context.Con
 		flow: f, request: request, port: port, uri: f.target.at(port, f.config.RedirectURI),
 		nonce: newNonce(), cookie: "lazyauth-" + newSecret()[:11], ticket: "lazyauth-done-" + newSecret()[:11],
 		events: make(chan Event, mostEvents), arrived: make(chan *submission, mostRefused+1),
-		gone: make(chan struct{}), finished: make(chan struct{}), closed: make(chan struct{}),
+		here: make(chan struct{}), gone: make(chan struct{}), finished: make(chan struct{}), closed: make(chan struct{}),
 		codes: make(map[[sha256.Size]byte]*submission), tickets: make(map[string]*submission),
 	}
 	a.ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -136,10 +136,16 @@ func (a *Authorization) RedirectURI() string { return a.uri }
 // Reached reports whether a browser has been here: on the start page, or with the answer to this
 // sign-in, whatever came of it. As long as none has, the person may have their
 // browser on another machine.
-func (a *Authorization) Reached() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.reached
+func (a *Authorization) Reached() bool { return isClosed(a.here) }
+
+// Here returns a channel that is closed once Reached is true.
+func (a *Authorization) Here() <-chan struct{} { return a.here }
+
+// reach notes that a browser has been here; a.mu is held.
+func (a *Authorization) reach() {
+	if !a.Reached() {
+		close(a.here)
+	}
 }
 
 // Format writes no link, whatever the verb.
@@ -158,9 +164,8 @@ func (a *Authorization) Finish(ctx context.Context, outcome Outcome) {
 		a.outcome = outcome
 		close(a.finished)
 	}
-	reached := a.reached
 	a.mu.Unlock()
-	if reached {
+	if a.Reached() {
 		timer := time.NewTimer(linger)
 		defer timer.Stop()
 		select {
@@ -179,9 +184,11 @@ func (a *Authorization) isOver() bool {
 	return a.over
 }
 
-func (a *Authorization) isFinished() bool {
+func (a *Authorization) isFinished() bool { return isClosed(a.finished) }
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-a.finished:
+	case <-c:
 		return true
 	default:
 		return false

@@ -24,7 +24,7 @@ func (a *Authorization) callback(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	at, began := a.find(got.state), a.hasBegun(cookie)
 	if at != nil {
-		a.reached = true
+		a.reach()
 	}
 	over := a.over
 	a.mu.Unlock()

@@ -27,7 +27,7 @@ func (a *Authorization) startLink() string {
 func (a *Authorization) start(w http.ResponseWriter, r *http.Request) {
 	at := &attempt{state: newSecret(), verifier: newSecret(), cookie: newSecret()}
 	a.mu.Lock()
-	a.reached = true
+	a.reach()
 	a.starts++
 	over, often := a.over, a.starts > mostStarts
 	a.mu.Unlock()
