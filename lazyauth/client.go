@@ -114,7 +114,7 @@ func (s *Service) clients(o *Options, told observer) grants.Clients {
 
 // clientMetadata is what the program says of itself to a server with these endpoints.
 func (s *Service) clientMetadata(e oauth.Endpoints) oauth.ClientMetadata {
-	m := oauth.ClientMetadata{ApplicationType: "native"}
+	m := oauth.ClientMetadata{ApplicationType: "native", ResponseTypes: []string{}}
 	if s.Registration != nil {
 		m.ClientName, m.ClientURI = s.Registration.ClientName, s.Registration.ClientURI
 	}

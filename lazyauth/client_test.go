@@ -101,6 +101,12 @@ func TestClient_DocumentInTheDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	inDocs(t, "../docs/clients.md", string(document))
+	// A client without redirects says so: no list of response types means ["code"] (RFC 7591 §2).
+	s.Flows = nil
+	document, err = s.ClientIDMetadataDocument("Notes for MCP")
+	if err != nil || !strings.Contains(string(document), `"response_types": []`) || strings.Contains(string(document), "redirect_uris") {
+		t.Errorf("for the device flow: %s, %v", document, err)
+	}
 	s.ClientID = "notes-cli"
 	if _, err := s.ClientIDMetadataDocument("Notes"); err == nil {
 		t.Error("a document for a client id that is no address")

@@ -25,9 +25,11 @@ const (
 // ClientMetadata is what a client says of itself when it is registered (RFC 7591 §2). What
 // is empty is left to the server.
 type ClientMetadata struct {
-	RedirectURIs    []string `json:"redirect_uris,omitempty"`
-	GrantTypes      []string `json:"grant_types,omitempty"`
-	ResponseTypes   []string `json:"response_types,omitempty"`
+	RedirectURIs []string `json:"redirect_uris,omitempty"`
+	GrantTypes   []string `json:"grant_types,omitempty"`
+	// ResponseTypes is empty and not nil for a client that has no redirect: left out it means
+	// "code", and oidc-provider wants redirect URIs then.
+	ResponseTypes   []string `json:"response_types,omitzero"`
 	AuthMethod      string   `json:"token_endpoint_auth_method"` // empty: none
 	ClientName      string   `json:"client_name,omitempty"`
 	ClientURI       string   `json:"client_uri,omitempty"`
