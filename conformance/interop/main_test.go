@@ -25,7 +25,7 @@ var serverFlag = flag.String("server", "", "test this `binary`, which takes the 
 var world struct {
 	as     *provider            // oidc-provider
 	strict *provider            // another one: PKCE in the device flow, and PAR, are demanded
-	plain  *provider            // another one, which does not know PAR
+	plain  *provider            // another one, which does not know PAR, and whose tokens live for ten seconds
 	better map[string]*provider // better-auth, by the name of the tenant
 	server string               // the binary of examples/stdio
 	self   string               // this binary: the relay
@@ -76,7 +76,7 @@ func run(m *testing.M) (code int, err error) {
 	for into, config := range map[**provider]providerConfig{
 		&world.as:     {},
 		&world.strict: {Strict: true, PAR: "required", Host: "localhost"},
-		&world.plain:  {PAR: "off"},
+		&world.plain:  {PAR: "off", AccessTokenTTL: 10},
 	} {
 		as, end, failed := startProvider(ctx, config)
 		if failed != nil {

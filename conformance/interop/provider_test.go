@@ -88,6 +88,8 @@ type providerConfig struct {
 	Host    string       `json:"host,omitempty"`   // its name; "" is 127.0.0.1
 	PAR     string       `json:"par,omitempty"`    // "off" or "required"; "" is neither
 	Strict  bool         `json:"strict,omitempty"` // PKCE in the device flow
+
+	AccessTokenTTL int `json:"access_token_ttl,omitempty"` // of clients without one; seconds, 0 is an hour
 }
 
 // launch starts the process of oidc-provider, and returns where it is. The caller must

@@ -195,6 +195,9 @@ func TestRedirectServer_OIDCProvider(t *testing.T) {
 	if answer.Error != "invalid_client" || refreshed.Error != "invalid_client" {
 		t.Errorf("forgotten: pushed %+v, refreshed %+v", answer, refreshed)
 	}
+	if _, _, err := world.as.api.introspect(t.Context(), second.AccessToken); err == nil || !strings.Contains(err.Error(), "500") {
+		t.Errorf("forgotten: introspected %v", err)
+	}
 	caught, err := ada.walk(t.Context(), world.as.redirect(t, client, "profile", false).address, approves)
 	if err == nil || caught != nil {
 		t.Errorf("forgotten: sent back to %v", caught)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
@@ -34,15 +35,22 @@ type redirecting struct {
 // newRedirecting returns one. What it logs is searched for secrets when the test ends.
 func newRedirecting(t *testing.T, as *provider) *redirecting {
 	t.Helper()
+	client := as.register(t, nativeClient)
+	r := startRedirecting(t, as, patience, lazyauth.Service{ClientID: client.ID, RedirectURI: nativeClient.RedirectURIs[0]}, lazyauth.Options{})
+	r.client = client
+	return r
+}
+
+// startRedirecting returns one that is the client that the service says.
+func startRedirecting(t *testing.T, as *provider, patience time.Duration, service lazyauth.Service, options lazyauth.Options) *redirecting {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
-	r := &redirecting{T: t, ctx: ctx, as: as, client: as.register(t, nativeClient), shown: make(chan string, 10)}
-	server, auth, err := newServer(lazyauth.Service{
-		Name: "Notes", Issuer: as.Issuer, ClientID: r.client.ID, APIOrigins: []string{as.api.URL}, UserInfo: as.api.URL + "/me",
-		Flows: []lazyauth.Flow{lazyauth.FlowRedirect}, RedirectURI: nativeClient.RedirectURIs[0],
-	}, &lazyauth.Options{
-		Trace: lazyauth.SlogTrace(slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
-	})
+	r := &redirecting{T: t, ctx: ctx, as: as, shown: make(chan string, 10)}
+	service.Name, service.Issuer, service.APIOrigins, service.UserInfo = "Notes", as.Issuer, []string{as.api.URL}, as.api.URL+"/me"
+	service.Flows = []lazyauth.Flow{lazyauth.FlowRedirect}
+	options.Trace = lazyauth.SlogTrace(slog.New(slog.NewTextHandler(&r.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	server, auth, err := newServer(service, &options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,9 +145,12 @@ func (s *signIn) asked() *signIn {
 
 // join calls a tool that asks nobody: the person has a link already, or needs none.
 func (r *redirecting) join(ctx context.Context, tool string) *signIn {
-	s := &signIn{redirecting: r, done: make(chan error, 1)}
+	s, arguments := &signIn{redirecting: r, done: make(chan error, 1)}, map[string]any{}
+	if tool == "create_note" {
+		arguments["text"] = "a note"
+	}
 	go func() {
-		res, err := r.host.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: map[string]any{}})
+		res, err := r.host.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: arguments})
 		if err == nil && res.IsError {
 			var got result
 			got, err = asResult(res)
@@ -279,7 +290,12 @@ func inChromium(t *testing.T) somebody {
 // asMember returns somebody with an account at better-auth, and Chromium.
 func asMember(t *testing.T) somebody {
 	t.Helper()
-	as := world.better["plain"]
+	return asMemberOf(t, world.better["plain"])
+}
+
+// asMemberOf returns one with an account at a tenant of it.
+func asMemberOf(t *testing.T, as *provider) somebody {
+	t.Helper()
 	v, err := as.meet(t.Context(), as)
 	if err != nil {
 		t.Fatal(err)

@@ -5,9 +5,9 @@
 // One JSON object on standard input configures it: {"scopes": [...], "clients":
 // [...]}, clients as oidc-provider takes them. Further clients register
 // themselves (RFC 7591); theirs may have device_code_ttl and access_token_ttl,
-// in seconds. With "folder" it keeps there what it knows, instead of forgetting it
-// when it ends; "port" and "key", which signs cookies, then have to be those of the
-// time before. "host" is its name instead of 127.0.0.1. "par" is "off" or "required"
+// in seconds; "access_token_ttl" is for those without one. With "folder" it keeps there
+// what it knows, instead of forgetting it when it ends; "port" and "key", which signs
+// cookies, then have to be those of the time before. "host" is its name instead of 127.0.0.1. "par" is "off" or "required"
 // instead of possible (RFC 9126), and "strict" demands PKCE in the device flow as well
 // (pkce.mjs). It prints one line, {"issuer", "management"}, when it listens.
 // Standard input is also its leash: when that ends, so does the process,
@@ -57,7 +57,7 @@ const provider = new Provider(issuer, {
   issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
   rotateRefreshToken: true,
   ttl: {
-    AccessToken: (ctx, token, client) => client.access_token_ttl ?? 3600,
+    AccessToken: (ctx, token, client) => client.access_token_ttl ?? config.access_token_ttl ?? 3600,
     DeviceCode: (ctx, token, client) => client.device_code_ttl ?? 600,
     Grant: 3600,
     Interaction: 600,
