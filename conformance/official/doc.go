@@ -1,0 +1,5 @@
+// Package official runs the scenarios that the official conformance suite
+// (github.com/modelcontextprotocol/conformance) has for servers against the Go SDK's everything
+// server, bare and behind lazyauth: what the suite says must be the same. It has no code to
+// import. It is a module of its own because it needs Node.js; README.md says how to run it.
+package official

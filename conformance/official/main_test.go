@@ -1,0 +1,89 @@
+package official_test
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// atOnce is how many runs of the suite there are at once unless -parallel says otherwise. They
+// wait for a polling interval most of their time. With more of them, the suite would not see
+// within half a second what it waits for no longer.
+const atOnce = "6"
+
+// everything is the binary of the server.
+var everything string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	explicit := false
+	flag.Visit(func(f *flag.Flag) { explicit = explicit || f.Name == "test.parallel" })
+	if !explicit {
+		if err := flag.Set("test.parallel", atOnce); err != nil {
+			panic(err)
+		}
+	}
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "official:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// run builds the server. What is missing fails: a test that skips where Node.js is not
+// there would pass for ever on a machine without it.
+func run(m *testing.M) (code int, err error) {
+	if err := errors.Join(hasNode(), installed()); err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("", "official")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	if everything, err = buildEverything(dir); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+// hasNode reports whether there is a Node.js that runs what the lock file pins.
+func hasNode() error {
+	out, err := exec.Command("node", "--print", "parseInt(process.versions.node) >= 20").Output()
+	if err != nil || string(out) != "true\n" {
+		return fmt.Errorf("Node.js 20 or later is needed, in PATH as node: %v", err)
+	}
+	return nil
+}
+
+// installed reports whether what is installed is what the lock file pins.
+func installed() error {
+	const advice = "run npm ci in conformance/official"
+	type lock struct {
+		Packages map[string]struct {
+			Version string `json:"version"`
+		} `json:"packages"`
+	}
+	var want, have lock
+	for name, into := range map[string]*lock{"package-lock.json": &want, "node_modules/.package-lock.json": &have} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("%w; %s", err, advice)
+		}
+		if err := json.Unmarshal(text, into); err != nil {
+			return fmt.Errorf("%s: %w; %s", name, err, advice)
+		}
+	}
+	delete(want.Packages, "") // the folder itself
+	for name, pinned := range want.Packages {
+		if got := have.Packages[name].Version; got != pinned.Version {
+			return fmt.Errorf("%s: version %q is installed, and %s is pinned; %s", name, got, pinned.Version, advice)
+		}
+	}
+	return nil
+}
