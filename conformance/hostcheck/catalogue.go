@@ -18,7 +18,7 @@ var catalogue []Requirement
 
 // The requirements mention what judges them, and that mentions the catalogue.
 func init() {
-	catalogue = slices.Concat(identity, declaring, consent, limits, retrying, patience, notices, robustness, authorization)
+	catalogue = slices.Concat(wires, identity, declaring, consent, limits, retrying, patience, notices, robustness, authorization)
 }
 
 // byID finds a requirement; the zero Requirement if there is none.
@@ -61,6 +61,9 @@ func (r Requirement) in(protocol, transport string) Reference {
 	}
 	if r.Revision != Legacy || protocol == Legacy {
 		return r.Section
+	}
+	if r.newer != (Reference{}) {
+		return r.newer
 	}
 	return Reference{
 		ID:  strings.ReplaceAll(r.Section.ID, r.Revision, protocol),

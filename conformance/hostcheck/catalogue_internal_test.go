@@ -33,7 +33,7 @@ func TestCatalogue_SectionOfTheNewerRevision(t *testing.T) {
 // A requirement has all of its data where it is written, and what judges it.
 func TestCatalogue_Literals(t *testing.T) {
 	for _, r := range catalogue {
-		judged := r.post != nil || r.response != nil || r.request != nil || r.fresh != nil || r.retry != nil || r.cancelled != nil ||
+		judged := r.line != nil || r.post != nil || r.response != nil || r.request != nil || r.fresh != nil || r.retry != nil || r.cancelled != nil ||
 			r.answered != nil || r.shown != nil || r.opened != nil || r.reported != nil || r.played != nil || r.end != nil
 		if judged == (r.Reason != "") {
 			t.Errorf("%s: is it judged? %v. Reason: %q", r.ID, judged, r.Reason)
@@ -51,7 +51,7 @@ func TestCatalogue_Literals(t *testing.T) {
 // scenarios' plays mention is there.
 func TestCatalogue_Occasions(t *testing.T) {
 	played := regexp.MustCompile(`judgePlayed\("(\w+)"`)
-	sources, err := filepath.Glob("scenario_*.go")
+	sources, err := filepath.Glob("*.go")
 	if err != nil || len(sources) == 0 {
 		t.Fatal(err)
 	}

@@ -84,6 +84,8 @@ func ExampleRun() {
 	//    tools/call does not name the client and its version
 	// B23 SUCCESS posts one message at a time
 	// B24 SUCCESS mirrors the body in headers
+	// A36 SUCCESS speaks JSON-RPC 2.0
+	// A38 SUCCESS writes UTF-8
 	// P17 SUCCESS does its task
 	// a success: true and where warnings fail: false
 }

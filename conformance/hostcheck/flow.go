@@ -15,12 +15,14 @@ type call struct {
 	back      wire.Channel
 	declared  wire.Modes    // the modes of elicitation that hold for it
 	others    []*call       // those that were in flight when it came; for judgeRequest
+	earlier   []*call       // all those of the same session; for judgeRequest
 	cancelled chan struct{} // closed when the host cancelled it
 	cancel    *wire.Line    // with what; nil if by hanging up
 	answered  time.Duration // zero while it is in flight
 	stopped   time.Duration // when it was cancelled
 	hungUp    time.Duration // when its way back was closed
 	unheard   bool          // the answer could not be delivered
+	lost      bool          // the server broke the stream of the answer
 }
 
 // A flow is one call as the model sees it: the first request and its retries.
@@ -41,6 +43,31 @@ type flow struct {
 	asked   map[string]*prompt
 	retry   chan *call
 	limit   time.Duration // how long to wait where nothing is asked
+}
+
+// promptly is how soon a ping is to be answered.
+const promptly = 2 * time.Second
+
+// ping asks whether the host is there. In the newer era there is no such request.
+func ping(f *flow) {
+	if f.s.protocol != Legacy {
+		return
+	}
+	id, got := "ping-"+f.label, make(chan *wire.Line, 1)
+	f.s.guard.Lock()
+	f.s.pending[id] = got
+	f.s.guard.Unlock()
+	if f.now().back.Send(wire.Encode(map[string]any{"jsonrpc": "2.0", "id": id, "method": "ping"})) != nil {
+		return
+	}
+	select {
+	case l := <-got:
+		judgePlayed("A44", occasion{flow: f, answer: answer{line: l, err: l.Error}})
+	case <-time.After(promptly):
+		judgePlayed("A44", occasion{flow: f})
+	case <-f.now().cancelled:
+	case <-f.s.ctx.Done():
+	}
 }
 
 // question is a prompt for a page, or a form where the host has no URL mode, for

@@ -194,6 +194,7 @@ func (s *session) hand(to *session) {
 	to.TakeOver(s.Conversation)
 	for _, p := range peers {
 		capabilities, l := p.Initialized()
+		to.agreed = append(to.agreed, s.agreed...)
 		to.peers = append(to.peers, wire.NewPeer(p.ID, capabilities, to.Repeat(l)))
 	}
 }

@@ -50,6 +50,14 @@ func judgeBy[T any](o *observer, function func(Requirement) func(judge, T), happ
 	})
 }
 
+func judgeLine(s *session, l *wire.Line) {
+	each(s.observer, func(r Requirement, j judge) {
+		if r.line != nil {
+			r.line(j, s, l)
+		}
+	})
+}
+
 func judgePost(o *observer, happened *wire.Line) {
 	judgeBy(o, func(r Requirement) func(judge, *wire.Line) { return r.post }, happened)
 }

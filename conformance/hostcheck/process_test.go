@@ -40,13 +40,20 @@ func badHost(t *testing.T, how string, config hostcheck.Config) (hostcheck.Resul
 }
 
 // allFail says that no check of a result may have another status, and that
-// each says why.
+// each says why; but for what holds of the messages that came.
 func allFail(t *testing.T, r hostcheck.Result, why string) {
 	t.Helper()
 	if len(r.Checks) == 0 {
 		t.Error("there are no checks")
 	}
+	everywhere := make(map[string]bool)
+	for _, q := range hostcheck.Requirements() {
+		everywhere[q.ID] = q.Everywhere
+	}
 	for _, c := range r.Checks {
+		if everywhere[c.ID] && c.Reached() && c.ID != hostcheck.TaskID {
+			continue
+		}
 		if c.Status != hostcheck.Failure && c.Status != hostcheck.Warning || !strings.Contains(c.ErrorMessage, why) {
 			t.Errorf("%s is %s: %q, which does not say %q", c.ID, c.Status, c.ErrorMessage, why)
 		}

@@ -15,9 +15,10 @@ import (
 var declaring = []Requirement{
 	{
 		ID: "B2", Name: "sends the required metadata", Revision: Modern, Level: Must, Observed: onWire,
-		Text:    "Every request, a retry included, names the protocol version and the client's capabilities in its _meta.",
-		Section: section(Modern, "basic/index#meta"),
-		eras:    modernOnly,
+		Text:       "Every request, a retry included, names the protocol version and the client's capabilities in its _meta.",
+		Section:    section(Modern, "basic/index#meta"),
+		Everywhere: true,
+		eras:       modernOnly,
 		request: exceptInitialize(func(j judge, c *call) {
 			var missing []string
 			if c.String(wire.MetaVersion) == "" {
@@ -91,8 +92,9 @@ var declaring = []Requirement{
 		ID: "B24", Name: "mirrors the body in headers", Revision: Modern, Level: Must, Observed: onWire,
 		Text: "MCP-Protocol-Version, Mcp-Method and, for a call, Mcp-Name say what the body of the request says, on a retry " +
 			"too.",
-		Section: section(Modern, "basic/transports/streamable-http#request-metadata"),
-		eras:    modernOnly, transport: HTTP,
+		Section:    section(Modern, "basic/transports/streamable-http#request-metadata"),
+		Everywhere: true,
+		eras:       modernOnly, transport: HTTP,
 		request: exceptInitialize(func(j judge, c *call) {
 			if c.Header == nil {
 				return

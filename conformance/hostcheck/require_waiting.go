@@ -116,9 +116,10 @@ var patience = []Requirement{
 	},
 	{
 		ID: "A27", Name: "cancels only its own requests in flight", Revision: Legacy, Level: Must, Observed: onWire,
-		Text:    "A cancellation names a request that the host itself sent and that has not been answered.",
-		Section: section(Legacy, "basic/utilities/cancellation#behavior-requirements"),
-		eras:    legacyOnly,
+		Text:       "A cancellation names a request that the host itself sent and that has not been answered.",
+		Section:    section(Legacy, "basic/utilities/cancellation#behavior-requirements"),
+		Everywhere: true,
+		eras:       legacyOnly,
 		cancelled: func(j judge, c *cancellation) {
 			id := wire.Excerpt(c.id, 40)
 			switch {

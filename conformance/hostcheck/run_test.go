@@ -52,7 +52,10 @@ func TestRun_Interrupted(t *testing.T) {
 
 func TestRun_HostThatSendsGarbage(t *testing.T) {
 	r, seen, _ := badHost(t, "garbage", hostcheck.Config{Host: []string{"{server}"}, Timeout: 2 * time.Second})
-	allFail(t, r, "the host did not get there within 2s")
+	allFail(t, r, "the host did not get there within 2s; 20 of its messages are no JSON-RPC message, the first is")
+	if c := check(t, r, "A37"); c.Status != hostcheck.Failure || !strings.Contains(c.ErrorMessage, "not JSON") {
+		t.Errorf("A37 is %s: %s", c.Status, c.ErrorMessage)
+	}
 	allGone(t, seen["pid"])
 	shown := false
 	for _, e := range r.Events {

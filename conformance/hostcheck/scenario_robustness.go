@@ -96,6 +96,9 @@ func playStreams(f *flow) {
 		})) + "\n\n")
 		f.text(commentedText)
 	case ok && f.label == "broken" && len(f.s.labelled("broken")) == 1:
+		f.s.guard.Lock()
+		f.now().lost = true
+		f.s.guard.Unlock()
 		x.Drop()
 		f.s.await(f.s.ctx, 3*time.Second, func() bool { return len(f.s.flows) > 2 })
 	case ok && f.label == "suspended":

@@ -50,6 +50,9 @@ var olderRevisions = []string{Legacy, "2025-06-18", "2025-03-26", "2024-11-05"}
 // Hear takes one message of the host: it answers what a server answers at once,
 // and gives calls of tools to the scenario. It is part of [wire.Handler].
 func (s *session) Hear(l *wire.Line, back wire.Channel, p *wire.Peer) {
+	if l.Header == nil {
+		judgeLine(s, l)
+	}
 	switch l.Kind {
 	case wire.Garbage:
 		s.Note(l.Conn, "this is no JSON-RPC message")
@@ -104,7 +107,7 @@ func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
 	}
 	s.register(c)
 	judgeRequest(s.observer, c)
-	c.others = nil // which would be kept for as long as this one
+	c.others, c.earlier = nil, nil // which would be kept for as long as this one
 	switch {
 	case l.Method == "tools/call" && s.speaks(c, p):
 		s.arrived(c)
@@ -154,6 +157,7 @@ func (s *session) Dropped(back wire.Channel) {
 
 // Posted judges an HTTP request as such. It is part of [wire.Handler].
 func (s *session) Posted(l *wire.Line) {
+	judgeLine(s, l)
 	judgePost(s.observer, l)
 }
 
@@ -166,7 +170,10 @@ func (s *session) register(c *call) {
 	s.guard.Lock()
 	defer s.guard.Unlock()
 	for _, other := range s.requests {
-		if other.answered == 0 && other.stopped == 0 && other.sender() == c.sender() {
+		if other.sender() == c.sender() && (c.Header == nil || c.sender() != "") {
+			c.earlier = append(c.earlier, other)
+		}
+		if other.answered == 0 && other.stopped == 0 && !other.lost && other.sender() == c.sender() {
 			c.others = append(c.others, other)
 		}
 	}
@@ -220,6 +227,7 @@ func (s *session) initialize(c *call, p *wire.Peer) {
 	p.Initialize(params.Capabilities, c.Line)
 	s.guard.Lock()
 	s.peers = append(s.peers, p)
+	s.agreed = append(s.agreed, version)
 	s.guard.Unlock()
 	s.answer(c, success(map[string]any{
 		"protocolVersion": version, "serverInfo": implementation,

@@ -34,6 +34,7 @@ type session struct {
 
 	// Guarded by the latch.
 	peers    []*wire.Peer // those that have initialized
+	agreed   []string     // with which protocol version
 	requests []*call
 	flows    []*flow
 	pending  map[string]chan *wire.Line // the server's own requests, by id

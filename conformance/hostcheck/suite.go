@@ -63,6 +63,7 @@ type Requirement struct {
 	Everywhere bool `json:"everywhere,omitempty"`
 
 	overHTTP  Reference // the section for HTTP, where each transport has its own
+	newer     Reference // the section in the newer revision, where it stands elsewhere
 	eras      []string  // the protocols in which it binds
 	transport string    // the only one on which it binds; empty for both
 	hook      string    // what a host has to report for it to be decided; for [UI]
@@ -70,18 +71,19 @@ type Requirement struct {
 	follows   bool      // a person who watches is not asked: it follows from what they were to press
 
 	// How it is judged, each at a moment of its own; nil for what says nothing of it.
-	post      func(judge, *wire.Line)        // each HTTP request
-	response  func(judge, *wire.Line)        // each response, where the protocol has none
-	request   func(judge, *call)             // each request
-	fresh     func(judge, *call)             // each call that follows nothing
-	retry     func(judge, *retry)            // each one that follows a result
-	cancelled func(judge, *cancellation)     // each cancellation
-	answered  func(judge, *session, *prompt) // each prompt, when all is over
-	shown     func(judge, *session, *prompt) // the same, if the host reports what it shows
-	opened    func(judge, *session, *prompt) // the same of a URL, if it reports what it opens
-	reported  func(judge, *session, *prompt) // the same of a URL, if it reports what calls come to
-	played    func(judge, occasion)          // what a scenario does to find out: see judgePlayed
-	end       func(judge, *session)          // when all is over
+	line      func(judge, *session, *wire.Line) // each message, and what is none
+	post      func(judge, *wire.Line)           // each HTTP request
+	response  func(judge, *wire.Line)           // each response, where the protocol has none
+	request   func(judge, *call)                // each request
+	fresh     func(judge, *call)                // each call that follows nothing
+	retry     func(judge, *retry)               // each one that follows a result
+	cancelled func(judge, *cancellation)        // each cancellation
+	answered  func(judge, *session, *prompt)    // each prompt, when all is over
+	shown     func(judge, *session, *prompt)    // the same, if the host reports what it shows
+	opened    func(judge, *session, *prompt)    // the same of a URL, if it reports what it opens
+	reported  func(judge, *session, *prompt)    // the same of a URL, if it reports what calls come to
+	played    func(judge, occasion)             // what a scenario does to find out: see judgePlayed
+	end       func(judge, *session)             // when all is over
 }
 
 // Requirements returns the catalogue, in the order of the IDs. The caller owns the

@@ -1,6 +1,7 @@
 package refhost
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -101,6 +102,10 @@ func (c *client) try(ctx context.Context, method string, params map[string]any, 
 		out.id = reuse
 	case c.h.fault == RetryKeepsID && retry:
 		out.id = c.last[call.ID]
+	case c.h.fault == ReusesIDs && !c.modern && method == "tools/call" && c.pending["99"] == nil && !c.gaveUp["99"]:
+		out.id = "99"
+	case c.h.fault == FractionalIDs && !c.modern:
+		out.id += ".5"
 	}
 	c.pending[out.id] = out
 	c.last[call.ID] = out.id
@@ -167,7 +172,20 @@ func (c *client) encode(id, method string, params map[string]any) []byte {
 	} else {
 		delete(full, "_meta")
 	}
-	return mustJSON(map[string]any{"jsonrpc": "2.0", "id": json.RawMessage(id), "method": method, "params": full})
+	return c.written(map[string]any{"jsonrpc": "2.0", "id": json.RawMessage(id), "method": method, "params": full})
+}
+
+// written is a message as it goes over the wire, spoilt in the way of the fault.
+func (c *client) written(m map[string]any) []byte {
+	switch c.h.fault {
+	case NoVersionMember:
+		delete(m, "jsonrpc")
+	case OldJSONRPC:
+		m["jsonrpc"] = "1.0"
+	case WritesLatin1:
+		return bytes.ReplaceAll(mustJSON(m), []byte(`\u003e ü"`), []byte("\\u003e \xfc\"")) // in the arguments
+	}
+	return mustJSON(m)
 }
 
 func (c *client) meta(method string) map[string]any {
@@ -235,7 +253,7 @@ func (c *client) notify(method string, params map[string]any) {
 	if params != nil {
 		m["params"] = params
 	}
-	_ = c.link.post(c.h.begun, mustJSON(m)) // nobody answers a notification
+	_ = c.link.post(c.h.begun, c.written(m)) // nobody answers a notification
 }
 
 // receive takes a message of the server.
@@ -314,6 +332,9 @@ func (c *client) serve(m message) {
 	body := map[string]any{"jsonrpc": "2.0", "id": m.ID}
 	switch m.Method {
 	case "ping":
+		if c.h.fault == IgnoresPings {
+			return
+		}
 		body["result"] = map[string]any{}
 	case "elicitation/create":
 		c.elicit(m, body)
@@ -323,7 +344,7 @@ func (c *client) serve(m message) {
 	if c.h.begun.Err() != nil {
 		return // the host is no more
 	}
-	_ = c.link.post(c.h.begun, mustJSON(body)) // the server finds out by itself if it is gone
+	_ = c.link.post(c.h.begun, c.written(body)) // the server finds out by itself if it is gone
 }
 
 func (c *client) elicit(m message, body map[string]any) {

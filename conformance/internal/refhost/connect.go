@@ -60,7 +60,7 @@ func (h *host) dial(ctx context.Context, modern bool) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the server: %w", err)
 	}
-	c.link = newStdioLink(conn, c.receive)
+	c.link = newStdioLink(conn, c.receive, h.fault == LogsToServer)
 	return c, nil
 }
 
@@ -81,16 +81,20 @@ func (h *host) speaksModern(r message, err error) bool {
 }
 
 func (h *host) initialize(ctx context.Context, c *client) error {
-	r, err := c.request(ctx, "initialize", map[string]any{
-		"protocolVersion": hostcheck.Legacy, "capabilities": h.capabilities(), "clientInfo": clientInfo,
-	}, hostcheck.Call{})
+	params := map[string]any{"protocolVersion": hostcheck.Legacy, "capabilities": h.capabilities(), "clientInfo": clientInfo}
+	if h.fault == HalfInitialize {
+		delete(params, "clientInfo")
+	}
+	r, err := c.request(ctx, "initialize", params, hostcheck.Call{})
 	if err != nil {
 		return err
 	}
 	if r.Error != nil {
 		return errors.New("initialize: " + r.Error.Message)
 	}
-	c.notify("notifications/initialized", nil)
+	if h.fault != NeverInitialized {
+		c.notify("notifications/initialized", nil)
+	}
 	if link, ok := c.link.(*httpLink); ok {
 		link.listen()
 	}

@@ -106,9 +106,23 @@ const (
 	IgnoresRetry     Fault = "ignores-retry"
 	SameIDAfterBreak Fault = "same-id-after-break"
 	LeavesServerDead Fault = "leaves-server-dead"
-	CrashesAtOnce    Fault = "crashes-at-once"
-	Hangs            Fault = "hangs"
-	EndsMidCall      Fault = "ends-mid-call"
+
+	// The wire.
+	NoVersionMember    Fault = "no-jsonrpc-member"
+	OldJSONRPC         Fault = "old-jsonrpc"
+	LogsToServer       Fault = "logs-to-server"
+	WritesLatin1       Fault = "writes-latin-1"
+	NoVersionHeader    Fault = "no-version-header"
+	WrongVersionHeader Fault = "wrong-version-header"
+	DropsSession       Fault = "drops-session"
+	NeverInitialized   Fault = "never-says-initialized"
+	HalfInitialize     Fault = "half-initialize"
+	ReusesIDs          Fault = "reuses-ids"
+	FractionalIDs      Fault = "fractional-ids"
+	IgnoresPings       Fault = "ignores-pings"
+	CrashesAtOnce      Fault = "crashes-at-once"
+	Hangs              Fault = "hangs"
+	EndsMidCall        Fault = "ends-mid-call"
 )
 
 // Faults returns all faults but none.
@@ -127,5 +141,5 @@ var faults = []Fault{
 	SameIDs, OneProgressToken, AnswersRequests, NeverTimesOut, ImpatientCalls, NeverCancels, Misspells, EndsServer, NeverHangsUp, CancelsStrangers,
 	IgnoresProgress, NoMaximum, ClockRunsOn, UsesLateResponses, CrashesOnLate, UsesUnknownTypes, GuessesTypes, NeedsResultType,
 	AcceptsJSONOnly, RetryWithoutName, ChokesOnComments, NeverResumes, IgnoresRetry, SameIDAfterBreak,
-	LeavesServerDead, CrashesAtOnce, Hangs, EndsMidCall,
+	LeavesServerDead, NoVersionMember, OldJSONRPC, LogsToServer, WritesLatin1, NoVersionHeader, WrongVersionHeader, DropsSession, NeverInitialized, HalfInitialize, ReusesIDs, FractionalIDs, IgnoresPings, CrashesAtOnce, Hangs, EndsMidCall,
 }

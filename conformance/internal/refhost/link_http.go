@@ -117,8 +117,16 @@ func (l *httpLink) label(req *http.Request, h head) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.session != "" {
-		req.Header.Set("Mcp-Session-Id", l.session)
-		req.Header.Set("Mcp-Protocol-Version", hostcheck.Legacy)
+		if l.h.fault != DropsSession || h.method != "notification" {
+			req.Header.Set("Mcp-Session-Id", l.session)
+		}
+		switch l.h.fault {
+		case NoVersionHeader:
+		case WrongVersionHeader:
+			req.Header.Set("Mcp-Protocol-Version", "1.0")
+		default:
+			req.Header.Set("Mcp-Protocol-Version", hostcheck.Legacy)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // A stdioLink is the connection to a server process.
 type stdioLink struct {
 	conn  io.ReadWriteCloser
+	noisy bool // a fault
 	write sync.Mutex
 	ended chan struct{} // closed when the server is gone
 
@@ -21,8 +22,8 @@ type stdioLink struct {
 // maxLine is more than any message here.
 const maxLine = 4 << 20
 
-func newStdioLink(conn io.ReadWriteCloser, receive func([]byte)) *stdioLink {
-	l := &stdioLink{conn: conn, ended: make(chan struct{}), lost: make(map[int]func(error))}
+func newStdioLink(conn io.ReadWriteCloser, receive func([]byte), noisy bool) *stdioLink {
+	l := &stdioLink{conn: conn, noisy: noisy, ended: make(chan struct{}), lost: make(map[int]func(error))}
 	go func() {
 		in := bufio.NewScanner(conn)
 		in.Buffer(nil, maxLine)
@@ -64,6 +65,9 @@ func (l *stdioLink) send(ctx context.Context, raw []byte, _ head, ended func(err
 func (l *stdioLink) post(_ context.Context, raw []byte) error {
 	l.write.Lock()
 	defer l.write.Unlock()
+	if l.noisy {
+		raw = append([]byte("INFO writing a message\n"), raw...)
+	}
 	_, err := l.conn.Write(append(raw, '\n'))
 	return err
 }

@@ -98,8 +98,12 @@ func (h *host) present(ctx context.Context, e elicitation) string {
 		h.browse(ctx, e.URL)
 	}
 	if h.fault == AnswersForPerson {
+		d, err := h.put(ctx, e)
+		if err != nil {
+			return "cancel"
+		}
 		go func() {
-			if h.show(ctx, e) == "accept" && e.Mode == "url" {
+			if h.pressed(ctx, d) == "accept" && e.Mode == "url" {
 				h.browse(ctx, e.URL)
 			}
 		}()
@@ -186,10 +190,22 @@ func (h *host) show(ctx context.Context, e elicitation) string {
 		}
 		return "accept"
 	}
-	var d hostcheck.Dialog
-	if err := h.control(ctx, http.MethodPost, "shown", h.dialogFor(e), &d); err != nil {
+	d, err := h.put(ctx, e)
+	if err != nil {
 		return "cancel"
 	}
+	return h.pressed(ctx, d)
+}
+
+// put reports a dialog.
+func (h *host) put(ctx context.Context, e elicitation) (hostcheck.Dialog, error) {
+	var d hostcheck.Dialog
+	err := h.control(ctx, http.MethodPost, "shown", h.dialogFor(e), &d)
+	return d, err
+}
+
+// pressed waits for what the person does in a dialog.
+func (h *host) pressed(ctx context.Context, d hostcheck.Dialog) string {
 	pressing, stop := context.WithCancel(ctx)
 	defer stop()
 	h.mu.Lock()

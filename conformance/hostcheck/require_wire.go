@@ -1,0 +1,261 @@
+package hostcheck
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
+)
+
+// What holds of every message, in every scenario.
+var wires = []Requirement{
+	{
+		ID: "A36", Name: "speaks JSON-RPC 2.0", Revision: Legacy, Level: Must, Observed: onWire,
+		Text: "Each message says that it is JSON-RPC 2.0; parameters are an object; a response has a result or an error, and an " +
+			"error an integer for a code and a message.",
+		Section:    section(Legacy, "basic/index#messages"),
+		Everywhere: true,
+		eras:       both,
+		line: func(j judge, _ *session, l *wire.Line) {
+			if l.Kind != wire.Garbage {
+				fault := notRPC(l.Raw)
+				j.that(fault == "", fault, l.Event)
+			}
+		},
+	},
+	{
+		ID: "A37", Name: "writes nothing but messages", Revision: Legacy, Level: MustNot, Observed: onWire,
+		Text:       "What the host writes to the server's standard input is one message a line, and nothing else: no log, no batch.",
+		Section:    section(Legacy, "basic/transports#stdio"),
+		newer:      section(Modern, "basic/transports/stdio"),
+		Everywhere: true,
+		eras:       both, transport: Stdio,
+		line: func(j judge, _ *session, l *wire.Line) {
+			j.that(l.Kind != wire.Garbage, fmt.Sprintf("this line is no message: %q", wire.Excerpt(l.Raw, 120)), l.Event)
+		},
+	},
+	{
+		ID: "A38", Name: "writes UTF-8", Revision: Legacy, Level: Must, Observed: onWire,
+		Text:       "Messages are encoded in UTF-8, without a byte order mark.",
+		Section:    section(Legacy, "basic/transports"),
+		newer:      section(Modern, "basic/transports#messages"),
+		Everywhere: true,
+		eras:       both,
+		line: func(j judge, _ *session, l *wire.Line) {
+			j.that(utf8.Valid(l.Raw) && !bytes.HasPrefix(l.Raw, []byte("\ufeff")), "a message is not UTF-8", l.Event)
+		},
+	},
+	{
+		ID: "A39", Name: "names the protocol version over HTTP", Revision: Legacy, Level: Must, Observed: onWire,
+		Text:       "Every request after the initialization has MCP-Protocol-Version, with the revision that was agreed on.",
+		Section:    section(Legacy, "basic/transports#protocol-version-header"),
+		Everywhere: true,
+		eras:       legacyOnly, transport: HTTP,
+		line: func(j judge, s *session, l *wire.Line) {
+			agreed, _ := s.begun(l)
+			if len(agreed) == 0 {
+				return
+			}
+			switch got := l.Header.Get("Mcp-Protocol-Version"); {
+			case slices.Contains(agreed, got) || agreed[len(agreed)-1] < headerSince:
+				j.pass(l.Event)
+			case got == "":
+				j.fail("MCP-Protocol-Version is missing", l.Event)
+			case slices.Contains(olderRevisions, got): // "SHOULD be the one negotiated"
+				j.note(fmt.Sprintf("MCP-Protocol-Version is %s, and %s was agreed on", got, strings.Join(agreed, " or ")), l.Event)
+			default:
+				j.fail(fmt.Sprintf("MCP-Protocol-Version is %q, and %s was agreed on", wire.Excerpt([]byte(got), 40),
+					strings.Join(agreed, " or ")), l.Event)
+			}
+		},
+	},
+	{
+		ID: "A40", Name: "stays in its session", Revision: Legacy, Level: Must, Observed: onWire,
+		Text: "Every request after the initialization has the MCP-Session-Id that the server gave, answers and notifications " +
+			"included.",
+		Section:    section(Legacy, "basic/transports#session-management"),
+		Everywhere: true,
+		eras:       legacyOnly, transport: HTTP,
+		line: func(j judge, s *session, l *wire.Line) {
+			agreed, sessions := s.begun(l)
+			if len(agreed) == 0 {
+				return
+			}
+			id := l.Header.Get("Mcp-Session-Id")
+			what := "MCP-Session-Id is missing"
+			if id != "" {
+				what = fmt.Sprintf("MCP-Session-Id is %q, which the server never gave", wire.Excerpt([]byte(id), 40))
+			}
+			j.that(slices.Contains(sessions, id), what, l.Event)
+		},
+	},
+	{
+		ID: "A41", Name: "says that it is initialized", Revision: Legacy, Level: Must, Observed: onWire,
+		Text:       "After the initialization the host sends notifications/initialized.",
+		Section:    section(Legacy, "basic/lifecycle#initialization"),
+		Everywhere: true,
+		eras:       legacyOnly,
+		end: func(j judge, s *session) {
+			if s.guided {
+				return // it did so before the step
+			}
+			for _, p := range s.peers {
+				_, initialize := p.Initialized()
+				said, asked := -1, -1
+				for _, l := range s.Lines() {
+					same := l.Conn == initialize.Conn
+					if l.Header != nil {
+						id := l.Header.Get("Mcp-Session-Id")
+						same = id == p.ID || id == "" // which is told as that
+					}
+					switch {
+					case !same || l == initialize:
+					case l.Method == "notifications/initialized":
+						said = l.Event
+					case l.Kind == wire.Request && l.Method != "ping":
+						asked = l.Event
+					}
+				}
+				switch {
+				case said >= 0:
+					j.pass(said)
+				case asked >= 0:
+					j.fail("the host goes on after initialize without notifications/initialized", initialize.Event, asked)
+				}
+			}
+		},
+	},
+	{
+		ID: "A42", Name: "initializes completely", Revision: Legacy, Level: Must, Observed: onWire,
+		Text:       "The host initializes with a protocol version, its capabilities, and its name and version.",
+		Section:    section(Legacy, "basic/lifecycle#initialization"),
+		Everywhere: true,
+		eras:       legacyOnly,
+		request: func(j judge, c *call) {
+			if c.Method == "initialize" {
+				fault := initializesWithout(c.Params)
+				j.that(fault == "", fault, c.Event)
+			}
+		},
+	},
+	{
+		ID: "A43", Name: "uses an id once", Revision: Legacy, Level: MustNot, Observed: onWire,
+		Text:       "The id of a request, a string or an integer, was not used before in the same session.",
+		Section:    section(Legacy, "basic/index#requests"),
+		Everywhere: true,
+		eras:       legacyOnly,
+		request: func(j judge, c *call) {
+			if !wire.ValidID(c.ID) {
+				j.fail(fmt.Sprintf("the id %s is neither a string nor an integer", wire.Excerpt(c.ID, 40)), c.Event)
+				return
+			}
+			for _, other := range c.earlier {
+				if wire.SameJSON(other.ID, c.ID) {
+					j.fail(fmt.Sprintf("the id %s was used before", wire.Excerpt(c.ID, 40)), other.Event, c.Event)
+					return
+				}
+			}
+			j.pass(c.Event)
+		},
+	},
+	{
+		ID: "A44", Name: "answers pings", Revision: Legacy, Level: Must, Observed: onWire,
+		Text:    "A ping of the server is answered promptly, with an empty result.",
+		Section: section(Legacy, "basic/utilities/ping#behavior-requirements"),
+		eras:    legacyOnly,
+		played: func(j judge, o occasion) {
+			switch {
+			case o.answer.line == nil:
+				j.fail(fmt.Sprintf("a ping was not answered within %v", promptly), o.at())
+			case o.answer.err != nil:
+				j.fail("a ping was answered with "+o.answer.said(), o.answer.line.Event)
+			default:
+				j.that(bytes.HasPrefix(o.answer.line.Result, []byte("{")), "the result of a ping is no object", o.answer.line.Event)
+			}
+		},
+	},
+}
+
+// notRPC is what is wrong with a message that was read as one of JSON-RPC; empty if
+// nothing is.
+func notRPC(raw []byte) string {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(raw, &m) != nil {
+		return "" // which is told as that
+	}
+	switch version := string(m["jsonrpc"]); {
+	case version == "":
+		return `the member "jsonrpc" is missing`
+	case version != `"2.0"`:
+		return fmt.Sprintf(`"jsonrpc" is %s, not "2.0"`, wire.Excerpt(m["jsonrpc"], 40))
+	}
+	if params, ok := m["params"]; ok && !bytes.HasPrefix(params, []byte("{")) {
+		return fmt.Sprintf("the parameters are no object: %s", wire.Excerpt(params, 40))
+	}
+	result, hasResult := m["result"]
+	fault, hasFault := m["error"]
+	switch _, hasMethod := m["method"]; {
+	case hasMethod && (hasResult || hasFault):
+		return "a message is both a request and a response"
+	case hasMethod:
+	case hasResult && hasFault:
+		return "a response has both a result and an error"
+	case hasResult && !bytes.HasPrefix(result, []byte("{")):
+		return fmt.Sprintf("the result is no object: %s", wire.Excerpt(result, 40))
+	case hasFault:
+		var e struct {
+			Code    *int    `json:"code"`
+			Message *string `json:"message"`
+		}
+		if json.Unmarshal(fault, &e) != nil || e.Code == nil || e.Message == nil {
+			return "an error lacks an integer for a code, or a message"
+		}
+	}
+	return ""
+}
+
+// initializesWithout is what initialize lacks; empty if it is complete.
+func initializesWithout(params json.RawMessage) string {
+	var p struct {
+		ProtocolVersion string          `json:"protocolVersion"`
+		Capabilities    json.RawMessage `json:"capabilities"`
+		ClientInfo      struct{ Name, Version string }
+	}
+	_ = json.Unmarshal(params, &p)
+	switch {
+	case !revisionName.MatchString(p.ProtocolVersion):
+		return fmt.Sprintf("initialize asks for the protocol version %q, which is no revision", wire.Excerpt([]byte(p.ProtocolVersion), 40))
+	case !bytes.HasPrefix(p.Capabilities, []byte("{")):
+		return "initialize has no capabilities"
+	case p.ClientInfo.Name == "" || p.ClientInfo.Version == "":
+		return "initialize does not name the client and its version"
+	}
+	return ""
+}
+
+// revisionName is how revisions are called.
+var revisionName = regexp.MustCompile(`^(DRAFT-)?\d{4}-`)
+
+// headerSince is the revision that has the header for the protocol version first.
+const headerSince = "2025-06-18"
+
+// begun is what was agreed on before a request over HTTP came, and the sessions that
+// were given: versions of the protocol and ids. There is nothing where it does not
+// come after an initialization, or is the question for the newer era. It takes guard.
+func (s *session) begun(l *wire.Line) (versions, sessions []string) {
+	if l.Header == nil || l.Method == "initialize" || l.Method == "server/discover" ||
+		wire.ParseParams(l.Params).String(wire.MetaVersion) != "" {
+		return nil, nil
+	}
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	for _, p := range s.peers {
+		sessions = append(sessions, p.ID)
+	}
+	return slices.Clone(s.agreed), sessions
+}
