@@ -28,6 +28,9 @@ var (
 	ErrNotOpened = errors.New("lazyauth: the link was not opened in a browser")
 )
 
+// redirectFlow names the flow.
+const redirectFlow = "redirect"
+
 // RedirectFlow is the way of RFC 6749 §4.1: a browser on this machine is sent to the
 // authorization server, and comes back. It is used by its address.
 type RedirectFlow struct {
@@ -62,7 +65,7 @@ func (w *RedirectFlow) Offered(e oauth.Endpoints) error {
 }
 
 // Flow implements [Way].
-func (*RedirectFlow) Flow() string { return "redirect" }
+func (*RedirectFlow) Flow() string { return redirectFlow }
 
 // Suits implements [Way].
 func (w *RedirectFlow) Suits(who Principal, link Link) error {
@@ -185,7 +188,9 @@ func (a redirectAuthorization) Wait(ctx context.Context, heard Heard) (*oauth.To
 
 // End implements [Authorization]: the last page names the account.
 func (a redirectAuthorization) End(ctx context.Context, o Outcome) {
-	a.Finish(ctx, redirect.Outcome{Account: cmp.Or(o.Who.Name, o.Who.Subject), Failed: o.Err != nil})
+	a.Finish(ctx, redirect.Outcome{
+		Account: cmp.Or(o.Who.Name, o.Who.Subject), Failed: o.Err != nil, ByAnother: o.Flow != redirectFlow,
+	})
 	if a.opening != nil {
 		<-a.opening // the sign-in's context has ended, or is about to
 	}

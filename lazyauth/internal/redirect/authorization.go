@@ -74,6 +74,8 @@ type Outcome struct {
 	// not the one that it has to be. False means that the person is signed in, by this flow or
 	// another one.
 	Failed bool
+	// ByAnother says that the grant came by another flow: what this one's browser brought was not used.
+	ByAnother bool
 }
 
 // Begin listens, calls want for what is asked for, and makes the link. It blocks for as

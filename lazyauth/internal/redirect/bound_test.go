@@ -130,10 +130,10 @@ func (w *world) hold(n int, words ...string) {
 	})
 }
 
-// A user of this machine who has very many connections pending keeps the person's
-// browser out for a moment, and not for as long as all of them last: also one who says something all the time, without an end, or asks for
-// something that has to be waited for.
-func TestBound_ThousandsPending(t *testing.T) {
+// A user of this machine who has very many connections pending keeps the person's browser out for a moment,
+// and not for as long as they all last: also one who says something all the time, without an end, or asks
+// for something that has to be waited for.
+func TestBound_ManyPending(t *testing.T) {
 	for name, words := range map[string][]string{
 		"silent":   nil,
 		"dribbles": strings.Split("GET /callback HTTP/1.1\r\nHost: 127.0.0.1:40001\r\nX: "+strings.Repeat("x", 2000), ""),

@@ -41,11 +41,16 @@ func (a *Authorization) done(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if a.outcome.Failed {
+	switch {
+	case s.verdict == late: // which page that is depends on the outcome
+		a.showLast(w, s, ended)
+	case a.outcome.Failed:
 		a.showLast(w, s, unfinished)
-		return
+	case a.outcome.ByAnother:
+		a.showLast(w, s, already)
+	default:
+		a.showLast(w, s, signedIn)
 	}
-	a.showLast(w, s, signedIn)
 }
 
 // showLast writes what came of s, and notes that it was seen.
@@ -77,7 +82,6 @@ func (a *Authorization) awaitLast() {
 	}
 }
 
-// viewOf says how the last page tells what came of what a browser brought, unless it was accepted.
-var viewOf = map[verdict]view{
-	refused: again, lost: again, denied: refusedByPerson, failed: unfinished, late: ended,
-}
+// viewOf says how the last page tells what came of what a browser brought, where that does not depend
+// on how the sign-in ended.
+var viewOf = map[verdict]view{refused: again, lost: again, denied: refusedByPerson, failed: unfinished}

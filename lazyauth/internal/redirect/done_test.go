@@ -3,10 +3,12 @@ package redirect_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 )
 
@@ -141,4 +143,54 @@ func TestDone_ByAnotherFlow(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Another flow brought its token while this one's code was exchanged, or waited for that: the person is signed in,
+// and is told so once that is known; one whose sign-in was given up is not.
+func TestDone_OvertakenByAnotherFlow(t *testing.T) {
+	for failed, want := range map[bool]string{false: "already", true: "ended"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, setup{})
+			auth, err := w.flow.Begin(t.Context(), redirect.Request{}, nothingMore)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, abandon := context.WithCancel(t.Context())
+			w.wait(ctx, auth)
+			w.server.answers = append(w.server.answers, func(ctx context.Context) (*oauth.Token, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			})
+			one, two := w.browser(), w.browser()
+			first := w.back(one, "code", "good", "state", w.state(nil))
+			second := w.back(two, "code", "waits", "state", w.state(nil))
+			w.waits()
+			abandon()
+			w.fails(context.Canceled)
+			time.AfterFunc(2*time.Second, func() { auth.Finish(t.Context(), redirect.Outcome{Account: "ada", Failed: failed}) })
+			var others sync.WaitGroup
+			defer others.Wait()
+			for b, p := range map[*browser]page{one: first, two: second} {
+				others.Go(func() {
+					if last := w.done(b, p); last.status != 200 || last.name() != want || strings.Contains(last.body, "ada") {
+						t.Errorf("failed %t: got %d %q, want %q", failed, last.status, last.name(), want)
+					}
+				})
+			}
+		})
+	}
+}
+
+// A code was accepted, and the token was not needed any more: the account is not that of this window.
+func TestDone_NotUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		b := w.browser()
+		p := w.back(b, "code", "good", "state", w.state(b))
+		w.token()
+		go w.auth.Finish(t.Context(), redirect.Outcome{Account: "ada", ByAnother: true})
+		if last := w.done(b, p).wants(t, 200, "already"); strings.Contains(last.body, "ada") {
+			t.Error("the account is named")
+		}
+	})
 }

@@ -46,7 +46,7 @@ const (
 	lost                    // the answer did not come
 	denied                  // the person said no
 	failed                  // the sign-in ended with an error
-	late                    // it had ended before
+	late                    // it had ended before, or was ended meanwhile: by another flow, it may be
 )
 
 // Wait returns the token once a browser has come back with a code that the server accepts. It
@@ -167,6 +167,7 @@ func (a *Authorization) settle(ctx context.Context, s *submission, n int, observ
 	}
 	switch {
 	case ctx.Err() != nil:
+		v = late
 		return nil, true, oauth.Ended(ctx, op)
 	case errors.Is(err, oauth.ErrCode):
 		v, e.What = refused, CodeRefused
