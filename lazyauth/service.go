@@ -133,7 +133,8 @@ type Service struct {
 	// "audience" or "resource" (RFC 8707), TokenParams those of the request that gets the token
 	// then, and RefreshParams those of a refresh: servers refuse in one what they need in
 	// another. Parameters of the protocol cannot be given. With FlowRedirect, whoever is shown
-	// the link sees Params, so that login_hint cannot be among them: see Options.SignInHint.
+	// the link sees Params, so that login_hint cannot be among them (see Options.SignInHint), and no
+	// secret should be; the values of the other two stand in no log, but those of resource and audience.
 	Params        url.Values
 	TokenParams   url.Values
 	RefreshParams url.Values

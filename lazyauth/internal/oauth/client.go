@@ -108,6 +108,7 @@ func (c *Client) secrets(a *Answer, more ...string) secrets {
 		pair := url.QueryEscape(c.config.Credentials.ID) + ":" + url.QueryEscape(c.config.Credentials.Secret)
 		list = append(list, c.config.Credentials.Secret, base64.StdEncoding.EncodeToString([]byte(pair)))
 	}
+	list = append(list, c.config.Params.secrets()...)
 	for _, name := range []string{"access_token", "refresh_token", "id_token", "device_code", "user_code", "client_secret", "registration_access_token", "registration_client_uri", "request_uri"} {
 		list = append(list, a.fields.text(name))
 	}

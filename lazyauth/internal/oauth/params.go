@@ -1,8 +1,10 @@
 package oauth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -11,10 +13,14 @@ import (
 // Params are parameters that an author adds to requests, each kind of request by itself,
 // since servers refuse at one what they need at another: audience, for example, or resource
 // (RFC 8707). They cannot replace what the protocol itself sends there, in upper or lower
-// case. They are as secret as the client's secret.
+// case.
+//
+// Those of token requests and refreshes go to the server alone, and may be secret: no Detail shows their
+// values, should the server repeat one. Those of authorization requests cannot be, since they stand in
+// links that people are shown.
 type Params struct {
 	// Authorization are those of each request that asks a person for authorization,
-	// whichever flow sends it. What identifies the person (login_hint) does not belong
+	// whichever flow sends it. They are no secrets. What identifies the person (login_hint) does not belong
 	// here where the person's client sees the address that is opened.
 	Authorization url.Values `json:"-"`
 
@@ -64,6 +70,34 @@ func (p Params) check() error {
 		}
 	}
 	return nil
+}
+
+// asking are parameters that say what is asked for (RFC 6749 §3.3, RFC 8707, RFC 8693): no secret, and what an
+// operator has to read of a refusal.
+var asking = []string{"scope", "resource", "audience"}
+
+// leastSecret is how many bytes a secret has at least. Less stands in any text by chance.
+const leastSecret = 4
+
+// secrets returns the values that may be secret.
+func (p Params) secrets() []string {
+	shown := slices.Concat(slices.Collect(maps.Values(p.Authorization))...)
+	var list []string
+	for _, params := range []url.Values{p.Token, p.Refresh} {
+		for name, values := range params {
+			if slices.Contains(asking, strings.ToLower(strings.TrimSpace(name))) {
+				continue
+			}
+			for _, value := range values {
+				if len(value) >= leastSecret && !slices.Contains(shown, value) {
+					list = append(list, value)
+				}
+			}
+		}
+	}
+	// The longer ones first: one may be the beginning of another.
+	slices.SortFunc(list, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b)) })
+	return slices.Compact(list)
 }
 
 func (p Params) clone() Params {

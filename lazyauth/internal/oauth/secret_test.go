@@ -2,6 +2,7 @@ package oauth_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -60,6 +61,36 @@ func TestSecretsOfOthersAreBlottedOut(t *testing.T) {
 		e := wantError(t, err, oauth.ErrUnavailable)
 		if !strings.Contains(e.Detail, "[secret]") && !strings.Contains(e.Detail, "a body of") {
 			t.Errorf("%s: %s", text, e.Detail)
+		}
+	}
+}
+
+// What an author adds to token requests may be a secret, whichever request the server repeats it in. What says
+// what is asked for is none, nor what stands in links.
+func TestSecretsOfTheAuthorAreBlottedOut(t *testing.T) {
+	params := oauth.Params{
+		Authorization: url.Values{"tenant": {"tenant-seven"}},
+		Token:         url.Values{"api_key": {"s3cr3t/key", "s3cr3t key 2"}, "resource": {"https://api.example/"}, "tenant": {"tenant-seven"}, "v": {"1"}},
+		Refresh:       url.Values{"pin": {"S3CR3T-pin"}, "Audience": {"the-api"}, "scope": {"api://x"}},
+	}
+	const echo = "1: key s3cr3t/key, s3cr3t%2Fkey, s3cr3t+key+2 and s3cr3t-pin for https://api.example/, the-api, api://x, tenant-seven"
+	const want = "1: key [secret], [secret], [secret] and [secret] for https://api.example/, the-api, api://x, tenant-seven"
+	for name, reply := range map[string]reply{
+		"description": answer(400, "", scripted.JSON(map[string]any{"error": "invalid_request", "error_description": echo})),
+		"body":        answer(503, "text/plain", echo),
+	} {
+		s := new(server).On("/token", reply)
+		c := client(t, s, func(config *oauth.Config) { config.Params = params })
+		_, err := c.Exchange(t.Context(), "code-1", "http://127.0.0.1:1/cb", "", held)
+		for _, err := range []error{err, func() error {
+			_, err := c.Refresh(t.Context(), refreshToken, held)
+			return err
+		}()} {
+			e, ok := errors.AsType[*oauth.Error](err)
+			if !ok || !strings.Contains(e.Detail, want) {
+				t.Errorf("%s: %+v", name, err)
+			}
+			checkNoSecret(t, err)
 		}
 	}
 }
