@@ -43,8 +43,19 @@ func (a *Authorization) callback(w http.ResponseWriter, r *http.Request) {
 		a.show(w, newer, http.StatusGone)
 	case !isBrowser:
 		refuse(foreign, http.StatusForbidden, "the sign-in was begun in another browser, or this one keeps no cookies")
+	// The table of MCP basic/authorization (2026-07-28), "Authorization Response Validation", before
+	// anything of the answer is acted on or shown. It has four rows: promised by the metadata
+	// (authorization_response_iss_parameter_supported) and present, "Compare to the recorded issuer using
+	// simple string comparison"; promised and absent, "Reject the response"; not promised and present,
+	// "Compare to the recorded issuer" as well; neither, "Proceed". The recorded issuer is that of "the
+	// selected authorization server's validated metadata document".
 	case got.iss == "" && endpoints.Features.IssuerInResponse:
 		refuse(mixedUp, http.StatusBadRequest, "the answer does not name its issuer, as the metadata promises (RFC 9207)")
+	// Where all endpoints were named by hand there is no such document, and so no recorded issuer, which the
+	// table does not foresee. The third row has to be met all the same, and nothing is equal to what is not
+	// there; RFC 9207 §2.4, too, has clients "discard authorization responses with the iss parameter from
+	// authorization servers that do not indicate their support", unless they are configured to accept
+	// them: which is to name the issuer.
 	case got.iss != "" && endpoints.Issuer == "":
 		refuse(mixedUp, http.StatusBadRequest, "the answer names an issuer, and none is configured to compare it with: "+quote(got.iss))
 	case got.iss != "" && got.iss != endpoints.Issuer:
