@@ -109,7 +109,9 @@ var expected = map[refhost.Fault]expectation{
 	refhost.NeverInitialized:   {trips: "A41"},
 	refhost.HalfInitialize:     {trips: "A42"},
 	refhost.ReusesIDs:          {trips: "A43"},
-	refhost.FractionalIDs:      {trips: "A43"},
+	refhost.FractionalIDs:      {trips: "A43 A45"},
 	refhost.IgnoresPings:       {trips: "A44"},
+	refhost.NumericReason:      {trips: "A45"},
+	refhost.MalformedContent:   {trips: "A45"},
 	refhost.LeavesServerDead:   {trips: "B22"},
 }

@@ -27,13 +27,16 @@ func (f *flow) may(p *prompt) bool {
 	return false
 }
 
+// elicitID begins the id of each elicitation/create.
+const elicitID = "elicit-"
+
 // elicit sends elicitation/create and waits for its response.
 func (f *flow) elicit(p *prompt) answer {
 	if !f.may(p) {
 		return answer{never: true}
 	}
 	s := f.s
-	id := "elicit-" + p.id
+	id := elicitID + p.id
 	got := make(chan *wire.Line, 1)
 	s.guard.Lock()
 	s.pending[id] = got

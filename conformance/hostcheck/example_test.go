@@ -23,16 +23,16 @@ func ExampleRun() {
 		for _, step := range launch.Task.Steps {
 			for _, call := range step { // a real host makes them side by side
 				id++
+				meta := map[string]any{
+					"io.modelcontextprotocol/protocolVersion":    launch.Protocol,
+					"io.modelcontextprotocol/clientCapabilities": map[string]any{"elicitation": map[string]any{"url": map[string]any{}}},
+				}
+				if id == 1 { // and forgets to say who it is after that
+					meta["io.modelcontextprotocol/clientInfo"] = map[string]any{"name": "my-host", "version": "1.0"}
+				}
 				body, err := json.Marshal(map[string]any{
 					"jsonrpc": "2.0", "id": id, "method": "tools/call",
-					"params": map[string]any{
-						"name": call.Tool, "arguments": call.Arguments,
-						"_meta": map[string]any{
-							"io.modelcontextprotocol/protocolVersion":    launch.Protocol,
-							"io.modelcontextprotocol/clientInfo":         map[string]any{"name": "my-host"},
-							"io.modelcontextprotocol/clientCapabilities": map[string]any{"elicitation": map[string]any{"url": map[string]any{}}},
-						},
-					},
+					"params": map[string]any{"name": call.Tool, "arguments": call.Arguments, "_meta": meta},
 				})
 				if err != nil {
 					return err
@@ -86,6 +86,7 @@ func ExampleRun() {
 	// B24 SUCCESS mirrors the body in headers
 	// A36 SUCCESS speaks JSON-RPC 2.0
 	// A38 SUCCESS writes UTF-8
+	// A45 SUCCESS keeps to the schema
 	// P17 SUCCESS does its task
 	// a success: true and where warnings fail: false
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/schema"
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
@@ -164,6 +165,20 @@ var wires = []Requirement{
 		},
 	},
 	{
+		ID: "A45", Name: "keeps to the schema", Revision: Legacy, Level: Must, Derived: true, Observed: onWire,
+		Text: "Each request, each notification and each answer to an elicitation is as the JSON schema of the revision has it. " +
+			"What the schema does not know is not judged.",
+		Section:    section(Legacy, "schema"),
+		Everywhere: true,
+		eras:       both,
+		line: func(j judge, s *session, l *wire.Line) {
+			if l.Kind != wire.Garbage {
+				fault := s.invalid(l)
+				j.that(fault == "", fault, l.Event)
+			}
+		},
+	},
+	{
 		ID: "A44", Name: "answers pings", Revision: Legacy, Level: Must, Observed: onWire,
 		Text:    "A ping of the server is answered promptly, with an empty result.",
 		Section: section(Legacy, "basic/utilities/ping#behavior-requirements"),
@@ -179,6 +194,27 @@ var wires = []Requirement{
 			}
 		},
 	},
+}
+
+// invalid is where a message differs from the schema of the revision; empty if it does
+// not, or if that is told by a requirement of its own. What a revision does not have
+// is not compared.
+func (s *session) invalid(l *wire.Line) string {
+	var err error
+	switch params := wire.ParseParams(l.Params); {
+	case l.Kind == wire.Garbage, notRPC(l.Raw) != "", l.Kind == wire.Request && !wire.ValidID(l.ID),
+		l.Method == "initialize" && initializesWithout(l.Params) != "",
+		s.protocol == Modern && l.Kind == wire.Request && (params.String(wire.MetaVersion) == "" || len(params.Meta[wire.MetaCapabilities]) == 0):
+		return ""
+	case l.Kind != wire.Response:
+		err = schema.Request(s.protocol, l.Raw)
+	case s.protocol == Legacy && l.Error == nil && bytes.HasPrefix(l.ID, []byte(`"`+elicitID)):
+		err = schema.ElicitResult(s.protocol, l.Result)
+	}
+	if err == nil {
+		return ""
+	}
+	return fmt.Sprintf("a message is not as the schema has it: %s", wire.Excerpt([]byte(err.Error()), 240))
 }
 
 // notRPC is what is wrong with a message that was read as one of JSON-RPC; empty if

@@ -89,7 +89,7 @@ var unanswered = Scenario{
 				return
 			}
 			if f.s.protocol == Legacy {
-				f.notify("notifications/cancelled", map[string]any{"requestId": "elicit-" + p.id, "reason": "it took too long"})
+				f.notify("notifications/cancelled", map[string]any{"requestId": elicitID + p.id, "reason": "it took too long"})
 				f.fail("nobody signed in, and time is up")
 			}
 		},

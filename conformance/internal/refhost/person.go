@@ -53,6 +53,9 @@ func (h *host) elicit(ctx context.Context, e elicitation) response {
 	if e.Mode != "url" && action == "accept" || e.Mode == "url" && h.fault == ContentWithURL {
 		out["content"] = map[string]any{}
 	}
+	if h.fault == MalformedContent && action != "accept" {
+		out["content"] = []string{"nothing"}
+	}
 	if h.fault == CancelForDecline && action == "decline" {
 		out["action"] = "cancel"
 	}

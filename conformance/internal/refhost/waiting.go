@@ -107,5 +107,9 @@ func (c *client) giveUp(out *outgoing) {
 	if _, overHTTP := c.link.(*httpLink); overHTTP && c.modern {
 		return // closing the stream says it
 	}
-	c.notify("notifications/cancelled", map[string]any{"requestId": json.RawMessage(out.id), "reason": "the call timed out"})
+	params := map[string]any{"requestId": json.RawMessage(out.id), "reason": "the call timed out"}
+	if c.h.fault == NumericReason {
+		params["reason"] = 7
+	}
+	c.notify("notifications/cancelled", params)
 }
