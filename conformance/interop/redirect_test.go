@@ -185,7 +185,7 @@ func TestRedirect_StartPage(t *testing.T) {
 		theirs := s.walk(mallory, approves)
 		r.lands(ada, theirs, "foreign")
 		caught := s.walk(ada, approves)
-		r.lands(ada, theirs, "foreign")
+		r.lands(ada, theirs, "newer") // than that, of which this browser's cookie says nothing
 		r.lands(ada, caught, "signed-in")
 		s.granted(ada.name, 1)
 	})
