@@ -9,13 +9,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// compare says in which checks a server behind a gate differs from the same server bare. A
-// check that is excused must differ: an entry that is not needed any more is reported, too.
-func compare(bare, gated verdicts, excused []string) []string {
+// compare says in which checks a server behind a gate differs from the same server bare. What
+// is said of a check that is excused must be the verdict there, and no other: an entry that is
+// not needed any more is reported, too, and hides nothing else.
+func compare(bare, gated, excused verdicts) []string {
 	var problems []string
 	all := maps.Clone(bare)
 	maps.Copy(all, gated)
-	for _, check := range excused {
+	for _, check := range slices.Sorted(maps.Keys(excused)) {
 		if _, ok := all[check]; !ok {
 			problems = append(problems, fmt.Sprintf("%s: excused, and no such check was made", check))
 		}
@@ -23,13 +24,15 @@ func compare(bare, gated verdicts, excused []string) []string {
 	for _, check := range slices.Sorted(maps.Keys(all)) {
 		want, wanted := bare[check]
 		got, made := gated[check]
-		switch excuse := slices.Contains(excused, check); {
+		switch instead, excuse := excused[check]; {
 		case !made:
 			problems = append(problems, fmt.Sprintf("%s: not made; bare: %s", check, want))
 		case !wanted:
 			problems = append(problems, fmt.Sprintf("%s: %s; bare: not made", check, got))
 		case excuse && got == want:
 			problems = append(problems, fmt.Sprintf("%s: excused, and does not differ any more: take it off the list", check))
+		case excuse && got != instead:
+			problems = append(problems, fmt.Sprintf("%s: %s; excused is: %s", check, got, instead))
 		case !excuse && got != want:
 			problems = append(problems, fmt.Sprintf("%s: %s; bare: %s", check, got, want))
 		}
@@ -41,7 +44,7 @@ func TestCompare(t *testing.T) {
 	bare := verdicts{"a:1": "SUCCESS", "a:2": "FAILURE: no answer", "b:1": "SKIPPED"}
 	for name, c := range map[string]struct {
 		gated   verdicts
-		excused []string
+		excused verdicts
 		want    []string
 	}{
 		"the same": {gated: bare},
@@ -67,16 +70,21 @@ func TestCompare(t *testing.T) {
 		},
 		"excused": {
 			gated:   verdicts{"a:1": "FAILURE: late", "a:2": "FAILURE: no answer", "b:1": "SKIPPED"},
-			excused: []string{"a:1"},
+			excused: verdicts{"a:1": "FAILURE: late"},
+		},
+		"excused for another reason": {
+			gated:   verdicts{"a:1": "FAILURE: lost", "a:2": "FAILURE: no answer", "b:1": "SKIPPED"},
+			excused: verdicts{"a:1": "FAILURE: late"},
+			want:    []string{"a:1: FAILURE: lost; excused is: FAILURE: late"},
 		},
 		"excused and not made": {
 			gated:   verdicts{"a:2": "FAILURE: no answer", "b:1": "SKIPPED"},
-			excused: []string{"a:1"},
+			excused: verdicts{"a:1": "FAILURE: late"},
 			want:    []string{"a:1: not made; bare: SUCCESS"},
 		},
 		"excused in vain": {
 			gated:   bare,
-			excused: []string{"a:1", "c:1"},
+			excused: verdicts{"a:1": "FAILURE: late", "c:1": "FAILURE: late"},
 			want: []string{
 				"c:1: excused, and no such check was made",
 				"a:1: excused, and does not differ any more: take it off the list",

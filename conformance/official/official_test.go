@@ -16,23 +16,27 @@ var gates = []string{
 }
 
 // impatient are the checks that cannot wait for a person: what the suite says of them differs
-// where one has to be asked, and must.
-var impatient = map[string][]struct{ check, why string }{
+// where one has to be asked, and must be this.
+var impatient = map[string][]struct{ check, verdict, why string }{
 	"2026-07-28": {
 		{
 			"server-stateless:sep-2575-http-server-no-independent-requests-on-stream",
+			"FAILURE: Failed to receive progressive stream chunk execution frames from tools/call handler endpoint",
 			"it reads the response for 600 ms, and an authorization server is asked for the first time a second after the prompt at the earliest (RFC 8628 §3.2, interval)",
 		},
 		{
 			"server-stateless:sep-2575-server-no-log-without-loglevel",
+			"FAILURE: Logging target endpoint context dropped or failed to yield frame structures",
 			"it reads the response for 500 ms, likewise",
 		},
 		{
 			"server-stateless:sep-2575-server-sends-tools-list-changed-on-subscription",
+			"WARNING: Mutated the tool list but no notifications/tools/list_changed arrived on the open subscription stream. This is a SHOULD requirement.",
 			"it listens for 1.5 s to what a tool does to the list of tools, and a model that has its person asked takes longer to call again",
 		},
 		{
 			"server-stateless:sep-2575-server-sends-prompts-list-changed-on-subscription",
+			"WARNING: Mutated the prompt list but no notifications/prompts/list_changed arrived on the open subscription stream. This is a SHOULD requirement.",
 			"the same of prompts",
 		},
 	},
@@ -76,11 +80,11 @@ func TestServer_SameAsBare(t *testing.T) {
 		for _, flags := range gates {
 			t.Run(e.revision+" "+flags, func(t *testing.T) {
 				asks := strings.Contains(flags, "-ask")
-				var excused []string
+				excused := make(verdicts)
 				if asks {
 					for _, i := range impatient[e.revision] {
 						t.Logf("excused: %s: %s", i.check, i.why)
-						excused = append(excused, i.check)
+						excused[i.check] = i.verdict
 					}
 				}
 				o := outcomes[e.revision+flags]
