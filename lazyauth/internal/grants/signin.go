@@ -202,7 +202,8 @@ func (s *signIn) turned() {
 }
 
 // wait returns the token of the authorization that brings one first; otherwise why none did.
-// first is what begin has returned. What a person refuses by one way, they refuse by all.
+// first is what begin has returned. What a person refuses by one way, they refuse by all; and what is
+// shown has ended for all.
 func (s *signIn) wait(ctx context.Context, first begun, heard Heard) (Way, *oauth.Token, error) {
 	if s.isLast() {
 		token, err := first.Wait(ctx, heard)
@@ -252,16 +253,25 @@ func (s *signIn) wait(ctx context.Context, first begun, heard Heard) (Way, *oaut
 				}
 				continue
 			}
-			if r.way == nil && r.err == nil {
+			if r.way == nil && r.err == nil || r.token == nil && end.err != nil && ctx.Err() != nil {
 				continue
 			}
 			end = r
-			if r.token != nil || errors.Is(r.err, oauth.ErrDenied) {
+			if r.token != nil || errors.Is(r.err, oauth.ErrDenied) || s.isDead(r.way) {
 				cancel()
 			}
 		}
 	}
 	return end.way, end.token, end.err
+}
+
+// isDead reports whether what ended by this way is the second prompt, which is shown in the place of the
+// first, and nobody is on their way by that: who is asked now would be shown what has ended.
+func (s *signIn) isDead(way Way) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last := len(s.all) - 1
+	return last > 0 && way != nil && s.all[last].way.Flow() == way.Flow() && !slices.ContainsFunc(s.all[:last], func(b begun) bool { return b.Reached() })
 }
 
 // A result is what came of one authorization.

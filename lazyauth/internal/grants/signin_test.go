@@ -312,6 +312,49 @@ func TestSignIn_WhatEndsBothWays(t *testing.T) {
 	}
 }
 
+// A flight has no prompt that is dead: once the code that is shown has lapsed, the next call begins
+// another flight, though the link before is still good. Not while somebody is on their way by that.
+func TestSignIn_WhatIsShownLapses(t *testing.T) {
+	for name, test := range map[string]struct {
+		reached bool
+		after   time.Duration
+	}{
+		"nobody came by the first":   {false, 2*time.Minute + time.Second},
+		"somebody came by the first": {true, 10 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				first, second := newPath("first"), newPath("second")
+				first.life, second.life, second.takes = 10*time.Minute, 2*time.Minute, time.Second
+				began := time.Now()
+				_, f, err := travel(t, func(f *grants.Flight) {
+					<-f.Another(grants.ErrUnreached)
+					first.reached.Store(test.reached)
+				}, first, second)
+				if !errors.Is(err, device.ErrExpired) || time.Since(began) != test.after {
+					t.Errorf("after %v: %v", time.Since(began), err)
+				}
+				if flow, _ := f.Flow(); flow == "second" == test.reached {
+					t.Errorf("the flight came to its end by %q", flow)
+				}
+			})
+		})
+	}
+}
+
+// What the first comes to while the second is being begun is no reason not to go that.
+func TestSignIn_TheFirstEndsWhileTurning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, second := newPath("first"), newPath("second")
+		first.life, second.takes = time.Minute, 2*time.Minute
+		second.approved <- nil
+		g, _, err := travel(t, func(f *grants.Flight) { <-f.Another(grants.ErrUnreached) }, first, second)
+		if err != nil || g.Token().AccessToken != "second" {
+			t.Errorf("the grant is %v (%v)", g, err)
+		}
+	})
+}
+
 // A person who approves by both at once gave two tokens, of which one is used. The other does not live on
 // without anybody who knows of it.
 func TestSignIn_TwoTokens(t *testing.T) {
