@@ -232,7 +232,11 @@ func (e *Error) Error() string {
 			return fmt.Sprintf("Signing in to %s is not possible at the moment: the browser has to come back to %s on this machine, and something else uses that. Close that, or wait until another sign-in is finished, and call again.", e.service, port.Address)
 		}
 		if errors.Is(e.Cause, grants.ErrNotOpened) {
-			return fmt.Sprintf("Signing in to %s is not possible at the moment: this server could not open a browser, which it is to do by itself. The server's log says more.", e.service)
+			again := ""
+			if e.wait > 0 {
+				again = fmt.Sprintf(" It is not tried again before %d seconds have passed.", int(math.Ceil(e.wait.Seconds())))
+			}
+			return fmt.Sprintf("Signing in to %s is not possible at the moment: this server could not open a browser, which it is to do by itself.%s The server's log says more.", e.service, again)
 		}
 		if errors.Is(e.Cause, device.ErrUnknownCode) {
 			return fmt.Sprintf("The authorization server of %s no longer accepts this code: refused by a policy, used, or forgotten. If a new code comes to the same, this server's operator must act, and finds the cause in the server's log.%s", e.service, e.later())

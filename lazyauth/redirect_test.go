@@ -336,6 +336,34 @@ func TestRedirect_BrowserCannotBeOpened(t *testing.T) {
 	})
 }
 
+// A model that calls again and again has no window opened each time, where one cannot be: a
+// second try is made at once, and further ones later each time.
+func TestRedirect_BrowserCannotBeOpened_NoStorm(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		opened := 0
+		d := newDesk(t, world.Setup{Options: lazyauth.Options{OpenBrowser: func(context.Context, string) error {
+			opened++
+			return errors.New("no browser")
+		}}}, lazyauth.FlowRedirect)
+		h := d.Host(era, nil)
+		for range 100 {
+			(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
+		}
+		if opened != 2 {
+			t.Errorf("a browser was to be opened %d times", opened)
+		}
+		r := <-h.Call(t.Context(), "whoami", nil)
+		if !strings.Contains(r.Text(), "could not open a browser") || !strings.Contains(r.Text(), "not tried again before 5 seconds have passed") {
+			t.Errorf("the model reads %q", r.Text())
+		}
+		world.Later(5 * time.Second)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
+		if opened != 3 {
+			t.Errorf("a browser was to be opened %d times", opened)
+		}
+	})
+}
+
 // A browser that has come to the start page was opened, whatever the program says of that: one that runs
 // as long as its window is there, say.
 func TestRedirect_BrowserRunsOn(t *testing.T) {

@@ -48,7 +48,7 @@ type setbacks struct {
 	// had approved. It is begun anew without being asked for, once.
 	lost bool
 
-	// unbegun is why no device code can be had until then, and tries how many flights in a
+	// unbegun is why no prompt can be had until then, and tries how many flights in a
 	// row had none.
 	unbegun      error
 	unbegunUntil time.Time
@@ -63,11 +63,14 @@ func (s *setbacks) ended(prompted bool, err error) error {
 	}
 	failed, ok := errors.AsType[*oauth.Error](err)
 	switch now := time.Now(); {
-	case !ok || errors.Is(err, context.Canceled):
-		return err // not the server's word
+	case !ok && !errors.Is(err, ErrNotOpened) || errors.Is(err, context.Canceled):
+		return err // neither the server's word nor a browser's, of which each try may open a window
 	case !prompted:
 		s.tries++
-		pause := failed.RetryAfter
+		var pause time.Duration
+		if ok {
+			pause = failed.RetryAfter
+		}
 		if s.tries > 1 {
 			pause = max(pause, min(leastPause<<min(s.tries-2, 8), mostPause))
 		}
