@@ -137,6 +137,9 @@ func (e *Error) Error() string {
 		if errors.Is(e.Cause, grants.ErrLoggedOut) {
 			return fmt.Sprintf("The user was logged out of %s before this sign-in was finished, and it was discarded. Call again only if the user wants to sign in.", e.service)
 		}
+		if e.asked { // by a window that was opened without asking
+			return fmt.Sprintf("The user denied this server access to %s.%s", e.service, e.later())
+		}
 		return fmt.Sprintf("The user denied this server access to %s. Call again only if the user wants to be asked anew.", e.service)
 	case ReasonExpired:
 		if errors.Is(e.Cause, redirect.ErrExpired) {

@@ -118,9 +118,10 @@ type Options struct {
 	// OpenBrowser opens a link in a browser on this machine, for hosts that do not show links
 	// themselves, where [Service].Flows has FlowRedirect; [OpenBrowser] is one. The link is a
 	// page of this program, on loopback, and leads to the authorization server. A call then
-	// opens a window without asking first, at most one for each sign-in. The context ends with
-	// the sign-in. It should return once the browser is started, and is given 20
-	// seconds; an error has the next flow tried. Nil means that this program opens nothing.
+	// opens a window without asking first, at most one for each sign-in, and none for a minute
+	// after the person has denied one. The context ends with the sign-in. It should return once
+	// the browser is started, and is given 20 seconds; an error has the next flow tried, and if
+	// there is none, no browser is opened for a while. Nil means that this program opens nothing.
 	OpenBrowser func(ctx context.Context, link string) error
 
 	// Transport carries all requests to the authorization server and the API.

@@ -364,6 +364,38 @@ func TestRedirect_BrowserCannotBeOpened_NoStorm(t *testing.T) {
 	})
 }
 
+// Where the program opens windows without asking first, there is no other way to say no than at the
+// authorization server: no other window is opened for a minute, unless the person wants it.
+func TestRedirect_DeniedInAWindow(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		var d *desk
+		opened := 0
+		d = newDesk(t, world.Setup{Options: lazyauth.Options{OpenBrowser: func(_ context.Context, link string) error {
+			opened++
+			go d.browser.Denies(link)
+			return nil
+		}}}, lazyauth.FlowRedirect, lazyauth.FlowDevice)
+		h := d.Host(era, nil)
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonDenied)
+		if !strings.Contains(r.Text(), "denied this server access") || !strings.Contains(r.Text(), "Calls within the next minute are refused without asking") {
+			t.Errorf("the model reads %q", r.Text())
+		}
+		for range 50 {
+			(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDenied)
+			world.Later(time.Second)
+		}
+		if opened != 1 {
+			t.Errorf("%d windows were opened in a minute", opened)
+		}
+		d.Auth.ForgetDecline(lazyauth.LocalUser)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDenied)
+		if opened != 2 {
+			t.Errorf("%d windows were opened", opened)
+		}
+	})
+}
+
 // A browser that has come to the start page was opened, whatever the program says of that: one that runs
 // as long as its window is there, say.
 func TestRedirect_BrowserRunsOn(t *testing.T) {

@@ -234,7 +234,7 @@ func (f *Flight) run() {
 		err = ErrLoggedOut
 	}
 	if err != nil {
-		err = o.setbacks.ended(isClosed(f.ready), err)
+		err = o.setbacks.ended(isClosed(f.ready), f.link != LinkOpened, err)
 	}
 	if f.err = err; err == nil {
 		f.grant = g

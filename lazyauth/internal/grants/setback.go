@@ -56,8 +56,9 @@ type setbacks struct {
 }
 
 // ended notes what a flight came to, whose prompt was out or not, and returns the error for
-// those who wait for it.
-func (s *setbacks) ended(prompted bool, err error) error {
+// those who wait for it. asked says that somebody was asked before its link was opened, and can
+// say no there.
+func (s *setbacks) ended(prompted, asked bool, err error) error {
 	if prompted {
 		s.tries = 0
 	}
@@ -79,7 +80,7 @@ func (s *setbacks) ended(prompted bool, err error) error {
 		}
 		s.unbegun, s.unbegunUntil = err, now.Add(pause)
 		return &Setback{Err: err, Wait: pause}
-	case errors.Is(err, oauth.ErrDenied), errors.Is(err, device.ErrExpired), errors.Is(err, redirect.ErrExpired):
+	case asked && errors.Is(err, oauth.ErrDenied), errors.Is(err, device.ErrExpired), errors.Is(err, redirect.ErrExpired):
 		s.lost = false
 		return err
 	case errors.Is(err, device.ErrAnswerLost) && !s.lost:
