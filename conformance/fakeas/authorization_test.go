@@ -233,7 +233,7 @@ func TestGrantsSwitchedOff(t *testing.T) {
 				t.Errorf("%s: %d", op, a.status)
 			}
 		}
-		if a := p.must(p.form(fakeas.Token, "grant_type", test.grant, "code", "x", "device_code", "x")); outcome(a) != "unsupported_grant_type" {
+		if a := p.must(p.form(fakeas.OtherTokenRequest, "grant_type", test.grant, "code", "x", "device_code", "x")); outcome(a) != "unsupported_grant_type" {
 			t.Errorf("%s: %s", test.grant, a.body)
 		}
 		a := p.must(p.request(http.MethodGet, p.as.URL(fakeas.Metadata), "", ""))

@@ -123,7 +123,7 @@ var breaches = []struct {
 		return p.form(fakeas.DeviceAuthorization, "scope", "profile  notes:read")
 	}},
 	{fakeas.WrongGrantType, "unsupported_grant_type", func(p *peer) *http.Request {
-		return p.form(fakeas.Token, "grant_type", "device_code", "device_code", "x")
+		return p.form(fakeas.OtherTokenRequest, "grant_type", "device_code", "device_code", "x")
 	}},
 	{fakeas.SecretInQuery, "", func(p *peer) *http.Request {
 		req := p.form(fakeas.DeviceAuthorization, "scope", "profile")

@@ -40,7 +40,7 @@ func CommaScopes(_ *http.Request, a *Answer) {
 // authorization server, though not those of the API, with status 200.
 func ErrorsUnder200(_ *http.Request, a *Answer) {
 	switch a.Operation {
-	case DeviceAuthorization, Poll, Exchange, Refresh, Token:
+	case DeviceAuthorization, Poll, Exchange, Refresh, OtherTokenRequest:
 		if a.Members["error"] != nil {
 			a.Status = http.StatusOK
 		}
@@ -51,7 +51,7 @@ func ErrorsUnder200(_ *http.Request, a *Answer) {
 // Accept header names application/json.
 func FormUnlessJSON(r *http.Request, a *Answer) {
 	switch a.Operation {
-	case DeviceAuthorization, Poll, Exchange, Refresh, Token:
+	case DeviceAuthorization, Poll, Exchange, Refresh, OtherTokenRequest:
 		a.Form = !strings.Contains(r.Header.Get("Accept"), "application/json")
 	}
 }

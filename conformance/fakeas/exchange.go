@@ -81,7 +81,7 @@ func (x *exchange) run() reply {
 	x.entry.Operation = op
 	x.read()
 	x.entry.ClientID = x.claimedClient()
-	if granted, ok := grantTypes[x.form.Get("grant_type")]; ok && op == Token && s.opts.grants(granted) {
+	if granted, ok := grantTypes[x.form.Get("grant_type")]; ok && op == OtherTokenRequest && s.opts.grants(granted) {
 		x.entry.Operation = granted
 	}
 	x.inspect()

@@ -46,7 +46,7 @@ func FuzzForm(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body, authorization, contentType string) {
 		p := newPeer(t, &fakeas.Options{Push: fakeas.PushAccepted, Clients: []fakeas.Client{{ID: "notes-cli"}, {ID: "x", Secret: "y"}}})
 		for _, op := range []fakeas.Operation{
-			fakeas.DeviceAuthorization, fakeas.Token, fakeas.Revocation, fakeas.Page, fakeas.CreateNote, fakeas.Metadata,
+			fakeas.DeviceAuthorization, fakeas.OtherTokenRequest, fakeas.Revocation, fakeas.Page, fakeas.CreateNote, fakeas.Metadata,
 			fakeas.Authorization, fakeas.PushedAuthorization,
 		} {
 			req := p.request(http.MethodPost, p.as.URL(op), "", body)

@@ -29,7 +29,7 @@ func GitHub(r *http.Request, a *Answer) {
 	switch a.Operation {
 	case Me, ListNotes, CreateNote:
 		gitHubAPI(r, a)
-	case DeviceAuthorization, Poll, Exchange, Refresh, Token:
+	case DeviceAuthorization, Poll, Exchange, Refresh, OtherTokenRequest:
 		gitHubServer(r, a)
 	}
 }

@@ -34,7 +34,7 @@ var grammars = map[Operation]grammar{
 	Exchange:            {[]string{"grant_type", "code", "redirect_uri"}, []string{"client_id", "client_secret", "code_verifier", "resource", "audience"}},
 	Refresh:             {[]string{"grant_type", "refresh_token"}, []string{"client_id", "client_secret", "resource", "audience", "scope"}},
 	PushedAuthorization: {nil, nil},
-	Token:               {[]string{"grant_type"}, nil},
+	OtherTokenRequest:   {[]string{"grant_type"}, nil},
 	Revocation:          {[]string{"token"}, []string{"client_id", "client_secret", "token_type_hint"}},
 }
 
@@ -96,7 +96,7 @@ func (x *exchange) inspect() {
 		x.violate(MalformedScope, "")
 		x.refuseWith(x.refusal("invalid_scope", "malformed scope"))
 	}
-	if op == Token && x.form.Get("grant_type") != "" {
+	if op == OtherTokenRequest && x.form.Get("grant_type") != "" {
 		x.violate(WrongGrantType, "")
 		x.refuseWith(x.refusal("unsupported_grant_type", "unsupported grant type"))
 		return // the parameters and the authentication of which grant?
@@ -113,7 +113,7 @@ func (x *exchange) unexpected(op Operation, g grammar, name string) bool {
 	switch op {
 	case DeviceAuthorization:
 		return slices.Contains(foreignToAuthorization, name)
-	case Token, PushedAuthorization: // which judge looks at
+	case OtherTokenRequest, PushedAuthorization: // which judge looks at
 		return false
 	}
 	return !slices.Contains(g.required, name) && !slices.Contains(g.allowed, name) && !x.server.opts.demands(op, name)
@@ -161,10 +161,10 @@ func (x *exchange) inspectPlaces() {
 			x.violate(RefreshTokenElsewhere, "in the body")
 		}
 	}
-	if x.form.Get("code_verifier") != "" && op != Poll && op != Exchange && op != Token {
+	if x.form.Get("code_verifier") != "" && op != Poll && op != Exchange && op != OtherTokenRequest {
 		x.violate(VerifierElsewhere, "in the body")
 	}
-	if x.form.Get("device_code") != "" && op != Poll && op != Refresh && op != Token {
+	if x.form.Get("device_code") != "" && op != Poll && op != Refresh && op != OtherTokenRequest {
 		x.violate(DeviceCodeElsewhere, "in the body")
 	}
 

@@ -21,7 +21,7 @@ const (
 	Response            Operation = "response"             // RFC 6749 §4.1.2: for scripts only
 	Exchange            Operation = "exchange"             // RFC 6749 §4.1.3
 	Refresh             Operation = "refresh"              // RFC 6749 §6
-	Token               Operation = "token"                // any other request to the token endpoint
+	OtherTokenRequest   Operation = "other_token_request"  // any other request to the token endpoint
 	Registration        Operation = "registration"         // RFC 7591
 	ClientConfiguration Operation = "client_configuration" // RFC 7592
 	Revocation          Operation = "revocation"           // RFC 7009

@@ -18,7 +18,7 @@ func (x *exchange) metadata() reply {
 	base := strings.TrimSuffix(x.base, "/")
 	members := map[string]any{
 		"issuer":                                     x.base,
-		"token_endpoint":                             base + paths[Token],
+		"token_endpoint":                             base + paths[Exchange],
 		"revocation_endpoint":                        base + paths[Revocation],
 		"scopes_supported":                           o.Scopes,
 		"response_types_supported":                   []string{},

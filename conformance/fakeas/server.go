@@ -89,7 +89,7 @@ func (s *Server) Issuer() string { return s.opts.Issuer }
 func (s *Server) API() string { return s.opts.API }
 
 // URL returns the address of an operation: the token endpoint for [Poll],
-// [Exchange], [Refresh] and [Token], the RFC 8414 document for [Metadata], the
+// [Exchange], [Refresh] and [OtherTokenRequest], the RFC 8414 document for [Metadata], the
 // page where a code is entered for [Page]. It is empty for what has none of
 // its own: [Consent], [Response], [ClientConfiguration] and [Elsewhere].
 func (s *Server) URL(op Operation) string {
@@ -115,7 +115,7 @@ var paths = map[Operation]string{
 	Exchange:            "/token",
 	Poll:                "/token",
 	Refresh:             "/token",
-	Token:               "/token",
+	OtherTokenRequest:   "/token",
 	Revocation:          "/revoke",
 	Page:                "/device",
 	Me:                  "/me",
@@ -149,8 +149,8 @@ func (s *Server) locate(at site, method, path string) (Operation, func(*exchange
 				return op, handle
 			}
 			switch rest {
-			case paths[Token]:
-				return Token, (*exchange).token
+			case paths[Exchange]:
+				return OtherTokenRequest, (*exchange).token
 			case paths[Revocation]:
 				return Revocation, (*exchange).revoke
 			case stylePath, scriptPath:

@@ -54,7 +54,7 @@ func TestMetadata(t *testing.T) {
 				a := p.must(p.request(http.MethodGet, address, "", ""))
 				if a.status != http.StatusOK || a.text("issuer") != p.as.Issuer() ||
 					a.text("device_authorization_endpoint") != p.as.URL(fakeas.DeviceAuthorization) ||
-					a.text("token_endpoint") != p.as.URL(fakeas.Token) ||
+					a.text("token_endpoint") != p.as.URL(fakeas.Exchange) ||
 					a.text("revocation_endpoint") != p.as.URL(fakeas.Revocation) {
 					t.Errorf("%s: %d %s", address, a.status, a.body)
 				}

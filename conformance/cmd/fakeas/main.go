@@ -91,7 +91,7 @@ func describe(out io.Writer, as *fakeas.Server, o *fakeas.Options) {
 	if !o.NoDevice {
 		line("device authorization", as.URL(fakeas.DeviceAuthorization))
 	}
-	line("token", as.URL(fakeas.Token))
+	line("token", as.URL(fakeas.Exchange))
 	line("revocation", as.URL(fakeas.Revocation))
 	if o.Registration {
 		line("registration", as.URL(fakeas.Registration))
