@@ -303,6 +303,32 @@ func TestClient_ForgottenByTheServer_Redirect(t *testing.T) {
 	})
 }
 
+// What a browser brings is no word of the server's on its client: a server that does not know it sends
+// nobody back (RFC 6749 §4.1.2.1), and whoever has seen the link could have the client replaced.
+// The server itself is asked before the next sign-in.
+func TestClient_ForgottenByTheServer_SaysABrowser(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		d := newDesk(t, registers(world.Setup{}), lazyauth.FlowRedirect)
+		h := d.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		u, err := url.Parse(d.link(h))
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := url.Values{"error": {"invalid_client"}, "state": {u.Query().Get("state")}, "iss": {d.AS.Issuer()}}
+		d.browser.Load(u.Query().Get("redirect_uri") + "?" + back.Encode())
+		(<-call).Fails(t, lazyauth.ReasonUnavailable)
+		world.Later(time.Hour)
+		call = h.Call(t.Context(), "whoami", nil)
+		all := links(h)
+		d.shows(d.browser.Approves(all[len(all)-1]), "signed-in")
+		(<-call).Succeeds(t, "Ada")
+		if n := d.AS.Count(fakeas.Registration, ""); n != 1 {
+			t.Errorf("%d registrations", n)
+		}
+	})
+}
+
 // The process is the same: a link that leads to an error page lapses, and the next one is
 // another client's.
 func TestClient_ForgottenByTheServer_Lapsed(t *testing.T) {

@@ -180,8 +180,12 @@ func (a redirectAuthorization) Prompt() elicit.Prompt {
 // Wait implements [Authorization].
 func (a redirectAuthorization) Wait(ctx context.Context, heard Heard) (*oauth.Token, error) {
 	token, err := a.Authorization.Wait(ctx, heard.Redirected)
-	if a.server.refused(a.as, err); errors.Is(err, redirect.ErrExpired) {
+	failed, ok := errors.AsType[*oauth.Error](err)
+	brought := ok && failed.Status == 0 // by a browser, which whoever has seen the link can send
+	if errors.Is(err, redirect.ErrExpired) || brought && oauth.RefusesClient(err) {
 		a.server.doubts(a.as)
+	} else {
+		a.server.refused(a.as, err)
 	}
 	return token, err
 }
