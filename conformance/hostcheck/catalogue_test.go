@@ -30,8 +30,7 @@ func TestCatalogue(t *testing.T) {
 	for _, r := range hostcheck.Requirements() {
 		got = append(got, r.ID)
 		prefix := "https://modelcontextprotocol.io/specification/" + r.Revision + "/"
-		switch {
-		case r.Revision == "profile":
+		if r.Revision == "profile" {
 			prefix = "https://github.com/lazyauth/mcp-lazyauth/"
 		}
 		if !strings.HasPrefix(r.Section.URL, prefix) || r.Section.ID == "" {
