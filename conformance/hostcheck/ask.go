@@ -2,6 +2,7 @@ package hostcheck
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
@@ -124,8 +125,14 @@ func deadline(d time.Duration) (<-chan time.Time, func()) {
 	return t.C, func() { t.Stop() }
 }
 
-// oddState is a state that a host which touches it will spoil: JSON inside,
-// quotes, spaces at both ends, characters that HTML and URLs escape.
+// oddState is a state that a host which touches it will spoil: JSON inside, quotes,
+// spaces at both ends, a NUL, a letter that has another form in Unicode, a line
+// separator, characters that HTML and URLs escape.
 func oddState(id string) string {
-	return ` {"n": 1.0, "id":"` + id + `"} <&> %2F+/= \u0041 ü€😀 ` + "\t"
+	return ` {"n": 1.0, "id":"` + id + `"} <&> %2F+/= \u0041 e` + "\u0301\u2028\x00" + ` ü€😀 ` + "\t"
+}
+
+// longState is one of the size that a sealed state has, and more.
+func longState(id string) string {
+	return oddState(id) + strings.Repeat("c3RhdGU+", 1000) + "="
 }

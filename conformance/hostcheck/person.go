@@ -69,7 +69,7 @@ func (h *person) prompt(press string, after time.Duration) *prompt {
 		id: fmt.Sprintf("%s-%d", h.name, n), mode: "url", press: press, after: after,
 		code: fmt.Sprintf("HCK-%03d-%03d", n, (n*347+101)%1000),
 	}
-	p.url = h.canary + "/sign-in?p=" + url.QueryEscape(p.id)
+	p.url = h.canary + "/sign-in?p=" + url.QueryEscape(p.id) + "&back=%2Fnotes%3Fq%3Dtea%26cake"
 	p.message = fmt.Sprintf("Sign in to the notebook with the code %s. Help is at https://help.example.org/codes", p.code)
 	h.prompts = append(h.prompts, p)
 	return p

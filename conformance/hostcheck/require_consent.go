@@ -3,6 +3,7 @@ package hostcheck
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -157,9 +158,37 @@ var consent = []Requirement{
 		eras:       both, hook: HookOpened,
 		opened: func(j judge, s *session, p *prompt) {
 			for _, o := range s.openings {
-				if o.URL == p.url {
+				if o.isOf(p) {
 					j.that(o.In == "browser" || o.In == "isolated", fmt.Sprintf("the URL was opened in %q", o.In), o.event)
 				}
+			}
+		},
+	},
+	{
+		ID: "P18", Name: "opens what was agreed to", Revision: profile, Level: Must, Observed: inUI,
+		Text:       "When the person agrees to open a URL it is opened: at once, and once.",
+		Section:    profileSection("P18"),
+		Everywhere: true,
+		eras:       both, hook: HookOpened,
+		opened: func(j judge, s *session, p *prompt) {
+			at, agreed := s.consent(p)
+			if !agreed || p.got == nil || p.got.action != "accept" || p.odd || p.got.at < p.pressed {
+				return
+			}
+			var times []opening
+			for _, o := range s.openings {
+				if o.isOf(p) {
+					times = append(times, o)
+				}
+			}
+			switch {
+			case len(times) == 0:
+				j.fail("the answer is accept, and nothing was opened", p.got.line.Event)
+			case len(times) > 1:
+				j.fail(fmt.Sprintf("the URL was opened %d times", len(times)), times[1].event)
+			default:
+				late := times[0].at - at
+				j.that(late <= atOnce, fmt.Sprintf("the URL was opened %v after the person had agreed", late.Round(10*time.Millisecond)), times[0].event)
 			}
 		},
 	},
@@ -300,11 +329,19 @@ func (p *prompt) refusedUnseen() bool {
 	return p.odd && p.got != nil && p.got.action != "accept"
 }
 
-// leftOver says whether the host answered another prompt of the same call, and not
-// this one. How many rounds it takes part in is judged by itself.
+// isOf says whether what was opened is the URL of a prompt, whatever became of the
+// rest of it.
+func (o opening) isOf(p *prompt) bool {
+	u, err := url.Parse(o.URL)
+	return o.URL == p.url || err == nil && u.Query().Get("p") == p.id
+}
+
+// leftOver says whether another prompt of the same call was answered, and not this
+// one, or was refused, which ends the call. How many rounds a host takes part in is
+// judged by itself.
 func (p *prompt) leftOver() bool {
 	return p.got == nil && slices.ContainsFunc(p.flow.s.prompts, func(other *prompt) bool {
-		return other.flow == p.flow && other.got != nil
+		return other.flow == p.flow && (other.got != nil || other.pressed != 0 && other.press != "accept" && other != p)
 	})
 }
 

@@ -81,7 +81,7 @@ var retrying = []Requirement{
 			case got == nil:
 				j.fail("the retry lacks the state", r.again.Event)
 			case *got != *r.state:
-				j.fail(fmt.Sprintf("the state comes back as %q, not as %q", wire.Excerpt([]byte(*got), 120), *r.state), r.again.Event)
+				j.fail(fmt.Sprintf("the state comes back as %q, not as %q", wire.Excerpt([]byte(*got), 120), wire.Excerpt([]byte(*r.state), 120)), r.again.Event)
 			default:
 				j.pass(r.again.Event)
 			}

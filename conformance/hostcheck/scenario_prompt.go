@@ -12,7 +12,7 @@ var consenting = Scenario{
 	Protocols: both, Transports: everywhere,
 	Checks: []string{
 		"A6", "A7", "A8", "A9", "A10", "A11", "A12", "A13", "A14", "A15", "A17", "A22", "A35", "B5",
-		"P3", "P4", "P5", "P6", "P10",
+		"P3", "P4", "P5", "P6", "P10", "P18",
 	},
 	Ask: "Ask your host to call notes_search with call set to sign-in. Look at the dialog for a few seconds, agree, open the " +
 		"page, and wait for the result.",

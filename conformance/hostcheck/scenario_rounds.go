@@ -43,6 +43,9 @@ func playRounds(f *flow) {
 	}
 	state := func(n int) *string {
 		s := oddState(fmt.Sprintf("%s-%d", f.label, n))
+		if n == 2 {
+			s = longState(fmt.Sprintf("%s-%d", f.label, n))
+		}
 		return &s
 	}
 	rounds := func(n int) bool {
@@ -96,9 +99,9 @@ func playStateOnly(f *flow, state *string) {
 	judgePlayed("B7", occasion{flow: f, ok: !f.require(nil, state)[""].never})
 }
 
-// playPair asks two things at once.
+// playPair asks two things at once, and gets two answers.
 func playPair(f *flow, state *string) bool {
-	left, right := f.question("accept", 100*time.Millisecond), f.question("accept", 250*time.Millisecond)
+	left, right := f.question("accept", 100*time.Millisecond), f.question("decline", 250*time.Millisecond)
 	left.limit, right.limit = 5*time.Second, 5*time.Second
 	answers := f.require(map[string]*prompt{"left": left, "right": right}, state)
 	return !answers[""].never

@@ -26,6 +26,7 @@ const (
 	NoServerName     Fault = "no-server-name"
 	NoDomain         Fault = "no-domain"
 	ShortensURL      Fault = "shortens-url"
+	DecodesURL       Fault = "decodes-url"
 	NoHighlight      Fault = "no-highlight"
 	NoWarning        Fault = "no-warning"
 	LinksInMessage   Fault = "links-in-message"
@@ -40,6 +41,9 @@ const (
 	Prefetches   Fault = "prefetches"
 	OpensUnasked Fault = "opens-unasked"
 	EmbedsPage   Fault = "embeds-page"
+	OpensNothing Fault = "opens-nothing"
+	OpensTwice   Fault = "opens-twice"
+	OpensLate    Fault = "opens-late"
 	// RemembersConsent opens what leads to a site that the person agreed to before.
 	RemembersConsent Fault = "remembers-consent"
 	OpensAnything    Fault = "opens-anything"
@@ -66,11 +70,14 @@ const (
 	// Round trips.
 	DropsState       Fault = "drops-state"
 	TrimsState       Fault = "trims-state"
+	NormalizesState  Fault = "normalizes-state"
+	CutsState        Fault = "cuts-state"
 	InventsState     Fault = "invents-state"
 	KeepsFirstState  Fault = "keeps-first-state"
 	ChangesArguments Fault = "changes-arguments"
 	SharesResponses  Fault = "shares-responses"
 	AnswersOneInput  Fault = "answers-one-input"
+	SwapsAnswers     Fault = "swaps-answers"
 	AsksOnce         Fault = "asks-once"
 	IgnoresStateOnly Fault = "ignores-state-only"
 	FiveRounds       Fault = "five-rounds"
@@ -132,13 +139,13 @@ func Faults() []Fault { return slices.Clone(faults) }
 
 var faults = []Fault{
 	DeclaresNothing, DeclaresNoMode, DeclaresEmpty, DeclaresOnce, RetryWithoutMeta, NamelessRetry, FallsBackOnOneCode, NeedsMode, CancelsUndeclaredModes,
-	NoWayOut, NothingToApprove, NoServerName, NoDomain, ShortensURL, NoHighlight, NoWarning, LinksInMessage, NoControls,
+	NoWayOut, NothingToApprove, NoServerName, NoDomain, ShortensURL, DecodesURL, NoHighlight, NoWarning, LinksInMessage, NoControls,
 	NothingToCopy, CutsMessage, AllDialogsAtOnce, ShowsTwice, DeclinesUnseen,
-	Prefetches, OpensUnasked, EmbedsPage, RemembersConsent, OpensAnything, OpensWithShell,
+	Prefetches, OpensUnasked, EmbedsPage, OpensNothing, OpensTwice, OpensLate, RemembersConsent, OpensAnything, OpensWithShell,
 	ContentWithURL, CancelForDecline, AnswersForPerson, GivesUpForPerson, AcceptsAtTheEnd, RepeatsDeclined, AnyNoticeCloses, FailsOnStray, CrashesOnStray,
 	HidesErrors, LeaksURL,
 	RetriesUnasked, RetriesAtConsent, LoopsOnRequired,
-	DropsState, TrimsState, InventsState, KeepsFirstState, ChangesArguments, SharesResponses, AnswersOneInput, AsksOnce,
+	DropsState, TrimsState, NormalizesState, CutsState, InventsState, KeepsFirstState, ChangesArguments, SharesResponses, AnswersOneInput, SwapsAnswers, AsksOnce,
 	IgnoresStateOnly, FiveRounds, RetryKeepsID, CarriesStale, CachesCalls,
 	SameIDs, OneProgressToken, AnswersRequests, NeverTimesOut, ImpatientCalls, NeverCancels, Misspells, EndsServer, NeverHangsUp, CancelsStrangers,
 	IgnoresProgress, NoMaximum, ClockRunsOn, UsesLateResponses, CrashesOnLate, UsesUnknownTypes, GuessesTypes, NeedsResultType,

@@ -51,7 +51,8 @@ type host struct {
 	mu       sync.Mutex
 	peer     *client // nil until connected, and after the server died
 	peers    []*client
-	open     int // dialogs that are open
+	late     sync.WaitGroup // for what is opened late
+	open     int            // dialogs that are open
 	turned   chan struct{}
 	finished map[string]chan struct{} // by elicitation: closed by the completion notice
 	closing  chan struct{}            // closed and replaced: every open dialog goes away (a fault)
@@ -93,6 +94,7 @@ func Run(ctx context.Context, launch Launch, fault Fault) error {
 		return err
 	}
 	defer h.hangUp()
+	defer h.late.Wait()
 	for _, step := range launch.Task.Steps {
 		if err := h.step(ctx, step); errors.Is(err, errQuits) {
 			return nil

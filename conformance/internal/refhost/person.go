@@ -248,6 +248,8 @@ func (h *host) misrender(s *hostcheck.Shown) {
 		s.Server = ""
 	case NoDomain:
 		s.Domain = ""
+	case DecodesURL:
+		s.URL, _ = url.PathUnescape(s.URL)
 	case ShortensURL:
 		s.URL, _, _ = strings.Cut(s.URL, "?")
 	case NoHighlight:
@@ -282,6 +284,18 @@ func (h *host) browse(ctx context.Context, address string) {
 		if run := regexp.MustCompile(`\$\(curl\$\{IFS\}([^)]*)\)`).FindStringSubmatch(address); run != nil {
 			h.visit(ctx, run[1])
 		}
+	}
+	switch h.fault {
+	case OpensNothing:
+		return
+	case OpensTwice:
+		_ = h.control(ctx, http.MethodPost, "opened", o, nil)
+	case OpensLate:
+		h.late.Go(func() {
+			h.sleep(ctx, 1400*time.Millisecond)
+			_ = h.control(ctx, http.MethodPost, "opened", o, nil)
+		})
+		return
 	}
 	_ = h.control(ctx, http.MethodPost, "opened", o, nil)
 }

@@ -129,6 +129,20 @@ func (h *host) retry(c hostcheck.Call, in inputRequired, responses map[string]re
 			trimmed := strings.TrimSpace(*state)
 			state = &trimmed
 		}
+	case NormalizesState:
+		if state != nil {
+			normal := strings.ReplaceAll(*state, "e\u0301", "é")
+			state = &normal
+		}
+	case CutsState:
+		if state != nil {
+			cut := (*state)[:min(len(*state), 4096)]
+			state = &cut
+		}
+	case SwapsAnswers:
+		if left, right := responses["left"], responses["right"]; left != nil && right != nil {
+			params["inputResponses"] = map[string]response{"left": right, "right": left}
+		}
 	case InventsState:
 		if state == nil {
 			empty := ""
