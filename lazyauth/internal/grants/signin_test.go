@@ -102,8 +102,12 @@ func (traveller) ClientID() string    { return "" }
 func (t traveller) Follow(_ context.Context, f *grants.Flight) error {
 	select {
 	case <-f.Ready():
-		t.follow(f)
 	case <-f.Done():
+	}
+	select {
+	case <-f.Ready(): // of one that is done by now, too
+		t.follow(f)
+	default:
 	}
 	<-f.Done()
 	return nil
