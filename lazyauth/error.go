@@ -248,7 +248,7 @@ func (e *Error) Error() string {
 			return fmt.Sprintf("The sign-in to %s was finished, but the token that came of it cannot be used by this server, which calling again will not change. Its operator must act, and finds the cause in the server's log.%s", e.service, e.later())
 		}
 		if refused, ok := errors.AsType[*oauth.Error](e.Cause); ok && errors.Is(refused, oauth.ErrRefused) && (refused.Code == "invalid_client" || refused.Code == "unauthorized_client") {
-			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator must check the client identifier, the secret and how it is sent, and that the client is enabled and may use device authorization; the server's log has the error code.%s", e.service, e.later())
+			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator must check the client identifier, the secret and how it is sent, and that the client is enabled%s; the server's log has the error code.%s", e.service, permission(refused.Op), e.later())
 		}
 		if errors.Is(e.Cause, oauth.ErrRefused) {
 			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator must act, and finds the cause in the server's log.%s", e.service, e.later())
@@ -262,6 +262,17 @@ func (e *Error) Error() string {
 		}
 		return fmt.Sprintf("Signing in to %s is not possible at the moment: its authorization server did not answer as it should. %s; the server's log says more.%s", e.service, again, e.later())
 	}
+}
+
+// permission says what a client needs beside being enabled for what it was refused at: an oauth.Error.Op.
+func permission(op string) string {
+	switch op {
+	case "device authorization", "poll":
+		return " and may use device authorization"
+	case "authorization", "pushed authorization request", "code exchange":
+		return " and may use sign-ins by a browser"
+	}
+	return ""
 }
 
 // again says when to call again for what the user has refused, or was asked for in vain.
@@ -416,7 +427,7 @@ func (i *Interceptor) explain(err error, p *asking.Person, need scopes.Requireme
 var errExited = errors.New("lazyauth: the handler's goroutine exited")
 
 // errNoPrompt is the cause of a wait that ended before there was a code.
-var errNoPrompt = errors.New("lazyauth: the device authorization request has not been answered")
+var errNoPrompt = errors.New("lazyauth: the authorization server has not answered, and there is no prompt yet")
 
 // errNoCall is what Client and TokenSource report outside of a call.
 var errNoCall = errors.New("lazyauth: the context does not come from a tool registered with lazyauth.AddTool")

@@ -444,6 +444,22 @@ func TestRedirect_FasterThanOpenBrowser(t *testing.T) {
 	})
 }
 
+// What an operator has to look at is named by the flow that the client was refused in.
+func TestRedirect_ClientRefused(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		d := newDesk(t, world.Setup{}, lazyauth.FlowRedirect)
+		d.AS.Script(fakeas.Exchange, fakeas.Error(401, "invalid_client"))
+		h := d.Host(era, world.Accepts)
+		call := h.Call(t.Context(), "whoami", nil)
+		d.browser.Approves(d.link(h))
+		r := <-call
+		r.Fails(t, lazyauth.ReasonUnavailable)
+		if text := r.Text(); strings.Contains(text, "device") || !strings.Contains(text, "may use sign-ins by a browser") {
+			t.Errorf("the model reads %q", text)
+		}
+	})
+}
+
 // A program that asks by itself is handed the start page, which keeps out what others bring.
 func TestRedirect_Authorize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
