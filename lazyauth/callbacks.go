@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -292,8 +293,8 @@ func foreign(what string, err error, secret string) error {
 		return err
 	}
 	text := err.Error()
-	if secret != "" {
-		text = strings.ReplaceAll(text, secret, "[secret]")
+	if secret != "" { // as it is, or in the address of a request
+		text = strings.NewReplacer(secret, "[secret]", url.QueryEscape(secret), "[secret]", url.PathEscape(secret), "[secret]").Replace(text)
 	}
 	return &foreignError{what + ": " + escaped(text, maxForeignText), err}
 }

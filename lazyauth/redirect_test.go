@@ -336,6 +336,25 @@ func TestRedirect_BrowserCannotBeOpened(t *testing.T) {
 	})
 }
 
+// A program that has another one open the link, by a request, quotes the request's address if that
+// fails: what is logged of it has no link in it, in whatever way it is escaped.
+func TestRedirect_BrowserCannotBeOpened_LinkInAnAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nonce := ""
+		d := newDesk(t, world.Setup{Options: lazyauth.Options{OpenBrowser: func(_ context.Context, link string) error {
+			nonce = link[strings.LastIndex(link, "/")+1:]
+			return errors.Join(
+				&url.Error{Op: "Get", URL: "http://127.0.0.1:1/open?url=" + url.QueryEscape(link), Err: errors.New("refused")},
+				&url.Error{Op: "Get", URL: "http://127.0.0.1:1/" + url.PathEscape(link), Err: errors.New("refused")},
+			)
+		}}}, lazyauth.FlowRedirect, lazyauth.FlowDevice)
+		(<-d.Host(world.Legacy, nil).Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonPending)
+		if log := d.Log.String() + d.Slog.String(); nonce == "" || strings.Contains(log, nonce) || !strings.Contains(log, "open?url=[secret]") {
+			t.Errorf("the log has %s", log)
+		}
+	})
+}
+
 // A model that calls again and again has no window opened each time, where one cannot be: a
 // second try is made at once, and further ones later each time.
 func TestRedirect_BrowserCannotBeOpened_NoStorm(t *testing.T) {
