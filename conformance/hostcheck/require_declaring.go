@@ -231,12 +231,61 @@ var declaring = []Requirement{
 			case s.protocol == Legacy && initialize != nil:
 				j.note("the host does not ask first: it speaks the older protocol alone, or was told to", initialize.Event)
 			case probe != nil && called != nil:
-				j.that(probe.At <= called.At, "the host asks with server/discover only after its first call", probe.Event, called.Event)
+				j.pass(probe.Event, called.Event)
 			case called != nil:
 				j.note("the host does not ask first: it speaks the newer protocol alone, or was told to", called.Event)
 			}
 		},
 	},
+	{
+		ID: "B38", Name: "asks before anything else", Revision: Modern, Level: Should, Observed: onWire,
+		Text:    "A host for both eras asks with server/discover before it sends any other request.",
+		Section: section(Modern, "basic/transports/stdio#backward-compatibility"),
+		eras:    both, transport: Stdio,
+		end: func(j judge, s *session) {
+			probe, first := s.firstRequest("server/discover"), s.firstRequest("")
+			switch {
+			case first == nil:
+			case probe == nil:
+				j.note("the host does not ask first: it speaks one protocol, or was told which", first.Event)
+			default:
+				j.that(probe == first, "the host asks with server/discover after "+first.Method, first.Event, probe.Event)
+			}
+		},
+	},
+	{
+		ID: "B39", Name: "stays in the newer era", Revision: Modern, Level: MustNot, Derived: true, Observed: onWire,
+		Text: "An error of the newer era, such as -32022, says that the server is of that era: the host takes one of the versions " +
+			"that it names, or gives up, and does not fall back to initialize.",
+		Section:  section(Modern, "basic/transports/stdio#backward-compatibility"),
+		overHTTP: section(Modern, "basic/transports/streamable-http#backward-compatibility"),
+		eras:     modernOnly,
+		end: func(j judge, s *session) {
+			first, initialize := s.firstRequest(""), s.firstRequest("initialize")
+			switch {
+			case first == nil || first == initialize:
+			case initialize != nil:
+				j.fail("the host falls back to initialize after error -32022", first.Event, initialize.Event)
+			case len(s.requests) > 1:
+				j.pass(first.Event, s.requests[1].Event)
+			default:
+				j.note("the host gives up after error -32022, as it may", first.Event)
+			}
+		},
+	},
+}
+
+// firstRequest is the first request of a method; of any, if that is empty. Nil if
+// there is none.
+func (s *session) firstRequest(method string) *call {
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	for _, c := range s.requests {
+		if method == "" || c.Method == method {
+			return c
+		}
+	}
+	return nil
 }
 
 // noElicitation is why nothing is asked of a host that need not support it.

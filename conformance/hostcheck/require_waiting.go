@@ -120,53 +120,31 @@ var patience = []Requirement{
 		Section:    section(Legacy, "basic/utilities/cancellation#behavior-requirements"),
 		Everywhere: true,
 		eras:       legacyOnly,
-		cancelled: func(j judge, c *cancellation) {
-			id := wire.Excerpt(c.id, 40)
-			switch {
-			case c.hit:
-				j.that(c.of.Method != "initialize", "initialize is cancelled, which a host must not do", c.of.Event, c.line.Event)
-			case c.crossing:
-				j.pass(c.line.Event)
-			case c.repeated:
-				j.fail(fmt.Sprintf("the request %s was cancelled before", id), c.line.Event)
-			case c.of != nil:
-				j.fail(fmt.Sprintf("the request %s was answered long before it is cancelled", id), c.of.Event, c.line.Event)
-			default:
-				j.fail(fmt.Sprintf("the host cancels %s, which is no request of its own", id), c.line.Event)
-			}
-		},
-		end: func(j judge, s *session) {
-			if !slices.ContainsFunc(s.Lines(), func(l *wire.Line) bool { return l.Method == "notifications/cancelled" }) {
-				j.note("the host cancelled nothing")
-			}
-		},
+		cancelled:  ownRequest,
+		end:        cancelsNothing,
 	},
 	{
 		ID: "A28", Name: "ignores late responses", Revision: Legacy, Level: Should, Observed: onWire,
 		Text:    "The response to a request that was cancelled is ignored: it is taken for nothing else, and all goes on.",
 		Section: section(Legacy, "basic/utilities/cancellation#behavior-requirements"),
 		eras:    legacyOnly,
-		end: func(j judge, s *session) {
-			held := s.labelled("held")
-			if len(held) == 0 || held[0].now().answered == 0 || !held[0].left {
-				return
-			}
-			c := held[0].now()
-			if c.unheard {
-				j.note("the response stream was closed with the cancellation, so that nothing late can come", c.Event)
-				return
-			}
-			next := s.labelled("progress")
-			j.that(len(next) > 0, "the host made no further call after a late response", c.Event)
-			if o, ok := s.outcome("after"); ok && o.Error {
-				j.fail(fmt.Sprintf("the call that was under way when a late response came failed: %q", wire.Excerpt([]byte(o.Text), 120)), c.Event)
-			}
-			for _, id := range []string{"held", "after"} {
-				if o, ok := s.outcome(id); ok && strings.Contains(o.Text, lateText) {
-					j.fail(fmt.Sprintf("the late response was taken for the result of call %q", id), c.Event)
-				}
-			}
-		},
+		end:     ignoresLate,
+	},
+	{
+		ID: "B36", Name: "cancels only its own requests in flight", Revision: Modern, Level: Must, Observed: onWire,
+		Text:       "A cancellation names a request that the host itself sent and that has not been answered.",
+		Section:    section(Modern, "basic/patterns/cancellation#behavior-requirements"),
+		Everywhere: true,
+		eras:       modernOnly, transport: Stdio,
+		cancelled: ownRequest,
+		end:       cancelsNothing,
+	},
+	{
+		ID: "B37", Name: "ignores late responses", Revision: Modern, Level: Should, Observed: onWire,
+		Text:    "The response to a request that was cancelled is ignored: it is taken for nothing else, and all goes on.",
+		Section: section(Modern, "basic/patterns/cancellation#behavior-requirements"),
+		eras:    modernOnly, transport: Stdio,
+		end: ignoresLate,
 	},
 	{
 		ID: "P1", Name: "waits, or comes back", Revision: profile, Level: Must, Observed: onWire,
@@ -274,6 +252,53 @@ func (s *session) cancels(id json.RawMessage, l *wire.Line) *cancellation {
 		}
 	}
 	return x
+}
+
+// ownRequest judges a cancellation by what it names.
+func ownRequest(j judge, c *cancellation) {
+	id := wire.Excerpt(c.id, 40)
+	switch {
+	case c.hit:
+		j.that(c.of.Method != "initialize", "initialize is cancelled, which a host must not do", c.of.Event, c.line.Event)
+	case c.crossing:
+		j.pass(c.line.Event)
+	case c.repeated:
+		j.fail(fmt.Sprintf("the request %s was cancelled before", id), c.line.Event)
+	case c.of != nil:
+		j.fail(fmt.Sprintf("the request %s was answered long before it is cancelled", id), c.of.Event, c.line.Event)
+	default:
+		j.fail(fmt.Sprintf("the host cancels %s, which is no request of its own", id), c.line.Event)
+	}
+}
+
+// cancelsNothing is for hosts of which no cancellation is seen.
+func cancelsNothing(j judge, s *session) {
+	if !slices.ContainsFunc(s.Lines(), func(l *wire.Line) bool { return l.Method == "notifications/cancelled" }) {
+		j.note("the host cancelled nothing")
+	}
+}
+
+// ignoresLate judges what a host does with a response that comes late.
+func ignoresLate(j judge, s *session) {
+	held := s.labelled("held")
+	if len(held) == 0 || held[0].now().answered == 0 || !held[0].left {
+		return
+	}
+	c := held[0].now()
+	if c.unheard {
+		j.note("the response stream was closed with the cancellation, so that nothing late can come", c.Event)
+		return
+	}
+	next := s.labelled("progress")
+	j.that(len(next) > 0, "the host made no further call after a late response", c.Event)
+	if o, ok := s.outcome("after"); ok && o.Error {
+		j.fail(fmt.Sprintf("the call that was under way when a late response came failed: %q", wire.Excerpt([]byte(o.Text), 120)), c.Event)
+	}
+	for _, id := range []string{"held", "after"} {
+		if o, ok := s.outcome(id); ok && strings.Contains(o.Text, lateText) {
+			j.fail(fmt.Sprintf("the late response was taken for the result of call %q", id), c.Event)
+		}
+	}
 }
 
 // cancelsByNotification judges the calls that the host gave up.

@@ -16,13 +16,16 @@ type script struct {
 	// refusal is the error with which a server of the older era answers what it
 	// does not know; 0 means the usual one.
 	refusal int
+	// outdated says that a server of the newer era refuses the version of the first
+	// request, once.
+	outdated bool
 	// guided says that a person can do the scenario by hand.
 	guided bool
 }
 
 // scenarios are all there are, in the order in which they are best read.
 var scenarios = []Scenario{
-	advertising, era, modeNames,
+	advertising, era, versions, modeNames,
 	consenting, refusing, unanswered, oddURLs, burst,
 	roundTrips, parallel,
 	waiting, pausing, resumption,

@@ -11,7 +11,7 @@ var advertising = Scenario{
 	Description: "Two plain calls, one after the other. The host declares elicitation where its protocol wants it, sends the " +
 		"metadata and the headers that every request has, posts one message at a time, and answers a ping.",
 	Protocols: both, Transports: everywhere,
-	Checks: []string{"A1", "A2", "A30", "A44", "B1", "B2", "B3", "B21", "B23", "B24"},
+	Checks: []string{"A1", "A2", "A30", "A44", "B1", "B2", "B3", "B21", "B23", "B24", "B38"},
 	Ask:    "Ask your host to call the tool notes_search with call set to first, and then once more with call set to second.",
 	script: script{
 		steps: inTurn("first", "second"),
@@ -37,6 +37,20 @@ var era = Scenario{
 		steps:   inTurn("first"),
 		play:    func(f *flow) { f.text(foundText) },
 		refusal: -32000,
+	},
+}
+
+var versions = Scenario{
+	Name: "versions", Title: "A server that refuses the version",
+	Description: "The first request is refused with -32022, which names the version that the server does speak. The host goes " +
+		"on with that one, or gives up; it does not take the server for one of the older era.",
+	Protocols: modernOnly, Transports: everywhere,
+	Checks: []string{"B39"},
+	Ask:    "Restart your host, and ask it to call the tool notes_search with call set to first, and then with call set to next.",
+	script: script{
+		steps:    inTurn("first", nextCall),
+		play:     func(f *flow) { f.text(foundText) },
+		outdated: true,
 	},
 }
 

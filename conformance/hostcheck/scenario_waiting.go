@@ -20,7 +20,7 @@ var waiting = Scenario{
 		"ignores what comes late. Then progress keeps a call alive for twice its time-out, and one for ever: there the host " +
 		"keeps to a maximum.",
 	Protocols: both, Transports: everywhere,
-	Checks: []string{"A24", "A25", "A26", "A27", "A28", "B17", "B18", "B19", "B34", "P1", "P2"},
+	Checks: []string{"A24", "A25", "A26", "A27", "A28", "B17", "B18", "B19", "B34", "B36", "B37", "P1", "P2"},
 	Ask:    "Set the call time-out of your host to a few seconds, if it has one, and ask it to call notes_search with call set to held.",
 	script: script{
 		steps: func(protocol string) [][]Call {
@@ -130,7 +130,7 @@ var resumption = Scenario{
 	Description: "The person agrees, but the sign-in takes longer than the call may. The host gives the call up cleanly; the " +
 		"next call starts afresh and finds the sign-in done.",
 	Protocols: both, Transports: everywhere,
-	Checks: []string{"A25", "A27", "B17", "B18", "B34", "B35", "P1"},
+	Checks: []string{"A25", "A27", "B17", "B18", "B34", "B35", "B36", "P1"},
 	Ask:    "Ask your host to call notes_search with call set to first, agree, wait until it gives up, and ask for call set to next.",
 	script: script{
 		steps: sequence(within("first", heldTimeout), calling(nextCall)),

@@ -108,6 +108,10 @@ func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
 	s.register(c)
 	judgeRequest(s.observer, c)
 	c.others, c.earlier = nil, nil // which would be kept for as long as this one
+	if s.scenario.outdated && l.Method != "initialize" && s.firstRequest("") == c {
+		s.answer(c, unsupported(c.String(wire.MetaVersion)))
+		return
+	}
 	switch {
 	case l.Method == "tools/call" && s.speaks(c, p):
 		s.arrived(c)
@@ -202,9 +206,7 @@ func (s *session) speaks(c *call, p *wire.Peer) bool {
 // other.
 func (s *session) refuse(c *call) {
 	if s.protocol == Modern {
-		s.answer(c, fault(-32022, "Unsupported protocol version", map[string]any{
-			"supported": []string{Modern}, "requested": Legacy,
-		}))
+		s.answer(c, unsupported(Legacy))
 		return
 	}
 	code := s.scenario.refusal
@@ -212,6 +214,11 @@ func (s *session) refuse(c *call) {
 		code = -32601
 	}
 	s.answer(c, fault(code, wire.NotInitialized, nil))
+}
+
+// unsupported refuses a version.
+func unsupported(requested string) map[string]any {
+	return fault(-32022, "Unsupported protocol version", map[string]any{"supported": []string{Modern}, "requested": requested})
 }
 
 func (s *session) initialize(c *call, p *wire.Peer) {

@@ -20,6 +20,9 @@ func (h *host) connect(ctx context.Context) (*client, error) {
 		c.older()
 		return c, h.initialize(ctx, c)
 	}
+	if h.fault == ProbesLate {
+		_, _ = c.request(ctx, "tools/list", nil, hostcheck.Call{})
+	}
 	r, err := c.request(ctx, "server/discover", nil, hostcheck.Call{})
 	if h.habit == NewerEraAlone && !h.speaksModern(r, err) {
 		c.close()
@@ -71,7 +74,7 @@ func (h *host) speaksModern(r message, err error) bool {
 		return false
 	}
 	if r.Error != nil {
-		return r.Error.Code <= -32020 && r.Error.Code >= -32022
+		return r.Error.Code <= -32020 && r.Error.Code >= -32022 && h.fault != FallsBackOnVersion
 	}
 	var d struct {
 		SupportedVersions []string `json:"supportedVersions"`

@@ -17,6 +17,8 @@ const (
 	RetryWithoutMeta       Fault = "retry-without-meta"
 	NamelessRetry          Fault = "nameless-retry"
 	FallsBackOnOneCode     Fault = "falls-back-on-one-code"
+	ProbesLate             Fault = "probes-late"
+	FallsBackOnVersion     Fault = "falls-back-on-version"
 	NeedsMode              Fault = "needs-mode"
 	CancelsUndeclaredModes Fault = "cancels-undeclared-modes"
 
@@ -138,7 +140,7 @@ const (
 func Faults() []Fault { return slices.Clone(faults) }
 
 var faults = []Fault{
-	DeclaresNothing, DeclaresNoMode, DeclaresEmpty, DeclaresOnce, RetryWithoutMeta, NamelessRetry, FallsBackOnOneCode, NeedsMode, CancelsUndeclaredModes,
+	DeclaresNothing, DeclaresNoMode, DeclaresEmpty, DeclaresOnce, RetryWithoutMeta, NamelessRetry, FallsBackOnOneCode, ProbesLate, FallsBackOnVersion, NeedsMode, CancelsUndeclaredModes,
 	NoWayOut, NothingToApprove, NoServerName, NoDomain, ShortensURL, DecodesURL, NoHighlight, NoWarning, LinksInMessage, NoControls,
 	NothingToCopy, CutsMessage, AllDialogsAtOnce, ShowsTwice, DeclinesUnseen,
 	Prefetches, OpensUnasked, EmbedsPage, OpensNothing, OpensTwice, OpensLate, RemembersConsent, OpensAnything, OpensWithShell,
