@@ -59,6 +59,17 @@ func behave(how string, server []string) {
 			fmt.Fprintln(in, "this is \x00 not JSON {")
 		}
 		time.Sleep(time.Hour)
+	case "dies": // after initialize
+		in := start(server)
+		fmt.Fprintln(in, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},`+
+			`"clientInfo":{"name":"dies","version":"1"}}}`)
+		time.Sleep(time.Second)
+		self, err := os.FindProcess(os.Getpid())
+		if err != nil {
+			panic(err)
+		}
+		_ = self.Kill()
+		time.Sleep(time.Hour)
 	case "flood":
 		in := start(server)
 		line := `{"jsonrpc":"2.0","method":"notifications/` + strings.Repeat("x", 4000) + `"}` + "\n"

@@ -112,6 +112,19 @@ func TestProcess_ExitsAtOnce(t *testing.T) {
 	}
 }
 
+// A host that dies is told how, and after what, although nothing else is wrong.
+func TestProcess_DiesAfterInitialize(t *testing.T) {
+	r, _, _ := badHost(t, "dies", hostcheck.Config{
+		Host: []string{"{server}"}, Timeout: time.Minute, Protocols: []string{hostcheck.Legacy},
+	})
+	c := check(t, r, hostcheck.TaskID)
+	for _, want := range []string{"the host ended with ", "the last that it had been sent is the response to initialize", "no call was made"} {
+		if c.Status != hostcheck.Failure || !strings.Contains(c.ErrorMessage, want) {
+			t.Errorf("it is %s, and does not say %q: %s", c.Status, want, c.ErrorMessage)
+		}
+	}
+}
+
 func TestProcess_DoesNotExist(t *testing.T) {
 	report, err := hostcheck.Run(t.Context(), hostcheck.Config{
 		Host: []string{filepath.Join(t.TempDir(), "nothing-here")}, Scenarios: []string{"advertising"},

@@ -250,6 +250,14 @@ var consent = []Requirement{
 		Section:    profileSection("P3"),
 		Everywhere: true,
 		eras:       both, hook: HookShown,
+		// Without a hook it is not known what the person did, but that nobody reads and
+		// decides in no time.
+		answered: func(j judge, s *session, p *prompt) {
+			if p.got != nil && p.got.err == nil && !p.odd && !s.hasHook(HookShown) && p.got.at-p.issued < reading {
+				j.note(fmt.Sprintf("%q came %v after the prompt: nobody was asked, as far as is seen without a hook", p.got.said(),
+					(p.got.at-p.issued).Round(time.Millisecond)), p.got.line.Event)
+			}
+		},
 		shown: func(j judge, _ *session, p *prompt) {
 			shown := -1
 			if len(p.dialogs) > 0 {
@@ -322,6 +330,9 @@ var consent = []Requirement{
 		},
 	},
 }
+
+// reading is less than the time in which a person can read a prompt.
+const reading = 200 * time.Millisecond
 
 // refusedUnseen says whether the host turned down a prompt of the kind that it may
 // turn down by itself.

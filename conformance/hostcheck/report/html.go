@@ -164,12 +164,20 @@ type seenView struct {
 
 type linkView struct{ Anchor, Text string }
 
+// run names a run among those of a finding.
+func (f *finding) run(in *hostcheck.Result) string {
+	if f.scenario == allScenarios {
+		return visible(in.Scenario) + " " + in.Protocol + " " + in.Transport
+	}
+	return in.Protocol + " " + in.Transport
+}
+
 func viewFinding(f *finding, anchors map[*hostcheck.Result]string, b *hostcheck.Baseline) findingView {
 	v := findingView{Scenario: visible(f.scenario), Check: viewCheck(f.check, "", expected(b, f.scenario, f.check.ID))}
 	for _, s := range f.seen {
 		seen := seenView{Message: visible(shorten(s.message, 2000))}
 		for _, in := range s.in {
-			seen.In = append(seen.In, linkView{checkAnchor(anchors[in], f.check.ID), in.Protocol + " " + in.Transport})
+			seen.In = append(seen.In, linkView{checkAnchor(anchors[in], f.check.ID), f.run(in)})
 		}
 		v.Seen = append(v.Seen, seen)
 	}

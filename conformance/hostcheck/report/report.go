@@ -126,8 +126,8 @@ func findings(r *hostcheck.Report, status hostcheck.Status) []*finding {
 				continue
 			}
 			scenario, title := result.Scenario, result.Title
-			if check.ID == hostcheck.TaskID {
-				scenario, title = "all scenarios", "What became of the host" // the same in many
+			if passing(result.Scenario, check.ID) {
+				scenario, title = allScenarios, "What holds in each of them" // and is told once
 			}
 			at := slices.IndexFunc(list, func(f *finding) bool { return f.scenario == scenario && f.check.ID == check.ID })
 			if at < 0 {
@@ -138,6 +138,36 @@ func findings(r *hostcheck.Report, status hostcheck.Status) []*finding {
 		}
 	}
 	return list
+}
+
+// allScenarios stands for the scenario of a finding that none of them exists for.
+const allScenarios = "all scenarios"
+
+// passing says whether a check is made in passing: it holds everywhere, and the
+// scenario does not exist for it.
+func passing(scenario, check string) bool {
+	everywhere := slices.ContainsFunc(hostcheck.Requirements(), func(r hostcheck.Requirement) bool { return r.ID == check && r.Everywhere })
+	return everywhere && !slices.ContainsFunc(hostcheck.Scenarios(), func(s hostcheck.Scenario) bool {
+		return s.Name == scenario && slices.Contains(s.Checks, check)
+	})
+}
+
+// where names the runs of a sighting, and for what holds everywhere the scenarios.
+func (f *finding) where(s sighting) string {
+	if f.scenario != allScenarios {
+		return runs(s.in)
+	}
+	var names []string
+	for _, r := range s.in {
+		if !slices.Contains(names, r.Scenario) {
+			names = append(names, r.Scenario)
+		}
+	}
+	const most = 3
+	if len(names) > most {
+		names = append(names[:most:most], fmt.Sprintf("%d more", len(names)-most))
+	}
+	return runs(s.in) + " (" + strings.Join(names, ", ") + ")"
 }
 
 func (f *finding) sighted(message string, in *hostcheck.Result) {

@@ -124,7 +124,7 @@ func (t *text) finding(f *finding, b *hostcheck.Baseline) {
 	t.para(indent, f.check.Description)
 	for _, s := range f.seen {
 		message := cmp.Or(line(s.message), "no more is known")
-		t.para(indent+"> ", runs(s.in)+": "+shorten(message, maxSeen))
+		t.para(indent+"> ", f.where(s)+": "+shorten(message, maxSeen))
 	}
 	for _, ref := range f.check.SpecReferences {
 		fmt.Fprintf(t, "%s%s\n", indent, t.paint(faint, line(cmp.Or(ref.URL, ref.ID))))
