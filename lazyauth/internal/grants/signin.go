@@ -27,9 +27,8 @@ type signIn struct {
 	// show is told of each authorization that has begun, by one goroutine at a time: its
 	// prompt is the one that is shown from then on.
 	show func(begun)
-	// spare is told of a token that comes when there is no use for it any more: another one came
-	// first, or the person has refused.
-	spare func(*oauth.Token)
+	// refused is told of a token that comes although the person has refused.
+	refused func(*oauth.Token)
 
 	mu      sync.Mutex
 	ways    []Way // that are left, the best first
@@ -56,8 +55,8 @@ type objection struct {
 // newSignIn returns a sign-in by the best of these ways for who is asked: those that
 // nothing speaks against come first. What speaks against a way is no reason not to go it
 // where no other is left.
-func newSignIn(ways []Way, asked Asked, show func(begun), spare func(*oauth.Token)) *signIn {
-	s := &signIn{asked: asked, show: show, spare: spare, turn: make(chan struct{}, 1)}
+func newSignIn(ways []Way, asked Asked, show func(begun), refused func(*oauth.Token)) *signIn {
+	s := &signIn{asked: asked, show: show, refused: refused, turn: make(chan struct{}, 1)}
 	var unlikely []Way
 	for _, way := range ways {
 		err := way.Suits(asked.Who, asked.Link)
@@ -248,8 +247,10 @@ func (s *signIn) wait(ctx context.Context, first begun, heard Heard) (Way, *oaut
 		case r := <-results:
 			running--
 			if end.token != nil || errors.Is(end.err, oauth.ErrDenied) {
-				if r.token != nil {
-					s.spare(r.token)
+				// The second of two tokens is left to expire: where one browser session has one
+				// grant, to revoke it ends the first one as well.
+				if r.token != nil && end.token == nil {
+					s.refused(r.token)
 				}
 				continue
 			}
