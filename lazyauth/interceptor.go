@@ -67,6 +67,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	if service.Dialect == nil {
 		service.Dialect = scopes.BearerDemand
 	}
+	service.Flows, service.ClientIDHosts = slices.Clone(service.Flows), slices.Clone(service.ClientIDHosts) // the author's own may change
 	allowed, err := parseOrigins(service.APIOrigins)
 	if err != nil {
 		return nil, err
