@@ -120,6 +120,7 @@ var expected = map[refhost.Fault]expectation{
 	refhost.ReusesIDs:          {trips: "A43"},
 	refhost.FractionalIDs:      {trips: "A43 A45"},
 	refhost.IgnoresPings:       {trips: "A44"},
+	refhost.FollowsReferences:  {trips: "B40"},
 	refhost.NumericReason:      {trips: "A45"},
 	refhost.MalformedContent:   {trips: "A45"},
 	refhost.LeavesServerDead:   {trips: "B22"},

@@ -15,6 +15,21 @@ const TaskID = "P17"
 // Results, streams and servers that are out of order.
 var robustness = []Requirement{
 	{
+		ID: "B40", Name: "fetches no schema by itself", Revision: Modern, Level: MustNot, Observed: atCanary,
+		Text:    "A $ref that leads to the network is not followed by itself.",
+		Section: section(Modern, "basic/index#json-schema-usage"),
+		eras:    modernOnly,
+		end: func(j judge, s *session) {
+			list := s.firstRequest("tools/list")
+			if list == nil {
+				j.note("the host does not ask for the list of tools")
+				return
+			}
+			at := s.visited(schemaPath)
+			j.that(at < 0, "the host fetched the URL of a $ref in the schema of a tool", list.Event, at)
+		},
+	},
+	{
 		ID: TaskID, Name: "does its task", Revision: profile, Level: Must, Observed: onWire,
 		Text:       "The host makes the calls that it is told to make, waits for each, and neither crashes nor hangs on the way.",
 		Section:    profileSection("P17"),

@@ -19,13 +19,15 @@ type script struct {
 	// outdated says that a server of the newer era refuses the version of the first
 	// request, once.
 	outdated bool
+	// refers says that the list has a tool whose schema refers to the canary.
+	refers bool
 	// guided says that a person can do the scenario by hand.
 	guided bool
 }
 
 // scenarios are all there are, in the order in which they are best read.
 var scenarios = []Scenario{
-	advertising, era, versions, modeNames,
+	advertising, era, versions, references, modeNames,
 	consenting, refusing, unanswered, oddURLs, burst,
 	roundTrips, parallel,
 	waiting, pausing, resumption,

@@ -54,6 +54,20 @@ var versions = Scenario{
 	},
 }
 
+var references = Scenario{
+	Name: "references", Title: "A schema that refers to the network",
+	Description: "The list has one more tool, which is not called. Its input schema has a $ref to a URL of the canary. The host " +
+		"may leave the tool out; it does not fetch the URL by itself.",
+	Protocols: modernOnly, Transports: everywhere,
+	Checks: []string{"B40"},
+	Ask:    "Restart your host, and ask it to call the tool notes_search with call set to first, and then with call set to next.",
+	script: script{
+		steps:  inTurn("first", nextCall),
+		play:   func(f *flow) { f.text(foundText) },
+		refers: true,
+	},
+}
+
 var modeNames = Scenario{
 	Name: "modes", Title: "Modes that are missing, or were not declared",
 	Description: "The server asks without naming a mode, which means a form, and, wrongly, in a mode that the host never " +

@@ -43,6 +43,21 @@ func tool(name, description string) any {
 	}
 }
 
+// tools is the list of tools. The one that refers to the canary is called by nobody.
+func (s *session) tools() []any {
+	if !s.scenario.refers {
+		return toolList
+	}
+	return append(slices.Clip(toolList), map[string]any{
+		"name": "notes_tag", "description": "Tags a note.", "inputSchema": map[string]any{
+			"type": "object", "properties": map[string]any{"tag": map[string]any{"$ref": s.canary + schemaPath}},
+		},
+	})
+}
+
+// schemaPath is where the schema of the canary would be.
+const schemaPath = "/schemas/tag.json"
+
 // olderRevisions are those whose initialize is answered in kind: they differ in
 // nothing that the scenarios use, and some hosts of this year send them.
 var olderRevisions = []string{Legacy, "2025-06-18", "2025-03-26", "2024-11-05"}
@@ -132,7 +147,7 @@ func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
 		}
 		s.answer(c, success(map[string]any{}))
 	case "tools/list":
-		s.answer(c, success(s.listed(map[string]any{"tools": toolList})))
+		s.answer(c, success(s.listed(map[string]any{"tools": s.tools()})))
 	case "server/discover":
 		s.answer(c, success(s.listed(map[string]any{
 			"supportedVersions": []string{Modern}, "capabilities": map[string]any{"tools": map[string]any{}},

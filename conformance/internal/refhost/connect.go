@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
@@ -29,7 +30,12 @@ func (h *host) connect(ctx context.Context) (*client, error) {
 		return nil, errors.New("the server does not speak the newer protocol")
 	}
 	if h.speaksModern(r, err) {
-		_, err = c.request(ctx, "tools/list", nil, hostcheck.Call{})
+		list, err := c.request(ctx, "tools/list", nil, hostcheck.Call{})
+		if h.fault == FollowsReferences {
+			for _, ref := range references.FindAllSubmatch(list.Result, -1) {
+				h.visit(ctx, string(ref[1]))
+			}
+		}
 		return c, err
 	}
 	if h.fault == FallsBackOnOneCode && (r.Error == nil || r.Error.Code != -32601) {
@@ -47,6 +53,9 @@ func (c *client) older() {
 	}
 	c.modern = false
 }
+
+// references are what schemas refer to on the network.
+var references = regexp.MustCompile(`"\$ref":\s*"(https?://[^"]*)"`)
 
 func (h *host) dial(ctx context.Context, modern bool) (*client, error) {
 	c := &client{

@@ -131,6 +131,7 @@ const (
 	IgnoresPings       Fault = "ignores-pings"
 	NumericReason      Fault = "numeric-reason"
 	MalformedContent   Fault = "malformed-content"
+	FollowsReferences  Fault = "follows-references"
 	CrashesAtOnce      Fault = "crashes-at-once"
 	Hangs              Fault = "hangs"
 	EndsMidCall        Fault = "ends-mid-call"
@@ -152,5 +153,5 @@ var faults = []Fault{
 	SameIDs, OneProgressToken, AnswersRequests, NeverTimesOut, ImpatientCalls, NeverCancels, Misspells, EndsServer, NeverHangsUp, CancelsStrangers,
 	IgnoresProgress, NoMaximum, ClockRunsOn, UsesLateResponses, CrashesOnLate, UsesUnknownTypes, GuessesTypes, NeedsResultType,
 	AcceptsJSONOnly, RetryWithoutName, ChokesOnComments, NeverResumes, IgnoresRetry, SameIDAfterBreak,
-	LeavesServerDead, NoVersionMember, OldJSONRPC, LogsToServer, WritesLatin1, NoVersionHeader, WrongVersionHeader, DropsSession, NeverInitialized, HalfInitialize, ReusesIDs, FractionalIDs, IgnoresPings, NumericReason, MalformedContent, CrashesAtOnce, Hangs, EndsMidCall,
+	LeavesServerDead, NoVersionMember, OldJSONRPC, LogsToServer, WritesLatin1, NoVersionHeader, WrongVersionHeader, DropsSession, NeverInitialized, HalfInitialize, ReusesIDs, FractionalIDs, IgnoresPings, NumericReason, MalformedContent, FollowsReferences, CrashesAtOnce, Hangs, EndsMidCall,
 }
