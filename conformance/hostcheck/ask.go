@@ -24,7 +24,7 @@ func (f *flow) may(p *prompt) bool {
 	if p.unasked || (p.mode == "url" && d.URL) || (p.mode != "url" && d.Form) {
 		return true
 	}
-	f.s.excuse(fmt.Sprintf("the host declares no elicitation in %s mode, so that it cannot be asked", p.mode))
+	f.s.excuse(fmt.Sprintf("the host declares no elicitation in %s mode", p.mode))
 	return false
 }
 

@@ -75,7 +75,7 @@ func ping(f *flow) {
 func (f *flow) question(press string, after time.Duration) *prompt {
 	p := f.s.prompt(press, after)
 	if d := f.now().declared; !d.URL && d.Form {
-		f.s.excuse("the host declares no elicitation in url mode, so that it is asked in form mode")
+		f.s.excuse("the host declares no elicitation in url mode")
 		p.mode, p.url = "form", ""
 	}
 	return p

@@ -14,7 +14,7 @@ func (s *session) otherEra() (why string, alone bool) {
 	case s.protocol == Legacy:
 		return "the host does not initialize, and this server speaks " + Legacy, true
 	}
-	return "the host initializes, as in the older protocol, and this server speaks " + Modern, !s.spoke()
+	return "the host initializes, and this server speaks " + Modern, !s.spoke()
 }
 
 // spoke says whether the host said anything in the protocol of the session. The

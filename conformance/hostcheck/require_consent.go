@@ -158,7 +158,7 @@ var consent = []Requirement{
 		eras:       both, hook: HookOpened,
 		opened: func(j judge, s *session, p *prompt) {
 			for _, o := range s.openings {
-				if o.isOf(p) {
+				if isOf(o, p) {
 					j.that(o.In == "browser" || o.In == "isolated", fmt.Sprintf("the URL was opened in %q", o.In), o.event)
 				}
 			}
@@ -177,7 +177,7 @@ var consent = []Requirement{
 			}
 			var times []opening
 			for _, o := range s.openings {
-				if o.isOf(p) {
+				if isOf(o, p) {
 					times = append(times, o)
 				}
 			}
@@ -342,7 +342,7 @@ func (p *prompt) refusedUnseen() bool {
 
 // isOf says whether what was opened is the URL of a prompt, whatever became of the
 // rest of it.
-func (o opening) isOf(p *prompt) bool {
+func isOf(o opening, p *prompt) bool {
 	u, err := url.Parse(o.URL)
 	return o.URL == p.url || err == nil && u.Query().Get("p") == p.id
 }

@@ -106,7 +106,7 @@ func playMissingMode(f *flow) {
 	p := f.s.prompt("decline", 300*time.Millisecond)
 	p.mode, p.message, p.limit = "", "Shall the notebook remember this search?", 4*time.Second
 	if f.s.protocol == Modern && !declared.Form {
-		f.s.excuse("the host declares no elicitation in form mode, so that it cannot be asked without a mode")
+		f.s.excuse("the host declares no elicitation in form mode")
 		f.fail("the host cannot be asked")
 		return
 	}

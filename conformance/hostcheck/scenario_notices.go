@@ -97,7 +97,7 @@ const urlElicitationRequired = -32042
 func playURLRequired(f *flow) {
 	s := f.s
 	if s.protocol == Legacy && !f.now().declared.URL {
-		s.excuse("the host declares no elicitation in url mode, so that it cannot be asked")
+		s.excuse("the host declares no elicitation in url mode")
 		f.fail("the host cannot be asked")
 		return
 	}

@@ -25,6 +25,9 @@ func (h *host) connect(ctx context.Context) (*client, error) {
 		_, _ = c.request(ctx, "tools/list", nil, hostcheck.Call{})
 	}
 	r, err := c.request(ctx, "server/discover", nil, hostcheck.Call{})
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if h.habit == NewerEraAlone && !h.speaksModern(r, err) {
 		c.close()
 		return nil, errors.New("the server does not speak the newer protocol")
@@ -49,7 +52,7 @@ func (h *host) connect(ctx context.Context) (*client, error) {
 // older has the client speak the older protocol.
 func (c *client) older() {
 	if link, ok := c.link.(*httpLink); ok {
-		link.modern = false
+		link.modern.Store(false)
 	}
 	c.modern = false
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
@@ -22,7 +23,7 @@ type httpLink struct {
 	h       *host
 	url     string
 	receive func([]byte)
-	modern  bool
+	modern  atomic.Bool     // not always what it began with
 	ctx     context.Context // ends with the link
 	stop    context.CancelFunc
 	busy    sync.WaitGroup
@@ -32,7 +33,8 @@ type httpLink struct {
 }
 
 func newHTTPLink(h *host, receive func([]byte), modern bool) *httpLink {
-	l := &httpLink{h: h, url: h.launch.Task.Server.URL, receive: receive, modern: modern}
+	l := &httpLink{h: h, url: h.launch.Task.Server.URL, receive: receive}
+	l.modern.Store(modern)
 	l.ctx, l.stop = context.WithCancel(h.begun)
 	return l
 }
@@ -78,7 +80,7 @@ func (l *httpLink) exchange(ctx context.Context, raw []byte, h head) error {
 		return err
 	}
 	defer resp.Body.Close()
-	if id := resp.Header.Get("Mcp-Session-Id"); id != "" && !l.modern {
+	if id := resp.Header.Get("Mcp-Session-Id"); id != "" && !l.modern.Load() {
 		l.mu.Lock()
 		l.session = id
 		l.mu.Unlock()
@@ -106,7 +108,7 @@ func isMessage(body []byte) bool {
 
 // label sets the headers that say what is in the body.
 func (l *httpLink) label(req *http.Request, h head) {
-	if l.modern {
+	if l.modern.Load() {
 		req.Header.Set("Mcp-Protocol-Version", hostcheck.Modern)
 		req.Header.Set("Mcp-Method", h.method)
 		if h.method == "tools/call" && h.name != "" {
@@ -134,7 +136,7 @@ func (l *httpLink) label(req *http.Request, h head) {
 // can be resumed.
 func (l *httpLink) follow(ctx context.Context, body io.Reader) error {
 	id, retry, err := l.events(body)
-	for id != "" && !l.modern && ctx.Err() == nil && l.h.fault != NeverResumes {
+	for id != "" && !l.modern.Load() && ctx.Err() == nil && l.h.fault != NeverResumes {
 		if l.h.fault == IgnoresRetry {
 			retry = 0
 		}
