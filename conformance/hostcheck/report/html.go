@@ -166,7 +166,7 @@ type linkView struct{ Anchor, Text string }
 
 // run names a run among those of a finding.
 func (f *finding) run(in *hostcheck.Result) string {
-	if f.scenario == allScenarios {
+	if f.scenario == everywhere {
 		return visible(in.Scenario) + " " + in.Protocol + " " + in.Transport
 	}
 	return in.Protocol + " " + in.Transport

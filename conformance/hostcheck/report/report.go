@@ -127,7 +127,7 @@ func findings(r *hostcheck.Report, status hostcheck.Status) []*finding {
 			}
 			scenario, title := result.Scenario, result.Title
 			if passing(result.Scenario, check.ID) {
-				scenario, title = allScenarios, "What holds in each of them" // and is told once
+				scenario, title = everywhere, "What holds in any scenario" // and is told once
 			}
 			at := slices.IndexFunc(list, func(f *finding) bool { return f.scenario == scenario && f.check.ID == check.ID })
 			if at < 0 {
@@ -140,21 +140,21 @@ func findings(r *hostcheck.Report, status hostcheck.Status) []*finding {
 	return list
 }
 
-// allScenarios stands for the scenario of a finding that none of them exists for.
-const allScenarios = "all scenarios"
+// everywhere stands for the scenario of a finding that none of them exists for.
+const everywhere = "everywhere"
 
 // passing says whether a check is made in passing: it holds everywhere, and the
 // scenario does not exist for it.
 func passing(scenario, check string) bool {
-	everywhere := slices.ContainsFunc(hostcheck.Requirements(), func(r hostcheck.Requirement) bool { return r.ID == check && r.Everywhere })
-	return everywhere && !slices.ContainsFunc(hostcheck.Scenarios(), func(s hostcheck.Scenario) bool {
+	holds := slices.ContainsFunc(hostcheck.Requirements(), func(r hostcheck.Requirement) bool { return r.ID == check && r.Everywhere })
+	return holds && !slices.ContainsFunc(hostcheck.Scenarios(), func(s hostcheck.Scenario) bool {
 		return s.Name == scenario && slices.Contains(s.Checks, check)
 	})
 }
 
 // where names the runs of a sighting, and for what holds everywhere the scenarios.
 func (f *finding) where(s sighting) string {
-	if f.scenario != allScenarios {
+	if f.scenario != everywhere {
 		return runs(s.in)
 	}
 	var names []string
