@@ -3,6 +3,7 @@ package state_test
 import (
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,18 +17,19 @@ import (
 func TestTable_ValueEndsWithItsState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const end = 10 * time.Minute
-		var clock time.Duration
+		var clock atomic.Int64 // read by timers as well
+		now := func() time.Duration { return time.Duration(clock.Load()) }
 		var ended []string
-		table := state.NewTable[string](16, func() time.Duration { return clock }, func(v string) { ended = append(ended, v) })
+		table := state.NewTable[string](16, now, func(v string) { ended = append(ended, v) })
 		defer table.Close()
 		sealer := newSealer(t)
 		sealed := seal(t, sealer, state.State{Call: "round", Round: true, End: end}, binding)
-		opened, err := sealer.Open(sealed, binding, clock)
+		opened, err := sealer.Open(sealed, binding, now())
 		if err != nil {
 			t.Fatal(err)
 		}
 		opens := func() bool {
-			_, err := sealer.Open(sealed, binding, clock)
+			_, err := sealer.Open(sealed, binding, now())
 			return err == nil
 		}
 		kept := func() bool {
@@ -45,16 +47,16 @@ func TestTable_ValueEndsWithItsState(t *testing.T) {
 		if !opens() || !kept() {
 			t.Errorf("before its end: opens %t, kept %t", opens(), kept())
 		}
-		clock = end
+		clock.Store(int64(end))
 		table.Keep("round", "u", "first", end+time.Minute) // longer, after all
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if opens() || !kept() {
 			t.Errorf("a minute before the last state ends: the first one opens %t, kept %t", opens(), kept())
 		}
-		clock += time.Minute
-		table.Keep("round", "u", "first", clock+1) // its timer runs anew
-		clock++
+		clock.Add(int64(time.Minute))
+		table.Keep("round", "u", "first", now()+1) // its timer runs anew
+		clock.Add(1)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if kept() || !slices.Equal(ended, []string{"first"}) {
