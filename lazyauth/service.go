@@ -22,8 +22,8 @@ type Service struct {
 	// every prompt and error. At most 64 printable characters.
 	Name string
 
-	// Issuer is the authorization server's issuer identifier, an https URL,
-	// written exactly as its metadata names it (RFC 8414 §3.3; a slash at the
+	// Issuer is the authorization server's issuer identifier, an https URL, or http to a
+	// loopback address, written exactly as its metadata names it (RFC 8414 §3.3; a slash at the
 	// end counts). Its endpoints are discovered when the first call needs them,
 	// in the places of RFC 8414 and of OpenID Connect Discovery. Leave it empty
 	// to name them in Endpoint.
@@ -65,7 +65,7 @@ type Service struct {
 	// RedirectURI is for authorization servers that compare redirect URIs byte by byte: http, on
 	// 127.0.0.1, [::1] or localhost. With a port, that port must be free, and one sign-in at a
 	// time has it. Empty means a free port of 127.0.0.1 and a path that is the same each time for
-	// this issuer and client (RFC 8252 §7.3). It is used by the redirect flow alone.
+	// this Issuer and Program, or Name (RFC 8252 §7.3). It is used by the redirect flow alone.
 	RedirectURI string
 	// InsecureAssumePKCE uses the redirect flow also where the authorization server's metadata
 	// does not say that it has PKCE with S256, or there is none. At a server that ignores the
