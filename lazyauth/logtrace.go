@@ -26,6 +26,7 @@ type line struct {
 	outcome  string
 	status   int
 	wait     time.Duration
+	life     time.Duration
 	reason   Reason
 	err      error
 	callback string
@@ -55,6 +56,7 @@ func (l line) fields(add func(key string, value any)) {
 	given(l.outcome != "", "outcome", l.outcome)
 	given(l.status != 0, "status", l.status)
 	given(l.wait != 0, "wait", l.wait)
+	given(l.life != 0, "life", l.life)
 	given(l.Took != 0, "took", l.Took)
 	given(l.Prompts != 0, "prompts", l.Prompts)
 	given(l.Calls != 0, "calls", l.Calls)
@@ -101,7 +103,7 @@ func logTrace(debug, info, warn writer) *Trace {
 			debug(ctx, "a browser came back", l)
 		},
 		Granted: func(ctx context.Context, i GrantedInfo) {
-			l := line{About: i.About, flow: i.Flow, FlightStats: i.FlightStats, scopes: i.Scopes, attempt: i.Polls, wait: i.Life}
+			l := line{About: i.About, flow: i.Flow, FlightStats: i.FlightStats, scopes: i.Scopes, attempt: i.Polls, life: i.Life}
 			if i.Missing.IsEmpty() {
 				info(ctx, "authorization granted", l)
 				return

@@ -70,7 +70,7 @@ func TestTrace_HasTheValuesOfTheRequest(t *testing.T) {
 // One line has a whole flight for an operator, whichever logger writes it.
 func TestTrace_OneLineForEachFlight(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
-		w := world.New(t, world.Setup{})
+		w := world.New(t, world.Setup{AS: fakeas.Options{TokenLifetime: time.Hour}})
 		h := w.Host(era, world.Says("cancel", 3*time.Second))
 		one, two := h.Call(t.Context(), "whoami", nil), h.Call(t.Context(), "whoami", nil)
 		req := w.Person()
@@ -87,10 +87,13 @@ func TestTrace_OneLineForEachFlight(t *testing.T) {
 					continue
 				}
 				lines++
-				for _, want := range []string{`"service":"Notes"`, `"principal":"local user"`, `"tool":"whoami"`, `"scopes":"profile"`, `"prompts":1`, `"calls":2`, `"attempt":5`, `"took":`} {
+				for _, want := range []string{`"service":"Notes"`, `"principal":"local user"`, `"tool":"whoami"`, `"scopes":"profile"`, `"prompts":1`, `"calls":2`, `"attempt":5`, `"took":`, `"life":`} {
 					if !strings.Contains(line, want) {
 						t.Errorf("%s: the line %s lacks %s", name, line, want)
 					}
+				}
+				if strings.Contains(line, `"wait":`) { // until the next poll, elsewhere
+					t.Errorf("%s: the line %s has a wait", name, line)
 				}
 			}
 			if lines != 1 {
