@@ -102,7 +102,7 @@ func warnOfArgument(i *Interceptor, tool string, inputSchema any) {
 		return
 	}
 	emit(context.Background(), i.observer.trace.Warned, WarnedInfo{
-		About: About{Service: i.service.Name, Tool: tool},
+		About: About{Service: i.service.Name, Tool: tool, alone: true},
 		Err:   fmt.Errorf("lazyauth: the input schema of tool %+q has no argument %+q, by which Options.Account has calls name an account, so that its calls use the account without a name: add the argument to the tool's input, or name the right one in AccountFromArgument", tool, i.argument),
 	})
 }

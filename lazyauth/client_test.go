@@ -140,6 +140,7 @@ func TestClient_DocumentNotTaken_Registers(t *testing.T) {
 		w.SignedIn(era)
 		client := w.AS.RegisteredClients()[0]
 		chosen(t, w, "registered "+client.ID)
+		logged(t, w, "client registered", "client", client.ID)
 		if client.Name != "Notes for MCP" || client.Secret != "" || !slices.Equal(client.GrantTypes, []string{"urn:ietf:params:oauth:grant-type:device_code", "refresh_token"}) {
 			t.Errorf("registered as %+v", client)
 		}
@@ -249,11 +250,36 @@ func TestClient_Environment(t *testing.T) {
 				w.SignedIn(era)
 				chosen(t, w, test.want)
 				warned := world.Infos[lazyauth.WarnedInfo](&w.Trace)
+				logged(t, w, test.warned, "service", "Notes")
 				if len(warned) > 1 || (len(warned) == 1) != (test.warned != "") || len(warned) == 1 && !strings.Contains(warned[0].Err.Error(), test.warned) {
 					t.Errorf("warned of %+v, want %q", warned, test.warned)
 				}
 			})
 		})
+	}
+}
+
+// logged demands that lines which have a text say of whom they are, if any has it, and name no
+// principal: what they say is of the service alone.
+func logged(t *testing.T, w *world.World, text, key, value string) {
+	t.Helper()
+	if text == "" {
+		return
+	}
+	for name, log := range map[string]string{"zap": w.Log.String(), "slog": w.Slog.String()} {
+		lines := 0
+		for line := range strings.Lines(log) {
+			if !strings.Contains(line, text) {
+				continue
+			}
+			lines++
+			if strings.Contains(line, `"principal"`) || !strings.Contains(line, `"`+key+`":"`+value+`"`) {
+				t.Errorf("%s: %s", name, line)
+			}
+		}
+		if lines == 0 {
+			t.Errorf("%s: no line has %q", name, text)
+		}
 	}
 }
 

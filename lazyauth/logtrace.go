@@ -40,7 +40,7 @@ func (l line) fields(add func(key string, value any)) {
 		}
 	}
 	add("service", l.Service)
-	add("principal", l.Principal.String())
+	given(!l.alone, "principal", l.Principal.String())
 	given(l.Tool != "", "tool", l.Tool)
 	given(!l.scopes.IsEmpty(), "scopes", l.scopes.String())
 	given(!l.limit.IsEmpty(), "limit", l.limit.String())

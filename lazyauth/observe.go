@@ -127,7 +127,7 @@ func (o observer) ClientChosen(f *grants.Flight, c grants.ClientChoice) {
 
 // Registered implements [registration.Observer].
 func (o observer) Registered(ctx context.Context, id, former string, took time.Duration, err error) {
-	info := RegisteredInfo{About: About{Service: o.service}, ClientID: escaped(id, maxStoreText), Former: escaped(former, maxStoreText), Took: took}
+	info := RegisteredInfo{About: aboutService(o.service), ClientID: escaped(id, maxStoreText), Former: escaped(former, maxStoreText), Took: took}
 	if err != nil {
 		_, info.Err = causeOf(err)
 	}
@@ -137,7 +137,7 @@ func (o observer) Registered(ctx context.Context, id, former string, took time.D
 // RegistrationStoreFailed implements [registration.Observer].
 func (o observer) RegistrationStoreFailed(ctx context.Context, err error) {
 	_, cause := causeOf(err)
-	emit(ctx, o.trace.StoreFailed, StoreFailedInfo{About: About{Service: o.service}, Err: cause})
+	emit(ctx, o.trace.StoreFailed, StoreFailedInfo{About: aboutService(o.service), Err: cause})
 }
 
 // Refreshed implements [grants.Observer].
@@ -180,7 +180,7 @@ func (o observer) CallbackFailed(ctx context.Context, what string, err error) {
 	if p, ok := err.(*guard.Panic); ok { //nolint:errorlint // what is told, as it came
 		err = p.WithStack()
 	}
-	emit(ctx, o.trace.CallbackFailed, CallbackFailedInfo{About: About{Service: o.service}, Callback: what, Err: err})
+	emit(ctx, o.trace.CallbackFailed, CallbackFailedInfo{About: aboutService(o.service), Callback: what, Err: err})
 }
 
 // Prompted implements [asking.Observer].

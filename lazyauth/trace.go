@@ -58,7 +58,12 @@ type About struct {
 	Service   string    // its name
 	Principal Principal // whose authorization it is
 	Tool      string    // whose call caused it; empty for a refresh, and for [Interceptor.Authorize]
+
+	alone bool // of the service and of nobody's authorization: Principal says nothing
 }
+
+// aboutService is what hooks report of the service alone.
+func aboutService(name string) About { return About{Service: name, alone: true} }
 
 // FlightStats is how much happened in a flight that has come to its end.
 type FlightStats struct {
