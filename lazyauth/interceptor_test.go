@@ -85,6 +85,11 @@ func TestClose_EndsWaitingCalls(t *testing.T) {
 			t.Error(err)
 		}
 		(<-waiting).Fails(t, lazyauth.ReasonUnavailable)
+		synctest.Wait()
+		warned(t, w)
+		if !strings.Contains(w.Log.String(), "authorization ended by Close") {
+			t.Errorf("the log does not say how the sign-in ended: %s", w.Log.String())
+		}
 		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonUnavailable)
 	})
 }

@@ -2,8 +2,11 @@ package lazyauth
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -96,7 +99,7 @@ func logTrace(debug, info, warn writer) *Trace {
 		},
 		Redirected: func(ctx context.Context, i RedirectedInfo) {
 			l := line{About: i.About, FlightStats: FlightStats{Took: i.Took}, attempt: i.Attempt, outcome: i.Outcome, status: i.Status, err: i.Err}
-			if i.Err != nil {
+			if i.Err != nil && i.Outcome != string(redirect.Denied) { // which the flight's end tells
 				warn(ctx, "a browser came back, and something was wrong", l)
 				return
 			}
@@ -139,6 +142,10 @@ func logTrace(debug, info, warn writer) *Trace {
 			l := line{About: i.About, FlightStats: i.FlightStats, scopes: i.Scopes, channel: i.Channel, attempt: i.Polls, reason: i.Reason, err: i.Err}
 			if !i.Missing.IsEmpty() {
 				l.scopes, l.asked, l.missing = i.Granted, i.Scopes, i.Missing
+			}
+			if errors.Is(i.Err, grants.ErrClosed) { // which the program wanted
+				info(ctx, "authorization ended by Close", l)
+				return
 			}
 			warn(ctx, "authorization failed", l)
 		},

@@ -157,6 +157,8 @@ func TestRedirect_WhatItComesTo(t *testing.T) {
 			call := h.Call(t.Context(), "whoami", nil)
 			d.shows(d.browser.Denies(d.link(h)), "denied")
 			(<-call).Fails(t, lazyauth.ReasonDenied)
+			synctest.Wait()
+			warned(t, d.World, "authorization failed")
 		},
 		"pending, and then the next call": func(t *testing.T, d *desk, era string) {
 			h := d.Host(era, world.Accepts)
@@ -570,6 +572,8 @@ func TestRedirect_Close(t *testing.T) {
 			t.Error(err)
 		}
 		(<-call).Fails(t, lazyauth.ReasonUnavailable)
+		synctest.Wait()
+		warned(t, d.World)
 		location, err := d.AS.ApproveURL(t.Context(), link)
 		if err != nil {
 			t.Fatal(err)

@@ -12,7 +12,8 @@ func failuresTrace() *Trace {
 	warn := func(ctx context.Context, message string, l line) {
 		writeTo(slog.Default(), slog.LevelWarn)(ctx, "lazyauth: "+message, l)
 	}
-	all := logTrace(nil, nil, warn)
+	nothing := func(context.Context, string, line) {}
+	all := logTrace(nothing, nothing, warn)
 	return &Trace{StoreFailed: all.StoreFailed, Unidentified: all.Unidentified, CallbackFailed: all.CallbackFailed, Failed: all.Failed}
 }
 

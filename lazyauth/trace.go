@@ -131,8 +131,8 @@ type RedirectedInfo struct {
 	About
 	// Outcome is "started" (a browser opened the start page), "came" (one brought an answer),
 	// "granted", "refused" (what one brought was not accepted), "code_refused" and "answer_lost"
-	// (the person may start again), "failed", or "push_failed" (RFC 9126: the link is a plain
-	// one).
+	// (the person may start again), "denied" (by the person), "failed", or "push_failed" (RFC
+	// 9126: the link is a plain one).
 	Outcome string
 	Attempt int           // of exchanging a code, from 1; 0 if that was none
 	Status  int           // of HTTP, of such an attempt; 0 if there was no answer

@@ -2,8 +2,10 @@ package lazyauth_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -169,4 +171,22 @@ func TestTrace_DefaultLog(t *testing.T) {
 			t.Errorf("beside a trace the default log has:\n%s", text)
 		}
 	})
+}
+
+// warned demands that the log has these warnings and no others.
+func warned(t *testing.T, w *world.World, want ...string) {
+	t.Helper()
+	var got []string
+	for line := range strings.Lines(w.Slog.String()) {
+		var entry struct{ Level, Msg string }
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Errorf("%v: %s", err, line)
+		}
+		if entry.Level == "WARN" {
+			got = append(got, entry.Msg)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the log warns of %q, want %q", got, want)
+	}
 }

@@ -19,6 +19,7 @@ const (
 	Granted     What = "granted"      // the token is here
 	CodeRefused What = "code_refused" // the server did not accept the code: the person may start again
 	AnswerLost  What = "answer_lost"  // no usable answer; the code is not sent again, and the person may start again
+	Denied      What = "denied"       // the person said no, and the sign-in ends with that
 	Failed      What = "failed"       // the sign-in ends with an error
 )
 

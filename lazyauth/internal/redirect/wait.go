@@ -144,10 +144,11 @@ func (a *Authorization) settle(ctx context.Context, s *submission, n int, observ
 	v := failed
 	defer func() { s.settle(v) }()
 	if s.failure != nil {
+		what := Failed
 		if errors.Is(s.failure, oauth.ErrDenied) {
-			v = denied
+			v, what = denied, Denied
 		}
-		observe(Event{What: Failed, Code: s.failure.Code, Detail: s.failure.Detail})
+		observe(Event{What: what, Code: s.failure.Code, Detail: s.failure.Detail})
 		return nil, true, s.failure
 	}
 	sent := time.Now()
