@@ -435,6 +435,32 @@ func TestClient_ForgottenByTheServer_Device(t *testing.T) {
 	})
 }
 
+// A client that is forgotten at once is not the operator's to mend: the model is told when to call
+// again, and then another one is registered, and signs in.
+func TestClient_ForgottenByTheServer_TooSoon(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, registers(world.Setup{}))
+		w.AS.Script(fakeas.DeviceAuthorization, fakeas.Error(401, "invalid_client"))
+		h := w.Host(era, world.Accepts)
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonUnavailable)
+		if want := "The authorization server of Notes no longer accepts the client that this server registered there a short while ago. Another one can be registered in 60 seconds: call again then."; r.Text() != want {
+			t.Errorf("the model reads %q, want %q", r.Text(), want)
+		}
+		world.Later(20 * time.Second)
+		if r := <-h.Call(t.Context(), "whoami", nil); !strings.Contains(r.Text(), "in 40 seconds") {
+			t.Errorf("later the model reads %q", r.Text())
+		}
+		world.Later(40 * time.Second)
+		call := h.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		if n := w.AS.Count(fakeas.Registration, ""); n != 2 {
+			t.Errorf("%d registrations", n)
+		}
+	})
+}
+
 // Each request has the parameters that it needs, and no other.
 func TestClient_Params(t *testing.T) {
 	const api = "https://api.example.test"

@@ -1,6 +1,7 @@
 package lazyauth
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/registration"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -246,6 +248,9 @@ func (e *Error) Error() string {
 		}
 		if errors.Is(e.Cause, oauth.ErrTokenType) {
 			return fmt.Sprintf("The sign-in to %s was finished, but the token that came of it cannot be used by this server, which calling again will not change. Its operator must act, and finds the cause in the server's log.%s", e.service, e.later())
+		}
+		if soon, ok := errors.AsType[*oauth.Error](e.Cause); ok && errors.Is(soon, registration.ErrTooSoon) {
+			return fmt.Sprintf("The authorization server of %s no longer accepts the client that this server registered there a short while ago. Another one can be registered in %d seconds: call again then.", e.service, int(math.Ceil(cmp.Or(e.wait, soon.RetryAfter).Seconds())))
 		}
 		if refused, ok := errors.AsType[*oauth.Error](e.Cause); ok && errors.Is(refused, oauth.ErrRefused) && (refused.Code == "invalid_client" || refused.Code == "unauthorized_client") {
 			return fmt.Sprintf("The authorization server of %s refused this server, which calling again will not change. Its operator must check the client identifier, the secret and how it is sent, and that the client is enabled%s; the server's log has the error code.%s", e.service, permission(refused.Op), e.later())

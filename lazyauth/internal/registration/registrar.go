@@ -3,6 +3,7 @@ package registration
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -264,6 +265,9 @@ func (r *Registrar) read(ctx context.Context, server *oauth.Client, key string) 
 	return nil
 }
 
+// ErrTooSoon is an oauth.ErrRefused: there is no client until the error's RetryAfter has passed.
+var ErrTooSoon = fmt.Errorf("%w: a client that was registered a short while ago is not good any more, and no other one is registered yet", oauth.ErrRefused)
+
 // register registers a client in the place of former, which may be nil.
 func (r *Registrar) register(ctx context.Context, server *oauth.Client, metadata oauth.ClientMetadata, former *registered) (*client, error) {
 	replaced := ""
@@ -271,8 +275,7 @@ func (r *Registrar) register(ctx context.Context, server *oauth.Client, metadata
 		replaced = former.Credentials.ID
 		if left := former.pause(); left > 0 {
 			return nil, &oauth.Error{
-				Op: "registration", Kind: oauth.ErrRefused, Code: "invalid_client", RetryAfter: left,
-				Reason: "a client that was registered a short while ago is not good any more, and no other one is registered yet",
+				Op: "registration", Kind: ErrTooSoon, Code: "invalid_client", RetryAfter: left,
 			}
 		}
 	}

@@ -172,9 +172,9 @@ func TestRegistrar_Forgotten(t *testing.T) {
 				if p.Refused("another") {
 					t.Error("another client was the registered one")
 				}
-				p.isNot(oauth.ErrRefused, 40*time.Second)
+				p.isNot(registration.ErrTooSoon, 40*time.Second)
 				time.Sleep(time.Second)
-				p.isNot(oauth.ErrRefused, 39*time.Second)
+				p.isNot(registration.ErrTooSoon, 39*time.Second)
 				time.Sleep(39 * time.Second)
 				second := p.is()
 				wants(t, as, 2)
