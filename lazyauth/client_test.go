@@ -254,6 +254,9 @@ func TestClient_Environment(t *testing.T) {
 				if len(warned) > 1 || (len(warned) == 1) != (test.warned != "") || len(warned) == 1 && !strings.Contains(warned[0].Err.Error(), test.warned) {
 					t.Errorf("warned of %+v, want %q", warned, test.warned)
 				}
+				if len(warned) == 1 && strings.Contains(warned[0].Err.Error(), "the authorization server") {
+					t.Errorf("the warning blames the server, which was not asked: %v", warned[0].Err)
+				}
 			})
 		})
 	}

@@ -52,7 +52,7 @@ var (
 	// ErrNoRegistration is an oauth.ErrUnsupported.
 	ErrNoRegistration = fmt.Errorf("%w: the metadata has no registration_endpoint", oauth.ErrUnsupported)
 	// ErrNoClient is an oauth.ErrUnsupported: the program has no client id, and was given none.
-	ErrNoClient = fmt.Errorf("%w: there is no client id that can be used", oauth.ErrUnsupported)
+	ErrNoClient error = unidentified("there is no client id that can be used")
 )
 
 // choose returns the client as which a person is asked: the first of those that can be had,
@@ -121,7 +121,14 @@ func (c *Clients) accepts(id string) error {
 
 // ErrClientRefused is an oauth.ErrUnsupported: the id that a host has passed on is not one that
 // the author accepts.
-var ErrClientRefused = fmt.Errorf("%w: the host's client id is not one that is accepted here", oauth.ErrUnsupported)
+var ErrClientRefused error = unidentified("the host's client id is not one that is accepted here")
+
+// unidentified is an oauth.ErrUnsupported of which the reason lies here: the server was not asked,
+// and the text does not speak of it.
+type unidentified string
+
+func (u unidentified) Error() string { return string(u) }
+func (u unidentified) Unwrap() error { return oauth.ErrUnsupported }
 
 // named returns the client of this id that is not the registered one.
 func (as *AuthorizationServer) named(server *oauth.Client, id string) (*oauth.Client, error) {
