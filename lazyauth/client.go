@@ -99,6 +99,7 @@ func (s *Service) clients(o *Options, told observer) grants.Clients {
 	}
 	if passed := os.Getenv(EnvClientID); passed != "" {
 		if err := s.acceptsClient(passed); err != nil {
+			clients.NotPassed = err
 			emit(context.Background(), told.trace.Warned, WarnedInfo{About: aboutService(s.Name), Err: fmt.Errorf("lazyauth: %s of the environment is passed over: %w", EnvClientID, err)})
 		} else {
 			clients.Passed = passed

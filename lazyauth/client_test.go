@@ -249,8 +249,14 @@ func TestClient_Environment(t *testing.T) {
 				w := world.New(t, world.Setup{AS: as, Service: func(s *lazyauth.Service) { s.ClientIDHosts = test.hosts }})
 				w.SignedIn(era)
 				chosen(t, w, test.want)
+				against := world.Infos[lazyauth.ClientChosenInfo](&w.Trace)[0].Against
+				if (against == nil) != (test.warned == "") || against != nil && !strings.Contains(against.Error(), "client id of the environment: the host's client id is not one") {
+					t.Errorf("against it: %v", against)
+				}
 				warned := world.Infos[lazyauth.WarnedInfo](&w.Trace)
-				logged(t, w, test.warned, "service", "Notes")
+				if test.warned != "" {
+					logged(t, w, "of the environment is passed over", "service", "Notes")
+				}
 				if len(warned) > 1 || (len(warned) == 1) != (test.warned != "") || len(warned) == 1 && !strings.Contains(warned[0].Err.Error(), test.warned) {
 					t.Errorf("warned of %+v, want %q", warned, test.warned)
 				}
@@ -262,13 +268,10 @@ func TestClient_Environment(t *testing.T) {
 	}
 }
 
-// logged demands that lines which have a text say of whom they are, if any has it, and name no
-// principal: what they say is of the service alone.
+// logged demands that lines which have a text have this value, and name no principal: they are
+// of the service alone.
 func logged(t *testing.T, w *world.World, text, key, value string) {
 	t.Helper()
-	if text == "" {
-		return
-	}
 	for name, log := range map[string]string{"zap": w.Log.String(), "slog": w.Slog.String()} {
 		lines := 0
 		for line := range strings.Lines(log) {

@@ -15,6 +15,8 @@ import (
 type Clients struct {
 	// Passed is the id that whoever started the program has passed to it, checked; empty if none.
 	Passed string
+	// NotPassed is why there is none, though one was passed; nil if none was.
+	NotPassed error
 	// Accepts returns why an id that a host offers is not taken; nil: none is.
 	Accepts func(id string) error
 	// Registrar has the one that the program has registered; nil if it does not.
@@ -69,6 +71,9 @@ func (as *AuthorizationServer) choose(ctx context.Context, offered string) (*oau
 	against := func(source ClientSource, err error) {
 		choice.Against = errors.Join(choice.Against, fmt.Errorf("client id of the %s: %w", source, err))
 		last = err
+	}
+	if as.clients.NotPassed != nil {
+		against(ClientPassed, as.clients.NotPassed)
 	}
 	if offered != "" {
 		switch err := as.clients.accepts(offered); {
