@@ -76,16 +76,26 @@ func (s *Service) validateFlows() error {
 	case s.Issuer != "":
 		return nil
 	}
-	for _, f := range seen {
-		name, url := "DeviceAuthURL", s.Endpoint.DeviceAuthURL
-		if f == FlowRedirect {
-			name, url = "AuthURL", s.Endpoint.AuthURL
-		}
-		if url == "" || s.Endpoint.TokenURL == "" {
-			return fmt.Errorf("lazyauth: Service needs an Issuer, or both Endpoint.%s and Endpoint.TokenURL", name)
+	var missing []string
+	for _, e := range []struct {
+		field, url string
+		needed     bool
+	}{
+		{"Endpoint.AuthURL", s.Endpoint.AuthURL, redirects},
+		{"Endpoint.DeviceAuthURL", s.Endpoint.DeviceAuthURL, s.allows(FlowDevice)},
+		{"Endpoint.TokenURL", s.Endpoint.TokenURL, true},
+	} {
+		if e.needed && e.url == "" {
+			missing = append(missing, e.field)
 		}
 	}
-	if redirects && !s.InsecureAssumePKCE {
+	noPKCE := redirects && !s.InsecureAssumePKCE
+	switch {
+	case missing != nil && noPKCE:
+		return fmt.Errorf("lazyauth: Service needs an Issuer, or else %s, and InsecureAssumePKCE for FlowRedirect if the authorization server's documentation says that it has PKCE", strings.Join(missing, " and "))
+	case missing != nil:
+		return fmt.Errorf("lazyauth: Service needs an Issuer, or else %s", strings.Join(missing, " and "))
+	case noPKCE:
 		return errors.New("lazyauth: Service.Flows has FlowRedirect, and without an Issuer nothing says that the authorization server has PKCE: set Issuer, or InsecureAssumePKCE if its documentation says so")
 	}
 	return nil
@@ -107,8 +117,11 @@ func (s *Service) ways(transport http.RoundTripper, o *Options, told observer) (
 	var wants []func(oauth.Endpoints) error
 	for _, f := range s.flows() {
 		if f == FlowRedirect {
-			if err := errors.Join(redirects.Config.Check(), redirect.CheckParams(s.Params)); err != nil {
-				return nil, nil, fmt.Errorf("lazyauth: Service: %w", err)
+			if err := redirects.Config.Check(); err != nil {
+				return nil, nil, wrongAddress("RedirectURI", s.RedirectURI, strings.TrimPrefix(err.Error(), "redirect: "), aRedirectURI)
+			}
+			if err := redirect.CheckParams(s.Params); err != nil {
+				return nil, nil, fmt.Errorf("lazyauth: Service.Params: %w", err)
 			}
 			wants = append(wants, redirects.Offered)
 		} else {

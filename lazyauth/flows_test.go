@@ -290,13 +290,22 @@ func TestFlows_Malformed(t *testing.T) {
 		`has "device" twice`:                                  func(s *lazyauth.Service) { s.Flows = []lazyauth.Flow{lazyauth.FlowDevice, lazyauth.FlowDevice} },
 		"RedirectURI is set, and Service.Flows has no":        func(s *lazyauth.Service) { s.Flows, s.RedirectURI = nil, "http://127.0.0.1:8085/" },
 		"InsecureAssumePKCE is set, and Service.Flows has no": func(s *lazyauth.Service) { s.Flows, s.InsecureAssumePKCE = nil, true },
-		"both Endpoint.AuthURL and Endpoint.TokenURL":         func(s *lazyauth.Service) { s.Issuer = "" },
+		"an Issuer, or else Endpoint.AuthURL and Endpoint.TokenURL, and InsecureAssumePKCE": func(s *lazyauth.Service) { s.Issuer = "" },
+		"or else Endpoint.AuthURL and Endpoint.DeviceAuthURL and Endpoint.TokenURL, and InsecureAssumePKCE": func(s *lazyauth.Service) {
+			s.Issuer, s.Flows = "", []lazyauth.Flow{lazyauth.FlowRedirect, lazyauth.FlowDevice}
+		},
+		"or else Endpoint.AuthURL, and InsecureAssumePKCE": func(s *lazyauth.Service) {
+			s.Issuer, s.Endpoint = "", oauth2.Endpoint{TokenURL: "https://as.example/t"}
+		},
 		"nothing says that the authorization server has PKCE": func(s *lazyauth.Service) {
 			s.Issuer, s.Endpoint = "", oauth2.Endpoint{AuthURL: "https://as.example/a", TokenURL: "https://as.example/t"}
 		},
-		"the redirect URI is not https":                     func(s *lazyauth.Service) { s.RedirectURI = "http://10.0.0.1:8085/" },
-		"both Endpoint.DeviceAuthURL and Endpoint.TokenURL": func(s *lazyauth.Service) { s.Issuer, s.Flows = "", nil },
-		"the parameter redirect_uri cannot be added":        func(s *lazyauth.Service) { s.Params = map[string][]string{"redirect_uri": {"x"}} },
+		`Service.RedirectURI "http://10.0.0.1:8085/": the redirect URI is not http on 127.0.0.1`:  func(s *lazyauth.Service) { s.RedirectURI = "http://10.0.0.1:8085/" },
+		`Service.RedirectURI "http://127.0.0.1:x/": the redirect URI is not a URL: write http on`: func(s *lazyauth.Service) { s.RedirectURI = "http://127.0.0.1:x/" },
+		"Service.Params: the parameter login_hint cannot":                                         func(s *lazyauth.Service) { s.Params = map[string][]string{"login_hint": {"x"}} },
+		"say it by Options.SignInHint":                                                            func(s *lazyauth.Service) { s.Params = map[string][]string{"Login_Hint": {"x"}} },
+		"or else Endpoint.DeviceAuthURL and Endpoint.TokenURL":                                    func(s *lazyauth.Service) { s.Issuer, s.Flows = "", nil },
+		"the parameter redirect_uri cannot be added":                                              func(s *lazyauth.Service) { s.Params = map[string][]string{"redirect_uri": {"x"}} },
 	} {
 		s := lazyauth.Service{Name: "Notes", Issuer: "https://as.example", ClientID: "c", Flows: []lazyauth.Flow{lazyauth.FlowRedirect}}
 		change(&s)

@@ -180,6 +180,9 @@ func (s *Service) validate() error {
 	if err := s.validateFlows(); err != nil {
 		return err
 	}
+	if err := s.checkAddresses(); err != nil {
+		return err
+	}
 	for name := range s.ScopeNames {
 		if set, err := scopes.Parse(name); err != nil || set.Len() != 1 || set.String() != name {
 			return fmt.Errorf("lazyauth: Service.ScopeNames has the key %+q, which is not the name of one scope: name each scope by a key of its own, without blanks and commas", name)

@@ -100,8 +100,11 @@ var reserved = []string{
 // for when there is no client yet.
 func CheckParams(params url.Values) error {
 	for name := range params {
-		if plain := strings.ToLower(name); slices.Contains(reserved, plain) {
-			return fmt.Errorf("redirect: the parameter %s cannot be added to authorization requests", plain)
+		switch plain := strings.ToLower(name); {
+		case plain == "login_hint":
+			return errors.New("the parameter login_hint cannot be added to authorization requests, since whoever is shown the link would see it: say it by Options.SignInHint")
+		case slices.Contains(reserved, plain):
+			return fmt.Errorf("the parameter %s cannot be added to authorization requests", plain)
 		}
 	}
 	return nil

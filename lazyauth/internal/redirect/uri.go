@@ -33,6 +33,8 @@ type target struct {
 func parseTarget(raw string) (target, error) {
 	u, why := oauth.CheckURL(raw, true)
 	switch {
+	case why == "is not https": // which it need not be here
+		return target{}, errors.New("the redirect URI is not http on 127.0.0.1, [::1] or localhost")
 	case why != "":
 		return target{}, errors.New("the redirect URI " + why)
 	case u.Scheme != "http":
