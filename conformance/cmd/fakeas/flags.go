@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -28,17 +29,21 @@ func parse(args []string, log io.Writer) (*flags, error) {
 	set.SetOutput(log)
 	set.Usage = func() {
 		fmt.Fprintln(log, "fakeas serves a test authorization server, its pages and a small notes API.")
+		var text bytes.Buffer
+		set.SetOutput(&text)
 		set.PrintDefaults()
+		set.SetOutput(log)
+		fmt.Fprint(log, wrapped(text.String()))
 	}
 	client := fakeas.Client{}
 	var remote, post bool
 	var scopes, withhold string
 	set.StringVar(&f.addr, "addr", "127.0.0.1:9070", "`address` to listen on; port 0 takes a free one")
-	set.BoolVar(&remote, "allow-remote", false, "accept an -addr that is not loopback. Whoever can reach it can then approve\n"+
-		"anything, as the pages ask for no password, and whoever is on the way can read\nevery code and token, as there is no TLS")
-	set.StringVar(&o.Issuer, "issuer", "", "base `URL` to announce; requests for another host are refused (default: http:// and\nthe address listened on)")
+	set.BoolVar(&remote, "allow-remote", false, "accept an -addr that is not loopback. Whoever can reach it can then approve "+
+		"anything, as the pages ask for no password, and whoever is on the way can read every code and token, as there is no TLS")
+	set.StringVar(&o.Issuer, "issuer", "", "base `URL` to announce; requests for another host are refused (default: http:// and the address listened on)")
 	set.StringVar(&client.ID, "client-id", fakeas.DefaultClientID, "client `ID`")
-	set.StringVar(&client.Secret, "client-secret", "", "client `secret`; empty for a public client. Other users of this machine can read\ncommand lines")
+	set.StringVar(&client.Secret, "client-secret", "", "client `secret`; empty for a public client. Other users of this machine can read command lines")
 	set.BoolVar(&post, "client-secret-post", false, "the client authenticates in the body instead of the header")
 	set.StringVar(&client.Name, "client-name", "", "`name` of the client on the pages (default: its ID)")
 	set.DurationVar(&o.Interval, "interval", 5*time.Second, "least time between polls, in whole seconds")
@@ -90,22 +95,22 @@ func parse(args []string, log io.Writer) (*flags, error) {
 func (f *flags) authorization(set *flag.FlagSet, o *fakeas.Options, client *fakeas.Client) {
 	set.BoolVar(&o.NoDevice, "no-device", false, "a server without the device flow")
 	set.BoolVar(&o.NoAuthorization, "no-authorization", false, "a server without the authorization endpoint")
-	set.Func("redirect-uri", "redirect `URI` of the client; may be repeated. Compared as it stands, but for the\nport of http on 127.0.0.1 and [::1] (default: /callback there, and what is below it)",
+	set.Func("redirect-uri", "redirect `URI` of the client; may be repeated. Compared as it stands, but for the port of http on 127.0.0.1 and [::1] (default: /callback there, and what is below it)",
 		func(uri string) error { client.RedirectURIs = append(client.RedirectURIs, uri); return nil })
 	set.BoolVar(&o.ExactPorts, "exact-ports", false, "compare the port of every redirect URI")
 	set.DurationVar(&o.AuthorizationCodeLifetime, "code-ttl", time.Minute, "lifetime of an authorization code, in whole seconds")
-	choice(set, &o.PKCE, "pkce", "`what` becomes of PKCE in authorization requests: required, optional or ignored\n(default required)", pkce)
+	choice(set, &o.PKCE, "pkce", "`what` becomes of PKCE in authorization requests: required, optional or ignored (default required)", pkce)
 	choice(set, &o.DevicePKCE, "device-pkce", "`what` becomes of it in device authorizations (default optional)", pkce)
-	choice(set, &o.Push, "push", "`what` becomes of pushed authorization requests: none, accepted or required\n(default none)",
+	choice(set, &o.Push, "push", "`what` becomes of pushed authorization requests: none, accepted or required (default none)",
 		map[string]fakeas.Push{"none": fakeas.PushNone, "accepted": fakeas.PushAccepted, "required": fakeas.PushRequired})
 	set.DurationVar(&o.PushLifetime, "push-ttl", time.Minute, "lifetime of a pushed request, in whole seconds")
 	set.BoolVar(&o.NoIss, "no-iss", false, "leave iss (RFC 9207) out of authorization responses and metadata")
 	set.StringVar(&f.iss, "wrong-iss", "", "send this `issuer` in every authorization response, as a mix-up attack would")
 	set.BoolVar(&o.RememberConsent, "remember-consent", false, "do not ask a browser again for what was granted in it")
 	set.BoolVar(&o.NoHintInURL, "no-hint-in-url", false, "refuse a login_hint that stands in an authorization URL")
-	set.Func("demand", "a `parameter` that requests must have, as in refresh:resource or\nexchange:audience=https://api.example; may be repeated. Of the operations\nauthorization, exchange, device_authorization, poll and refresh", func(text string) error { return demand(o, text) })
+	set.Func("demand", "a `parameter` that requests must have, as in refresh:resource or exchange:audience=https://api.example; may be repeated. Of the operations authorization, exchange, device_authorization, poll and refresh", func(text string) error { return demand(o, text) })
 	set.BoolVar(&o.Registration, "registration", false, "let clients register (RFC 7591)")
-	set.Func("client-document", "`file` with a client ID metadata document, used for the client_id in it; may be\nrepeated", func(file string) error { return addDocument(o, file) })
+	set.Func("client-document", "`file` with a client ID metadata document, used for the client_id in it; may be repeated", func(file string) error { return addDocument(o, file) })
 	set.Func("client-hosts", "`hosts` whose documents are used, separated by commas (default: all)",
 		func(hosts string) error { o.ClientHosts = split(hosts); return nil })
 }
@@ -182,4 +187,42 @@ func checkAddr(addr string, remote bool) error {
 
 func split(list string) []string {
 	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// wrapped returns what [flag.FlagSet.PrintDefaults] prints, with no line of more than 80 columns
+// that can be broken at a blank.
+func wrapped(text string) string {
+	const indent, columns = "        ", 80
+	var out strings.Builder
+	at := 0 // the column in a flag's description, 0 outside of one
+	for line := range strings.Lines(text) {
+		described, ok := strings.CutPrefix(line, "    \t")
+		if !ok {
+			if at > 0 {
+				out.WriteByte('\n')
+			}
+			at = 0
+			out.WriteString(line)
+			continue
+		}
+		for word := range strings.FieldsSeq(described) {
+			switch {
+			case at == 0:
+				out.WriteString(indent)
+				at = len(indent)
+			case at+1+len(word) > columns:
+				out.WriteString("\n" + indent)
+				at = len(indent)
+			default:
+				out.WriteByte(' ')
+				at++
+			}
+			out.WriteString(word)
+			at += len(word)
+		}
+	}
+	if at > 0 {
+		out.WriteByte('\n')
+	}
+	return out.String()
 }

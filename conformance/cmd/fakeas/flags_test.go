@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestFlags(t *testing.T) {
@@ -38,7 +39,7 @@ func TestFlags(t *testing.T) {
 		{[]string{"-demand", "refresh:"}, "no parameter"},
 		{[]string{"-client-document", "no-such-file"}, "no such file"},
 		{[]string{"-client-document", "flags.go"}, "no JSON object with a client_id"},
-		{[]string{"-help"}, "Whoever can reach it can then approve"},
+		{[]string{"-help"}, "Whoever can reach it can then\n        approve"},
 	} {
 		var log strings.Builder
 		_, err := parse(test.args, &log)
@@ -97,5 +98,21 @@ func TestFlagsBecomeOptions(t *testing.T) {
 	}
 	if got := strings.Join(f.options.Demand["refresh"], " "); got != "resource audience=x" || f.iss != "https://evil.example" {
 		t.Errorf("demands %q, iss %q", got, f.iss)
+	}
+}
+
+// Help is read in a terminal of 80 columns.
+func TestFlags_HelpIsNarrow(t *testing.T) {
+	var log strings.Builder
+	_, _ = parse([]string{"-help"}, &log)
+	lines := 0
+	for line := range strings.Lines(log.String()) {
+		lines++
+		if width := utf8.RuneCountInString(strings.TrimRight(line, "\n")); width > 80 || strings.Contains(line, "\t") {
+			t.Errorf("%d columns: %q", width, line)
+		}
+	}
+	if lines < 50 || !strings.Contains(log.String(), "\n  -quiet\n        do not log requests and violations\n  -redirect-uri URI\n") {
+		t.Errorf("it prints %s", log.String())
 	}
 }

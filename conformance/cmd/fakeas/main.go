@@ -103,6 +103,7 @@ func describe(out io.Writer, as *fakeas.Server, o *fakeas.Options) {
 		line("authorization page", look(as, o))
 	}
 	line("notes API", as.API())
+	line("", "GET /me, GET and POST /notes")
 	client, kind := o.Clients[0], "public"
 	if client.Secret != "" {
 		kind = "confidential"

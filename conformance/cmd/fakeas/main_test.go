@@ -59,7 +59,7 @@ func TestProgram(t *testing.T) {
 				}
 			}
 			origin := regexp.MustCompile(`(?m)^issuer +(http://127\.0\.0\.1:[1-9][0-9]*)$`).FindStringSubmatch(said.String())
-			if origin == nil || !strings.Contains(said.String(), origin[1]+"/device\n") ||
+			if origin == nil || !strings.Contains(said.String(), origin[1]+"/device\n") || !strings.Contains(said.String(), "GET /me, GET and POST /notes\n") ||
 				!strings.Contains(said.String(), origin[1]+"/authorize\n") || !strings.Contains(said.String(), origin[1]+"/par\n") ||
 				!strings.Contains(said.String(), origin[1]+"/register\n") || !strings.Contains(said.String(), "cli (confidential)") {
 				t.Fatalf("printed: %s", said.String())

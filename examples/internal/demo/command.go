@@ -59,9 +59,9 @@ Usage: go run ./examples/%[1]s [flags]
                      2025-11-25, where the server asks in another way
   -help              this text
 
-Exit codes: 0 the story was told, or ended since you denied or let the code
-or link expire; 1 a step did not work; 2 the command line is wrong; 130 interrupted,
-with Ctrl-C for example.
+Exit codes: 0 the story was told, or ended since you denied or let the code or
+link expire; 1 a step did not work; 2 the command line is wrong; 130
+interrupted, with Ctrl-C for example.
 `
 
 // Exit codes.
