@@ -266,13 +266,23 @@ var declaring = []Requirement{
 			case first == nil || first == initialize:
 			case initialize != nil:
 				j.fail("the host falls back to initialize after error -32022", first.Event, initialize.Event)
-			case len(s.requests) > 1:
+			case !s.refused():
 				j.pass(first.Event, s.requests[1].Event)
 			default:
 				j.note("the host gives up after error -32022, as it may", first.Event)
 			}
 		},
 	},
+}
+
+// refused says whether the host made no more requests than the one whose version was
+// refused. It is for the end, when nothing runs any more.
+func (s *session) refused() bool { return s.scenario.outdated && len(s.requests) == 1 }
+
+// gaveUp says whether it ended by itself then, and not by a signal, as it does that
+// crashes on the error. With which status a host ends that has no server is its own affair.
+func (s *session) gaveUp() bool {
+	return s.refused() && s.endedAt != 0 && !strings.Contains(s.ending, "signal: ")
 }
 
 // firstRequest is the first request of a method; of any, if that is empty. Nil if

@@ -32,6 +32,11 @@ func (h *host) connect(ctx context.Context) (*client, error) {
 		c.close()
 		return nil, errors.New("the server does not speak the newer protocol")
 	}
+	if h.habit == GivesUpOnVersion && r.Error != nil && r.Error.Code == -32022 {
+		c.close()
+		h.crash(errors.New("the server does not speak the version that this host does")) // an orderly end with an error
+		return nil, context.Cause(ctx)
+	}
 	if h.speaksModern(r, err) {
 		list, err := c.request(ctx, "tools/list", nil, hostcheck.Call{})
 		if h.fault == FollowsReferences {

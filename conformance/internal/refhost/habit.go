@@ -17,6 +17,8 @@ const (
 	Nameless Habit = "nameless"
 	// CancelsUnknownModes answers cancel in a mode that does not exist.
 	CancelsUnknownModes Habit = "cancels-unknown-modes"
+	// GivesUpOnVersion ends when the version that it speaks is refused.
+	GivesUpOnVersion Habit = "gives-up-on-version"
 	// GivesUpBroken does not make a request again whose stream broke.
 	GivesUpBroken Habit = "gives-up-broken"
 	// NeverRetries leaves a call alone that came to error -32042.
@@ -56,7 +58,7 @@ const (
 func Habits() []Habit { return slices.Clone(habits) }
 
 var habits = []Habit{
-	OpensThenAccepts, Nameless, CancelsUnknownModes, GivesUpBroken, NeverRetries, FormsAlone, URLsAlone, NoElicitation,
+	OpensThenAccepts, Nameless, CancelsUnknownModes, GivesUpOnVersion, GivesUpBroken, NeverRetries, FormsAlone, URLsAlone, NoElicitation,
 	ShowsHostAndPort, HighlightsOrigin, NamesServerInWords, EncodesURL, WrapsResults, NoContentType,
 	EndsOnRefusal, OneCallAtATime, SessionPerCall, OlderEraAlone, NewerEraAlone, StdioAlone,
 }
