@@ -63,7 +63,7 @@ var hosts = []host{
 
 // unasked are the scenarios that tell something of a host which cannot be asked
 // anything: the others begin with a prompt.
-var unasked = []string{"advertising", "era", "modes", "waiting", "url-required", "result-types", "streams", "restart"}
+var unasked = []string{"advertising", "era", "versions", "references", "modes", "waiting", "url-required", "result-types", "streams", "restart"}
 
 // timeout is long enough for five calls of a command line on a busy machine,
 // and for a call that ends by the time-out that hosts have, a minute.

@@ -31,36 +31,34 @@ var judgements = map[string]map[string]judgement{
 				"and retried, for a result of type `half_done`.",
 		},
 		"B20": answersRequests,
-		"B26": notSentAgain,
 	},
 	"mcp-go": {
-		"A5": {
-			found: "in the mode sketch",
-			why: "The host declares both modes, so it is asked in one that does not exist; it refuses with -32603 where the text wants " +
-				"-32602. Tried apart from this table, a host that declares forms alone is handed URL prompts all the same: the library " +
-				"does not compare the mode with what was declared.",
-		},
 		"B15": {
 			found: "a result of an unknown type was used",
 			why:   "The content of a result of type `half_done` was handed to the caller as if it were complete.",
 		},
 		"B20": answersRequests,
-		"B26": notSentAgain,
-	},
-	"typescript-v1": {
-		"A5": {
-			found: "in the mode sketch", ruling: excused,
-			why: "The host declares both modes, so it is asked in one that does not exist; it refuses with -32603 where the text wants " +
-				"-32602. Tried apart from this table, a host that declares forms alone answers a URL prompt with -32602, which is what the " +
-				"text is about.",
+		"B39": {
+			found: "falls back to initialize after error -32022",
+			why: "The library goes on with a version of the server's list only if that is another than it has just asked for, and takes the " +
+				"server for one of the older era otherwise, whatever the error says: it sends `initialize`. The server of the check lists the very " +
+				"version that it refused; one that lists none which the library has is taken for an older one just the same.",
+		},
+		"P17": {
+			found: "the last that it had been sent is the response to initialize; no call was made", ruling: excused,
+			why: "It is what comes of B39: the server refuses `initialize` as well, and the connection fails. It ends with that error, as a " +
+				"host may that has no server.",
 		},
 	},
 	"typescript-v2": {
 		"B15": needsType,
-		"B26": neverNoticed,
 	},
 	"inspector": {
-		"A1": declaresNone,
+		"A1": {
+			found: "declares no elicitation, and takes part in one", ruling: excused,
+			why: "It has no elicitation, and need not declare any. What it takes part with is the `cancel` of A5, and what is wrong with that " +
+				"is told there. What it means for lazy authorization: a server can hand the link and the code to this host as text only.",
+		},
 		"A4": {
 			found: "declares no form mode", ruling: excused,
 			why: "It cannot show forms and does not say it can; it answers `cancel` to this as to any prompt. What is wrong with that " +
@@ -71,12 +69,13 @@ var judgements = map[string]map[string]judgement{
 			why: "It declares no elicitation, and answers a prompt as if somebody had dismissed it, where the text wants an error. A " +
 				"server cannot tell that nobody was asked; nothing is agreed to.",
 		},
-		"B1":  declaresNone,
 		"B15": needsType,
-		"B26": neverNoticed,
-	},
-	"mcporter": {
-		"A1": declaresNone,
+		"P17": {
+			found: `the last that it had been sent is the response to call "needs"`,
+			why: "After error -32042, which this revision does not have any more, it waits for somebody to answer a prompt that it has no way to " +
+				"show, and never ends. Over HTTP it waits as well, but there nothing keeps its process alive: it ends with status 0 " +
+				"and prints nothing.",
+		},
 	},
 }
 
@@ -86,36 +85,21 @@ var (
 		why: "It answers a `ping` that the server should not have sent: this revision has no requests from servers. The text forbids " +
 			"the answer without exceptions, yet it does no harm.",
 	}
-	notSentAgain = judgement{
-		found: "was not sent again", ruling: excused,
-		why: "The call ends with an error at once, and whoever wrote the host can make it again. That clients must is in the changelog " +
-			"alone; the page on the transport does not say that a library has to, and not every call can safely be made twice.",
-	}
-	neverNoticed = judgement{
-		found: "was not sent again", ruling: excused,
-		why: "That clients must is in the changelog alone; the page on the transport does not say it. What a person will notice: the " +
-			"call does not end when its stream breaks, but only by its time-out, after a minute.",
-	}
 	needsType = judgement{
 		found: "a result without a type was not taken for complete", ruling: excused,
 		why: "The client takes results without a type from servers of the older protocol, and refuses them from one that speaks " +
 			"2026-07-28, where the type is required. The text gives older servers as its reason and can be read like that. A result of " +
 			"an unknown type it refuses, as it must.",
 	}
-	declaresNone = judgement{
-		found: "declar", ruling: excused,
-		why: "It has no elicitation, and the text wants the declaration of hosts that have. What it means for lazy authorization: a " +
-			"server can hand the link and the code to this host as text only.",
-	}
 )
 
 // dialog are the requirements that the SDKs leave to who writes a host: the
 // dialog and the browser. What the adapters do there says nothing of an SDK.
-var dialog = set("A8 A9 A10 A12 A13 A14 A15 A16 A17 A20 A22 A23 A35 B5 P6 P15 P16")
+var dialog = set("A8 A9 A10 A12 A13 A14 A15 A16 A17 A20 A22 A23 A35 B5 P6 P15 P16 P18")
 
 // timeouts are the requirements on giving up a call, for hosts that cannot be
 // told when to.
-var timeouts = set("A24 A25 A26 A27 A28 B17 B18 B19 B34")
+var timeouts = set("A24 A25 A26 A27 A28 B17 B18 B19 B34 B36 B37")
 
 func set(ids string) map[string]bool {
 	out := make(map[string]bool)

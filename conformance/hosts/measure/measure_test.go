@@ -8,7 +8,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
 )
 
-// saw is a measurement of a host, go-sdk unless it is changed, with these checks
+// saw is a measurement of a host, mcp-go unless it is changed, with these checks
 // in two scenarios over stdio.
 func saw(first, second []hostcheck.Check) measurement {
 	result := func(name string, checks []hostcheck.Check) hostcheck.Result {
@@ -16,17 +16,17 @@ func saw(first, second []hostcheck.Check) measurement {
 			Scenario: name, Protocol: hostcheck.Modern, Transport: hostcheck.Stdio, Started: time.Now(), Checks: checks,
 		}
 	}
-	return measurement{hosts[0], "1.2.3", &hostcheck.Report{Results: []hostcheck.Result{result("one", first), result("two", second)}}}
+	return measurement{hosts[1], "1.2.3", &hostcheck.Report{Results: []hostcheck.Result{result("one", first), result("two", second)}}}
 }
 
 func check(id string, status hostcheck.Status, message string) hostcheck.Check {
 	return hostcheck.Check{ID: id, Status: status, ErrorMessage: message}
 }
 
-// all are failures as they are judged in the Go SDK.
+// judged are all failures as they are judged in mcp-go.
 func judged() []hostcheck.Check {
 	var checks []hostcheck.Check
-	for id, j := range judgements["go-sdk"] {
+	for id, j := range judgements["mcp-go"] {
 		checks = append(checks, check(id, hostcheck.Failure, j.found))
 	}
 	return checks
@@ -95,10 +95,10 @@ func TestPage(t *testing.T) {
 	m.protocols = []string{hostcheck.Modern}
 	page := write([]measurement{m})
 	for _, want := range []string{
-		"| Go SDK | 2025-11-25 | | does not speak it |\n",
-		"| Go SDK | 2026-07-28 | stdio | 1 | 2 | 1 | 1 | 0 | 0 | 0 |\n",
-		"`github.com/modelcontextprotocol/go-sdk` 1.2.3",
-		"- **B22 restarts a dead server** (SHOULD): Go SDK (2026-07-28 over stdio). " + warnings["B22"][:20],
+		"| mcp-go | 2025-11-25 | | does not speak it |\n",
+		"| mcp-go | 2026-07-28 | stdio | 1 | 3 | 1 | 1 | 0 | 0 | 0 |\n",
+		"`github.com/mark3labs/mcp-go` 1.2.3",
+		"- **B22 restarts a dead server** (SHOULD): mcp-go (2026-07-28 over stdio). " + warnings["B22"][:20],
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
@@ -110,7 +110,7 @@ func TestPage(t *testing.T) {
 	if write([]measurement{later}) != page {
 		t.Error("the page differs from one time to the next")
 	}
-	if got := difference(page, strings.Replace(page, "stdio | 1 | 2", "stdio | 2 | 2", 1)); strings.Count(got, "\n") != 2 {
+	if got := difference(page, strings.Replace(page, "stdio | 1 | 3", "stdio | 2 | 3", 1)); strings.Count(got, "\n") != 2 {
 		t.Errorf("one line differs, and this is told: %q", got)
 	}
 }

@@ -48,10 +48,17 @@ Requirements, each counted once in a row, by the worst that was seen of it in an
 
 	columns = `
 - **failed** a MUST or MUST NOT; **excused** the same, but see below why it is not held against the host; **warned** a SHOULD.
-- **not reached** the conversation did not get to where it is decided, which hostcheck counts as failed.
-- **nothing to decide** the host did not do what it may do; **skipped** it shows in a user interface alone, and the host has none.
+- **not reached** the conversation did not get to where it is decided, which says nothing of the requirement.
+- **nothing to decide** the host did not do what it may do; **skipped** it shows in a user interface alone, and the host has none, or it
+  is about what the host does not declare.
 
-The libraries are given all scenarios. The command lines are given the eight that do not begin with a prompt, as nothing can be
+Two that count as nothing to decide are good to know. A call whose stream broke (B26) ends with an error at once in the Go libraries,
+and only by its time-out, after a minute, in the TypeScript SDK v2 and the Inspector. And mcp-go does not compare the mode of a
+prompt with what was declared (A5): tried apart from this table, a host on it that declares forms alone is handed URL prompts all the
+same, while one on the TypeScript SDK v1 refuses them with -32602. Here both modes are declared, and there is no mode to refuse but
+one that does not exist.
+
+The libraries are given all scenarios. The command lines are given the ten that do not begin with a prompt, as nothing can be
 learnt from the others.
 `
 

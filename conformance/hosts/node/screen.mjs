@@ -30,6 +30,8 @@ export async function ask({ mode, message, url }, signal) {
     Object.assign(shown, { mode, url, domain: parsed.hostname, highlight: parsed.hostname });
     if (`.${parsed.hostname}`.includes('.xn--')) shown.warning = 'The name of this site may imitate another.';
   }
+  // An open dialog keeps its host alive, even if the SDK waits for nothing meanwhile.
+  const window = setInterval(() => {}, 60_000);
   if (open >= dialogs) await new Promise((resolve) => queue.push(resolve));
   else open++;
   try {
@@ -44,6 +46,7 @@ export async function ask({ mode, message, url }, signal) {
     await talk('opened', { url, in: 'browser' });
     return { action };
   } finally {
+    clearInterval(window);
     setTimeout(() => (queue.length > 0 ? queue.shift()() : open--), pause);
   }
 }
