@@ -82,6 +82,6 @@
 //   - transport.go sends a request with the token, challenge.go deals with what the API
 //     refuses.
 //
-// Prompts are put into words in package elicit; errors become what a model reads in error.go,
-// and events what operators read in observe.go and trace.go.
+// Prompts are put into words in package elicit; errors become what a model reads in error.go
+// and errorresult.go, and events what operators read in observe.go and trace.go.
 package lazyauth
