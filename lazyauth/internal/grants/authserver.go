@@ -7,8 +7,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/shared"
 )
 
 // An AuthorizationServer is a service's, whose endpoints are discovered when
@@ -20,22 +20,11 @@ type AuthorizationServer struct {
 	anyIssuer bool
 	clients   Clients
 
-	mu      sync.Mutex // guards what follows; nothing waits under it
-	found   *oauth.Client
-	other   *oauth.Client // found, as the client that was last named and is not the configured one
-	running *discovery
-}
+	discovery shared.Work[*oauth.Client]
 
-// A discovery is one look for the endpoints, for everybody who waits for it. A
-// goroutine of its own runs it, since it is nobody's in particular: it ends with its
-// result, or with the last who waits.
-type discovery struct {
-	ended  chan struct{}
-	client *oauth.Client // once ended, unless err is set
-	err    error         // once ended
-
-	waiting int // guarded by the server's mu
-	cancel  context.CancelFunc
+	mu    sync.Mutex // guards what follows; nothing waits under it
+	found *oauth.Client
+	other *oauth.Client // found, as the client that was last named and is not the configured one
 }
 
 // NewAuthorizationServer returns the authorization server that config names; what it does
@@ -88,65 +77,37 @@ func (as *AuthorizationServer) lacks(e oauth.Endpoints) error {
 
 // client returns the client for the service's endpoints. Whoever comes while they are
 // discovered waits for that discovery, until ctx ends, and shares its failure. Whoever
-// comes later begins another one: a failure is not remembered.
+// comes later begins another one: a failure is not remembered. Close waits for those who wait
+// here, and so for the discovery.
 func (as *AuthorizationServer) client(ctx context.Context) (*oauth.Client, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	as.mu.Lock()
-	if found := as.found; found != nil {
-		as.mu.Unlock()
+	if found := as.known(); found != nil {
 		return found, nil
 	}
-	d := as.running
-	if d == nil {
-		d = as.discover(ctx)
-	}
-	d.waiting++
-	as.mu.Unlock()
-
-	select {
-	case <-d.ended:
-		return d.client, d.err
-	case <-ctx.Done():
-	}
-	as.mu.Lock()
-	d.waiting--
-	last := d.waiting == 0
-	if last && as.running == d {
-		as.running = nil // who comes now begins another
-	}
-	as.mu.Unlock()
-	if last {
-		// Close waits for those who wait here, and so for the discovery.
-		d.cancel()
-		<-d.ended
-	}
-	return nil, context.Cause(ctx)
-}
-
-// discover begins a discovery; as.mu is held.
-func (as *AuthorizationServer) discover(ctx context.Context) *discovery {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	d := &discovery{ended: make(chan struct{}), cancel: cancel}
-	as.running = d
-	go func() {
-		defer close(d.ended)
-		defer cancel()
-		d.err = guard.Call("discovery", func() (err error) {
-			d.client, err = as.look(ctx)
-			return err
-		})
+	return as.discovery.Do(ctx, "discovery", func(ctx context.Context) (*oauth.Client, error) {
+		if found := as.known(); found != nil { // since a moment ago
+			return found, nil
+		}
+		client, err := as.look(ctx)
+		if err != nil {
+			return nil, err
+		}
 		as.mu.Lock()
 		defer as.mu.Unlock()
-		if d.err == nil && as.found == nil {
-			as.found = d.client
+		if as.found == nil {
+			as.found = client
 		}
-		if as.running == d {
-			as.running = nil
-		}
-	}()
-	return d
+		return client, nil
+	})
+}
+
+// known returns the client for the endpoints, nil if they are not known.
+func (as *AuthorizationServer) known() *oauth.Client {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	return as.found
 }
 
 // look asks the issuer, which takes a bounded time.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/shared"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
@@ -41,12 +42,12 @@ type Observer interface {
 type Registrar struct {
 	config Config
 	record storedRecord
+	having shared.Work[*oauth.Client] // a client had
 
 	mu      sync.Mutex  // guards what follows; nothing waits under it
 	current *client     // nil: not known, or it was refused
 	former  *registered // that was refused, and that another is to take the place of
-	running *attempt
-	failure error // why no client could be had, until then
+	failure error       // why no client could be had, until then
 	until   time.Time
 	tries   int // in a row
 }
@@ -83,39 +84,29 @@ func (r *Registrar) Client(ctx context.Context, server *oauth.Client) (*oauth.Cl
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	if as, err := r.known(); as != nil || err != nil {
+		return as, err
+	}
+	return r.having.Do(ctx, "a registration", func(ctx context.Context) (*oauth.Client, error) {
+		if as, err := r.known(); as != nil || err != nil { // since a moment ago
+			return as, err
+		}
+		return r.have(ctx, server)
+	})
+}
+
+// known returns the client if there is one, and why there is none if that stands; nil and nil if
+// one is to be had.
+func (r *Registrar) known() (*oauth.Client, error) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if c := r.current; c != nil && !c.hasEnded() {
-		r.mu.Unlock()
 		return c.oauth, nil
 	}
 	if left := time.Until(r.until); r.failure != nil && left > 0 {
-		defer r.mu.Unlock()
 		return nil, after(r.failure, left)
 	}
-	a := r.running
-	if a == nil {
-		a = r.begin(ctx, server)
-	}
-	a.waiting++
-	r.mu.Unlock()
-
-	select {
-	case <-a.ended:
-		return a.client, a.err
-	case <-ctx.Done():
-	}
-	r.mu.Lock()
-	a.waiting--
-	last := a.waiting == 0
-	if last && r.running == a {
-		r.running = nil // who comes now begins another
-	}
-	r.mu.Unlock()
-	if last {
-		a.cancel()
-		<-a.ended
-	}
-	return nil, context.Cause(ctx)
+	return nil, nil //nolint:nilnil // it is not known
 }
 
 // after returns err, with how long it stands.
@@ -128,48 +119,29 @@ func after(err error, left time.Duration) error {
 	return err
 }
 
-// An attempt gets the program a client, for everybody who waits for it. It ends with its
-// result, or with the last who waits.
-type attempt struct {
-	ended  chan struct{}
-	client *oauth.Client // once ended, unless err is set
-	err    error         // once ended
-
-	waiting int // guarded by the registrar's mu
-	cancel  context.CancelFunc
-}
-
-// begin begins an attempt; r.mu is held.
-func (r *Registrar) begin(ctx context.Context, server *oauth.Client) *attempt {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	a := &attempt{ended: make(chan struct{}), cancel: cancel}
-	r.running = a
+// have gets the program a client, and notes it, or why there is none.
+func (r *Registrar) have(ctx context.Context, server *oauth.Client) (*oauth.Client, error) {
+	r.mu.Lock()
 	former, refused := r.former, r.refused()
 	if r.current != nil { // whose secret has ended
 		former = r.current.registered
 	}
-	go func() {
-		defer close(a.ended)
-		defer cancel()
-		var found *client
-		a.err = guard.Call("a registration", func() (err error) {
-			found, err = r.obtain(ctx, server, former, refused)
-			return err
-		})
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.running == a {
-			r.running = nil
+	r.mu.Unlock()
+	var found *client
+	err := guard.Call("a registration", func() (err error) {
+		found, err = r.obtain(ctx, server, former, refused)
+		return err
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		if ctx.Err() == nil {
+			r.fails(err)
 		}
-		switch {
-		case a.err == nil:
-			a.client = found.oauth
-			r.current, r.failure, r.tries = found, nil, 0
-		case ctx.Err() == nil:
-			r.fails(a.err)
-		}
-	}()
-	return a
+		return nil, err
+	}
+	r.current, r.failure, r.tries = found, nil, 0
+	return found.oauth, nil
 }
 
 const (
