@@ -3,7 +3,8 @@
 // screen: what would be is reported to hostcheck, and the person is hostcheck. The Go
 // package screen does the same.
 
-import { each, learn, report, talk } from './control.mjs';
+import { opened, press, shown } from '../../adapters/javascript/hostcheck.mjs';
+import { each, learn, report } from './control.mjs';
 
 /** What to do. */
 export const task = await learn('shown', 'opened');
@@ -23,27 +24,26 @@ const queue = [];
  * What a browser is never to open is cancelled unseen.
  */
 export async function ask({ mode, message, url }, signal) {
-  const shown = { mode: 'form', server: task.server.name, message, actions: ['accept', 'decline', 'cancel'] };
+  const prompt = { mode: 'form', server: task.server.name, message, actions: ['accept', 'decline', 'cancel'] };
   if (mode === 'url') {
     const parsed = URL.canParse(url) ? new URL(url) : undefined;
     if (!['https:', 'http:'].includes(parsed?.protocol)) return { action: 'cancel' };
-    Object.assign(shown, { mode, url, domain: parsed.hostname, highlight: parsed.hostname });
-    if (`.${parsed.hostname}`.includes('.xn--')) shown.warning = 'The name of this site may imitate another.';
+    Object.assign(prompt, { mode, url, domain: parsed.hostname, highlight: parsed.hostname });
+    if (`.${parsed.hostname}`.includes('.xn--')) prompt.warning = 'The name of this site may imitate another.';
   }
   // An open dialog keeps its host alive, even if the SDK waits for nothing meanwhile.
   const window = setInterval(() => {}, 60_000);
   if (open >= dialogs) await new Promise((resolve) => queue.push(resolve));
   else open++;
   try {
-    const { dialog } = await talk('shown', shown, signal);
-    const { action } = await talk(`press?dialog=${encodeURIComponent(dialog)}`, undefined, signal);
+    const action = await press(await shown(prompt, signal), signal);
     if (action === 'nothing') {
       // The dialog is left alone.
       await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
     }
     if (action !== 'accept') return { action };
     if (mode !== 'url') return { action, content: {} };
-    await talk('opened', { url, in: 'browser' });
+    await opened(url);
     return { action };
   } finally {
     clearInterval(window);

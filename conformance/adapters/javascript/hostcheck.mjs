@@ -1,0 +1,51 @@
+// The adapter protocol of hostcheck, for a host in JavaScript: copy this file.
+//
+// A host that hostcheck has started asks what to do, reports what its person sees, and is
+// told what the person does:
+//
+//   const { server, steps } = await task('shown', 'opened', 'outcome'); // what will be reported
+//   const dialog = await shown({ mode: 'url', server: server.name, url, domain, actions: […] });
+//   if ((await press(dialog)) === 'accept') await opened(url);
+//   await outcome(call.id, 'what the model reads');
+//
+// docs/hostcheck.md says what each of them means. It needs Node.js 18, or another runtime
+// with fetch and process.env, and no package.
+
+/** What to do: the server, and the steps. The hooks are what will be reported: shown, opened, outcome. */
+export const task = (...hooks) => talk(`task?hooks=${hooks}`);
+
+/**
+ * A prompt is on the screen, with what can be seen of it: mode, server, message, url, domain,
+ * highlight, warning, actions, controls, links, copyable. Returns the dialog, for press.
+ */
+export const shown = async (prompt, signal) => (await talk('shown', prompt, signal)).dialog;
+
+/**
+ * Waits until the person acts in a dialog: accept, decline, cancel, or nothing, which means
+ * that the dialog stays open until the server withdraws the prompt. It rejects when the
+ * scenario ends before, or the signal is aborted.
+ */
+export const press = async (dialog, signal) =>
+  (await talk(`press?dialog=${encodeURIComponent(dialog)}`, undefined, signal)).action;
+
+/**
+ * A URL went to something that shows it: browser; isolated, a view that the host cannot look
+ * into; or embedded, one that it can.
+ */
+export const opened = (url, where = 'browser') => talk('opened', { url, in: where });
+
+/** A call of the task, named by its id, has ended, and this is what the model reads. */
+export const outcome = (call, text, error = false) => talk('outcome', { call, text, error });
+
+/** Makes a request of the control endpoint: a POST if there is a body. Returns the answer. */
+async function talk(path, body, signal) {
+  const control = process.env.HOSTCHECK_CONTROL;
+  if (!control) throw new Error('HOSTCHECK_CONTROL is not set: this host is started by hostcheck');
+  const response = await fetch(`${control}/${path}`, {
+    signal,
+    ...(body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`hostcheck answers ${response.status}: ${text.trim()}`);
+  return text && JSON.parse(text);
+}
