@@ -17,6 +17,7 @@ var declaring = []Requirement{
 		ID: "B2", Name: "sends the required metadata", Revision: Modern, Level: Must, Observed: onWire,
 		Text:       "Every request, a retry included, names the protocol version and the client's capabilities in its _meta.",
 		Section:    section(Modern, "basic/index#meta"),
+		Official:   []string{"sep-2575-client-populates-meta"},
 		Everywhere: true,
 		eras:       modernOnly,
 		request: exceptInitialize(func(j judge, c *call) {
@@ -32,9 +33,10 @@ var declaring = []Requirement{
 	},
 	{
 		ID: "B1", Name: "declares elicitation with each request", Revision: Modern, Level: Must, Observed: onWire,
-		Text:    "A host that can be asked to elicit says so in the client capabilities of every request.",
-		Section: section(Modern, "client/elicitation#capabilities"),
-		eras:    modernOnly,
+		Text:     "A host that can be asked to elicit says so in the client capabilities of every request.",
+		Section:  section(Modern, "client/elicitation#capabilities"),
+		Official: []string{"sep-2575-client-declares-elicitation-capability"},
+		eras:     modernOnly,
 		request: exceptInitialize(func(j judge, c *call) {
 			if c.saysCapabilities() && c.declared.Declared {
 				j.pass(c.Event)
@@ -57,8 +59,9 @@ var declaring = []Requirement{
 		ID: "B3", Name: "says who it is", Revision: Modern, Level: Should, Observed: onWire,
 		Text: "Every request carries the name and version of the client. A host may be configured not to: one that says it " +
 			"nowhere is taken for that.",
-		Section: section(Modern, "basic/index#meta"),
-		eras:    modernOnly,
+		Section:  section(Modern, "basic/index#meta"),
+		Official: []string{"sep-2575-client-sends-client-info"},
+		eras:     modernOnly,
 		request: exceptInitialize(func(j judge, c *call) {
 			var info struct{ Name, Version string }
 			_ = json.Unmarshal(c.Meta[wire.MetaClient], &info)
@@ -92,7 +95,12 @@ var declaring = []Requirement{
 		ID: "B24", Name: "mirrors the body in headers", Revision: Modern, Level: Must, Observed: onWire,
 		Text: "MCP-Protocol-Version, Mcp-Method and, for a call, Mcp-Name say what the body of the request says, on a retry " +
 			"too.",
-		Section:    section(Modern, "basic/transports/streamable-http#request-metadata"),
+		Section: section(Modern, "basic/transports/streamable-http#request-metadata"),
+		Official: []string{
+			"sep-2243-client-includes-standard-headers",
+			"sep-2575-http-client-sends-version-header",
+			"sep-2575-http-version-header-matches-meta",
+		},
 		Everywhere: true,
 		eras:       modernOnly, transport: HTTP,
 		request: exceptInitialize(func(j judge, c *call) {

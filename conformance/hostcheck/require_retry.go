@@ -11,9 +11,10 @@ import (
 var retrying = []Requirement{
 	{
 		ID: "B11", Name: "gives the retry a new id", Revision: Modern, Level: Must, Observed: onWire,
-		Text:    "The id of a retry differs from that of the request that it repeats: they are independent.",
-		Section: section(Modern, "basic/patterns/mrtr#client-requirements-basic-workflow"),
-		eras:    modernOnly,
+		Text:     "The id of a retry differs from that of the request that it repeats: they are independent.",
+		Section:  section(Modern, "basic/patterns/mrtr#client-requirements-basic-workflow"),
+		Official: []string{"sep-2322-client-jsonrpc-id-different"},
+		eras:     modernOnly,
 		retry: func(j judge, r *retry) {
 			j.that(!wire.SameJSON(r.before.ID, r.again.ID),
 				fmt.Sprintf("the retry has the id %s of the request that it repeats", wire.Excerpt(r.again.ID, 40)), r.before.Event, r.again.Event)
@@ -49,9 +50,10 @@ var retrying = []Requirement{
 	},
 	{
 		ID: "B12", Name: "leaks nothing between parallel requests", Revision: Modern, Level: MustNot, Observed: onWire,
-		Text:    "The answers and the state of one request are never sent with another one that is under way.",
-		Section: section(Modern, "basic/patterns/mrtr#client-requirements-basic-workflow"),
-		eras:    modernOnly,
+		Text:     "The answers and the state of one request are never sent with another one that is under way.",
+		Section:  section(Modern, "basic/patterns/mrtr#client-requirements-basic-workflow"),
+		Official: []string{"sep-2322-client-parallel-isolation"},
+		eras:     modernOnly,
 		retry: func(j judge, r *retry) {
 			if r.parallel {
 				j.that(!r.foreign, "the retry carries the state of another call", r.again.Event)
@@ -61,9 +63,10 @@ var retrying = []Requirement{
 	},
 	{
 		ID: "B10", Name: "invents no state", Revision: Modern, Level: MustNot, Observed: onWire,
-		Text:    "A retry that follows a result without state has none.",
-		Section: section(Modern, "basic/patterns/mrtr#client-requirements-basic-workflow"),
-		eras:    modernOnly,
+		Text:     "A retry that follows a result without state has none.",
+		Section:  section(Modern, "basic/patterns/mrtr#client-requirements-basic-workflow"),
+		Official: []string{"sep-2322-client-no-state-omitted"},
+		eras:     modernOnly,
 		retry: func(j judge, r *retry) {
 			if r.ownState() && r.state == nil {
 				j.that(!wire.StateGiven(r.again.Params), "the retry carries a state although it was given none", r.again.Event)
@@ -72,9 +75,10 @@ var retrying = []Requirement{
 	},
 	{
 		ID: "B8", Name: "echoes the state", Revision: Modern, Level: Must, Observed: onWire,
-		Text:    "A retry carries exactly the state of the result that it follows, whatever characters are in it.",
-		Section: section(Modern, "basic/patterns/mrtr#client-requirements-basic-workflow"),
-		eras:    modernOnly,
+		Text:     "A retry carries exactly the state of the result that it follows, whatever characters are in it.",
+		Section:  section(Modern, "basic/patterns/mrtr#client-requirements-basic-workflow"),
+		Official: []string{"sep-2322-client-request-state-echoed"},
+		eras:     modernOnly,
 		retry: func(j judge, r *retry) {
 			switch got := r.again.RequestState; {
 			case !r.ownState() || r.state == nil: // others are about that
@@ -89,9 +93,10 @@ var retrying = []Requirement{
 	},
 	{
 		ID: "B9", Name: "does not touch the state", Revision: Modern, Level: MustNot, Observed: onWire,
-		Text:    "The state is opaque: the host neither parses, trims, re-encodes nor completes it.",
-		Section: section(Modern, "basic/patterns/mrtr#inputrequiredresult"),
-		eras:    modernOnly,
+		Text:     "The state is opaque: the host neither parses, trims, re-encodes nor completes it.",
+		Section:  section(Modern, "basic/patterns/mrtr#inputrequiredresult"),
+		Official: []string{"sep-2322-client-request-state-echoed"},
+		eras:     modernOnly,
 		retry: func(j judge, r *retry) {
 			if got := r.again.RequestState; r.ownState() && r.state != nil && got != nil {
 				j.that(*got == *r.state, "the state was changed on its way through the host", r.again.Event)
@@ -100,9 +105,10 @@ var retrying = []Requirement{
 	},
 	{
 		ID: "B35", Name: "uses answers for their retry alone", Revision: Modern, Level: MustNot, Derived: true, Observed: onWire,
-		Text:    "A new call carries no state and no answers of an earlier one: they affect only the retry of the original request.",
-		Section: section(Modern, "basic/patterns/mrtr#client-requirements-basic-workflow"),
-		eras:    modernOnly,
+		Text:     "A new call carries no state and no answers of an earlier one: they affect only the retry of the original request.",
+		Section:  section(Modern, "basic/patterns/mrtr#client-requirements-basic-workflow"),
+		Official: []string{"sep-2322-client-parallel-isolation"},
+		eras:     modernOnly,
 		fresh: func(j judge, c *call) {
 			j.that(c.InputResponses == nil && !wire.StateGiven(c.Params),
 				"a call that repeats nothing carries answers or a state of an earlier one", c.Event)

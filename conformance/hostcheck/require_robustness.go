@@ -16,9 +16,10 @@ const TaskID = "P17"
 var robustness = []Requirement{
 	{
 		ID: "B40", Name: "fetches no schema by itself", Revision: Modern, Level: MustNot, Observed: atCanary,
-		Text:    "A $ref that leads to the network is not followed by itself.",
-		Section: section(Modern, "basic/index#ref-resolution"),
-		eras:    modernOnly,
+		Text:     "A $ref that leads to the network is not followed by itself.",
+		Section:  section(Modern, "basic/index#ref-resolution"),
+		Official: []string{"sep-2106-no-network-ref-deref"},
+		eras:     modernOnly,
 		end: func(j judge, s *session) {
 			list := s.firstRequest("tools/list")
 			if list == nil {
@@ -71,9 +72,10 @@ var robustness = []Requirement{
 	},
 	{
 		ID: "B15", Name: "knows its result types", Revision: Modern, Level: Must, Observed: onWire,
-		Text:    "A result of an unknown type is invalid and is not used; one without a type is complete.",
-		Section: section(Modern, "basic/index#resulttype"),
-		eras:    modernOnly,
+		Text:     "A result of an unknown type is invalid and is not used; one without a type is complete.",
+		Section:  section(Modern, "basic/index#resulttype"),
+		Official: []string{"sep-2322-default-result-type-complete"},
+		eras:     modernOnly,
 		played: func(j judge, o occasion) {
 			j.fail("a result of an unknown type was taken for a request for input", o.at())
 		},
@@ -133,17 +135,19 @@ var robustness = []Requirement{
 		ID: "A31", Name: "resumes a broken stream", Revision: Legacy, Level: Should, Observed: onWire,
 		Text: "A connection that the server closes before it has answered is not the end of the call: the host reconnects with " +
 			"the ID of the last event.",
-		Section: section(Legacy, "basic/transports#resumability-and-redelivery"),
-		eras:    legacyOnly, transport: HTTP,
+		Section:  section(Legacy, "basic/transports#resumability-and-redelivery"),
+		Official: []string{"client-sse-graceful-reconnect", "client-sse-last-event-id"},
+		eras:     legacyOnly, transport: HTTP,
 		played: func(j judge, o occasion) {
 			j.that(o.ok, "the host did not come back to the stream of a call", o.at())
 		},
 	},
 	{
 		ID: "A32", Name: "honours retry", Revision: Legacy, Level: Must, Observed: onWire,
-		Text:    "Before it reconnects, the host waits as long as the last retry field told it.",
-		Section: section(Legacy, "basic/transports#sending-messages-to-the-server"),
-		eras:    legacyOnly, transport: HTTP,
+		Text:     "Before it reconnects, the host waits as long as the last retry field told it.",
+		Section:  section(Legacy, "basic/transports#sending-messages-to-the-server"),
+		Official: []string{"client-sse-retry-timing"},
+		eras:     legacyOnly, transport: HTTP,
 		played: func(j judge, o occasion) {
 			j.that(o.took >= comeBack*95/100, fmt.Sprintf("the host came back after %v, and was told to wait %v",
 				o.took.Round(10*time.Millisecond), comeBack), o.at())

@@ -135,6 +135,7 @@ var wires = []Requirement{
 		ID: "A42", Name: "initializes completely", Revision: Legacy, Level: Must, Observed: onWire,
 		Text:       "The host initializes with a protocol version, its capabilities, and its name and version.",
 		Section:    section(Legacy, "basic/lifecycle#initialization"),
+		Official:   []string{"mcp-client-initialization"},
 		Everywhere: true,
 		eras:       legacyOnly,
 		request: func(j judge, c *call) {
@@ -169,6 +170,7 @@ var wires = []Requirement{
 		Text: "Each request, each notification and each answer to an elicitation is as the JSON schema of the revision has it. " +
 			"What the schema does not know is not judged.",
 		Section:    section(Legacy, "schema"),
+		Official:   []string{"wire-schema-valid"},
 		Everywhere: true,
 		eras:       both,
 		line: func(j judge, s *session, l *wire.Line) {

@@ -34,6 +34,7 @@ type Check struct {
 	Timestamp      time.Time      `json:"timestamp"`
 	SpecReferences []Reference    `json:"specReferences,omitempty"`
 	Details        map[string]any `json:"details,omitempty"`
+	Metadata       map[string]any `json:"metadata,omitempty"`
 	ErrorMessage   string         `json:"errorMessage,omitempty"`
 	Logs           []string       `json:"logs,omitempty"`
 }

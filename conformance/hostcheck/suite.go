@@ -61,6 +61,10 @@ type Requirement struct {
 	// Everywhere says that it is judged in every scenario that gives occasion to,
 	// and not only in those that exist for it.
 	Everywhere bool `json:"everywhere,omitempty"`
+	// Official are the ids of the checks of the official suite that are about the same
+	// sentence of the specification. They are in the metadata of each [Check] of it.
+	// Where there are several, this requirement holds only if all of them do.
+	Official []string `json:"official,omitempty"`
 
 	overHTTP  Reference // the section for HTTP, where each transport has its own
 	newer     Reference // the section in the newer revision, where it stands elsewhere

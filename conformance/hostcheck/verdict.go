@@ -49,6 +49,9 @@ func result(s *session, output string, final bool) Result {
 		if r.Derived {
 			c.Details["derived"] = true
 		}
+		if len(r.Official) > 0 {
+			c.Metadata = map[string]any{"official": r.Official}
+		}
 		if len(found) > 0 {
 			decide(&c, r.Level, found)
 		} else {
@@ -146,6 +149,9 @@ func undecided(c *Check, level Level, final bool, reason string) {
 	}
 	reason = strings.TrimPrefix(reason, "hostcheck: ")
 	c.Status = level.violated()
+	if level == May { // which cannot be violated
+		c.Status = Info
+	}
 	c.ErrorMessage = NotTestable + reason
 	c.Details["untestable"], c.Details["reason"] = true, reason
 }

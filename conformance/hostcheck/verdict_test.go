@@ -2,6 +2,7 @@ package hostcheck_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,5 +47,58 @@ func TestVerdict_HooksAnnouncedInVain(t *testing.T) {
 	}
 	if c := check(t, r, "A13"); c.Status != hostcheck.Failure || c.Reached() {
 		t.Errorf("A13 is %s: %s", c.Status, c.ErrorMessage)
+	}
+}
+
+// What was not reached is told as the official suite tells it (its AGENTS.md, "Check
+// conventions"): the severity is that of the keyword, the message has its prefix, the
+// details say that nothing was tested, and why.
+func TestVerdict_NotReached(t *testing.T) {
+	levels := make(map[string]hostcheck.Level)
+	for _, q := range hostcheck.Requirements() {
+		levels[q.ID] = q.Level
+	}
+	severity := map[hostcheck.Level]hostcheck.Status{
+		hostcheck.Must: hostcheck.Failure, hostcheck.MustNot: hostcheck.Failure,
+		hostcheck.Should: hostcheck.Warning, hostcheck.ShouldNot: hostcheck.Warning, hostcheck.May: hostcheck.Info,
+	}
+	seen := make(map[hostcheck.Level]bool)
+	for _, c := range []hostcheck.Config{
+		one("url-required", hostcheck.Legacy, hostcheck.Stdio), one("round-trips", hostcheck.Modern, hostcheck.Stdio),
+		one("consent", hostcheck.Legacy, hostcheck.Stdio),
+	} {
+		r := play(t, c, func(context.Context, *testing.T, hostcheck.Launch) {}) // does nothing
+		for _, c := range r.Checks {
+			if c.ID == hostcheck.TaskID || c.Status == hostcheck.Skipped {
+				continue
+			}
+			level := levels[c.ID]
+			seen[level] = true
+			if c.Status != severity[level] || c.Reached() {
+				t.Errorf("%s (%s) is %s: %s", c.ID, level, c.Status, c.ErrorMessage)
+			}
+			reason, _ := c.Details["reason"].(string)
+			if c.Details["untestable"] != true || reason == "" || c.ErrorMessage != "Not testable: "+reason {
+				t.Errorf("%s: %q, %v", c.ID, c.ErrorMessage, c.Details)
+			}
+		}
+	}
+	for level := range severity {
+		if !seen[level] && level != hostcheck.ShouldNot {
+			t.Errorf("no %s was tried", level)
+		}
+	}
+}
+
+// A check that the official suite makes, too, says which of its it is.
+func TestVerdict_Official(t *testing.T) {
+	r := play(t, one("round-trips", hostcheck.Modern, hostcheck.Stdio), func(ctx context.Context, t *testing.T, launch hostcheck.Launch) {
+		speak(ctx, t, launch, time.Second)
+	})
+	for id, want := range map[string][]string{"B8": {"sep-2322-client-request-state-echoed"}, "P8": nil} {
+		got, _ := check(t, r, id).Metadata["official"].([]string)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: official is %q", id, got)
+		}
 	}
 }
