@@ -76,6 +76,17 @@ func (r Requirement) appliesTo(protocol, transport string) bool {
 	return slices.Contains(r.eras, protocol) && (r.transport == "" || r.transport == transport)
 }
 
+// source is where the requirement comes from.
+func (r Requirement) source() *Source {
+	switch {
+	case r.Revision == profile:
+		return &Source{ExtensionID: ProfileID}
+	case !slices.Contains(r.eras, Modern):
+		return &Source{IntroducedIn: Legacy, RemovedIn: Modern}
+	}
+	return &Source{IntroducedIn: r.eras[0]}
+}
+
 // profile is the revision of what this project asks beyond the specification.
 const profile = "profile"
 

@@ -254,7 +254,7 @@ func (g *Guide) finish() {
 	}
 	s.noteEra()
 	s.block("the step ended before that")
-	result := judged(s, "")
+	result := judged(s, output{})
 	g.guard.Lock()
 	g.done[s.scenario.Name], g.now, g.lobby = s, nil, next
 	done := len(g.done)
@@ -292,7 +292,7 @@ func (g *Guide) Snapshot() Report {
 	report := Report{Host: g.config.Host, Started: g.began, Took: time.Since(g.began), Results: []Result{}}
 	for _, one := range g.todo {
 		if s, state := g.find(one.scenario.Name); s != nil {
-			report.Results = append(report.Results, result(s, "", state == StepDone))
+			report.Results = append(report.Results, result(s, output{}, state == StepDone))
 		}
 	}
 	return report

@@ -51,6 +51,7 @@ func behave(how string, server []string) {
 		record(report, "pid", child.Process.Pid)
 		record(report, "dir", os.Getenv("HOSTCHECK_DIR"))
 	case "exit":
+		fmt.Println("host 1.0")
 		fmt.Fprintln(os.Stderr, "no such flag: --mcp")
 		os.Exit(3)
 	case "garbage":

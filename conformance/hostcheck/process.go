@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,9 +21,12 @@ type host interface {
 	howEnded() string // after stop
 	failed() bool     // whether it ended by itself, and not in an orderly way; after stop
 	// stop ends it and all that it left behind, waits for that, and returns the
-	// end of what it wrote to standard error.
-	stop() string
+	// end of what it wrote.
+	stop() output
 }
+
+// output is what a host wrote to standard output and standard error.
+type output struct{ stdout, stderr string }
 
 // start starts the host for one scenario.
 func (c Config) start(ctx context.Context, n wire.Network, launch Launch) host {
@@ -48,7 +50,7 @@ func (n nobody) ended() <-chan struct{} {
 }
 func (n nobody) howEnded() string { return "the host could not be started (" + string(n) + ")" }
 func (n nobody) failed() bool     { return true }
-func (n nobody) stop() string     { return "" }
+func (n nobody) stop() output     { return output{} }
 
 // A guest is a host inside this process.
 type guest struct {
@@ -79,10 +81,10 @@ func (g *guest) howEnded() string {
 
 func (g *guest) failed() bool { return g.err != nil }
 
-func (g *guest) stop() string {
+func (g *guest) stop() output {
 	g.cancel()
 	<-g.done
-	return ""
+	return output{}
 }
 
 // grace is how long a host has to end when its scenario is over.
@@ -91,9 +93,9 @@ const grace = 500 * time.Millisecond
 // A program is a host that was started from a command.
 type program struct {
 	*process.Process
-	dir    string
-	stderr tail
-	err    error // how it ended; set by stop
+	dir            string
+	stdout, stderr tail
+	err            error // how it ended; set by stop
 }
 
 func (c Config) startProcess(launch Launch) (*program, error) {
@@ -127,9 +129,8 @@ func (p *program) start(c Config, launch Launch) error {
 	args := launch.fill(c.Host)
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // the host that the user names; stop ends it
 	cmd.Env = append(os.Environ(), launch.environment()...)
-	cmd.Stderr = &p.stderr
-	cmd.Stdout = io.Discard
-	// A descendant may keep standard error open; do not wait for that.
+	cmd.Stdout, cmd.Stderr = &p.stdout, &p.stderr
+	// A descendant may keep them open; do not wait for that.
 	cmd.WaitDelay = grace
 	var err error
 	p.Process, err = process.Start(cmd, "HOSTCHECK_DIR="+p.dir)
@@ -153,10 +154,10 @@ func (p *program) failed() bool {
 	return p.err != nil && !errors.Is(p.err, exec.ErrWaitDelay)
 }
 
-func (p *program) stop() string {
+func (p *program) stop() output {
 	p.err = p.End(grace)
 	_ = os.RemoveAll(p.dir)
-	return p.stderr.String()
+	return output{p.stdout.String(), p.stderr.String()}
 }
 
 // A tail keeps the end of what is written to it.

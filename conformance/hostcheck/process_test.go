@@ -107,6 +107,9 @@ func TestProcess_ExitsAtOnce(t *testing.T) {
 	if !strings.Contains(r.HostOutput, "no such flag") {
 		t.Errorf("what it wrote to standard error is lost: %q", r.HostOutput)
 	}
+	if r.HostStdout != "host 1.0\n" {
+		t.Errorf("what it wrote to standard output is lost: %q", r.HostStdout)
+	}
 	if took > 30*time.Second {
 		t.Errorf("it took %v", took)
 	}

@@ -24,6 +24,19 @@ type Reference struct {
 	URL string `json:"url,omitempty"`
 }
 
+// A Source says where a requirement comes from, in the terms of the official suite: the
+// revisions in which the check is made, or, for the lazy-auth profile, a name of its own,
+// which is in no revision.
+type Source struct {
+	IntroducedIn string `json:"introducedIn,omitempty"` // the first one
+	RemovedIn    string `json:"removedIn,omitempty"`    // the first one after it without the check
+	ExtensionID  string `json:"extensionId,omitempty"`  // [ProfileID]
+}
+
+// ProfileID names the lazy-auth profile where the official suite has the identifier of
+// an extension. It is in no host's capabilities: a host does not negotiate the profile.
+const ProfileID = "io.github.lazyauth/lazy-auth"
+
 // A Check is one verdict, in the shape of the official suite's checks.json, so
 // that results can be merged. Its ID is the same whether it passed or failed.
 type Check struct {
@@ -33,11 +46,15 @@ type Check struct {
 	Status         Status         `json:"status"`
 	Timestamp      time.Time      `json:"timestamp"`
 	SpecReferences []Reference    `json:"specReferences,omitempty"`
+	Source         *Source        `json:"source,omitempty"`
 	Details        map[string]any `json:"details,omitempty"`
 	Metadata       map[string]any `json:"metadata,omitempty"`
 	ErrorMessage   string         `json:"errorMessage,omitempty"`
 	Logs           []string       `json:"logs,omitempty"`
 }
+
+// Profile says whether the check is about the lazy-auth profile, and not about MCP.
+func (c Check) Profile() bool { return c.Source != nil && c.Source.ExtensionID != "" }
 
 // A Party is who a recorded event comes from.
 type Party string
@@ -89,6 +106,9 @@ type Result struct {
 	Events    []Event       `json:"events"`
 	// HostOutput is the end of what the host wrote to standard error, bounded.
 	HostOutput string `json:"hostOutput,omitempty"`
+	// HostStdout is the same of standard output, which carries no messages: a server over
+	// stdio is a program that the host starts.
+	HostStdout string `json:"hostStdout,omitempty"`
 
 	// What is looked at when all runs are known.
 	reached bool   // the host came to the server

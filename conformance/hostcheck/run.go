@@ -142,12 +142,12 @@ func (c Config) run(ctx context.Context, n wire.Network, one staging) Result {
 	defer s.end()
 	if ctx.Err() != nil {
 		s.block(interrupted)
-		return judged(s, "")
+		return judged(s, output{})
 	}
 	at, err := wire.Open(n)
 	if err != nil {
 		s.block(err.Error())
-		return judged(s, "")
+		return judged(s, output{})
 	}
 	launch := c.launch(s, at)
 	at.Serve(s.Conversation)
@@ -155,13 +155,13 @@ func (c Config) run(ctx context.Context, n wire.Network, one staging) Result {
 	why := s.follow(c.Timeout, h, at)
 	s.sleep(settling)
 	s.end() // whoever waits for the host waits no more
-	output := h.stop()
+	said := h.stop()
 	at.Close()
 	s.playing.Wait()
 	s.ending = why()
 	excuse := s.noteEra()
 	s.block(cmp.Or(s.ending, interrupted) + s.trouble())
-	r := judged(s, output)
+	r := judged(s, said)
 	r.reached, r.spoke, r.excuse = at.Reached(), s.spoke(), excuse
 	return r
 }

@@ -45,7 +45,7 @@ func FuzzHear(f *testing.F) {
 		}
 		s.end()
 		s.playing.Wait()
-		r := judged(s, "")
+		r := judged(s, output{})
 		for _, c := range r.Checks {
 			if c.Status == "" {
 				t.Errorf("%s has no status", c.ID)

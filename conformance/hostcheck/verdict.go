@@ -10,7 +10,7 @@ import (
 
 // judged concludes a scenario: a result with one check for each requirement
 // that it decides.
-func judged(s *session, output string) Result {
+func judged(s *session, said output) Result {
 	s.close()
 	s.guard.Lock()
 	issued := slices.DeleteFunc(slices.Clone(s.prompts), func(p *prompt) bool { return p.flow == nil })
@@ -22,12 +22,12 @@ func judged(s *session, output string) Result {
 	if s.scenario.conclude != nil {
 		s.scenario.conclude(s)
 	}
-	return result(s, output, true)
+	return result(s, said, true)
 }
 
 // result is the scenario as it stands. While it runs, what was not seen yet is
 // INFO; when it is final, that was not reached.
-func result(s *session, output string, final bool) Result {
+func result(s *session, said output, final bool) Result {
 	now := time.Now()
 	s.guard.Lock()
 	took, asked := s.took, len(s.requests) > 0
@@ -43,8 +43,8 @@ func result(s *session, output string, final bool) Result {
 		}
 		c := Check{
 			ID: id, Name: r.Name, Description: r.Text, Timestamp: now,
-			SpecReferences: []Reference{r.in(s.protocol, s.transport)},
-			Details:        map[string]any{"level": string(r.Level), "revision": r.Revision},
+			SpecReferences: []Reference{r.in(s.protocol, s.transport)}, Source: r.source(),
+			Details: map[string]any{"level": string(r.Level), "revision": r.Revision},
 		}
 		if r.Derived {
 			c.Details["derived"] = true
@@ -69,7 +69,8 @@ func result(s *session, output string, final bool) Result {
 	}
 	return Result{
 		Scenario: s.scenario.Name, Title: s.scenario.Title, Protocol: s.protocol, Transport: s.transport,
-		Started: s.Started, Took: took, Checks: checks, Events: events(s.Record.Events()), HostOutput: output,
+		Started: s.Started, Took: took, Checks: checks, Events: events(s.Record.Events()),
+		HostOutput: said.stderr, HostStdout: said.stdout,
 	}
 }
 

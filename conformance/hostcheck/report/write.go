@@ -15,7 +15,12 @@ import (
 //
 //	report.html, report.json, junit.xml
 //	results/<scenario>-<protocol>-<transport>-<time>/checks.json
+//	results/<scenario>-<protocol>-<transport>-<time>/profile.json
+//	results/<scenario>-<protocol>-<transport>-<time>/stdout.txt
 //	results/<scenario>-<protocol>-<transport>-<time>/stderr.txt
+//
+// A run in which nothing of MCP applied to the host has no checks.json, and the two
+// texts are the end of what the host wrote, bounded.
 //
 // The folders in results are as the official suite names them, so that those
 // of several runs, and its own, can stand side by side; the three files are
@@ -44,14 +49,31 @@ func Write(folder string, r *hostcheck.Report, o Options) error {
 		if err := root.MkdirAll(in, 0o700); err != nil {
 			return err
 		}
-		err := errors.Join(
-			writeFile(root, filepath.Join(in, "checks.json"), func(w io.Writer) error { return Checks(w, result) }),
-			writeFile(root, filepath.Join(in, "stderr.txt"), func(w io.Writer) error {
-				_, err := io.WriteString(w, result.HostOutput)
-				return err
-			}),
-		)
-		if err != nil {
+		if err := writeResult(root, in, result); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeResult writes the files of one run into its folder.
+func writeResult(root *os.Root, folder string, r hostcheck.Result) error {
+	text := func(s string) func(io.Writer) error {
+		return func(w io.Writer) error {
+			_, err := io.WriteString(w, s)
+			return err
+		}
+	}
+	files := map[string]func(io.Writer) error{
+		"profile.json": func(w io.Writer) error { return Profile(w, r) },
+		"stdout.txt":   text(r.HostStdout),
+		"stderr.txt":   text(r.HostOutput),
+	}
+	if applied(r) {
+		files["checks.json"] = func(w io.Writer) error { return Checks(w, r) }
+	}
+	for name, write := range files {
+		if err := writeFile(root, filepath.Join(folder, name), write); err != nil {
 			return err
 		}
 	}
