@@ -6,7 +6,8 @@
 // an authorization server granted with [ParseGranted], which forgives, and what
 // an API demands with [Parse], which does not.
 //
-//   - A [Requirement] is what a tool declares: a Set, or [AnyOf] several.
+//   - A [Requirement] is what a tool declares: a Set, or [AnyOf] several, or [AllOf] such.
+//     [Needs] say it where it depends on a call's arguments.
 //   - A [Hierarchy] knows which scopes imply others, and which names mean the
 //     same. It decides what a grant covers and what is the least to ask for.
 //     [GitHub], [Google] and [Entra] have those of their services.

@@ -3,6 +3,7 @@ package scopes_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -75,4 +76,26 @@ func ExampleBearerDemand() {
 	// Output:
 	// more scopes: true
 	// to ask for: notes:write, within the limit: true
+}
+
+// A tool writes files. Those that a service runs take one scope more, and every write takes
+// one of the two by which repositories can be written to.
+func ExampleNeeds() {
+	write := scopes.AnyOf(scopes.Of("public_repo"), scopes.Of("repo"))
+	needs := scopes.Needs[string]{
+		Possible: []scopes.Requirement{write, scopes.AllOf(write, scopes.Of("workflow"))},
+		Of: func(path string) (scopes.Requirement, error) {
+			if strings.HasPrefix(path, ".github/workflows/") {
+				return scopes.AllOf(write, scopes.Of("workflow")), nil
+			}
+			return write, nil
+		},
+	}
+	for _, path := range []string{"README.md", ".github/workflows/ci.yml"} {
+		need, _ := needs.For(path)
+		fmt.Printf("%s: %s\n", path, need)
+	}
+	// Output:
+	// README.md: public_repo, or repo
+	// .github/workflows/ci.yml: public_repo workflow, or repo workflow
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // A Requirement is what a tool, or a response, declares to be needed. A [Set]
-// is one: all of its scopes. [AnyOf] makes one of several sets. There are no
-// other kinds. Requirements are immutable, safe for concurrent use, and can be
+// is one: all of its scopes. [AnyOf] makes one of several sets, and [AllOf] one of
+// several requirements. There are no other kinds. Requirements are immutable, safe for concurrent use, and can be
 // compared with ==; [Hierarchy] says what satisfies one and what to ask for.
 //
 // A nil Requirement stands for needs that nobody has told. Nothing satisfies
