@@ -100,6 +100,9 @@ func behave(how string, server []string) {
 		for _, name := range []string{"CONTROL", "TASK", "SCENARIO", "PROTOCOL", "TRANSPORT", "URL", "COMMAND"} {
 			record(report, name, os.Getenv("HOSTCHECK_"+name))
 		}
+		for _, name := range []string{"MCP_CONFORMANCE_SCENARIO", "MCP_CONFORMANCE_PROTOCOL_VERSION", "MCP_CONFORMANCE_CONTEXT"} {
+			record(report, name, os.Getenv(name))
+		}
 	}
 }
 

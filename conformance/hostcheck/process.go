@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -128,7 +129,7 @@ func (p *program) start(c Config, launch Launch) error {
 	}
 	args := launch.fill(c.Host)
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // the host that the user names; stop ends it
-	cmd.Env = append(os.Environ(), launch.environment()...)
+	cmd.Env = slices.Concat(os.Environ(), launch.environment(), launch.officialEnvironment())
 	cmd.Stdout, cmd.Stderr = &p.stdout, &p.stderr
 	// A descendant may keep them open; do not wait for that.
 	cmd.WaitDelay = grace

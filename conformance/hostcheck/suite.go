@@ -139,7 +139,10 @@ type Config struct {
 	// The same is in the environment: HOSTCHECK_CONTROL, HOSTCHECK_TASK,
 	// HOSTCHECK_SCENARIO, HOSTCHECK_PROTOCOL, HOSTCHECK_TRANSPORT,
 	// HOSTCHECK_DIR, HOSTCHECK_CONFIG, and HOSTCHECK_URL for HTTP or
-	// HOSTCHECK_COMMAND, a JSON array, for stdio.
+	// HOSTCHECK_COMMAND, a JSON array, for stdio. A client made for the official suite
+	// finds its MCP_CONFORMANCE_SCENARIO, MCP_CONFORMANCE_PROTOCOL_VERSION and
+	// MCP_CONFORMANCE_CONTEXT, too; the context has toolCalls, as the official scenario
+	// http-custom-headers has, and hostcheck, with the task and the control endpoint.
 	Host []string
 	// Protocols and Transports are what to check; nil means all.
 	Protocols, Transports []string
