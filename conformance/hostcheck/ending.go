@@ -3,6 +3,7 @@ package hostcheck
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
@@ -32,7 +33,8 @@ func (s *session) trouble() string {
 func (s *session) unmade() string {
 	for _, step := range s.task.Steps {
 		for _, c := range step {
-			if len(s.labelled(fmt.Sprint(c.Arguments["call"]))) == 0 {
+			label := fmt.Sprint(c.Arguments["call"])
+			if !slices.Contains(s.scenario.optional, label) && len(s.labelled(label)) == 0 {
 				return c.ID
 			}
 		}

@@ -45,31 +45,6 @@ type flow struct {
 	limit   time.Duration // how long to wait where nothing is asked
 }
 
-// promptly is how soon a ping is to be answered.
-const promptly = 2 * time.Second
-
-// ping asks whether the host is there. In the newer era there is no such request.
-func ping(f *flow) {
-	if f.s.protocol != Legacy {
-		return
-	}
-	id, got := "ping-"+f.label, make(chan *wire.Line, 1)
-	f.s.guard.Lock()
-	f.s.pending[id] = got
-	f.s.guard.Unlock()
-	if f.now().back.Send(wire.Encode(map[string]any{"jsonrpc": "2.0", "id": id, "method": "ping"})) != nil {
-		return
-	}
-	select {
-	case l := <-got:
-		judgePlayed("A44", occasion{flow: f, answer: answer{line: l, err: l.Error}})
-	case <-time.After(promptly):
-		judgePlayed("A44", occasion{flow: f})
-	case <-f.now().cancelled:
-	case <-f.s.ctx.Done():
-	}
-}
-
 // question is a prompt for a page, or a form where the host has no URL mode, for
 // what does not depend on which of them it is.
 func (f *flow) question(press string, after time.Duration) *prompt {

@@ -62,6 +62,14 @@ func judgePost(o *observer, happened *wire.Line) {
 	judgeBy(o, func(r Requirement) func(judge, *wire.Line) { return r.post }, happened)
 }
 
+func judgeBare(s *session, b *wire.Bare) {
+	each(s.observer, func(r Requirement, j judge) {
+		if r.bare != nil {
+			r.bare(j, s, b)
+		}
+	})
+}
+
 func judgeResponse(o *observer, happened *wire.Line) {
 	judgeBy(o, func(r Requirement) func(judge, *wire.Line) { return r.response }, happened)
 }

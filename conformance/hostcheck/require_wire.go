@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/schema"
@@ -49,50 +47,6 @@ var wires = []Requirement{
 		eras:       both,
 		line: func(j judge, _ *session, l *wire.Line) {
 			j.that(utf8.Valid(l.Raw) && !bytes.HasPrefix(l.Raw, []byte("\ufeff")), "a message is not UTF-8", l.Event)
-		},
-	},
-	{
-		ID: "A39", Name: "names the protocol version over HTTP", Revision: Legacy, Level: Must, Observed: onWire,
-		Text:       "Every request after the initialization has MCP-Protocol-Version, with the revision that was agreed on.",
-		Section:    section(Legacy, "basic/transports#protocol-version-header"),
-		Everywhere: true,
-		eras:       legacyOnly, transport: HTTP,
-		line: func(j judge, s *session, l *wire.Line) {
-			agreed, _ := s.begun(l)
-			if len(agreed) == 0 {
-				return
-			}
-			switch got := l.Header.Get("Mcp-Protocol-Version"); {
-			case slices.Contains(agreed, got) || agreed[len(agreed)-1] < headerSince:
-				j.pass(l.Event)
-			case got == "":
-				j.fail("MCP-Protocol-Version is missing", l.Event)
-			case slices.Contains(olderRevisions, got): // "SHOULD be the one negotiated"
-				j.note(fmt.Sprintf("MCP-Protocol-Version is %s, and %s was agreed on", got, strings.Join(agreed, " or ")), l.Event)
-			default:
-				j.fail(fmt.Sprintf("MCP-Protocol-Version is %q, and %s was agreed on", wire.Excerpt([]byte(got), 40),
-					strings.Join(agreed, " or ")), l.Event)
-			}
-		},
-	},
-	{
-		ID: "A40", Name: "stays in its session", Revision: Legacy, Level: Must, Observed: onWire,
-		Text: "Every request after the initialization has the MCP-Session-Id that the server gave, answers and notifications " +
-			"included.",
-		Section:    section(Legacy, "basic/transports#session-management"),
-		Everywhere: true,
-		eras:       legacyOnly, transport: HTTP,
-		line: func(j judge, s *session, l *wire.Line) {
-			agreed, sessions := s.begun(l)
-			if len(agreed) == 0 {
-				return
-			}
-			id := l.Header.Get("Mcp-Session-Id")
-			what := "MCP-Session-Id is missing"
-			if id != "" {
-				what = fmt.Sprintf("MCP-Session-Id is %q, which the server never gave", wire.Excerpt([]byte(id), 40))
-			}
-			j.that(slices.Contains(sessions, id), what, l.Event)
 		},
 	},
 	{
@@ -278,22 +232,3 @@ func initializesWithout(params json.RawMessage) string {
 
 // revisionName is how revisions are called.
 var revisionName = regexp.MustCompile(`^(DRAFT-)?\d{4}-`)
-
-// headerSince is the revision that has the header for the protocol version first.
-const headerSince = "2025-06-18"
-
-// begun is what was agreed on before a request over HTTP came, and the sessions that
-// were given: versions of the protocol and ids. There is nothing where it does not
-// come after an initialization, or is the question for the newer era. It takes guard.
-func (s *session) begun(l *wire.Line) (versions, sessions []string) {
-	if l.Header == nil || l.Method == "initialize" || l.Method == "server/discover" ||
-		wire.ParseParams(l.Params).String(wire.MetaVersion) != "" {
-		return nil, nil
-	}
-	s.guard.Lock()
-	defer s.guard.Unlock()
-	for _, p := range s.peers {
-		sessions = append(sessions, p.ID)
-	}
-	return slices.Clone(s.agreed), sessions
-}

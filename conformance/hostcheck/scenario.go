@@ -11,6 +11,9 @@ type script struct {
 	// play is the server's part in one call of a tool. It runs once for each
 	// call as the model sees it, retries included, on a goroutine of its own.
 	play func(f *flow)
+	// optional are the labels of calls that a host may be unable to make, and that
+	// nobody waits for.
+	optional []string
 	// conclude, if set, says at the end why a host did not get there.
 	conclude func(*session)
 	// refusal is the error with which a server of the older era answers what it
@@ -32,7 +35,7 @@ var scenarios = []Scenario{
 	roundTrips, parallel,
 	waiting, pausing, resumption,
 	completion, urlRequired,
-	resultTypes, streams, restart,
+	resultTypes, streams, sessions, restart,
 }
 
 // Who a scenario is for.

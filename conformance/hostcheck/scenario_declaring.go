@@ -9,15 +9,17 @@ import (
 var advertising = Scenario{
 	Name: "advertising", Title: "What the host says of itself",
 	Description: "Two plain calls, one after the other. The host declares elicitation where its protocol wants it, sends the " +
-		"metadata and the headers that every request has, posts one message at a time, and answers a ping.",
+		"metadata and the headers that every request has, posts one message at a time, answers a ping, and ends its session.",
 	Protocols: both, Transports: everywhere,
-	Checks: []string{"A1", "A2", "A30", "A44", "B1", "B2", "B3", "B21", "B23", "B24", "B38"},
+	Checks: []string{"A1", "A2", "A30", "A44", "A47", "A49", "B1", "B2", "B3", "B21", "B23", "B24", "B38"},
 	Ask:    "Ask your host to call the tool notes_search with call set to first, and then once more with call set to second.",
 	script: script{
 		steps: inTurn("first", "second"),
 		play: func(f *flow) {
 			if f.label == "second" {
-				ping(f)
+				if ping(f) && f.s.transport == HTTP {
+					pingByStream(f)
+				}
 				f.wait(200 * time.Millisecond) // so that the answer is a stream, over HTTP
 			}
 			f.text(foundText)

@@ -3,6 +3,7 @@ package hostcheck
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
@@ -178,6 +179,16 @@ func (s *session) Dropped(back wire.Channel) {
 func (s *session) Posted(l *wire.Line) {
 	judgeLine(s, l)
 	judgePost(s.observer, l)
+}
+
+// Requested judges an HTTP request without a message. It is part of [wire.Handler].
+func (s *session) Requested(b *wire.Bare) {
+	if b.Method == http.MethodDelete {
+		s.guard.Lock()
+		s.deleted = append(s.deleted, b.Header.Get("Mcp-Session-Id"))
+		s.guard.Unlock()
+	}
+	judgeBare(s, b)
 }
 
 // register counts a request among those in flight, and tells it of the others that

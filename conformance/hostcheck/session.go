@@ -35,6 +35,9 @@ type session struct {
 	// Guarded by the latch.
 	peers    []*wire.Peer // those that have initialized
 	agreed   []string     // with which protocol version
+	lost     []string     // the sessions of HTTP that the server ended
+	lostAt   time.Duration
+	deleted  []string // those that the host ended
 	requests []*call
 	flows    []*flow
 	pending  map[string]chan *wire.Line // the server's own requests, by id
@@ -117,7 +120,9 @@ func (s *session) done() bool {
 	due := make(map[string]int)
 	for _, step := range s.task.Steps {
 		for _, c := range step {
-			due[fmt.Sprint(c.Arguments["call"])]++
+			if label := fmt.Sprint(c.Arguments["call"]); !slices.Contains(s.scenario.optional, label) {
+				due[label]++
+			}
 		}
 	}
 	for _, f := range s.flows {

@@ -76,7 +76,8 @@ type Requirement struct {
 
 	// How it is judged, each at a moment of its own; nil for what says nothing of it.
 	line      func(judge, *session, *wire.Line) // each message, and what is none
-	post      func(judge, *wire.Line)           // each HTTP request
+	post      func(judge, *wire.Line)           // each HTTP request with a message
+	bare      func(judge, *session, *wire.Bare) // each one without
 	response  func(judge, *wire.Line)           // each response, where the protocol has none
 	request   func(judge, *call)                // each request
 	fresh     func(judge, *call)                // each call that follows nothing

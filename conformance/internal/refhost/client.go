@@ -89,6 +89,7 @@ type brokenError struct {
 	err error
 }
 
+func (e *brokenError) Unwrap() error { return e.err }
 func (e *brokenError) Error() string { return "the response stream broke: " + e.err.Error() }
 
 func (c *client) try(ctx context.Context, method string, params map[string]any, call hostcheck.Call, reuse string) (message, error) {

@@ -115,6 +115,10 @@ const (
 	IgnoresRetry     Fault = "ignores-retry"
 	SameIDAfterBreak Fault = "same-id-after-break"
 	LeavesServerDead Fault = "leaves-server-dead"
+	KeepsLostSession Fault = "keeps-lost-session"
+	LeavesSession    Fault = "leaves-session"
+	StreamsUnasked   Fault = "accepts-any-stream"
+	DeafStream       Fault = "deaf-stream"
 
 	// The wire.
 	NoVersionMember    Fault = "no-jsonrpc-member"
@@ -153,5 +157,6 @@ var faults = []Fault{
 	SameIDs, OneProgressToken, AnswersRequests, NeverTimesOut, ImpatientCalls, NeverCancels, Misspells, EndsServer, NeverHangsUp, CancelsStrangers,
 	IgnoresProgress, NoMaximum, ClockRunsOn, UsesLateResponses, CrashesOnLate, UsesUnknownTypes, GuessesTypes, NeedsResultType,
 	AcceptsJSONOnly, RetryWithoutName, ChokesOnComments, NeverResumes, IgnoresRetry, SameIDAfterBreak,
-	LeavesServerDead, NoVersionMember, OldJSONRPC, LogsToServer, WritesLatin1, NoVersionHeader, WrongVersionHeader, DropsSession, NeverInitialized, HalfInitialize, ReusesIDs, FractionalIDs, IgnoresPings, NumericReason, MalformedContent, FollowsReferences, CrashesAtOnce, Hangs, EndsMidCall,
+	LeavesServerDead, KeepsLostSession, LeavesSession, StreamsUnasked, DeafStream,
+	NoVersionMember, OldJSONRPC, LogsToServer, WritesLatin1, NoVersionHeader, WrongVersionHeader, DropsSession, NeverInitialized, HalfInitialize, ReusesIDs, FractionalIDs, IgnoresPings, NumericReason, MalformedContent, FollowsReferences, CrashesAtOnce, Hangs, EndsMidCall,
 }

@@ -185,6 +185,11 @@ func (h *host) attempt(ctx context.Context, c hostcheck.Call) (outcome, bool) {
 	refusedBefore := h.refusals()
 	for range 3 {
 		r, err := p.request(ctx, "tools/call", h.params(c), c)
+		if err != nil && p.dead() && ctx.Err() == nil && sessionLost(err) {
+			if p, err = h.connected(ctx); err == nil {
+				continue // in the new session
+			}
+		}
 		if err != nil {
 			return failure(err), false
 		}
@@ -193,6 +198,12 @@ func (h *host) attempt(ctx context.Context, c hostcheck.Call) (outcome, bool) {
 		}
 	}
 	return outcome{"the server keeps asking for a sign-in", true}, false
+}
+
+// sessionLost says whether a request came to nothing since its session had ended.
+func sessionLost(err error) bool {
+	status, ok := errors.AsType[*statusError](err)
+	return ok && status.status == http.StatusNotFound
 }
 
 // params are those of tools/call.
@@ -330,7 +341,9 @@ func (h *host) connected(ctx context.Context) (*client, error) {
 		return p, nil
 	}
 	if p != nil && h.fault == LeavesServerDead {
-		return nil, errDead
+		if _, process := p.link.(*stdioLink); process {
+			return nil, errDead
+		}
 	}
 	p, err := h.connect(ctx)
 	if err != nil {

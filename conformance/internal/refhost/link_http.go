@@ -30,6 +30,7 @@ type httpLink struct {
 
 	mu      sync.Mutex
 	session string
+	expired bool // the server does not know the session any more
 }
 
 func newHTTPLink(h *host, receive func([]byte), modern bool) *httpLink {
@@ -92,6 +93,9 @@ func (l *httpLink) exchange(ctx context.Context, raw []byte, h head) error {
 	if err != nil {
 		return err
 	}
+	if resp.StatusCode == http.StatusNotFound && req.Header.Get("Mcp-Session-Id") != "" {
+		l.expire()
+	}
 	if resp.StatusCode >= 400 && !isMessage(body) {
 		return &statusError{resp.StatusCode, body}
 	}
@@ -119,7 +123,7 @@ func (l *httpLink) label(req *http.Request, h head) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.session != "" {
-		if l.h.fault != DropsSession || h.method != "notification" {
+		if l.h.fault != DropsSession || h.method != "notification" && h.method != "" {
 			req.Header.Set("Mcp-Session-Id", l.session)
 		}
 		switch l.h.fault {
@@ -135,7 +139,7 @@ func (l *httpLink) label(req *http.Request, h head) {
 // follow reads an event stream. In the older era it comes back to a stream that
 // can be resumed.
 func (l *httpLink) follow(ctx context.Context, body io.Reader) error {
-	id, retry, err := l.events(body)
+	id, retry, err := l.events(body, l.receive)
 	for id != "" && !l.modern.Load() && ctx.Err() == nil && l.h.fault != NeverResumes {
 		if l.h.fault == IgnoresRetry {
 			retry = 0
@@ -145,7 +149,7 @@ func (l *httpLink) follow(ctx context.Context, body io.Reader) error {
 		if resp, err = l.open(ctx, id); err != nil {
 			return err
 		}
-		id, retry, err = l.events(resp.Body)
+		id, retry, err = l.events(resp.Body, l.receive)
 		resp.Body.Close()
 	}
 	if err == nil {
@@ -160,7 +164,9 @@ func (l *httpLink) open(ctx context.Context, id string) (*http.Response, error) 
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Accept", "text/event-stream")
+	if req.Header.Set("Accept", "text/event-stream"); l.h.fault == StreamsUnasked {
+		req.Header.Set("Accept", "*/*")
+	}
 	l.label(req, head{})
 	if id != "" {
 		req.Header.Set("Last-Event-ID", id)
@@ -178,7 +184,7 @@ func (l *httpLink) open(ctx context.Context, id string) (*http.Response, error) 
 
 // events reads events to the end of the stream. It returns the last event ID
 // that is worth coming back to (none after a response), and the time to wait.
-func (l *httpLink) events(body io.Reader) (id string, retry time.Duration, err error) {
+func (l *httpLink) events(body io.Reader, receive func([]byte)) (id string, retry time.Duration, err error) {
 	in := bufio.NewScanner(body)
 	in.Buffer(nil, maxLine)
 	var data []string
@@ -189,7 +195,7 @@ func (l *httpLink) events(body io.Reader) (id string, retry time.Duration, err e
 				if isResponse(text) {
 					id = ""
 				}
-				l.receive([]byte(text))
+				receive([]byte(text))
 			}
 			data = nil
 			continue
@@ -234,7 +240,11 @@ func (l *httpLink) listen() {
 			return // a server need not have one
 		}
 		defer resp.Body.Close()
-		_, _, _ = l.events(resp.Body)
+		receive := l.receive
+		if l.h.fault == DeafStream {
+			receive = func([]byte) {}
+		}
+		_, _, _ = l.events(resp.Body, receive)
 	})
 	late := time.NewTimer(answering)
 	defer late.Stop()
@@ -246,8 +256,38 @@ func (l *httpLink) listen() {
 }
 
 func (l *httpLink) close() {
+	l.leave()
 	l.stop()
 	l.busy.Wait()
 }
 
-func (l *httpLink) dead() bool { return l.ctx.Err() != nil }
+// leave ends the session of the older era.
+func (l *httpLink) leave() {
+	l.mu.Lock()
+	none := l.session == "" || l.expired
+	l.mu.Unlock()
+	if none || l.modern.Load() || l.ctx.Err() != nil || l.h.fault == LeavesSession {
+		return
+	}
+	req, err := http.NewRequestWithContext(l.ctx, http.MethodDelete, l.url, nil)
+	if err != nil {
+		return
+	}
+	l.label(req, head{method: "leave"})
+	if resp, err := l.h.web.Do(req); err == nil {
+		resp.Body.Close() // whatever it says, there is nothing more to do
+	}
+}
+
+// expire takes note that the server has ended the session.
+func (l *httpLink) expire() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expired = l.h.fault != KeepsLostSession
+}
+
+func (l *httpLink) dead() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.expired || l.ctx.Err() != nil
+}

@@ -18,6 +18,8 @@ type Handler interface {
 	Hear(l *Line, back Channel, p *Peer)
 	// Posted looks at an HTTP request as such, before its message is heard.
 	Posted(l *Line)
+	// Requested looks at an HTTP request that carries no message.
+	Requested(b *Bare)
 	// Dropped says that the host closed a way back, so that nothing comes through.
 	Dropped(back Channel)
 	// Control serves the control endpoint, for all but stubs. The path is what

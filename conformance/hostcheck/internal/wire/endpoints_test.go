@@ -23,6 +23,7 @@ type server struct {
 
 func (s *server) Hear(l *wire.Line, back wire.Channel, p *wire.Peer) { s.hear(l, back, p) }
 func (s *server) Posted(*wire.Line)                                  {}
+func (s *server) Requested(*wire.Bare)                               {}
 func (s *server) Visit(*http.Request)                                {}
 
 func (s *server) Dropped(back wire.Channel) { s.dropped <- back }
@@ -238,4 +239,38 @@ func TestHTTP_NotOverStdio(t *testing.T) {
 			t.Errorf("status %d", resp.StatusCode)
 		}
 	})
+}
+
+// A session that the server ends, or the host, is not known any more, neither to a
+// message nor to a stream; and its stream ends.
+func TestHTTP_SessionsEnd(t *testing.T) {
+	for name, end := range map[string]func(h *host, x *wire.Exchange, id string){
+		"the server": func(_ *host, x *wire.Exchange, _ string) { x.EndSession() },
+		"the host": func(h *host, _ *wire.Exchange, id string) {
+			if resp := h.do("DELETE", "", "Mcp-Session-Id", id); resp.StatusCode != http.StatusNoContent {
+				t.Errorf("DELETE is answered with %d", resp.StatusCode)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var x *wire.Exchange
+			s := &server{hear: func(l *wire.Line, back wire.Channel, _ *wire.Peer) {
+				x, _ = back.(*wire.Exchange)
+				answer(l, back)
+			}}
+			serve(t, false, true, s, func(h *host) {
+				resp := h.do("POST", `{"jsonrpc":"2.0","id":1,"method":"initialize"}`)
+				id := resp.Header.Get("Mcp-Session-Id")
+				all(t, resp)
+				stream := h.do("GET", "", "Mcp-Session-Id", id)
+				end(h, x, id)
+				all(t, stream) // to its end
+				for _, method := range []string{"GET", "POST"} {
+					if resp := h.do(method, ping, "Mcp-Session-Id", id); resp.StatusCode != http.StatusNotFound {
+						t.Errorf("%s in the session is answered with %d", method, resp.StatusCode)
+					}
+				}
+			})
+		})
+	}
 }

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ type Exchange struct {
 	endpoints    *Endpoints
 	conversation *Conversation
 	n            int
+	session      string // of the request, in the older era
 	hungUp       <-chan struct{}
 	over         <-chan struct{} // when the server ends it; nil for not before it closes
 	done         chan struct{}   // closed by last
@@ -50,8 +50,7 @@ func (e *Endpoints) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodGet:
 		e.get(c, w, r)
 	case http.MethodDelete:
-		c.Note(0, "the host ends its session")
-		w.WriteHeader(http.StatusNoContent)
+		e.end(c, w, r)
 	default:
 		c.refuse(0, r.Method, http.StatusMethodNotAllowed)
 		w.WriteHeader(http.StatusMethodNotAllowed)
@@ -99,27 +98,6 @@ func (e *Endpoints) post(c *Conversation, w http.ResponseWriter, r *http.Request
 	}
 	c.Hear(l, x, p)
 	x.run()
-}
-
-// peer finds the peer of a request of the older era, or makes one for
-// initialize. Nil means that the host made it up.
-func (e *Endpoints) peer(c *Conversation, x *Exchange, l *Line) *Peer {
-	if c.modern {
-		return &Peer{}
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	id := l.Header.Get("Mcp-Session-Id")
-	if l.Method == "initialize" {
-		p := &Peer{ID: rand.Text()}
-		e.peers[p.ID] = p
-		x.header.Set("Mcp-Session-Id", p.ID)
-		return p
-	}
-	if id == "" {
-		return &Peer{} // it speaks, but was never initialized
-	}
-	return e.peers[id]
 }
 
 // run waits until the response is complete or the host hangs up.
@@ -259,59 +237,4 @@ func (x *Exchange) Drop() {
 	x.broken = true
 	x.mu.Unlock()
 	x.Last()
-}
-
-// get is the stream of the older era that belongs to no request, or goes on
-// with one whose connection ended.
-func (e *Endpoints) get(c *Conversation, w http.ResponseWriter, r *http.Request) {
-	if c.modern {
-		c.Note(0, "the host asks for a stream that this protocol does not have")
-		w.WriteHeader(http.StatusMethodNotAllowed)
-		return
-	}
-	x := e.exchange(c, w, r)
-	id := r.Header.Get("Last-Event-ID")
-	if id != "" {
-		event := c.Note(x.n, "the host reconnects after event "+Excerpt([]byte(id), 64))
-		c.mu.Lock()
-		ch := c.resumed[id]
-		delete(c.resumed, id)
-		c.mu.Unlock()
-		if ch == nil {
-			w.WriteHeader(http.StatusMethodNotAllowed)
-			return
-		}
-		ch <- Reconnect{x, event, c.Now()} // has room
-	} else {
-		c.Note(x.n, "the host opens a stream for notifications")
-		x.over = nil
-		c.mu.Lock()
-		c.streams = append(c.streams, x)
-		c.mu.Unlock()
-	}
-	x.mu.Lock()
-	x.stream()
-	x.mu.Unlock()
-	x.run()
-}
-
-// A Reconnect is the host's next attempt at a stream that ended early.
-type Reconnect struct {
-	Exchange *Exchange
-	Event    int
-	At       time.Duration
-}
-
-// Suspend ends the connection of a request but not its stream. The channel gets
-// the host's next attempt.
-func (x *Exchange) Suspend(id string, retry time.Duration) <-chan Reconnect {
-	ch := make(chan Reconnect, 1)
-	c := x.conversation
-	c.mu.Lock()
-	c.resumed[id] = ch
-	c.mu.Unlock()
-	_ = x.Raw(fmt.Sprintf("id: %s\nretry: %d\ndata:\n\n", id, retry.Milliseconds()))
-	x.conversation.Note(x.n, fmt.Sprintf("the server closes the connection before the response, and asks to come back in %v", retry))
-	x.Last()
-	return ch
 }

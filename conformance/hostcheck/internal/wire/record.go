@@ -52,6 +52,15 @@ type Line struct {
 	Kind Kind
 }
 
+// A Bare is an HTTP request that carries no message: GET, which asks for a stream,
+// or DELETE, which ends a session.
+type Bare struct {
+	Event  int // its index in the record, or -1
+	At     time.Duration
+	Method string
+	Header http.Header
+}
+
 // A Record is the conversation of one scenario. All methods may be called
 // concurrently.
 type Record struct {
