@@ -138,6 +138,9 @@ type Service struct {
 	Params        url.Values
 	TokenParams   url.Values
 	RefreshParams url.Values
+	// Spelling is how the authorization server writes what others write in the words of RFC 6749.
+	// The zero value means that it does not differ.
+	Spelling Spelling
 	// InsecureBearerNames are names beside "Bearer" that the authorization server has for
 	// the type of its bearer tokens, such as "BearerToken" (Apigee) or "User Access
 	// Token" (eBay). Tokens of any other type are refused, since a client must not use
@@ -210,6 +213,7 @@ func (s *Service) oauth(transport http.RoundTripper) oauth.Config {
 		Endpoints:   endpoints,
 		Credentials: oauth.Credentials{ID: s.ClientID, Secret: s.ClientSecret, AuthStyle: s.Endpoint.AuthStyle},
 		BearerNames: s.InsecureBearerNames,
+		Spelling:    oauth.Spelling(s.Spelling),
 		UserAgent:   s.UserAgent,
 		Transport:   transport,
 		Params:      oauth.Params{Authorization: s.Params, Token: s.TokenParams, Refresh: s.RefreshParams},

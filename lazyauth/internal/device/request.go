@@ -35,9 +35,7 @@ type proof struct {
 func (c *Client) request(ctx context.Context, asked scopes.Set) (*oauth.Answer, time.Time, proof) {
 	endpoint := c.oauth.Endpoints().DeviceAuthorization
 	form := c.oauth.AuthorizationForm()
-	if !asked.IsEmpty() {
-		form.Set("scope", asked.String())
-	}
+	c.oauth.SetScopes(form, asked)
 	var p proof
 	if c.oauth.Endpoints().Features.S256 && !c.options.SkipPKCE {
 		p.verifier = oauth2.GenerateVerifier()

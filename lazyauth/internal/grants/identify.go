@@ -108,8 +108,8 @@ func (k *Keeper) userInfo(ctx context.Context, token *oauth2.Token, g *Grant) (I
 		return Identity{}, errors.New("lazyauth: the UserInfo endpoint did not answer with the claims of a person")
 	}
 	id := Identity{
-		Subject: firstShown(claims, "sub", "id"),
-		Name:    firstShown(claims, "preferred_username", "login", "email", "name"),
+		Subject: firstShown(claims, "sub", "id", "account_id", "user_id"),
+		Name:    firstShown(claims, "preferred_username", "login", "username", "email", "name", "user"),
 	}
 	id.Name = cmp.Or(id.Name, id.Subject)
 	if id.IsZero() {

@@ -53,6 +53,9 @@ func TestIdentify_Claims(t *testing.T) {
 	}{
 		"OpenID Connect":  {fakeas.Raw(200, nil, `{"sub":"1","preferred_username":"ada","email":"ada@example.test","name":"Ada"}`), grants.Identity{Subject: "1", Name: "ada"}, 0},
 		"GitHub":          {fakeas.Raw(200, nil, `{"id":12345678901234567890,"login":"ada","name":"Ada"}`), grants.Identity{Subject: "12345678901234567890", Name: "ada"}, 0},
+		"GitLab":          {fakeas.Raw(200, nil, `{"id":7,"username":"ada","name":"Ada Example","email":"ada@example.test"}`), grants.Identity{Subject: "7", Name: "ada"}, 0},
+		"Atlassian":       {fakeas.Raw(200, nil, `{"account_id":"557058:a","email":"ada@example.test","name":"Ada Example","nickname":"ada"}`), grants.Identity{Subject: "557058:a", Name: "ada@example.test"}, 0},
+		"Slack":           {fakeas.Raw(200, nil, `{"ok":true,"team":"Example","user":"ada","team_id":"T1","user_id":"U1"}`), grants.Identity{Subject: "U1", Name: "ada"}, 0},
 		"no name":         {fakeas.Raw(200, nil, `{"sub":"1"}`), grants.Identity{Subject: "1", Name: "1"}, 0},
 		"no subject":      {fakeas.Raw(200, nil, `{"email":"ada@example.test"}`), grants.Identity{Name: "ada@example.test"}, 0},
 		"hostile name":    {fakeas.Raw(200, nil, `{"sub":"1","preferred_username":"\u001b[2J","email":"ada@example.test"}`), grants.Identity{Subject: "1", Name: "ada@example.test"}, 0},

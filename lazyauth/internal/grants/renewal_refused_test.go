@@ -160,7 +160,7 @@ func TestRefresh_AskedAndKept(t *testing.T) {
 		"a disabled client":                {fakeas.Error(403, "unauthorized_client")},
 		"a denial":                         {fakeas.Error(403, "access_denied")},
 		"a bad request":                    {fakeas.Error(400, "invalid_request")},
-		"a word of its own":                {fakeas.Error(400, "invalid_refresh_token")},
+		"a word of its own":                {fakeas.Error(400, "no_such_session")},
 		"wants the person":                 {fakeas.Error(400, "interaction_required")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestRefresh_AskedAndKept(t *testing.T) {
 
 // One that is refused for good leads to the person each time, until they have signed in.
 func TestRefresh_RefusedForAnotherReason(t *testing.T) {
-	for _, code := range []string{"unauthorized_client", "access_denied", "invalid_request", "invalid_refresh_token"} {
+	for _, code := range []string{"unauthorized_client", "access_denied", "invalid_request", "no_such_session"} {
 		t.Run(code, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Minute}, store: store.Memory()})

@@ -23,6 +23,9 @@ type Config struct {
 	// Params are added to requests.
 	Params Params
 
+	// Spelling is how the server departs from the RFC in names; the zero value is the RFC's.
+	Spelling Spelling
+
 	// UserAgent is sent with each request; empty means DefaultUserAgent.
 	UserAgent string
 
@@ -86,6 +89,9 @@ func (c Config) CheckClient() error {
 		case plain == "dpop" || plain == "mac":
 			return errors.New("a type in BearerNames is one of tokens that are bound to a key: DPoP or MAC")
 		}
+	}
+	if err := c.Spelling.check(c.Params); err != nil {
+		return err
 	}
 	return c.Params.check()
 }

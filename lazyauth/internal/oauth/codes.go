@@ -47,6 +47,7 @@ var known = map[string]Verdict{
 	"incorrect_device_code": {"invalid_grant", MeansGone}, // GitHub
 	"bad_refresh_token":     {"invalid_grant", MeansGone}, // GitHub
 	"invalid_code":          {"invalid_grant", MeansGone}, // Slack, oauth.v2.access
+	"invalid_refresh_token": {"invalid_grant", MeansGone}, // Slack, the same
 
 	"interaction_required": {"interaction_required", MeansPerson}, // OpenID Connect Core §3.1.2.6
 	"login_required":       {"login_required", MeansPerson},       // the same

@@ -99,7 +99,7 @@ func (c *Client) refresh(ctx context.Context, refreshToken string, held, named s
 	}
 	form := cloneValues(c.config.Params.Refresh)
 	if !named.IsEmpty() && !form.Has("scope") {
-		form.Set("scope", named.String())
+		c.SetScopes(form, named)
 	}
 	form.Set("grant_type", "refresh_token")
 	form.Set("refresh_token", refreshToken)

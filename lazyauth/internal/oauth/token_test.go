@@ -135,6 +135,7 @@ func TestRefreshErrors(t *testing.T) {
 	}{
 		{"revoked", oauthError("invalid_grant"), oauth.ErrRevoked, "invalid_grant"},
 		{"GitHub", ok(`{"error":"bad_refresh_token"}`), oauth.ErrRevoked, "invalid_grant"},
+		{"Slack", ok(`{"ok":false,"error":"invalid_refresh_token"}`), oauth.ErrRevoked, "invalid_grant"},
 		{"GitHub's other spelling", oauthError("bad_verification_code"), oauth.ErrRevoked, "invalid_grant"},
 		{"revoked, as text", answer(401, "text/html", `{"error":"invalid_grant"}`), oauth.ErrRevoked, "invalid_grant"},
 		{"Entra wants the person", oauthError("interaction_required"), oauth.ErrRefused, "interaction_required"},
@@ -313,7 +314,7 @@ func saysGone(text string) bool {
 		code = form.Get("error")
 	}
 	switch code {
-	case "invalid_grant", "bad_refresh_token", "bad_verification_code", "incorrect_device_code", "invalid_code":
+	case "invalid_grant", "bad_refresh_token", "bad_verification_code", "incorrect_device_code", "invalid_code", "invalid_refresh_token":
 		return true
 	}
 	return false

@@ -153,6 +153,7 @@ func (c *Client) send(ctx context.Context, endpoint string, form url.Values, sty
 	}
 	req.Close = then == closed
 	a := roundTrip(c.config.Transport, c.config.UserAgent, req)
+	a.lift(c.config.Spelling.TokenMember)
 	a.judge()
 	return a
 }

@@ -34,6 +34,8 @@ type Client interface {
 	// AuthorizationForm returns what the author adds to authorization requests: resource (RFC
 	// 8707), audience. Whoever sees a plain link sees it.
 	AuthorizationForm() url.Values
+	// SetScopes names scopes in an authorization request, as the server has it. Of none it says nothing.
+	SetScopes(request url.Values, asked scopes.Set)
 	// Exchange presents a code at the token endpoint, once (RFC 6749 §4.1.3, RFC 7636 §4.5). That
 	// the server does not accept it is an oauth.ErrCode.
 	Exchange(ctx context.Context, code, redirectURI, verifier string, asked scopes.Set) (*oauth.Token, error)

@@ -85,9 +85,7 @@ func (a *Authorization) form(at *attempt, personal bool) url.Values {
 		"code_challenge":        {challenge(at.verifier)},
 		"code_challenge_method": {"S256"},
 	}
-	if !a.asked.IsEmpty() {
-		form.Set("scope", a.asked.String())
-	}
+	a.flow.config.Client.SetScopes(form, a.asked)
 	maps.Copy(form, a.flow.params)
 	if personal {
 		if a.request.LoginHint != "" {

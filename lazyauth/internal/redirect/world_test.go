@@ -144,6 +144,12 @@ func (s *server) Endpoints() oauth.Endpoints    { return s.endpoints }
 func (s *server) ClientID() string              { return s.id }
 func (s *server) AuthorizationForm() url.Values { return maps.Clone(s.params) }
 
+func (s *server) SetScopes(request url.Values, asked scopes.Set) {
+	if !asked.IsEmpty() {
+		request.Set("scope", asked.String())
+	}
+}
+
 // newServer returns one that has what it needs, and knows the code good.
 func newServer() *server {
 	return &server{
