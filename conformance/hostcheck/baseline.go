@@ -14,6 +14,7 @@ import (
 // [ReadBaseline].
 type Expectations struct {
 	entries []expectation
+	others  []string // entries of other suites, as written
 }
 
 // An expectation is one entry of a baseline file.
@@ -40,9 +41,11 @@ const maxBaseline = 1 << 20
 // scenario:check-id for one check of it. The list server is for suites that
 // examine servers and is passed over.
 //
-// Entries must be among known, usually [Scenarios], so that a name that was
-// misspelt or has gone does not go unnoticed. Errors name the line and what is
-// allowed there.
+// One file may be for several suites. An entry that names none of the scenarios in
+// known, usually [Scenarios], is another suite's: it is passed over, and told in
+// [Baseline].Others. One that looks like a misspelling of a known name is an error, and
+// so is a check that its scenario does not have, so that these do not go unnoticed.
+// Errors name the line and what is allowed there.
 func ReadBaseline(r io.Reader, known []Scenario) (*Expectations, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxBaseline+1))
 	if err != nil {
@@ -68,9 +71,13 @@ func ReadBaseline(r io.Reader, known []Scenario) (*Expectations, error) {
 	}
 	read := &Expectations{}
 	for _, node := range list.Content {
-		entry, err := readEntry(node, known)
-		if err != nil {
+		entry, other, err := readEntry(node, known)
+		switch {
+		case err != nil:
 			return nil, err
+		case other:
+			read.others = append(read.others, entry.String())
+			continue
 		}
 		for _, earlier := range read.entries {
 			if err := entry.clash(earlier); err != nil {
@@ -111,11 +118,11 @@ func clientList(root *yaml.Node) (*yaml.Node, error) {
 
 func isNull(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.Tag == "!!null" }
 
-// readEntry reads and checks one entry.
-func readEntry(node *yaml.Node, known []Scenario) (expectation, error) {
-	entry := expectation{line: node.Line}
-	bad := func(format string, args ...any) (expectation, error) {
-		return expectation{}, fmt.Errorf("line %d: %s", entry.line, fmt.Sprintf(format, args...))
+// readEntry reads and checks one entry, which may be another suite's.
+func readEntry(node *yaml.Node, known []Scenario) (entry expectation, other bool, err error) {
+	entry.line = node.Line
+	bad := func(format string, args ...any) (expectation, bool, error) {
+		return expectation{}, false, fmt.Errorf("line %d: %s", entry.line, fmt.Sprintf(format, args...))
 	}
 	const grammar = "an entry is \"scenario\" or \"scenario:check-id\""
 	switch {
@@ -136,12 +143,15 @@ func readEntry(node *yaml.Node, known []Scenario) (expectation, error) {
 		for _, s := range known {
 			names = append(names, s.Name)
 		}
-		return bad("there is no scenario %q; there are: %s", entry.scenario, strings.Join(names, ", "))
+		if m := meant(entry.scenario, names); m != "" {
+			return bad("there is no scenario %q; is %s meant? There are: %s", entry.scenario, m, strings.Join(names, ", "))
+		}
+		return entry, true, nil
 	}
 	if checks := known[at].Checks; perCheck && !slices.Contains(checks, entry.check) {
 		return bad("scenario %s has no check %q; it has: %s", entry.scenario, entry.check, strings.Join(checks, ", "))
 	}
-	return entry, nil
+	return entry, false, nil
 }
 
 // clash says why an entry does not go together with an earlier one.
@@ -165,7 +175,7 @@ func (e expectation) clash(earlier expectation) error {
 // An entry is stale when what it names was seen to pass and did not fail;
 // checks that were skipped or did not run leave it alone.
 func (e *Expectations) Compare(report *Report, strict bool) *Baseline {
-	b := &Baseline{Expected: []string{}, Unexpected: []string{}, Stale: []string{}}
+	b := &Baseline{Expected: []string{}, Unexpected: []string{}, Stale: []string{}, Others: append([]string{}, e.others...)}
 	used := make([]Status, len(e.entries)) // the worst that each entry was seen to come to
 	for _, o := range outcomes(report) {
 		at := slices.IndexFunc(e.entries, func(entry expectation) bool {

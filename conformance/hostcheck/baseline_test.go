@@ -47,6 +47,7 @@ func TestBaseline_Compares(t *testing.T) {
 		report                      *hostcheck.Report
 		strict                      bool
 		expected, unexpected, stale string
+		others                      string
 	}{
 		{name: "an empty file expects nothing", report: ran([]string{"consent", "A10", fail, "A11", pass}), unexpected: "consent:A10"},
 		{name: "a whole scenario may fail", file: "client:\n  - consent\n",
@@ -65,6 +66,9 @@ func TestBaseline_Compares(t *testing.T) {
 		{name: "a warning need not be expected", report: ran([]string{"waiting", "P2", warn})},
 		{name: "but can be", file: "client: [waiting:P2]", report: ran([]string{"waiting", "P2", warn}), expected: "waiting:P2"},
 		{name: "and has to be if warnings fail", strict: true, report: ran([]string{"waiting", "P2", warn}), unexpected: "waiting:P2"},
+		{name: "another suite's entries say nothing here", file: "client: [auth/basic-cimd, sse-retry:client-sse-retry-timing, consent:A10, waiting]",
+			report:   ran([]string{"consent", "A10", fail}, []string{"waiting", "P1", pass}, []string{"parallel", "P7", fail}),
+			expected: "consent:A10", unexpected: "parallel:P7", stale: "waiting", others: "auth/basic-cimd sse-retry:client-sse-retry-timing"},
 		{name: "the list of servers is for others", file: "server:\n  - tools-list\n", report: ran([]string{"parallel", "P7", pass})},
 	} {
 		t.Run(story.name, func(t *testing.T) {
@@ -72,7 +76,7 @@ func TestBaseline_Compares(t *testing.T) {
 			for _, list := range []struct {
 				name, want string
 				got        []string
-			}{{"expected", story.expected, b.Expected}, {"unexpected", story.unexpected, b.Unexpected}, {"stale", story.stale, b.Stale}} {
+			}{{"expected", story.expected, b.Expected}, {"unexpected", story.unexpected, b.Unexpected}, {"stale", story.stale, b.Stale}, {"others", story.others, b.Others}} {
 				if got := strings.Join(list.got, " "); got != list.want {
 					t.Errorf("%s: %q, want %q", list.name, got, list.want)
 				}
@@ -103,7 +107,11 @@ func TestBaseline_ReportOK(t *testing.T) {
 // What is wrong with a file is told with its line and what is allowed there.
 func TestBaseline_Refuses(t *testing.T) {
 	for _, test := range []struct{ file, says string }{
-		{"client:\n  - consent\n  - sonsent\n", `line 3: there is no scenario "sonsent"; there are: consent, waiting, parallel`},
+		{"client:\n  - consent\n  - sonsent\n", `line 3: there is no scenario "sonsent"; is consent meant? There are: consent, waiting, parallel`},
+		{"client:\n  - cosnent\n", `line 2: there is no scenario "cosnent"; is consent meant?`},
+		{"client:\n  - Waiting:P1\n", `line 2: there is no scenario "Waiting"; is waiting meant?`},
+		{"client:\n  - waitng\n", `line 2: there is no scenario "waitng"; is waiting meant?`},
+		{"client:\n  - consent-2025-11-25-http\n", `line 2: there is no scenario "consent-2025-11-25-http"; is consent meant?`},
 		{"client:\n  - consent:A99\n", `line 2: scenario consent has no check "A99"; it has: A10, A11`},
 		{"client:\n  - consent: A11\n", `line 2: an entry is "scenario" or "scenario:check-id"; write "consent:A11", without a space`},
 		{"client:\n  - consent:\n", `line 2: an entry is`},
@@ -138,7 +146,7 @@ func TestBaseline_Refuses(t *testing.T) {
 
 // Whatever a file holds, what it expects is among what there is.
 func FuzzReadBaseline(f *testing.F) {
-	for _, seed := range []string{"client:\n  - consent\n  - waiting:P1\n", "client: [consent: A11]", "- consent", "client: &a [*a]", "client: {a: b}", "\xff", "---\n---\n"} {
+	for _, seed := range []string{"client:\n  - consent\n  - waiting:P1\n", "client: [consent: A11]", "- consent", "client: &a [*a]", "client: {a: b}", "client: [auth/basic-cimd, initialize:x]", "\xff", "---\n---\n"} {
 		f.Add(seed)
 	}
 	all := ran([]string{"consent", "A10", "FAILURE", "A11", "FAILURE"}, []string{"waiting", "P1", "FAILURE", "P2", "FAILURE"}, []string{"parallel", "P7", "FAILURE"})

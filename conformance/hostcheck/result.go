@@ -132,4 +132,5 @@ type Baseline struct {
 	Expected   []string `json:"expected"`   // failed, as expected
 	Unexpected []string `json:"unexpected"` // failed, and was not expected to
 	Stale      []string `json:"stale"`      // expected to fail, and did not
+	Others     []string `json:"others"`     // entries that name no scenario of this suite, and say nothing here
 }

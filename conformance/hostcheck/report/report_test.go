@@ -92,7 +92,7 @@ func infested() *hostcheck.Report {
 		},
 		HostOutput: hostile,
 	}}
-	r.Baseline = &hostcheck.Baseline{Expected: []string{"consent"}, Unexpected: []string{hostile}, Stale: []string{hostile}}
+	r.Baseline = &hostcheck.Baseline{Expected: []string{"consent"}, Unexpected: []string{hostile}, Stale: []string{hostile}, Others: []string{hostile}}
 	return r
 }
 
@@ -189,6 +189,10 @@ func TestTextWithBaseline(t *testing.T) {
 	got = text(t, r, report.Options{})
 	if !strings.Contains(got, "not expected: consent:A10\n") || !strings.Contains(got, "remove it from the file: waiting:P1\n") || !strings.HasSuffix(got, "FAILED\n") {
 		t.Errorf("stale: %s", got)
+	}
+	r.Baseline.Others = []string{"auth/a", "auth/b", "auth/c", "auth/d", "sse-retry", "tools_call"}
+	if got := text(t, r, report.Options{}); !strings.Contains(got, "  another suite's, passed over: auth/a, auth/b, auth/c, auth/d, sse-retry and 1") {
+		t.Errorf("others: %s", got)
 	}
 }
 

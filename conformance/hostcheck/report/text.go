@@ -160,6 +160,14 @@ func (t *text) baseline(b *hostcheck.Baseline) {
 	for _, entry := range b.Stale {
 		fmt.Fprintf(t, "  stale, passes now; remove it from the file: %s\n", visible(entry))
 	}
+	if len(b.Others) > 0 {
+		const most = 5
+		names := strings.Join(b.Others[:min(len(b.Others), most)], ", ")
+		if more := len(b.Others) - most; more > 0 {
+			names += fmt.Sprintf(" and %d more", more)
+		}
+		t.para("  another suite's, passed over: ", visible(names))
+	}
 	fmt.Fprintln(t)
 }
 
