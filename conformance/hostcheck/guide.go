@@ -289,7 +289,7 @@ func (g *Guide) Answer(scenario, check string, yes bool) error {
 // started. A running one has verdicts on what was seen so far, and [Info] on
 // what was not.
 func (g *Guide) Snapshot() Report {
-	report := Report{Host: g.config.Host, Started: g.began, Took: time.Since(g.began), Results: []Result{}}
+	report := Report{Suite: Version(), Host: g.config.Host, Started: g.began, Took: time.Since(g.began), Results: []Result{}}
 	for _, one := range g.todo {
 		if s, state := g.find(one.scenario.Name); s != nil {
 			report.Results = append(report.Results, result(s, output{}, state == StepDone))

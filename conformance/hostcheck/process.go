@@ -8,8 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
@@ -21,8 +19,8 @@ type host interface {
 	ended() <-chan struct{}
 	howEnded() string // after stop
 	failed() bool     // whether it ended by itself, and not in an orderly way; after stop
-	// stop ends it and all that it left behind, waits for that, and returns the
-	// end of what it wrote.
+	// stop ends it and all that it left behind, waits for that, and returns what
+	// it wrote.
 	stop() output
 }
 
@@ -95,7 +93,7 @@ const grace = 500 * time.Millisecond
 type program struct {
 	*process.Process
 	dir            string
-	stdout, stderr tail
+	stdout, stderr ends
 	err            error // how it ended; set by stop
 }
 
@@ -159,33 +157,4 @@ func (p *program) stop() output {
 	p.err = p.End(grace)
 	_ = os.RemoveAll(p.dir)
 	return output{p.stdout.String(), p.stderr.String()}
-}
-
-// A tail keeps the end of what is written to it.
-type tail struct {
-	mu  sync.Mutex
-	b   []byte
-	cut bool
-}
-
-const tailSize = 16 << 10
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.b = append(t.b, p[max(0, len(p)-tailSize):]...); len(t.b) > tailSize {
-		t.b = append(t.b[:0:0], t.b[len(t.b)-tailSize:]...)
-		t.cut = true
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := strings.ToValidUTF8(string(t.b), "�")
-	if t.cut {
-		s = "…" + s
-	}
-	return s
 }

@@ -143,7 +143,7 @@ func TestProcess_DoesNotExist(t *testing.T) {
 func TestProcess_WritesMuchToStandardError(t *testing.T) {
 	r, _, _ := badHost(t, "chatter", hostcheck.Config{Timeout: 20 * time.Second})
 	allFail(t, r, "the host exited without having connected")
-	if n := len(r.HostOutput); n == 0 || n > 20<<10 {
+	if n := len(r.HostOutput); n < 64<<10 || n > 65<<10 || !strings.Contains(r.HostOutput, " bytes are left out here …\n") {
 		t.Errorf("%d bytes of it were kept", n)
 	}
 }

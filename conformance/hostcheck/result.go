@@ -2,6 +2,7 @@ package hostcheck
 
 import (
 	"encoding/json"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -90,21 +91,47 @@ type Event struct {
 	Message json.RawMessage `json:"message,omitempty"`
 	// Text is a note, or bytes that were not JSON, escaped and shortened.
 	Text string `json:"text,omitempty"`
+	// HTTP is what HTTP had around the message, or all there was: the request line, or
+	// the status, and the headers. It is nil over stdio, and for the later messages of
+	// an event stream.
+	HTTP *Envelope `json:"http,omitempty"`
 	// Checks are the IDs of the checks that this event decided.
 	Checks []string `json:"checks,omitempty"`
 }
 
+// An Envelope is the line and the headers of an HTTP request or response. The values of
+// headers that are secret (Authorization, Cookie and their like) are not in it, nor
+// the unguessable parts of the suite's own paths; long values are cut.
+type Envelope struct {
+	Method string      `json:"method,omitempty"` // of a request
+	Path   string      `json:"path,omitempty"`   // of a request
+	Status int         `json:"status,omitempty"` // of a response
+	Header http.Header `json:"header"`
+}
+
+// An Implementation is what a host says of itself: its name and its version.
+type Implementation struct {
+	Name    string `json:"name"`
+	Title   string `json:"title,omitempty"`
+	Version string `json:"version"`
+}
+
 // A Result is what one run of a scenario came to.
 type Result struct {
-	Scenario  string        `json:"scenario"`
-	Title     string        `json:"title"`
-	Protocol  string        `json:"protocol"`  // "2025-11-25" or "2026-07-28"
-	Transport string        `json:"transport"` // "stdio" or "http"
-	Started   time.Time     `json:"started"`
-	Took      time.Duration `json:"took"`
-	Checks    []Check       `json:"checks"`
-	Events    []Event       `json:"events"`
-	// HostOutput is the end of what the host wrote to standard error, bounded.
+	Scenario string `json:"scenario"`
+	Title    string `json:"title"`
+	// Description is what happens in the scenario, and what is expected of the host.
+	Description string `json:"description"`
+	// Client is what the host said of itself; nil if it never did.
+	Client    *Implementation `json:"client,omitempty"`
+	Protocol  string          `json:"protocol"`  // "2025-11-25" or "2026-07-28"
+	Transport string          `json:"transport"` // "stdio" or "http"
+	Started   time.Time       `json:"started"`
+	Took      time.Duration   `json:"took"`
+	Checks    []Check         `json:"checks"`
+	Events    []Event         `json:"events"`
+	// HostOutput is what the host wrote to standard error. Of more than 64 KiB the middle
+	// is left out, which is said there.
 	HostOutput string `json:"hostOutput,omitempty"`
 	// HostStdout is the same of standard output, which carries no messages: a server over
 	// stdio is a program that the host starts.
@@ -118,6 +145,8 @@ type Result struct {
 
 // A Report is what a whole run came to.
 type Report struct {
+	// Suite is the version of the suite: see [Version].
+	Suite string `json:"suite"`
 	// Host is the command that was run.
 	Host    []string      `json:"host"`
 	Started time.Time     `json:"started"`

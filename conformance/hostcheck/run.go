@@ -29,7 +29,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{Host: c.Host, Started: time.Now(), Results: make([]Result, len(todo))}
+	report := &Report{Suite: Version(), Host: c.Host, Started: time.Now(), Results: make([]Result, len(todo))}
 	var (
 		wg   sync.WaitGroup
 		told sync.Mutex

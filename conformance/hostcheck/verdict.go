@@ -68,7 +68,7 @@ func result(s *session, said output, final bool) Result {
 		checks = append(checks, c)
 	}
 	return Result{
-		Scenario: s.scenario.Name, Title: s.scenario.Title, Protocol: s.protocol, Transport: s.transport,
+		Scenario: s.scenario.Name, Title: s.scenario.Title, Description: s.scenario.Description, Client: s.client(), Protocol: s.protocol, Transport: s.transport,
 		Started: s.Started, Took: took, Checks: checks, Events: events(s.Record.Events()),
 		HostOutput: said.stderr, HostStdout: said.stdout,
 	}
@@ -78,9 +78,13 @@ func result(s *session, said output, final bool) Result {
 func events(recorded []wire.Event) []Event {
 	var out []Event
 	for _, e := range recorded {
-		out = append(out, Event{
+		event := Event{
 			At: e.At, From: Party(e.From), Connection: e.Connection, Message: e.Message, Text: e.Text, Checks: e.Checks,
-		})
+		}
+		if h := e.HTTP; h != nil {
+			event.HTTP = &Envelope{Method: h.Method, Path: h.Path, Status: h.Status, Header: h.Header}
+		}
+		out = append(out, event)
 	}
 	return out
 }

@@ -5,6 +5,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +33,8 @@ type row struct {
 	To     hostcheck.Party
 	Conn   int
 	Hue    int    // of the connection, 1 to 6
-	What   string // method, "result", "error", "GET"
+	HTTP   string // what HTTP had around it, in short: "POST", "200 OK"
+	What   string // method, "result", "error"
 	Of     string // for answers: the method that is answered
 	ID     string
 	Says   string // what a reader wants to know without opening it
@@ -77,6 +81,9 @@ func conversation(result *hostcheck.Result, prefix string) (rows []row, left int
 			asked.describe(&r, event)
 		} else {
 			describeText(&r, event.Text)
+		}
+		if event.HTTP != nil {
+			describeHTTP(&r, event.HTTP)
 		}
 		for _, id := range event.Checks {
 			r.Checks = append(r.Checks, decided{visible(id), checkAnchor(prefix, id), statusOf(result, id)})
@@ -174,6 +181,30 @@ func describeText(r *row, text string) {
 	if r.Says != text {
 		r.Body = pretty([]byte(text))
 	}
+}
+
+// describeHTTP puts what HTTP had around a message before it.
+func describeHTTP(r *row, h *hostcheck.Envelope) {
+	first := fmt.Sprintf("%s %s", line(h.Method), line(h.Path))
+	r.HTTP = line(h.Method)
+	if h.Status > 0 {
+		first = strings.TrimSpace(fmt.Sprintf("%d %s", h.Status, http.StatusText(h.Status)))
+		r.HTTP = first
+	}
+	alone := r.Body == "" && r.What == "" // no message goes with it
+	if alone {
+		r.HTTP, r.What = "", first
+		if kind := h.Header.Get("Content-Type"); h.Status > 0 && kind != "" {
+			r.Says = shorten(line(kind), 80)
+		}
+	}
+	head := first + "\n"
+	for _, name := range slices.Sorted(maps.Keys(h.Header)) {
+		for _, value := range h.Header[name] {
+			head += fmt.Sprintf("%s: %s\n", line(name), line(value))
+		}
+	}
+	r.Body = strings.TrimSuffix(head+"\n"+r.Body, "\n\n")
 }
 
 // saysParams picks what tells one request from another.

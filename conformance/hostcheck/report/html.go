@@ -34,6 +34,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"took":    took,
 	"lower":   func(s hostcheck.Status) string { return strings.ToLower(string(s)) },
 	"word":    func(s hostcheck.Status) string { return statusWords[s] },
+	"counted": counted,
 	"ref":     func(r hostcheck.Reference) string { return visible(cmp.Or(r.ID, r.URL)) },
 }).Parse(pageText))
 
@@ -61,6 +62,7 @@ func HTML(w io.Writer, r *hostcheck.Report, o Options) error {
 		Command:  command(r.Host),
 		Started:  r.Started.UTC().Format("2 January 2006, 15:04:05 UTC"),
 		Took:     took(r.Took),
+		Identity: identity(r),
 		OK:       r.OK(o.Strict),
 		Baseline: r.Baseline,
 		Skipped:  skipped(r),
@@ -93,6 +95,7 @@ type page struct {
 	Command  string
 	Started  string
 	Took     string
+	Identity string // of the host and of the suite
 	OK       bool
 	Totals   string
 	Skipped  string
@@ -215,6 +218,7 @@ func viewObstacle(o *obstacle, anchors map[*hostcheck.Result]string, b *hostchec
 type runView struct {
 	Anchor                               string
 	Scenario, Title, Protocol, Transport string
+	About                                string // what happens, and what is expected
 	Took, Counts                         string
 	Status                               hostcheck.Status
 	Open                                 bool
@@ -223,8 +227,11 @@ type runView struct {
 	Rows                                 []row
 	Split                                int // after so many rows some are left out
 	Left                                 int // this many
-	Output                               string
+	Outputs                              []outputView
 }
+
+// An outputView is what a host wrote to standard output, or to standard error.
+type outputView struct{ Stream, Text string }
 
 // maxLinks bounds the links from a verdict to what decided it.
 const maxLinks = 8
@@ -236,8 +243,13 @@ func viewRun(result *hostcheck.Result, anchor string, b *hostcheck.Baseline) run
 		Anchor: anchor, Scenario: visible(result.Scenario), Title: visible(result.Title),
 		Protocol: visible(result.Protocol), Transport: visible(result.Transport),
 		Took: took(result.Took), Counts: c.String(), Status: c.verdict(), Split: firstRows,
-		Open:   c[hostcheck.Failure]+c[unreached] > 0,
-		Output: visible(result.HostOutput),
+		Open:  c[hostcheck.Failure]+c[unreached] > 0,
+		About: visible(result.Description),
+	}
+	for _, o := range []outputView{{"output", result.HostStdout}, {"error", result.HostOutput}} {
+		if o.Text != "" {
+			v.Outputs = append(v.Outputs, outputView{o.Stream, visible(o.Text)})
+		}
 	}
 	v.Rows, v.Left = conversation(result, anchor)
 	by := map[string][]linkView{}

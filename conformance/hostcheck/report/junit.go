@@ -24,6 +24,10 @@ func JUnit(w io.Writer, r *hostcheck.Report, o Options) error {
 			Timestamp: result.Started.UTC().Format("2006-01-02T15:04:05"),
 			Time:      seconds(result.Took),
 		}
+		suite.property("hostcheck", r.Suite)
+		if result.Client != nil {
+			suite.property("host", clientName(*result.Client))
+		}
 		for _, check := range result.Checks {
 			suite.Cases = append(suite.Cases, junitCheck(check, result, r.Baseline, o))
 		}
@@ -106,14 +110,22 @@ type (
 		Suites   []junitSuite `xml:"testsuite"`
 	}
 	junitSuite struct {
-		Name      string      `xml:"name,attr"`
-		Tests     int         `xml:"tests,attr"`
-		Failures  int         `xml:"failures,attr"`
-		Errors    int         `xml:"errors,attr"`
-		Skipped   int         `xml:"skipped,attr"`
-		Timestamp string      `xml:"timestamp,attr"`
-		Time      string      `xml:"time,attr"`
-		Cases     []junitCase `xml:"testcase"`
+		Name       string           `xml:"name,attr"`
+		Tests      int              `xml:"tests,attr"`
+		Failures   int              `xml:"failures,attr"`
+		Errors     int              `xml:"errors,attr"`
+		Skipped    int              `xml:"skipped,attr"`
+		Timestamp  string           `xml:"timestamp,attr"`
+		Time       string           `xml:"time,attr"`
+		Properties *junitProperties `xml:"properties"`
+		Cases      []junitCase      `xml:"testcase"`
+	}
+	junitProperties struct {
+		All []junitProperty `xml:"property"`
+	}
+	junitProperty struct {
+		Name  string `xml:"name,attr"`
+		Value string `xml:"value,attr"`
 	}
 	junitCase struct {
 		Class   string     `xml:"classname,attr"`
@@ -129,6 +141,17 @@ type (
 		Text    string `xml:",chardata"`
 	}
 )
+
+// property adds a property, unless there is nothing to say.
+func (s *junitSuite) property(name, value string) {
+	if value == "" {
+		return
+	}
+	if s.Properties == nil {
+		s.Properties = &junitProperties{}
+	}
+	s.Properties.All = append(s.Properties.All, junitProperty{name, line(value)})
+}
 
 // add counts a suite and adds it.
 func (all *junitSuites) add(s junitSuite) {

@@ -105,6 +105,7 @@ func bySeverity(checks []hostcheck.Check) []hostcheck.Check {
 // in which it did.
 type finding struct {
 	scenario, title string
+	about           string          // what happens in the scenario
 	check           hostcheck.Check // the worst one
 	seen            []sighting
 }
@@ -125,14 +126,14 @@ func findings(r *hostcheck.Report, status hostcheck.Status) []*finding {
 			if check.Status != status || !check.Reached() {
 				continue
 			}
-			scenario, title := result.Scenario, result.Title
+			scenario, title, about := result.Scenario, result.Title, result.Description
 			if passing(result.Scenario, check.ID) {
-				scenario, title = everywhere, "What holds in any scenario" // and is told once
+				scenario, title, about = everywhere, "What holds in any scenario", "" // and is told once
 			}
 			at := slices.IndexFunc(list, func(f *finding) bool { return f.scenario == scenario && f.check.ID == check.ID })
 			if at < 0 {
 				at = len(list)
-				list = append(list, &finding{scenario: scenario, title: title, check: check})
+				list = append(list, &finding{scenario: scenario, title: title, about: about, check: check})
 			}
 			list[at].sighted(Why(check), result)
 		}
@@ -313,6 +314,31 @@ func took(d time.Duration) string {
 	}
 	return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
 }
+
+// identity is what was checked by what: "rawhost 1.0.0, checked by hostcheck v0.1.0";
+// empty if neither is known.
+func identity(r *hostcheck.Report) string {
+	var parts []string
+	for _, c := range r.Clients() {
+		parts = append(parts, clientName(c))
+	}
+	who := strings.Join(parts, " and ")
+	switch {
+	case r.Suite == "":
+		return who
+	case who == "":
+		return "checked by hostcheck " + line(r.Suite)
+	}
+	return who + ", checked by hostcheck " + line(r.Suite)
+}
+
+// clientName is the name and the version that a host gives itself.
+func clientName(c hostcheck.Implementation) string {
+	return strings.TrimSpace(line(c.Name) + " " + line(c.Version))
+}
+
+// counted is a number of checks with their status: "2 warned".
+func counted(n int, s hostcheck.Status) string { return fmt.Sprintf("%d %s", n, inWords[s]) }
 
 func plural(n int, one string) string {
 	if n == 1 {

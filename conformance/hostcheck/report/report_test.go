@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ const hostile = "<script>alert(1)</script>\x1b[31m\x00\u202egpj.exe\u2066\ufeff]
 // infested has it everywhere.
 func infested() *hostcheck.Report {
 	quoted, _ := json.Marshal(hostile)
-	r := &hostcheck.Report{Host: []string{hostile, hostile}, Started: start, Took: time.Second}
+	r := &hostcheck.Report{Suite: hostile, Host: []string{hostile, hostile}, Started: start, Took: time.Second}
 	r.Results = []hostcheck.Result{{
 		Scenario: "consent", Title: hostile, Protocol: hostcheck.Modern, Transport: hostcheck.Stdio, Started: start,
 		Checks: []hostcheck.Check{
@@ -89,7 +90,10 @@ func infested() *hostcheck.Report {
 			{From: hostcheck.Note, Text: "shown: {" + string(quoted) + ":1}"},
 			{From: hostcheck.Note, Text: "shown: {" + hostile},
 			{From: hostcheck.Party(hostile), Text: hostile},
+			{From: hostcheck.FromHost, HTTP: &hostcheck.Envelope{Method: hostile, Path: hostile, Header: http.Header{hostile: {hostile}}}},
+			{From: hostcheck.FromServer, HTTP: &hostcheck.Envelope{Status: -1, Header: http.Header{"Content-Type": {hostile}}}},
 		},
+		Description: hostile, Client: &hostcheck.Implementation{Name: hostile, Title: hostile, Version: hostile},
 		HostOutput: hostile,
 	}}
 	r.Baseline = &hostcheck.Baseline{Expected: []string{"consent"}, Unexpected: []string{hostile}, Stale: []string{hostile}, Others: []string{hostile}}
@@ -436,5 +440,68 @@ func TestJSON(t *testing.T) {
 	render(t, func(b *bytes.Buffer) error { return report.JSON(b, r) })
 	if r.Results[0].Events[6].Message == nil {
 		t.Error("the caller's report was changed")
+	}
+}
+
+// described is the sample of a host that said who it is, over HTTP.
+func described() *hostcheck.Report {
+	r := sample()
+	r.Suite = "v0.1.0"
+	for i := range r.Results {
+		result := &r.Results[i]
+		result.Description = "A page is shown, and is to be left alone."
+		result.Client = &hostcheck.Implementation{Name: "chatty", Version: "3.2"}
+		result.HostStdout = "host: connected\n"
+	}
+	over := &r.Results[1]
+	over.Events[1].HTTP = &hostcheck.Envelope{Method: "POST", Path: "/…/mcp", Header: http.Header{"Accept": {"application/json"}}}
+	over.Events[2].HTTP = &hostcheck.Envelope{Status: 404, Header: http.Header{}}
+	over.Events = append(over.Events,
+		hostcheck.Event{From: hostcheck.FromHost, Text: "the host ends its session", HTTP: &hostcheck.Envelope{Method: "DELETE", Path: "/…/mcp"}},
+		hostcheck.Event{From: hostcheck.FromServer, HTTP: &hostcheck.Envelope{Status: 200, Header: http.Header{"Content-Type": {"text/event-stream"}}}})
+	return r
+}
+
+// Every report says what was checked by what, and what the scenario is about.
+func TestReportsSayWhatWasChecked(t *testing.T) {
+	r := described()
+	if got := text(t, r, report.Options{}); !strings.Contains(got, "\nchatty 3.2, checked by hostcheck v0.1.0.\n") ||
+		!strings.Contains(got, "consent: Nothing is fetched\n  A page is shown, and is to be left alone.\n") {
+		t.Errorf("terminal:\n%s", got)
+	}
+	got := words(page(t, r))
+	for _, want := range []string{
+		"chatty 3.2, checked by hostcheck v0.1.0", "Nothing is fetched. A page is shown, and is to be left alone.",
+		"What the host wrote to standard output host: connected", "What the host wrote to standard error host: warming up",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	xml := render(t, func(b *bytes.Buffer) error { return report.JUnit(b, r, report.Options{}) })
+	for _, want := range []string{`<property name="hostcheck" value="v0.1.0">`, `<property name="host" value="chatty 3.2">`} {
+		if strings.Count(xml, want) != 2 {
+			t.Errorf("JUnit does not say %s:\n%s", want, xml)
+		}
+	}
+	whole := render(t, func(b *bytes.Buffer) error { return report.JSON(b, r) })
+	for _, want := range []string{`"suite": "v0.1.0"`, `"name": "chatty"`, `"description": "A page is shown, and is to be left alone."`, `"path": "/…/mcp"`} {
+		if !strings.Contains(whole, want) {
+			t.Errorf("JSON does not say %s", want)
+		}
+	}
+}
+
+// The page shows HTTP as HTTP.
+func TestPageShowsHTTP(t *testing.T) {
+	got := words(page(t, described()))
+	for _, want := range []string{
+		`1 POST tools/call id 7 notes_search POST /…/mcp Accept: application/json { "jsonrpc": "2.0",`,
+		"404 Not Found elicitation/create", "host → server DELETE /…/mcp the host ends its session DELETE /…/mcp",
+		"server → host 200 OK text/event-stream 200 OK Content-Type: text/event-stream",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("it does not say %q:\n%s", want, got)
+		}
 	}
 }

@@ -64,6 +64,7 @@ func (t *text) findings(r *hostcheck.Report) {
 	for len(all) > 0 {
 		first := all[0]
 		t.para("", first.scenario+": "+first.title)
+		t.para("  ", first.about)
 		all = slices.DeleteFunc(all, func(f *finding) bool {
 			if f.scenario != first.scenario {
 				return false
@@ -176,6 +177,9 @@ func (t *text) totals(r *hostcheck.Report) {
 	for _, result := range r.Results {
 		c.add(result.Checks)
 		scenarios[result.Scenario] = true
+	}
+	if who := identity(r); who != "" {
+		t.para("", who+".")
 	}
 	t.para("", fmt.Sprintf("%s in %s, %s: %s.", plural(len(scenarios), "scenario"), plural(len(r.Results), "run"), took(r.Took), c))
 	if why := skipped(r); why != "" {

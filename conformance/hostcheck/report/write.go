@@ -19,8 +19,8 @@ import (
 //	results/<scenario>-<protocol>-<transport>-<time>/stdout.txt
 //	results/<scenario>-<protocol>-<transport>-<time>/stderr.txt
 //
-// A run in which nothing of MCP applied to the host has no checks.json, and the two
-// texts are the end of what the host wrote, bounded.
+// A run in which nothing of MCP applied to the host has no checks.json. The two texts
+// are what the host wrote; of more than 64 KiB the middle is left out, which is said there.
 //
 // The folders in results are as the official suite names them, so that those
 // of several runs, and its own, can stand side by side; the three files are

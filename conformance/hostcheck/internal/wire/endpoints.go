@@ -120,6 +120,11 @@ func (e *Endpoints) route(w http.ResponseWriter, r *http.Request) {
 		c.Control(w, r, rest)
 	default:
 		http.NotFound(w, r)
+		if c != nil {
+			n := c.connection()
+			c.requested(n, e.request(r), "nothing is there")
+			c.responded(n, response(http.StatusNotFound, w.Header()))
+		}
 	}
 }
 

@@ -52,9 +52,17 @@ func (e *Endpoints) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodDelete:
 		e.end(c, w, r)
 	default:
-		c.refuse(0, r.Method, http.StatusMethodNotAllowed)
-		w.WriteHeader(http.StatusMethodNotAllowed)
+		n := c.connection()
+		c.requested(n, e.request(r), "")
+		c.refuse(n, r.Method, http.StatusMethodNotAllowed)
+		c.status(n, w, http.StatusMethodNotAllowed)
 	}
+}
+
+// status answers a request with a status alone.
+func (c *Conversation) status(n int, w http.ResponseWriter, status int) {
+	w.WriteHeader(status)
+	c.responded(n, response(status, w.Header()))
 }
 
 func (e *Endpoints) exchange(c *Conversation, w http.ResponseWriter, r *http.Request) *Exchange {
@@ -68,6 +76,7 @@ func (e *Endpoints) post(c *Conversation, w http.ResponseWriter, r *http.Request
 	x := e.exchange(c, w, r)
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMessage))
 	if err != nil {
+		c.requested(x.n, e.request(r), "the body is too long, or broke off")
 		if c.ctx.Err() == nil && r.Context().Err() == nil {
 			c.flood()
 		}
@@ -80,11 +89,13 @@ func (e *Endpoints) post(c *Conversation, w http.ResponseWriter, r *http.Request
 		http.Error(w, "too much", http.StatusTooManyRequests)
 		return
 	}
+	c.wrap(l.Event, e.request(r))
 	c.Posted(l)
 	p := e.peer(c, x, l)
 	if p == nil {
 		c.refuse(x.n, "a message in the session "+l.Header.Get("Mcp-Session-Id")+", which does not exist,", http.StatusNotFound)
 		http.Error(w, "no such session", http.StatusNotFound)
+		c.responded(x.n, response(http.StatusNotFound, w.Header()))
 		return
 	}
 	if l.Kind != Request {
@@ -93,7 +104,7 @@ func (e *Endpoints) post(c *Conversation, w http.ResponseWriter, r *http.Request
 		if l.Kind == Garbage {
 			status = http.StatusBadRequest
 		}
-		w.WriteHeader(status)
+		c.status(x.n, w, status)
 		return
 	}
 	c.Hear(l, x, p)
@@ -139,6 +150,7 @@ func (x *Exchange) stream() {
 	x.prepare("text/event-stream")
 	x.w.Header().Set("X-Accel-Buffering", "no")
 	x.w.WriteHeader(http.StatusOK)
+	x.endpoints.now.Load().responded(x.n, response(http.StatusOK, x.w.Header()))
 	x.flush()
 }
 
@@ -157,10 +169,11 @@ func (x *Exchange) flush() {
 
 // Send implements [Channel].
 func (x *Exchange) Send(raw json.RawMessage) error {
-	x.endpoints.now.Load().sent(x.n, raw)
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	record := x.endpoints.now.Load()
 	if x.isGone() {
+		record.sent(x.n, raw, nil)
 		return ErrGone
 	}
 	var m struct {
@@ -170,12 +183,15 @@ func (x *Exchange) Send(raw json.RawMessage) error {
 	_ = json.Unmarshal(raw, &m)
 	if m.Method == "" && !x.streams {
 		x.prepare("application/json")
-		x.w.WriteHeader(x.status(m.Error))
+		status := x.status(m.Error)
+		x.w.WriteHeader(status)
 		x.w.Write(raw)
+		record.sent(x.n, raw, response(status, x.w.Header()))
 		x.finished = true
 		return nil
 	}
 	x.stream()
+	record.sent(x.n, raw, nil)
 	return x.event(fmt.Sprintf("event: message\ndata: %s\n\n", raw))
 }
 

@@ -55,14 +55,16 @@ func (e *Endpoints) forget(c *Conversation, session string) {
 
 // end ends a session as the host wants it.
 func (e *Endpoints) end(c *Conversation, w http.ResponseWriter, r *http.Request) {
-	b := &Bare{Event: c.Note(0, "the host ends its session"), At: c.Now(), Method: r.Method, Header: r.Header}
+	n := c.connection()
+	event := c.requested(n, e.request(r), "the host ends its session")
+	b := &Bare{Event: event, At: c.Now(), Method: r.Method, Header: r.Header}
 	if c.modern {
-		w.WriteHeader(http.StatusMethodNotAllowed)
+		c.status(n, w, http.StatusMethodNotAllowed)
 		return
 	}
 	c.Requested(b)
 	e.forget(c, r.Header.Get("Mcp-Session-Id"))
-	w.WriteHeader(http.StatusNoContent)
+	c.status(n, w, http.StatusNoContent)
 }
 
 // gone says whether a session was given and is no more, or never was.
@@ -76,8 +78,9 @@ func (e *Endpoints) gone(session string) bool {
 // with one whose connection ended.
 func (e *Endpoints) get(c *Conversation, w http.ResponseWriter, r *http.Request) {
 	if c.modern {
-		c.Note(0, "the host asks for a stream that this protocol does not have")
-		w.WriteHeader(http.StatusMethodNotAllowed)
+		n := c.connection()
+		c.requested(n, e.request(r), "the host asks for a stream that this protocol does not have")
+		c.status(n, w, http.StatusMethodNotAllowed)
 		return
 	}
 	x := e.exchange(c, w, r)
@@ -86,11 +89,11 @@ func (e *Endpoints) get(c *Conversation, w http.ResponseWriter, r *http.Request)
 	if id != "" {
 		what = "the host reconnects after event " + Excerpt([]byte(id), 64)
 	}
-	event := c.Note(x.n, what)
+	event := c.requested(x.n, e.request(r), what)
 	c.Requested(&Bare{Event: event, At: c.Now(), Method: r.Method, Header: r.Header})
 	if e.gone(x.session) {
 		c.refuse(x.n, "a stream in the session "+x.session+", which does not exist,", http.StatusNotFound)
-		w.WriteHeader(http.StatusNotFound)
+		c.status(x.n, w, http.StatusNotFound)
 		return
 	}
 	if id != "" {
@@ -99,7 +102,7 @@ func (e *Endpoints) get(c *Conversation, w http.ResponseWriter, r *http.Request)
 		delete(c.resumed, id)
 		c.mu.Unlock()
 		if ch == nil {
-			w.WriteHeader(http.StatusMethodNotAllowed)
+			c.status(x.n, w, http.StatusMethodNotAllowed)
 			return
 		}
 		ch <- Reconnect{x, event, c.Now()} // has room

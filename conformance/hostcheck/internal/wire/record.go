@@ -38,6 +38,7 @@ type Event struct {
 	Connection int             // numbers server processes (stdio) or requests (HTTP) from 1
 	Message    json.RawMessage // as it went over the wire, if that was JSON
 	Text       string          // a remark, or bytes that were not JSON, escaped and shortened
+	HTTP       *Envelope       // what HTTP had around it; nil over stdio
 	Checks     []string        // the IDs of the checks that it decided
 }
 
@@ -157,11 +158,36 @@ func (r *Record) Visited(text string) int {
 	return r.add(Event{From: Canary, Text: Excerpt([]byte(text), 1024)})
 }
 
-// sent records a message of the server.
-func (r *Record) sent(conn int, raw json.RawMessage) {
+// sent records a message of the server, and what goes with it over HTTP.
+func (r *Record) sent(conn int, raw json.RawMessage, with *Envelope) {
+	e := spoken(Server, conn, raw, true)
+	e.HTTP = with
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.add(spoken(Server, conn, raw, true))
+	r.add(e)
+}
+
+// wrap adds to an event what HTTP had around it.
+func (r *Record) wrap(event int, with *Envelope) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if event >= 0 {
+		r.events[event].HTTP = with
+	}
+}
+
+// requested records an HTTP request that is no message.
+func (r *Record) requested(conn int, what *Envelope, text string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.add(Event{From: Host, Connection: conn, HTTP: what, Text: text})
+}
+
+// responded records the beginning of an HTTP response that is no message, or not yet.
+func (r *Record) responded(conn int, what *Envelope) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.add(Event{From: Server, Connection: conn, HTTP: what})
 }
 
 // Received records a message of the host. It returns nil if the host floods.

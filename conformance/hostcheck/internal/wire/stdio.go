@@ -49,7 +49,7 @@ func (p *Pipe) read(in *bufio.Reader) {
 
 // Send implements [Channel].
 func (p *Pipe) Send(raw json.RawMessage) error {
-	p.endpoints.now.Load().sent(p.n, raw)
+	p.endpoints.now.Load().sent(p.n, raw, nil)
 	p.write.Lock()
 	defer p.write.Unlock()
 	_ = p.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
