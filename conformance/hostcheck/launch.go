@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -79,6 +80,29 @@ func (c Config) parseTemplate() (*template.Template, error) {
 		return nil, fmt.Errorf("hostcheck: %w", err)
 	}
 	return t, nil
+}
+
+// tryTemplate finds out before any host is started whether the template can be
+// rendered for a scenario.
+func (c Config) tryTemplate(one staging) error {
+	t, err := c.parseTemplate()
+	if err != nil {
+		return err
+	}
+	l := Launch{
+		Control: "http://127.0.0.1/control", Scenario: one.scenario.Name, Protocol: one.protocol, Transport: one.transport,
+		Dir: "dir", ConfigAt: "dir/" + c.TemplateName, Task: Task{Server: Server{Name: serverName}, Steps: one.scenario.steps(one.protocol)},
+	}
+	if one.transport == Stdio {
+		l.Command = append(slices.Clone(c.Stub), "--control", l.Control)
+	} else {
+		l.URL = "http://127.0.0.1/mcp"
+	}
+	l.Task.Server.Command, l.Task.Server.URL = l.Command, l.URL
+	if err := t.Execute(io.Discard, l); err != nil {
+		return fmt.Errorf("hostcheck: %w", err)
+	}
+	return nil
 }
 
 // render writes the host's configuration file.

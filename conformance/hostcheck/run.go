@@ -45,6 +45,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 		wg.Go(func() {
 			defer func() { <-room }()
 			report.Results[i] = c.run(ctx, net, s)
+			report.Results[i].keep(c.Checks)
 			told.Lock()
 			defer told.Unlock()
 			done++
@@ -57,6 +58,29 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	reconcile(report.Results)
 	report.Took = time.Since(report.Started)
 	return report, nil
+}
+
+// decidable are the IDs of the requirements that scenarios decide.
+func decidable() []string {
+	var ids []string
+	for _, r := range Requirements() {
+		if r.Reason == "" {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids
+}
+
+// keep leaves no checks in a result but those with these IDs; nil is all.
+func (r *Result) keep(ids []string) {
+	if ids == nil {
+		return
+	}
+	r.Checks = slices.DeleteFunc(r.Checks, func(c Check) bool { return !slices.Contains(ids, c.ID) })
+	for i := range r.Events {
+		e := &r.Events[i]
+		e.Checks = slices.DeleteFunc(slices.Clone(e.Checks), func(id string) bool { return !slices.Contains(ids, id) })
+	}
 }
 
 // complete checks a configuration, fills in its defaults, and says what is to
@@ -79,8 +103,10 @@ func (c Config) complete() (Config, []staging, error) {
 	if c.Scenarios, err = chosen("scenario", c.Scenarios, names...); err != nil {
 		return c, nil, err
 	}
-	if _, err := c.parseTemplate(); err != nil {
-		return c, nil, err
+	if c.Checks != nil {
+		if c.Checks, err = chosen("requirement", c.Checks, decidable()...); err != nil {
+			return c, nil, err
+		}
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = 30 * time.Second
@@ -103,17 +129,35 @@ func (c Config) complete() (Config, []staging, error) {
 	for _, s := range scenarios {
 		for _, protocol := range c.Protocols {
 			for _, transport := range c.Transports {
+				one := staging{s, protocol, transport}
 				if slices.Contains(c.Scenarios, s.Name) && slices.Contains(s.Protocols, protocol) &&
-					slices.Contains(s.Transports, transport) {
-					todo = append(todo, staging{s, protocol, transport})
+					slices.Contains(s.Transports, transport) && one.decides(c.Checks) {
+					todo = append(todo, one)
 				}
 			}
 		}
 	}
 	if len(todo) == 0 {
-		return c, nil, errors.New("hostcheck: none of these scenarios exists for that protocol and transport")
+		return c, nil, errors.New("hostcheck: none of these scenarios exists for that protocol and transport, and decides that")
+	}
+	for _, one := range todo {
+		if err := c.tryTemplate(one); err != nil {
+			return c, nil, err
+		}
 	}
 	return c, todo, nil
+}
+
+// decides says whether a scenario decides one of the requirements, as it is staged;
+// nil is all that there are.
+func (one staging) decides(ids []string) bool {
+	return ids == nil || slices.ContainsFunc(ids, func(id string) bool {
+		if !byID(id).appliesTo(one.protocol, one.transport) {
+			return false
+		}
+		has := func(s Scenario) bool { return slices.Contains(s.Checks, id) }
+		return has(one.scenario) || byID(id).Everywhere && !slices.ContainsFunc(scenarios, has)
+	})
 }
 
 // chosen checks names against those there are; none means all.

@@ -149,6 +149,10 @@ type Config struct {
 	Protocols, Transports []string
 	// Scenarios are the names of those to run; nil means all.
 	Scenarios []string
+	// Checks are the IDs of the requirements to judge; nil means all. Of the scenarios
+	// those are run that decide one of them, and results have no other checks. Those
+	// that bind everywhere and that no scenario exists for are judged in all.
+	Checks []string
 	// Timeout bounds one scenario. Zero means 30 s.
 	Timeout time.Duration
 	// Parallel is how many scenarios run side by side. Zero means as many as

@@ -15,6 +15,7 @@ import (
 type selection struct {
 	protocol, transport string
 	scenarios           []string
+	checks              []string // nil for all
 }
 
 // add adds the flags. What they are at first is their default.
@@ -40,6 +41,27 @@ func (s *selection) add(set *flag.FlagSet, several bool) {
 		}
 		return nil
 	})
+	if several {
+		set.Func("check", "the `id` of a requirement to judge, such as A7, or several, with commas;\n"+
+			"may be given more than once. What decides them is run (default: all)", s.addChecks)
+	}
+}
+
+// addChecks adds the requirements of a list.
+func (s *selection) addChecks(list string) error {
+	for id := range strings.SplitSeq(list, ",") {
+		id = strings.ToUpper(strings.TrimSpace(id))
+		at := slices.IndexFunc(hostcheck.Requirements(), func(r hostcheck.Requirement) bool { return r.ID == id })
+		switch {
+		case at < 0:
+			return fmt.Errorf("there is no requirement %q; \"hostcheck list\" has them all", id)
+		case hostcheck.Requirements()[at].Reason != "":
+			return fmt.Errorf("no scenario decides %s: %s", id, hostcheck.Requirements()[at].Reason)
+		case !slices.Contains(s.checks, id):
+			s.checks = append(s.checks, id)
+		}
+	}
+	return nil
 }
 
 // both stands for all protocols or transports.
@@ -47,7 +69,7 @@ const both = "both"
 
 // config is the selection for the suite.
 func (s *selection) config(several bool) (hostcheck.Config, error) {
-	c := hostcheck.Config{Scenarios: s.scenarios}
+	c := hostcheck.Config{Scenarios: s.scenarios, Checks: s.checks}
 	var err error
 	if c.Protocols, err = choose("protocol", s.protocol, several, hostcheck.Legacy, hostcheck.Modern); err != nil {
 		return c, err

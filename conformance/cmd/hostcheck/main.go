@@ -5,6 +5,7 @@
 //	hostcheck list                        what is checked, and where it is written
 //	hostcheck run [flags] -- HOST ARG...  check a host that runs unattended
 //	hostcheck serve [flags]               check a host that a person works by hand
+//	hostcheck version                     which hostcheck this is
 //
 // Each has a -h. The exit status of run and serve is
 //
@@ -31,6 +32,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
 	"github.com/lazyauth/mcp-lazyauth/conformance/internal/process"
 )
 
@@ -75,16 +77,23 @@ type streams struct {
 	out, err io.Writer
 }
 
+// modulePath is where this program is.
+const modulePath = "github.com/lazyauth/mcp-lazyauth"
+
 const usage = `hostcheck checks an MCP host for what lazy authorization needs of it.
 
   hostcheck list                        what is checked, and where it is written
   hostcheck run [flags] -- HOST ARG...  check a host that runs unattended
   hostcheck serve [flags]               check a host that a person works by hand
+  hostcheck version                     which hostcheck this is
 
 "hostcheck COMMAND -h" tells more. A first report, of the reference host:
 
-  go build -o /tmp/ ./conformance/cmd/hostcheck ./conformance/cmd/refhost
-  /tmp/hostcheck run --out /tmp/report -- /tmp/refhost
+  go install ` + modulePath + `/conformance/cmd/...@latest
+  hostcheck run --out report -- refhost
+
+What a host has to do to be checked is in
+https://` + modulePath + `/blob/main/docs/hostcheck.md
 `
 
 // run runs one of the commands and returns the exit status.
@@ -102,6 +111,8 @@ func run(ctx context.Context, args []string, std streams) int {
 		status, err = check(ctx, args, std)
 	case "serve":
 		status, err = serve(ctx, args, std)
+	case "version", "-version", "--version":
+		fmt.Fprintln(std.out, "hostcheck", hostcheck.Version())
 	case "stub":
 		err = stub(ctx, args, std)
 	case "-h", "-help", "--help", "help":
@@ -110,7 +121,7 @@ func run(ctx context.Context, args []string, std streams) int {
 		fmt.Fprint(std.err, usage)
 		return statusUsage
 	default:
-		err = fmt.Errorf("there is no command %q; there are list, run and serve", name)
+		err = fmt.Errorf("there is no command %q; there are list, run, serve and version", name)
 	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):

@@ -138,8 +138,8 @@ func TestRun(t *testing.T) {
 	if status != statusOK || errs != "" {
 		t.Errorf("status %d, %s", status, errs)
 	}
-	if lines := strings.Split(out, "\n"); len(lines) != 4 || !strings.HasPrefix(lines[0], "2 scenarios in 8 runs, ") || lines[1] != "OK" ||
-		lines[2] != "See "+filepath.Join(folder, "report.html") {
+	if lines := strings.Split(out, "\n"); len(lines) != 5 || lines[0] != "refhost 1.0.0, checked by hostcheck "+hostcheck.Version()+"." ||
+		!strings.HasPrefix(lines[1], "2 scenarios in 8 runs, ") || lines[2] != "OK" || lines[3] != "See "+filepath.Join(folder, "report.html") {
 		t.Errorf("printed:\n%s", out)
 	}
 	var r hostcheck.Report
@@ -154,6 +154,41 @@ func TestRun(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(folder, "*.partial"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left: %v %q", err, left)
+	}
+}
+
+// Whoever mends one thing runs the scenarios that decide it, and is told of nothing
+// else.
+func TestRun_Checks(t *testing.T) {
+	t.Parallel()
+	expected := filepath.Join(t.TempDir(), "expected.yaml")
+	if err := os.WriteFile(expected, []byte("client:\n  - refusal\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	status, out, errs := program(t, "run", "--json", "--protocol", "2026-07-28", "--check", "a34,B16", "--check", "P9", "--scenario", "refusal",
+		"--expected-failures", expected, "--", refhost)
+	var r hostcheck.Report
+	if err := json.Unmarshal([]byte(out), &r); err != nil || status != statusOK || len(r.Results) != 2 {
+		t.Fatalf("status %d, %v\n%s%s", status, err, out, errs)
+	}
+	for _, result := range r.Results {
+		var ids []string
+		for _, c := range result.Checks {
+			ids = append(ids, c.ID)
+		}
+		if !slices.Equal(ids, []string{"A34", "P9"}) || result.Scenario != "refusal" {
+			t.Errorf("%s has %q", result.Scenario, ids)
+		}
+		for _, e := range result.Events {
+			if slices.Contains(e.Checks, "A7") {
+				t.Error("an event decides what is not judged")
+			}
+		}
+	}
+	// What binds everywhere is judged wherever it may be.
+	status, out, errs = program(t, "run", "--check", "A41", "--scenario", "era", "--", refhost)
+	if status != statusOK || !strings.Contains(out, "\n1 scenario in 1 run, ") || !strings.Contains(out, ": 1 passed.\n") {
+		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 }
 
@@ -411,7 +446,7 @@ func TestUsage(t *testing.T) {
 		says string
 	}{
 		{nil, "hostcheck run [flags] -- HOST"},
-		{[]string{"check"}, `there is no command "check"; there are list, run and serve`},
+		{[]string{"check"}, `there is no command "check"; there are list, run, serve and version`},
 		{[]string{"run"}, "no host; its command comes after the flags"},
 		{[]string{"run", "--"}, "no host"},
 		{[]string{"run", "--", "./no-such-host"}, "the host cannot be started"},
@@ -419,6 +454,9 @@ func TestUsage(t *testing.T) {
 		{append([]string{"run", "--transport", "sse"}, host...), `--transport "sse": it is one of stdio, http, both`},
 		{append([]string{"run", "--scenario", "concent"}, host...), "there is no such scenario; there are advertising, "},
 		{append([]string{"run", "--scenario", "streams", "--transport", "stdio"}, host...), "nothing to run"},
+		{append([]string{"run", "--check", "A7,A99"}, host...), `there is no requirement "A99"; "hostcheck list" has them all`},
+		{append([]string{"run", "--check", "B28"}, host...), "no scenario decides B28: it takes"},
+		{append([]string{"run", "--check", "B8", "--protocol", "2025-11-25"}, host...), "none of these scenarios exists for that protocol and transport, and decides that"},
 		{append([]string{"run", "--timeout", "45"}, host...), "a number with a unit, as in 45s"},
 		{append([]string{"run", "--timeout", "-1s"}, host...), "a number with a unit, as in 45s"},
 		{append([]string{"run", "--parallel", "-1"}, host...), "--parallel is not negative"},
@@ -427,6 +465,8 @@ func TestUsage(t *testing.T) {
 		{append([]string{"run", "--out", file("out", "")}, host...), "--out: "},
 		{append([]string{"run", "--template", filepath.Join(folder, "gone")}, host...), "--template: "},
 		{append([]string{"run", "--template", file("open", "{{")}, host...), "template: "},
+		{append([]string{"run", "--template", file("wrong", "{{.Comand}}")}, host...), "can't evaluate field Comand"},
+		{append([]string{"run", "--transport", "http", "--template", file("args", "{{slice .Command 1}}")}, host...), "slice"},
 		{append([]string{"run", "--template", file("good", ""), "--template-name", "../x"}, host...), "stays in its folder"},
 		{append([]string{"run", "--template-name", "x"}, host...), "there is none"},
 		{append([]string{"run", "--expected-failures", filepath.Join(folder, "gone")}, host...), "--expected-failures: "},
@@ -454,6 +494,7 @@ func TestHelp(t *testing.T) {
 	}{
 		{[]string{"-h"}, []string{"list", "run", "serve"}},
 		{[]string{"help"}, []string{"A first report"}},
+		{[]string{"version"}, []string{"hostcheck " + hostcheck.Version() + "\n"}},
 		{[]string{"run", "-h"}, []string{"{server}", "-expected-failures file", "-timeout duration", "130 interrupted", "(default \"both\")"}},
 		{[]string{"list", "--help"}, []string{"-coverage"}},
 		{[]string{"serve", "-h"}, []string{"-port port", "by hand"}},
