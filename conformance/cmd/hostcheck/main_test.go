@@ -360,7 +360,7 @@ func TestInterrupt(t *testing.T) {
 				t.Errorf("status %d", status)
 			}
 			isGone(t, stuck)
-			if !strings.Contains(c.err.String(), "interrupted: 4 of 8 runs had ended") || !strings.HasPrefix(c.out.String(), "1 scenario in 4 runs") {
+			if !strings.Contains(c.err.String(), "interrupted: 4 of 8 runs had ended") || !strings.Contains(c.out.String(), "\n1 scenario in 4 runs") {
 				t.Errorf("%s%s", c.out.String(), c.err.String())
 			}
 			if _, err := os.Stat(filepath.Join(folder, "report.html")); err != nil {
