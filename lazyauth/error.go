@@ -69,6 +69,10 @@ const (
 	ReasonPending Reason = "pending"
 	// ReasonExceeded: more was demanded than this server may ask for.
 	ReasonExceeded Reason = "exceeded"
+	// ReasonUndetermined: what the call needs could not be told from its arguments, since the
+	// function that says so ([AddToolWithNeeds], scopes.Policy.ByArguments) refused them or
+	// failed.
+	ReasonUndetermined Reason = "undetermined"
 )
 
 // An Error is why a call was not authorized. Its text is meant for a model and
@@ -100,6 +104,7 @@ type Error struct {
 	signIn    *string          // the prompt by which the person is asked at once, if there is one
 	wait      time.Duration    // for how long the same need is not asked for …
 	asked     bool             // … of the person, who can end that
+	detail    string           // of Undetermined: what the author's function said, for the model
 }
 
 // Format writes the text, whatever the verb, and with %+v the cause as well, for
@@ -224,6 +229,11 @@ func (e *Error) Error() string {
 			return fmt.Sprintf("%s demands more access than this server may ask for, and of that this server knows: %s. %s", e.service, e.Required, advice(e.Cause))
 		}
 		return fmt.Sprintf("%s demands more access than this server may ask for. %s", e.service, advice(e.Cause))
+	case ReasonUndetermined:
+		if e.detail != "" {
+			return fmt.Sprintf("What this call needs of %s cannot be told from its arguments, and nothing was done: %s", e.service, e.detail)
+		}
+		return fmt.Sprintf("What this call needs of %s could not be determined, which is a fault of this server, and nothing was done. Its operator finds the cause in the server's log.", e.service)
 	default:
 		if errors.Is(e.Cause, grants.ErrClosed) {
 			return fmt.Sprintf("This server is shutting down, and the sign-in to %s with it.", e.service)

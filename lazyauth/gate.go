@@ -21,10 +21,15 @@ type gate struct {
 // newGate also notes what the tool declares, as part of the limit of what
 // challenges may ask for.
 func (i *Interceptor) newGate(tool string, need scopes.Requirement) *gate {
+	i.raiseLimit(scopes.Ceiling(need))
+	return &gate{Gate: grants.Gate{Need: need}, auth: i, tool: tool}
+}
+
+// raiseLimit adds what is declared to what challenges may raise a grant to.
+func (i *Interceptor) raiseLimit(declared scopes.Set) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.limit = i.limit.Union(scopes.Ceiling(need))
-	return &gate{Gate: grants.Gate{Need: need}, auth: i, tool: tool}
+	i.limit = i.limit.Union(declared)
 }
 
 // ceiling returns what challenges may raise a grant to.

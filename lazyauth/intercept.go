@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -41,21 +39,32 @@ func (i *Interceptor) Handler(tool string, need scopes.Requirement, handler mcp.
 // schema first, so that nobody is asked because of a typo. A tool that is not listed runs at once, and what it may use, if anything,
 // is asked for when it first uses [Client], [TokenSource] or [Require]; if the
 // policy allows it nothing, or its caller is not known, these refuse. A tool that is
-// listed with a nil requirement may use nothing: it runs, and these refuse. Tools that
+// listed with a nil requirement may use nothing: it runs, and these refuse. What a call of a
+// tool in Policy.ByArguments needs is decided as for [AddToolWithNeeds]: its arguments are
+// held against the input schema first, and refused if two of an object's members have names
+// that differ in case alone, since the function and the handler could take another one each. Tools that
 // were registered with [AddTool] or [Interceptor.Handler] and are not listed are
-// left alone; one that is listed with nil is not called.
+// left alone; one that is listed with nil is not called. Intercept panics if there is anything
+// wrong with the policy.
 //
 // Call it after other middleware was added: what comes before it, as what is
 // added later does, sees prompts among the results.
 func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
+	if err := policy.Check(); err != nil {
+		panic(fmt.Sprintf("lazyauth: Intercept: %v", err))
+	}
 	i.install(server)
-	gates := make(map[string]*gate, len(policy.Tools))
+	fixed := make(map[string]*gate, len(policy.Tools))
 	for tool, need := range policy.Tools {
 		if need == nil { // it may use nothing, whatever unlisted tools may
-			gates[tool] = &gate{auth: i, tool: tool, onUse: true, listed: true}
+			fixed[tool] = &gate{auth: i, tool: tool, onUse: true, listed: true}
 			continue
 		}
-		gates[tool] = i.newGate(tool, need)
+		fixed[tool] = i.newGate(tool, need)
+	}
+	varying := make(map[string]*gates[json.RawMessage], len(policy.ByArguments))
+	for tool, needs := range policy.ByArguments {
+		varying[tool] = newGates(i, tool, needs)
 	}
 	if policy.Unlisted != nil {
 		i.newGate("", policy.Unlisted) // counts for the limit of challenges
@@ -66,23 +75,28 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 			if !ok || method != "tools/call" {
 				result, err := next(ctx, method, r)
 				if list, ok := result.(*mcp.ListToolsResult); ok && err == nil {
-					tellScopes(list, gates)
+					tellScopes(list, fixed, varying)
 				}
 				return result, err
 			}
-			g := gates[req.Params.Name]
+			g, byArguments := fixed[req.Params.Name], varying[req.Params.Name]
 			_, own := i.tools.Load(req.Params.Name)
-			if g == nil && (own || callFrom(ctx) != nil) {
+			if g == nil && byArguments == nil && (own || callFrom(ctx) != nil) {
 				return next(ctx, method, r) // has a call of its own, or is behind another gate
 			}
 			switch {
+			case byArguments != nil:
+				var err error
+				if g, err = ofRaw(ctx, byArguments, next, req); err != nil {
+					return refused(req, err)
+				}
 			case g == nil:
 				g = &gate{auth: i, tool: req.Params.Name, Gate: grants.Gate{Need: policy.Unlisted}, onUse: true}
 			case g.Need == nil && own: // its own gate would let it
 				return errorResult(req, g.mayUseNothing()), nil
 			case g.Need != nil:
-				if refused, err := g.malformed(ctx, next, req); refused != nil || err != nil {
-					return refused, err
+				if err := g.malformed(ctx, next, req); err != nil {
+					return refused(req, err)
 				}
 			}
 			out := g.run(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
@@ -115,11 +129,14 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 	})
 }
 
-// tellScopes adds to the listed tools what their calls need.
-func tellScopes(list *mcp.ListToolsResult, gates map[string]*gate) {
+// tellScopes adds to the listed tools what their calls need, or can need.
+func tellScopes(list *mcp.ListToolsResult, fixed map[string]*gate, varying map[string]*gates[json.RawMessage]) {
 	for n, tool := range list.Tools {
-		if g := gates[tool.Name]; g != nil && g.Need != nil {
+		if g := fixed[tool.Name]; g != nil && g.Need != nil {
 			list.Tools[n] = withScopes(tool, g.Need)
+		}
+		if g := varying[tool.Name]; g != nil {
+			list.Tools[n] = g.tell(tool)
 		}
 	}
 }
@@ -133,73 +150,12 @@ func (o outcome) raw(req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	return o.result, o.err
 }
 
-// malformed returns why the call is refused before the person is asked: its tool does
-// not exist, or its arguments do not satisfy the input schema. It is refused here,
-// and not left to the server: raw handlers do not validate, and lists may leave
-// tools out.
-func (g *gate) malformed(ctx context.Context, next mcp.MethodHandler, req *mcp.CallToolRequest) (mcp.Result, error) {
-	p, err := g.auth.person(ctx, req)
-	if err != nil {
+// refused answers a call that is refused before its gate: an error of the arguments is for the
+// model, as an [*Error] is, and any other one of the protocol.
+func refused(req *mcp.CallToolRequest, err error) (mcp.Result, error) {
+	_, malformed := errors.AsType[malformedError](err)
+	if _, ours := errors.AsType[*Error](err); ours || malformed {
 		return errorResult(req, err), nil
 	}
-	if p.Authorizes(&g.Gate) {
-		return nil, nil
-	}
-	params := &mcp.ListToolsParams{}
-	for range 100 { // pages
-		result, err := next(ctx, "tools/list", &mcp.ListToolsRequest{Session: req.Session, Params: params, Extra: req.Extra})
-		if err != nil {
-			return nil, err
-		}
-		list, ok := result.(*mcp.ListToolsResult)
-		if !ok {
-			return nil, nil
-		}
-		for _, tool := range list.Tools {
-			if tool.Name != req.Params.Name {
-				continue
-			}
-			warnOfArgument(g.auth, tool.Name, tool.InputSchema)
-			if err := satisfies(req.Params.Arguments, tool.InputSchema); err != nil {
-				return errorResult(req, fmt.Errorf("the arguments do not satisfy the input schema of %s: %w", req.Params.Name, err)), nil
-			}
-			return nil, nil
-		}
-		if list.NextCursor == "" {
-			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: fmt.Sprintf("unknown tool %q", req.Params.Name)}
-		}
-		params = &mcp.ListToolsParams{Cursor: list.NextCursor}
-	}
-	return nil, nil
-}
-
-// satisfies returns what keeps the arguments from satisfying the schema, if anything. A
-// schema that cannot be read refuses nothing: it is the author's, and not the caller's fault.
-func satisfies(arguments json.RawMessage, inputSchema any) error {
-	resolved := resolve(inputSchema)
-	if resolved == nil {
-		return nil
-	}
-	values := make(map[string]any)
-	if len(arguments) > 0 && !isNull(arguments) && json.Unmarshal(arguments, &values) != nil {
-		return errors.New("they are no JSON object")
-	}
-	if err := resolved.ApplyDefaults(&values); err != nil {
-		return err
-	}
-	return resolved.Validate(values)
-}
-
-// resolve returns the schema ready for use; nil if it cannot be read.
-func resolve(inputSchema any) *jsonschema.Resolved {
-	var schema jsonschema.Schema
-	raw, err := json.Marshal(inputSchema)
-	if err != nil || json.Unmarshal(raw, &schema) != nil {
-		return nil
-	}
-	resolved, err := schema.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: false})
-	if err != nil {
-		return nil
-	}
-	return resolved
+	return nil, err
 }

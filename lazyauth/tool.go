@@ -31,14 +31,24 @@ func AddTool[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool,
 	if need == nil {
 		panic(fmt.Sprintf("lazyauth.AddTool: tool %q has a nil requirement; an empty scopes.Set stands for any grant", tool.Name))
 	}
+	g := auth.newGate(tool.Name, need)
+	register(server, auth, withScopes(tool, need), func(context.Context, *mcp.CallToolRequest, In) (*gate, error) { return g, nil }, handler)
+}
+
+// register registers a tool that says already what it needs, and whose calls pass the gate
+// that gateOf returns.
+func register[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool, gateOf func(context.Context, *mcp.CallToolRequest, In) (*gate, error), handler mcp.ToolHandlerFor[In, Out]) {
 	auth.install(server)
 	auth.tools.Store(tool.Name, struct{}{})
-	tool = withScopes(tool, need)
 	if auth.argument != "" {
 		warnOfArgument(auth, tool.Name, inputSchema[In](tool))
 	}
-	g := auth.newGate(tool.Name, need)
 	mcp.AddTool(server, tool, func(ctx context.Context, req *mcp.CallToolRequest, in In) (*mcp.CallToolResult, Out, error) {
+		g, err := gateOf(ctx, req, in)
+		if err != nil {
+			var none Out
+			return nil, none, err
+		}
 		if asking.Modern(req.Params.Meta) {
 			out := g.serve(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, output, err := handler(ctx, req, in)
@@ -83,8 +93,8 @@ func inputSchema[In any](tool *mcp.Tool) any {
 // proposal.
 const MetaSecuritySchemes = "securitySchemes"
 
-// withScopes returns a copy of tool that says what it needs.
-func withScopes(tool *mcp.Tool, need scopes.Requirement) *mcp.Tool {
+// withScopes returns a copy of tool that says what it needs, or what its calls can.
+func withScopes(tool *mcp.Tool, needs ...scopes.Requirement) *mcp.Tool {
 	copied := *tool
 	copied.Meta = maps.Clone(tool.Meta)
 	if copied.Meta == nil {
@@ -92,9 +102,16 @@ func withScopes(tool *mcp.Tool, need scopes.Requirement) *mcp.Tool {
 	}
 	if _, set := copied.Meta[MetaSecuritySchemes]; !set {
 		var schemes []any
-		for set := range need.Alternatives() {
-			names := slices.AppendSeq([]string{}, set.All())
-			schemes = append(schemes, map[string]any{"type": "oauth2", "scopes": names})
+		told := make(map[scopes.Set]bool)
+		for _, need := range needs {
+			for set := range need.Alternatives() {
+				if told[set] {
+					continue
+				}
+				told[set] = true
+				names := slices.AppendSeq([]string{}, set.All())
+				schemes = append(schemes, map[string]any{"type": "oauth2", "scopes": names})
+			}
 		}
 		copied.Meta[MetaSecuritySchemes] = schemes
 	}

@@ -16,8 +16,8 @@ type Policy struct {
 	// whatever Unlisted says.
 	Tools map[string]Requirement
 	// ByArguments are gated tools, too: what a call needs depends on its arguments, which are
-	// given as the JSON object that the host sent, without the defaults of the tool's input
-	// schema. No tool is in both.
+	// given as the JSON object that the host sent, with what it lacks of the defaults in the
+	// tool's input schema. No tool is in both.
 	ByArguments map[string]Needs[json.RawMessage]
 	// Unlisted is what every other tool may use once it asks for the client or
 	// the token; nil means nothing. They are called without asking anybody.
