@@ -117,6 +117,10 @@ type Scenario struct {
 	script
 }
 
+// Steps are the calls that the host is to make in a protocol: one step after the
+// other, and the calls of a step all at once.
+func (s Scenario) Steps(protocol string) [][]Call { return s.steps(protocol) }
+
 // Scenarios returns all scenarios, in order. The caller owns the slice.
 func Scenarios() []Scenario { return append([]Scenario(nil), scenarios...) }
 

@@ -397,7 +397,7 @@ func TestList(t *testing.T) {
 		t.Errorf("status %d %s", status, errs)
 	}
 	for _, s := range hostcheck.Scenarios() {
-		if !strings.Contains(out, "\n"+s.Name+": "+s.Title+"\n") {
+		if !strings.Contains(out, "\n"+s.Name+": "+s.Title+"\n") || !strings.Contains(strings.Join(strings.Fields(out), " "), s.Title+" "+s.Description+" 20") {
 			t.Errorf("there is no scenario %s", s.Name)
 		}
 	}
@@ -406,7 +406,7 @@ func TestList(t *testing.T) {
 		if r.Derived {
 			derived = ", derived"
 		}
-		if !regexp.MustCompile(`(?m)^` + r.ID + ` +` + string(r.Level) + ` +` + regexp.QuoteMeta(r.Name) + derived + ` \(.*\)\n +` + regexp.QuoteMeta(r.Section.URL) + `\n +(in \w|not decided: \w)`).MatchString(out) {
+		if !regexp.MustCompile(`(?m)^` + r.ID + ` +` + string(r.Level) + ` +` + regexp.QuoteMeta(r.Name) + derived + ` \(.*\)\n(     .*\n)+ +` + regexp.QuoteMeta(r.Section.URL) + `\n +(in \w|not decided: \w)`).MatchString(out) {
 			t.Errorf("%s is not listed, or not with all that there is to it", r.ID)
 		}
 	}
@@ -471,7 +471,7 @@ func TestUsage(t *testing.T) {
 		{append([]string{"run", "--template-name", "x"}, host...), "there is none"},
 		{append([]string{"run", "--expected-failures", filepath.Join(folder, "gone")}, host...), "--expected-failures: "},
 		{append([]string{"run", "--expected-failures", file("bad.yaml", "client:\n  - consent: A11\n")}, host...), `bad.yaml: line 2: an entry is "scenario"`},
-		{[]string{"list", "all"}, `unexpected argument "all"`},
+		{[]string{"list", "all"}, `there is neither a scenario nor a requirement "all"`},
 		{[]string{"list", "--json", "--coverage"}, "do not go together"},
 		{[]string{"serve", "--protocol", "both"}, "it is one of 2025-11-25, 2026-07-28"},
 		{[]string{"serve", "--", refhost}, "the host is started by you"},

@@ -50,10 +50,14 @@ func (t *text) paint(colour, s string) string {
 }
 
 // para writes wrapped text, the first line after lead, the others below it.
-func (t *text) para(lead, s string) {
+func (t *text) para(lead, s string) { Wrap(t, lead, s, t.Width) }
+
+// Wrap writes text in lines of at most width columns, the first after lead, the others
+// below it. It is up to the writer to keep its errors.
+func Wrap(w io.Writer, lead, s string, width int) {
 	indent := strings.Repeat(" ", len(lead))
-	for _, l := range wrap(s, t.Width-len(lead)) {
-		fmt.Fprintf(t, "%s%s\n", lead, l)
+	for _, l := range wrap(s, width-len(lead)) {
+		fmt.Fprintf(w, "%s%s\n", lead, l)
 		lead = indent
 	}
 }
