@@ -15,8 +15,11 @@ import (
 // within half a second what it waits for no longer.
 const atOnce = "6"
 
-// everything is the binary of the server.
-var everything string
+// everything is the binary of the server, everythingClient that of the client.
+var everything, everythingClient string
+
+// scratch is a folder that is there as long as the tests run.
+var scratch string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -35,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// run builds the server. What is missing fails: a test that skips where Node.js is not
+// run builds server and client. What is missing fails: a test that skips where Node.js is not
 // there would pass for ever on a machine without it.
 func run(m *testing.M) (code int, err error) {
 	if err := errors.Join(hasNode(), installed()); err != nil {
@@ -46,7 +49,11 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
+	scratch = dir
 	if everything, err = buildEverything(dir); err != nil {
+		return 1, err
+	}
+	if everythingClient, err = buildClient(dir); err != nil {
 		return 1, err
 	}
 	return m.Run(), nil

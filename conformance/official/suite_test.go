@@ -88,9 +88,21 @@ func suite(t *testing.T, args ...string) string {
 // required are the names of the scenarios that a revision requires.
 func required(t *testing.T, revision string) []string {
 	t.Helper()
-	out := suite(t, "list", "--server", "--requirements", revision)
-	_, out, _ = strings.Cut(out, "Server scenarios")
-	out, _, _ = strings.Cut(out, "Client scenarios")
+	return listed(t, revision, "Server scenarios", "Client scenarios")
+}
+
+// requiredOfClients are those that a revision requires of clients.
+func requiredOfClients(t *testing.T, revision string) []string {
+	t.Helper()
+	return listed(t, revision, "Client scenarios", "Run and reported")
+}
+
+// listed are the scenarios that a revision requires, under a heading and before another.
+func listed(t *testing.T, revision, heading, next string) []string {
+	t.Helper()
+	out := suite(t, "list", "--requirements", revision)
+	_, out, _ = strings.Cut(out, heading)
+	out, _, _ = strings.Cut(out, next)
 	var names []string
 	for _, match := range regexp.MustCompile(`(?m)^  - (\S+)`).FindAllStringSubmatch(out, -1) {
 		names = append(names, match[1])
