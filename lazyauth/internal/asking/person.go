@@ -2,6 +2,7 @@ package asking
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -46,7 +47,6 @@ type Observer interface {
 type People struct {
 	config Config
 	local  *Person
-	others sync.Map // *grants.Owner → *Person
 }
 
 // NewPeople returns the people of config.Keeper.
@@ -61,12 +61,15 @@ func (p *People) Person(who grants.Principal) *Person {
 	if who == (grants.Principal{}) {
 		return p.local
 	}
-	o := p.config.Keeper.Owner(who)
-	if found, ok := p.others.Load(o); ok {
-		return found.(*Person)
+	return p.of(p.config.Keeper.Owner(who))
+}
+
+// of returns the person who o is; it is kept beside it.
+func (p *People) of(o *grants.Owner) *Person {
+	if o.Who() == (grants.Principal{}) {
+		return p.local
 	}
-	found, _ := p.others.LoadOrStore(o, newPerson(p, o))
-	return found.(*Person)
+	return o.Beside(func() grants.Beside { return newPerson(p, o) }).(*Person) //nolint:forcetypeassert // nobody else keeps anything there
 }
 
 // ForgetDecline forgets that this person declined, with this account alone.
@@ -76,13 +79,11 @@ func (p *People) ForgetDecline(who grants.Principal) { p.Person(who).forgetDecli
 // to be asked after all names none.
 func (p *People) ForgetDeclines(who grants.Principal) {
 	p.Person(who).forgetDeclines()
-	p.others.Range(func(_, found any) bool {
-		other := found.(*Person)
-		if w := other.Who(); w.Issuer == who.Issuer && w.Subject == who.Subject {
-			other.forgetDeclines()
+	for o := range p.config.Keeper.Owners {
+		if w := o.Who(); w.Issuer == who.Issuer && w.Subject == who.Subject {
+			p.of(o).forgetDeclines()
 		}
-		return true
-	})
+	}
 }
 
 func (p *People) now() time.Duration { return time.Since(p.config.Epoch) }
@@ -96,6 +97,17 @@ type Person struct {
 	mu       sync.Mutex
 	declined map[Client]decline
 	board    *board // of the flight that was followed last
+}
+
+// Rest implements [grants.Beside]: it forgets the declines that count no more, and the last
+// flight, and reports whether nothing is left. No flight is under way.
+func (p *Person) Rest() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.people.now()
+	maps.DeleteFunc(p.declined, func(_ Client, d decline) bool { return now >= d.until })
+	p.board = nil
+	return len(p.declined) == 0
 }
 
 // A decline is one that is remembered.

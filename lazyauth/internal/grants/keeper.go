@@ -9,6 +9,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/idle"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -85,7 +86,7 @@ type Observer interface {
 type Keeper struct {
 	config Config
 	local  *Owner
-	owners sync.Map // Principal → *Owner, for everybody else
+	owners *idle.Map[Principal, Owner] // everybody else
 
 	// ctx ends with Close; every goroutine and every wait here depends on it.
 	ctx    context.Context
@@ -104,27 +105,32 @@ func New(config Config) *Keeper {
 		config.Observer.CallbackFailed(k.ctx, what, err)
 	}}
 	k.local = newOwner(k, Principal{})
+	k.owners = idle.NewMap(idleFor, func(who Principal) *Owner { return newOwner(k, who) }, (*Owner).rest)
 	return k
 }
 
-// Owner returns who's owner, which there is one of.
+// idleFor is how long nobody has asked for an owner, at least, that is forgotten. It is more
+// than all that is remembered for a while, such as that a person declined.
+const idleFor = 5 * time.Minute
+
+// Owner returns who's owner, which there is one of. One of whom nothing is known that the
+// store has not is forgotten after a while, and is another one then.
 func (k *Keeper) Owner(who Principal) *Owner {
 	if who == (Principal{}) {
 		return k.local
 	}
-	if o, ok := k.owners.Load(who); ok {
-		return o.(*Owner)
-	}
-	o, _ := k.owners.LoadOrStore(who, newOwner(k, who))
-	return o.(*Owner)
+	return k.owners.Get(who)
 }
 
-// Owners yields every owner that was ever asked for.
+// Sweep forgets who was idle since the last sweep. It happens by itself, every idleFor.
+func (k *Keeper) Sweep() { k.owners.Sweep() }
+
+// Owners yields every owner that is not forgotten.
 func (k *Keeper) Owners(yield func(*Owner) bool) {
 	if !yield(k.local) {
 		return
 	}
-	k.owners.Range(func(_, o any) bool { return yield(o.(*Owner)) })
+	k.owners.All()(yield)
 }
 
 // Context ends, with [ErrClosed], when the keeper is closed.
@@ -135,6 +141,7 @@ func (k *Keeper) Context() context.Context { return k.ctx }
 func (k *Keeper) Close() []*Grant {
 	k.close()
 	k.cancel(ErrClosed)
+	k.owners.Close()
 	var grants []*Grant
 	for o := range k.Owners {
 		if g := o.drop(); g != nil && !g.operators {

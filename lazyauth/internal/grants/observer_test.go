@@ -55,6 +55,15 @@ func (e *events) told(name string) []event {
 	return told
 }
 
+// forget lets go of the flights that events were about, and with them of their owners.
+func (e *events) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for n := range e.list {
+		e.list[n].flight = nil
+	}
+}
+
 func (e *events) text() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -18,6 +18,7 @@ type Owner struct {
 	grant  atomic.Pointer[Grant]
 
 	record ownRecord
+	beside atomic.Pointer[Beside]
 
 	mu       sync.Mutex
 	logouts  int                              // what was begun before one is not for after it
@@ -196,6 +197,7 @@ func (o *Owner) next(ctx context.Context, need *scopes.Requirement, a Asker, tri
 			return step{}, err
 		}
 		f := newFlight(ctx, o, *need, a)
+		o.keep()
 		if !o.keeper.Spawn("a sign-in", f.run) {
 			return step{}, ErrClosed
 		}
@@ -268,6 +270,7 @@ func (o *Owner) adopt(g *Grant) {
 		return
 	}
 	g.start()
+	o.keep()
 	o.grant.Swap(g).stop()
 	o.lost, o.setbacks.vain = scopes.Set{}, nil
 }

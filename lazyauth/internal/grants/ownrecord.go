@@ -67,6 +67,15 @@ func (r *ownRecord) sees(g *Grant) {
 	r.seen.Store(&access)
 }
 
+// has reports whether the record may be the one with this access token, which is not empty.
+func (r *ownRecord) has(access string) bool {
+	if r.store == nil || access == "" {
+		return false
+	}
+	seen := r.seen.Load()
+	return seen == nil || *seen == access
+}
+
 // A decision is what becomes of a record, and of who looked at it.
 type decision struct {
 	put    *Grant // is written in its place

@@ -139,6 +139,17 @@ func (s *setbacks) againstAny() error {
 	return nil
 }
 
+// past reports whether nothing is against a flight any more.
+func (s *setbacks) past() bool {
+	now := time.Now()
+	for _, until := range s.refused {
+		if now.Before(until) {
+			return false
+		}
+	}
+	return s.againstAny() == nil
+}
+
 // begunAnew reports whether a flight that ended with err did so in such a way that who
 // waits for it joins or begins another one without a word: the person has approved, and is
 // not told that it failed.
