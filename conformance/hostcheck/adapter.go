@@ -14,11 +14,11 @@ import (
 // what the person does. It is JSON over HTTP on a loopback address. Paths are
 // relative to the control endpoint, which has an unguessable part:
 //
-//	GET  task?hooks=shown,opened,outcome   the [Task]; hooks names what will be reported
-//	POST shown                             a [Shown]; answered with a [Dialog]
-//	GET  press?dialog=ID                   answered with a [Press] when the person acts
-//	POST opened                            an [Opened]
-//	POST outcome                           an [Outcome]
+//	GET  task?hooks=shown,opened,outcome,entries   the [Task]; hooks names what will be reported
+//	POST shown                                     a [Shown]; answered with a [Dialog]
+//	GET  press?dialog=ID                           answered with a [Press] when the person acts
+//	POST opened                                    an [Opened]
+//	POST outcome                                   an [Outcome]
 //
 // All of it is optional. A requirement that shows in a user interface alone is
 // SKIPPED for a host without the hook for it; one that announces a hook and
@@ -29,6 +29,9 @@ const (
 	HookShown   = "shown"
 	HookOpened  = "opened"
 	HookOutcome = "outcome"
+	// HookEntries says that what a [Press] enters is put into the form, and that
+	// [Shown] has what stands in its fields.
+	HookEntries = "entries"
 )
 
 // Shown is what a host shows of a prompt, at the moment it shows it. What the
@@ -51,6 +54,9 @@ type Shown struct {
 	Links []string `json:"links"`
 	// Copyable are the texts that can be copied with one action.
 	Copyable []string `json:"copyable"`
+	// Fields are what stands in the fields of a form, by name, before the person
+	// enters anything. An empty field may be left out.
+	Fields map[string]any `json:"fields,omitempty"`
 }
 
 // Dialog names what was shown, for the request for a [Press].
@@ -60,8 +66,13 @@ type Dialog struct {
 
 // Press is what the person does in a dialog: accept, decline, cancel; or
 // nothing, which means that the dialog is left alone for good.
+//
+// If it has entries, the person enters these into the form before: they replace what
+// stands there, and the rest stays. If the form cannot be sent like that, the host
+// asks for the next press.
 type Press struct {
-	Action string `json:"action"`
+	Action  string         `json:"action"`
+	Entries map[string]any `json:"entries,omitempty"` // by the name of the field
 }
 
 // Opened says that the host handed a URL to something that shows it.
@@ -107,12 +118,12 @@ func (s *session) Control(w http.ResponseWriter, r *http.Request, path string) {
 			http.Error(w, "no such dialog", http.StatusNotFound)
 			return
 		}
-		action := s.presses(s.ctx, d)
-		if action == "" {
+		press := s.presses(s.ctx, d)
+		if press.Action == "" {
 			http.Error(w, "the scenario is over", http.StatusGone)
 			return
 		}
-		reply(w, Press{action})
+		reply(w, press)
 	case "POST opened":
 		var o Opened
 		if read(w, r, &o) {

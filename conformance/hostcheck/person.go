@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,7 +95,7 @@ func (h *person) hasHook(name string) bool {
 
 // willReport takes that the host will report a kind of thing, if there is one.
 func (h *person) willReport(name string) {
-	if name == HookShown || name == HookOpened || name == HookOutcome {
+	if slices.Contains([]string{HookShown, HookOpened, HookOutcome, HookEntries}, name) {
 		h.guard.Lock()
 		h.hooks[name] = true
 		h.guard.Unlock()
@@ -137,30 +138,38 @@ func (h *person) show(s Shown) (int, error) {
 	return len(h.dialogs) - 1, nil
 }
 
-// presses waits until the person acts in a dialog. It returns the empty string
-// if the context ended before.
-func (h *person) presses(ctx context.Context, d *dialog) string {
+// presses waits until the person acts in a dialog. There is no action if the context
+// ended before.
+func (h *person) presses(ctx context.Context, d *dialog) Press {
 	h.guard.Lock()
 	p := h.promptOf(d.prompt)
 	h.guard.Unlock()
 	if p == nil {
 		sleep(ctx, time.Second)
-		return "cancel" // a dialog that no prompt asked for
+		return Press{Action: "cancel"} // a dialog that no prompt asked for
 	}
 	if p.press == "" {
-		return "nothing"
+		return Press{Action: "nothing"}
 	}
 	if !sleep(ctx, d.at+p.after-h.record.Now()) {
-		return ""
+		return Press{}
 	}
+	press, what := Press{Action: p.press}, "the person presses "+p.press
 	h.guard.Lock()
 	if p.pressed == 0 && !h.closed {
 		p.pressed = h.record.Now()
 	}
+	if len(p.entries) > 0 && h.hooks[HookEntries] && !h.closed {
+		press.Entries = p.entries[min(len(p.entered), len(p.entries)-1)]
+		if len(p.entered) < len(p.entries) {
+			p.entered = append(p.entered, press.Entries)
+		}
+		what = fmt.Sprintf("the person enters %s, and presses %s", wire.Encode(press.Entries), p.press)
+	}
 	h.step()
 	h.guard.Unlock()
-	h.record.Note(0, "the person presses "+p.press)
-	return p.press
+	h.record.Note(0, what)
+	return press
 }
 
 // opens takes that the host opened a URL.

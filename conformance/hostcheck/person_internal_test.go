@@ -66,8 +66,8 @@ func TestPerson_Presses(t *testing.T) {
 				t.Fatal(err)
 			}
 			began := time.Now()
-			if got := h.presses(t.Context(), h.dialog(dialogName(n))); got != c.want || time.Since(began) != c.after {
-				t.Errorf("the person presses %q after %v, not %q after %v", got, time.Since(began), c.want, c.after)
+			if got := h.presses(t.Context(), h.dialog(dialogName(n))); got.Action != c.want || time.Since(began) != c.after {
+				t.Errorf("the person presses %v after %v, not %q after %v", got, time.Since(began), c.want, c.after)
 			}
 		}
 		if p.pressed != 1300*time.Millisecond {

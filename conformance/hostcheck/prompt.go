@@ -24,12 +24,20 @@ type prompt struct {
 	noReply bool          // it is named in an error, and nothing answers it
 	limit   time.Duration // how long the server waits for the answer; 0 means until the end
 
+	// Of a form: the schema that is requested (nil for a plain one), the name of the
+	// field that takes several values, and what the person enters before each time that
+	// they accept.
+	schema  map[string]any
+	several string
+	entries []map[string]any
+
 	// The rest is guarded by the latch. A prompt has a flow once it was issued.
 	flow     *flow
 	issued   time.Duration
 	dialogs  []*dialog
-	pressed  time.Duration // zero until the person acted
-	signedIn time.Duration // when the person was done at the page
+	pressed  time.Duration    // zero until the person acted
+	entered  []map[string]any // those of the entries that the host was told
+	signedIn time.Duration    // when the person was done at the page
 	got      *answer
 }
 
@@ -37,7 +45,7 @@ type prompt struct {
 type answer struct {
 	never   bool // nothing came
 	action  string
-	content bool // it has content
+	content json.RawMessage // empty if there is none
 	err     *wire.Error
 	at      time.Duration
 	line    *wire.Line
@@ -55,12 +63,20 @@ func (p *prompt) params(protocol string) map[string]any {
 			out["elicitationId"] = p.id
 		}
 	} else {
-		out["requestedSchema"] = map[string]any{
-			"type":       "object",
-			"properties": map[string]any{"remember": map[string]any{"type": "boolean", "title": "Remember this"}},
-		}
+		out["requestedSchema"] = p.requested()
 	}
 	return out
+}
+
+// requested is the schema of its form.
+func (p *prompt) requested() map[string]any {
+	if p.schema != nil {
+		return p.schema
+	}
+	return map[string]any{
+		"type":       "object",
+		"properties": map[string]any{"remember": map[string]any{"type": "boolean", "title": "Remember this"}},
+	}
 }
 
 // domain is the host name in its URL.
@@ -93,7 +109,9 @@ func (s *session) settle(p *prompt, l *wire.Line, result json.RawMessage, err *w
 		Content json.RawMessage `json:"content"`
 	}
 	if err == nil && json.Unmarshal(result, &r) == nil {
-		a.action, a.content = r.Action, len(r.Content) > 0 && string(r.Content) != "null"
+		if a.action = r.Action; string(r.Content) != "null" {
+			a.content = r.Content
+		}
 	}
 	if p.press == "accept" && a.action != "accept" && !p.odd && !p.unasked {
 		s.block(fmt.Sprintf("the host answered the prompt of call %q with %s, and what comes next needs accept", p.flow.label, a.said()))

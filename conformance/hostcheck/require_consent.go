@@ -18,7 +18,7 @@ var consent = []Requirement{
 		eras:    both,
 		answered: func(j judge, _ *session, p *prompt) {
 			if p.mode == "url" && p.got != nil && p.got.action == "accept" {
-				j.that(!p.got.content, "the answer that accepts a URL has content", p.got.line.Event)
+				j.that(len(p.got.content) == 0, "the answer that accepts a URL has content", p.got.line.Event)
 			}
 		},
 	},

@@ -31,7 +31,7 @@ type script struct {
 // scenarios are all there are, in the order in which they are best read.
 var scenarios = []Scenario{
 	advertising, era, versions, references, modeNames,
-	consenting, refusing, unanswered, oddURLs, burst,
+	consenting, refusing, unanswered, accepting, oddURLs, burst,
 	roundTrips, parallel,
 	waiting, pausing, resumption,
 	completion, urlRequired,

@@ -64,6 +64,12 @@ const (
 	HidesErrors      Fault = "hides-errors"
 	LeaksURL         Fault = "leaks-url"
 
+	// Forms.
+	SendsAnything   Fault = "sends-anything"
+	KeepsDefaults   Fault = "keeps-defaults"
+	DefaultsForSome Fault = "defaults-for-some"
+	OneOfSeveral    Fault = "one-of-several"
+
 	// Error -32042.
 	RetriesUnasked   Fault = "retries-unasked"
 	RetriesAtConsent Fault = "retries-at-consent"
@@ -150,7 +156,7 @@ var faults = []Fault{
 	NothingToCopy, CutsMessage, AllDialogsAtOnce, ShowsTwice, DeclinesUnseen,
 	Prefetches, OpensUnasked, EmbedsPage, OpensNothing, OpensTwice, OpensLate, RemembersConsent, OpensAnything, OpensWithShell,
 	ContentWithURL, CancelForDecline, AnswersForPerson, GivesUpForPerson, AcceptsAtTheEnd, RepeatsDeclined, AnyNoticeCloses, FailsOnStray, CrashesOnStray,
-	HidesErrors, LeaksURL,
+	HidesErrors, LeaksURL, SendsAnything, KeepsDefaults, DefaultsForSome, OneOfSeveral,
 	RetriesUnasked, RetriesAtConsent, LoopsOnRequired,
 	DropsState, TrimsState, NormalizesState, CutsState, InventsState, KeepsFirstState, ChangesArguments, SharesResponses, AnswersOneInput, SwapsAnswers, AsksOnce,
 	IgnoresStateOnly, FiveRounds, RetryKeepsID, CarriesStale, CachesCalls,

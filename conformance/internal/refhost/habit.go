@@ -39,6 +39,8 @@ const (
 	WrapsResults Habit = "wraps-results"
 	// NoContentType does not say that it posts JSON.
 	NoContentType Habit = "no-content-type"
+	// NoDefaults shows forms without the defaults of their fields.
+	NoDefaults Habit = "no-defaults"
 	// EndsOnRefusal ends a call of the newer era when the person refuses, and does
 	// not retry.
 	EndsOnRefusal Habit = "ends-on-refusal"
@@ -59,6 +61,6 @@ func Habits() []Habit { return slices.Clone(habits) }
 
 var habits = []Habit{
 	OpensThenAccepts, Nameless, CancelsUnknownModes, GivesUpOnVersion, GivesUpBroken, NeverRetries, FormsAlone, URLsAlone, NoElicitation,
-	ShowsHostAndPort, HighlightsOrigin, NamesServerInWords, EncodesURL, WrapsResults, NoContentType,
+	ShowsHostAndPort, HighlightsOrigin, NamesServerInWords, EncodesURL, WrapsResults, NoContentType, NoDefaults,
 	EndsOnRefusal, OneCallAtATime, SessionPerCall, OlderEraAlone, NewerEraAlone, StdioAlone,
 }

@@ -231,7 +231,7 @@ func (h *host) required(ctx context.Context, call string, r message) (bool, outc
 	for i, e := range data.Elicitations {
 		wait := h.await(e.ID)
 		wg.Go(func() {
-			if answers[i] = h.present(ctx, e); answers[i] == "accept" && h.fault != RetriesAtConsent {
+			if answers[i], _ = h.present(ctx, e); answers[i] == "accept" && h.fault != RetriesAtConsent {
 				select {
 				case <-wait:
 				case <-time.After(10 * time.Second):

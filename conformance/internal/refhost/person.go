@@ -18,10 +18,11 @@ import (
 
 // An elicitation is the parameters of elicitation/create.
 type elicitation struct {
-	Mode    string `json:"mode"`
-	Message string `json:"message"`
-	URL     string `json:"url"`
-	ID      string `json:"elicitationId"`
+	Mode    string          `json:"mode"`
+	Message string          `json:"message"`
+	URL     string          `json:"url"`
+	ID      string          `json:"elicitationId"`
+	Schema  json.RawMessage `json:"requestedSchema"`
 }
 
 // announce says what the host reports.
@@ -29,7 +30,7 @@ func (h *host) announce(ctx context.Context) error {
 	if !h.hooked() {
 		return nil
 	}
-	return h.control(ctx, http.MethodGet, "task?hooks=shown,opened,outcome", nil, nil)
+	return h.control(ctx, http.MethodGet, "task?hooks=shown,opened,outcome,entries", nil, nil)
 }
 
 // hooked says whether the host reports what it shows.
@@ -48,10 +49,10 @@ func (h *host) report(ctx context.Context, call string, out outcome) {
 
 // elicit asks the person and returns the result of the elicitation.
 func (h *host) elicit(ctx context.Context, e elicitation) response {
-	action := h.present(ctx, e)
+	action, content := h.present(ctx, e)
 	out := response{"action": action}
 	if e.Mode != "url" && action == "accept" || e.Mode == "url" && h.fault == ContentWithURL {
-		out["content"] = map[string]any{}
+		out["content"] = content
 	}
 	if h.fault == MalformedContent && action != "accept" {
 		out["content"] = []string{"nothing"}
@@ -71,8 +72,14 @@ func (h *host) elicit(ctx context.Context, e elicitation) response {
 }
 
 // present shows a prompt, and opens its URL if the person agrees. It returns
-// what the person did: accept, decline or cancel.
-func (h *host) present(ctx context.Context, e elicitation) string {
+// what the person did, accept, decline or cancel, and what is in the form.
+func (h *host) present(ctx context.Context, e elicitation) (string, map[string]any) {
+	form := newForm(h, e)
+	return h.ask(ctx, e, form), form.content()
+}
+
+// ask is present for a form.
+func (h *host) ask(ctx context.Context, e elicitation, form *form) string {
 	if h.fault == DeclinesUnseen {
 		return "decline"
 	}
@@ -101,21 +108,21 @@ func (h *host) present(ctx context.Context, e elicitation) string {
 		h.browse(ctx, e.URL)
 	}
 	if h.fault == AnswersForPerson {
-		d, err := h.put(ctx, e)
+		d, err := h.put(ctx, e, form)
 		if err != nil {
 			return "cancel"
 		}
 		go func() {
-			if h.pressed(ctx, d) == "accept" && e.Mode == "url" {
+			if h.pressed(ctx, d).Action == "accept" && e.Mode == "url" {
 				h.browse(ctx, e.URL)
 			}
 		}()
 		return "accept"
 	}
 	if h.fault == ShowsTwice {
-		_ = h.control(ctx, http.MethodPost, "shown", h.dialogFor(e), nil)
+		_ = h.control(ctx, http.MethodPost, "shown", h.dialogFor(e, form), nil)
 	}
-	action := h.show(ctx, e)
+	action := h.show(ctx, e, form)
 	if action == "accept" && e.Mode == "url" && h.fault != OpensUnasked {
 		h.agree(e.URL)
 		h.browse(ctx, e.URL)
@@ -149,11 +156,11 @@ func (h *host) knows(address string) bool {
 var code = regexp.MustCompile(`\b[A-Z]{3}-\d{3}-\d{3}\b`)
 
 // dialogFor is what this host shows of a prompt.
-func (h *host) dialogFor(e elicitation) hostcheck.Shown {
+func (h *host) dialogFor(e elicitation, form *form) hostcheck.Shown {
 	s := hostcheck.Shown{
 		Mode: e.Mode, Server: h.launch.Task.Server.Name, Message: e.Message,
 		Actions: []string{"accept", "decline", "cancel"}, Controls: []string{"retry", "cancel"},
-		Copyable: code.FindAllString(e.Message, -1),
+		Copyable: code.FindAllString(e.Message, -1), Fields: form.content(),
 	}
 	if s.Mode == "" {
 		s.Mode = "form"
@@ -184,8 +191,9 @@ func (h *host) dialogFor(e elicitation) hostcheck.Shown {
 }
 
 // show reports a dialog and waits for the person.
-func (h *host) show(ctx context.Context, e elicitation) string {
+func (h *host) show(ctx context.Context, e elicitation, form *form) string {
 	if !h.hooked() {
+		form.complete()
 		h.sleep(ctx, 300*time.Millisecond)
 		if e.Mode == "url" {
 			h.visit(ctx, e.URL) // which is what the browser does
@@ -193,22 +201,28 @@ func (h *host) show(ctx context.Context, e elicitation) string {
 		}
 		return "accept"
 	}
-	d, err := h.put(ctx, e)
+	d, err := h.put(ctx, e, form)
 	if err != nil {
 		return "cancel"
 	}
-	return h.pressed(ctx, d)
+	for range maxTries {
+		press := h.pressed(ctx, d)
+		if form.enter(press.Entries); press.Action != "accept" || form.valid() {
+			return press.Action
+		}
+	}
+	return "cancel" // nobody fills in the form
 }
 
 // put reports a dialog.
-func (h *host) put(ctx context.Context, e elicitation) (hostcheck.Dialog, error) {
+func (h *host) put(ctx context.Context, e elicitation, form *form) (hostcheck.Dialog, error) {
 	var d hostcheck.Dialog
-	err := h.control(ctx, http.MethodPost, "shown", h.dialogFor(e), &d)
+	err := h.control(ctx, http.MethodPost, "shown", h.dialogFor(e, form), &d)
 	return d, err
 }
 
 // pressed waits for what the person does in a dialog.
-func (h *host) pressed(ctx context.Context, d hostcheck.Dialog) string {
+func (h *host) pressed(ctx context.Context, d hostcheck.Dialog) hostcheck.Press {
 	pressing, stop := context.WithCancel(ctx)
 	defer stop()
 	h.mu.Lock()
@@ -225,16 +239,16 @@ func (h *host) pressed(ctx context.Context, d hostcheck.Dialog) string {
 	err := h.control(pressing, http.MethodGet, "press?dialog="+url.QueryEscape(d.Dialog), nil, &press)
 	switch {
 	case err != nil:
-		return "cancel"
+		return hostcheck.Press{Action: "cancel"}
 	case press.Action == "nothing":
 		if h.fault == GivesUpForPerson {
 			h.sleep(ctx, time.Second)
-			return "cancel"
+			return hostcheck.Press{Action: "cancel"}
 		}
 		<-ctx.Done()
-		return "cancel"
+		return hostcheck.Press{Action: "cancel"}
 	}
-	return press.Action
+	return press
 }
 
 // misrender spoils a dialog in the way of the fault.
