@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +51,57 @@ func TestDocumentShowsWhatIsTested(t *testing.T) {
 	for _, m := range regexp.MustCompile(`--scenario (\S+)`).FindAllStringSubmatch(text+runHelp, -1) {
 		if !names[m[1]] {
 			t.Errorf("there is no scenario %s", m[1])
+		}
+	}
+}
+
+// The document says which checks the official suite makes, too.
+func TestDocumentMapsOfficialChecks(t *testing.T) {
+	table := readText(t, guidePath)
+	_, table, _ = strings.Cut(table, "\n| here | official |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	want := make(map[string]string)
+	for _, r := range hostcheck.Requirements() {
+		if len(r.Official) > 0 {
+			want[r.ID] = "`" + strings.Join(r.Official, "`, `") + "`"
+		}
+	}
+	got := make(map[string]string)
+	for _, m := range regexp.MustCompile(`(?m)^\| ([AB][^|]*) \| (.*) \|$`).FindAllStringSubmatch(table, -1) {
+		for id := range strings.SplitSeq(m[1], ", ") {
+			got[id] = m[2]
+		}
+	}
+	if !maps.Equal(want, got) {
+		t.Errorf("the table has %v, and there are %v", got, want)
+	}
+}
+
+// What the proposals for others say of requirements is about such as there are, and their
+// links lead to files.
+func TestProposals(t *testing.T) {
+	known := make(map[string]bool)
+	for _, r := range hostcheck.Requirements() {
+		known[r.ID] = true
+	}
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(guidePath), "upstream", "*.md"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(err, files)
+	}
+	for _, file := range files {
+		text := readText(t, file)
+		for _, id := range regexp.MustCompile(`\b[ABP][1-9]\d*\b`).FindAllString(text, -1) {
+			if !known[id] {
+				t.Errorf("%s: there is no requirement %s", file, id)
+			}
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`).FindAllStringSubmatch(text, -1) {
+			if strings.HasPrefix(m[1], "https://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(file), filepath.FromSlash(m[1]))); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }
