@@ -23,7 +23,8 @@
 // through their host (URL-mode elicitation, or what the host has in its place), waits until
 // the authorization server issues a token, and only then runs the handler. An API that asks
 // for more scopes while the handler runs (RFC 6750 §3) is dealt with in the same way.
-// [Interceptor.Intercept] does this for a server whose tools are registered already.
+// [Interceptor.Intercept] does this for a server whose tools are registered already. What a
+// call needs may depend on its arguments: see [AddToolWithNeeds].
 //
 // Where the author allows it ([Service].Flows), people on the machine of the server sign in by
 // a browser that comes back to it (RFC 8252), and enter no code.
