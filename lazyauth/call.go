@@ -59,12 +59,12 @@ func callFrom(ctx context.Context) *call {
 func (g *gate) admit(ctx context.Context, req *mcp.CallToolRequest) (*call, error) {
 	p, err := g.person(ctx, req)
 	if err != nil {
-		return nil, err
+		return nil, g.auth.denial(err)
 	}
 	c := &call{Context: ctx, person: p, gate: g, req: req, arrived: g.auth.now()}
 	if !p.Authorizes(&g.Gate) && !g.onUse {
 		if _, err := c.authorize(ctx, g.Need); err != nil {
-			return nil, err
+			return nil, g.auth.denial(err)
 		}
 	}
 	return c, nil

@@ -104,6 +104,7 @@ type Error struct {
 	signIn    *string          // the prompt by which the person is asked at once, if there is one
 	wait      time.Duration    // for how long the same need is not asked for …
 	asked     bool             // … of the person, who can end that
+	denies    bool             // the call's handler has not begun, and the envelope says so
 	detail    string           // of Undetermined: what the author's function said, for the model
 }
 

@@ -58,6 +58,9 @@ func (e *Error) meta(other mcp.Meta) mcp.Meta {
 	if e.Required != nil {
 		meta[MetaRequired], meta[MetaHeld] = e.Required.String(), e.Held.String()
 	}
+	if remediation := e.Reason.remediation(); e.denies && remediation != "" {
+		meta[MetaDenial] = envelope(remediation)
+	}
 	maps.Copy(meta, other)
 	return meta
 }

@@ -88,15 +88,15 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 			case byArguments != nil:
 				var err error
 				if g, err = ofRaw(ctx, byArguments, next, req); err != nil {
-					return refused(req, err)
+					return refused(req, i.denialOf(req, err))
 				}
 			case g == nil:
 				g = &gate{auth: i, tool: req.Params.Name, Gate: grants.Gate{Need: policy.Unlisted}, onUse: true}
 			case g.Need == nil && own: // its own gate would let it
-				return errorResult(req, g.mayUseNothing()), nil
+				return errorResult(req, i.denialOf(req, g.mayUseNothing())), nil
 			case g.Need != nil:
 				if err := g.malformed(ctx, next, req); err != nil {
-					return refused(req, err)
+					return refused(req, i.denialOf(req, err))
 				}
 			}
 			out := g.run(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {

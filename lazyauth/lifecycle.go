@@ -171,6 +171,13 @@ func (l *lifecycle) hasBegun() bool {
 	return l.started || l.finished
 }
 
+// wasStarted reports whether the handler was started.
+func (l *lifecycle) wasStarted() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.started
+}
+
 // start is called before the handler runs, with the cancel function of its context. It
 // reports false if the handler was started before, or the call is finished: then it must not
 // run.

@@ -115,7 +115,7 @@ func ofRaw(ctx context.Context, g *gates[json.RawMessage], next mcp.MethodHandle
 func (g *gates[In]) undetermined(ctx context.Context, req *mcp.CallToolRequest, err error) error {
 	p, anonymous := g.auth.person(ctx, req)
 	if anonymous != nil {
-		return anonymous
+		return g.auth.denialOf(req, anonymous)
 	}
 	// What the function says is the model's to read, and may quote what the model wrote: a log
 	// has none of it.

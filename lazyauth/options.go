@@ -115,6 +115,12 @@ type Options struct {
 	// one lapses. One principal gets a sixteenth at the most. Zero means 4096.
 	MaxCalls int
 
+	// ExperimentalDenials adds to the _meta of results what programs can read of a denial
+	// ([MetaDenial]), as the draft of SEP-2643 has it: to the error results of calls whose
+	// handler never began, and to the prompts for such calls in revision 2026-07-28 that show a
+	// link. A later version may write another draft's, or nothing. See docs/denials.md.
+	ExperimentalDenials bool
+
 	// OpenBrowser opens a link in a browser on this machine, for hosts that do not show links
 	// themselves, where [Service].Flows has FlowRedirect; [OpenBrowser] is one. The link is a
 	// page of this program, on loopback, and leads to the authorization server. A call then

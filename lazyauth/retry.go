@@ -39,7 +39,7 @@ func (i *Interceptor) keptFor(d *asking.Delivery) time.Duration {
 func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler) outcome {
 	p, err := g.person(ctx, req)
 	if err != nil {
-		return outcome{err: err}
+		return outcome{err: g.auth.denialOf(req, err)}
 	}
 	if req.Params.RequestState == "" {
 		s := newSuspended(g, p, asking.Request{Ctx: ctx, Call: req, Arrived: g.auth.now()})
@@ -70,7 +70,7 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 		r.Again = false
 		r.Call = withState(req, opened.Inner, req.Params.InputResponses)
 		fresh := newSuspended(g, p, r.Request)
-		fresh.id = opened.Call // which no other goroutine has yet
+		fresh.id, fresh.again = opened.Call, true // which no other goroutine has yet
 		if s, err = g.auth.suspended.Begin(opened, p.QuotaKey(), fresh); errors.Is(err, state.ErrFull) {
 			return nil, nil, g.auth.fail(ReasonBusy, nil)
 		}

@@ -34,6 +34,7 @@ type suspended struct {
 
 	progress atomic.Pointer[asking.Progress] // once there is any
 	failed   atomic.Uint32                   // an asking.Reach: what its host declares and does not deliver
+	again    bool                            // it is a next round of a handler's own
 
 	// Set by the handler's goroutine before the call is finished, and read after that.
 	lost     *Error        // see call.lost
@@ -169,6 +170,9 @@ func (s *suspended) collect(r *request) outcome {
 		guard.Rethrow(p.value) // as it was, for middleware that recovers certain values
 	}
 	out.result, out.err = s.withPrompt(out, r)
+	if out.err != nil && !s.again && !s.wasStarted() {
+		out.err = s.gate.auth.denial(out.err)
+	}
 	if out.result == nil {
 		return out
 	}

@@ -211,6 +211,9 @@ func (s *suspended) answerWith(r *request, d *asking.Delivery, slot asking.Slot,
 	result := inputRequired()
 	result.InputRequests = mcp.InputRequestMap{responseKey: asking.Elicitation(s.gate.auth.wording(r.Call), mode, *d.Prompt(), id)}
 	result.RequestState = sealed
+	if mode == elicit.URL && !s.again && !s.wasStarted() {
+		s.gate.auth.denies(result)
+	}
 	return outcome{result: result}, true
 }
 
