@@ -108,7 +108,7 @@ func (x *exchange) judge(client *Client) (*authorization, *fault) {
 	switch {
 	case uri == "":
 		broke(MissingParameter, "redirect_uri", "invalid_request", "The address does not say where to return to.", true)
-	case client != nil && !client.mayRedirect(uri, o.ExactPorts):
+	case client != nil && !client.mayRedirect(uri, o):
 		refuse("invalid_redirect_uri", "The application may not have you return to where it says.", true)
 	}
 	for _, name := range slices.Sorted(maps.Keys(params)) {

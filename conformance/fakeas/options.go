@@ -120,6 +120,11 @@ type Options struct {
 	// do that have not heard of RFC 8252 §7.3. False: any port will do.
 	ExactPorts bool
 
+	// LocalhostPorts takes any port for an http redirect URI on the name localhost, too, as
+	// Microsoft Entra does ("Redirect URI (reply URL) restrictions and limitations",
+	// learn.microsoft.com). False: a name is none of RFC 8252 §7.3's addresses.
+	LocalhostPorts bool
+
 	// RememberConsent sends a browser straight back whose person has already
 	// granted the scopes to the client in it, and lets prompt=none succeed.
 	// False: each authorization request is shown (RFC 8252 §8.6).

@@ -40,26 +40,29 @@ func isPrintable(text string) bool {
 }
 
 // mayRedirect reports whether a browser may be sent back to uri.
-func (c *Client) mayRedirect(uri string, exactPorts bool) bool {
+func (c *Client) mayRedirect(uri string, o *settings) bool {
 	if !isRedirectURI(uri) {
 		return false
+	}
+	var anyPort []string
+	if !o.ExactPorts {
+		anyPort = append(anyPort, "http://127.0.0.1", "http://[::1]")
+	}
+	if o.LocalhostPorts {
+		anyPort = append(anyPort, "http://localhost")
 	}
 	return slices.ContainsFunc(c.RedirectURIs, func(registered string) bool {
 		if registered == uri {
 			return true
 		}
-		asked := uri
-		if !exactPorts {
-			registered, asked = withoutLoopbackPort(registered), withoutLoopbackPort(uri)
-		}
+		registered, asked := withoutPort(registered, anyPort), withoutPort(uri, anyPort)
 		return registered == asked || c.RedirectBelow && isBelow(registered, asked)
 	})
 }
 
-// withoutLoopbackPort cuts the port out of an http URI on a loopback address.
-// The name localhost is none (RFC 8252 §8.3).
-func withoutLoopbackPort(uri string) string {
-	for _, origin := range []string{"http://127.0.0.1", "http://[::1]"} {
+// withoutPort cuts the port out of a URI at one of these origins.
+func withoutPort(uri string, origins []string) string {
+	for _, origin := range origins {
 		rest, ok := strings.CutPrefix(uri, origin+":")
 		if !ok {
 			continue

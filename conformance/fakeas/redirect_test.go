@@ -77,3 +77,22 @@ func TestRedirectURI_WithAQuery(t *testing.T) {
 		t.Errorf("sent to %s, %v", location, err)
 	}
 }
+
+// Some servers take any port of localhost, too, and of no name that begins like it.
+func TestRedirectURI_LocalhostPorts(t *testing.T) {
+	for _, exact := range []bool{false, true} {
+		p := newPeer(t, &fakeas.Options{ExactPorts: exact, LocalhostPorts: true, Clients: []fakeas.Client{{
+			ID: fakeas.DefaultClientID, RedirectURIs: []string{"http://localhost", "http://localhost:8080/app"},
+		}}})
+		for uri, want := range map[string]bool{
+			"http://localhost": true, "http://localhost:49152": true, "http://localhost:49152/app": true, "http://localhost/app": true,
+			"http://localhost:49152/": false, "http://localhost:49152/other": false, "https://localhost:49152": false,
+			"http://localhost.evil.example": false, "http://127.0.0.1:49152": false,
+		} {
+			_, err := p.as.ApproveURL(t.Context(), p.authorizationURL("redirect_uri", uri))
+			if (err == nil) != want {
+				t.Errorf("exact ports %t: %s: %v", exact, uri, err)
+			}
+		}
+	}
+}
