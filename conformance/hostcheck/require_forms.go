@@ -55,7 +55,11 @@ var forms = []Requirement{
 		ID: "A52", Name: "fills in defaults", Revision: Legacy, Level: Should, Observed: inUI,
 		Text:    "A host that supports defaults has those of the requested schema stand in the form when it is shown.",
 		Section: section(Legacy, "client/elicitation#requested-schema"),
-		eras:    both, hook: HookEntries,
+		Official: []string{
+			"client-elicitation-sep1034-string-default", "client-elicitation-sep1034-integer-default",
+			"client-elicitation-sep1034-boolean-default", "client-elicitation-sep1034-enum-default",
+		},
+		eras: both, hook: HookEntries,
 		shown: func(j judge, s *session, p *prompt) {
 			if len(p.dialogs) == 0 || !s.hasHook(HookEntries) || len(p.defaults()) == 0 {
 				return
