@@ -20,6 +20,10 @@ import (
 //	POST opened                                    an [Opened]
 //	POST outcome                                   an [Outcome]
 //
+// With does=resources,prompts in the query, a host says that it can be told to make
+// requests for these, too, and not only to call tools; they are in the task that it is
+// answered with, and not in that of the environment.
+//
 // All of it is optional. A requirement that shows in a user interface alone is
 // SKIPPED for a host without the hook for it; one that announces a hook and
 // then does not report fails.
@@ -100,7 +104,11 @@ func (s *session) Control(w http.ResponseWriter, r *http.Request, path string) {
 		for name := range strings.SplitSeq(r.URL.Query().Get("hooks"), ",") {
 			s.willReport(name)
 		}
-		reply(w, s.task)
+		s.willDo(strings.Split(r.URL.Query().Get("does"), ","))
+		s.guard.Lock()
+		task := s.task
+		s.guard.Unlock()
+		reply(w, task)
 	case "POST shown":
 		var shown Shown
 		if !read(w, r, &shown) {

@@ -33,7 +33,7 @@ func (s *session) trouble() string {
 func (s *session) unmade() string {
 	for _, step := range s.task.Steps {
 		for _, c := range step {
-			label := fmt.Sprint(c.Arguments["call"])
+			label := c.label()
 			if !slices.Contains(s.scenario.optional, label) && len(s.labelled(label)) == 0 {
 				return c.ID
 			}

@@ -189,12 +189,16 @@ func (s *session) sign(r map[string]any) {
 const foundText = "3 notes found"
 
 // text completes the call with a text, fail with one that is an error.
-func (f *flow) text(s string) { f.result(textResult(s)) }
+func (f *flow) text(s string) { f.result(f.holding(s)) }
 
 func (f *flow) fail(s string) {
 	f.s.guard.Lock()
 	f.failure = s
 	f.s.guard.Unlock()
+	if f.now().Method != "tools/call" {
+		f.rpcError(internalError, s, nil)
+		return
+	}
 	r := textResult(s)
 	r["isError"] = true
 	f.result(r)

@@ -93,8 +93,8 @@ var declaring = []Requirement{
 	},
 	{
 		ID: "B24", Name: "mirrors the body in headers", Revision: Modern, Level: Must, Observed: onWire,
-		Text: "MCP-Protocol-Version, Mcp-Method and, for a call, Mcp-Name say what the body of the request says, on a retry " +
-			"too.",
+		Text: "MCP-Protocol-Version, Mcp-Method and, where the body has a name or a URI, Mcp-Name say what the body of the " +
+			"request says, on a retry too.",
 		Section: section(Modern, "basic/transports/streamable-http#request-metadata"),
 		Official: []string{
 			"sep-2243-client-includes-standard-headers",
@@ -119,7 +119,8 @@ var declaring = []Requirement{
 				return true
 			}
 			if differs("MCP-Protocol-Version", c.String(wire.MetaVersion)) || differs("Mcp-Method", c.Method) ||
-				c.Method == "tools/call" && differs("Mcp-Name", c.Name) {
+				(c.Method == "tools/call" || c.Method == "prompts/get") && differs("Mcp-Name", c.Name) ||
+				c.Method == "resources/read" && differs("Mcp-Name", c.URI) {
 				return
 			}
 			j.pass(c.Event)

@@ -27,10 +27,13 @@ var retrying = []Requirement{
 		eras:    modernOnly,
 		retry: func(j judge, r *retry) {
 			switch {
+			case r.again.Method != r.before.Method || r.again.URI != r.before.URI:
+				j.fail(fmt.Sprintf("the retry is %s %q, the original was %s %q", wire.Excerpt([]byte(r.again.Method), 40),
+					wire.Excerpt([]byte(r.again.URI), 60), r.before.Method, r.before.URI), r.before.Event, r.again.Event)
 			case r.again.Name != r.before.Name:
 				j.fail(fmt.Sprintf("the retry calls %q, the original called %q", wire.Excerpt([]byte(r.again.Name), 40), r.before.Name),
 					r.before.Event, r.again.Event)
-			case !wire.SameJSON(r.again.Arguments, r.before.Arguments):
+			case len(r.again.Arguments)+len(r.before.Arguments) > 0 && !wire.SameJSON(r.again.Arguments, r.before.Arguments):
 				j.fail("the retry has other arguments than the original", r.before.Event, r.again.Event)
 			default:
 				j.pass(r.before.Event, r.again.Event)
@@ -182,6 +185,15 @@ var retrying = []Requirement{
 		},
 	},
 	{
+		ID: "P19", Name: "does rounds for all requests", Revision: profile, Level: Must, Observed: onWire,
+		Text:    "A resource that is read, or a prompt that is got, may ask for input before it completes, as a call may.",
+		Section: profileSection("P19"),
+		eras:    modernOnly,
+		played: func(j judge, o occasion) {
+			j.that(o.ok, fmt.Sprintf("%s ended after %d of three rounds", o.flow.now().Method, len(o.flow.rounds)-1), o.at())
+		},
+	},
+	{
 		ID: "B27", Name: "does not cache what a retry brought", Revision: Modern, Level: MustNot, Observed: onWire,
 		Text:    "A result that was got with answers or state is not served again to the next request: that reaches the server.",
 		Section: section(Modern, "server/utilities/caching#cache-key"),
@@ -189,7 +201,7 @@ var retrying = []Requirement{
 		end: func(j judge, s *session) {
 			_, on := s.goesOn()
 			if calls := s.labelled("cached"); on && len(calls) > 0 {
-				j.that(len(calls) > 1, "the same call was made twice, and the second did not reach the server", calls[0].now().Event)
+				j.that(len(calls) > 1, "the same resource was read twice, and the second time did not reach the server", calls[0].now().Event)
 			}
 		},
 	},

@@ -22,6 +22,8 @@ type script struct {
 	// outdated says that a server of the newer era refuses the version of the first
 	// request, once.
 	outdated bool
+	// offers says that the server has resources and prompts, too.
+	offers bool
 	// refers says that the list has a tool whose schema refers to the canary.
 	refers bool
 	// guided says that a person can do the scenario by hand.
@@ -32,7 +34,7 @@ type script struct {
 var scenarios = []Scenario{
 	advertising, era, versions, references, modeNames,
 	consenting, refusing, unanswered, accepting, oddURLs, burst,
-	roundTrips, parallel,
+	roundTrips, otherRequests, parallel,
 	waiting, pausing, resumption,
 	completion, urlRequired,
 	resultTypes, streams, sessions, restart,

@@ -129,11 +129,12 @@ func (f *flow) takesURL() bool {
 	return !a.never && a.err == nil
 }
 
-// The JSON-RPC errors for methods that are not there, and for parameters that
-// are wrong.
+// The JSON-RPC errors for methods that are not there, for parameters that are wrong,
+// and for what comes to nothing.
 const (
 	methodNotFound = -32601
 	invalidParams  = -32602
+	internalError  = -32603
 )
 
 // refused says whether an answer is the error for a mode that was not declared.

@@ -129,7 +129,7 @@ func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
 		return
 	}
 	switch {
-	case l.Method == "tools/call" && s.speaks(c, p):
+	case s.takes(l.Method) && s.speaks(c, p):
 		s.arrived(c)
 		return
 	case l.Method == "initialize" && s.protocol == Legacy:
@@ -151,7 +151,7 @@ func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
 		s.answer(c, success(s.listed(map[string]any{"tools": s.tools()})))
 	case "server/discover":
 		s.answer(c, success(s.listed(map[string]any{
-			"supportedVersions": []string{Modern}, "capabilities": map[string]any{"tools": map[string]any{}},
+			"supportedVersions": []string{Modern}, "capabilities": s.capabilities(),
 		})))
 	case "subscriptions/listen":
 		// It stays open: nothing ever changes here.
@@ -159,8 +159,21 @@ func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
 			"_meta": map[string]any{wire.MetaSubscription: c.ID}, "notifications": map[string]any{},
 		}))
 	default:
+		if list := s.offered(l.Method); list != nil {
+			s.answer(c, success(s.listed(list)))
+			return
+		}
 		s.answer(c, fault(-32601, "Method not found", nil))
 	}
+}
+
+// capabilities are those of the server.
+func (s *session) capabilities() map[string]any {
+	out := map[string]any{"tools": map[string]any{}}
+	if s.scenario.offers {
+		out["resources"], out["prompts"] = map[string]any{}, map[string]any{}
+	}
+	return out
 }
 
 // Dropped stops the requests whose way back is gone. It is part of [wire.Handler].

@@ -2,7 +2,6 @@ package hostcheck
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -35,6 +34,7 @@ type session struct {
 	// Guarded by the latch.
 	peers    []*wire.Peer // those that have initialized
 	agreed   []string     // with which protocol version
+	able     []string     // what the host can be told to do, beside calling tools
 	lost     []string     // the sessions of HTTP that the server ended
 	lostAt   time.Duration
 	deleted  []string // those that the host ended
@@ -59,7 +59,7 @@ func newSession(ctx context.Context, sc Scenario, protocol, transport string) *s
 		latch:   &latch{stepped: make(chan struct{})},
 		pending: make(map[string]chan *wire.Line),
 	}
-	s.task.Steps = sc.steps(protocol)
+	s.plan()
 	s.ctx, s.end = context.WithCancel(ctx)
 	s.Conversation = wire.NewConversation(s.ctx, s, protocol == Modern, transport == HTTP)
 	s.observer = newObserver(s.Record, sc.Checks, protocol, transport)
@@ -120,7 +120,7 @@ func (s *session) done() bool {
 	due := make(map[string]int)
 	for _, step := range s.task.Steps {
 		for _, c := range step {
-			if label := fmt.Sprint(c.Arguments["call"]); !slices.Contains(s.scenario.optional, label) {
+			if label := c.label(); !slices.Contains(s.scenario.optional, label) {
 				due[label]++
 			}
 		}

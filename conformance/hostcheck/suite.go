@@ -212,12 +212,16 @@ type Server struct {
 	URL     string   `json:"url,omitempty"`     // HTTP
 }
 
-// A Call is one call of a tool. Its arguments name it, so that the server knows
+// A Call is one call of a tool, or another request that a host can be told to make. Its arguments name it, so that the server knows
 // which is which.
 type Call struct {
 	ID        string         `json:"id"` // names the call in reports: "first"
-	Tool      string         `json:"tool"`
-	Arguments map[string]any `json:"arguments"`
+	Tool      string         `json:"tool,omitempty"`
+	Arguments map[string]any `json:"arguments,omitempty"`
+	// In place of a tool, the URI of a resource to read, or the name of a prompt to get
+	// with the arguments. They are for hosts alone that say that they can be told to.
+	Resource string `json:"resource,omitempty"`
+	Prompt   string `json:"prompt,omitempty"`
 	// TimeoutMs is the call time-out to use, in milliseconds; 0 means that of
 	// the host, which must then be at least ten seconds.
 	TimeoutMs int `json:"timeoutMs,omitempty"`

@@ -118,7 +118,7 @@ func (c *client) try(ctx context.Context, method string, params map[string]any, 
 		listen := c.encode(out.id, "subscriptions/listen", map[string]any{"notifications": map[string]any{}})
 		c.link.send(c.h.begun, listen, head{method: "subscriptions/listen"}, func(error) {})
 	}
-	h := head{method: method, name: call.Tool}
+	h := head{method: method, name: cmp.Or(call.Tool, call.Prompt, call.Resource)}
 	if retry && c.h.fault == RetryWithoutName {
 		h.name = ""
 	}

@@ -92,6 +92,7 @@ const (
 	RetryKeepsID     Fault = "retry-keeps-id"
 	CarriesStale     Fault = "carries-stale"
 	CachesCalls      Fault = "caches-calls"
+	ReadsInOneRound  Fault = "reads-in-one-round"
 
 	// Requests, and waiting for them.
 	SameIDs           Fault = "same-ids"
@@ -159,7 +160,7 @@ var faults = []Fault{
 	HidesErrors, LeaksURL, SendsAnything, KeepsDefaults, DefaultsForSome, OneOfSeveral,
 	RetriesUnasked, RetriesAtConsent, LoopsOnRequired,
 	DropsState, TrimsState, NormalizesState, CutsState, InventsState, KeepsFirstState, ChangesArguments, SharesResponses, AnswersOneInput, SwapsAnswers, AsksOnce,
-	IgnoresStateOnly, FiveRounds, RetryKeepsID, CarriesStale, CachesCalls,
+	IgnoresStateOnly, FiveRounds, RetryKeepsID, CarriesStale, CachesCalls, ReadsInOneRound,
 	SameIDs, OneProgressToken, AnswersRequests, NeverTimesOut, ImpatientCalls, NeverCancels, Misspells, EndsServer, NeverHangsUp, CancelsStrangers,
 	IgnoresProgress, NoMaximum, ClockRunsOn, UsesLateResponses, CrashesOnLate, UsesUnknownTypes, GuessesTypes, NeedsResultType,
 	AcceptsJSONOnly, RetryWithoutName, ChokesOnComments, NeverResumes, IgnoresRetry, SameIDAfterBreak,

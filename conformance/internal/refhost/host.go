@@ -95,7 +95,7 @@ func Run(ctx context.Context, launch Launch, fault Fault) error {
 	}
 	defer h.hangUp()
 	defer h.late.Wait()
-	for _, step := range launch.Task.Steps {
+	for _, step := range h.launch.Task.Steps {
 		if err := h.step(ctx, step); errors.Is(err, errQuits) {
 			return nil
 		} else if err != nil {
@@ -129,7 +129,7 @@ func (h *host) step(ctx context.Context, calls []hostcheck.Call) error {
 
 // call is one call as the model makes it.
 func (h *host) call(ctx context.Context, c hostcheck.Call) outcome {
-	key := string(mustJSON(c.Arguments))
+	key := string(mustJSON([]any{c.Tool, c.Arguments, c.Resource, c.Prompt}))
 	if h.fault == CachesCalls {
 		if out, ok := h.cached(key); ok {
 			return out
@@ -206,8 +206,25 @@ func sessionLost(err error) bool {
 	return ok && status.status == http.StatusNotFound
 }
 
-// params are those of tools/call.
+// method is that of a request of the task.
+func method(c hostcheck.Call) string {
+	switch {
+	case c.Resource != "":
+		return "resources/read"
+	case c.Prompt != "":
+		return "prompts/get"
+	}
+	return "tools/call"
+}
+
+// params are those of such a request.
 func (h *host) params(c hostcheck.Call) map[string]any {
+	switch {
+	case c.Resource != "":
+		return map[string]any{"uri": c.Resource}
+	case c.Prompt != "":
+		return map[string]any{"name": c.Prompt, "arguments": c.Arguments}
+	}
 	return map[string]any{"name": c.Tool, "arguments": c.Arguments}
 }
 
@@ -261,9 +278,11 @@ func (h *host) read(r message) outcome {
 	var result struct {
 		ResultType *string `json:"resultType"`
 		IsError    bool    `json:"isError"`
-		Content    []struct {
-			Text string `json:"text"`
-		} `json:"content"`
+		Content    []text  `json:"content"`
+		Contents   []text  `json:"contents"` // of a resource
+		Messages   []struct {
+			Content text `json:"content"`
+		} `json:"messages"` // of a prompt
 	}
 	if err := json.Unmarshal(r.Result, &result); err != nil {
 		return failure(err)
@@ -275,10 +294,18 @@ func (h *host) read(r message) outcome {
 		return outcome{"the server sent a result without a type", true}
 	}
 	out := outcome{failed: result.IsError}
-	for _, c := range result.Content {
+	for _, m := range result.Messages {
+		result.Content = append(result.Content, m.Content)
+	}
+	for _, c := range append(result.Content, result.Contents...) {
 		out.text += c.Text
 	}
 	return out
+}
+
+// A text is a part of a result.
+type text struct {
+	Text string `json:"text"`
 }
 
 func (h *host) modern() bool {

@@ -115,7 +115,7 @@ func (l *httpLink) label(req *http.Request, h head) {
 	if l.modern.Load() {
 		req.Header.Set("Mcp-Protocol-Version", hostcheck.Modern)
 		req.Header.Set("Mcp-Method", h.method)
-		if h.method == "tools/call" && h.name != "" {
+		if h.name != "" {
 			req.Header.Set("Mcp-Name", h.name)
 		}
 		return

@@ -30,7 +30,12 @@ func (h *host) announce(ctx context.Context) error {
 	if !h.hooked() {
 		return nil
 	}
-	return h.control(ctx, http.MethodGet, "task?hooks=shown,opened,outcome,entries", nil, nil)
+	var task hostcheck.Task // which has more than that of the environment
+	err := h.control(ctx, http.MethodGet, "task?hooks=shown,opened,outcome,entries&does=resources,prompts", nil, &task)
+	if err == nil {
+		h.launch.Task = task
+	}
+	return err
 }
 
 // hooked says whether the host reports what it shows.

@@ -37,7 +37,7 @@ func (h *host) rounds(ctx context.Context, p *client, c hostcheck.Call) (outcome
 	var first *string
 	accepted := make(map[string]bool) // by the key of the input
 	for range limit {
-		r, err := p.request(ctx, "tools/call", params, c)
+		r, err := p.request(ctx, method(c), params, c)
 		if err != nil {
 			return failure(err), refused
 		}
@@ -62,6 +62,9 @@ func (h *host) rounds(ctx context.Context, p *client, c hostcheck.Call) (outcome
 		for key, response := range responses {
 			accepted[key] = response["action"] == "accept"
 			refused = refused || !accepted[key]
+		}
+		if h.fault == ReadsInOneRound && c.Resource != "" && first != nil {
+			return outcome{"this resource asks too much", true}, refused
 		}
 		if refused && h.habit == EndsOnRefusal {
 			return outcome{"the person refused", true}, true
@@ -151,6 +154,9 @@ func (h *host) retry(c hostcheck.Call, in inputRequired, responses map[string]re
 	case KeepsFirstState:
 		state = first
 	case ChangesArguments:
+		if c.Resource != "" {
+			break
+		}
 		params["arguments"] = map[string]any{"call": c.Arguments["call"]}
 	case SharesResponses:
 		params["inputResponses"] = h.share(responses)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/url"
 	"strings"
 )
 
@@ -77,9 +78,11 @@ const (
 	MetaSubscription = "io.modelcontextprotocol/subscriptionId"
 )
 
-// CallParams are the parameters of tools/call, and the _meta of any request.
+// CallParams are the parameters of tools/call and of the other requests that can
+// take several rounds, and the _meta of any request.
 type CallParams struct {
 	Name           string                     `json:"name"`
+	URI            string                     `json:"uri"`
 	Arguments      json.RawMessage            `json:"arguments"`
 	InputResponses map[string]json.RawMessage `json:"inputResponses"`
 	RequestState   *string                    `json:"requestState"`
@@ -110,12 +113,16 @@ func (p CallParams) String(key string) string {
 	return s
 }
 
-// Label returns the argument by which the scenarios tell their calls apart.
+// Label returns the argument by which the scenarios tell their calls apart; for a
+// resource it is in the query of its URI.
 func (p CallParams) Label() string {
 	var args struct {
 		Call string `json:"call"`
 	}
 	_ = json.Unmarshal(p.Arguments, &args)
+	if u, err := url.Parse(p.URI); err == nil && p.URI != "" {
+		return u.Query().Get("call")
+	}
 	return args.Call
 }
 
