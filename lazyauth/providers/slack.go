@@ -17,8 +17,8 @@ import (
 //
 // The API answers 200 to all requests, with "ok": false in the body where something is wrong. So
 // nothing is asked for in the middle of a call by itself: a handler that reads missing_scope calls
-// [lazyauth.Require] with what is in "needed", and one that reads token_expired or token_revoked calls
-// [lazyauth.RejectToken]. A logout forgets the token here: auth.revoke is no endpoint of RFC 7009.
+// [lazyauth.Require] with what its request takes (what the answer lists as "needed" is Slack's to say, and
+// no limit holds it), and one that reads token_expired or token_revoked calls [lazyauth.RejectToken]. A logout forgets the token here: auth.revoke is no endpoint of RFC 7009.
 //
 // Sources: docs.slack.dev/authentication/using-pkce, docs.slack.dev/reference/methods/oauth.v2.access and
 // …/oauth.v2.user.access, docs.slack.dev/changelog/2026/03/30/pkce. Read on 2026-11-26. Not run against
