@@ -1,55 +1,32 @@
 package main
 
 import (
-	"errors"
-	"net/netip"
-	"net/url"
+	"fmt"
 	"strings"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/providers"
 )
 
-// addresses are where a GitHub answers.
-type addresses struct {
-	name                string // for people
-	deviceURL, tokenURL string // where the user signs in
-	api                 string // base URL of the REST API
-	apiOrigin           string // the part of it that says who may get the token
+// An address is where a GitHub answers.
+type address struct {
+	service lazyauth.Service // where the user signs in, and who may get the token
+	api     string           // base URL of the REST API
 }
 
-// addressesOf returns the addresses of the GitHub at a host, or an error that
-// says what a host is.
-func addressesOf(host string) (addresses, error) {
-	host = strings.ToLower(host)
-	u, err := url.Parse("https://" + host)
-	switch {
-	case err != nil || u.Host != host || u.Hostname() == "":
-		return addresses{}, errors.New("-host is not a host: give its name alone, such as github.example.com")
-	case strings.HasSuffix(host, ".github.com"):
-		return addresses{}, errors.New("-host is part of github.com: give github.com, or leave it out")
+// addressOf returns that of the GitHub at a host, for an OAuth app, or an error that says what a
+// host is. The preset knows that who has granted user has granted read:user, and what GitHub says
+// instead of insufficient_scope.
+func addressOf(host, clientID string) (at address, err error) {
+	app := providers.App{ClientID: clientID} // no secret, which GitHub wants for a redirect and not for the device flow
+	if strings.EqualFold(host, "github.com") {
+		at.service, err = providers.GitHub(app)
+	} else {
+		at.service, err = providers.GitHubEnterprise(host, app)
 	}
-	if loopback(u.Hostname()) {
-		u.Scheme = "http" // no GitHub, but a double of one
+	if err != nil {
+		return address{}, fmt.Errorf("-host: %w", err)
 	}
-	site := u.String()
-	at := addresses{
-		name:      "GitHub Enterprise",
-		deviceURL: site + "/login/device/code",
-		tokenURL:  site + "/login/oauth/access_token",
-	}
-	switch {
-	case host == "github.com":
-		at.name, at.api = "GitHub", "https://api.github.com"
-		at.apiOrigin = at.api
-	case strings.HasSuffix(host, ".ghe.com"): // Enterprise Cloud with data residency
-		at.api = "https://api." + host
-		at.apiOrigin = at.api
-	default: // Enterprise Server
-		at.api = site + "/api/v3"
-		at.apiOrigin = site
-	}
+	at.api = strings.TrimSuffix(at.service.UserInfo, "/user")
 	return at, nil
-}
-
-func loopback(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return err == nil && address.IsLoopback() || host == "localhost"
 }

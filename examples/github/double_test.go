@@ -27,7 +27,7 @@ const clientID = "Iv1.0123456789abcdef"
 type gitHub struct {
 	t  *testing.T
 	as *fakeas.Server
-	at addresses
+	at address
 
 	mu           sync.Mutex
 	journal      []string // of the API: method, path, status
@@ -40,14 +40,14 @@ type gitHub struct {
 
 func newGitHub(t *testing.T, host string, interval time.Duration) *gitHub {
 	t.Helper()
-	at, err := addressesOf(host)
+	at, err := addressOf(host, clientID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &gitHub{
 		t: t, at: at,
 		as: fakeas.New(&fakeas.Options{
-			Issuer:     strings.TrimSuffix(at.deviceURL, "/device/code"), // so that the page is at /login/device
+			Issuer:     strings.TrimSuffix(at.service.Endpoint.DeviceAuthURL, "/device/code"), // so that the page is at /login/device
 			Interval:   interval,
 			Dialect:    fakeas.GitHub,
 			NoMetadata: true,
@@ -108,6 +108,10 @@ func (g *gitHub) api(w http.ResponseWriter, r *http.Request) {
 		g.t.Error(err)
 	}
 	path := strings.TrimPrefix(r.URL.Path, base.Path)
+	if path == "/user" && r.Header.Get("X-Github-Api-Version") == "" { // lazyauth itself, once a sign-in
+		g.who(w, r)
+		return
+	}
 	recorder := &statusRecorder{ResponseWriter: w}
 	defer func() {
 		g.journal = append(g.journal, fmt.Sprintf("%s %s %d", r.Method, path, recorder.status))
@@ -158,6 +162,15 @@ func (g *gitHub) locate(method, path string) (apiHandler, []string) {
 
 func (g *gitHub) private(name string) bool {
 	return slices.ContainsFunc(g.repositories, func(r repository) bool { return r.Name == name && r.Private })
+}
+
+// who tells whose token it is, which needs no scope.
+func (g *gitHub) who(w http.ResponseWriter, r *http.Request) {
+	if _, ok := g.as.Introspect(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")); !ok {
+		refuse(w, http.StatusUnauthorized)
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"login": "octocat", "id": 1})
 }
 
 func (g *gitHub) user(w http.ResponseWriter, _ *http.Request, _ []string) {

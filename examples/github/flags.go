@@ -56,7 +56,7 @@ var errHelp = flag.ErrHelp
 // A config is what the command line says.
 type config struct {
 	clientID string
-	at       addresses
+	at       address
 	patience time.Duration
 	logFile  string
 
@@ -79,7 +79,7 @@ func parseFlags(args []string) (*config, error) {
 		return nil, err
 	}
 	var err error
-	cfg.at, err = addressesOf(*host)
+	cfg.at, err = addressOf(*host, cfg.clientID)
 	switch {
 	case flags.NArg() > 0:
 		return nil, fmt.Errorf("%q is not a flag: give flags only, such as -client-id ID", flags.Arg(0))

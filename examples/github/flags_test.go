@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,13 +16,13 @@ func TestSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
 		want string // in what it says
 	}{
 		{"nothing", nil, "-client-id is missing"},
-		{"a URL for a host", with("-host", "https://github.example.com"), "-host is not a host"},
-		{"a path after the host", with("-host", "github.example.com/api/v3"), "-host is not a host"},
-		{"somebody at the host", with("-host", "me@github.example.com"), "-host is not a host"},
-		{"a query after the host", with("-host", "github.example.com?a"), "-host is not a host"},
-		{"no host", with("-host", ""), "-host is not a host"},
-		{"a port alone", with("-host", ":8443"), "-host is not a host"},
-		{"the API for the host", with("-host", "api.github.com"), "give github.com"},
+		{"a URL for a host", with("-host", "https://github.example.com"), "is not a host"},
+		{"a path after the host", with("-host", "github.example.com/api/v3"), "is not a host"},
+		{"somebody at the host", with("-host", "me@github.example.com"), "is not a host"},
+		{"a query after the host", with("-host", "github.example.com?a"), "is not a host"},
+		{"no host", with("-host", ""), "the host is empty"},
+		{"a port alone", with("-host", ":8443"), "is not a host"},
+		{"the API for the host", with("-host", "api.github.com"), "is not an Enterprise host"},
 		{"negative patience", with("-patience", "-1s"), "-patience is negative"},
 		{"patience without a unit", with("-patience", "55"), "-patience"},
 		{"an unknown flag", with("-token", "x"), "-token"},
@@ -58,25 +59,17 @@ func TestHelpNamesEveryFlagAndFitsATerminal(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
-	for host, want := range map[string]addresses{
-		"GitHub.com": {
-			name: "GitHub", deviceURL: "https://github.com/login/device/code", tokenURL: "https://github.com/login/oauth/access_token",
-			api: "https://api.github.com", apiOrigin: "https://api.github.com",
-		},
+	for host, want := range map[string]struct{ name, device, api, origin string }{
+		"GitHub.com": {"GitHub", "https://github.com/login/device/code", "https://api.github.com", "https://api.github.com"},
 		"github.example.com:8443": {
-			name: "GitHub Enterprise", deviceURL: "https://github.example.com:8443/login/device/code", tokenURL: "https://github.example.com:8443/login/oauth/access_token",
-			api: "https://github.example.com:8443/api/v3", apiOrigin: "https://github.example.com:8443",
+			"GitHub Enterprise", "https://github.example.com:8443/login/device/code",
+			"https://github.example.com:8443/api/v3", "https://github.example.com:8443",
 		},
-		"octocorp.ghe.com": {
-			name: "GitHub Enterprise", deviceURL: "https://octocorp.ghe.com/login/device/code", tokenURL: "https://octocorp.ghe.com/login/oauth/access_token",
-			api: "https://api.octocorp.ghe.com", apiOrigin: "https://api.octocorp.ghe.com",
-		},
-		"[::1]:9070": {
-			name: "GitHub Enterprise", deviceURL: "http://[::1]:9070/login/device/code", tokenURL: "http://[::1]:9070/login/oauth/access_token",
-			api: "http://[::1]:9070/api/v3", apiOrigin: "http://[::1]:9070",
-		},
+		"octocorp.ghe.com": {"GitHub Enterprise", "https://octocorp.ghe.com/login/device/code", "https://api.octocorp.ghe.com", "https://api.octocorp.ghe.com"},
+		"[::1]:9070":       {"GitHub Enterprise", "http://[::1]:9070/login/device/code", "http://[::1]:9070/api/v3", "http://[::1]:9070"},
 	} {
-		if got, err := addressesOf(host); err != nil || got != want {
+		got, err := addressOf(host, clientID)
+		if s := got.service; err != nil || s.Name != want.name || s.Endpoint.DeviceAuthURL != want.device || got.api != want.api || !slices.Equal(s.APIOrigins, []string{want.origin}) {
 			t.Errorf("%s: %+v, %v, want %+v", host, got, err, want)
 		}
 	}

@@ -19,7 +19,6 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
-	"golang.org/x/oauth2"
 )
 
 func main() {
@@ -69,14 +68,7 @@ var publicRepositories = scopes.AnyOf(scopes.Of("public_repo"), scopes.Of("repo"
 // newServer returns the server with its four tools. Nothing is dialled: GitHub
 // is asked when a call first needs it.
 func newServer(cfg *config) (*mcp.Server, *lazyauth.Interceptor, error) {
-	auth, err := lazyauth.New(lazyauth.Service{
-		Name:       cfg.at.name,
-		Endpoint:   oauth2.Endpoint{DeviceAuthURL: cfg.at.deviceURL, TokenURL: cfg.at.tokenURL},
-		ClientID:   cfg.clientID, // no secret, which GitHub wants for a redirect and not for the device flow
-		APIOrigins: []string{cfg.at.apiOrigin},
-		Hierarchy:  scopes.GitHub(),     // who has granted user has granted read:user
-		Dialect:    scopes.GitHubDemand, // and what GitHub says instead of insufficient_scope
-	}, &lazyauth.Options{
+	auth, err := lazyauth.New(cfg.at.service, &lazyauth.Options{
 		MaxWait:   cfg.patience,
 		Transport: cfg.transport,
 		Trace:     lazyauth.ZapTrace(cfg.log),
@@ -85,7 +77,7 @@ func newServer(cfg *config) (*mcp.Server, *lazyauth.Interceptor, error) {
 		return nil, nil, err
 	}
 	api := gitHubAPI{base: cfg.at.api}
-	server := mcp.NewServer(&mcp.Implementation{Name: "github", Title: cfg.at.name, Version: "1.0.0"}, nil)
+	server := mcp.NewServer(&mcp.Implementation{Name: "github", Title: cfg.at.service.Name, Version: "1.0.0"}, nil)
 	lazyauth.AddTool(server, auth, whoamiTool, scopes.Of("read:user"), api.whoami)
 	lazyauth.AddTool(server, auth, listRepositoriesTool, publicRepositories, api.listRepositories)
 	lazyauth.AddTool(server, auth, createGistTool, scopes.Of("gist"), api.createGist)

@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"net/url"
 	"strings"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
@@ -51,7 +52,7 @@ func GitHubEnterprise(host string, app App) (lazyauth.Service, error) {
 		return lazyauth.Service{}, failf(provider, "%q is not an Enterprise host: for github.com there is GitHub", host)
 	}
 	site := "https://" + host
-	if name, _, _ := strings.Cut(host, ":"); isLoopback(name) {
+	if u, err := url.Parse(site); err == nil && isLoopback(u.Hostname()) {
 		site = "http://" + host
 	}
 	if strings.HasSuffix(host, ".ghe.com") {

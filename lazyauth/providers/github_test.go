@@ -63,6 +63,7 @@ func TestGitHubEnterprise_Addresses(t *testing.T) {
 		"github.example.com":      {"https://github.example.com", "https://github.example.com/api/v3"},
 		"GitHub.example.com:8443": {"https://github.example.com:8443", "https://github.example.com:8443/api/v3"},
 		"octocorp.ghe.com":        {"https://octocorp.ghe.com", "https://api.octocorp.ghe.com"},
+		"[::1]:8080":              {"http://[::1]:8080", "http://[::1]:8080/api/v3"},
 		"localhost:8080":          {"http://localhost:8080", "http://localhost:8080/api/v3"},
 	} {
 		t.Run(host, func(t *testing.T) {
