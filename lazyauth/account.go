@@ -201,5 +201,6 @@ func (i *Interceptor) Status(ctx context.Context, who Principal) (*Status, error
 //
 // Logging out a principal without a grant is no error.
 func (i *Interceptor) Revoke(ctx context.Context, who Principal) error {
+	defer i.observer.changes.note(grants.Principal(who)) // once it is out of the store, too
 	return i.personOf(who).Forget(ctx)
 }

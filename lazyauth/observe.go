@@ -21,6 +21,7 @@ type observer struct {
 	trace   Trace
 	// optional are the service's own scopes, which servers may leave out.
 	optional scopes.Set
+	changes  *changes // of grants, for lists of tools
 }
 
 // newObserver returns an observer that tells trace; of failures alone, and in the program's
@@ -29,7 +30,7 @@ func newObserver(service *Service, trace *Trace) observer {
 	if trace == nil {
 		trace = failuresTrace()
 	}
-	return observer{service.Name, *CombineTraces(trace), service.Scopes} // whose hooks are watched
+	return observer{service.Name, *CombineTraces(trace), service.Scopes, new(changes)} // whose hooks are watched
 }
 
 // hookWait is how long a hook may take, which must not block.
@@ -174,6 +175,9 @@ func (o observer) StoreFailed(ctx context.Context, owner *grants.Owner, err erro
 func (o observer) Unidentified(ctx context.Context, owner *grants.Owner, err error) {
 	emit(ctx, o.trace.Unidentified, UnidentifiedInfo{About: o.about(owner.Who(), ""), Err: err})
 }
+
+// Changed implements [grants.Observer].
+func (o observer) Changed(owner *grants.Owner) { o.changes.note(owner.Who()) }
 
 // CallbackFailed implements [grants.Observer].
 func (o observer) CallbackFailed(ctx context.Context, what string, err error) {

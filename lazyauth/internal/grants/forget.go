@@ -16,6 +16,7 @@ func (o *Owner) drop() *Grant {
 	g := o.grant.Swap(nil)
 	if g != nil {
 		o.rejected = g.token.AccessToken // which a store that fails now must not bring back
+		o.changed()
 	}
 	g.stop()
 	return g

@@ -215,14 +215,17 @@ func (g *Grant) age() {
 	}
 }
 
-// start begins g's time as the owner's grant; Owner.mu is held.
-func (g *Grant) start() {
+// start begins g's time as the owner's grant, and calls ended when it is over; Owner.mu is held.
+func (g *Grant) start(ended func()) {
 	left, ends := g.life()
 	if !ends || left <= 0 {
 		g.age()
 		return
 	}
-	g.endTimer = time.AfterFunc(left, func() { g.state.Or(expired) })
+	g.endTimer = time.AfterFunc(left, func() {
+		g.state.Or(expired)
+		ended()
+	})
 	if g.refresh == "" {
 		return
 	}

@@ -26,6 +26,7 @@ func (silent) RefreshFailed(context.Context, *Owner, *Grant, time.Duration, erro
 func (silent) TokenFailed(context.Context, *Owner, error)                                {}
 func (silent) StoreFailed(context.Context, *Owner, error)                                {}
 func (silent) Unidentified(context.Context, *Owner, error)                               {}
+func (silent) Changed(*Owner)                                                            {}
 func (silent) CallbackFailed(context.Context, string, error)                             {}
 
 func newKeeper(t *testing.T) *Keeper {
@@ -62,7 +63,7 @@ func TestGrant_Timers(t *testing.T) {
 		moments := map[time.Duration]bool{}
 		for range 50 {
 			g := newGrant(k.config.Hierarchy, &oauth.Token{Access: "a", Refresh: "r", Expires: time.Now().Add(time.Hour)}, false)
-			g.start()
+			g.start(func() {})
 			began := time.Now()
 			for g.state.Load()&due == 0 {
 				time.Sleep(time.Second)
@@ -81,7 +82,7 @@ func TestGrant_Timers(t *testing.T) {
 			t.Errorf("%d different moments", len(moments))
 		}
 		g := newGrant(k.config.Hierarchy, &oauth.Token{Access: "a", Expires: time.Now().Add(time.Hour)}, false)
-		g.start()
+		g.start(func() {})
 		time.Sleep(time.Hour - 15*time.Second)
 		if g.state.Load()&due != 0 {
 			t.Error("a grant that cannot be refreshed is due")

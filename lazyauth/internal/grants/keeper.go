@@ -78,6 +78,9 @@ type Observer interface {
 	StoreFailed(ctx context.Context, o *Owner, err error)
 	// Unidentified: it could not be learnt who signed in.
 	Unidentified(ctx context.Context, o *Owner, err error)
+	// Changed: o's grant is another one, or none any more, or has ended. It is called with the
+	// owner's mutex locked, and returns at once.
+	Changed(o *Owner)
 	// CallbackFailed: what, of this package, panicked.
 	CallbackFailed(ctx context.Context, what string, err error)
 }

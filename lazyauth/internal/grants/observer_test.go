@@ -117,6 +117,8 @@ func (e *events) Unidentified(_ context.Context, o *grants.Owner, err error) {
 	e.add(event{name: "unidentified", who: o.Who(), err: err})
 }
 
+func (e *events) Changed(o *grants.Owner) { e.add(event{name: "changed", who: o.Who()}) }
+
 func (e *events) CallbackFailed(_ context.Context, what string, err error) {
 	e.add(event{name: "callback failed: " + what, err: err})
 }

@@ -269,10 +269,11 @@ func (o *Owner) adopt(g *Grant) {
 	if o.keeper.ctx.Err() != nil { // nobody uses it any more
 		return
 	}
-	g.start()
+	g.start(o.changed)
 	o.keep()
 	o.grant.Swap(g).stop()
 	o.lost, o.setbacks.vain = scopes.Set{}, nil
+	o.changed()
 }
 
 // lose gives up the owner's grant, which is of no use any more. What it had is asked for in
@@ -281,6 +282,17 @@ func (o *Owner) lose() {
 	g := o.grant.Swap(nil)
 	g.stop()
 	o.lost = g.Known()
+	o.changed()
+}
+
+// changed tells the observer that the grant is not what it was.
+func (o *Owner) changed() { o.keeper.config.Observer.Changed(o) }
+
+// IsBeingAsked reports whether a flight is under way.
+func (o *Owner) IsBeingAsked() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.flight != nil
 }
 
 // improves reports whether g is worth the grant that there is: one that lacks some of what

@@ -131,3 +131,48 @@ func TestOwner_ContextThatHasEnded(t *testing.T) {
 		(<-w.asksAs(ctx, w.me, profile, caller{})).holds(profile) // for which nobody waits
 	})
 }
+
+// The observer is told of each moment from which a grant is another one, and of its end; what
+// changes nothing is not told.
+func TestOwner_Changed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour}})
+		told := 0
+		changes := func(what string, n int) {
+			t.Helper()
+			if got := len(w.events.told("changed")) - told; got != n {
+				t.Errorf("%s: told %d times, want %d", what, got, n)
+			}
+			told += n
+		}
+		c := w.asks(profile)
+		w.person()
+		if !w.me.IsBeingAsked() {
+			t.Error("nobody is being asked")
+		}
+		changes("asked", 0)
+		w.approves()
+		g := (<-c).holds(profile)
+		changes("signed in", 1)
+		w.has(profile)
+		if w.me.IsBeingAsked() {
+			t.Error("somebody is being asked")
+		}
+		changes("used", 0)
+		w.me.Reduce(g, scopes.Set{})
+		changes("reduced", 1)
+		w.signsIn(profile)
+		changes("signed in again", 1)
+		later(2 * time.Hour)
+		changes("ended", 1)
+		w.has(profile)
+		changes("refreshed", 1)
+		if err := w.me.Forget(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := w.me.Forget(t.Context()); err != nil {
+			t.Error(err)
+		}
+		changes("logged out, twice", 1)
+	})
+}

@@ -118,6 +118,7 @@ type deaf struct{ grants.Observer }
 
 func (deaf) Waiting(context.Context, *grants.Owner, string, scopes.Set) {}
 func (deaf) Ended(*grants.Flight, time.Duration)                        {}
+func (deaf) Changed(*grants.Owner)                                      {}
 
 // travel has a grant asked for by these ways; follow is called with the flight once there is a
 // prompt.
