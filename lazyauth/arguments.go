@@ -45,7 +45,7 @@ func (g *gate) malformed(ctx context.Context, next mcp.MethodHandler, req *mcp.C
 func listed(ctx context.Context, next mcp.MethodHandler, req *mcp.CallToolRequest) (*mcp.Tool, error) {
 	params := &mcp.ListToolsParams{}
 	for range 100 { // pages
-		result, err := next(ctx, "tools/list", &mcp.ListToolsRequest{Session: req.Session, Params: params, Extra: req.Extra})
+		result, err := next(context.WithValue(ctx, wholeList{}, true), "tools/list", &mcp.ListToolsRequest{Session: req.Session, Params: params, Extra: req.Extra})
 		if err != nil {
 			return nil, err
 		}

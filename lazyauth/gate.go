@@ -18,10 +18,11 @@ type gate struct {
 	listed bool // in a policy; of a gate without a need, it says why there is none
 }
 
-// newGate also notes what the tool declares, as part of the limit of what
-// challenges may ask for.
+// newGate also notes that the tool is gated, and what it declares, as part of the limit of
+// what challenges may ask for.
 func (i *Interceptor) newGate(tool string, need scopes.Requirement) *gate {
 	i.raiseLimit(scopes.Ceiling(need))
+	i.gated.Store(tool, struct{}{})
 	return &gate{Gate: grants.Gate{Need: need}, auth: i, tool: tool}
 }
 

@@ -46,6 +46,7 @@ type Interceptor struct {
 	session   atomic.Pointer[mcp.ServerSession]
 	installed sync.Map               // weak.Pointer[mcp.Server] → struct{}
 	tools     sync.Map               // names registered with AddTool → struct{}
+	gated     sync.Map               // names of all tools that need a grant → struct{}
 	warned    sync.Map               // names of tools that were warned of → struct{}
 	signIn    atomic.Pointer[string] // the name of the prompt for the person who changes their mind
 

@@ -1,0 +1,311 @@
+package lazyauth
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+	"weak"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+const (
+	// listWait is how long a list waits for a store to say whether there is a grant.
+	listWait = 4 * time.Second
+	// tellWait bounds how long a host may take to read that its list has changed.
+	tellWait = 10 * time.Second
+
+	listChanged = "notifications/tools/list_changed"
+)
+
+// wholeList is the key of contexts in which tools/list leaves out nothing: those of requests
+// that come from this package.
+type wholeList struct{}
+
+// A listing keeps the gated tools of one interceptor out of a server's list until there is a
+// grant, for the sessions of up to revision 2025-11-25 to which listChanged was declared, and
+// tells these when that changes. In others nothing is left out: a host that cannot learn of a
+// change would never find the tools, and from 2026-07-28 on a list "MUST NOT vary per-connection
+// or as a side effect of other requests" (server/tools, "Capabilities").
+type listing struct {
+	auth *Interceptor
+	send mcp.MethodHandler // brings a notification to a session; set before anything is served
+
+	mu       sync.Mutex
+	sessions map[weak.Pointer[mcp.ServerSession]]*sessionList
+}
+
+// A sessionList is what a session was last told of its list.
+type sessionList struct {
+	listener
+	open bool        // the gated tools are in its list
+	end  *time.Timer // runs until a grant ends that cannot be renewed, and nobody may have in hand then
+}
+
+// A listener is for whose grant a session's list waits.
+type listener struct {
+	who   grants.Principal
+	known bool // otherwise nobody's
+	any   bool // account of who will do, since each call names one
+}
+
+// concerns reports whether a grant of whose matters to l.
+func (l listener) concerns(whose grants.Principal) bool {
+	if l.any {
+		whose.Account = l.who.Account
+	}
+	return l.known && whose == l.who
+}
+
+// hide has server leave out the gated tools.
+func hide(server *mcp.Server, i *Interceptor) {
+	l := &listing{auth: i, sessions: make(map[weak.Pointer[mcp.ServerSession]]*sessionList)}
+	server.AddSendingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+		l.send = next // the SDK has no method that tells one session alone (go-sdk v1.8.0)
+		return next
+	})
+	told := i.observer.changes.listen(server, l.changed)
+	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+		return func(ctx context.Context, method string, req mcp.Request) (result mcp.Result, err error) {
+			_ = told // is held by the server
+			returned := false
+			defer i.recovers(ctx, &returned, &err)
+			result, err = next(ctx, method, req)
+			if err == nil {
+				l.after(ctx, req, result)
+			}
+			returned = true
+			return result, err
+		}
+	})
+}
+
+// after deals with what a request was answered with.
+func (l *listing) after(ctx context.Context, req mcp.Request, result mcp.Result) {
+	switch req := req.(type) {
+	case *mcp.ServerRequest[*mcp.InitializeParams]:
+		if r, ok := result.(*mcp.InitializeResult); ok && r.Capabilities.Tools != nil && r.Capabilities.Tools.ListChanged {
+			l.begin(req.Session, req.Extra)
+		}
+	case *mcp.ListToolsRequest:
+		if r, ok := result.(*mcp.ListToolsResult); ok && ctx.Value(wholeList{}) == nil {
+			l.shorten(ctx, req, r)
+		}
+	case *mcp.CallToolRequest:
+		l.afterCall(ctx, req)
+	}
+}
+
+// begin notes a session that can be told of changes.
+func (l *listing) begin(session *mcp.ServerSession, extra *mcp.RequestExtra) {
+	if session == nil || extra != nil && session.ID() == "" { // stateless HTTP, where it is one request
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key := range l.sessions {
+		if key.Value() == nil {
+			delete(l.sessions, key)
+		}
+	}
+	l.sessions[weak.Make(session)] = new(sessionList)
+}
+
+// shorten leaves the gated tools out of a list, if there is no grant.
+func (l *listing) shorten(ctx context.Context, req *mcp.ListToolsRequest, list *mcp.ListToolsResult) {
+	if req.Session == nil || asking.Modern(req.Params.Meta) {
+		return
+	}
+	key := weak.Make(req.Session)
+	l.mu.Lock()
+	_, can := l.sessions[key]
+	l.mu.Unlock()
+	if !can {
+		return
+	}
+	whose := listenerOf(ctx, l.auth, req.Session, req.Extra, req.Params.Meta)
+	open, until := access(ctx, l.auth, whose, true)
+	l.mu.Lock()
+	l.sessions[key].set(l.auth, whose, open, until)
+	l.mu.Unlock()
+	if open {
+		return
+	}
+	list.Tools = slices.DeleteFunc(slices.Clone(list.Tools), func(t *mcp.Tool) bool {
+		_, gated := l.auth.gated.Load(t.Name)
+		return gated
+	})
+	if now, _ := access(ctx, l.auth, whose, false); now { // it came meanwhile, and was told too soon
+		l.auth.observer.changes.note(whose.who)
+	}
+}
+
+// set notes what the session is told now; listing.mu is held.
+func (s *sessionList) set(i *Interceptor, whose listener, open bool, until time.Time) {
+	if s == nil { // the session is gone
+		return
+	}
+	if s.end != nil {
+		s.end.Stop()
+		s.end = nil
+	}
+	s.listener, s.open = whose, open
+	if open && !until.IsZero() {
+		s.end = time.AfterFunc(time.Until(until), func() { i.observer.changes.note(whose.who) })
+	}
+}
+
+// listenerOf says for whose grant a session's list waits. Options.Principal and Options.Account
+// are called with a request that names no tool.
+func listenerOf(ctx context.Context, i *Interceptor, session *mcp.ServerSession, extra *mcp.RequestExtra, meta mcp.Meta) listener {
+	call := &mcp.CallToolRequest{Session: session, Extra: extra, Params: &mcp.CallToolParamsRaw{Meta: meta}}
+	who, err := i.principal(ctx, call)
+	if err == nil && i.argument == "" && i.options.Account != nil {
+		who.Account, err = i.options.Account(ctx, call)
+	}
+	return listener{who: grants.Principal(who), known: err == nil, any: i.argument != ""}
+}
+
+// lasts reports whether a grant serves without anybody being asked.
+func lasts(g *grants.Grant) bool { return g.Alive() || g != nil && g.Renewable() }
+
+// access reports whether there is a grant for l, at hand or, if asked for, in the store, which it
+// waits for for a while; and when the first of those ends that are not renewed. It asks nobody, and
+// refreshes nothing. What cannot be read is not there.
+func access(ctx context.Context, i *Interceptor, l listener, stored bool) (open bool, until time.Time) {
+	if !l.known {
+		return false, until
+	}
+	if i.options.Token != nil && l.who.IsLocal() {
+		return true, until
+	}
+	stored = stored && i.options.Store != nil
+	ctx, cancel := context.WithTimeout(ctx, listWait)
+	defer cancel()
+	all := []Principal{Principal(l.who)}
+	if l.any {
+		all = accountsOf(ctx, i, l, stored)
+	}
+	for _, who := range all {
+		p := i.personOf(who)
+		g := p.Grant()
+		if !lasts(g) && stored {
+			g, _ = p.Look(ctx)
+		}
+		if !lasts(g) {
+			continue
+		}
+		open = true
+		if end := g.Token().Expiry; !g.Renewable() && !end.IsZero() && (until.IsZero() || end.Before(until)) {
+			until = end
+		}
+	}
+	return open, until
+}
+
+// accountsOf returns the accounts that concern l, at hand and perhaps in the store.
+func accountsOf(ctx context.Context, i *Interceptor, l listener, stored bool) []Principal {
+	var all []Principal
+	if stored {
+		all, _ = i.Accounts(ctx) // those at hand in any case
+	} else {
+		for o := range i.keeper.Owners {
+			all = append(all, Principal(o.Who()))
+		}
+	}
+	return slices.DeleteFunc(all, func(who Principal) bool { return !l.concerns(grants.Principal(who)) })
+}
+
+// changed implements changeListener.
+func (l *listing) changed(whose map[grants.Principal]struct{}) {
+	l.mu.Lock()
+	var concerned []*mcp.ServerSession
+	for key, was := range l.sessions {
+		session := key.Value()
+		if session == nil {
+			delete(l.sessions, key)
+			continue
+		}
+		for who := range whose {
+			if was.concerns(who) {
+				concerned = append(concerned, session)
+				break
+			}
+		}
+	}
+	l.mu.Unlock()
+	for _, session := range concerned {
+		l.tell(context.Background(), session, true)
+	}
+}
+
+// afterCall tells a session what has become of its list by a call.
+func (l *listing) afterCall(ctx context.Context, req *mcp.CallToolRequest) {
+	if req.Session == nil {
+		return
+	}
+	l.mu.Lock()
+	was := l.sessions[weak.Make(req.Session)]
+	if was == nil {
+		l.mu.Unlock()
+		return
+	}
+	whose := was.listener
+	l.mu.Unlock()
+	if !whose.known { // it has not listed, and knows of no gated tool as far as we know
+		whose = listenerOf(ctx, l.auth, req.Session, req.Extra, req.Params.Meta)
+		l.mu.Lock()
+		was.listener = whose
+		l.mu.Unlock()
+	}
+	l.tell(ctx, req.Session, l.auth.observer.changes.pending(whose.concerns))
+}
+
+// tell tells a session if its list is another one by now, and waits until that is on its way.
+// Unless something has changed, a grant that is not at hand is in the store, or is not missed
+// yet. The values of ctx route the notification: over HTTP to the response of the request that
+// ctx belongs to.
+func (l *listing) tell(ctx context.Context, session *mcp.ServerSession, changed bool) {
+	l.mu.Lock()
+	was := l.sessions[weak.Make(session)]
+	if was == nil {
+		l.mu.Unlock()
+		return
+	}
+	whose, wasOpen := was.listener, was.open
+	l.mu.Unlock()
+	if wasOpen && !changed {
+		return
+	}
+	open, until := access(ctx, l.auth, whose, wasOpen)
+	l.mu.Lock()
+	tell := whose.known && was.listener == whose && was.open != open
+	if tell || open {
+		was.set(l.auth, whose, open, until)
+	}
+	l.mu.Unlock()
+	if !tell {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellWait)
+	sent := make(chan struct{})
+	if !l.auth.keeper.Spawn("telling a host of its tools", func() {
+		defer cancel()
+		defer close(sent)
+		_ = guard.Call("a notification to a host", func() error { // a host that is gone is told nothing
+			_, err := l.send(ctx, listChanged, &mcp.ServerRequest[mcp.Params]{Session: session, Params: &mcp.ToolListChangedParams{}})
+			return err
+		})
+	}) {
+		cancel()
+		return
+	}
+	select {
+	case <-sent:
+	case <-ctx.Done():
+	}
+}
