@@ -226,6 +226,9 @@ func (e *Error) Error() string {
 		if errors.Is(e.Cause, errUnlisted) || errors.Is(e.Cause, errMayUseNothing) {
 			return fmt.Sprintf("This tool may not use the access to %s. %s", e.service, advice(e.Cause))
 		}
+		if n, ok := errors.AsType[notOffered](e.Cause); ok {
+			return n.text(e.service)
+		}
 		if e.Required != nil {
 			return fmt.Sprintf("%s demands more access than this server may ask for, and of that this server knows: %s. %s", e.service, e.Required, advice(e.Cause))
 		}

@@ -24,6 +24,7 @@ type Host struct {
 	messages  []*mcp.ProgressNotificationParams
 	prompts   []*mcp.ElicitParams
 	completed []string
+	changes   int
 }
 
 // A Reaction is what a host answers to a prompt.
@@ -60,6 +61,7 @@ type Manners struct {
 	Form     bool
 	Progress bool
 	React    Reaction
+	Lists    bool // it listens to changes of the list of tools
 	raw      bool // each request of a call is the test's: React is nil, Form false
 }
 
@@ -97,6 +99,13 @@ func (w *World) Connect(era string, m Manners, transport mcp.Transport) *Host {
 			h.messages = append(h.messages, req.Params)
 			h.mu.Unlock()
 		},
+	}
+	if m.Lists {
+		options.ToolListChangedHandler = func(context.Context, *mcp.ToolListChangedRequest) {
+			h.mu.Lock()
+			h.changes++
+			h.mu.Unlock()
+		}
 	}
 	if m.raw {
 		options.MultiRoundTrip = &mcp.MultiRoundTripOptions{Disabled: true}
@@ -140,6 +149,26 @@ func (h *Host) Completions() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.completed)
+}
+
+// Tools returns the names of the listed tools, in their order.
+func (h *Host) Tools() []string {
+	h.w.T.Helper()
+	var names []string
+	for tool, err := range h.Session.Tools(h.w.T.Context(), nil) {
+		if err != nil {
+			h.w.T.Fatal(err)
+		}
+		names = append(names, tool.Name)
+	}
+	return names
+}
+
+// ListChanges returns how often the host was told that its list of tools has changed.
+func (h *Host) ListChanges() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.changes
 }
 
 // WantPrompts demands that the person saw so many prompts.
