@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -34,7 +35,9 @@ type Guide struct {
 type Step struct {
 	Scenario    string     `json:"scenario"`
 	Title       string     `json:"title"`
-	Instruction string     `json:"instruction"` // what the person is to do
+	Description string     `json:"description"` // what happens, and what is expected of the host
+	Say         []string   `json:"say"`         // what the person asks the host for, one after the other
+	Instruction string     `json:"instruction"` // what the person does about what the host shows then
 	State       string     `json:"state"`       // StepWaiting, StepRunning or StepDone
 	Questions   []Question `json:"questions"`   // what only the person can see
 }
@@ -67,7 +70,7 @@ var lobby = Scenario{
 // of c.Protocols and of c.Transports (2026-07-28 and stdio if there are none);
 // Host, Template, Play, Parallel and Timeout are not used, and c.Progress is
 // called when a step is done. Only scenarios that a person can do by hand are
-// steps.
+// steps: not those that take a host with time-outs of a second or two.
 func NewGuide(c Config) (*Guide, error) {
 	protocol, transport := Modern, Stdio
 	if len(c.Protocols) > 0 {
@@ -124,11 +127,29 @@ func (g *Guide) Checklist() []Step {
 	for i, one := range g.todo {
 		s, state := g.find(one.scenario.Name)
 		out[i] = Step{
-			Scenario: one.scenario.Name, Title: one.scenario.Title, Instruction: one.scenario.Ask, State: state,
-			Questions: questions(one, s),
+			Scenario: one.scenario.Name, Title: one.scenario.Title, Description: one.scenario.Description, Say: say(one),
+			Instruction: one.scenario.Ask, State: state, Questions: questions(one, s),
 		}
 	}
 	return out
+}
+
+// say is what a person asks the host for, in words for its model.
+func say(one staging) []string {
+	var lines []string
+	for _, step := range one.scenario.steps(one.protocol) {
+		calls := make([]string, len(step))
+		for i, c := range step {
+			calls[i] = fmt.Sprintf("%s with call set to %v", c.Tool, c.Arguments["call"])
+		}
+		switch n := len(calls); n {
+		case 1:
+			lines = append(lines, "Call the tool "+calls[0]+".")
+		default:
+			lines = append(lines, fmt.Sprintf("Call these tools at once: %s and %s.", strings.Join(calls[:n-1], ", "), calls[n-1]))
+		}
+	}
+	return lines
 }
 
 // find returns the session of a step, nil if it was not started.

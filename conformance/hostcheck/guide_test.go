@@ -2,6 +2,9 @@ package hostcheck_test
 
 import (
 	"context"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -146,5 +149,94 @@ func TestGuide_ClosesInTheMiddle(t *testing.T) {
 	}
 	if err := g.Start("consent"); err == nil {
 		t.Error("a closed guide starts steps")
+	}
+}
+
+// Whatever a person can do by hand is a step, in the words that they say to their
+// host. Time-outs of a second or two are not for people.
+func TestGuide_Steps(t *testing.T) {
+	for _, protocol := range []string{hostcheck.Legacy, hostcheck.Modern} {
+		for _, transport := range []string{hostcheck.Stdio, hostcheck.HTTP} {
+			g, err := hostcheck.NewGuide(hostcheck.Config{Protocols: []string{protocol}, Transports: []string{transport}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			steps := make(map[string]hostcheck.Step)
+			for _, s := range g.Checklist() {
+				steps[s.Scenario] = s
+			}
+			for _, s := range hostcheck.Scenarios() {
+				step, is := steps[s.Name]
+				due := slices.Contains(s.Protocols, protocol) && slices.Contains(s.Transports, transport) && s.Name != "waiting" && s.Name != "pausing"
+				if is != due || is && (step.Instruction == "" || step.Description == "" || len(step.Say) != len(s.Steps(protocol))) {
+					t.Errorf("%s over %s: %s is a step: %v; %+v", protocol, transport, s.Name, is, step)
+				}
+			}
+			if got := steps["parallel"].Say; len(got) != 1 || got[0] != "Call these tools at once: "+
+				"notes_search with call set to one, notes_add with call set to two and notes_search with call set to three." {
+				t.Errorf("%q", got)
+			}
+			if err := g.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// A person who does what each dialog says at its end does nothing wrong.
+func TestGuide_DialogsSayWhatToDo(t *testing.T) {
+	g, err := hostcheck.NewGuide(hostcheck.Config{
+		Protocols: []string{hostcheck.Legacy}, Transports: []string{hostcheck.HTTP}, Scenarios: []string{"parallel", "odd-urls", "burst", "refusal"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	actions := map[string]string{"agree to": "accept", "decline": "decline", "dismiss": "cancel"}
+	client := mcp.NewClient(&mcp.Implementation{Name: "sdk", Version: "1"}, &mcp.ClientOptions{
+		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
+		ElicitationHandler: func(_ context.Context, r *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
+			_, hint, _ := strings.Cut(r.Params.Message, " (hostcheck: ")
+			action := actions[strings.TrimSuffix(hint, " this one)")]
+			if action == "" || strings.HasPrefix(r.Params.URL, "javascript:") {
+				action = "cancel"
+			}
+			return &mcp.ElicitResult{Action: action}, nil
+		},
+	})
+	session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: g.Server().URL}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	for scenario, steps := range map[string][][]string{
+		"parallel": {{"one", "two", "three"}}, "refusal": {{"declined"}, {"cancelled"}}, "odd-urls": {{"punycode"}, {"script"}, {"shell"}}, "burst": {{"burst"}},
+	} {
+		if err := g.Start(scenario); err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range steps {
+			var calls sync.WaitGroup
+			for _, label := range step {
+				calls.Go(func() {
+					_, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "notes_search", Arguments: map[string]any{"call": label}})
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			calls.Wait()
+		}
+		until(t, g, "the end of "+scenario, func() bool { return state(g, scenario) == hostcheck.StepDone })
+	}
+	for _, r := range g.Snapshot().Results {
+		if r.Client == nil || r.Client.Name != "sdk" {
+			t.Errorf("%s was done by %+v", r.Scenario, r.Client)
+		}
+		for _, c := range r.Checks {
+			if c.Status == hostcheck.Failure || c.Status == hostcheck.Warning {
+				t.Errorf("%s: %s is %s: %s", r.Scenario, c.ID, c.Status, c.ErrorMessage)
+			}
+		}
 	}
 }

@@ -67,7 +67,7 @@ func (h *person) prompt(press string, after time.Duration) *prompt {
 	defer h.guard.Unlock()
 	n := len(h.prompts) + 1
 	p := &prompt{
-		id: fmt.Sprintf("%s-%d", h.name, n), mode: "url", press: press, after: after,
+		id: fmt.Sprintf("%s-%d", h.name, n), mode: "url", press: press, after: after, guided: h.guided,
 		code: fmt.Sprintf("HCK-%03d-%03d", n, (n*347+101)%1000),
 	}
 	p.url = h.canary + "/sign-in?p=" + url.QueryEscape(p.id) + "&back=%2Fnotes%3Fq%3Dtea%26cake"

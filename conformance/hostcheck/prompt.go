@@ -21,6 +21,7 @@ type prompt struct {
 	after   time.Duration // how long the person takes
 	unasked bool          // sent although the host did not declare its mode
 	odd     bool          // the host may well refuse to show it
+	guided  bool          // its message ends with what is to be pressed
 	noReply bool          // it is named in an error, and nothing answers it
 	limit   time.Duration // how long the server waits for the answer; 0 means until the end
 
@@ -53,7 +54,7 @@ type answer struct {
 
 // params are the parameters of its elicitation/create.
 func (p *prompt) params(protocol string) map[string]any {
-	out := map[string]any{"message": p.message}
+	out := map[string]any{"message": p.message + p.hint()}
 	if p.mode != "" {
 		out["mode"] = p.mode
 	}
@@ -77,6 +78,16 @@ func (p *prompt) requested() map[string]any {
 		"type":       "object",
 		"properties": map[string]any{"remember": map[string]any{"type": "boolean", "title": "Remember this"}},
 	}
+}
+
+// hint tells a person in the flesh what they are to do; empty for others.
+func (p *prompt) hint() string {
+	if !p.guided {
+		return ""
+	}
+	return " (hostcheck: " + map[string]string{
+		"accept": "agree to this one", "decline": "decline this one", "cancel": "dismiss this one", "": "leave this one alone",
+	}[p.press] + ")"
 }
 
 // domain is the host name in its URL.

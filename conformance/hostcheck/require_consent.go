@@ -283,7 +283,7 @@ var consent = []Requirement{
 		eras:       both, hook: HookShown,
 		follows: true,
 		answered: func(j judge, s *session, p *prompt) {
-			if s.guided && !s.hasHook(HookShown) && p.got != nil && !p.unasked {
+			if s.guided && !s.hasHook(HookShown) && p.got != nil && !p.unasked && !p.odd {
 				j.that(p.got.action == p.press, fmt.Sprintf("the person was to press %s, the answer is %q", p.press, p.got.said()),
 					p.got.line.Event)
 			}

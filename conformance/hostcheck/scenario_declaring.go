@@ -12,7 +12,7 @@ var advertising = Scenario{
 		"metadata and the headers that every request has, posts one message at a time, answers a ping, and ends its session.",
 	Protocols: both, Transports: everywhere,
 	Checks: []string{"A1", "A2", "A30", "A44", "A47", "A49", "B1", "B2", "B3", "B21", "B23", "B24", "B38"},
-	Ask:    "Ask your host to call the tool notes_search with call set to first, and then once more with call set to second.",
+	Ask:    "Make the two calls.",
 	script: script{
 		steps: inTurn("first", "second"),
 		play: func(f *flow) {
@@ -34,11 +34,12 @@ var era = Scenario{
 		"that asks with server/discover first takes any such error for what it is, and initializes.",
 	Protocols: legacyOnly, Transports: stdioOnly,
 	Checks: []string{"B21"},
-	Ask:    "Restart your host, and ask it to call the tool notes_search with call set to first.",
+	Ask:    "Restart your host, or have it connect to the server anew. Then make the call.",
 	script: script{
 		steps:   inTurn("first"),
 		play:    func(f *flow) { f.text(foundText) },
 		refusal: -32000,
+		guided:  true,
 	},
 }
 
@@ -48,11 +49,12 @@ var versions = Scenario{
 		"on with that one, or gives up; it does not take the server for one of the older era.",
 	Protocols: modernOnly, Transports: everywhere,
 	Checks: []string{"B39"},
-	Ask:    "Restart your host, and ask it to call the tool notes_search with call set to first, and then with call set to next.",
+	Ask:    "Restart your host, or have it connect to the server anew. Then make the calls.",
 	script: script{
 		steps:    inTurn("first", nextCall),
 		play:     func(f *flow) { f.text(foundText) },
 		outdated: true,
+		guided:   true,
 	},
 }
 
@@ -62,11 +64,12 @@ var references = Scenario{
 		"may leave the tool out; it does not fetch the URL by itself.",
 	Protocols: modernOnly, Transports: everywhere,
 	Checks: []string{"B40"},
-	Ask:    "Restart your host, and ask it to call the tool notes_search with call set to first, and then with call set to next.",
+	Ask:    "Restart your host, or have it connect to the server anew. Then make the calls.",
 	script: script{
 		steps:  inTurn("first", nextCall),
 		play:   func(f *flow) { f.text(foundText) },
 		refers: true,
+		guided: true,
 	},
 }
 
@@ -76,8 +79,7 @@ var modeNames = Scenario{
 		"declared.",
 	Protocols: both, Transports: everywhere,
 	Checks: []string{"A1", "A3", "A4", "A5"},
-	Ask: "Ask your host to call notes_search with call set to missing, and decline the form that it shows; then with call set " +
-		"to undeclared.",
+	Ask:    "Decline the form that is shown.",
 	script: script{
 		steps: func(protocol string) [][]Call {
 			if protocol == Modern {
@@ -95,6 +97,7 @@ var modeNames = Scenario{
 				f.text(foundText)
 			}
 		},
+		guided: true,
 	},
 }
 
@@ -106,7 +109,7 @@ func playMissingMode(f *flow) {
 		judgePlayed("A3", occasion{flow: f, ok: !declared.Empty || !f.takesURL()})
 	}
 	p := f.s.prompt("decline", 300*time.Millisecond)
-	p.mode, p.message, p.limit = "", "Shall the notebook remember this search?", 4*time.Second
+	p.mode, p.message, p.limit = "", "Shall the notebook remember this search?", f.allow(4*time.Second)
 	if f.s.protocol == Modern && !declared.Form {
 		f.s.excuse("the host declares no elicitation in form mode")
 		f.fail("the host cannot be asked")
@@ -124,7 +127,7 @@ func (f *flow) takesURL() bool {
 		return false
 	}
 	p := f.s.prompt("decline", 300*time.Millisecond)
-	p.unasked, p.odd, p.limit = true, true, 4*time.Second
+	p.unasked, p.odd, p.limit = true, true, f.allow(4*time.Second)
 	a := f.elicit(p)
 	return !a.never && a.err == nil
 }
@@ -149,7 +152,7 @@ const oddMode = "sketch"
 func playUndeclaredMode(f *flow) {
 	declared := f.now().declared
 	p := f.s.prompt("cancel", 300*time.Millisecond)
-	p.unasked, p.odd, p.limit = true, true, 4*time.Second
+	p.unasked, p.odd, p.limit = true, true, f.allow(4*time.Second)
 	switch {
 	case !declared.URL:
 		p.mode = "url"

@@ -10,7 +10,7 @@ var completion = Scenario{
 		"it announces the right one, twice, and once more when the call has its result. None of the stray ones has an effect.",
 	Protocols: legacyOnly, Transports: everywhere,
 	Checks: []string{"A7", "A18"},
-	Ask:    "Ask your host to call notes_search with call set to stray, agree after a few seconds, then ask for call set to next.",
+	Ask:    "Agree to the dialog after a few seconds.",
 	script: script{
 		steps: inTurn("stray", nextCall),
 		play: func(f *flow) {
@@ -76,8 +76,7 @@ var urlRequired = Scenario{
 		"retries when they are complete. In the newer era the error no longer exists, and is one like any other.",
 	Protocols: both, Transports: everywhere,
 	Checks: []string{"A19", "A20", "A21", "P5", "P12"},
-	Ask: "Ask your host to call notes_search with call set to needs. In the older protocol it shows two dialogs; agree to both " +
-		"and let it retry. Then ask for call set to next.",
+	Ask:    "In 2025-11-25 the first call shows two dialogs. Agree to both, and let your host retry.",
 	script: script{
 		steps: inTurn("needs", nextCall),
 		play: func(f *flow) {

@@ -14,8 +14,7 @@ var consenting = Scenario{
 		"A6", "A7", "A8", "A9", "A10", "A11", "A12", "A13", "A14", "A15", "A17", "A22", "A35", "B5",
 		"P3", "P4", "P5", "P6", "P10", "P18",
 	},
-	Ask: "Ask your host to call notes_search with call set to sign-in. Look at the dialog for a few seconds, agree, open the " +
-		"page, and wait for the result.",
+	Ask: "Look at the dialog for a few seconds, agree, open the page, and wait for the result.",
 	script: script{
 		steps: inTurn("sign-in"),
 		play: func(f *flow) {
@@ -34,11 +33,15 @@ var consenting = Scenario{
 }
 
 // patience is how long an answer may take that is not the point.
-func (f *flow) patience() time.Duration {
+func (f *flow) patience() time.Duration { return f.allow(8 * time.Second) }
+
+// allow is how long something may take that takes a script no longer than d: a person
+// has more time.
+func (f *flow) allow(d time.Duration) time.Duration {
 	if f.s.guided {
 		return 10 * time.Minute
 	}
-	return 8 * time.Second
+	return d
 }
 
 var refusing = Scenario{
@@ -47,8 +50,7 @@ var refusing = Scenario{
 		"model the error, and does not try again by itself.",
 	Protocols: both, Transports: everywhere,
 	Checks: []string{"A7", "A8", "A11", "A12", "A34", "P3", "P4", "P9"},
-	Ask: "Ask your host to call notes_search with call set to declined, and decline. Then ask for call set to cancelled, and " +
-		"dismiss the dialog (press Escape, or close it).",
+	Ask:    "Decline the first dialog, and dismiss the second one: press Escape, or close it.",
 	script: script{
 		steps: inTurn("declined", "cancelled"),
 		play: func(f *flow) {
@@ -78,12 +80,14 @@ var unanswered = Scenario{
 		"does not look at the page either.",
 	Protocols: both, Transports: everywhere,
 	Checks: []string{"A11", "A12", "P3", "P4"},
-	Ask:    "Ask your host to call notes_search with call set to left-alone, and leave the dialog alone for ten seconds.",
+	Ask:    "Leave the dialog alone for ten seconds, until the step is over.",
 	script: script{
 		steps: inTurn("left-alone"),
 		play: func(f *flow) {
 			p := f.question("", 0)
-			p.limit = 3 * time.Second
+			if p.limit = 3 * time.Second; f.s.guided {
+				p.limit = 10 * time.Second
+			}
 			if a := f.ask(p); !a.never {
 				f.fail("nobody signed in: the prompt got " + a.said())
 				return
@@ -93,6 +97,7 @@ var unanswered = Scenario{
 				f.fail("nobody signed in, and time is up")
 			}
 		},
+		guided: true,
 	},
 }
 
@@ -102,17 +107,17 @@ var oddURLs = Scenario{
 		"The host warns of the first, and opens neither of the others in a way that does harm. It may refuse them.",
 	Protocols: both, Transports: everywhere,
 	Checks: []string{"A16", "P15", "P16"},
-	Ask: "Ask your host to call notes_search with call set to punycode, then script, then shell. Decline the first, and agree " +
-		"to the other two if you are asked at all.",
+	Ask:    "Decline the first dialog, and agree to the other two, if you are asked at all: what they open does no harm.",
 	script: script{
-		steps: inTurn("punycode", "script", "shell"),
-		play:  playOddURL,
+		steps:  inTurn("punycode", "script", "shell"),
+		play:   playOddURL,
+		guided: true,
 	},
 }
 
 func playOddURL(f *flow) {
 	p := f.s.prompt("accept", 300*time.Millisecond)
-	p.odd, p.limit = true, 3*time.Second
+	p.odd, p.limit = true, f.allow(3*time.Second)
 	switch f.label {
 	case "punycode":
 		p.url, p.press = "http://xn--ntbook-dya.example/sign-in?p="+p.id, "decline"
@@ -133,7 +138,7 @@ var burst = Scenario{
 		"them a few at a time, or refuses most.",
 	Protocols: legacyOnly, Transports: everywhere,
 	Checks: []string{"A23"},
-	Ask:    "Ask your host to call notes_search with call set to burst. Dismiss what it shows.",
+	Ask:    "See how many dialogs come at once. Dismiss them.",
 	script: script{
 		steps: inTurn("burst"),
 		play: func(f *flow) {
@@ -141,7 +146,7 @@ var burst = Scenario{
 			const n = 25
 			for range n {
 				p := f.s.prompt("cancel", 300*time.Millisecond)
-				p.odd, p.limit = true, 6*time.Second
+				p.odd, p.limit = true, f.allow(6*time.Second)
 				go func() { answers <- f.elicit(p) }()
 			}
 			for range n {
@@ -149,5 +154,6 @@ var burst = Scenario{
 			}
 			f.fail("nobody signed in")
 		},
+		guided: true,
 	},
 }

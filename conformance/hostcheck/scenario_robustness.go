@@ -12,7 +12,7 @@ var resultTypes = Scenario{
 		"else is in it; and a request from the server, which this protocol does not have and the host does not answer.",
 	Protocols: modernOnly, Transports: everywhere,
 	Checks: []string{"B15", "B20"},
-	Ask:    "Ask your host to call notes_search with call set to absent, then unknown, then backwards, then next.",
+	Ask:    "Make the calls. The second one fails, as it should.",
 	script: script{
 		steps: inTurn("absent", "unknown", "backwards", nextCall),
 		play: func(f *flow) {
@@ -69,7 +69,7 @@ var streams = Scenario{
 		"under a new id; in the older one the host comes back to the stream, and not before the time that it was told.",
 	Protocols: both, Transports: httpOnly,
 	Checks: []string{"A31", "A32", "B25", "B26"},
-	Ask:    "Ask your host to call notes_search with call set to commented, then broken, then next.",
+	Ask:    "Make the calls. The second one may take a while, or fail.",
 	script: script{
 		steps: func(protocol string) [][]Call {
 			if protocol == Modern {
@@ -77,7 +77,8 @@ var streams = Scenario{
 			}
 			return inTurn("commented", "suspended", nextCall)(protocol)
 		},
-		play: playStreams,
+		play:   playStreams,
+		guided: true,
 	},
 }
 
@@ -135,7 +136,7 @@ var restart = Scenario{
 	Description: "The server process ends in the middle of a call. The host starts it again, and the next call works.",
 	Protocols:   modernOnly, Transports: stdioOnly,
 	Checks: []string{"B22"},
-	Ask:    "Ask your host to call notes_search with call set to dying, and then with call set to next.",
+	Ask:    "Make the calls. The first one fails, as the server dies.",
 	script: script{
 		steps: inTurn("dying", nextCall),
 		play: func(f *flow) {
@@ -145,5 +146,6 @@ var restart = Scenario{
 			}
 			f.text(foundText)
 		},
+		guided: true,
 	},
 }

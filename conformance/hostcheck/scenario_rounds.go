@@ -13,14 +13,15 @@ var roundTrips = Scenario{
 	Checks: []string{
 		"B1", "B2", "B3", "P14", "B6", "B7", "B8", "B9", "B10", "B11", "B12", "B13", "B14", "B16", "B24", "B29", "P8", "B35",
 	},
-	Ask: "Ask your host to call notes_search with call set to eight, and agree to whatever it asks.",
+	Ask: "Do what each dialog says at its end: there are 22, and all but one are to be agreed to.",
 	script: script{
 		steps: func(protocol string) [][]Call {
 			steps := sideBySide("alpha", "beta")(protocol)
 			steps = append(steps, inTurn("eight", "stateless", "state-only", "pair", "twice")(protocol)...)
 			return append(steps, []Call{calling(nextCall)})
 		},
-		play: playRounds,
+		play:   playRounds,
+		guided: true,
 	},
 }
 
@@ -28,7 +29,7 @@ func playRounds(f *flow) {
 	s := f.s
 	quick := func(key string, state *string) (answer, bool) {
 		p := f.question("accept", 50*time.Millisecond)
-		p.limit = 5 * time.Second
+		p.limit = f.allow(5 * time.Second)
 		if f.label == "beta" {
 			p.after = 80 * time.Millisecond
 		}
@@ -95,7 +96,7 @@ func playStateOnly(f *flow, state *string) {
 // playPair asks two things at once, and gets two answers.
 func playPair(f *flow, state *string) bool {
 	left, right := f.question("accept", 100*time.Millisecond), f.question("decline", 250*time.Millisecond)
-	left.limit, right.limit = 5*time.Second, 5*time.Second
+	left.limit, right.limit = f.allow(5*time.Second), f.allow(5*time.Second)
 	answers := f.require(map[string]*prompt{"left": left, "right": right}, state)
 	return !answers[""].never
 }
@@ -106,8 +107,7 @@ var parallel = Scenario{
 		"one in the middle. Each call gets its own answer, each prompt one dialog, and all three end.",
 	Protocols: both, Transports: everywhere,
 	Checks: []string{"A7", "A29", "B11", "B12", "B13", "B16", "B29", "P3", "P4", "P7", "B35"},
-	Ask: "Ask your host to call notes_search, notes_add and notes_search at once, with call set to one, two and three. Agree to " +
-		"the third dialog, decline the second, agree to the first.",
+	Ask:    "Do what each dialog says at its end, the last dialog first: one of the three is to be declined.",
 	script: script{
 		steps: sideBySide("one", "two", "three"),
 		play: func(f *flow) {
@@ -136,5 +136,6 @@ var parallel = Scenario{
 			}
 			f.text(foundText)
 		},
+		guided: true,
 	},
 }

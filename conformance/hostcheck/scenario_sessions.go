@@ -12,7 +12,7 @@ var sessions = Scenario{
 		"which the host initializes again; whether it repeats the call that was refused is its own affair. The next call works.",
 	Protocols: legacyOnly, Transports: httpOnly,
 	Checks: []string{"A46"},
-	Ask:    "Ask your host to call notes_search with call set to first, then lost (which may fail), then next.",
+	Ask:    "Make the calls. The second one may fail, as the session is gone.",
 	script: script{
 		steps:    inTurn("first", lostCall, nextCall),
 		optional: []string{lostCall},
@@ -22,6 +22,7 @@ var sessions = Scenario{
 			}
 			f.text(foundText)
 		},
+		guided: true,
 	},
 }
 

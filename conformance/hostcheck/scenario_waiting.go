@@ -131,7 +131,8 @@ var resumption = Scenario{
 		"next call starts afresh and finds the sign-in done.",
 	Protocols: both, Transports: everywhere,
 	Checks: []string{"A25", "A27", "B17", "B18", "B34", "B35", "B36", "P1"},
-	Ask:    "Ask your host to call notes_search with call set to first, agree, wait until it gives up, and ask for call set to next.",
+	Ask: "Agree to the dialog. Then wait until your host gives the call up, which it does when its time-out has passed, or have it " +
+		"stop the call. Then make the second call.",
 	script: script{
 		steps: sequence(within("first", heldTimeout), calling(nextCall)),
 		play: func(f *flow) {
@@ -141,16 +142,17 @@ var resumption = Scenario{
 				return
 			}
 			p := f.s.prompt("accept", 300*time.Millisecond)
-			p.limit = 4 * time.Second
+			p.limit = f.allow(4 * time.Second)
 			if a := f.ask(p); a.action != "accept" {
 				f.fail("nobody signed in: the prompt got " + a.said())
 				return
 			}
-			if _, gaveUp := f.held(3 * heldTimeout); !gaveUp {
+			if _, gaveUp := f.held(f.allow(3 * heldTimeout)); !gaveUp {
 				f.text(foundText)
 			}
 		},
 		conclude: concludeGivenUp,
+		guided:   true,
 	},
 }
 

@@ -154,7 +154,11 @@ func (s *session) labelled(label string) []*flow {
 // together waits until calls with all of these labels are under way. If they do
 // not come, the host makes one call at a time, as it may.
 func (s *session) together(labels ...string) {
-	all := s.await(s.ctx, 4*time.Second, func() bool {
+	limit := 4 * time.Second
+	if s.guided {
+		limit = 20 * time.Second // a person may have to allow each call
+	}
+	all := s.await(s.ctx, limit, func() bool {
 		return s.serial || !slices.ContainsFunc(labels, func(label string) bool {
 			return !slices.ContainsFunc(s.flows, func(f *flow) bool { return f.label == label })
 		})

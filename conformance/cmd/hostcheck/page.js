@@ -3,6 +3,7 @@
 // Everything below is made of text nodes: what a host wrote stays text.
 
 const words = { SUCCESS: "passed", FAILURE: "failed", WARNING: "warning", SKIPPED: "skipped", INFO: "info" };
+const counted = { ...words, WARNING: "warned", INFO: "for information" };
 const states = { waiting: "to do", running: "under way", done: "done" };
 const order = ["FAILURE", "WARNING", "SUCCESS", "SKIPPED", "INFO"];
 
@@ -29,6 +30,19 @@ async function press(what, fields) {
   problem.hidden = false;
 }
 
+// What to ask the host for, with a button that copies it.
+function say(line) {
+  const copy = make("button", {
+    type: "button", class: "copy", id: `copy ${line}`,
+    onclick: async () => {
+      await navigator.clipboard.writeText(line);
+      copy.textContent = "Copied";
+      setTimeout(() => { copy.textContent = "Copy"; }, 1500);
+    },
+  }, "Copy");
+  return make("span", {}, make("code", {}, line), " ", copy);
+}
+
 function question(step, q) {
   const name = `${step.scenario} ${q.check}`;
   const choice = (label, yes) =>
@@ -52,7 +66,7 @@ function verdict(check) {
 }
 
 function tally(checks) {
-  return order.map((status) => [checks.filter((c) => c.status === status).length, words[status]])
+  return order.map((status) => [checks.filter((c) => c.status === status).length, counted[status]])
     .filter(([n]) => n > 0).map(([n, word]) => `${n} ${word}`).join(", ");
 }
 
@@ -63,6 +77,8 @@ function card(step) {
     make("div", { class: "head" },
       make("h3", {}, step.title),
       make("span", { class: "state" }, states[step.state] ?? step.state)),
+    make("p", { class: "soft" }, step.description),
+    make("ol", { class: "say" }, ...step.say.map((line) => make("li", {}, say(line)))),
     make("p", {}, step.instruction),
     make("div", { class: "actions" },
       make("button", {
