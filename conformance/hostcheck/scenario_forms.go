@@ -9,8 +9,8 @@ var accepting = Scenario{
 		"Then a form in which several values can be chosen. What is sent is what stands in the form.",
 	Protocols: both, Transports: everywhere,
 	Checks: []string{"A50", "A51", "A52", "A53"},
-	Ask: "Ask your host to call notes_search with call set to form. Enter x for the name, and try to send that; then Ada L. for the " +
-		"name and 4 for the level, and accept. Ask for call set to several, choose Kitchen and Desk, and accept.",
+	Ask: "In the first form enter x for the name, and try to send that; then Ada L. for the name and 4 for the level, and " +
+		"accept. In the second one choose Kitchen and Desk, and accept.",
 	script: script{
 		steps: inTurn("form", "several"),
 		play: func(f *flow) {
