@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
@@ -46,13 +47,13 @@ const made = "MCP_CONFORMANCE_SCENARIO=http-custom-headers"
 var tried = []string{"advertising", "streams", "result-types"}
 
 // ourResults has hostcheck examine the same client over HTTP, in one revision, and returns
-// the report and the folder with the results. The client is as it is: it reads the
-// official suite's variables.
-func ourResults(t *testing.T, revision string) (*hostcheck.Report, string) {
+// the report and the folder with the results: of the scenarios in tried, and more. The
+// client is as it is: it reads the official suite's variables.
+func ourResults(t *testing.T, revision string, more ...string) (*hostcheck.Report, string) {
 	t.Helper()
 	r, err := hostcheck.Run(context.WithoutCancel(t.Context()), hostcheck.Config{
 		Host:       []string{"env", made, everythingClient, "{server}"},
-		Transports: []string{hostcheck.HTTP}, Protocols: []string{revision}, Scenarios: tried,
+		Transports: []string{hostcheck.HTTP}, Protocols: []string{revision}, Scenarios: slices.Concat(tried, more),
 	})
 	if err != nil {
 		t.Fatal(err)

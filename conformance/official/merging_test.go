@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/report"
 )
 
 // The checks of hostcheck that are said to be the official suite's as well are: it makes
@@ -167,15 +168,29 @@ func judgedByTier(r *hostcheck.Report) map[string]bool {
 	return all
 }
 
-// The official traceability manifest is made of both results at once, with the
-// requirements that both suites check.
+// The official traceability manifest is made of both results at once, and of hostcheck's
+// alone if they have the official ids: it has all requirements that both suites check.
 func TestMerging_Traceability(t *testing.T) {
-	folder := t.TempDir()
-	for name, from := range map[string]string{"official": officialResults(t, hostcheck.Modern), "hostcheck": second(ourResults(t, hostcheck.Modern))} {
-		if err := os.CopyFS(filepath.Join(folder, name), os.DirFS(from)); err != nil {
+	r, ours := ourResults(t, hostcheck.Modern, "round-trips", "parallel", "references")
+	both := t.TempDir()
+	for name, from := range map[string]string{"official": officialResults(t, hostcheck.Modern), "hostcheck": ours} {
+		if err := os.CopyFS(filepath.Join(both, name), os.DirFS(from)); err != nil {
 			t.Fatal(err)
 		}
 	}
+	named := t.TempDir()
+	if err := report.Write(named, r, report.Options{OfficialIDs: true}); err != nil {
+		t.Fatal(err)
+	}
+	for name, folder := range map[string]string{"both": both, "hostcheck's alone": named} {
+		t.Run(name, func(t *testing.T) { trace(t, folder) })
+	}
+}
+
+// trace has the suite make the manifest of a folder of results, and fails where a
+// requirement that both suites check is not tested.
+func trace(t *testing.T, folder string) {
+	t.Helper()
 	work := t.TempDir()
 	declared := declare(t, work)
 	program, err := filepath.Abs(suiteProgram)
@@ -215,8 +230,6 @@ func TestMerging_Traceability(t *testing.T) {
 		}
 	}
 }
-
-func second[A, B any](_ A, b B) B { return b }
 
 // declare writes the requirements that both suites check as the official suite declares
 // those of a SEP, and returns the ids of the checks.

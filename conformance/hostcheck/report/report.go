@@ -25,6 +25,9 @@ import (
 type Options struct {
 	// Strict counts warnings as failures, as the official suite does.
 	Strict bool
+	// OfficialIDs has Write name checks in checks.json as the official suite does where it
+	// makes them, too: its traceability manifest reads ids and nothing else.
+	OfficialIDs bool
 
 	// Verbose has Text list every run and what was skipped.
 	Verbose bool

@@ -49,7 +49,7 @@ func Write(folder string, r *hostcheck.Report, o Options) error {
 		if err := root.MkdirAll(in, 0o700); err != nil {
 			return err
 		}
-		if err := writeResult(root, in, result); err != nil {
+		if err := writeResult(root, in, result, o); err != nil {
 			return err
 		}
 	}
@@ -57,7 +57,11 @@ func Write(folder string, r *hostcheck.Report, o Options) error {
 }
 
 // writeResult writes the files of one run into its folder.
-func writeResult(root *os.Root, folder string, r hostcheck.Result) error {
+func writeResult(root *os.Root, folder string, r hostcheck.Result, o Options) error {
+	named := r
+	if o.OfficialIDs {
+		named.Checks = officially(r.Checks)
+	}
 	text := func(s string) func(io.Writer) error {
 		return func(w io.Writer) error {
 			_, err := io.WriteString(w, s)
@@ -70,7 +74,7 @@ func writeResult(root *os.Root, folder string, r hostcheck.Result) error {
 		"stderr.txt":   text(r.HostOutput),
 	}
 	if applied(r) {
-		files["checks.json"] = func(w io.Writer) error { return Checks(w, r) }
+		files["checks.json"] = func(w io.Writer) error { return Checks(w, named) }
 	}
 	for name, write := range files {
 		if err := writeFile(root, filepath.Join(folder, name), write); err != nil {
