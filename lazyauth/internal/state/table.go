@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/quota"
 )
 
 // ErrFull reports that a [Table] has no room for another value of its owner.
@@ -15,13 +17,12 @@ var ErrFull = errors.New("state: there is no room")
 // owner gets more than a sixteenth of the room, so that one user of many cannot lock the
 // others out.
 type Table[Owner comparable, V any] struct {
-	limit int
 	now   func() time.Duration
 	ended func(V)
+	room  *quota.Quota[Owner]
 
 	mu     sync.Mutex // nothing waits, and nothing of others is called, under it
 	rows   map[string]*row[Owner, V]
-	count  map[Owner]int // of their rows
 	closed bool
 }
 
@@ -36,8 +37,8 @@ type row[Owner comparable, V any] struct {
 // ended is called, on a goroutine of its own, for a value that no state names any more.
 func NewTable[Owner comparable, V any](limit int, now func() time.Duration, ended func(V)) *Table[Owner, V] {
 	return &Table[Owner, V]{
-		limit: limit, now: now, ended: ended,
-		rows: make(map[string]*row[Owner, V]), count: make(map[Owner]int),
+		now: now, ended: ended,
+		room: quota.New[Owner](limit, max(1, limit/16)), rows: make(map[string]*row[Owner, V]),
 	}
 }
 
@@ -58,10 +59,9 @@ func (t *Table[Owner, V]) keepLocked(name string, owner Owner, value V, until ti
 		}
 		return true
 	}
-	if t.closed || !t.hasRoomLocked(owner) {
+	if t.closed || !t.room.Take(owner) {
 		return false
 	}
-	t.count[owner]++
 	t.rows[name] = &row[Owner, V]{
 		value: value, owner: owner, until: until,
 		timer: time.AfterFunc(until-t.now(), func() { t.end(name) }),
@@ -102,11 +102,7 @@ func (t *Table[Owner, V]) Get(name string) (value V, ok bool) {
 func (t *Table[Owner, V]) HasRoom(name string, owner Owner) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.rows[name] != nil || t.hasRoomLocked(owner)
-}
-
-func (t *Table[Owner, V]) hasRoomLocked(owner Owner) bool {
-	return len(t.rows) < t.limit && t.count[owner] < max(1, t.limit/16)
+	return t.rows[name] != nil || t.room.HasRoom(owner)
 }
 
 // end is called when the value's time is over, unless it is to be kept longer by now.
@@ -124,9 +120,7 @@ func (t *Table[Owner, V]) remove(name string) *row[Owner, V] {
 		return nil
 	}
 	delete(t.rows, name)
-	if t.count[r.owner]--; t.count[r.owner] == 0 {
-		delete(t.count, r.owner)
-	}
+	t.room.Give(r.owner)
 	return r
 }
 
@@ -136,8 +130,8 @@ func (t *Table[Owner, V]) Close() {
 	defer t.mu.Unlock()
 	for _, r := range t.rows {
 		r.timer.Stop()
+		t.room.Give(r.owner)
 	}
 	clear(t.rows)
-	clear(t.count)
 	t.closed = true
 }

@@ -1,0 +1,57 @@
+// Package quota bounds how much of something there is at a time.
+package quota
+
+import "sync"
+
+// A Quota bounds how many of something there are, in all and for each owner. It is safe for
+// concurrent use.
+type Quota[K comparable] struct {
+	all, each int
+
+	mu    sync.Mutex
+	taken map[K]int
+	total int
+}
+
+// New returns a quota of so many in all, and so many for each owner.
+func New[K comparable](all, each int) *Quota[K] {
+	return &Quota[K]{all: all, each: each, taken: make(map[K]int)}
+}
+
+// Take takes one for owner, which is to be given back. It reports false if there is none left.
+func (q *Quota[K]) Take(owner K) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.hasRoomLocked(owner) {
+		return false
+	}
+	q.taken[owner]++
+	q.total++
+	return true
+}
+
+// Give gives one back that was taken for owner.
+func (q *Quota[K]) Give(owner K) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.total--
+	if q.taken[owner]--; q.taken[owner] == 0 {
+		delete(q.taken, owner)
+	}
+}
+
+// HasRoom reports whether one could be taken for owner now.
+func (q *Quota[K]) HasRoom(owner K) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.hasRoomLocked(owner)
+}
+
+func (q *Quota[K]) hasRoomLocked(owner K) bool { return q.total < q.all && q.taken[owner] < q.each }
+
+// Taken returns how many are taken, in all.
+func (q *Quota[K]) Taken() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.total
+}
