@@ -99,6 +99,7 @@ func (c *call) wait(ctx context.Context, need scopes.Requirement) (*grants.Grant
 		return c.suspended.authorize(ctx, need)
 	}
 	g, err := c.person.Obtain(ctx, need, c)
+	c.gate.tellBusy(ctx, c.person, err)
 	return g, c.gate.auth.explain(err, c.person, need, c.req)
 }
 

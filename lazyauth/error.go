@@ -62,7 +62,8 @@ const (
 	// handler ended its goroutine or panicked, and returned nothing. Of a whole
 	// authorization, as a [Trace] is told of it: its person declined, and nobody waited.
 	ReasonAbandoned Reason = "abandoned"
-	// ReasonBusy: too many calls wait already.
+	// ReasonBusy: too many calls wait already, or too many sign-ins are not finished, of this
+	// person or in all ([Options].MaxCalls, MaxSignIns). Nothing was begun.
 	ReasonBusy Reason = "busy"
 	// ReasonPending: the person has not finished yet; the next call goes on from
 	// where this one stopped.
@@ -207,6 +208,9 @@ func (e *Error) Error() string {
 		}
 		return fmt.Sprintf("Nobody came back for this call while it waited for %s, and it was ended. Call again.", e.service)
 	case ReasonBusy:
+		if errors.Is(e.Cause, grants.ErrManySignIns) {
+			return fmt.Sprintf("Too many sign-ins to %s are not finished yet, and no other one was begun. Call again in a minute, or when one of them is finished.", e.service)
+		}
 		return fmt.Sprintf("Too many calls are waiting for %s. Call again in a minute.", e.service)
 	case ReasonPending:
 		if e.prompt != nil && e.prompt.UserCode == "" {
@@ -385,6 +389,8 @@ func translate(err error) *Error {
 		{grants.ErrLoggedOut, ReasonDenied, grants.ErrLoggedOut},
 		{grants.ErrAbandoned, ReasonAbandoned, grants.ErrAbandoned},
 		{grants.ErrOperatorToken, ReasonUnavailable, errOperatorToken{cause}},
+		{grants.ErrManySignIns, ReasonBusy, grants.ErrManySignIns},
+		{grants.ErrBusy, ReasonBusy, grants.ErrBusy},
 		{grants.ErrRefresh, ReasonUnavailable, cause},
 		{oauth.ErrDenied, ReasonDenied, cause},
 		{device.ErrExpired, ReasonExpired, cause},

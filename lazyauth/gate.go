@@ -59,6 +59,19 @@ func (g *gate) person(ctx context.Context, req *mcp.CallToolRequest) (*asking.Pe
 	return p, err
 }
 
+// tellBusy tells the trace if a call ends because there is no room: the error is of nothing that
+// was begun, so that nothing else tells of it.
+//
+//go:noinline
+func (g *gate) tellBusy(ctx context.Context, p *asking.Person, err error) {
+	if err == nil {
+		return
+	}
+	if e := translate(err); e != nil && e.Reason == ReasonBusy {
+		g.auth.observer.failed(ctx, p.Who(), g.tool, ReasonBusy, e.Cause)
+	}
+}
+
 // A handler runs an author's handler, with its types out of sight.
 type handler func(context.Context, *mcp.CallToolRequest) outcome
 

@@ -124,7 +124,8 @@ func (i *Interceptor) keeping(server *grants.AuthorizationServer, ways []grants.
 		Key:   func(who grants.Principal) string { return i.service.storeKey(Principal(who)) },
 
 		UserInfo: i.service.UserInfo, Transport: transport, UserAgent: i.service.UserAgent,
-		Token: i.options.Token, RevokeOnClose: i.options.RevokeOnClose, Observer: i.observer,
+		Token: i.options.Token, MaxSignIns: i.options.MaxSignIns, MaxWaiting: i.options.MaxCalls,
+		RevokeOnClose: i.options.RevokeOnClose, Observer: i.observer,
 	}
 	if verify := i.options.VerifyUser; verify != nil {
 		config.Verify = func(ctx context.Context, who grants.Principal, token *oauth2.Token) error {

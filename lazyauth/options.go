@@ -19,8 +19,9 @@ import (
 const (
 	// defaultMaxWait leaves five seconds of the 60 after which most hosts
 	// give a call up.
-	defaultMaxWait  = 55 * time.Second
-	defaultMaxCalls = 4096
+	defaultMaxWait    = 55 * time.Second
+	defaultMaxCalls   = 4096
+	defaultMaxSignIns = 4096
 	// closeWait bounds how long Close waits for handlers.
 	closeWait = 5 * time.Second
 )
@@ -110,10 +111,16 @@ type Options struct {
 	// that must tell "wrong" from "not mine": a call lives in the process that
 	// started it in any case.
 	StateKeys [][]byte
-	// MaxCalls bounds the calls of revision 2026-07-28 that were answered with
-	// a prompt and can still be taken up again; further ones get [ReasonBusy] until
-	// one lapses. One principal gets a sixteenth at the most. Zero means 4096.
+	// MaxCalls bounds the calls that wait for an authorization, and besides the calls of
+	// revision 2026-07-28 that were answered with a prompt and can still be taken up again.
+	// Further ones get [ReasonBusy], and begin nothing, until one ends or lapses. One
+	// principal, with all accounts, gets a sixteenth of each at the most; the local user's
+	// calls wait without a bound. Zero means 4096.
 	MaxCalls int
+	// MaxSignIns bounds the authorizations in progress; calls that need another one get
+	// [ReasonBusy] until one ends. One principal, with all accounts, gets sixteen at the
+	// most. Zero means 4096.
+	MaxSignIns int
 
 	// ExperimentalDenials adds to the _meta of results what programs can read of a denial
 	// ([MetaDenial]), as the draft of SEP-2643 has it: to the error results of calls whose
@@ -165,6 +172,12 @@ func (o *Options) withDefaults() (Options, error) {
 		return out, fmt.Errorf("lazyauth: Options.MaxCalls is %d: it must not be negative", out.MaxCalls)
 	case out.MaxCalls == 0:
 		out.MaxCalls = defaultMaxCalls
+	}
+	switch {
+	case out.MaxSignIns < 0:
+		return out, fmt.Errorf("lazyauth: Options.MaxSignIns is %d: it must not be negative", out.MaxSignIns)
+	case out.MaxSignIns == 0:
+		out.MaxSignIns = defaultMaxSignIns
 	}
 	if out.RevokeOnClose < 0 {
 		return out, fmt.Errorf("lazyauth: Options.RevokeOnClose is %v: it must not be negative", out.RevokeOnClose)

@@ -92,7 +92,7 @@ func (s *suspended) follow(r *request, run handler) (outcome, error) {
 		case waitsNoMore && !s.isAlone(): // others can wait longer
 			return outcome{err: s.explain(pending, s.gate.Need, r)}, nil
 		default:
-			s.tellBusy(r.Ctx, err)
+			s.gate.tellBusy(r.Ctx, s.person, err)
 			s.finish(outcome{err: s.explain(err, s.gate.Need, r)})
 		}
 	}

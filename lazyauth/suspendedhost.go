@@ -45,15 +45,6 @@ func (s *suspended) mayBegin(r asking.Request) error {
 	return s.gate.auth.fail(ReasonBusy, nil)
 }
 
-// tellBusy tells the trace if the call ends because there is no room.
-//
-//go:noinline
-func (s *suspended) tellBusy(ctx context.Context, err error) {
-	if e, ok := errors.AsType[*Error](err); ok && e.Reason == ReasonBusy {
-		s.gate.auth.observer.failed(ctx, s.person.Who(), s.gate.tool, ReasonBusy, nil)
-	}
-}
-
 // keep makes sure that the host can come back to the call for the prompt of d.
 func (s *suspended) keep(d *asking.Delivery) error {
 	if s.gate.auth.suspended.Keep(s.name(), s.person.QuotaKey(), s, s.gate.auth.keptFor(d)) {
@@ -160,7 +151,7 @@ func (s *suspended) authorize(ctx context.Context, need scopes.Requirement) (*gr
 	w := &working{suspended: s}
 	g, err := s.person.Obtain(ctx, need, w)
 	if err != nil {
-		s.tellBusy(ctx, err)
+		s.gate.tellBusy(ctx, s.person, err)
 		return nil, s.gate.auth.explain(err, s.person, need, w.Request().Call)
 	}
 	timer := time.NewTimer(attendWait)

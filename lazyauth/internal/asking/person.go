@@ -129,7 +129,7 @@ func (p *Person) QuotaKey() grants.Principal {
 	if p.refusal != nil {
 		return grants.Principal{Issuer: "nobody"} // no principal has an issuer alone
 	}
-	return grants.Principal{Issuer: p.Who().Issuer, Subject: p.Who().Subject}
+	return p.Who().Person()
 }
 
 // Obtain is [grants.Owner.Obtain] through a host. Besides the errors of that, it returns

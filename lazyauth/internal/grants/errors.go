@@ -27,6 +27,10 @@ var (
 	// ErrAbandoned: the person declined, and nobody waited. It is the result of a flight,
 	// and no caller's error.
 	ErrAbandoned = errors.New("lazyauth: the person declined, and nobody waited for the sign-in")
+	// ErrBusy: as much is under way as may be, of one person or in all.
+	ErrBusy = errors.New("lazyauth: too much is under way")
+	// ErrManySignIns is an ErrBusy of sign-ins.
+	ErrManySignIns = fmt.Errorf("%w: sign-ins that are not finished", ErrBusy)
 	// ErrRefresh: a grant has ended and could not be refreshed, which may pass.
 	ErrRefresh = errors.New("lazyauth: the grant could not be refreshed")
 	// ErrOperatorToken: the operator's token cannot be had, or is refused.

@@ -248,6 +248,7 @@ func (f *Flight) run() {
 	f.ended.Store(true)
 	hooks := f.before
 	o.mu.Unlock()
+	o.keeper.signIns.Give(o.who.Person())
 
 	if f.signIn != nil {
 		f.signIn.ends(o.keeper.ctx, f.outcome(), func(end func()) { o.keeper.Go("the last page of a sign-in", end) })

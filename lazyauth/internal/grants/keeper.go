@@ -10,6 +10,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/idle"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/quota"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -47,6 +48,10 @@ type Config struct {
 	UserAgent string
 	// Token is the local user's, from the operator; nil if they sign in.
 	Token oauth2.TokenSource
+	// MaxSignIns bounds the flights under way, of which one person gets at most sixteen with all
+	// their accounts. MaxWaiting bounds the calls that wait, of which one person gets a
+	// sixteenth; those of the local user are not bounded.
+	MaxSignIns, MaxWaiting int
 	// RevokeOnClose is how long Close may take to revoke; zero revokes nothing.
 	RevokeOnClose time.Duration
 
@@ -91,6 +96,8 @@ type Keeper struct {
 	local  *Owner
 	owners *idle.Map[Principal, Owner] // everybody else
 
+	signIns, waiting *quota.Quota[Principal] // by Principal.Person
+
 	// ctx ends with Close; every goroutine and every wait here depends on it.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -108,9 +115,14 @@ func New(config Config) *Keeper {
 		config.Observer.CallbackFailed(k.ctx, what, err)
 	}}
 	k.local = newOwner(k, Principal{})
+	k.signIns = quota.New[Principal](config.MaxSignIns, maxAccounts)
+	k.waiting = quota.New[Principal](config.MaxWaiting, max(1, config.MaxWaiting/16))
 	k.owners = idle.NewMap(idleFor, func(who Principal) *Owner { return newOwner(k, who) }, (*Owner).rest)
 	return k
 }
+
+// maxAccounts is how many flights of one person are under way, each for another account.
+const maxAccounts = 16
 
 // idleFor is how long nobody has asked for an owner, at least, that is forgotten. It is more
 // than all that is remembered for a while, such as that a person declined.

@@ -1,6 +1,7 @@
 package grants_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -113,6 +114,76 @@ func TestKeeper_Join(t *testing.T) {
 		if len(w.told("callback failed: c")) != 1 {
 			t.Error("a panic was not told")
 		}
+	})
+}
+
+// Beyond a person's share of sign-ins, and what there may be in all, nothing is begun; what ends
+// makes room.
+func TestKeeper_BoundsSignIns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{keeper: func(_ *world, c *grants.Config) { c.MaxSignIns = 20 }})
+		account := func(n int) *grants.Owner {
+			return w.keeper.Owner(grants.Principal{Issuer: "i", Subject: "mallory", Account: fmt.Sprint(n)})
+		}
+		var calls []<-chan outcome
+		for n := range 16 {
+			calls = append(calls, w.asksAs(t.Context(), account(n), profile, caller{}))
+		}
+		later(time.Second)
+		(<-w.asksAs(t.Context(), account(16), profile, caller{})).fails(grants.ErrManySignIns)
+		calls = append(calls, w.asksAs(t.Context(), account(3), profile, caller{})) // joins its own
+		for n := range 4 {
+			calls = append(calls, w.asksAs(t.Context(), w.keeper.Owner(somebody(n)), profile, caller{}))
+		}
+		later(time.Second)
+		o := <-w.asksAs(t.Context(), w.keeper.Owner(somebody(4)), profile, caller{})
+		if o.fails(grants.ErrManySignIns); !errors.Is(o.err, grants.ErrBusy) {
+			t.Errorf("it is not busy: %v", o.err)
+		}
+		w.wants(fakeas.DeviceAuthorization, 20)
+		for range 20 {
+			w.approves()
+		}
+		for _, c := range calls {
+			(<-c).holds(profile)
+		}
+		c := w.asksAs(t.Context(), w.keeper.Owner(somebody(4)), profile, caller{})
+		w.approves()
+		(<-c).holds(profile)
+	})
+}
+
+// Of the calls that wait one person has a share, and all together a limit; the local user's are
+// not counted. A call that finds its grant needs no room.
+func TestKeeper_BoundsWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{keeper: func(_ *world, c *grants.Config) { c.MaxWaiting = 64 }})
+		var calls []<-chan outcome
+		waits := func(who grants.Principal, n int) {
+			for range n {
+				calls = append(calls, w.asksAs(t.Context(), w.keeper.Owner(who), profile, caller{}))
+			}
+			synctest.Wait()
+		}
+		waits(grants.Principal{}, 100)
+		for n := range 15 {
+			waits(somebody(n), 4)
+		}
+		(<-w.asksAs(t.Context(), w.keeper.Owner(somebody(1)), profile, caller{})).fails(grants.ErrBusy)
+		waits(somebody(15), 4)
+		before := w.as.Count(fakeas.DeviceAuthorization, "")
+		(<-w.asksAs(t.Context(), w.keeper.Owner(somebody(16)), profile, caller{})).fails(grants.ErrBusy)
+		later(time.Second)
+		w.wants(fakeas.DeviceAuthorization, before+17) // of those who were let wait
+		for range 17 {
+			w.approves()
+		}
+		for _, c := range calls {
+			(<-c).holds(profile)
+		}
+		waits(somebody(16), 1)
+		w.approves()
+		(<-calls[len(calls)-1]).holds(profile)
 	})
 }
 

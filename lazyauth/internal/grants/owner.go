@@ -80,11 +80,14 @@ func (o *Owner) Obtain(ctx context.Context, need scopes.Requirement, a Asker) (*
 	if need == nil {
 		return nil, ErrNoNeed
 	}
+	if !o.enter() {
+		return nil, ErrBusy
+	}
 	defer o.leave(&need)
 	// Each kind of renewal is run once: a token that lapses before it can be used would
 	// be refreshed for ever.
 	var tried renewalKind
-	waited := false
+	followed := false
 	for {
 		s, err := o.next(ctx, &need, a, tried)
 		switch {
@@ -100,8 +103,8 @@ func (o *Owner) Obtain(ctx context.Context, need scopes.Requirement, a Asker) (*
 			continue // to the new grant, or without the old one
 		}
 		f := s.flight
-		if !waited {
-			waited = true
+		if !followed {
+			followed = true
 			o.waits(ctx, need, a)
 		}
 		if err := a.Follow(ctx, f); err != nil {
@@ -196,9 +199,13 @@ func (o *Owner) next(ctx context.Context, need *scopes.Requirement, a Asker, tri
 		if err := o.setbacks.againstAny(); err != nil {
 			return step{}, err
 		}
+		if !o.keeper.signIns.Take(o.who.Person()) {
+			return step{}, ErrManySignIns
+		}
 		f := newFlight(ctx, o, *need, a)
 		o.keep()
 		if !o.keeper.Spawn("a sign-in", f.run) {
+			o.keeper.signIns.Give(o.who.Person())
 			return step{}, ErrClosed
 		}
 		o.flight = f
@@ -247,8 +254,19 @@ func (o *Owner) wanted(need scopes.Requirement) scopes.Set {
 	return o.keeper.config.Hierarchy.Reduce(want)
 }
 
-// leave takes a need out of those that wait.
+// enter has one more call wait, which is to leave. It reports false if there are too many. The
+// local user's are not counted: whoever starts this program could as well start another.
+//
+//go:noinline
+func (o *Owner) enter() bool { return o.who.IsLocal() || o.keeper.waiting.Take(o.who.Person()) }
+
+// leave has it wait no more, and takes its need out of those that wait.
+//
+//go:noinline
 func (o *Owner) leave(need *scopes.Requirement) {
+	if !o.who.IsLocal() {
+		o.keeper.waiting.Give(o.who.Person())
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.waiting, need)

@@ -134,6 +134,7 @@ func travelAt(t *testing.T, server *grants.AuthorizationServer, follow func(*gra
 	for _, p := range paths {
 		config.Ways = append(config.Ways, p)
 	}
+	config.MaxSignIns = 1
 	keeper := grants.New(config)
 	defer func() {
 		keeper.Close()
@@ -418,6 +419,7 @@ func TestSignIn_CloseWhileTurning(t *testing.T) {
 		first, second := newPath("first"), newPath("second")
 		second.takes = time.Minute
 		config := grants.Config{Service: "Notes", Words: func(scopes.Set) []string { return nil }, Observer: deaf{}, Ways: []grants.Way{first, second}}
+		config.MaxSignIns = 1
 		keeper := grants.New(config)
 		_, err := keeper.Owner(grants.Principal{}).Obtain(t.Context(), scopes.Of("notes:read"), traveller{follow: func(f *grants.Flight) {
 			f.Another(grants.ErrUnreached)

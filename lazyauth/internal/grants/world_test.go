@@ -93,8 +93,9 @@ func newWorld(t *testing.T, s setup) *world {
 	}
 	config := grants.Config{
 		Service: "Notes", Words: func(scopes.Set) []string { return nil }, Ways: []grants.Way{grants.DeviceFlow{Server: server}}, Server: server,
-		Declared: func() scopes.Set { return scopes.Of("profile", "notes:read", "notes:write") },
-		Store:    s.store, Key: func(who grants.Principal) string { return "notes of " + who.Key() },
+		Declared:   func() scopes.Set { return scopes.Of("profile", "notes:read", "notes:write") },
+		MaxSignIns: 1000, MaxWaiting: 16_000,
+		Store: s.store, Key: func(who grants.Principal) string { return "notes of " + who.Key() },
 		Transport: transport, Observer: &w.events,
 	}
 	if s.keeper != nil {
