@@ -187,7 +187,7 @@ func parseRun(args []string, std streams) (*task, error) {
 	set.BoolVar(&t.json, "json", false, "write the whole report to standard output as JSON, and the summary to\nstandard error")
 	set.BoolVar(&t.junit, "junit", false, "the same, as JUnit XML")
 	set.BoolVar(&t.options.Strict, "strict", false, "warnings fail, too")
-	set.BoolVar(&t.options.OfficialIDs, "official-ids", false, "in results/*/checks.json, name checks as the official suite does where it\nmakes them, too")
+	set.BoolVar(&t.options.OfficialIDs, "official-ids", false, "in results/*/checks.json, name checks as the official suite does where\nit makes them, too")
 	set.BoolVar(&t.options.Verbose, "verbose", false, "list every run, and what was skipped")
 	if err := parse(set, args, std, runHelp); err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ func serve(ctx context.Context, args []string, std streams) (int, error) {
 	port := set.Int("port", 0, "`port` of the page on 127.0.0.1 (default: a free one)")
 	set.StringVar(&t.out, "out", "", "`folder` for the report, written at the end")
 	set.BoolVar(&t.options.Strict, "strict", false, "warnings fail, too")
-	set.BoolVar(&t.options.OfficialIDs, "official-ids", false, "in results/*/checks.json, name checks as the official suite does where it\nmakes them, too")
+	set.BoolVar(&t.options.OfficialIDs, "official-ids", false, "in results/*/checks.json, name checks as the official suite does where\nit makes them, too")
 	if err := parse(set, args, std, serveHelp); err != nil {
 		return 0, err
 	}
