@@ -5,28 +5,30 @@
 //
 //   const { server, steps } = await task('shown', 'opened', 'outcome'); // what will be reported
 //   const dialog = await shown({ mode: 'url', server: server.name, url, domain, actions: […] });
-//   if ((await press(dialog)) === 'accept') await opened(url);
+//   const { action, entries } = await press(dialog);
+//   if (action === 'accept') await opened(url);
 //   await outcome(call.id, 'what the model reads');
 //
 // docs/hostcheck.md says what each of them means. It needs Node.js 18, or another runtime
 // with fetch and process.env, and no package.
 
-/** What to do: the server, and the steps. The hooks are what will be reported: shown, opened, outcome. */
+/** What to do: the server, and the steps. The hooks are what will be reported: shown, opened, outcome, entries. */
 export const task = (...hooks) => talk(`task?hooks=${hooks}`);
 
 /**
  * A prompt is on the screen, with what can be seen of it: mode, server, message, url, domain,
- * highlight, warning, actions, controls, links, copyable. Returns the dialog, for press.
+ * highlight, warning, actions, controls, links, copyable, fields. Returns the dialog, for press.
  */
 export const shown = async (prompt, signal) => (await talk('shown', prompt, signal)).dialog;
 
 /**
- * Waits until the person acts in a dialog: accept, decline, cancel, or nothing, which means
- * that the dialog stays open until the server withdraws the prompt. It rejects when the
- * scenario ends before, or the signal is aborted.
+ * Waits until the person acts in a dialog. The action is accept, decline, cancel, or nothing,
+ * which means that the dialog stays open until the server withdraws the prompt. The entries
+ * are what the person has put into the fields of a form before; a form that cannot be sent
+ * like that stays open, for another press. It rejects when the scenario ends before, or the
+ * signal is aborted.
  */
-export const press = async (dialog, signal) =>
-  (await talk(`press?dialog=${encodeURIComponent(dialog)}`, undefined, signal)).action;
+export const press = (dialog, signal) => talk(`press?dialog=${encodeURIComponent(dialog)}`, undefined, signal);
 
 /**
  * A URL went to something that shows it: browser; isolated, a view that the host cannot look

@@ -29,7 +29,7 @@ async function elicit({ mode = 'form', message, url }) {
     Object.assign(prompt, { url, domain: hostname, highlight: hostname });
   }
   prompt.copyable = message.match(/[A-Z]{3}-\d{3}-\d{3}/g) ?? [];
-  const action = await press(await shown(prompt));
+  const { action } = await press(await shown(prompt));
   if (action === 'accept' && mode === 'url') await opened(url); // here a host opens the browser
   return mode === 'form' && action === 'accept' ? { action, content: {} } : { action };
 }

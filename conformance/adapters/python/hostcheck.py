@@ -5,7 +5,8 @@ is told what the person does:
 
     task = hostcheck.task("shown", "opened", "outcome")  # what will be reported
     dialog = hostcheck.shown(mode="url", server=…, url=…, domain=…, actions=[…])
-    if hostcheck.press(dialog) == "accept":
+    action, entries = hostcheck.press(dialog)
+    if action == "accept":
         hostcheck.opened(url)
     hostcheck.outcome(call["id"], "what the model reads")
 
@@ -26,22 +27,25 @@ class Over(Exception):
 
 def task(*hooks):
     """What to do: the server, and the steps. The hooks are what will be reported:
-    "shown", "opened", "outcome"."""
+    "shown", "opened", "outcome", "entries"."""
     return _talk("task?" + urllib.parse.urlencode({"hooks": ",".join(hooks)}))
 
 
 def shown(**prompt):
     """A prompt is on the screen, with what can be seen of it: mode, server, message,
-    url, domain, highlight, warning, actions, controls, links, copyable. Returns the
-    dialog, for press."""
+    url, domain, highlight, warning, actions, controls, links, copyable, fields. Returns
+    the dialog, for press."""
     return _talk("shown", prompt)["dialog"]
 
 
 def press(dialog):
     """Waits until the person acts in a dialog. Returns "accept", "decline", "cancel",
-    or "nothing": leave the dialog open until the server withdraws the prompt. Raises
-    Over if the scenario ends before."""
-    return _talk("press?" + urllib.parse.urlencode({"dialog": dialog}))["action"]
+    or "nothing": leave the dialog open until the server withdraws the prompt. With it
+    comes what the person has entered into the fields of a form before; a form that
+    cannot be sent like that stays open, for another press. Raises Over if the scenario
+    ends before."""
+    press = _talk("press?" + urllib.parse.urlencode({"dialog": dialog}))
+    return press["action"], press.get("entries", {})
 
 
 def opened(url, where="browser"):

@@ -36,7 +36,7 @@ export async function ask({ mode, message, url }, signal) {
   if (open >= dialogs) await new Promise((resolve) => queue.push(resolve));
   else open++;
   try {
-    const action = await press(await shown(prompt, signal), signal);
+    const { action } = await press(await shown(prompt, signal), signal);
     if (action === 'nothing') {
       // The dialog is left alone.
       await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));

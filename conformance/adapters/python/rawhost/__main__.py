@@ -123,4 +123,4 @@ class Host:
         return all(done.wait(10) for done in complete)
 
 
-Host(hostcheck.task("shown", "opened", "outcome")).run()
+Host(hostcheck.task("shown", "opened", "outcome", "entries")).run()

@@ -7,8 +7,10 @@ import time
 import urllib.parse
 
 import hostcheck
+from form import Form
 
 PAUSE = 0.15  # seconds between two dialogs, so that no server floods the person
+TRIES = 5  # how often a form that is not complete can be sent
 
 
 class Screen:
@@ -60,13 +62,21 @@ class Screen:
             what.update(mode="url", url=url, domain=domain, highlight=domain)
             if "xn--" in domain:
                 what["warning"] = "The name of this site may imitate another."
-        action = hostcheck.press(hostcheck.shown(**what))
-        if action == "nothing":
-            withdrawn.wait()
-            return None
-        if action == "accept" and url is not None:
-            hostcheck.opened(url)  # a host hands it to the browser here, and to no shell
-            return {"action": "accept"}
-        if action == "accept":
-            return {"action": "accept", "content": {}}
-        return {"action": action}
+        form = Form(prompt.get("requestedSchema", {})) if url is None else None
+        if form is not None:
+            what["fields"] = form.values
+        dialog = hostcheck.shown(**what)
+        for _ in range(TRIES):
+            action, entries = hostcheck.press(dialog)
+            if action == "nothing":
+                withdrawn.wait()
+                return None
+            if action != "accept":
+                return {"action": action}
+            if url is not None:
+                hostcheck.opened(url)  # a host hands it to the browser here, and to no shell
+                return {"action": "accept"}
+            form.values.update(entries)
+            if form.complete():
+                return {"action": "accept", "content": form.values}
+        return {"action": "cancel"}
