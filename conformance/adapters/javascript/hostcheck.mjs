@@ -3,7 +3,7 @@
 // A host that hostcheck has started asks what to do, reports what its person sees, and is
 // told what the person does:
 //
-//   const { server, steps } = await task('shown', 'opened', 'outcome'); // what will be reported
+//   const { server, steps } = await task(['shown', 'opened', 'outcome']); // what will be reported
 //   const dialog = await shown({ mode: 'url', server: server.name, url, domain, actions: […] });
 //   const { action, entries } = await press(dialog);
 //   if (action === 'accept') await opened(url);
@@ -12,8 +12,11 @@
 // docs/hostcheck.md says what each of them means. It needs Node.js 18, or another runtime
 // with fetch and process.env, and no package.
 
-/** What to do: the server, and the steps. The hooks are what will be reported: shown, opened, outcome, entries. */
-export const task = (...hooks) => talk(`task?hooks=${hooks}`);
+/**
+ * What to do: the server, and the steps. The hooks are what will be reported: shown, opened,
+ * outcome, entries. What the host does, beside calling tools, is resources and prompts.
+ */
+export const task = (hooks, does = []) => talk(`task?hooks=${hooks}&does=${does}`);
 
 /**
  * A prompt is on the screen, with what can be seen of it: mode, server, message, url, domain,

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 
 import { opened, outcome, press, shown, task } from './hostcheck.mjs';
 
-const { server, steps } = await task('shown', 'opened', 'outcome');
+const { server, steps } = await task(['shown', 'opened', 'outcome']);
 const child = spawn(server.command[0], server.command.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] });
 const send = (message) => child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 

@@ -25,10 +25,11 @@ class Over(Exception):
     """The scenario is over: nobody presses anything any more."""
 
 
-def task(*hooks):
+def task(*hooks, does=()):
     """What to do: the server, and the steps. The hooks are what will be reported:
-    "shown", "opened", "outcome", "entries"."""
-    return _talk("task?" + urllib.parse.urlencode({"hooks": ",".join(hooks)}))
+    "shown", "opened", "outcome", "entries". What the host does, beside calling tools,
+    is "resources" and "prompts"."""
+    return _talk("task?" + urllib.parse.urlencode({"hooks": ",".join(hooks), "does": ",".join(does)}))
 
 
 def shown(**prompt):

@@ -3,7 +3,7 @@
 import { outcome, task } from '../../adapters/javascript/hostcheck.mjs';
 
 /** Returns the task: the server, and the calls. It says what will be reported, beside what calls come to. */
-export const learn = (...hooks) => task('outcome', ...hooks);
+export const learn = (...hooks) => task(['outcome', ...hooks]);
 
 /** Does something for each call of a task: for those of a step side by side. */
 export async function each({ steps }, call) {

@@ -2,8 +2,8 @@
 
     hostcheck run -- python3 conformance/adapters/python/rawhost
 
-It is written from docs/hostcheck.md and the specification alone, and shows how a
-host uses the adapter, hostcheck.py. It needs Python 3.9 and no other package.
+It shows how a host uses the adapter, hostcheck.py. All that it does is in
+docs/hostcheck.md and in the specification. It needs Python 3.9 and no other package.
 """
 
 import pathlib
@@ -73,11 +73,11 @@ class Host:
 
     def _rounds(self, client, call):
         """Makes a call until there is a result: its text, and whether that is an error."""
-        original = {"name": call["tool"], "arguments": call["arguments"]}
+        method, original = asked(call)
         params, retried = original, False
         limit, most = call.get("timeoutMs", 0) / 1000, call.get("maxMs", 0) / 1000
         for _ in range(ROUNDS):
-            answer = client.request("tools/call", params, limit, most)
+            answer = client.request(method, params, limit, most)
             if "error" in answer:
                 error = answer["error"]
                 if error.get("code") != -32042 or client.modern or retried or not self._required(client, error):
@@ -87,7 +87,7 @@ class Host:
             result = answer["result"]
             kind = result.get("resultType", "complete")
             if kind == "complete":
-                return "".join(c.get("text", "") for c in result.get("content", [])), result.get("isError", False)
+                return text_of(result), result.get("isError", False)
             if kind != "input_required" or not client.modern:
                 return f"the server sent a result of the unknown type {kind}", True
             params = dict(original)
@@ -123,4 +123,19 @@ class Host:
         return all(done.wait(10) for done in complete)
 
 
-Host(hostcheck.task("shown", "opened", "outcome", "entries")).run()
+def asked(call):
+    """The method and the parameters of a call: of a tool, a resource or a prompt."""
+    if "resource" in call:
+        return "resources/read", {"uri": call["resource"]}
+    if "prompt" in call:
+        return "prompts/get", {"name": call["prompt"], "arguments": call.get("arguments", {})}
+    return "tools/call", {"name": call["tool"], "arguments": call["arguments"]}
+
+
+def text_of(result):
+    """The text in a result of any of them."""
+    parts = result.get("content", []) + result.get("contents", []) + [m["content"] for m in result.get("messages", [])]
+    return "".join(part.get("text", "") for part in parts)
+
+
+Host(hostcheck.task("shown", "opened", "outcome", "entries", does=["resources", "prompts"])).run()

@@ -83,7 +83,7 @@ class Client:
                 "io.modelcontextprotocol/clientInfo": INFO,
                 "io.modelcontextprotocol/clientCapabilities": CAPABILITIES,
             }
-        if method == "tools/call":
+        if method in ("tools/call", "prompts/get", "resources/read"):
             meta["progressToken"] = number
         with self._lock:
             self._waiting[number] = answers

@@ -69,8 +69,8 @@ class Streamable:
         headers = {}
         if self._modern and message is not None:
             headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": message.get("method", "")}
-            if message.get("method") == "tools/call":
-                headers["Mcp-Name"] = message["params"]["name"]
+            if message.get("method") in ("tools/call", "prompts/get", "resources/read"):
+                headers["Mcp-Name"] = message["params"].get("name") or message["params"]["uri"]
         elif self._session is not None:
             headers = {"Mcp-Session-Id": self._session, "MCP-Protocol-Version": self._version}
         return headers
