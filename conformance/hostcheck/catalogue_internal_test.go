@@ -33,7 +33,7 @@ func TestCatalogue_SectionOfTheNewerRevision(t *testing.T) {
 // A requirement has all of its data where it is written, and what judges it.
 func TestCatalogue_Literals(t *testing.T) {
 	for _, r := range catalogue {
-		judged := r.line != nil || r.post != nil || r.bare != nil || r.response != nil || r.request != nil || r.fresh != nil || r.retry != nil || r.cancelled != nil ||
+		judged := r.line != nil || r.post != nil || r.bare != nil || r.response != nil || r.request != nil || r.fresh != nil || r.started != nil || r.retry != nil || r.cancelled != nil ||
 			r.answered != nil || r.shown != nil || r.opened != nil || r.reported != nil || r.played != nil || r.end != nil
 		if judged == (r.Reason != "") {
 			t.Errorf("%s: is it judged? %v. Reason: %q", r.ID, judged, r.Reason)

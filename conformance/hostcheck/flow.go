@@ -83,6 +83,7 @@ func (s *session) arrived(c *call) {
 	s.playing.Add(1)
 	s.guard.Unlock()
 	judgeFresh(s.observer, c)
+	judgeStarted(s.observer, f)
 	go func() {
 		defer s.playing.Done()
 		if again > 6 {
@@ -182,7 +183,7 @@ func (f *flow) result(r map[string]any) {
 
 // sign adds what a result says of the server.
 func (s *session) sign(r map[string]any) {
-	r["_meta"] = map[string]any{wire.MetaServer: implementation}
+	r["_meta"] = map[string]any{wire.MetaServer: s.self()}
 }
 
 // foundText is what most calls come to.

@@ -82,6 +82,10 @@ func judgeFresh(o *observer, happened *call) {
 	judgeBy(o, func(r Requirement) func(judge, *call) { return r.fresh }, happened)
 }
 
+func judgeStarted(o *observer, happened *flow) {
+	judgeBy(o, func(r Requirement) func(judge, *flow) { return r.started }, happened)
+}
+
 func judgeRetry(o *observer, happened *retry) {
 	judgeBy(o, func(r Requirement) func(judge, *retry) { return r.retry }, happened)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -131,11 +132,20 @@ func (l Launch) Server(ctx context.Context) (io.ReadWriteCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct {
-		io.Reader
-		io.WriteCloser
-	}{in, conn}, nil
+	return &serverProcess{in, conn}, nil
 }
+
+// A serverProcess is what a host in this process has of a server.
+type serverProcess struct {
+	io.Reader
+	conn net.Conn
+}
+
+func (p *serverProcess) Write(b []byte) (int, error) { return p.conn.Write(b) }
+func (p *serverProcess) Close() error                { return wire.Finish(p.conn) }
+
+// Kill ends it with its standard input open, as a host should not.
+func (p *serverProcess) Kill() error { return p.conn.Close() }
 
 // Stub is the stdio server that a host launches: it connects back to the suite
 // at the control URL, which must be a loopback one, and relays bytes both ways

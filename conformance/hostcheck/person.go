@@ -17,10 +17,11 @@ import (
 // latch once the host runs.
 type person struct {
 	*latch
-	record *wire.Record
-	name   string // of the scenario
-	canary string // the base of the URLs that prompts carry
-	guided bool   // a person in the flesh does the task, and has no time-outs
+	record   *wire.Record
+	name     string // of the scenario
+	canary   string // the base of the URLs that prompts carry
+	redirect string // a URL of the server that leads to an icon of the canary
+	guided   bool   // a person in the flesh does the task, and has no time-outs
 
 	prompts  []*prompt
 	hooks    map[string]bool // what the host's adapter reports

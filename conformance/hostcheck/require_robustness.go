@@ -16,18 +16,43 @@ const TaskID = "P17"
 var robustness = []Requirement{
 	{
 		ID: "B40", Name: "fetches no schema by itself", Revision: Modern, Level: MustNot, Observed: atCanary,
-		Text:     "A $ref that leads to the network is not followed by itself.",
-		Section:  section(Modern, "basic/index#ref-resolution"),
-		Official: []string{"sep-2106-no-network-ref-deref"},
-		eras:     modernOnly,
+		Text:    "A $ref that leads to the network, in the schema of a tool or of a form, is not followed by itself.",
+		Section: section(Modern, "basic/index#ref-resolution"),
+		eras:    modernOnly,
 		end: func(j judge, s *session) {
 			list := s.firstRequest("tools/list")
-			if list == nil {
-				j.note("the host does not ask for the list of tools")
-				return
+			for path, of := range map[string]string{schemaPath: "a tool", formSchemaPath: "a form"} {
+				if at := s.visited(path); at >= 0 {
+					j.fail("the host fetched the URL of a $ref in the schema of "+of, at)
+				}
 			}
-			at := s.visited(schemaPath)
-			j.that(at < 0, "the host fetched the URL of a $ref in the schema of a tool", list.Event, at)
+			switch {
+			case list != nil:
+				j.pass(list.Event)
+			default:
+				j.note("the host does not ask for the list of tools")
+			}
+		},
+	},
+	{
+		ID: "A54", Name: "fetches no icon from elsewhere", Revision: Legacy, Level: Must, Derived: true, Observed: atCanary,
+		Text: "An icon is fetched only if its URI is of HTTPS or has the data in it, and from the origin of the server alone, also " +
+			"where it is redirected.",
+		Section: section(Legacy, "basic/index#icons"),
+		eras:    both,
+		end: func(j judge, s *session) {
+			at, seen := s.fetchedIcon(), s.firstRequest("tools/list")
+			if seen == nil {
+				seen = s.firstRequest("initialize")
+			}
+			switch {
+			case at >= 0:
+				j.fail("the host fetched an icon of another origin than the server's", at)
+			case seen != nil:
+				j.pass(seen.Event)
+			default:
+				j.note("the host does not ask for the list of tools, so that it sees no icon")
+			}
 		},
 	},
 	{
@@ -151,6 +176,69 @@ var robustness = []Requirement{
 		played: func(j judge, o occasion) {
 			j.that(o.took >= comeBack*95/100, fmt.Sprintf("the host came back after %v, and was told to wait %v",
 				o.took.Round(10*time.Millisecond), comeBack), o.at())
+		},
+	},
+	{
+		ID: "B45", Name: "listens again", Revision: Modern, Level: Must, Observed: onWire,
+		Text:    "A host that listens to changes sends subscriptions/listen again to a server that it had to start again.",
+		Section: section(Modern, "basic/patterns/subscriptions#graceful-closure"),
+		eras:    modernOnly, transport: Stdio,
+		end: func(j judge, s *session) {
+			dying := s.labelled("dying")
+			if len(dying) == 0 {
+				return
+			}
+			first := dying[0].now()
+			var before, again, later *call
+			for _, c := range s.requests {
+				switch listen := c.Method == "subscriptions/listen"; {
+				case listen && c.Conn <= first.Conn:
+					before = c
+				case listen:
+					again = c
+				case c.Conn > first.Conn:
+					later = c
+				}
+			}
+			switch {
+			case before == nil:
+				j.note("the host listens to no changes, which is optional", first.Event)
+			case later == nil: // it was not started again, which is told as that
+			case again == nil:
+				j.fail("the host listened to the server that died, and does not to the one that it started in its place", before.Event, later.Event)
+			default:
+				j.pass(before.Event, again.Event)
+			}
+		},
+	},
+	{
+		ID: "B46", Name: "keeps the server between calls", Revision: Modern, Level: ShouldNot, Observed: onWire,
+		Text:    "A server process does not end with a task: of two calls, one after the other, both go to the same.",
+		Section: section(Modern, "basic/index#statelessness"),
+		eras:    modernOnly, transport: Stdio,
+		end: func(j judge, s *session) {
+			first, second := s.labelled("first"), s.labelled("second")
+			switch {
+			case len(first) == 0:
+			case len(second) == 0:
+				j.note("the host makes one call alone", first[0].rounds[0].Event)
+			default:
+				a, b := first[0].now(), second[0].rounds[0]
+				j.that(a.Conn == b.Conn, "the host ended the server after a call, and started it anew for the next", a.Event, b.Event)
+			}
+		},
+	},
+	{
+		ID: "A55", Name: "ends a server by closing its input", Revision: Legacy, Level: Should, Observed: onWire,
+		Text:       "To end a server process the host closes its standard input first, and waits for it to exit.",
+		Section:    section(Legacy, "basic/lifecycle#shutdown"),
+		newer:      section(Modern, "basic/transports/stdio#shutdown"),
+		Everywhere: true,
+		eras:       both, transport: Stdio,
+		end: func(j judge, s *session) {
+			for _, e := range s.ended {
+				j.that(e.closed, "the host ended the server, and had not closed its standard input", e.event)
+			}
 		},
 	},
 	{

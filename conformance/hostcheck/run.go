@@ -212,7 +212,7 @@ func (c Config) run(ctx context.Context, n wire.Network, one staging) Result {
 
 // launch is what the host is told, and the session knows it too.
 func (c Config) launch(s *session, at *wire.Endpoints) Launch {
-	s.canary = at.CanaryURL()
+	s.canary, s.redirect = at.CanaryURL(), at.RedirectURL()
 	l := Launch{
 		Control: at.ControlURL(), Scenario: s.scenario.Name, Protocol: s.protocol, Transport: s.transport,
 	}

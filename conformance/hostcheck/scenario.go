@@ -24,7 +24,11 @@ type script struct {
 	outdated bool
 	// offers says that the server has resources and prompts, too.
 	offers bool
-	// refers says that the list has a tool whose schema refers to the canary.
+	// mirrors says that parameters are to be mirrored in headers.
+	mirrors bool
+	// listens says that the list of tools may change, to which a host can listen.
+	listens bool
+	// refers says that schemas and icons refer to the canary.
 	refers bool
 	// guided says that a person can do the scenario by hand.
 	guided bool
@@ -37,7 +41,7 @@ var scenarios = []Scenario{
 	roundTrips, otherRequests, parallel,
 	waiting, pausing, resumption,
 	completion, urlRequired,
-	resultTypes, streams, sessions, restart,
+	mirroring, resultTypes, streams, sessions, restart,
 }
 
 // Who a scenario is for.

@@ -11,7 +11,7 @@ var advertising = Scenario{
 	Description: "Two plain calls, one after the other. The host declares elicitation where its protocol wants it, sends the " +
 		"metadata and the headers that every request has, posts one message at a time, answers a ping, and ends its session.",
 	Protocols: both, Transports: everywhere,
-	Checks: []string{"A1", "A2", "A30", "A44", "A47", "A49", "B1", "B2", "B3", "B21", "B23", "B24", "B38"},
+	Checks: []string{"A1", "A2", "A30", "A44", "A47", "A49", "A55", "B1", "B2", "B3", "B21", "B23", "B24", "B38", "B46"},
 	Ask:    "Make the two calls.",
 	script: script{
 		steps: inTurn("first", "second"),
@@ -55,21 +55,6 @@ var versions = Scenario{
 		play:     func(f *flow) { f.text(foundText) },
 		outdated: true,
 		guided:   true,
-	},
-}
-
-var references = Scenario{
-	Name: "references", Title: "A schema that refers to the network",
-	Description: "The list has one more tool, which is not called. Its input schema has a $ref to a URL of the canary. The host " +
-		"may leave the tool out; it does not fetch the URL by itself.",
-	Protocols: modernOnly, Transports: everywhere,
-	Checks: []string{"B40"},
-	Ask:    "Restart your host, or have it connect to the server anew. Then make the calls.",
-	script: script{
-		steps:  inTurn("first", nextCall),
-		play:   func(f *flow) { f.text(foundText) },
-		refers: true,
-		guided: true,
 	},
 }
 

@@ -14,8 +14,7 @@ var otherRequests = Scenario{
 		"is not cached, though the result of such a request could be: the same resource is read twice, and asks twice.",
 	Protocols: modernOnly, Transports: everywhere,
 	Checks: []string{"B6", "B8", "B9", "B10", "B11", "B13", "B14", "B24", "B27", "P19"},
-	Ask: "Ask your host to read the resource " + resourceURI("read") + ", and to use the prompt " + promptName + " with call set to " +
-		"get. Agree to whatever it asks.",
+	Ask:    "Have your host read the resource and use the prompt, if it can. Agree to whatever it asks.",
 	script: script{
 		steps: func(string) [][]Call {
 			again := readingOf("cached")

@@ -133,12 +133,14 @@ func playSuspended(f *flow, x *wire.Exchange) {
 
 var restart = Scenario{
 	Name: "restart", Title: "A server that dies",
-	Description: "The server process ends in the middle of a call. The host starts it again, and the next call works.",
-	Protocols:   modernOnly, Transports: stdioOnly,
-	Checks: []string{"B22"},
+	Description: "The server process ends in the middle of a call. The host starts it again, and the next call works; if it " +
+		"listened to changes before, it listens again.",
+	Protocols: modernOnly, Transports: stdioOnly,
+	Checks: []string{"B22", "B45"},
 	Ask:    "Make the calls. The first one fails, as the server dies.",
 	script: script{
-		steps: inTurn("dying", nextCall),
+		steps:   inTurn("dying", nextCall),
+		listens: true,
 		play: func(f *flow) {
 			if p, ok := f.now().back.(*wire.Pipe); ok && f.label == "dying" && len(f.s.labelled("dying")) == 1 {
 				p.Die()

@@ -46,18 +46,14 @@ func tool(name, description string) any {
 
 // tools is the list of tools. The one that refers to the canary is called by nobody.
 func (s *session) tools() []any {
-	if !s.scenario.refers {
+	switch {
+	case s.scenario.mirrors:
+		return append(slices.Clip(toolList), s.mirroring()...)
+	case !s.scenario.refers:
 		return toolList
 	}
-	return append(slices.Clip(toolList), map[string]any{
-		"name": "notes_tag", "description": "Tags a note.", "inputSchema": map[string]any{
-			"type": "object", "properties": map[string]any{"tag": map[string]any{"$ref": s.canary + schemaPath}},
-		},
-	})
+	return append(slices.Clip(toolList), s.referring())
 }
-
-// schemaPath is where the schema of the canary would be.
-const schemaPath = "/schemas/tag.json"
 
 // olderRevisions are those whose initialize is answered in kind: they differ in
 // nothing that the scenarios use, and some hosts of this year send them.
@@ -170,7 +166,10 @@ func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
 // capabilities are those of the server.
 func (s *session) capabilities() map[string]any {
 	out := map[string]any{"tools": map[string]any{}}
-	if s.scenario.offers {
+	if s.scenario.listens {
+		out["tools"] = map[string]any{"listChanged": true}
+	}
+	if s.scenario.offers && s.protocol == Modern {
 		out["resources"], out["prompts"] = map[string]any{}, map[string]any{}
 	}
 	return out
@@ -180,6 +179,10 @@ func (s *session) capabilities() map[string]any {
 func (s *session) Dropped(back wire.Channel) {
 	s.guard.Lock()
 	defer s.guard.Unlock()
+	if p, ok := back.(*wire.Pipe); ok && !p.Died() && !s.closed && s.ctx.Err() == nil {
+		closed, event := p.Ended()
+		s.ended = append(s.ended, serverEnd{closed, event})
+	}
 	for _, c := range s.requests {
 		if c.back == back && !s.closed {
 			c.hungUp = s.moment()
@@ -276,8 +279,8 @@ func (s *session) initialize(c *call, p *wire.Peer) {
 	s.agreed = append(s.agreed, version)
 	s.guard.Unlock()
 	s.answer(c, success(map[string]any{
-		"protocolVersion": version, "serverInfo": implementation,
-		"capabilities": map[string]any{"tools": map[string]any{}},
+		"protocolVersion": version, "serverInfo": s.self(),
+		"capabilities": s.capabilities(),
 	}))
 }
 

@@ -35,6 +35,8 @@ type session struct {
 	peers    []*wire.Peer // those that have initialized
 	agreed   []string     // with which protocol version
 	able     []string     // what the host can be told to do, beside calling tools
+	ended    []serverEnd  // of server processes, that the host brought about
+	moved    bool         // a header is called otherwise now
 	lost     []string     // the sessions of HTTP that the server ended
 	lostAt   time.Duration
 	deleted  []string // those that the host ended
@@ -43,6 +45,12 @@ type session struct {
 	pending  map[string]chan *wire.Line // the server's own requests, by id
 	serial   bool                       // the host makes one call at a time
 	took     time.Duration              // how long it was, once it is closed
+}
+
+// A serverEnd is how a host ended a server process.
+type serverEnd struct {
+	closed bool // it closed its standard input
+	event  int
 }
 
 // A latch guards what a session and its person know, and wakes who waits for that to

@@ -81,6 +81,7 @@ type Requirement struct {
 	response  func(judge, *wire.Line)           // each response, where the protocol has none
 	request   func(judge, *call)                // each request
 	fresh     func(judge, *call)                // each call that follows nothing
+	started   func(judge, *flow)                // the same, as what it begins
 	retry     func(judge, *retry)               // each one that follows a result
 	cancelled func(judge, *cancellation)        // each cancellation
 	answered  func(judge, *session, *prompt)    // each prompt, when all is over

@@ -113,6 +113,9 @@ type server struct {
 
 func (s *server) Write(p []byte) (int, error) { return s.stdin.Write(p) }
 
+// Kill ends the server with its input open, as a host should not.
+func (s *server) Kill() error { return s.cmd.Process.Kill() }
+
 // shutdown is how long a server has to end once its input has ended.
 const shutdown = 2 * time.Second
 

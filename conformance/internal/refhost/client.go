@@ -43,7 +43,10 @@ type link interface {
 }
 
 // head is what HTTP headers say of a request.
-type head struct{ method, name string }
+type head struct {
+	method, name string
+	params       map[string]string // what mirrors parameters of the call
+}
 
 // A client speaks to one server process, or to one HTTP server.
 type client struct {
@@ -56,6 +59,7 @@ type client struct {
 	pending map[string]*outgoing
 	gaveUp  map[string]bool   // by id
 	last    map[string]string // the id of the latest request of a call
+	known   toolset
 }
 
 // An outgoing request.
@@ -118,7 +122,7 @@ func (c *client) try(ctx context.Context, method string, params map[string]any, 
 		listen := c.encode(out.id, "subscriptions/listen", map[string]any{"notifications": map[string]any{}})
 		c.link.send(c.h.begun, listen, head{method: "subscriptions/listen"}, func(error) {})
 	}
-	h := head{method: method, name: cmp.Or(call.Tool, call.Prompt, call.Resource)}
+	h := head{method: method, name: cmp.Or(call.Tool, call.Prompt, call.Resource), params: c.headers(call.Tool, call.Arguments)}
 	if retry && c.h.fault == RetryWithoutName {
 		h.name = ""
 	}

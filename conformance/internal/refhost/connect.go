@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
 )
@@ -38,13 +39,11 @@ func (h *host) connect(ctx context.Context) (*client, error) {
 		return nil, context.Cause(ctx)
 	}
 	if h.speaksModern(r, err) {
-		list, err := c.request(ctx, "tools/list", nil, hostcheck.Call{})
-		if h.fault == FollowsReferences {
-			for _, ref := range references.FindAllSubmatch(list.Result, -1) {
-				h.visit(ctx, string(ref[1]))
-			}
+		if err := c.tools(ctx); err != nil {
+			return c, err
 		}
-		return c, err
+		c.listen(r.Result)
+		return c, nil
 	}
 	if h.fault == FallsBackOnOneCode && (r.Error == nil || r.Error.Code != -32601) {
 		c.close()
@@ -60,6 +59,29 @@ func (c *client) older() {
 		link.modern.Store(false)
 	}
 	c.modern = false
+}
+
+// listen has the server tell when its tools change, if they can.
+func (c *client) listen(discovered json.RawMessage) {
+	var d struct {
+		Capabilities struct {
+			Tools struct {
+				ListChanged bool `json:"listChanged"`
+			} `json:"tools"`
+		} `json:"capabilities"`
+	}
+	c.h.mu.Lock()
+	again := len(c.h.peers) > 0
+	c.h.mu.Unlock()
+	if json.Unmarshal(discovered, &d) != nil || !d.Capabilities.Tools.ListChanged || again && c.h.fault == ListensOnce {
+		return
+	}
+	c.mu.Lock()
+	c.next++
+	id := strconv.Itoa(c.next)
+	c.mu.Unlock()
+	raw := c.encode(id, "subscriptions/listen", map[string]any{"notifications": map[string]any{"toolsListChanged": true}})
+	c.link.send(c.h.begun, raw, head{method: "subscriptions/listen"}, func(error) {}) // it ends with the connection
 }
 
 // references are what schemas refer to on the network.
@@ -80,7 +102,9 @@ func (h *host) dial(ctx context.Context, modern bool) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the server: %w", err)
 	}
-	c.link = newStdioLink(conn, c.receive, h.fault == LogsToServer)
+	link := newStdioLink(conn, c.receive, h.fault == LogsToServer)
+	link.kills = h.fault == KillsServer
+	c.link = link
 	return c, nil
 }
 
@@ -118,6 +142,5 @@ func (h *host) initialize(ctx context.Context, c *client) error {
 	if link, ok := c.link.(*httpLink); ok {
 		link.listen()
 	}
-	_, err = c.request(ctx, "tools/list", nil, hostcheck.Call{})
-	return err
+	return c.tools(ctx)
 }

@@ -94,6 +94,12 @@ const (
 	CachesCalls      Fault = "caches-calls"
 	ReadsInOneRound  Fault = "reads-in-one-round"
 
+	// Parameters in headers.
+	MirrorsTopAlone   Fault = "mirrors-top-alone"
+	MarksOtherwise    Fault = "marks-otherwise"
+	KeepsInvalidTools Fault = "keeps-invalid-tools"
+	NeverRefreshes    Fault = "never-refreshes"
+
 	// Requests, and waiting for them.
 	SameIDs           Fault = "same-ids"
 	OneProgressToken  Fault = "one-progress-token"
@@ -115,37 +121,42 @@ const (
 	NeedsResultType   Fault = "needs-result-type"
 
 	// HTTP, and the server process.
-	AcceptsJSONOnly  Fault = "accepts-json-only"
-	RetryWithoutName Fault = "retry-without-name"
-	ChokesOnComments Fault = "chokes-on-comments"
-	NeverResumes     Fault = "never-resumes"
-	IgnoresRetry     Fault = "ignores-retry"
-	SameIDAfterBreak Fault = "same-id-after-break"
-	LeavesServerDead Fault = "leaves-server-dead"
-	KeepsLostSession Fault = "keeps-lost-session"
-	LeavesSession    Fault = "leaves-session"
-	StreamsUnasked   Fault = "accepts-any-stream"
-	DeafStream       Fault = "deaf-stream"
+	AcceptsJSONOnly   Fault = "accepts-json-only"
+	RetryWithoutName  Fault = "retry-without-name"
+	ChokesOnComments  Fault = "chokes-on-comments"
+	NeverResumes      Fault = "never-resumes"
+	IgnoresRetry      Fault = "ignores-retry"
+	SameIDAfterBreak  Fault = "same-id-after-break"
+	LeavesServerDead  Fault = "leaves-server-dead"
+	ListensOnce       Fault = "listens-once"
+	ServerForEachCall Fault = "server-for-each-call"
+	KillsServer       Fault = "kills-server"
+	KeepsLostSession  Fault = "keeps-lost-session"
+	LeavesSession     Fault = "leaves-session"
+	StreamsUnasked    Fault = "accepts-any-stream"
+	DeafStream        Fault = "deaf-stream"
 
 	// The wire.
-	NoVersionMember    Fault = "no-jsonrpc-member"
-	OldJSONRPC         Fault = "old-jsonrpc"
-	LogsToServer       Fault = "logs-to-server"
-	WritesLatin1       Fault = "writes-latin-1"
-	NoVersionHeader    Fault = "no-version-header"
-	WrongVersionHeader Fault = "wrong-version-header"
-	DropsSession       Fault = "drops-session"
-	NeverInitialized   Fault = "never-says-initialized"
-	HalfInitialize     Fault = "half-initialize"
-	ReusesIDs          Fault = "reuses-ids"
-	FractionalIDs      Fault = "fractional-ids"
-	IgnoresPings       Fault = "ignores-pings"
-	NumericReason      Fault = "numeric-reason"
-	MalformedContent   Fault = "malformed-content"
-	FollowsReferences  Fault = "follows-references"
-	CrashesAtOnce      Fault = "crashes-at-once"
-	Hangs              Fault = "hangs"
-	EndsMidCall        Fault = "ends-mid-call"
+	NoVersionMember       Fault = "no-jsonrpc-member"
+	OldJSONRPC            Fault = "old-jsonrpc"
+	LogsToServer          Fault = "logs-to-server"
+	WritesLatin1          Fault = "writes-latin-1"
+	NoVersionHeader       Fault = "no-version-header"
+	WrongVersionHeader    Fault = "wrong-version-header"
+	DropsSession          Fault = "drops-session"
+	NeverInitialized      Fault = "never-says-initialized"
+	HalfInitialize        Fault = "half-initialize"
+	ReusesIDs             Fault = "reuses-ids"
+	FractionalIDs         Fault = "fractional-ids"
+	IgnoresPings          Fault = "ignores-pings"
+	NumericReason         Fault = "numeric-reason"
+	MalformedContent      Fault = "malformed-content"
+	FetchesIcons          Fault = "fetches-icons"
+	FollowsFormReferences Fault = "follows-form-references"
+	FollowsReferences     Fault = "follows-references"
+	CrashesAtOnce         Fault = "crashes-at-once"
+	Hangs                 Fault = "hangs"
+	EndsMidCall           Fault = "ends-mid-call"
 )
 
 // Faults returns all faults but none.
@@ -161,9 +172,10 @@ var faults = []Fault{
 	RetriesUnasked, RetriesAtConsent, LoopsOnRequired,
 	DropsState, TrimsState, NormalizesState, CutsState, InventsState, KeepsFirstState, ChangesArguments, SharesResponses, AnswersOneInput, SwapsAnswers, AsksOnce,
 	IgnoresStateOnly, FiveRounds, RetryKeepsID, CarriesStale, CachesCalls, ReadsInOneRound,
+	MirrorsTopAlone, MarksOtherwise, KeepsInvalidTools, NeverRefreshes,
 	SameIDs, OneProgressToken, AnswersRequests, NeverTimesOut, ImpatientCalls, NeverCancels, Misspells, EndsServer, NeverHangsUp, CancelsStrangers,
 	IgnoresProgress, NoMaximum, ClockRunsOn, UsesLateResponses, CrashesOnLate, UsesUnknownTypes, GuessesTypes, NeedsResultType,
 	AcceptsJSONOnly, RetryWithoutName, ChokesOnComments, NeverResumes, IgnoresRetry, SameIDAfterBreak,
-	LeavesServerDead, KeepsLostSession, LeavesSession, StreamsUnasked, DeafStream,
-	NoVersionMember, OldJSONRPC, LogsToServer, WritesLatin1, NoVersionHeader, WrongVersionHeader, DropsSession, NeverInitialized, HalfInitialize, ReusesIDs, FractionalIDs, IgnoresPings, NumericReason, MalformedContent, FollowsReferences, CrashesAtOnce, Hangs, EndsMidCall,
+	LeavesServerDead, ListensOnce, ServerForEachCall, KillsServer, KeepsLostSession, LeavesSession, StreamsUnasked, DeafStream,
+	NoVersionMember, OldJSONRPC, LogsToServer, WritesLatin1, NoVersionHeader, WrongVersionHeader, DropsSession, NeverInitialized, HalfInitialize, ReusesIDs, FractionalIDs, IgnoresPings, NumericReason, MalformedContent, FollowsReferences, FollowsFormReferences, FetchesIcons, CrashesAtOnce, Hangs, EndsMidCall,
 }

@@ -27,6 +27,11 @@ func newForm(h *host, e elicitation) *form {
 	if e.Mode == "url" || json.Unmarshal(e.Schema, &s) != nil {
 		return f
 	}
+	if h.fault == FollowsFormReferences {
+		for _, ref := range references.FindAllSubmatch(e.Schema, -1) {
+			h.visit(h.begun, string(ref[1]))
+		}
+	}
 	f.fields, f.required = s.Properties, s.Required
 	f.check, _ = s.Resolve(nil) // what refers to elsewhere is not followed, and cannot be checked
 	for name, field := range s.Properties {

@@ -39,6 +39,8 @@ const (
 	WrapsResults Habit = "wraps-results"
 	// NoContentType does not say that it posts JSON.
 	NoContentType Habit = "no-content-type"
+	// EncodesAllParameters has all that headers mirror in Base64.
+	EncodesAllParameters Habit = "encodes-all-parameters"
 	// NoDefaults shows forms without the defaults of their fields.
 	NoDefaults Habit = "no-defaults"
 	// EndsOnRefusal ends a call of the newer era when the person refuses, and does
@@ -61,6 +63,6 @@ func Habits() []Habit { return slices.Clone(habits) }
 
 var habits = []Habit{
 	OpensThenAccepts, Nameless, CancelsUnknownModes, GivesUpOnVersion, GivesUpBroken, NeverRetries, FormsAlone, URLsAlone, NoElicitation,
-	ShowsHostAndPort, HighlightsOrigin, NamesServerInWords, EncodesURL, WrapsResults, NoContentType, NoDefaults,
+	ShowsHostAndPort, HighlightsOrigin, NamesServerInWords, EncodesURL, WrapsResults, NoContentType, EncodesAllParameters, NoDefaults,
 	EndsOnRefusal, OneCallAtATime, SessionPerCall, OlderEraAlone, NewerEraAlone, StdioAlone,
 }

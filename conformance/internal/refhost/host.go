@@ -124,6 +124,9 @@ func (h *host) step(ctx context.Context, calls []hostcheck.Call) error {
 		}
 	}
 	wg.Wait()
+	if h.fault == ServerForEachCall {
+		h.endServer()
+	}
 	return context.Cause(ctx)
 }
 
@@ -383,6 +386,19 @@ func (h *host) connected(ctx context.Context) (*client, error) {
 		h.peer = p
 	}
 	return p, nil
+}
+
+// endServer ends the server process of the newer era after a call, as no host should.
+func (h *host) endServer() {
+	h.mu.Lock()
+	p := h.peer
+	h.mu.Unlock()
+	if p == nil || !p.modern {
+		return
+	}
+	if _, process := p.link.(*stdioLink); process {
+		p.close()
+	}
 }
 
 func (h *host) hangUp() {

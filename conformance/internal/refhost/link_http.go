@@ -118,6 +118,9 @@ func (l *httpLink) label(req *http.Request, h head) {
 		if h.name != "" {
 			req.Header.Set("Mcp-Name", h.name)
 		}
+		for name, value := range h.params {
+			req.Header.Set(name, value)
+		}
 		return
 	}
 	l.mu.Lock()

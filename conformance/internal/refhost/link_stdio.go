@@ -11,6 +11,7 @@ import (
 type stdioLink struct {
 	conn  io.ReadWriteCloser
 	noisy bool // a fault
+	kills bool // likewise
 	write sync.Mutex
 	ended chan struct{} // closed when the server is gone
 
@@ -73,6 +74,10 @@ func (l *stdioLink) post(_ context.Context, raw []byte) error {
 }
 
 func (l *stdioLink) close() {
+	if killed, ok := l.conn.(interface{ Kill() error }); ok && l.kills {
+		_ = killed.Kill()
+		<-l.ended
+	}
 	_ = l.conn.Close() // how the server ended is in the suite's record
 	<-l.ended
 }

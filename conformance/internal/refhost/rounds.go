@@ -3,6 +3,7 @@ package refhost
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -30,6 +31,9 @@ func (h *host) rounds(ctx context.Context, p *client, c hostcheck.Call) (outcome
 	if h.fault == CarriesStale {
 		h.carry(params)
 	}
+	if p.excluded(c.Tool) {
+		return outcome{fmt.Sprintf("there is no tool %q", c.Tool), true}, false
+	}
 	refused, loops, limit := false, 0, maxRounds
 	if h.fault == FiveRounds {
 		limit = 5
@@ -43,6 +47,13 @@ func (h *host) rounds(ctx context.Context, p *client, c hostcheck.Call) (outcome
 		}
 		if r.Error != nil && r.Error.Code == -32042 && h.fault == LoopsOnRequired && loops < 8 {
 			loops++
+			continue
+		}
+		if r.Error != nil && r.Error.Code == -32020 && h.fault != NeverRefreshes && loops == 0 {
+			loops++
+			if err := p.tools(ctx); err != nil {
+				return failure(err), refused
+			}
 			continue
 		}
 		var in inputRequired

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,6 +85,9 @@ func (e *Endpoints) ControlURL() string { return e.base + "/" + e.control }
 // ServerURL is the server's, for HTTP.
 func (e *Endpoints) ServerURL() string { return e.base + "/" + e.token + "/mcp" }
 
+// RedirectURL is of the same origin as the server, and leads to an icon of the canary.
+func (e *Endpoints) RedirectURL() string { return e.base + "/" + e.token + "/icon" }
+
 // CanaryURL is the base of the URLs that prompts carry.
 func (e *Endpoints) CanaryURL() string { return e.canary }
 
@@ -112,6 +116,8 @@ func (e *Endpoints) route(w http.ResponseWriter, r *http.Request) {
 		e.reached = true
 		e.mu.Unlock()
 		e.serveHTTP(w, r)
+	case first == e.token && rest == "icon":
+		http.Redirect(w, r, e.canary+"/icons/redirected-"+url.PathEscape(r.URL.Query().Get("of")), http.StatusFound)
 	case first == e.control && r.Header.Get("Origin") != "":
 		http.Error(w, "not for browsers", http.StatusForbidden)
 	case first == e.control && rest == "stub":

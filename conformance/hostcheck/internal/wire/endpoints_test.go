@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -269,6 +270,42 @@ func TestHTTP_SessionsEnd(t *testing.T) {
 					if resp := h.do(method, ping, "Mcp-Session-Id", id); resp.StatusCode != http.StatusNotFound {
 						t.Errorf("%s in the session is answered with %d", method, resp.StatusCode)
 					}
+				}
+			})
+		})
+	}
+}
+
+// A server process whose input the host closed is told from one that it killed.
+func TestStdio_HowItEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		end    func(conn net.Conn) error
+		closed bool
+	}{
+		"closed": {wire.Finish, true},
+		"killed": {net.Conn.Close, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &server{hear: func(l *wire.Line, back wire.Channel, _ *wire.Peer) { answer(l, back) }}
+			serve(t, true, false, s, func(h *host) {
+				conn, in, err := wire.Connect(h.t.Context(), h.at.ControlURL(), h.network.Dial)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.WriteString(conn, ping+"\n"); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := in.ReadString('\n'); err != nil {
+					t.Fatal(err)
+				}
+				if err := c.end(conn); err != nil {
+					t.Fatal(err)
+				}
+				if closed, _ := (<-s.dropped).(*wire.Pipe).Ended(); closed != c.closed {
+					t.Errorf("its input was closed: %v", closed)
+				}
+				if n := len(h.conversation.Lines()); n != 1 {
+					t.Errorf("%d messages", n)
 				}
 			})
 		})

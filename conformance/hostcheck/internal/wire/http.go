@@ -202,7 +202,7 @@ func (x *Exchange) status(err *Error) int {
 		return http.StatusOK
 	case x.conversation.modern && err.Code == -32601:
 		return http.StatusNotFound
-	case x.conversation.modern && err.Code == -32022, !x.conversation.modern && err.Message == NotInitialized:
+	case x.conversation.modern && (err.Code == -32022 || err.Code == -32020), !x.conversation.modern && err.Message == NotInitialized:
 		return http.StatusBadRequest
 	}
 	return http.StatusOK

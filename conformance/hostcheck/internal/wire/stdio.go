@@ -20,7 +20,18 @@ type Pipe struct {
 	peer      *Peer
 	write     sync.Mutex // one message at a time
 	died      atomic.Bool
+	closed    bool // its standard input, before it ended; set when it has
+	end       int  // in which event that shows
 }
+
+// endOfInput is what a stub says when its standard input was closed, after all that
+// had come there. It is no message, and is not taken for one. One that is killed does
+// not come to say it.
+const endOfInput = "\x00hostcheck: end of input"
+
+// Ended says whether the host closed the standard input of a process that has ended,
+// and in which event that shows.
+func (p *Pipe) Ended() (closed bool, event int) { return p.closed, p.end }
 
 // read takes messages, one a line, until the host ends the connection.
 func (p *Pipe) read(in *bufio.Reader) {
@@ -32,6 +43,9 @@ func (p *Pipe) read(in *bufio.Reader) {
 			c.flood()
 			return
 		}
+		if p.closed = err != nil && bytes.HasSuffix(raw, []byte(endOfInput)); p.closed {
+			raw = raw[:len(raw)-len(endOfInput)]
+		}
 		if raw = bytes.TrimSpace(raw); len(raw) > 0 {
 			l := c.Received(p.n, raw, nil)
 			if l == nil {
@@ -41,7 +55,9 @@ func (p *Pipe) read(in *bufio.Reader) {
 			c.Hear(l, p, p.peer)
 		}
 		if err != nil {
-			c.Note(p.n, Closed)
+			if p.end = c.Note(p.n, Closed); !p.closed {
+				p.end = c.Note(p.n, "and it had ended the server before")
+			}
 			return
 		}
 	}

@@ -32,6 +32,7 @@ func Stub(ctx context.Context, control string, stdin io.Reader, stdout io.Writer
 	go func() {
 		defer close(ended)
 		_, _ = io.Copy(conn, stdin)
+		_, _ = io.WriteString(conn, endOfInput)
 		// The host is done; what the server still says may yet be read.
 		if half, ok := conn.(interface{ CloseWrite() error }); ok {
 			_ = half.CloseWrite()
@@ -50,6 +51,12 @@ func Stub(ctx context.Context, control string, stdin io.Reader, stdout io.Writer
 		err = errors.New("hostcheck: the server ended")
 	}
 	return err
+}
+
+// Finish closes the connection of a stub whose standard input was closed.
+func Finish(conn net.Conn) error {
+	_, _ = io.WriteString(conn, endOfInput) // to a server that died it cannot be said
+	return conn.Close()
 }
 
 // Connect opens the connection of a stub.

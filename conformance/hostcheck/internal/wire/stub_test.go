@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -53,15 +54,13 @@ func TestStub_Relays(t *testing.T) {
 				n, _ := c.Read(buf) // the request
 				head := string(buf[:n])
 				c.Write([]byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: hostcheck-stub\r\n\r\npong\n"))
-				n, _ = c.Read(buf)
-				heard <- head + "|" + string(buf[:n])
-				if !serverFirst {
-					for {
-						if _, err := c.Read(buf); err != nil {
-							return
-						}
-					}
+				if serverFirst {
+					n, _ = c.Read(buf)
+					heard <- head + "|" + string(buf[:n])
+					return
 				}
+				all, _ := io.ReadAll(c)
+				heard <- head + "|" + string(all)
 			}()
 			stdin, host := net.Pipe()
 			defer host.Close()
@@ -76,7 +75,11 @@ func TestStub_Relays(t *testing.T) {
 			if (err != nil) != serverFirst {
 				t.Errorf("it ends with %v", err)
 			}
-			if got := <-heard; !strings.HasPrefix(got, "POST /secret/stub HTTP/1.1\r\n") || !strings.HasSuffix(got, "|ping\n") {
+			want := "|ping\n"
+			if !serverFirst { // it says that the input ended, which one that is killed does not
+				want += "\x00hostcheck: end of input"
+			}
+			if got := <-heard; !strings.HasPrefix(got, "POST /secret/stub HTTP/1.1\r\n") || !strings.HasSuffix(got, want) {
 				t.Errorf("the server heard %q", got)
 			}
 			if stdout.String() != "pong\n" {
