@@ -15,6 +15,7 @@ type gate struct {
 	auth   *Interceptor
 	tool   string
 	onUse  bool // the person is asked only when the handler uses the grant
+	offers bool // a suspended call has its host shown the prompt, and goes on whatever comes of it: see AskAtStart
 	listed bool // in a policy; of a gate without a need, it says why there is none
 }
 

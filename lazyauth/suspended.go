@@ -69,10 +69,13 @@ func (s *suspended) serve(r *request, run handler) outcome {
 func (s *suspended) follow(r *request, run handler) (outcome, error) {
 	if r == &s.first || !s.hasBegun() {
 		var err error
-		if !s.person.Authorizes(&s.gate.Gate) && !s.gate.onUse {
+		if !s.person.Authorizes(&s.gate.Gate) && !s.gate.onUse && !(s.gate.offers && r != &s.first) {
 			err = s.became(r)
 			for handedOver := err == nil; handedOver; {
 				ctx, stop := s.waits(r)
+				if s.gate.offers {
+					endOffer(stop)
+				}
 				a := &arriving{suspended: s, request: r}
 				_, err = s.person.Obtain(ctx, s.gate.Need, a)
 				stop(nil)
@@ -80,6 +83,9 @@ func (s *suspended) follow(r *request, run handler) (outcome, error) {
 					return a.answer, nil
 				}
 			}
+		}
+		if s.gate.offers && !errors.Is(err, errFinished) {
+			err = nil
 		}
 		pending, waitsNoMore := errors.AsType[*asking.Pending](err)
 		switch {

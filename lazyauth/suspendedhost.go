@@ -219,7 +219,7 @@ func (s *suspended) answered(id, action string, r *request) {
 	if err == nil {
 		return
 	}
-	if err.HostOnly || !s.hasBegun() {
+	if !s.gate.offers && (err.HostOnly || !s.hasBegun()) {
 		s.giveUp(s.explain(err, s.gate.Need, r))
 	}
 	if err.HostOnly { // not before: no request of this call shows it again

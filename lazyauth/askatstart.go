@@ -1,0 +1,193 @@
+package lazyauth
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+	"weak"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+const (
+	// probeWait is how long a session must last before somebody is asked: hosts start servers to
+	// see what they have, and end them.
+	probeWait = 5 * time.Second
+	// offerWait is how long a call that needs no grant waits for a prompt to show.
+	offerWait = 4 * time.Second
+)
+
+// errOffered ends the wait of a call that needs no grant.
+var errOffered = errors.New("lazyauth: the call goes on without a grant")
+
+// endOffer ends such a wait in time; out of line, since calls that wait keep the frame of what has it.
+//
+//go:noinline
+func endOffer(stop context.CancelCauseFunc) {
+	time.AfterFunc(offerWait, func() { stop(errOffered) })
+}
+
+// AskAtStart has people asked to sign in before anything needs it: once a session, and only
+// those without a grant, through hosts that declare that they show prompts (elicitation).
+// It panics if need is nil, as [AddTool] does.
+//
+// Consider not to use it. Hosts start all servers that they know when they start, and each that
+// asks then asks somebody who may not want anything of it today; prompts that come for no reason
+// that one can see teach people to approve what they do not understand. Without it the
+// person is asked at the first call that needs the grant, which waits for them.
+//
+// Up to protocol revision 2025-11-25 the person is asked five seconds after a session was
+// initialized, if it still stands: hosts start servers merely to list their tools, and those that
+// do are gone by then. From 2026-07-28 on there is no session, and a server can ask for
+// something in its answer to a request alone. The first call of a tool says there that a person
+// is at work: if it needs no grant, its answer is the prompt, and when the host comes back for
+// the call, that goes on at once, whatever the person makes of it; if it needs one, it asks as ever.
+// A person who declines is left alone for a minute, as ever, and not asked at a start again
+// while the session lasts, which for callers from HTTP on 2026-07-28 is as long as the process.
+func AskAtStart(server *mcp.Server, auth *Interceptor, need scopes.Requirement) {
+	if need == nil {
+		panic("lazyauth.AskAtStart: the requirement is nil; an empty scopes.Set stands for any grant")
+	}
+	auth.install(server)
+	auth.newGate("", need) // counts for the limit of challenges
+	s := &starts{auth: auth, need: need, asked: make(map[any]struct{})}
+	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
+		handle := func(ctx context.Context, method string, r mcp.Request) (mcp.Result, error) {
+			if call, ok := r.(*mcp.CallToolRequest); ok {
+				return s.call(ctx, method, call, next)
+			}
+			result, err := next(ctx, method, r)
+			if started, ok := r.(*mcp.InitializedRequest); ok && err == nil {
+				ctx = context.WithoutCancel(ctx)
+				time.AfterFunc(probeWait, func() {
+					if slices.Contains(slices.Collect(server.Sessions()), started.Session) {
+						auth.keeper.Spawn("asking at the start", func() { s.ask(ctx, started) })
+					}
+				})
+			}
+			return result, err
+		}
+		return func(ctx context.Context, method string, r mcp.Request) (result mcp.Result, err error) {
+			returned := false
+			defer auth.recovers(ctx, &returned, &err)
+			result, err = handle(ctx, method, r)
+			returned = true
+			return result, err
+		}
+	})
+}
+
+// starts are the beginnings of what stands for sessions.
+type starts struct {
+	auth *Interceptor
+	need scopes.Requirement
+
+	mu    sync.Mutex
+	asked map[any]struct{} // weak.Pointer[mcp.ServerSession] or grants.Principal
+}
+
+// first reports whether nobody was asked through this client yet, and notes that they are.
+func (s *starts) first(c asking.Client) bool {
+	key := any(c)
+	if session, ok := c.(*mcp.ServerSession); ok {
+		key = weak.Make(session)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, again := s.asked[key]; again {
+		return false
+	}
+	for other := range s.asked {
+		if session, ok := other.(weak.Pointer[mcp.ServerSession]); ok && session.Value() == nil {
+			delete(s.asked, other)
+		}
+	}
+	s.asked[key] = struct{}{}
+	return true
+}
+
+// clientOf returns the client behind a request, whose principal is asked for only where that
+// says it; nil if it is not known.
+func (s *starts) clientOf(ctx context.Context, req *mcp.CallToolRequest) asking.Client {
+	if c, ok := asking.ClientOf(req, grants.Principal{}).(*mcp.ServerSession); ok {
+		return c
+	}
+	whose := listenerOf(ctx, s.auth, req.Session, req.Extra, req.Params.Meta)
+	if !whose.known {
+		return nil
+	}
+	return whose.who
+}
+
+// person returns who can be asked through this request, if anybody can and should be.
+func (s *starts) person(ctx context.Context, req *mcp.CallToolRequest) *asking.Person {
+	reach := asking.ReachOf(req)
+	if !reach.Elicits() || s.auth.options.OpenBrowser != nil && !reach.Has(elicit.URL) { // no window is opened for nothing
+		return nil
+	}
+	whose := listenerOf(ctx, s.auth, req.Session, req.Extra, req.Params.Meta)
+	if open, _ := access(ctx, s.auth, whose, true); open || !whose.known {
+		return nil
+	}
+	return s.auth.personOf(Principal(whose.who))
+}
+
+// ask asks the person of a session that has begun.
+func (s *starts) ask(ctx context.Context, started *mcp.InitializedRequest) {
+	req := &mcp.CallToolRequest{Session: started.Session, Extra: started.Extra, Params: new(mcp.CallToolParamsRaw)}
+	p := s.person(ctx, req)
+	if p == nil || !s.first(s.clientOf(ctx, req)) {
+		return
+	}
+	c := &call{Context: ctx, person: p, gate: &gate{Gate: grants.Gate{Need: s.need}, auth: s.auth}, req: req, arrived: s.auth.now()}
+	_, _ = p.Obtain(ctx, s.need, c) // the trace is told of what it came to
+}
+
+// call answers a call: one that needs a grant asks for itself; one that needs none is answered
+// with the prompt, from revision 2026-07-28 on, if it is the first of its client.
+func (s *starts) call(ctx context.Context, method string, req *mcp.CallToolRequest, next mcp.MethodHandler) (mcp.Result, error) {
+	auth := s.auth
+	_, gated := auth.gated.Load(req.Params.Name)
+	_, own := auth.tools.Load(req.Params.Name)
+	c := s.clientOf(ctx, req)
+	switch {
+	case c == nil: // nobody can be asked
+		return next(ctx, method, req)
+	case gated || own || !asking.Modern(req.Params.Meta):
+		if gated {
+			s.first(c)
+		}
+		return next(ctx, method, req)
+	case req.Params.RequestState != "": // it may be that of a call which was answered with the prompt
+		if _, err := auth.person(ctx, req); err != nil {
+			return next(ctx, method, req)
+		}
+	case s.person(ctx, req) == nil || !s.first(c):
+		return next(ctx, method, req)
+	}
+	g := &gate{Gate: grants.Gate{Need: s.need}, auth: auth, tool: req.Params.Name, offers: true}
+	out := g.run(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
+		result, err := next(context.WithValue(ctx, callKey{}, nil), method, req) // the tool has no grant of this
+		if called, ok := result.(*mcp.CallToolResult); ok {
+			return outcome{result: called, err: err}
+		}
+		return outcome{output: result, err: err} // some other middleware's
+	})
+	if out.err == errState { //nolint:errorlint // it is as serve returns it: the state is the tool's own
+		return next(ctx, method, req)
+	}
+	if other, ok := out.output.(mcp.Result); ok && out.err == nil {
+		return other, nil
+	}
+	result, err := out.raw(req)
+	if result == nil {
+		return nil, err
+	}
+	return result, err
+}
