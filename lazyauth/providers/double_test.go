@@ -36,6 +36,8 @@ type double struct {
 	// authorize turns the parameters of an authorization request into the RFC's. Its error is that of
 	// a page that sends nobody back.
 	authorize func(url.Values) error
+	// iss is what the authorization response names as its issuer (RFC 9207).
+	iss string
 	// api answers what none of these do. Nil: 404.
 	api http.HandlerFunc
 }
@@ -173,14 +175,21 @@ func (d *double) browse(ctx context.Context, link string) error {
 		return err
 	}
 	_, page, err := load(back)
-	if strings.Contains(page, `data-page="again"`) {
+	switch {
+	case strings.Contains(page, `data-page="again"`):
 		return errAgain
+	case strings.Contains(page, `data-page="mixed-up"`):
+		return errMixedUp
 	}
 	return err
 }
 
-// errAgain is that the person is told to begin again: what came of the code was of no use.
-var errAgain = errors.New("the last page asks to begin again")
+// What the person reads in the end: to begin again, since what came of the code was of no use; or that
+// somebody else's answer came.
+var (
+	errAgain   = errors.New("the last page asks to begin again")
+	errMixedUp = errors.New("the last page says that the answer is of another issuer")
+)
 
 // signIn has the local user sign in for need, and returns who that was. Where people sign in by the
 // device flow alone it is in virtual time.
@@ -188,6 +197,9 @@ func (d *double) signIn(t *testing.T, service lazyauth.Service, need scopes.Requ
 	t.Helper()
 	run := func(t *testing.T) {
 		d.as = fakeas.New(&d.options) // in the bubble
+		if d.iss != "" {
+			d.as.Script(fakeas.Response, fakeas.WithIss(d.iss).Times(-1))
+		}
 		auth, failed := lazyauth.New(service, &lazyauth.Options{Transport: d, Trace: new(lazyauth.Trace)})
 		if failed != nil {
 			t.Fatal(failed)

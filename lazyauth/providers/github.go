@@ -14,8 +14,9 @@ import (
 //
 // By a redirect GitHub wants the secret, with PKCE or without, as it tells no public clients from
 // others: App.RedirectURI and App.ClientSecret go together, and are for a program that stays on the
-// machine of whoever registered the app. Any port of 127.0.0.1 will do. S256 is documented, and
-// there is no metadata, so that InsecureAssumePKCE is set then.
+// machine of whoever registered the app. Any port of 127.0.0.1 will do. The metadata is asked whether
+// there is PKCE; where there is none, as on an Enterprise Server, people sign in by the device flow. What
+// comes back names the issuer since April 2026, so that there must be one.
 //
 // OAuth errors come under status 200, scopes are granted without those that others imply
 // ([scopes.GitHub]), and the API asks for more by headers of its own ([scopes.GitHubDemand]).
@@ -27,7 +28,9 @@ import (
 //
 // Sources: docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps and
 // …/scopes-for-oauth-apps; github.blog/changelog/2025-07-14-pkce-support-for-oauth-and-github-app-authentication
-// (PKCE). Read on 2026-11-26. Not run against GitHub.
+// (PKCE), docs.github.com/en/apps/github-authentication-discovery-endpoints (the metadata and the issuer, as
+// github.com/first-tree-ai/opentag/pull/636 and github.com/openiddict/openiddict-core/pull/2529 cite it). Read on
+// 2026-11-26. Not run against GitHub.
 func GitHub(app App) (lazyauth.Service, error) {
 	return gitHub("GitHub", "https://github.com", "https://api.github.com", "https://api.github.com", app)
 }
@@ -37,8 +40,7 @@ func GitHub(app App) (lazyauth.Service, error) {
 // Each has OAuth apps of its own. On a server the REST API is below /api/v3 of the same host, of
 // a cloud at https://api.octocorp.ghe.com. A loopback host is reached over http, for doubles.
 //
-// It is [GitHub] in all else. Which version of the server has PKCE its own documentation says
-// (3.21 has none); below that, leave RedirectURI empty.
+// It is [GitHub] in all else. Version 3.21 of the server documents that it has no PKCE.
 //
 // Sources: those of GitHub, in their versions for enterprise-server@3.21 and enterprise-cloud@latest.
 // Read on 2026-11-26. Not run against either.
@@ -70,13 +72,12 @@ func gitHub(name, site, origin, api string, app App) (lazyauth.Service, error) {
 		return lazyauth.Service{}, failf("GitHub", "App.ClientSecret is set, and the device flow has no use for it: leave it empty, or set RedirectURI for the redirect flow")
 	}
 	s := app.service(name)
-	s.Endpoint = oauth2.Endpoint{
-		AuthURL:       site + "/login/oauth/authorize",
+	s.Issuer = site + "/login/oauth"
+	s.Endpoint = oauth2.Endpoint{ // without AuthURL, since nothing would be discovered then
 		DeviceAuthURL: site + "/login/device/code",
 		TokenURL:      site + "/login/oauth/access_token",
 		AuthStyle:     oauth2.AuthStyleInParams,
 	}
-	s.InsecureAssumePKCE = redirects(s)
 	s.APIOrigins = []string{origin}
 	s.UserInfo = api + "/user"
 	s.Hierarchy = scopes.GitHub()

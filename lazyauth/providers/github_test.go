@@ -19,6 +19,15 @@ func newGitHub(client fakeas.Client, site, api string) *double {
 		site + "/login/device/code":        fakeas.DeviceAuthorization,
 		site + "/login/oauth/access_token": fakeas.Poll,
 	})
+	// docs.github.com/en/apps/github-authentication-discovery-endpoints, as others cite it (github.com/first-tree-ai/opentag,
+	// pull request 636, of 2026-09-17); read on 2026-11-26.
+	if site == "https://github.com" {
+		d.iss = "https://github.com/login/oauth"
+		d.metadata = map[string]map[string]any{"https://github.com/.well-known/oauth-authorization-server/login/oauth": {
+			"issuer": d.iss, "authorization_endpoint": site + "/login/oauth/authorize", "token_endpoint": site + "/login/oauth/access_token",
+			"response_types_supported": []string{"code"}, "code_challenge_methods_supported": []string{"S256"},
+		}}
+	}
 	d.whoever(api+"/user", "", map[string]any{"login": "octocat", "id": 583231})
 	return d
 }
@@ -43,7 +52,7 @@ func TestGitHub_EndpointsOfXOAuth2(t *testing.T) {
 	}
 }
 
-// With the code of a redirect GitHub wants the secret (the same page, "client_secret: Required"), and the
+// The answer to an authorization request names an issuer, and with the code GitHub wants the secret (the same page, "client_secret: Required"), and the
 // redirect URI may have any port on 127.0.0.1 and a path below the registered one (the same, "Redirect
 // URLs").
 func TestGitHub_RedirectNeedsTheSecret(t *testing.T) {
@@ -53,6 +62,8 @@ func TestGitHub_RedirectNeedsTheSecret(t *testing.T) {
 	naive := lazyauth.Service{Endpoint: oauth2.Endpoint{
 		AuthURL: "https://github.com/login/oauth/authorize", TokenURL: "https://github.com/login/oauth/access_token",
 	}, Flows: []lazyauth.Flow{lazyauth.FlowRedirect}, InsecureAssumePKCE: true}
+	d.refuses(t, naive, scopes.Of("gist"), "", errMixedUp.Error())
+	naive.Issuer = "https://github.com/login/oauth"
 	d.refuses(t, naive, scopes.Of("gist"), lazyauth.ReasonUnavailable, "invalid_client")
 	service := preset(t)(providers.GitHub(providers.App{ClientID: clientID, ClientSecret: clientSecret, RedirectURI: "http://127.0.0.1/callback"}))
 	d.passes(t, only(service, lazyauth.FlowRedirect), scopes.Of("gist"), "octocat")

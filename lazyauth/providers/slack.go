@@ -34,6 +34,7 @@ func Slack(app App) (lazyauth.Service, error) {
 	}
 	s := app.service("Slack")
 	s.Flows = []lazyauth.Flow{lazyauth.FlowRedirect}
+	s.Issuer = "https://slack.com" // by Slack's metadata for MCP, as others quote it; nothing is discovered
 	s.Endpoint = oauth2.Endpoint{
 		AuthURL:  "https://slack.com/oauth/v2/authorize",
 		TokenURL: "https://slack.com/api/oauth.v2.access",
