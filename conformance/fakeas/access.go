@@ -11,6 +11,7 @@ type Access struct {
 	ClientID string
 	Scopes   []string
 	Expires  time.Time // zero: never
+	Audience []string  // what it was made out for by name; nil: nothing in particular
 }
 
 // Introspect returns what an access token is good for, or false if it is
@@ -24,5 +25,5 @@ func (s *Server) Introspect(accessToken string) (Access, bool) {
 	if t == nil || t.isRevoked() || t.expired(now) {
 		return Access{}, false
 	}
-	return Access{Subject: t.subject, ClientID: t.clientID, Scopes: slices.Clone(t.scopes), Expires: t.expires}, true
+	return Access{Subject: t.subject, ClientID: t.clientID, Scopes: slices.Clone(t.scopes), Expires: t.expires, Audience: slices.Clone(t.audience)}, true
 }

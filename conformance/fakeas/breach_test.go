@@ -116,6 +116,11 @@ var breaches = []struct {
 		p.exchange(code)
 		return p.exchangeRequest(code)
 	}},
+	{fakeas.AssertionReused, "invalid_grant", func(p *peer) *http.Request {
+		assertion := vouch(p.t).text("access_token")
+		p.must(p.form(fakeas.Assertion, "grant_type", jwtGrant, "assertion", assertion))
+		return p.form(fakeas.Assertion, "grant_type", jwtGrant, "assertion", assertion)
+	}},
 	{fakeas.HintInURL, "", func(p *peer) *http.Request {
 		return p.request(http.MethodGet, p.authorizationURL("login_hint", "ada"), "", "")
 	}},
@@ -199,7 +204,7 @@ func (p *peer) bearer(address, token string) *http.Request {
 }
 
 func strictOptions() *fakeas.Options {
-	return &fakeas.Options{NoHintInURL: true, Registration: true, Clients: []fakeas.Client{
+	return &fakeas.Options{NoHintInURL: true, Registration: true, Unattended: trusting().Unattended, Clients: []fakeas.Client{
 		{ID: fakeas.DefaultClientID},
 		{ID: "other"},
 		{ID: "basic", Secret: "s3cret"},

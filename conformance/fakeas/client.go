@@ -89,7 +89,7 @@ func (c *Client) mayUse(op Operation) bool {
 	grant, ok := map[Operation]string{
 		DeviceAuthorization: grantDevice, Poll: grantDevice,
 		Authorization: grantCode, PushedAuthorization: grantCode, Exchange: grantCode,
-		Refresh: grantRefresh,
+		Refresh: grantRefresh, TokenExchange: grantExchange, Assertion: grantJWT, ClientCredentials: grantCredentials,
 	}[op]
 	return !ok || c.GrantTypes == nil || slices.Contains(c.GrantTypes, grant)
 }

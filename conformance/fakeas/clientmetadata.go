@@ -106,7 +106,7 @@ func (o *settings) grantTypes() []string {
 	if !o.NoAuthorization {
 		grants = append(grants, grantCode)
 	}
-	return grants
+	return append(grants, o.Unattended.grantTypes()...)
 }
 
 func scopeNames(text string) []string {

@@ -20,6 +20,8 @@ type token struct {
 	scopes  []string
 	expires time.Time // zero: never
 
+	audience []string // nil: any
+
 	// Of refresh tokens.
 	replaced bool
 	lost     bool // the answer with the replacement did not get through

@@ -13,11 +13,15 @@ var grantTypes = map[string]Operation{
 	grantDevice:  Poll,
 	grantCode:    Exchange,
 	grantRefresh: Refresh,
+
+	grantExchange:    TokenExchange,
+	grantJWT:         Assertion,
+	grantCredentials: ClientCredentials,
 }
 
 // grants reports whether the token endpoint has the grant of an operation.
 func (o *settings) grants(op Operation) bool {
-	return (op != Poll || !o.NoDevice) && (op != Exchange || !o.NoAuthorization)
+	return (op != Poll || !o.NoDevice) && (op != Exchange || !o.NoAuthorization) && o.Unattended.has(op)
 }
 
 // grammar says which parameters belong into the body of a request. What is
@@ -33,6 +37,12 @@ var grammars = map[Operation]grammar{
 	Poll:                {[]string{"grant_type", "device_code"}, []string{"client_id", "client_secret", "code_verifier", "resource", "audience"}},
 	Exchange:            {[]string{"grant_type", "code", "redirect_uri"}, []string{"client_id", "client_secret", "code_verifier", "resource", "audience"}},
 	Refresh:             {[]string{"grant_type", "refresh_token"}, []string{"client_id", "client_secret", "resource", "audience", "scope"}},
+	TokenExchange: {
+		[]string{"grant_type", "subject_token", "subject_token_type"},
+		[]string{"client_id", "client_secret", "resource", "audience", "scope", "requested_token_type", "actor_token", "actor_token_type"},
+	},
+	Assertion:           {[]string{"grant_type", "assertion"}, []string{"client_id", "client_secret", "scope"}},
+	ClientCredentials:   {[]string{"grant_type"}, []string{"client_id", "client_secret", "resource", "audience", "scope"}},
 	PushedAuthorization: {nil, nil},
 	OtherTokenRequest:   {[]string{"grant_type"}, nil},
 	Revocation:          {[]string{"token"}, []string{"client_id", "client_secret", "token_type_hint"}},

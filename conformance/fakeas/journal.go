@@ -21,6 +21,9 @@ const (
 	Response            Operation = "response"             // RFC 6749 §4.1.2: for scripts only
 	Exchange            Operation = "exchange"             // RFC 6749 §4.1.3
 	Refresh             Operation = "refresh"              // RFC 6749 §6
+	TokenExchange       Operation = "token_exchange"       // RFC 8693
+	Assertion           Operation = "assertion"            // RFC 7523 §2.1
+	ClientCredentials   Operation = "client_credentials"   // RFC 6749 §4.4
 	OtherTokenRequest   Operation = "other_token_request"  // any other request to the token endpoint
 	Registration        Operation = "registration"         // RFC 7591
 	ClientConfiguration Operation = "client_configuration" // RFC 7592

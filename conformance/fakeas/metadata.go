@@ -53,6 +53,7 @@ func (x *exchange) metadata() reply {
 	if o.pkceNamed() {
 		members["code_challenge_methods_supported"] = []string{"S256"}
 	}
+	o.Unattended.metadata(members, base)
 	if o.Metadata != nil {
 		o.Metadata(members)
 	}

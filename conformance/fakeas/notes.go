@@ -109,7 +109,7 @@ func (x *exchange) protect(scope string) (*token, reply) {
 	s.mu.Lock()
 	t := s.access[x.bearer]
 	knownRevoked := t != nil && t.knownRevoked(x.entry.Time)
-	valid := t != nil && !t.isRevoked() && !t.expired(now)
+	valid := t != nil && !t.isRevoked() && !t.expired(now) && (t.audience == nil || slices.Contains(t.audience, s.opts.API))
 	s.mu.Unlock()
 	if t != nil {
 		x.entry.ClientID = t.clientID

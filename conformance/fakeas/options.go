@@ -130,6 +130,9 @@ type Options struct {
 	// False: each authorization request is shown (RFC 8252 §8.6).
 	RememberConsent bool
 
+	// Unattended are grants that no person approves. Zero: none.
+	Unattended Unattended
+
 	// People have accounts at the authorization page. The first is signed in
 	// at the device page, and is who [Server.Approve] approves as. Nil: Ada
 	// Example (ada) and Grace Example (grace).

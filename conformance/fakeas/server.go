@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Server is an authorization server, its device page and the notes API. It is
@@ -16,15 +17,17 @@ import (
 type Server struct {
 	opts        *settings
 	issuer, api *url.URL
+	key         *signingKey // nil: it signs nothing
 
 	// mu guards what follows; nothing waits or writes to a client under it.
 	mu            sync.Mutex
-	clients       map[string]*Client // by client ID; what they point to never changes
-	registrations []*registration    // those of them that registered by themselves
-	devices       map[string]*device // by device code
-	users         map[string]*device // the same, by user code without its dash
-	queue         []*device          // in order of arrival, decided ones cut off lazily
-	arrived       chan struct{}      // closed and replaced when the queue grows
+	assertions    map[string]time.Time // that were used, by jti, until they may be forgotten
+	clients       map[string]*Client   // by client ID; what they point to never changes
+	registrations []*registration      // those of them that registered by themselves
+	devices       map[string]*device   // by device code
+	users         map[string]*device   // the same, by user code without its dash
+	queue         []*device            // in order of arrival, decided ones cut off lazily
+	arrived       chan struct{}        // closed and replaced when the queue grows
 	paces         map[string]*pace
 	access        map[string]*token
 	refresh       map[string]*token
@@ -76,6 +79,10 @@ func New(opts *Options) *Server {
 		onceOnly:       make(map[[2]string][sha256.Size]byte),
 		sessions:       make(map[string]*session),
 		consents:       make(map[[2]string][]string),
+		assertions:     make(map[string]time.Time),
+	}
+	if s.opts.Unattended.Identity {
+		s.key = newSigningKey()
 	}
 	s.issuer, _ = url.Parse(s.opts.Issuer)
 	s.api, _ = url.Parse(s.opts.API)
@@ -116,6 +123,9 @@ var paths = map[Operation]string{
 	Poll:                "/token",
 	Refresh:             "/token",
 	OtherTokenRequest:   "/token",
+	TokenExchange:       "/token",
+	Assertion:           "/token",
+	ClientCredentials:   "/token",
 	Revocation:          "/revoke",
 	Page:                "/device",
 	Me:                  "/me",
@@ -151,6 +161,10 @@ func (s *Server) locate(at site, method, path string) (Operation, func(*exchange
 			switch rest {
 			case paths[Exchange]:
 				return OtherTokenRequest, (*exchange).token
+			case jwksPath:
+				if s.key != nil {
+					return Metadata, (*exchange).keys
+				}
 			case paths[Revocation]:
 				return Revocation, (*exchange).revoke
 			case stylePath, scriptPath:

@@ -13,6 +13,12 @@ func (x *exchange) token() reply {
 		return x.refreshToken()
 	case Exchange:
 		return x.redeem()
+	case TokenExchange:
+		return x.exchangeToken()
+	case Assertion:
+		return x.redeemAssertion()
+	case ClientCredentials:
+		return x.clientCredentials()
 	}
 	return x.poll()
 }

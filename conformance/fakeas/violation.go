@@ -43,6 +43,7 @@ const (
 	VerifierElsewhere     Rule = "verifier-elsewhere"      // code_verifier not in a token request
 	RedirectMismatch      Rule = "redirect-mismatch"       // not that of the authorization request
 	CodeReused            Rule = "code-reused"             // an authorization code although it was answered
+	AssertionReused       Rule = "assertion-reused"        // an assertion although it was answered
 	HintInURL             Rule = "hint-in-url"             // login_hint in a URL that is shown
 	MalformedScope        Rule = "malformed-scope"         // not names with single spaces between
 	WrongGrantType        Rule = "wrong-grant-type"        // none that the server has
@@ -87,6 +88,7 @@ var sections = map[Rule]string{
 	VerifierElsewhere:     "RFC 7636 §4.5",
 	RedirectMismatch:      "RFC 6749 §4.1.3",
 	CodeReused:            "RFC 6749 §4.1.2",
+	AssertionReused:       "RFC 7523 §3",
 	HintInURL:             "MCP 2026-07-28 client/elicitation",
 	MalformedScope:        "RFC 6749 §3.3",
 	WrongGrantType:        "RFC 8628 §3.4",
