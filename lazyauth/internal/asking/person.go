@@ -72,6 +72,9 @@ func (p *People) of(o *grants.Owner) *Person {
 	return o.Beside(func() grants.Beside { return newPerson(p, o) }).(*Person) //nolint:forcetypeassert // nobody else keeps anything there
 }
 
+// Unattended returns a person who is never asked, since the owner's grants come from a source.
+func (p *People) Unattended(o *grants.Owner) *Person { return newPerson(p, o) }
+
 // ForgetDecline forgets that this person declined, with this account alone.
 func (p *People) ForgetDecline(who grants.Principal) { p.Person(who).forgetDeclines() }
 

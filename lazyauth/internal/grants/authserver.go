@@ -59,6 +59,12 @@ func (as *AuthorizationServer) missing(e oauth.Endpoints) []error {
 	return missing
 }
 
+// Configured returns the client that the program is configured with, for the endpoints that are
+// found, whoever else a person may be asked as.
+func (as *AuthorizationServer) Configured(ctx context.Context) (*oauth.Client, error) {
+	return as.client(ctx)
+}
+
 // lacks is the Want of oauth.DiscoverOptions.
 func (as *AuthorizationServer) lacks(e oauth.Endpoints) error {
 	missing := as.missing(e)

@@ -35,6 +35,11 @@ var (
 	ErrRefresh = errors.New("lazyauth: the grant could not be refreshed")
 	// ErrOperatorToken: the operator's token cannot be had, or is refused.
 	ErrOperatorToken = errors.New("lazyauth: the operator's token cannot be used")
+	// ErrUnattended: a [Source] gave no grant, and nobody is asked. It wraps what the source
+	// said, in a [Setback] if another try would be of no use for a while.
+	ErrUnattended = errors.New("lazyauth: no grant could be had without a person")
+	// ErrSourceEnded: the time of a [Source] is over.
+	ErrSourceEnded = errors.New("lazyauth: the token that the caller came with has ended")
 	// ErrNotRevoked: tokens were forgotten here and may still be good elsewhere, until
 	// they expire: the authorization server did not say that it ended them. It may not
 	// have known them any more, which some servers answer in the same way.
@@ -46,6 +51,7 @@ var (
 type Narrowed struct {
 	Missing   scopes.Set
 	Operators bool // it is the operator's token, and nobody was asked
+	Drawn     bool // nobody was asked: it is what a [Source] gives
 }
 
 func (n *Narrowed) Error() string { return "lazyauth: granted without " + n.Missing.String() }

@@ -20,6 +20,7 @@ type Grant struct {
 	refreshed bool       // got by a refresh
 	operators bool       // the operator's token …
 	told      bool       // … whose scopes the service has told
+	source    string     // the name of the Source that gave it: nobody was asked, and it can be got again
 	scopes    scopes.Set // as granted
 	held      scopes.Set // with what they imply
 	asked     scopes.Set // what this program asked for; see Known
@@ -83,7 +84,7 @@ func newGrant(order *scopes.Hierarchy, t *oauth.Token, refreshed bool) *Grant {
 // token.
 func (g *Grant) like(actual scopes.Set, refresh string) *Grant {
 	r := &Grant{
-		token: g.token, header: g.header, refresh: refresh, refreshed: g.refreshed, operators: g.operators, told: g.told,
+		token: g.token, header: g.header, refresh: refresh, refreshed: g.refreshed, operators: g.operators, told: g.told, source: g.source,
 		scopes: actual, held: g.order.Expand(actual), asked: g.asked, whole: g.whole, order: g.order, client: g.client, identity: g.identity, serial: serials.Add(1),
 	}
 	r.stored.Store(g.stored.Load())
@@ -134,6 +135,10 @@ func (g *Grant) Dropped() string { return g.dropped }
 func (g *Grant) Renewable() bool { return g.refresh != "" }
 
 func (g *Grant) isRenewable() bool { return g != nil && g.Renewable() }
+
+// Source returns the name of the source that it is from, if nobody was asked for it: see
+// [Keeper.Unattended].
+func (g *Grant) Source() string { return g.source }
 
 // Operators reports whether it is the operator's token.
 func (g *Grant) Operators() bool { return g.operators }

@@ -16,18 +16,19 @@ import (
 // silent observes nothing.
 type silent struct{}
 
-func (silent) ClientChosen(*Flight, ClientChoice)                                        {}
-func (silent) Waiting(context.Context, *Owner, string, scopes.Set)                       {}
-func (silent) Polled(*Flight, device.PollEvent)                                          {}
-func (silent) Redirected(*Flight, redirect.Event)                                        {}
-func (silent) Ended(*Flight, time.Duration)                                              {}
-func (silent) Refreshed(context.Context, *Owner, *Grant, time.Duration)                  {}
-func (silent) RefreshFailed(context.Context, *Owner, *Grant, time.Duration, error, bool) {}
-func (silent) TokenFailed(context.Context, *Owner, error)                                {}
-func (silent) StoreFailed(context.Context, *Owner, error)                                {}
-func (silent) Unidentified(context.Context, *Owner, error)                               {}
-func (silent) Changed(*Owner)                                                            {}
-func (silent) CallbackFailed(context.Context, string, error)                             {}
+func (silent) ClientChosen(*Flight, ClientChoice)                                                 {}
+func (silent) Waiting(context.Context, *Owner, string, scopes.Set)                                {}
+func (silent) Polled(*Flight, device.PollEvent)                                                   {}
+func (silent) Redirected(*Flight, redirect.Event)                                                 {}
+func (silent) Ended(*Flight, time.Duration)                                                       {}
+func (silent) Refreshed(context.Context, *Owner, *Grant, time.Duration)                           {}
+func (silent) RefreshFailed(context.Context, *Owner, *Grant, time.Duration, error, bool)          {}
+func (silent) TokenFailed(context.Context, *Owner, error)                                         {}
+func (silent) StoreFailed(context.Context, *Owner, error)                                         {}
+func (silent) Unidentified(context.Context, *Owner, error)                                        {}
+func (silent) Changed(*Owner)                                                                     {}
+func (silent) CallbackFailed(context.Context, string, error)                                      {}
+func (silent) Drawn(context.Context, Principal, string, *Grant, scopes.Set, time.Duration, error) {}
 
 func newKeeper(t *testing.T) *Keeper {
 	t.Helper()

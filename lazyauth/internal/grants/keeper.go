@@ -79,6 +79,8 @@ type Observer interface {
 	RefreshFailed(ctx context.Context, o *Owner, old *Grant, took time.Duration, err error, ended bool)
 	// TokenFailed: the operator's token could not be had.
 	TokenFailed(ctx context.Context, o *Owner, err error)
+	// Drawn: a source was asked for these scopes, and gave a grant, or err says why not.
+	Drawn(ctx context.Context, who Principal, source string, g *Grant, want scopes.Set, took time.Duration, err error)
 	// StoreFailed: a grant could not be read from or written to the store.
 	StoreFailed(ctx context.Context, o *Owner, err error)
 	// Unidentified: it could not be learnt who signed in.

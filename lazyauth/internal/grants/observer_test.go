@@ -109,6 +109,10 @@ func (e *events) TokenFailed(_ context.Context, o *grants.Owner, err error) {
 	e.add(event{name: "token failed", who: o.Who(), err: err})
 }
 
+func (e *events) Drawn(_ context.Context, who grants.Principal, _ string, _ *grants.Grant, want scopes.Set, _ time.Duration, err error) {
+	e.add(event{name: "drawn", who: who, missing: want, err: err})
+}
+
 func (e *events) StoreFailed(_ context.Context, o *grants.Owner, err error) {
 	e.add(event{name: "store failed", who: o.Who(), err: err})
 }

@@ -19,6 +19,7 @@ type Owner struct {
 
 	record ownRecord
 	beside atomic.Pointer[Beside]
+	source *Source // of grants without a person; nil: the person is asked
 
 	mu       sync.Mutex
 	logouts  int                              // what was begun before one is not for after it
@@ -99,7 +100,7 @@ func (o *Owner) Obtain(ctx context.Context, need scopes.Requirement, a Asker) (*
 			if err := o.await(ctx, s.renewal, a); err != nil {
 				return nil, err
 			}
-			tried |= s.renewal.kind
+			tried |= s.tried
 			continue // to the new grant, or without the old one
 		}
 		f := s.flight
@@ -168,7 +169,8 @@ func (o *Owner) narrowed(f *Flight, need scopes.Requirement) error {
 type step struct {
 	grant   *Grant   // use it
 	renewal *renewal // wait for it, and look again
-	flight  *Flight  // follow it
+	tried   renewalKind
+	flight  *Flight // follow it
 }
 
 // next decides what somebody who needs a grant does: take it, or wait for a renewal of a
@@ -181,11 +183,11 @@ func (o *Owner) next(ctx context.Context, need *scopes.Requirement, a Asker, tri
 		return step{grant: g}, nil
 	}
 	if o.renewal != nil && o.flight == nil {
-		return step{renewal: o.renewal}, nil
+		return step{renewal: o.renewal, tried: o.renewal.kind.asJoined()}, nil
 	}
 	r, err := o.renew(ctx, *need, tried)
 	if r != nil || err != nil {
-		return step{renewal: r}, err
+		return step{renewal: r, tried: r.kindOf()}, err
 	}
 	if err := a.MayAsk(o.flight == nil); err != nil {
 		return step{}, err
@@ -221,6 +223,8 @@ func (o *Owner) next(ctx context.Context, need *scopes.Requirement, a Asker, tri
 func (o *Owner) renew(ctx context.Context, need scopes.Requirement, tried renewalKind) (*renewal, error) {
 	g := o.Grant()
 	switch {
+	case o.source != nil:
+		return o.draw(ctx, need, tried)
 	case o.usesOperatorToken():
 		switch {
 		case g.Alive() && g.operators:

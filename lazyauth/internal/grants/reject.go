@@ -53,7 +53,7 @@ func (m *refusals) forget() {
 
 // mayRefresh reports whether a refresh may help in the place of g.
 func (m *refusals) mayRefresh(g *Grant) bool {
-	return (g.refresh != "" || g.operators) && !time.Now().Before(m.noRefresh)
+	return (g.refresh != "" || g.operators || g.source != "") && !time.Now().Before(m.noRefresh)
 }
 
 // maySignIn reports whether the person may be asked for a sign-in because the API refuses, to
@@ -90,7 +90,7 @@ func (o *Owner) Reject(ctx context.Context, g *Grant, r Refusal) bool {
 	if r.Again {
 		o.refusals.inVain(g)
 	}
-	signIn := r.SignIn && !g.operators
+	signIn := r.SignIn && !g.operators && g.source == ""
 	switch renewable := o.refusals.mayRefresh(g); {
 	case renewable && !signIn:
 		o.mu.Unlock()
@@ -115,6 +115,9 @@ func (o *Owner) replaced(ctx context.Context, g *Grant, left time.Duration) bool
 	kind, run := refreshing, func(ctx context.Context) error { return o.refresh(ctx, g) }
 	if g.operators {
 		kind, run = fromOperator, o.takeToken
+	}
+	if g.source != "" {
+		kind, run = unattended, func(ctx context.Context) error { return o.drawFor(ctx, g.Known()) }
 	}
 	ran := false
 	for range 4 { // one renewal runs at a time, and this one may have to wait for another kind

@@ -31,6 +31,14 @@ type renewal struct {
 	exchanging atomic.Bool // it waits for the authorization server, and not for the store
 }
 
+// kindOf returns r's kind, of no renewal none.
+func (r *renewal) kindOf() renewalKind {
+	if r == nil {
+		return 0
+	}
+	return r.kind
+}
+
 type renewalKind uint8
 
 const (
@@ -38,6 +46,7 @@ const (
 	refreshing               // RFC 6749 §6
 	fromOperator             // where the operator put a token
 	byName                   // a refresh for what the last one left out
+	unattended               // from a Source
 )
 
 func (k renewalKind) String() string {
@@ -46,6 +55,8 @@ func (k renewalKind) String() string {
 		return "reading the store"
 	case refreshing, byName:
 		return "a refresh"
+	case unattended:
+		return "getting a token without a person"
 	default:
 		return "taking the operator's token"
 	}
@@ -83,7 +94,7 @@ func (r *renewal) wait(ctx context.Context, left time.Duration) error {
 	case <-r.done:
 		return r.err
 	case <-timer.C:
-		if r.kind == fromOperator || r.exchanging.Load() {
+		if r.kind == fromOperator || r.kind == unattended || r.exchanging.Load() {
 			return ErrNotAnswered
 		}
 		return ErrStoreNotAnswered
@@ -236,12 +247,7 @@ func (o *Owner) exchange(ctx context.Context, old *Grant) (*Grant, error) {
 		o.keeper.config.Server.refused(client, err)
 		return nil, err
 	}
-	fresh := newGrant(o.keeper.config.Hierarchy, token, true)
-	fresh.identity, fresh.asked = old.identity, old.asked
-	if !byName && !token.Missing.IsEmpty() {
-		fresh.whole = old.scopes // the rest is asked for by name, once
-	}
-	return fresh, nil
+	return old.successor(token, byName), nil
 }
 
 // exchangeFor asks for what old has, and by name for what the grant has and the last token
@@ -255,6 +261,33 @@ func exchangeFor(ctx context.Context, client *oauth.Client, old *Grant) (token *
 	}
 	token, err = client.Refresh(ctx, old.refresh, old.scopes)
 	return token, !old.whole.IsEmpty(), err
+}
+
+// successor returns the grant that a refresh of g has brought.
+func (g *Grant) successor(token *oauth.Token, byName bool) *Grant {
+	fresh := newGrant(g.order, token, true)
+	fresh.identity, fresh.asked = g.identity, g.asked
+	if !byName && !token.Missing.IsEmpty() {
+		fresh.whole = g.scopes // the rest is asked for by name, once
+	}
+	return fresh
+}
+
+// doubted notes what a failed refresh says of g's refresh token, and reports whether the person
+// is asked although it may be another time; Owner.mu is held. A refusal of another kind may be
+// of the token, or of this client: the next sign-in will tell. The grant is kept.
+func (g *Grant) doubted(err error) (ask bool) {
+	switch {
+	case errors.Is(err, oauth.ErrUnreadable):
+		// It may have used the refresh token up: after one more try the person is asked.
+		ask = g.doubt != 0
+		g.doubt = min(g.doubt+1, useless)
+	case errors.Is(err, oauth.ErrUnexplained):
+		ask, g.doubt = true, unexplained
+	case errors.Is(err, oauth.ErrRefused), errors.Is(err, oauth.ErrInvalid), errors.Is(err, store.ErrUnwritable):
+		ask, g.doubt = true, useless
+	}
+	return ask
 }
 
 // errSuperseded is why a refresh that waited for the store is not done any more.
@@ -274,18 +307,7 @@ func (o *Owner) replace(old, fresh *Grant) {
 func (o *Owner) notRefreshed(old *Grant, err error) (ask bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	// Another refusal may be of the token, or of this client: the next sign-in will
-	// tell. The grant is kept.
-	switch {
-	case errors.Is(err, oauth.ErrUnreadable):
-		// It may have used the refresh token up: after one more try the person is asked.
-		ask = old.doubt != 0
-		old.doubt = min(old.doubt+1, useless)
-	case errors.Is(err, oauth.ErrUnexplained):
-		ask, old.doubt = true, unexplained
-	case errors.Is(err, oauth.ErrRefused), errors.Is(err, oauth.ErrInvalid), errors.Is(err, store.ErrUnwritable):
-		ask, old.doubt = true, useless
-	}
+	ask = old.doubted(err)
 	switch {
 	case !errors.Is(err, oauth.ErrRevoked) || o.keeper.ctx.Err() != nil:
 		if old.Alive() { // it was refreshed ahead of time: there is time for another try

@@ -64,7 +64,7 @@ func (s *setbacks) ended(prompted, asked bool, err error) error {
 	}
 	failed, ok := errors.AsType[*oauth.Error](err)
 	switch now := time.Now(); {
-	case !ok && !errors.Is(err, ErrNotOpened) || errors.Is(err, context.Canceled):
+	case !ok && !errors.Is(err, ErrNotOpened) && !errors.Is(err, ErrUnattended) || errors.Is(err, context.Canceled):
 		return err // neither the server's word nor a browser's, of which each try may open a window
 	case !prompted:
 		s.tries++
