@@ -173,18 +173,22 @@ func TokenFromEnv(name string) oauth2.TokenSource { return envToken(name) }
 var ErrNoGrant = errors.New("lazyauth: there is no grant")
 
 // Status returns what access who has, in this process or in the store; [ErrNoGrant] if
-// none. It asks nobody, and refreshes nothing.
+// none. What the person gave comes before what was got without them, of which there may be
+// several: then it is that of the latest call. It asks nobody, and refreshes nothing.
 func (i *Interceptor) Status(ctx context.Context, who Principal) (*Status, error) {
 	g, err := i.personOf(who).Look(ctx)
 	if err != nil {
 		return nil, i.explain(err, nil, nil, nil)
 	}
 	if g == nil {
+		g = i.standIns.grant(who)
+	}
+	if g == nil {
 		return nil, ErrNoGrant
 	}
 	return &Status{
 		Principal: who, Identity: Identity(g.Identity()), Scopes: g.Scopes(), Expires: g.Token().Expiry,
-		Renewable: g.Renewable(), Configured: g.Operators(),
+		Renewable: g.Renewable(), Configured: g.Operators(), Unattended: g.Source(),
 	}, nil
 }
 
@@ -199,8 +203,12 @@ func (i *Interceptor) Status(ctx context.Context, who Principal) (*Status, error
 // that wraps [ErrNotRevoked]; so does any other failure to end the tokens. ctx bounds
 // the requests.
 //
+// What was got without the person ([Options].Unattended) is forgotten here, and not revoked;
+// the next call gets it anew as long as its caller's own token is good.
+//
 // Logging out a principal without a grant is no error.
 func (i *Interceptor) Revoke(ctx context.Context, who Principal) error {
 	defer i.observer.changes.note(grants.Principal(who)) // once it is out of the store, too
+	i.standIns.forget(who)
 	return i.personOf(who).Forget(ctx)
 }

@@ -24,8 +24,8 @@ func (e malformedError) Error() string { return string(e) }
 // and not left to the server: raw handlers do not validate, and lists may leave
 // tools out.
 func (g *gate) malformed(ctx context.Context, next mcp.MethodHandler, req *mcp.CallToolRequest) error {
-	p, err := g.auth.person(ctx, req)
-	if err != nil || p.Authorizes(&g.Gate) {
+	p, s, err := g.auth.person(ctx, req)
+	if err != nil || s.or(p).Authorizes(&g.Gate) {
 		return err
 	}
 	tool, err := listed(ctx, next, req)

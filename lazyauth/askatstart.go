@@ -165,7 +165,7 @@ func (s *starts) call(ctx context.Context, method string, req *mcp.CallToolReque
 		}
 		return next(ctx, method, req)
 	case req.Params.RequestState != "": // it may be that of a call which was answered with the prompt
-		if _, err := auth.person(ctx, req); err != nil {
+		if _, _, err := auth.person(ctx, req); err != nil {
 			return next(ctx, method, req)
 		}
 	case s.person(ctx, req) == nil || !s.first(c):

@@ -149,7 +149,7 @@ func (n notOffered) text(service string) string {
 
 // signIn answers a call once there is a grant that covers wanted.
 func (t *authTools) signIn(ctx context.Context, req *mcp.CallToolRequest, wanted scopes.Set) (*mcp.CallToolResult, error) {
-	p, err := t.auth.person(ctx, req)
+	p, s, err := t.auth.person(ctx, req)
 	if err != nil {
 		return errorResult(req, err), nil
 	}
@@ -157,7 +157,7 @@ func (t *authTools) signIn(ctx context.Context, req *mcp.CallToolRequest, wanted
 	if first && t.options.InsecureAskAfterDecline {
 		t.auth.people.ForgetDecline(p.Who())
 	}
-	asked := !first || !p.Grant().Covers(wanted)
+	asked := !first || !s.or(p).Grant().Covers(wanted)
 	g := &gate{Gate: grants.Gate{Need: wanted}, auth: t.auth, tool: req.Params.Name}
 	out := g.run(ctx, req, func(ctx context.Context, _ *mcp.CallToolRequest) outcome {
 		c := callFrom(ctx)
@@ -166,7 +166,7 @@ func (t *authTools) signIn(ctx context.Context, req *mcp.CallToolRequest, wanted
 			return outcome{err: err}
 		}
 		out := signInOutput{grantStatus: t.statusOf(p.Who(), now), Required: namesOf(wanted)}
-		return outcome{result: named(p, structured(out.text(t, asked), out))}
+		return outcome{result: named(c.holder(), structured(out.text(t, asked), out))}
 	})
 	return out.raw(req)
 }

@@ -33,7 +33,7 @@ func (t *authTools) logoutTool() *mcp.Tool {
 // logout implements the tool.
 func (t *authTools) logout(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	auth := t.auth
-	p, err := auth.person(ctx, req)
+	p, _, err := auth.person(ctx, req)
 	if err != nil {
 		return errorResult(req, err), nil
 	}

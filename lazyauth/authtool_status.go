@@ -44,7 +44,7 @@ func (t *authTools) statusTool() *mcp.Tool {
 
 // status implements the tool.
 func (t *authTools) status(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-	p, err := t.auth.person(ctx, req)
+	p, _, err := t.auth.person(ctx, req)
 	if err != nil {
 		return errorResult(req, err), nil
 	}
@@ -92,6 +92,9 @@ func (t *authTools) look(ctx context.Context, p *asking.Person) (grantStatus, er
 	g, err := p.Look(ctx)
 	if err != nil {
 		return grantStatus{}, t.unread(ctx, p, err)
+	}
+	if g == nil {
+		g = t.auth.standIns.grant(Principal(p.Who()))
 	}
 	return t.statusOf(p.Who(), g), nil
 }

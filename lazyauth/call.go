@@ -22,6 +22,7 @@ type call struct {
 	context.Context // the request's, or what outlives it
 
 	person     *asking.Person
+	standIn    *standIn // nil: there is none
 	gate       *gate
 	req        *mcp.CallToolRequest
 	arrived    time.Duration                // since the interceptor's epoch
@@ -34,6 +35,9 @@ type call struct {
 	// was given one.
 	prompted atomic.Pointer[Error]
 }
+
+// holder is whose grant the call uses now.
+func (c *call) holder() *asking.Person { return c.standIn.or(c.person) }
 
 // callKey is the key under which a call's context holds the call.
 type callKey struct{}
@@ -57,12 +61,12 @@ func callFrom(ctx context.Context) *call {
 
 // admit returns the blocking call of a request, once there is a grant for it.
 func (g *gate) admit(ctx context.Context, req *mcp.CallToolRequest) (*call, error) {
-	p, err := g.person(ctx, req)
+	p, s, err := g.person(ctx, req)
 	if err != nil {
 		return nil, g.auth.denial(err)
 	}
-	c := &call{Context: ctx, person: p, gate: g, req: req, arrived: g.auth.now()}
-	if !p.Authorizes(&g.Gate) && !g.onUse {
+	c := &call{Context: ctx, person: p, standIn: s, gate: g, req: req, arrived: g.auth.now()}
+	if !s.or(p).Authorizes(&g.Gate) && !g.onUse {
 		if _, err := c.authorize(ctx, g.Need); err != nil {
 			return nil, g.auth.denial(err)
 		}
@@ -75,7 +79,7 @@ func (c *call) authorize(ctx context.Context, need scopes.Requirement) (*grants.
 	if c.gate.Need == nil { // whatever its handler requires
 		return nil, c.gate.mayUseNothing()
 	}
-	if g := c.person.Grant(); g.Covers(need) {
+	if g := c.holder().Grant(); g.Covers(need) {
 		return g, nil
 	}
 	// A request's context need not come from the call's: the wait ends with
@@ -98,6 +102,11 @@ func (c *call) wait(ctx context.Context, need scopes.Requirement) (*grants.Grant
 	if c.suspended != nil {
 		return c.suspended.authorize(ctx, need)
 	}
+	if c.standIn != nil {
+		g, err := c.standIn.obtain(ctx, c.person, need, c)
+		c.gate.tellBusy(ctx, c.person, err)
+		return g, c.gate.auth.explain(err, c.holder(), need, c.req)
+	}
 	g, err := c.person.Obtain(ctx, need, c)
 	c.gate.tellBusy(ctx, c.person, err)
 	return g, c.gate.auth.explain(err, c.person, need, c.req)
@@ -106,7 +115,7 @@ func (c *call) wait(ctx context.Context, need scopes.Requirement) (*grants.Grant
 // lost returns the error that the call's handler was given and whose prompt is for the
 // call's result, unless what was missing has been granted meanwhile.
 func (c *call) lost() *Error {
-	if e := c.prompted.Load(); e != nil && !c.person.Grant().Covers(e.Required) {
+	if e := c.prompted.Load(); e != nil && !c.holder().Grant().Covers(e.Required) {
 		return e
 	}
 	return nil
@@ -124,8 +133,8 @@ func (c *call) Token() (*oauth2.Token, error) {
 // current returns a grant that covers the tool's scopes, waiting for it if it
 // must.
 func (c *call) current(ctx context.Context) (*grants.Grant, error) {
-	if c.person.Authorizes(&c.gate.Gate) {
-		if g := c.person.Grant(); g != nil { // it may have been dropped just now
+	if p := c.holder(); p.Authorizes(&c.gate.Gate) {
+		if g := p.Grant(); g != nil { // it may have been dropped just now
 			return g, nil
 		}
 	}

@@ -42,16 +42,23 @@ func (i *Interceptor) principal(ctx context.Context, req *mcp.CallToolRequest) (
 	if who.Subject == "" && who.Issuer != "" { // no person in particular
 		return who, i.fail(ReasonAnonymous, errNoUser)
 	}
-	if !who.IsLocal() && i.options.VerifyUser == nil {
-		return who, i.fail(ReasonUnverified, errNoVerifyUser)
-	}
 	return who, nil
 }
 
-// person returns who can be asked for the grant of the principal behind req.
-func (i *Interceptor) person(ctx context.Context, req *mcp.CallToolRequest) (*asking.Person, error) {
-	if i.options.Principal == nil && i.options.Account == nil && req.Extra == nil && i.session.Load() == req.Session {
-		return i.local, nil // the usual stdio server, without a detour
+// mayAsk returns why a principal must not be asked, if they must not: anybody can approve a
+// code, and nothing would tell whose grant it is.
+func (i *Interceptor) mayAsk(who Principal) error {
+	if !who.IsLocal() && i.options.VerifyUser == nil {
+		return i.fail(ReasonUnverified, errNoVerifyUser)
+	}
+	return nil
+}
+
+// person returns who can be asked for the grant of the principal behind req, and who stands in
+// for them before they are, nil if nobody does.
+func (i *Interceptor) person(ctx context.Context, req *mcp.CallToolRequest) (*asking.Person, *standIn, error) {
+	if i.options.Principal == nil && i.options.Account == nil && len(i.standIns.ways) == 0 && req.Extra == nil && i.session.Load() == req.Session {
+		return i.local, nil, nil // the usual stdio server, without a detour
 	}
 	who, err := i.principal(ctx, req)
 	if err == nil && i.options.Account != nil {
@@ -62,12 +69,18 @@ func (i *Interceptor) person(ctx context.Context, req *mcp.CallToolRequest) (*as
 			err = i.fail(ReasonAnonymous, err)
 		}
 	}
+	var s *standIn
+	if err == nil {
+		if s = i.standIns.of(who, req); s == nil || s.thenAsk {
+			err = i.mayAsk(who)
+		}
+	}
 	if err != nil {
 		reason, cause := causeOf(err)
 		i.observer.failed(ctx, grants.Principal(who), req.Params.Name, reason, cause)
-		return nil, err
+		return nil, nil, err
 	}
-	return i.personOf(who), nil
+	return i.personOf(who), s, nil
 }
 
 func (i *Interceptor) personOf(who Principal) *asking.Person {

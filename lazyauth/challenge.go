@@ -108,9 +108,12 @@ func demandOf(res *http.Response, dialect scopes.Dialect) (scopes.Demand, error)
 // if there is hope for another one.
 func (r *refusal) another(ctx context.Context) (sequel, error) {
 	c := r.call
-	again := c.person.Reject(ctx, r.grant, grants.Refusal{
+	again := c.holder().Reject(ctx, r.grant, grants.Refusal{
 		By: c.arrived, Again: r.before.other, SignIn: r.demand.SignIn, Left: r.left(),
 	})
+	if !again && r.grant.Source() != "" {
+		again = c.standIn.giveUp()
+	}
 	switch {
 	case !again && r.grant.Operators():
 		return sequel{}, r.unmet(errOperatorRefused)
@@ -133,12 +136,12 @@ func (r *refusal) stepUp(ctx context.Context) (sequel, error) {
 	earlier, held := c.earlier(), g.Held()
 	if r.demand.HeldKnown && !order.Covers(order.Expand(r.demand.Held), g.Scopes()) && earlier.mayReduce(g) {
 		// The token has less than it was given: some of it was taken away.
-		less, ok := c.person.Reduce(g, order.Expand(r.demand.Held))
+		less, ok := c.holder().Reduce(g, order.Expand(r.demand.Held))
 		if !ok { // there is a new one, or will be soon: it is asked for with that
 			if !r.body.possible() {
 				return sequel{}, r.unmet(auth.fail(ReasonUnsupported, errNoReplay))
 			}
-			err := c.person.Settle(ctx, r.left())
+			err := c.holder().Settle(ctx, r.left())
 			return sequel{again: err == nil}, auth.explain(err, c.person, need, c.req)
 		}
 		earlier.reduces(g)

@@ -12,7 +12,8 @@ import (
 //
 // There is a counter for each hook of [Trace], in lower case. Some are told apart further:
 // "prompted.url", "prompted.text" and so on by [PromptedInfo.Channel], "polled.pending" and so on
-// by [PolledInfo.Outcome], "redirected.came" and so on by [RedirectedInfo.Outcome], "failed.declined" and so on by [FailedInfo.Reason]. "seconds" is the sum of
+// by [PolledInfo.Outcome], "unattended.exchange" and so on by [UnattendedInfo].How with
+// "unattended.refused" and "unattended.failed", "redirected.came" and so on by [RedirectedInfo.Outcome], "failed.declined" and so on by [FailedInfo.Reason]. "seconds" is the sum of
 // what granted flights took, rounded down for each: how long people needed.
 //
 // [expvar.Var]: https://pkg.go.dev/expvar#Var
@@ -40,7 +41,17 @@ func (c *Counters) Trace() *Trace {
 			c.add("granted", 1)
 			c.add("seconds", int64(i.Took.Seconds()))
 		},
-		Refreshed:      func(context.Context, RefreshedInfo) { c.add("refreshed", 1) },
+		Refreshed: func(context.Context, RefreshedInfo) { c.add("refreshed", 1) },
+		Unattended: func(_ context.Context, i UnattendedInfo) {
+			switch {
+			case i.Refused:
+				c.add("unattended.refused", 1)
+			case i.Err != nil:
+				c.add("unattended.failed", 1)
+			default:
+				c.add("unattended."+i.How, 1)
+			}
+		},
 		Parked:         func(context.Context, ParkedInfo) { c.add("parked", 1) },
 		Resumed:        func(context.Context, ParkedInfo) { c.add("resumed", 1) },
 		StoreFailed:    func(context.Context, StoreFailedInfo) { c.add("storefailed", 1) },

@@ -102,6 +102,7 @@ type Error struct {
 	wording   elicit.Wording   // … and how
 	declined  *asking.Declined // how, of Declined
 	operators bool             // of Narrowed: it is the operator's token
+	unasked   bool             // of Narrowed: it was got without the person
 	signIn    *string          // the prompt by which the person is asked at once, if there is one
 	wait      time.Duration    // for how long the same need is not asked for …
 	asked     bool             // … of the person, who can end that
@@ -156,6 +157,9 @@ func (e *Error) Error() string {
 	case ReasonNarrowed:
 		if e.operators {
 			return fmt.Sprintf("The token that this server's operator configured for %s lacks: %s. The operator must configure one that has it.", e.service, e.Missing)
+		}
+		if e.unasked {
+			return fmt.Sprintf("The access to %s that this server gets for the caller by itself lacks: %s. Who manages that access there must grant it; calls that need it are refused for a minute.", e.service, e.Missing)
 		}
 		return fmt.Sprintf("%s granted less than this tool needs; missing: %s. The user may have left it out, or may not have it, or it may need a setting at the service. Calls that need it are refused for a minute without asking; %s", e.service, e.Missing, e.again())
 	case ReasonUnsupported:
@@ -248,6 +252,9 @@ func (e *Error) Error() string {
 		}
 		if _, ok := errors.AsType[errOperatorToken](e.Cause); ok {
 			return fmt.Sprintf("The token that this server's operator configured for %s cannot be used. Calling again will not change that; the operator finds the cause in the server's log.", e.service)
+		}
+		if _, ok := errors.AsType[errUnattended](e.Cause); ok {
+			return e.unattended()
 		}
 		if port, ok := errors.AsType[*redirect.PortError](e.Cause); ok {
 			return fmt.Sprintf("Signing in to %s is not possible at the moment: the browser has to come back to %s on this machine, and something else uses that. Close that, or wait until another sign-in is finished, and call again.", e.service, port.Address)
@@ -373,7 +380,7 @@ func translate(err error) *Error {
 		return &Error{Reason: ReasonDeclined, declined: d, prompt: d.Prompt}
 	}
 	if n, ok := errors.AsType[*grants.Narrowed](err); ok {
-		return &Error{Reason: ReasonNarrowed, Missing: n.Missing, operators: n.Operators}
+		return &Error{Reason: ReasonNarrowed, Missing: n.Missing, operators: n.Operators, unasked: n.Drawn}
 	}
 	cause := grants.Cause(err)
 	for _, known := range []struct {
@@ -391,6 +398,7 @@ func translate(err error) *Error {
 		{grants.ErrOperatorToken, ReasonUnavailable, errOperatorToken{cause}},
 		{grants.ErrManySignIns, ReasonBusy, grants.ErrManySignIns},
 		{grants.ErrBusy, ReasonBusy, grants.ErrBusy},
+		{grants.ErrUnattended, ReasonUnavailable, errUnattended{cause}},
 		{grants.ErrRefresh, ReasonUnavailable, cause},
 		{oauth.ErrDenied, ReasonDenied, cause},
 		{device.ErrExpired, ReasonExpired, cause},

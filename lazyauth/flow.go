@@ -128,6 +128,9 @@ func (s *Service) ways(transport http.RoundTripper, o *Options, told observer) (
 			wants = append(wants, device.Offered)
 		}
 	}
+	if len(o.Unattended) > 0 {
+		wants = append(wants, hasTokenEndpoint)
+	}
 	server, err := grants.NewAuthorizationServer(s.oauth(transport), s.clients(o, told), s.InsecureSkipIssuerCheck, wants...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("lazyauth: Service: %w", err)

@@ -52,12 +52,12 @@ func (g *gate) mayUseNothing() *Error {
 
 // person returns whose grant a call uses. Of a gate that is passed on use, an
 // unknown caller is refused only when the handler uses a grant.
-func (g *gate) person(ctx context.Context, req *mcp.CallToolRequest) (*asking.Person, error) {
-	p, err := g.auth.person(ctx, req)
+func (g *gate) person(ctx context.Context, req *mcp.CallToolRequest) (*asking.Person, *standIn, error) {
+	p, s, err := g.auth.person(ctx, req)
 	if err != nil && g.onUse {
-		return asking.Nobody(err), nil
+		return asking.Nobody(err), nil, nil
 	}
-	return p, err
+	return p, s, err
 }
 
 // tellBusy tells the trace if a call ends because there is no room: the error is of nothing that

@@ -27,7 +27,7 @@ func (s *suspended) begin(r *request, run handler) {
 		first := s.first.Call.Params // which stands while r serves the call
 		req = withState(req, first.RequestState, first.InputResponses)
 	}
-	h := &handlerRun{call: call{person: s.person, gate: s.gate, req: req, arrived: r.Arrived, suspended: s}, run: run, values: detached{r.Ctx}}
+	h := &handlerRun{call: call{person: s.person, standIn: s.standIn, gate: s.gate, req: req, arrived: r.Arrived, suspended: s}, run: run, values: detached{r.Ctx}}
 	ctx, cancel := context.WithCancelCause(&h.values)
 	h.Context = ctx
 	if !s.start(cancel) {

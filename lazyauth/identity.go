@@ -44,6 +44,9 @@ type Status struct {
 	Renewable bool
 	// Configured is whether it is the operator's token: see Options.Token.
 	Configured bool
+	// Unattended is how it was got, if nobody was asked: "exchange", "identity", "credentials" or
+	// "token", which are the fields of [Unattended]; empty otherwise.
+	Unattended string
 }
 
 // named returns result with whose grant was used, if that is known.

@@ -25,7 +25,7 @@ func (i *Interceptor) Handler(tool string, need scopes.Requirement, handler mcp.
 		out := g.run(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 			result, err := handler(ctx, req)
 			if c := callFrom(ctx); err == nil && result != nil && c != nil {
-				result = named(c.person, result)
+				result = named(c.holder(), result)
 			}
 			return outcome{result: result, err: err}
 		})
@@ -103,7 +103,7 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 				result, err := next(ctx, method, req)
 				if called, ok := result.(*mcp.CallToolResult); ok {
 					if c := callFrom(ctx); err == nil && called != nil && c != nil && !c.gate.onUse {
-						called = named(c.person, called)
+						called = named(c.holder(), called)
 					}
 					return outcome{result: called, err: err}
 				}

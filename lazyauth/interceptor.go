@@ -31,6 +31,7 @@ type Interceptor struct {
 	late     *guard.Late // callbacks that did not return in time
 	origins  origins
 	argument string // that names the account; see AccountFromArgument
+	standIns *standIns
 	sealer   *state.Sealer
 	seed     maphash.Seed
 	epoch    time.Time
@@ -104,14 +105,21 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	if err != nil {
 		return nil, err
 	}
+	unasked, err := unattendedWays(&service, server, &o, callbacks{late, observer}, toServer)
+	if err != nil {
+		return nil, err
+	}
+	i.options.Unattended = nil // it has secrets
 	i.keeper = grants.New(i.keeping(server, ways, toServer))
 	i.handlers = workers.New(func(f func()) bool { return i.keeper.Spawn(handlerRuns, f) })
 	i.people = asking.NewPeople(asking.Config{
 		Keeper: i.keeper, Service: service.Name, Epoch: i.epoch,
 		MaxWait: i.maxWait, ShowsProgress: i.showsProgress, Wording: i.wording,
 		OpensBrowser: o.OpenBrowser != nil, TextAfterDecline: o.InsecureTextAfterDecline, Observer: i.observer,
+		MayAsk: func(who grants.Principal) error { return i.mayAsk(Principal(who)) },
 	})
 	i.local = i.people.Person(grants.Principal{})
+	i.standIns = newStandIns(unasked, i.keeper, i.people)
 	return i, nil
 }
 
@@ -156,6 +164,7 @@ func (i *Interceptor) Close() error {
 	i.closeHandlers(i.fail(ReasonUnavailable, grants.ErrClosed))
 	i.suspended.Close()
 	dropped := i.keeper.Close()
+	i.standIns.close()
 	return errors.Join(i.join(), i.keeper.RevokeAll(dropped))
 }
 

@@ -51,6 +51,8 @@ type listener struct {
 	who   grants.Principal
 	known bool // otherwise nobody's
 	any   bool // account of who will do, since each call names one
+
+	unasked bool // calls get a grant without the person: see Options.Unattended
 }
 
 // concerns reports whether a grant of whose matters to l.
@@ -167,7 +169,13 @@ func listenerOf(ctx context.Context, i *Interceptor, session *mcp.ServerSession,
 	if err == nil && i.argument == "" && i.options.Account != nil {
 		who.Account, err = i.options.Account(ctx, call)
 	}
-	return listener{who: grants.Principal(who), known: err == nil, any: i.argument != ""}
+	var s *standIn
+	if err == nil {
+		if s = i.standIns.of(who, call); s == nil || s.thenAsk {
+			err = i.mayAsk(who)
+		}
+	}
+	return listener{who: grants.Principal(who), known: err == nil, any: i.argument != "", unasked: err == nil && s != nil}
 }
 
 // lasts reports whether a grant serves without anybody being asked.
@@ -180,7 +188,7 @@ func access(ctx context.Context, i *Interceptor, l listener, stored bool) (open 
 	if !l.known {
 		return false, until
 	}
-	if i.options.Token != nil && l.who.IsLocal() {
+	if l.unasked || i.options.Token != nil && l.who.IsLocal() {
 		return true, until
 	}
 	stored = stored && i.options.Store != nil

@@ -117,6 +117,19 @@ func logTrace(debug, info, warn writer) *Trace {
 		Refreshed: func(ctx context.Context, i RefreshedInfo) {
 			info(ctx, "grant refreshed", line{About: i.About, scopes: i.Scopes, FlightStats: FlightStats{Took: i.Took}, err: i.Err})
 		},
+		Unattended: func(ctx context.Context, i UnattendedInfo) {
+			l := line{About: i.About, FlightStats: FlightStats{Took: i.Took}, scopes: i.Scopes, source: i.How, life: i.Life, err: i.Err}
+			switch {
+			case i.Err != nil:
+				l.scopes = i.Asked
+				warn(ctx, "a grant could not be had without the person", l)
+			case !i.Missing.IsEmpty():
+				l.asked, l.missing = i.Asked, i.Missing
+				warn(ctx, "a grant was had without the person, for less than was asked for", l)
+			default:
+				info(ctx, "a grant was had without the person", l)
+			}
+		},
 		Parked: func(ctx context.Context, i ParkedInfo) {
 			debug(ctx, "handler parked", line{About: i.About, scopes: i.Scopes})
 		},

@@ -114,7 +114,7 @@ func ofRaw(ctx context.Context, g *gates[json.RawMessage], next mcp.MethodHandle
 
 // undetermined is the error of a call whose need is not known.
 func (g *gates[In]) undetermined(ctx context.Context, req *mcp.CallToolRequest, err error) error {
-	p, anonymous := g.auth.person(ctx, req)
+	p, _, anonymous := g.auth.person(ctx, req)
 	if anonymous != nil {
 		return g.auth.denialOf(req, anonymous)
 	}

@@ -20,8 +20,9 @@ type observer struct {
 	service string
 	trace   Trace
 	// optional are the service's own scopes, which servers may leave out.
-	optional scopes.Set
-	changes  *changes // of grants, for lists of tools
+	optional  scopes.Set
+	hierarchy *scopes.Hierarchy
+	changes   *changes // of grants, for lists of tools
 }
 
 // newObserver returns an observer that tells trace; of failures alone, and in the program's
@@ -30,7 +31,7 @@ func newObserver(service *Service, trace *Trace) observer {
 	if trace == nil {
 		trace = failuresTrace()
 	}
-	return observer{service.Name, *CombineTraces(trace), service.Scopes, new(changes)} // whose hooks are watched
+	return observer{service.Name, *CombineTraces(trace), service.Scopes, service.Hierarchy, new(changes)} // whose hooks are watched
 }
 
 // hookWait is how long a hook may take, which must not block.
@@ -163,6 +164,21 @@ func (o observer) RefreshFailed(ctx context.Context, owner *grants.Owner, old *g
 // TokenFailed implements [grants.Observer].
 func (o observer) TokenFailed(ctx context.Context, owner *grants.Owner, err error) {
 	o.failed(ctx, owner.Who(), "", ReasonUnavailable, errOperatorToken{err})
+}
+
+// Drawn implements [grants.Observer].
+func (o observer) Drawn(ctx context.Context, who grants.Principal, source string, g *grants.Grant, want scopes.Set, took time.Duration, err error) {
+	info := UnattendedInfo{About: o.about(who, ""), How: source, Asked: want, Took: took}
+	if err != nil {
+		info.Refused = isRefused(err)
+		_, info.Err = causeOf(grants.Cause(err))
+	} else {
+		info.Scopes, info.Missing = g.Scopes(), o.hierarchy.Missing(g.Held(), want)
+		if expiry := g.Token().Expiry; !expiry.IsZero() {
+			info.Life = time.Until(expiry)
+		}
+	}
+	emit(ctx, o.trace.Unattended, info)
 }
 
 // StoreFailed implements [grants.Observer].

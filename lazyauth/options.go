@@ -100,6 +100,12 @@ type Options struct {
 	// end besides. Zero means that they are forgotten, and live on until they expire.
 	RevokeOnClose time.Duration
 
+	// Unattended are ways to a grant that ask nobody, for the callers that they name: a call uses
+	// the first of them that names its caller, before anybody is asked. What comes of them is
+	// never stored. With a way that does not ThenAsk, VerifyUser is not needed for its callers.
+	// None means that people are asked. See docs/unattended.md.
+	Unattended []Unattended
+
 	// MaxScopes is what challenges of the API may raise a grant to, beyond what
 	// the tools declare and [Service].Scopes names. Whatever a challenge says,
 	// no more is ever asked for. None means that the declarations are the limit.

@@ -30,7 +30,7 @@ func RejectToken(ctx context.Context, refused *oauth2.Token) error {
 	case c.gate.Need == nil:
 		return c.gate.mayUseNothing()
 	}
-	g := c.person.Grant()
+	g := c.holder().Grant()
 	if refused == nil {
 		if answered := c.answered.Load(); answered != nil {
 			g = answered
@@ -39,9 +39,9 @@ func RejectToken(ctx context.Context, refused *oauth2.Token) error {
 		g = nil // it was replaced
 	}
 	r := &refusal{call: c, grant: g}
-	if g != nil && !c.person.Reject(ctx, g, grants.Refusal{
+	if g != nil && !c.holder().Reject(ctx, g, grants.Refusal{
 		By: c.arrived, Again: c.earlier().broughtBy(g), SignIn: true, Left: r.left(),
-	}) {
+	}) && (g.Source() == "" || !c.standIn.giveUp()) {
 		why := c.gate.auth.fail(ReasonUnsupported, errTokenRefused)
 		if g.Operators() {
 			why.Cause = errOperatorRefused

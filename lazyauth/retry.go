@@ -37,15 +37,15 @@ func (i *Interceptor) keptFor(d *asking.Delivery) time.Duration {
 
 // serve answers one request of revision 2026-07-28 or later.
 func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler) outcome {
-	p, err := g.person(ctx, req)
+	p, in, err := g.person(ctx, req)
 	if err != nil {
 		return outcome{err: g.auth.denialOf(req, err)}
 	}
 	if req.Params.RequestState == "" {
-		s := newSuspended(g, p, asking.Request{Ctx: ctx, Call: req, Arrived: g.auth.now()})
+		s := newSuspended(g, p, in, asking.Request{Ctx: ctx, Call: req, Arrived: g.auth.now()})
 		return s.serve(&s.first, run)
 	}
-	s, r, err := g.retry(ctx, req, p)
+	s, r, err := g.retry(ctx, req, p, in)
 	if err != nil {
 		return outcome{err: err}
 	}
@@ -54,7 +54,7 @@ func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler)
 
 // retry returns the call that the request's state names, and the request as the call
 // sees it. It is apart from serve so that a call that waits does not keep its stack.
-func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Person) (*suspended, *request, error) {
+func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Person, in *standIn) (*suspended, *request, error) {
 	r := &request{Request: asking.Request{Ctx: ctx, Call: req, Arrived: g.auth.now(), Again: true}}
 	c := asking.ClientOf(req, p.Who())
 	b, err := g.binding(req, p, c)
@@ -69,7 +69,7 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 	if opened.Round { // a handler's own: a new call for us, once
 		r.Again = false
 		r.Call = withState(req, opened.Inner, req.Params.InputResponses)
-		fresh := newSuspended(g, p, r.Request)
+		fresh := newSuspended(g, p, in, r.Request)
 		fresh.id, fresh.again = opened.Call, true // which no other goroutine has yet
 		if s, err = g.auth.suspended.Begin(opened, p.QuotaKey(), fresh); errors.Is(err, state.ErrFull) {
 			return nil, nil, g.auth.fail(ReasonBusy, nil)

@@ -32,6 +32,9 @@ func AddSignInPrompt(server *mcp.Server, auth *Interceptor) {
 	}, func(ctx context.Context, req *mcp.GetPromptRequest) (*mcp.GetPromptResult, error) {
 		call := &mcp.CallToolRequest{Session: req.Session, Extra: req.Extra, Params: &mcp.CallToolParamsRaw{Meta: req.Params.Meta}}
 		who, err := auth.principal(ctx, call)
+		if err == nil {
+			err = auth.mayAsk(who)
+		}
 		if err != nil {
 			return nil, err
 		}

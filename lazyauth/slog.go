@@ -14,7 +14,7 @@ func failuresTrace() *Trace {
 	}
 	nothing := func(context.Context, string, line) {}
 	all := logTrace(nothing, nothing, warn)
-	return &Trace{StoreFailed: all.StoreFailed, Unidentified: all.Unidentified, CallbackFailed: all.CallbackFailed, Failed: all.Failed}
+	return &Trace{StoreFailed: all.StoreFailed, Unidentified: all.Unidentified, Unattended: all.Unattended, CallbackFailed: all.CallbackFailed, Failed: all.Failed}
 }
 
 func writeTo(log *slog.Logger, level slog.Level) writer {

@@ -27,9 +27,10 @@ const attendWait = 30 * time.Second
 // once, whatever the host sends how often: before it starts the call waits on
 // the serving request's goroutine, then the handler has one of its own.
 type suspended struct {
-	gate   *gate
-	person *asking.Person
-	client asking.Client
+	gate    *gate
+	person  *asking.Person
+	standIn *standIn // nil: there is none
+	client  asking.Client
 	lifecycle
 
 	progress atomic.Pointer[asking.Progress] // once there is any
@@ -42,9 +43,9 @@ type suspended struct {
 	roundEnd time.Duration // … and when its states end, since the epoch, however often they are sealed
 }
 
-func newSuspended(g *gate, p *asking.Person, r asking.Request) *suspended {
+func newSuspended(g *gate, p *asking.Person, in *standIn, r asking.Request) *suspended {
 	s := &suspended{
-		gate: g, person: p, client: asking.ClientOf(r.Call, p.Who()),
+		gate: g, person: p, standIn: in, client: asking.ClientOf(r.Call, p.Who()),
 		lifecycle: lifecycle{first: request{Request: r}, toRequest: make(chan requestFunc), done: make(chan struct{})},
 	}
 	s.serving = s.room[:0]
@@ -69,7 +70,7 @@ func (s *suspended) serve(r *request, run handler) outcome {
 func (s *suspended) follow(r *request, run handler) (outcome, error) {
 	if r == &s.first || !s.hasBegun() {
 		var err error
-		if !s.person.Authorizes(&s.gate.Gate) && !s.gate.onUse && !(s.gate.offers && r != &s.first) {
+		if !s.standIn.or(s.person).Authorizes(&s.gate.Gate) && !s.gate.onUse && !(s.gate.offers && r != &s.first) {
 			err = s.became(r)
 			for handedOver := err == nil; handedOver; {
 				ctx, stop := s.waits(r)
@@ -77,7 +78,11 @@ func (s *suspended) follow(r *request, run handler) (outcome, error) {
 					endOffer(stop)
 				}
 				a := &arriving{suspended: s, request: r}
-				_, err = s.person.Obtain(ctx, s.gate.Need, a)
+				if s.standIn != nil {
+					_, err = s.standIn.obtain(ctx, s.person, s.gate.Need, a)
+				} else { // on a stack as small as can be: see BenchmarkWaiting
+					_, err = s.person.Obtain(ctx, s.gate.Need, a)
+				}
 				stop(nil)
 				if handedOver = errors.Is(err, asking.ErrHandedOver); handedOver && a.isAnswered() {
 					return a.answer, nil
@@ -137,7 +142,7 @@ func (s *suspended) became(r *request) error {
 
 //go:noinline
 func (s *suspended) explain(err error, need scopes.Requirement, r *request) error {
-	return s.gate.auth.explain(err, s.person, need, r.Call)
+	return s.gate.auth.explain(err, s.standIn.or(s.person), need, r.Call)
 }
 
 // leave ends the service of a request; broken is why it did not get an answer. A running

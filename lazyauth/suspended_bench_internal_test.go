@@ -46,7 +46,7 @@ func BenchmarkPark(b *testing.B) {
 		before := measure()
 		all := make([]*suspended, calls)
 		for n := range all {
-			s := newSuspended(g, auth.local, asking.Request{Ctx: b.Context(), Arrived: auth.now(), Call: &mcp.CallToolRequest{
+			s := newSuspended(g, auth.local, nil, asking.Request{Ctx: b.Context(), Arrived: auth.now(), Call: &mcp.CallToolRequest{
 				Session: sessions[n], Params: &mcp.CallToolParamsRaw{Name: "saga", Meta: mcp.Meta{
 					mcp.MetaKeyProtocolVersion:    asking.FirstModern,
 					mcp.MetaKeyClientCapabilities: map[string]any{"elicitation": map[string]any{"url": map[string]any{}}},

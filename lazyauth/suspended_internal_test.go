@@ -18,7 +18,7 @@ func TestSuspended_NamesARoundBeforeARequestIsAnswered(t *testing.T) {
 	}
 	defer i.Close()
 	call := &mcp.CallToolRequest{Params: &mcp.CallToolParamsRaw{Name: "t"}}
-	s := newSuspended(i.newGate("t", scopes.Of("x")), i.local, asking.Request{Ctx: t.Context(), Call: call})
+	s := newSuspended(i.newGate("t", scopes.Of("x")), i.local, nil, asking.Request{Ctx: t.Context(), Call: call})
 	s.enter(&s.first)
 	answered := false
 	s.first.stop = func(error) {
@@ -43,7 +43,7 @@ func TestSuspended_LeavesBeforeItWaitsForProgress(t *testing.T) {
 		}
 		defer i.Close()
 		call := &mcp.CallToolRequest{Params: &mcp.CallToolParamsRaw{Name: "t"}}
-		s := newSuspended(i.newGate("t", scopes.Of("x")), i.local, asking.Request{Ctx: t.Context(), Call: call})
+		s := newSuspended(i.newGate("t", scopes.Of("x")), i.local, nil, asking.Request{Ctx: t.Context(), Call: call})
 		s.enter(&s.first)
 		p, left := s.Progress(), false
 		p.Lock() // a message is on its way

@@ -149,10 +149,16 @@ func (w *working) Show(ctx context.Context, d *asking.Delivery, slot asking.Slot
 // the call. Otherwise the person may have given up long ago.
 func (s *suspended) authorize(ctx context.Context, need scopes.Requirement) (*grants.Grant, error) {
 	w := &working{suspended: s}
-	g, err := s.person.Obtain(ctx, need, w)
+	var g *grants.Grant
+	var err error
+	if s.standIn != nil {
+		g, err = s.standIn.obtain(ctx, s.person, need, w)
+	} else {
+		g, err = s.person.Obtain(ctx, need, w)
+	}
 	if err != nil {
 		s.gate.tellBusy(ctx, s.person, err)
-		return nil, s.gate.auth.explain(err, s.person, need, w.Request().Call)
+		return nil, s.gate.auth.explain(err, s.standIn.or(s.person), need, w.Request().Call)
 	}
 	timer := time.NewTimer(attendWait)
 	defer timer.Stop()

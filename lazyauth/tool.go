@@ -53,7 +53,7 @@ func register[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool
 			out := g.serve(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, output, err := handler(ctx, req, in)
 				if c := callFrom(ctx); err == nil && c != nil {
-					result = named(c.person, result)
+					result = named(c.holder(), result)
 				}
 				return outcome{result: result, output: output, err: err}
 			})
@@ -67,7 +67,7 @@ func register[In, Out any](server *mcp.Server, auth *Interceptor, tool *mcp.Tool
 		}
 		result, output, err := handler(c, req, in)
 		if err == nil {
-			result = named(c.person, result)
+			result = named(c.holder(), result)
 		}
 		result, err = c.lost().into(result, err)
 		return result, output, err

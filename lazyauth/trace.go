@@ -31,6 +31,8 @@ type Trace struct {
 	Granted func(context.Context, GrantedInfo)
 	// Refreshed: an expired grant was replaced without asking anybody.
 	Refreshed func(context.Context, RefreshedInfo)
+	// Unattended: a grant was got without asking anybody, or could not be; see [Unattended].
+	Unattended func(context.Context, UnattendedInfo)
 	// Parked: a running handler waits for the person, and its request was
 	// answered (revision 2026-07-28).
 	Parked func(context.Context, ParkedInfo)
@@ -163,6 +165,22 @@ type RefreshedInfo struct {
 	Err error
 }
 
+// An UnattendedInfo is of a grant that nobody was asked for.
+type UnattendedInfo struct {
+	About
+	// How is "exchange", "identity", "credentials" or "token": the field of [Unattended].
+	How     string
+	Scopes  scopes.Set    // that were granted
+	Asked   scopes.Set    // what was asked for
+	Missing scopes.Set    // what of that was not granted
+	Life    time.Duration // until it ends; 0 if it has no end
+	Took    time.Duration
+	// Err is why there is none, and Refused says that the authorization server has said no: it
+	// does not pass by itself. What a server wrote appears in Err only escaped and shortened.
+	Err     error
+	Refused bool
+}
+
 // A ParkedInfo is of a handler that waits, or goes on.
 type ParkedInfo struct {
 	About
@@ -234,6 +252,7 @@ func CombineTraces(traces ...*Trace) *Trace {
 		Redirected:     all("Redirected", traces, func(t *Trace) func(context.Context, RedirectedInfo) { return t.Redirected }),
 		Granted:        all("Granted", traces, func(t *Trace) func(context.Context, GrantedInfo) { return t.Granted }),
 		Refreshed:      all("Refreshed", traces, func(t *Trace) func(context.Context, RefreshedInfo) { return t.Refreshed }),
+		Unattended:     all("Unattended", traces, func(t *Trace) func(context.Context, UnattendedInfo) { return t.Unattended }),
 		Parked:         all("Parked", traces, func(t *Trace) func(context.Context, ParkedInfo) { return t.Parked }),
 		Resumed:        all("Resumed", traces, func(t *Trace) func(context.Context, ParkedInfo) { return t.Resumed }),
 		StoreFailed:    all("StoreFailed", traces, func(t *Trace) func(context.Context, StoreFailedInfo) { return t.StoreFailed }),

@@ -81,7 +81,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			t.call.answered.Store(g)
 		}
 		if res.StatusCode < http.StatusBadRequest {
-			t.call.person.Accepted(g, t.call.arrived)
+			t.call.holder().Accepted(g, t.call.arrived)
 			return res, nil
 		}
 		r := &refusal{call: t.call, grant: g, res: res, body: body, before: last}

@@ -33,6 +33,9 @@ type Config struct {
 	// TextAfterDecline hands the prompt to the model of a host that declined it.
 	TextAfterDecline bool
 	Observer         Observer
+	// MayAsk returns why a principal must not be asked, whatever asks; nil lets all be asked. It
+	// is called with mutexes locked, and returns at once.
+	MayAsk func(grants.Principal) error
 }
 
 // An Observer hears what people are asked. The contexts are for their values alone.
@@ -181,6 +184,11 @@ func (a *asker) Link() grants.Link {
 //go:noinline
 func (a *asker) MayAsk(begins bool) error {
 	p, c := a.person, a.host.Client()
+	if may := p.people.config.MayAsk; may != nil {
+		if err := may(p.Who()); err != nil {
+			return err
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if earlier, ok := p.declined[c]; ok {

@@ -22,7 +22,11 @@ func (o *Owner) Beside(fresh func() Beside) Beside {
 
 // keep has o not be forgotten while it has something to remember: whoever uses it may have come
 // by it long ago.
-func (o *Owner) keep() { o.keeper.Owner(o.who) }
+func (o *Owner) keep() {
+	if o.source == nil { // of others the keeper has none
+		o.keeper.Owner(o.who)
+	}
+}
 
 // rest gives up a grant that the store has, and reports whether nothing is left that the next
 // call would miss. Then o can be forgotten.

@@ -27,9 +27,29 @@ type Endpoint struct {
 
 // Endpoint returns a new one.
 func (w *World) Endpoint() *Endpoint {
-	verify := func(_ context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
+	return w.EndpointBehind(func(_ context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
 		return &auth.TokenInfo{UserID: token, Expiration: time.Now().Add(time.Hour)}, nil
+	})
+}
+
+// Introspecting returns a verifier that takes bearer tokens of the world's authorization server,
+// under the name that it has for its issuer.
+func (w *World) Introspecting(issuer string) auth.TokenVerifier {
+	return func(_ context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
+		access, ok := w.AS.Introspect(token)
+		if !ok {
+			return nil, auth.ErrInvalidToken
+		}
+		expires := access.Expires
+		if expires.IsZero() {
+			expires = time.Now().Add(time.Hour)
+		}
+		return &auth.TokenInfo{UserID: access.Subject, Expiration: expires, Scopes: access.Scopes, Extra: map[string]any{"iss": issuer}}, nil
 	}
+}
+
+// EndpointBehind returns a new one behind a verifier.
+func (w *World) EndpointBehind(verify auth.TokenVerifier) *Endpoint {
 	return &Endpoint{w, auth.RequireBearerToken(verify, nil)(mcp.NewStreamableHTTPHandler(
 		func(*http.Request) *mcp.Server { return w.Server },
 		&mcp.StreamableHTTPOptions{Stateless: true, PropagateRequestCancellation: true}))}
@@ -37,7 +57,7 @@ func (w *World) Endpoint() *Endpoint {
 
 // A Request is one request for a tool call of revision 2026-07-28.
 type Request struct {
-	User  string // empty: ada
+	User  string // whose name is the bearer token, or that itself; empty: ada
 	Tool  string // empty: whoami
 	Caps  string // JSON of the elicitation capability; empty: none declared
 	Token string // for progress, if any

@@ -27,6 +27,7 @@ func (e *Events) trace() *lazyauth.Trace {
 		Redirected:     noted[lazyauth.RedirectedInfo](e, "redirected"),
 		Granted:        noted[lazyauth.GrantedInfo](e, "granted"),
 		Refreshed:      noted[lazyauth.RefreshedInfo](e, "refreshed"),
+		Unattended:     noted[lazyauth.UnattendedInfo](e, "unattended"),
 		Parked:         noted[lazyauth.ParkedInfo](e, "parked"),
 		Resumed:        noted[lazyauth.ParkedInfo](e, "resumed"),
 		StoreFailed:    noted[lazyauth.StoreFailedInfo](e, "storefailed"),
