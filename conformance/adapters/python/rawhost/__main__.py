@@ -74,12 +74,18 @@ class Host:
     def _rounds(self, client, call):
         """Makes a call until there is a result: its text, and whether that is an error."""
         method, original = asked(call)
-        params, retried = original, False
+        params, retried, refreshed = original, False, False
+        if method == "tools/call" and call["tool"] not in client.tools:
+            return f"the server has no tool {call['tool']}", True
         limit, most = call.get("timeoutMs", 0) / 1000, call.get("maxMs", 0) / 1000
         for _ in range(ROUNDS):
             answer = client.request(method, params, limit, most)
             if "error" in answer:
                 error = answer["error"]
+                if error.get("code") == -32020 and client.modern and not refreshed:
+                    client.list_tools()  # the marks of the tool may have changed
+                    refreshed = True
+                    continue
                 if error.get("code") != -32042 or client.modern or retried or not self._required(client, error):
                     return error.get("message", ""), True
                 retried = True

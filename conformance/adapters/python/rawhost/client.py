@@ -5,6 +5,8 @@ import queue
 import threading
 import time
 
+from headers import marks
+
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 INFO = {"name": "rawhost", "title": "A host without an SDK", "version": "1.0.0"}
 CAPABILITIES = {"elicitation": {"form": {}, "url": {}}}
@@ -27,6 +29,7 @@ class Client:
         self._asked = {}  # by the id of the server's request: set when it is withdrawn
         self._complete = {}  # by the id of an elicitation: set when it is complete
         self.modern = True
+        self.tools = set()
         self.link = make_link(self._receive, self._lost)
 
     def connect(self):
@@ -41,7 +44,16 @@ class Client:
             self.link.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
             if hasattr(self.link, "listen"):
                 self.link.listen()
-        self.request("tools/list", {})
+        self.list_tools()
+
+    def list_tools(self):
+        """Asks for the tools. Over HTTP those of the newer protocol that are marked in a
+        way that they must not be are left out."""
+        tools = self.request("tools/list", {}).get("result", {}).get("tools", [])
+        if self.modern and hasattr(self.link, "marks"):
+            self.link.marks = {tool["name"]: marks(tool) for tool in tools if marks(tool) is not None}
+            tools = [tool for tool in tools if tool["name"] in self.link.marks]
+        self.tools = {tool["name"] for tool in tools}
 
     def _discover(self):
         """The version of the newer protocol that the server speaks; None if it is of the

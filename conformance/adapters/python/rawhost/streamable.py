@@ -7,6 +7,8 @@ import threading
 import time
 import urllib.parse
 
+from headers import encoded, mirrored
+
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 
 
@@ -27,6 +29,7 @@ class Streamable:
         self._modern, self._session, self._version = True, None, None
         self._lock = threading.Lock()
         self._open = {}  # connections, by the id of the request
+        self.marks = {}  # by tool, the headers of its parameters
 
     def send(self, message):
         """Sends a message: a request in the background, as its answer may take long."""
@@ -70,7 +73,10 @@ class Streamable:
         if self._modern and message is not None:
             headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": message.get("method", "")}
             if message.get("method") in ("tools/call", "prompts/get", "resources/read"):
-                headers["Mcp-Name"] = message["params"].get("name") or message["params"]["uri"]
+                headers["Mcp-Name"] = encoded(message["params"].get("name") or message["params"]["uri"])
+            if message.get("method") == "tools/call":
+                marks = self.marks.get(message["params"]["name"], {})
+                headers.update(mirrored(marks, message["params"]["arguments"]))
         elif self._session is not None:
             headers = {"Mcp-Session-Id": self._session, "MCP-Protocol-Version": self._version}
         return headers
