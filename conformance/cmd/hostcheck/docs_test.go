@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +45,27 @@ func TestDocumentShowsWhatIsTested(t *testing.T) {
 	}
 	if _, err := hostcheck.ReadBaseline(strings.NewReader(file[1]), hostcheck.Scenarios()); err != nil {
 		t.Error(err)
+	}
+	runs := 0
+	var single []string
+	for _, s := range hostcheck.Scenarios() {
+		runs += len(s.Protocols) * len(s.Transports)
+		if calls(s) == "1 call" {
+			single = append(single, s.Name)
+		}
+	}
+	if said := fmt.Sprintf("(%d times in all, several at a time)", runs); !strings.Contains(text, said) {
+		t.Errorf("a host is started %d times, and it says otherwise", runs)
+	}
+	_, rest, _ := strings.Cut(text, "needs no more than its placeholders.")
+	sentence, _, _ := strings.Cut(rest, ";")
+	var said []string
+	for _, m := range regexp.MustCompile("`([a-z-]+)`").FindAllStringSubmatch(sentence, -1) {
+		said = append(said, m[1])
+	}
+	slices.Sort(said)
+	if slices.Sort(single); !slices.Equal(said, single) {
+		t.Errorf("it says that the scenarios of one call are %q, and they are %q", said, single)
 	}
 	names := map[string]bool{}
 	for _, s := range hostcheck.Scenarios() {
