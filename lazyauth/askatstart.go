@@ -64,10 +64,12 @@ func AskAtStart(server *mcp.Server, auth *Interceptor, need scopes.Requirement) 
 			}
 			result, err := next(ctx, method, r)
 			if started, ok := r.(*mcp.InitializedRequest); ok && err == nil {
+				req := &mcp.CallToolRequest{Session: started.Session, Extra: started.Extra, Params: new(mcp.CallToolParamsRaw)}
+				whose := listenerOf(ctx, auth, req.Session, req.Extra, nil) // now, while its session stands
 				ctx = context.WithoutCancel(ctx)
 				time.AfterFunc(probeWait, func() {
-					if slices.Contains(slices.Collect(server.Sessions()), started.Session) {
-						auth.keeper.Spawn("asking at the start", func() { s.ask(ctx, started) })
+					if slices.Contains(slices.Collect(server.Sessions()), req.Session) {
+						auth.keeper.Spawn("asking at the start", func() { s.ask(ctx, req, whose) })
 					}
 				})
 			}
@@ -112,39 +114,33 @@ func (s *starts) first(c asking.Client) bool {
 	return true
 }
 
-// clientOf returns the client behind a request, whose principal is asked for only where that
-// says it; nil if it is not known.
-func (s *starts) clientOf(ctx context.Context, req *mcp.CallToolRequest) asking.Client {
+// client returns the client behind a request; nil if that is a person who is not known.
+func (s *starts) client(ctx context.Context, req *mcp.CallToolRequest) asking.Client {
 	if c, ok := asking.ClientOf(req, grants.Principal{}).(*mcp.ServerSession); ok {
 		return c
 	}
-	whose := listenerOf(ctx, s.auth, req.Session, req.Extra, req.Params.Meta)
-	if !whose.known {
-		return nil
+	if whose := listenerOf(ctx, s.auth, req.Session, req.Extra, req.Params.Meta); whose.known {
+		return whose.who
 	}
-	return whose.who
+	return nil
 }
 
-// person returns who can be asked through this request, if anybody can and should be.
-func (s *starts) person(ctx context.Context, req *mcp.CallToolRequest) *asking.Person {
+// lacks reports whether somebody without a grant can be asked for one through this request.
+func (s *starts) lacks(ctx context.Context, req *mcp.CallToolRequest, whose listener) bool {
 	reach := asking.ReachOf(req)
-	if !reach.Elicits() || s.auth.options.OpenBrowser != nil && !reach.Has(elicit.URL) { // no window is opened for nothing
-		return nil
+	if !whose.known || !reach.Elicits() || s.auth.options.OpenBrowser != nil && !reach.Has(elicit.URL) { // no window is opened for nothing
+		return false
 	}
-	whose := listenerOf(ctx, s.auth, req.Session, req.Extra, req.Params.Meta)
-	if open, _ := access(ctx, s.auth, whose, true); open || !whose.known {
-		return nil
-	}
-	return s.auth.personOf(Principal(whose.who))
+	open, _ := access(ctx, s.auth, whose, true)
+	return !open
 }
 
 // ask asks the person of a session that has begun.
-func (s *starts) ask(ctx context.Context, started *mcp.InitializedRequest) {
-	req := &mcp.CallToolRequest{Session: started.Session, Extra: started.Extra, Params: new(mcp.CallToolParamsRaw)}
-	p := s.person(ctx, req)
-	if p == nil || !s.first(s.clientOf(ctx, req)) {
+func (s *starts) ask(ctx context.Context, req *mcp.CallToolRequest, whose listener) {
+	if !s.lacks(ctx, req, whose) || !s.first(asking.ClientOf(req, whose.who)) {
 		return
 	}
+	p := s.auth.personOf(Principal(whose.who))
 	c := &call{Context: ctx, person: p, gate: &gate{Gate: grants.Gate{Need: s.need}, auth: s.auth}, req: req, arrived: s.auth.now()}
 	_, _ = p.Obtain(ctx, s.need, c) // the trace is told of what it came to
 }
@@ -155,7 +151,7 @@ func (s *starts) call(ctx context.Context, method string, req *mcp.CallToolReque
 	auth := s.auth
 	_, gated := auth.gated.Load(req.Params.Name)
 	_, own := auth.tools.Load(req.Params.Name)
-	c := s.clientOf(ctx, req)
+	c := s.client(ctx, req)
 	switch {
 	case c == nil: // nobody can be asked
 		return next(ctx, method, req)
@@ -168,7 +164,7 @@ func (s *starts) call(ctx context.Context, method string, req *mcp.CallToolReque
 		if _, _, err := auth.person(ctx, req); err != nil {
 			return next(ctx, method, req)
 		}
-	case s.person(ctx, req) == nil || !s.first(c):
+	case !s.lacks(ctx, req, listenerOf(ctx, auth, req.Session, req.Extra, req.Params.Meta)) || !s.first(c):
 		return next(ctx, method, req)
 	}
 	g := &gate{Gate: grants.Gate{Need: s.need}, auth: auth, tool: req.Params.Name, offers: true}

@@ -30,6 +30,13 @@ const (
 	logoutCommand = "logout"
 )
 
+// When the server asks the user to sign in.
+const (
+	lazyMode     = "lazy"     // when a tool first needs it
+	explicitMode = "explicit" // when auth_login is called, too
+	eagerMode    = "eager"    // when a session begins
+)
+
 // Environment variables. What is secret has no place in a command line, which other
 // users of the machine see in the list of processes.
 const (
@@ -48,6 +55,7 @@ type config struct {
 	redirectURI                                string
 	opensBrowser, device                       bool
 	api                                        string
+	mode                                       string
 	patience                                   time.Duration
 	account                                    string
 	accountGiven                               bool // even as ""
@@ -98,6 +106,7 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	flags.BoolVar(&cfg.noQR, "no-qr", false, "")
 	flags.BoolVar(&cfg.all, "all", false, "")
 	flags.StringVar(&cfg.logFile, "log", "", "")
+	flags.StringVar(&cfg.mode, "mode", lazyMode, "")
 	flags.DurationVar(&cfg.patience, "patience", 0, "")
 	// Somebody may take the command line of a host and put the command behind it.
 	for {
@@ -155,6 +164,8 @@ func (c *config) check(given map[string]bool) error {
 		return errors.New("-api is missing: give the base URL of the notes API, such as https://api.example.com")
 	case err != nil || api.Host == "" || api.User != nil || api.RawQuery != "" || api.Fragment != "":
 		return errors.New("-api is not a base URL: give scheme, host and perhaps a path, such as https://api.example.com/v1")
+	case !slices.Contains([]string{lazyMode, explicitMode, eagerMode}, c.mode):
+		return fmt.Errorf("-mode: %q is not a mode: give lazy, explicit or eager", c.mode)
 	case c.patience < 0:
 		return errors.New("-patience is negative: give a duration such as 55s")
 	case utf8.RuneCountInString(c.account) > 64 || printable(c.account) != c.account:

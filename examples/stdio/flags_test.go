@@ -45,6 +45,7 @@ func TestSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
 		{"an API that is a path", append(slices.Clone(nowhere), "-api", "/v1"), "-api is not a base URL"},
 		{"an API that is not https", append(slices.Clone(nowhere), "-api", "http://api.example.com"), "https"},
 		{"an issuer that is not https", append(slices.Clone(nowhere), "-issuer", "http://as.example.com"), "https"},
+		{"an unknown mode", append(slices.Clone(nowhere), "-mode", "busy"), "give lazy, explicit or eager"},
 		{"negative patience", append(slices.Clone(nowhere), "-patience", "-1s"), "-patience is negative"},
 		{"patience without a unit", append(slices.Clone(nowhere), "-patience", "55"), "-patience"},
 		{"an unknown flag", append(slices.Clone(nowhere), "-port", "80"), "-port"},
@@ -96,7 +97,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	}
 	for _, name := range []string{
 		"issuer", "device-url", "token-url", "revocation-url", "client-id", "client-secret", "client-auth", "api", "store", "store-dir",
-		"account", "token-env", "patience", "scopes", "no-qr", "all", "log",
+		"account", "token-env", "mode", "patience", "scopes", "no-qr", "all", "log",
 		"flows", "redirect-uri", "open-browser", "device",
 	} {
 		if !strings.Contains(stderr.String(), "\n  -"+name+" ") {

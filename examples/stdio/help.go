@@ -69,6 +69,12 @@ Where grants are kept, and whose are used:
                        set, for all accounts, and ask nobody to sign in
 
 Of the server:
+  -mode MODE           lazy (if not given): the user is asked when a tool first
+                       needs it; explicit: the tools auth_login, auth_status,
+                       auth_logout and auth_upgrade_scope are there as well,
+                       and in hosts up to protocol 2025-11-25 the others only
+                       after a sign-in; eager: the user is asked when a session
+                       begins. See docs/explicit.md
   -patience DURATION   how long a call waits for the user, such as 2m; 55s if
                        not given, since many hosts end calls after 60s. Hosts
                        that are known by name keep their own time, whatever is

@@ -131,7 +131,7 @@ func newAuth(cfg *config, options *lazyauth.Options) (*lazyauth.Interceptor, err
 	}, options)
 }
 
-// newServer returns the server with its four tools.
+// newServer returns the server with its four tools, and those of -mode.
 func newServer(cfg *config, auth *lazyauth.Interceptor) *mcp.Server {
 	notes := notesAPI{base: cfg.api}
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes", Title: serviceName, Version: "1.0.0"}, nil)
@@ -139,5 +139,11 @@ func newServer(cfg *config, auth *lazyauth.Interceptor) *mcp.Server {
 	lazyauth.AddTool(server, auth, whoamiTool, scopes.Of("profile"), notes.whoami)
 	lazyauth.AddTool(server, auth, listNotesTool, scopes.Of("notes:read"), notes.list)
 	lazyauth.AddTool(server, auth, createNoteTool, scopes.Of("notes:write"), notes.create)
+	switch cfg.mode {
+	case explicitMode:
+		lazyauth.AddAuthTools(server, auth, &lazyauth.AuthTools{Hide: true})
+	case eagerMode:
+		lazyauth.AskAtStart(server, auth, scopes.Of("notes:read"))
+	}
 	return server
 }
