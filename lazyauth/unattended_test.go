@@ -423,6 +423,78 @@ func TestUnattended_ClientCredentials(t *testing.T) {
 	})
 }
 
+// A challenge of the API raises a grant no higher than the program allows, whoever is asked.
+func TestUnattended_ChallengeBeyondTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := exchanges(t, fakeas.Options{}, thenAsk)
+		ada := w.bearer("ada", time.Hour, "profile", "notes:read", "notes:write", "admin")
+		w.AS.Script(fakeas.Me, fakeas.Raw(http.StatusForbidden, http.Header{"Www-Authenticate": {`Bearer error="insufficient_scope", scope="profile admin"`}}, ""))
+		w.calls("whoami", ada).Fails(t, lazyauth.ReasonExceeded)
+		for _, info := range world.Infos[lazyauth.UnattendedInfo](&w.Trace) {
+			if info.Asked.String() != "profile" {
+				t.Errorf("asked for %s", info.Asked)
+			}
+		}
+		w.exchanged(1)
+	})
+}
+
+// Answers without an end, and redirects, are none; no secret follows them.
+func TestUnattended_HostileAnswers(t *testing.T) {
+	for name, behaviour := range map[string]fakeas.Behaviour{
+		"endless":  fakeas.Raw(http.StatusOK, http.Header{"Content-Type": {"application/json"}}, `{"access_token":"`+strings.Repeat("x", 1<<20)),
+		"redirect": fakeas.Redirect(http.StatusTemporaryRedirect, fakeas.DefaultAPI+"/elsewhere"),
+		"a page":   fakeas.Raw(http.StatusOK, http.Header{"Content-Type": {"text/html"}}, "<html>access_token=x</html>"),
+		"echo":     fakeas.Raw(http.StatusBadRequest, http.Header{"Content-Type": {"application/json"}}, `{"error":"at_x","error_description":"no"}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := exchanges(t, fakeas.Options{})
+				w.AS.Script(fakeas.TokenExchange, behaviour, behaviour)
+				w.calls("whoami", w.bearer("ada", time.Hour)).Fails(t, lazyauth.ReasonUnavailable)
+				if n := w.AS.Count(fakeas.Elsewhere, ""); n != 0 {
+					t.Error("the redirect was followed")
+				}
+			})
+		})
+	}
+	// A server that repeats the bearer token in its error has it in no log: see the canary.
+	synctest.Test(t, func(t *testing.T) {
+		w := exchanges(t, fakeas.Options{})
+		ada := w.bearer("ada", time.Hour)
+		w.AS.Script(fakeas.TokenExchange, fakeas.Raw(http.StatusBadRequest, http.Header{"Content-Type": {"application/json"}}, `{"error":"invalid_request","error_description":"the token `+ada+` is not good"}`))
+		w.calls("whoami", ada).Fails(t, lazyauth.ReasonUnavailable)
+	})
+}
+
+// Without VerifyUser nobody is asked for callers that are not the local user, however a call
+// comes by the idea.
+func TestUnattended_NeverAsksWithoutVerifyUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := exchanges(t, fakeas.Options{}, func(u *lazyauth.Unattended, _ *lazyauth.Options) {
+			is := true
+			u.Callers = func(lazyauth.Caller) bool { is = !is; return !is } // the first time, and not the second
+		})
+		ada := w.bearer("ada", time.Hour)
+		w.calls("whoami", ada).Succeeds(t, `\"ada\"`)
+		w.calls("whoami", ada).Fails(t, lazyauth.ReasonUnverified)
+		w.exchanged(1)
+	})
+}
+
+// A caller whom no way names is asked as ever.
+func TestUnattended_OthersAreAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := exchanges(t, fakeas.Options{}, func(u *lazyauth.Unattended, o *lazyauth.Options) {
+			u.Callers, o.VerifyUser = func(c lazyauth.Caller) bool { return c.Principal.Subject == "robot" }, world.Anybody
+		})
+		if r := w.calls("whoami", w.bearer("ada", time.Hour)); r.Result == nil || len(r.Result.InputRequests) != 1 {
+			t.Errorf("nobody is asked: %q", r.Text())
+		}
+		w.calls("whoami", w.bearer("robot", time.Hour)).Succeeds(t, `\"robot\"`)
+	})
+}
+
 // What cannot be meant is refused by New.
 func TestUnattended_New(t *testing.T) {
 	exchange := func() *lazyauth.TokenExchange { return &lazyauth.TokenExchange{} }

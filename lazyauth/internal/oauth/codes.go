@@ -62,6 +62,8 @@ var known = map[string]Verdict{
 	"bad_client_secret":            {"invalid_client", MeansClient}, // Slack
 	"unauthorized_client":          {"unauthorized_client", MeansClient},
 
+	"insufficient_user_authentication": {"insufficient_user_authentication", MeansPerson}, // RFC 9470 §3
+
 	"account_selection_required": {"account_selection_required", MeansPerson}, // the same
 
 	"invalid_request":        {"invalid_request", MeansRefused},
