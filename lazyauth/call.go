@@ -28,6 +28,7 @@ type call struct {
 	arrived    time.Duration                // since the interceptor's epoch
 	suspended  *suspended                   // nil before revision 2026-07-28
 	challenges atomic.Pointer[challenges]   // of the API, once there are any
+	joins      bool                         // another interceptor's call, of the same request
 	answered   atomic.Pointer[grants.Grant] // with which the last response of the API came
 	// progress is that of a blocking call, once it has any.
 	progress atomic.Pointer[asking.Progress]
@@ -44,8 +45,13 @@ type callKey struct{}
 
 // Value implements [context.Context].
 func (c *call) Value(key any) any {
-	if _, ok := key.(callKey); ok { // cheaper than ==
+	switch key := key.(type) { // cheaper than ==
+	case callKey:
 		return c
+	case *Interceptor: // whose call is asked for: see callOf
+		if key == c.gate.auth {
+			return c
+		}
 	}
 	return c.Context.Value(key)
 }
@@ -63,12 +69,12 @@ func callFrom(ctx context.Context) *call {
 func (g *gate) admit(ctx context.Context, req *mcp.CallToolRequest) (*call, error) {
 	p, s, err := g.person(ctx, req)
 	if err != nil {
-		return nil, g.auth.denial(err)
+		return nil, denial(g.auth, err)
 	}
 	c := &call{Context: ctx, person: p, standIn: s, gate: g, req: req, arrived: g.auth.now()}
 	if !s.or(p).Authorizes(&g.Gate) && !g.onUse {
 		if _, err := c.authorize(ctx, g.Need); err != nil {
-			return nil, g.auth.denial(err)
+			return nil, denial(g.auth, err)
 		}
 	}
 	return c, nil
@@ -100,7 +106,7 @@ func (c *call) authorize(ctx context.Context, need scopes.Requirement) (*grants.
 // wait waits for a grant in the manner of the call's era.
 func (c *call) wait(ctx context.Context, need scopes.Requirement) (*grants.Grant, error) {
 	if c.suspended != nil {
-		return c.suspended.authorize(ctx, need)
+		return c.suspended.authorize(ctx, c, need)
 	}
 	if c.standIn != nil {
 		g, err := c.standIn.obtain(ctx, c.person, need, c)
@@ -147,28 +153,30 @@ func (c *call) current(ctx context.Context) (*grants.Grant, error) {
 // long as ctx allows. The token must not be changed. Prefer [Client], which
 // also keeps it from being sent elsewhere.
 //
-// Outside of a call, Token returns an error.
+// Outside of a call, and in one that has the grants of several services ([Also]), Token
+// returns an error.
 func TokenSource(ctx context.Context) oauth2.TokenSource {
-	if c := callFrom(ctx); c != nil {
+	if c := callFrom(ctx); c != nil && !c.joins { // without a detour
 		return c
 	}
-	return noCall{}
+	return sourceOf(theCall(ctx))
 }
 
-type noCall struct{}
+// noCall is the source of who has no call.
+type noCall struct{ err error }
 
-func (noCall) Token() (*oauth2.Token, error) { return nil, errNoCall }
+func (n noCall) Token() (*oauth2.Token, error) { return nil, n.err }
 
 // Require makes sure that the grant of the call that ctx belongs to covers
 // need, beyond what its tool declares, for handlers that learn only while they
 // run what they will do. It may wait for the person, as [Client] does, and
-// returns an [*Error] if the authorization fails.
+// returns an [*Error] if the authorization fails. In a call that has the grants of several services
+// ([Also]) it refuses.
 func Require(ctx context.Context, need scopes.Requirement) error {
-	c := callFrom(ctx)
-	if c == nil {
-		return errNoCall
+	c, err := theCall(ctx)
+	if err == nil {
+		_, err = c.authorize(ctx, need)
 	}
-	_, err := c.authorize(ctx, need)
 	return err
 }
 
@@ -185,8 +193,11 @@ func (c *call) Request() asking.Request {
 
 // Progress implements [asking.Host].
 func (c *call) Progress() *asking.Progress {
-	if c.suspended != nil {
+	switch first := callFrom(c.Context); {
+	case c.suspended != nil:
 		return c.suspended.Progress()
+	case first != nil && first.req == c.req: // which c has joined: the request has one progress
+		return first.Progress()
 	}
 	return asking.ProgressIn(&c.progress)
 }

@@ -182,7 +182,7 @@ func (r *refusal) stepUp(ctx context.Context) (sequel, error) {
 // left is how much longer the call can wait.
 func (r *refusal) left() time.Duration {
 	if s := r.call.suspended; s != nil {
-		return r.call.person.Left(&working{suspended: s})
+		return r.call.person.Left(&working{suspended: s, call: r.call})
 	}
 	return r.call.person.Left(r.call)
 }

@@ -49,7 +49,7 @@ func (r Reason) remediation() string {
 
 // denial returns err as that of a call whose handler has not begun, and never will. The
 // envelope is a promise that nothing was done, and so no other error has it.
-func (i *Interceptor) denial(err error) error {
+func denial(i *Interceptor, err error) error {
 	e, ok := errors.AsType[*Error](err)
 	if !ok || !i.options.ExperimentalDenials {
 		return err
@@ -61,15 +61,15 @@ func (i *Interceptor) denial(err error) error {
 
 // denialOf is denial for the error of a request that has not reached a call: the call that a
 // retry is for may have begun.
-func (i *Interceptor) denialOf(req *mcp.CallToolRequest, err error) error {
+func denialOf(i *Interceptor, req *mcp.CallToolRequest, err error) error {
 	if req.Params.RequestState != "" {
 		return err
 	}
-	return i.denial(err)
+	return denial(i, err)
 }
 
 // denies adds the envelope to a prompt for a call whose handler has not begun.
-func (i *Interceptor) denies(prompt *mcp.CallToolResult) {
+func denies(i *Interceptor, prompt *mcp.CallToolResult) {
 	if !i.options.ExperimentalDenials {
 		return
 	}

@@ -50,6 +50,10 @@ func (i *Interceptor) Handler(tool string, need scopes.Requirement, handler mcp.
 // Call it after other middleware was added: what comes before it, as what is
 // added later does, sees prompts among the results.
 func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
+	intercept(i, server, policy)
+}
+
+func intercept(i *Interceptor, server *mcp.Server, policy scopes.Policy) {
 	if err := policy.Check(); err != nil {
 		panic(fmt.Sprintf("lazyauth: Intercept: %v", err))
 	}
@@ -88,16 +92,19 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 			case byArguments != nil:
 				var err error
 				if g, err = ofRaw(ctx, byArguments, next, req); err != nil {
-					return refused(req, i.denialOf(req, err))
+					return refused(req, denialOf(i, req, err))
 				}
 			case g == nil:
 				g = &gate{auth: i, tool: req.Params.Name, Gate: grants.Gate{Need: policy.Unlisted}, onUse: true}
 			case g.Need == nil && own: // its own gate would let it
-				return errorResult(req, i.denialOf(req, g.mayUseNothing())), nil
+				return errorResult(req, denialOf(i, req, g.mayUseNothing())), nil
 			case g.Need != nil:
 				if err := g.malformed(ctx, next, req); err != nil {
-					return refused(req, i.denialOf(req, err))
+					return refused(req, denialOf(i, req, err))
 				}
+			}
+			if !g.onUse && hasJoinable(ctx, i) {
+				return runJoined(ctx, g, req, func(ctx context.Context) (mcp.Result, error) { return next(ctx, method, req) })
 			}
 			out := g.run(ctx, req, func(ctx context.Context, req *mcp.CallToolRequest) outcome {
 				result, err := next(ctx, method, req)

@@ -116,14 +116,14 @@ func ofRaw(ctx context.Context, g *gates[json.RawMessage], next mcp.MethodHandle
 func (g *gates[In]) undetermined(ctx context.Context, req *mcp.CallToolRequest, err error) error {
 	p, _, anonymous := g.auth.person(ctx, req)
 	if anonymous != nil {
-		return g.auth.denialOf(req, anonymous)
+		return denialOf(g.auth, req, anonymous)
 	}
 	// What the function says is the model's to read, and may quote what the model wrote: a log
 	// has none of it.
 	e := g.auth.fail(ReasonUndetermined, err)
 	switch {
 	case guard.IsMishap(err):
-		callbacks{g.auth.late, g.auth.observer}.failed(ctx, g.what, err)
+		g.auth.observer.CallbackFailed(ctx, g.what, err)
 	case !errors.Is(err, scopes.ErrNeeds) && !errors.Is(err, errSchema):
 		e.detail = shortened(err.Error(), maxDetail)
 		e.Cause = fmt.Errorf("lazyauth: %s: the function returned an error of type %T, whose text the model has", g.what, err)

@@ -23,11 +23,16 @@ import (
 // What brought a token that is refused as well is not tried again for a minute, so that a
 // handler may report each refusal.
 func RejectToken(ctx context.Context, refused *oauth2.Token) error {
-	c := callFrom(ctx)
-	switch {
-	case c == nil:
-		return errNoCall
-	case c.gate.Need == nil:
+	c, err := theCall(ctx)
+	if err != nil {
+		return err
+	}
+	return reject(ctx, c, refused)
+}
+
+// reject gives up the token of a call, and gets it another one.
+func reject(ctx context.Context, c *call, refused *oauth2.Token) error {
+	if c.gate.Need == nil {
 		return c.gate.mayUseNothing()
 	}
 	g := c.holder().Grant()

@@ -39,7 +39,7 @@ func (i *Interceptor) keptFor(d *asking.Delivery) time.Duration {
 func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler) outcome {
 	p, in, err := g.person(ctx, req)
 	if err != nil {
-		return outcome{err: g.auth.denialOf(req, err)}
+		return outcome{err: denialOf(g.auth, req, err)}
 	}
 	if req.Params.RequestState == "" {
 		s := newSuspended(g, p, in, asking.Request{Ctx: ctx, Call: req, Arrived: g.auth.now()})

@@ -182,7 +182,7 @@ func (s *suspended) collect(r *request) outcome {
 	}
 	out.result, out.err = s.withPrompt(out, r)
 	if out.err != nil && !s.again && !s.wasStarted() {
-		out.err = s.gate.auth.denial(out.err)
+		out.err = denial(s.gate.auth, out.err)
 	}
 	if out.result == nil {
 		return out

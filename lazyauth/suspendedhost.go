@@ -69,7 +69,7 @@ type arriving struct {
 //
 //go:noinline
 func (a *arriving) isAnswered() (ok bool) {
-	a.answer, ok = a.answerWith(a.request, a.delivery, a.slot, a.mode)
+	a.answer, ok = a.answerWith(a.request, a.delivery, a.slot, a.mode, nil)
 	return ok
 }
 
@@ -94,7 +94,8 @@ func (a *arriving) Show(ctx context.Context, d *asking.Delivery, slot asking.Slo
 // working is the host of a call whose handler runs: whatever request serves it.
 type working struct {
 	*suspended
-	parked bool // it has handed out a prompt
+	call   *call // that asks: the handler's, or one that has joined it
+	parked bool  // it has handed out a prompt
 }
 
 // Request implements [asking.Host]. A call that no request serves can be served again
@@ -127,7 +128,7 @@ func (w *working) Show(ctx context.Context, d *asking.Delivery, slot asking.Slot
 	case w.toRequest <- func(r *request) (outcome, bool) {
 		w.setPrompted(r, true) // and its time may be over: the handler waits for the next one now
 		close(handed)
-		answer, ok := w.answerWith(r, d, slot, mode)
+		answer, ok := w.answerWith(r, d, slot, mode, w.call)
 		if !ok {
 			w.setPrompted(r, false)
 		}
@@ -135,7 +136,8 @@ func (w *working) Show(ctx context.Context, d *asking.Delivery, slot asking.Slot
 	}:
 		<-handed
 		w.parked = true
-		w.gate.auth.observer.parked(ctx, w.gate.auth.observer.trace.Parked, w.person.Who(), w.gate.tool, d.Flight().Want())
+		to := w.call.gate.auth.observer
+		to.parked(ctx, to.trace.Parked, w.call.person.Who(), w.gate.tool, d.Flight().Want())
 		return nil
 	case <-d.Flight().Done():
 		return nil
@@ -147,25 +149,26 @@ func (w *working) Show(ctx context.Context, d *asking.Delivery, slot asking.Slot
 // authorize is call.authorize for a handler that runs: it parks the handler if
 // the person has to be asked, and lets it go on only while a request serves
 // the call. Otherwise the person may have given up long ago.
-func (s *suspended) authorize(ctx context.Context, need scopes.Requirement) (*grants.Grant, error) {
-	w := &working{suspended: s}
+func (s *suspended) authorize(ctx context.Context, c *call, need scopes.Requirement) (*grants.Grant, error) {
+	w := &working{suspended: s, call: c}
 	var g *grants.Grant
 	var err error
-	if s.standIn != nil {
-		g, err = s.standIn.obtain(ctx, s.person, need, w)
+	if c.standIn != nil {
+		g, err = c.standIn.obtain(ctx, c.person, need, w)
 	} else {
-		g, err = s.person.Obtain(ctx, need, w)
+		g, err = c.person.Obtain(ctx, need, w)
 	}
 	if err != nil {
-		s.gate.tellBusy(ctx, s.person, err)
-		return nil, s.gate.auth.explain(err, s.standIn.or(s.person), need, w.Request().Call)
+		c.gate.tellBusy(ctx, c.person, err)
+		return nil, c.gate.auth.explain(err, c.holder(), need, w.Request().Call)
 	}
 	timer := time.NewTimer(attendWait)
 	defer timer.Stop()
 	select {
 	case s.toRequest <- bePresent:
 		if w.parked {
-			s.gate.auth.observer.parked(ctx, s.gate.auth.observer.trace.Resumed, s.person.Who(), s.gate.tool, g.Scopes())
+			to := c.gate.auth.observer
+			to.parked(ctx, to.trace.Resumed, c.person.Who(), s.gate.tool, g.Scopes())
 		}
 		return g, nil
 	case <-timer.C:
@@ -180,16 +183,21 @@ func (s *suspended) authorize(ctx context.Context, need scopes.Requirement) (*gr
 // answerWith answers a request with a prompt, unless the call is finished by now: then it is
 // answered with that, and the prompt is left to others. Of several requests, another one may
 // have been handed the prompt than was looked at: it shows what its own host can. It reports
-// false if another host shows the prompt by now, and the request waits on.
-func (s *suspended) answerWith(r *request, d *asking.Delivery, slot asking.Slot, mode elicit.Channel) (answer outcome, ok bool) {
+// false if another host shows the prompt by now, and the request waits on. c is the call that asks;
+// nil while the handler has not begun.
+func (s *suspended) answerWith(r *request, d *asking.Delivery, slot asking.Slot, mode elicit.Channel, c *call) (answer outcome, ok bool) {
+	auth, person, need := s.gate.auth, s.standIn.or(s.person), s.gate.Need
+	if c != nil {
+		auth, person, need = c.gate.auth, c.holder(), c.gate.Need
+	}
 	if own := d.Reach(s.seen(r.Request)); !own.Has(mode) {
 		if mode = own.Best(); !asking.Elicits(mode) {
 			err := d.FallBackInstead(s.seen(r.Request), slot)
 			if _, barred := errors.AsType[*asking.Declined](err); barred {
-				s.giveUp(s.explain(err, s.gate.Need, r))
+				s.giveUp(auth.explain(err, person, need, r.Call))
 				return outcome{}, false
 			}
-			return outcome{err: s.explain(err, s.gate.Need, r)}, true
+			return outcome{err: auth.explain(err, person, need, r.Call)}, true
 		}
 	}
 	id, ok := d.Shown(r.Ctx, r.Call, slot, mode, s)
@@ -206,10 +214,10 @@ func (s *suspended) answerWith(r *request, d *asking.Delivery, slot asking.Slot,
 		return outcome{err: err}, true
 	}
 	result := inputRequired()
-	result.InputRequests = mcp.InputRequestMap{responseKey: asking.Elicitation(s.gate.auth.wording(r.Call), mode, *d.Prompt(), id)}
+	result.InputRequests = mcp.InputRequestMap{responseKey: asking.Elicitation(auth.wording(r.Call), mode, *d.Prompt(), id)}
 	result.RequestState = sealed
 	if mode == elicit.URL && !s.again && !s.wasStarted() {
-		s.gate.auth.denies(result)
+		denies(s.gate.auth, result)
 	}
 	return outcome{result: result}, true
 }

@@ -25,13 +25,20 @@ import (
 // that was sent to its end; otherwise the error says so and nobody is asked.
 // What a handler did before stays done, and is not done again.
 //
-// Outside of a call every request of the client fails.
+// Outside of a call every request of the client fails, and so it does in a call that has the
+// grants of several services: see [Also] and [Interceptor.Client].
 func Client(ctx context.Context) *http.Client {
-	return &http.Client{Transport: transport{callFrom(ctx)}}
+	return clientOf(theCall(ctx))
 }
 
+// clientOf returns the client of a call.
+func clientOf(c *call, err error) *http.Client { return &http.Client{Transport: transport{c, err}} }
+
 // A transport adds the token of a call.
-type transport struct{ call *call }
+type transport struct {
+	call *call
+	err  error // why there is none
+}
 
 var errNoAPI = errors.New("lazyauth: Service.APIOrigins names no origin, so there is nowhere to send the token")
 
@@ -43,8 +50,8 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	if t.call == nil {
-		return refuse(errNoCall)
+	if t.err != nil {
+		return refuse(t.err)
 	}
 	auth := t.call.gate.auth
 	if len(auth.origins) == 0 {

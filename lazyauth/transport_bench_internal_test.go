@@ -46,7 +46,7 @@ func BenchmarkTransport(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ours, theirs := transport{c}, plainTransport{"token", next}
+	ours, theirs := transport{call: c}, plainTransport{"token", next}
 	req, err := http.NewRequestWithContext(c, http.MethodGet, fakeas.DefaultAPI+"/notes", nil)
 	if err != nil {
 		b.Fatal(err)
