@@ -25,10 +25,13 @@ func TestApp_ErrorsSayWhatToWrite(t *testing.T) {
 		"GitHub by a redirect":      {func() (lazyauth.Service, error) { return providers.GitHub(with("", fixed)) }, []string{"ClientSecret is empty", "RedirectURI empty"}},
 		"Enterprise without a host": {func() (lazyauth.Service, error) { return providers.GitHubEnterprise("", id) }, []string{"host is empty", "github.example.com"}},
 		"Enterprise with a URL":     {func() (lazyauth.Service, error) { return providers.GitHubEnterprise("https://github.example.com", id) }, []string{`"https://github.example.com" is not a host`, "without https://"}},
-		"Enterprise at github.com":  {func() (lazyauth.Service, error) { return providers.GitHubEnterprise("GitHub.com", id) }, []string{"there is GitHub"}},
-		"GitLab without a server":   {func() (lazyauth.Service, error) { return providers.GitLabSelfManaged("", id) }, []string{"address of the server is empty", "https://gitlab.example.com"}},
-		"GitLab without a scheme":   {func() (lazyauth.Service, error) { return providers.GitLabSelfManaged("gitlab.example.com", id) }, []string{"with https://"}},
-		"GitLab over http":          {func() (lazyauth.Service, error) { return providers.GitLabSelfManaged("http://gitlab.example.com", id) }, []string{"is not https"}},
+		"Enterprise by a redirect": {func() (lazyauth.Service, error) {
+			return providers.GitHubEnterprise("github.example.com", with("s", fixed))
+		}, []string{"no PKCE", "device flow"}},
+		"Enterprise at github.com": {func() (lazyauth.Service, error) { return providers.GitHubEnterprise("GitHub.com", id) }, []string{"there is GitHub"}},
+		"GitLab without a server":  {func() (lazyauth.Service, error) { return providers.GitLabSelfManaged("", id) }, []string{"address of the server is empty", "https://gitlab.example.com"}},
+		"GitLab without a scheme":  {func() (lazyauth.Service, error) { return providers.GitLabSelfManaged("gitlab.example.com", id) }, []string{"with https://"}},
+		"GitLab over http":         {func() (lazyauth.Service, error) { return providers.GitLabSelfManaged("http://gitlab.example.com", id) }, []string{"is not https"}},
 		"GitLab with a password": {func() (lazyauth.Service, error) {
 			return providers.GitLabSelfManaged("https://u:p4ssw0rd@gitlab.example.com", id)
 		}, []string{"more than a host and a path"}},

@@ -2,9 +2,11 @@ package providers_test
 
 import (
 	"context"
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,7 +14,9 @@ import (
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"golang.org/x/oauth2"
 )
 
 // flat returns code without what may differ where it stands: indentation, and the columns of comments
@@ -116,8 +120,85 @@ func TestDocs_NothingIsMissing(t *testing.T) {
 	if found != 17 {
 		t.Errorf("%d functions, want 17", found)
 	}
-	readme := read(t, "../../README.md")
-	if at := strings.Index(readme, "docs/providers.md"); at < 0 || strings.Count(readme[:at], "\n") > 12 {
+	before, _, ok := strings.Cut(read(t, "../../README.md"), "docs/providers.md")
+	if !ok || strings.Count(before, "\n") > 12 {
 		t.Error("the first screen of the README does not lead to docs/providers.md")
 	}
+}
+
+// inACall runs a function in a call of a tool, with a token of the operator's.
+func inACall(t *testing.T, service lazyauth.Service, api http.RoundTripper, do func(context.Context) error) {
+	t.Helper()
+	auth, err := lazyauth.New(service, &lazyauth.Options{
+		Transport: api, Trace: new(lazyauth.Trace), Token: oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "of-the-operator"}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer auth.Close()
+	server := mcp.NewServer(&mcp.Implementation{Name: "test"}, nil)
+	lazyauth.AddTool(server, auth, &mcp.Tool{Name: "try"}, scopes.Set{}, func(ctx context.Context, _ *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
+		return nil, nil, do(ctx)
+	})
+	here, there := mcp.NewInMemoryTransports()
+	if _, err := server.Connect(t.Context(), there, nil); err != nil {
+		t.Fatal(err)
+	}
+	session, err := mcp.NewClient(&mcp.Implementation{Name: "host"}, nil).Connect(t.Context(), here, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	result, err := session.CallTool(t.Context(), &mcp.CallToolParams{Name: "try"})
+	if err != nil || result.IsError {
+		t.Errorf("the call: %+v, %v", result, err)
+	}
+}
+
+// The handlers' lines do what the document says of them.
+func TestDocs_AfterSlack(t *testing.T) {
+	service := preset(t)(slackBlock())
+	inACall(t, service, new(double), func(ctx context.Context) error {
+		if err := afterSlack(ctx, "missing_scope"); err != nil {
+			t.Errorf("more is not asked for: %v", err)
+		}
+		if err := afterSlack(ctx, "token_expired"); reasonOf(err) == "" {
+			t.Errorf("a token that was refused is not reported: %v", err)
+		}
+		if err := afterSlack(ctx, "channel_not_found"); err == nil || reasonOf(err) != "" {
+			t.Errorf("an error of Slack's is taken for one of the sign-in: %v", err)
+		}
+		return nil
+	})
+}
+
+func TestDocs_JiraBase(t *testing.T) {
+	t.Setenv("ATLASSIAN_CLIENT_SECRET", clientSecret)
+	service := preset(t)(atlassianBlock())
+	sites := []map[string]any{{"id": "1324a887/../45db", "url": "https://acme.atlassian.net", "scopes": []string{"read:jira-work"}}}
+	d := &double{api: func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.String() != "https://api.atlassian.com/oauth/token/accessible-resources" || r.Header.Get("Authorization") != "Bearer of-the-operator" {
+			http.NotFound(w, r)
+			return
+		}
+		answer(w, sites)
+	}}
+	inACall(t, service, d, func(ctx context.Context) error {
+		got, err := jiraBase(ctx)
+		if want := "https://api.atlassian.com/ex/jira/1324a887%2F..%2F45db"; err != nil || got != want {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+		sites = nil
+		if _, err := jiraBase(ctx); err == nil {
+			t.Error("no site, and no error")
+		}
+		return nil
+	})
+}
+
+func reasonOf(err error) lazyauth.Reason {
+	if e, ok := errors.AsType[*lazyauth.Error](err); ok {
+		return e.Reason
+	}
+	return ""
 }

@@ -14,9 +14,8 @@ import (
 //
 // By a redirect GitHub wants the secret, with PKCE or without, as it tells no public clients from
 // others: App.RedirectURI and App.ClientSecret go together, and are for a program that stays on the
-// machine of whoever registered the app. Any port of 127.0.0.1 will do. The metadata is asked whether
-// there is PKCE; where there is none, as on an Enterprise Server, people sign in by the device flow. What
-// comes back names the issuer since April 2026, so that there must be one.
+// machine of whoever registered the app. Any port of 127.0.0.1 will do. The metadata is asked
+// whether there is PKCE. What comes back names the issuer since 2026, so that there must be one.
 //
 // OAuth errors come under status 200, scopes are granted without those that others imply
 // ([scopes.GitHub]), and the API asks for more by headers of its own ([scopes.GitHubDemand]).
@@ -40,7 +39,8 @@ func GitHub(app App) (lazyauth.Service, error) {
 // Each has OAuth apps of its own. On a server the REST API is below /api/v3 of the same host, of
 // a cloud at https://api.octocorp.ghe.com. A loopback host is reached over http, for doubles.
 //
-// It is [GitHub] in all else. Version 3.21 of the server documents that it has no PKCE.
+// It is for the device flow alone: version 3.21 of the server documents that it has no PKCE, and neither
+// is known to have the metadata that would say so. It is [GitHub] in all else.
 //
 // Sources: those of GitHub, in their versions for enterprise-server@3.21 and enterprise-cloud@latest.
 // Read on 2026-11-26. Not run against either.
@@ -52,6 +52,9 @@ func GitHubEnterprise(host string, app App) (lazyauth.Service, error) {
 	}
 	if host == "github.com" || strings.HasSuffix(host, ".github.com") {
 		return lazyauth.Service{}, failf(provider, "%q is not an Enterprise host: for github.com there is GitHub", host)
+	}
+	if app.RedirectURI != "" {
+		return lazyauth.Service{}, failf(provider, "App.RedirectURI is set, and there is no PKCE to be relied on: leave it and ClientSecret empty, for the device flow")
 	}
 	site := "https://" + host
 	if u, err := url.Parse(site); err == nil && isLoopback(u.Hostname()) {
