@@ -17,7 +17,11 @@ var mirrors = []Requirement{
 		Text: "A call has a header Mcp-Param-… for each parameter that is annotated with x-mcp-header, nested ones included, and none " +
 			"for what is null or is not there.",
 		Section: section(Modern, "basic/transports/streamable-http#custom-headers-from-tool-parameters"),
-		eras:    modernOnly, transport: HTTP,
+		Official: []string{
+			"sep-2243-client-supports-custom-headers", "sep-2243-client-mirrors-designated-params",
+			"sep-2243-client-encode-values", "sep-2243-client-omit-null",
+		},
+		eras: modernOnly, transport: HTTP,
 		started: func(j judge, f *flow) {
 			f.eachMirrored(j, func(name, header, value string, given bool) (fault string) {
 				got, decoded := sentinel(header)
@@ -40,8 +44,9 @@ var mirrors = []Requirement{
 		ID: "B42", Name: "encodes what headers cannot carry", Revision: Modern, Level: Must, Observed: onWire,
 		Text: "A mirrored value that is not plain ASCII, has blanks at an end or lines in it, or looks as if it were encoded, is " +
 			"carried in Base64 as =?base64?…?=.",
-		Section: section(Modern, "basic/transports/streamable-http#value-encoding"),
-		eras:    modernOnly, transport: HTTP,
+		Section:  section(Modern, "basic/transports/streamable-http#value-encoding"),
+		Official: []string{"sep-2243-client-base64-unsafe"},
+		eras:     modernOnly, transport: HTTP,
 		started: func(j judge, f *flow) {
 			if f.label != "encoded" {
 				return
@@ -58,7 +63,11 @@ var mirrors = []Requirement{
 		ID: "B43", Name: "leaves invalid tools out", Revision: Modern, Level: Must, Observed: onWire,
 		Text:    "A tool whose annotations are invalid is left out of the list: it is not called, and the others are.",
 		Section: section(Modern, "basic/transports/streamable-http#schema-extension"),
-		eras:    modernOnly, transport: HTTP,
+		Official: []string{
+			"sep-2243-client-reject-invalid-tool", "sep-2243-x-mcp-header-not-empty", "sep-2243-x-mcp-header-charset",
+			"sep-2243-x-mcp-header-unique", "sep-2243-x-mcp-header-primitive-only",
+		},
+		eras: modernOnly, transport: HTTP,
 		started: func(j judge, f *flow) {
 			if _, bad := invalid[f.now().Name]; bad && f.s.listedBefore(f.now()) {
 				j.fail(fmt.Sprintf("the host calls %q, whose x-mcp-header is invalid", f.now().Name), f.now().Event)

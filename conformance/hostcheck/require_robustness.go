@@ -16,9 +16,10 @@ const TaskID = "P17"
 var robustness = []Requirement{
 	{
 		ID: "B40", Name: "fetches no schema by itself", Revision: Modern, Level: MustNot, Observed: atCanary,
-		Text:    "A $ref that leads to the network, in the schema of a tool or of a form, is not followed by itself.",
-		Section: section(Modern, "basic/index#ref-resolution"),
-		eras:    modernOnly,
+		Text:     "A $ref that leads to the network, in the schema of a tool or of a form, is not followed by itself.",
+		Section:  section(Modern, "basic/index#ref-resolution"),
+		Official: []string{"sep-2106-no-network-ref-deref"},
+		eras:     modernOnly,
 		end: func(j judge, s *session) {
 			list := s.firstRequest("tools/list")
 			for path, of := range map[string]string{schemaPath: "a tool", formSchemaPath: "a form"} {
