@@ -216,6 +216,8 @@ func (s *story) legacy(conversation []message) (prompts int) {
 		case m.notification() && m.Method == "notifications/cancelled" && isAsking:
 			// The sign-in was over before the host answered.
 			delete(asking, string(m.Params.RequestID))
+		case m.notification() && m.Method == listChanged && s.options.explicit:
+			s.changes++
 		case m.notification() && m.Method != "notifications/progress":
 			s.Errorf("unexpected: %s", m.Raw)
 		case m.response() && cancelled[string(m.ID)]:
@@ -237,6 +239,9 @@ func (s *story) legacy(conversation []message) (prompts int) {
 	}
 	return prompts
 }
+
+// listChanged is told where tools are hidden, up to the legacy era.
+const listChanged = "notifications/tools/list_changed"
 
 // modern judges a conversation of the modern era and returns how many prompts it
 // has: a result that requires one input, then a retry with its state, then the

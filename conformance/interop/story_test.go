@@ -32,6 +32,7 @@ type storyOptions struct {
 	offline   bool          // the server is serve and not examples/stdio
 	redirect  bool          // the server, serve again, signs people in by a redirect
 	kept      bool          // the server, serve again, keeps its grants in a folder
+	explicit  bool          // the server is examples/stdio -mode explicit
 	endpoint  endpoint      // the server is there already; "" is one that the host starts
 
 	era   era
@@ -57,6 +58,7 @@ type story struct {
 	folder  string    // where the server keeps its grants, "" for one that does not
 	codes   *[]string // what the person was shown, on all hosts of the story
 	links   *[]string // the same
+	changes int       // of the list of tools, which the server told of, as judged
 }
 
 // newStory starts the host. When the test ends the host is ended, whatever
@@ -155,6 +157,9 @@ func (s *story) server() hostOptions {
 	}
 	if o.redirect {
 		args = append(args, "-redirect", nativeClient.RedirectURIs[0])
+	}
+	if o.explicit {
+		args = append(args, "-mode", "explicit")
 	}
 	args = append(args, o.flags...)
 	return hostOptions{command: world.self, args: relayArgs(s.dir, server, args)}
