@@ -30,6 +30,7 @@ type habits struct {
 // habitsOf is by the beginning of the name that a host gives itself.
 var habitsOf = map[string]habits{
 	"@cline/core":          {limit: time.Minute},
+	"claude-code":          {},
 	"codex-mcp-client":     {limit: 5 * time.Minute, pauses: true},
 	"copilot-cli":          {limit: 3 * time.Minute, extends: true, showsProgress: true},
 	"gemini-cli-mcp":       {limit: 10 * time.Minute, showsProgress: true},

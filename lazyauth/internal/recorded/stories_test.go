@@ -60,6 +60,7 @@ var (
 	unanswered  = reactionTime{}
 	consents    = reactionTime{action: "accept", after: 2 * time.Second} // before sign-in
 	refusesFast = reactionTime{action: "decline"}
+	cancelsFast = reactionTime{action: "cancel"}
 )
 
 // slowly is an authorization server that takes 75 s until it has issued a code: 25 s to say
@@ -101,6 +102,16 @@ func unattended(run, calls int) recordedStory {
 }
 
 var recordedStories = map[string][]recordedStory{
+	"claude-p.modern-auto-cancel": {
+		// Nobody is there, and it says that somebody has closed the dialogs: so the next call
+		// asks again, to no avail.
+		{further: []reactionTime{cancelsFast, cancelsFast}, again: []time.Duration{5 * time.Second},
+			channels: []string{"url", "form", "url", "form"}, calls: 6, ends: []string{declined, declined}},
+	},
+	"claude-tui.modern-accept": {
+		{person: 12 * time.Second, channels: []string{"url"}, seen: 1, calls: 2, ends: []string{ok}},
+	},
+
 	"cline.plain":       {textual(0)},
 	"cline.timeout-60s": textualSlowly,
 
