@@ -43,9 +43,14 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = session.Close() }() // the record has how the server ended
-	if _, err := session.ListTools(ctx, nil); err != nil {
-		return err
+	var offered []string
+	for tool, err := range session.Tools(ctx, nil) {
+		if err != nil {
+			return err
+		}
+		offered = append(offered, tool.Name)
 	}
+	s.Offer(offered)
 	s.Do(ctx, func(ctx context.Context, c hostcheck.Call) (string, bool, error) {
 		res, err := session.CallTool(ctx, &mcp.CallToolParams{Name: c.Tool, Arguments: c.Arguments})
 		if err != nil {

@@ -44,9 +44,15 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.ListTools(ctx, mcp.ListToolsRequest{}); err != nil {
+	list, err := c.ListTools(ctx, mcp.ListToolsRequest{})
+	if err != nil {
 		return err
 	}
+	var offered []string
+	for _, tool := range list.Tools {
+		offered = append(offered, tool.Name)
+	}
+	s.Offer(offered)
 	s.Do(ctx, func(ctx context.Context, call hostcheck.Call) (string, bool, error) {
 		res, err := c.CallTool(ctx, mcp.CallToolRequest{Params: mcp.CallToolParams{Name: call.Tool, Arguments: call.Arguments}})
 		if err != nil {

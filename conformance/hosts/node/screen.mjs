@@ -52,15 +52,16 @@ export async function ask({ mode, message, url }, signal) {
 }
 
 /**
- * Makes the calls of the task, and hands to the model whatever comes of them. The function is
- * given the parameters of tools/call, and the time-outs as options of the SDKs; it returns
- * or rejects as callTool does.
+ * Makes the calls of the task, of tools that are listed, and hands to the model whatever comes
+ * of them. The function is given the parameters of tools/call, and the time-outs as options of
+ * the SDKs; it returns or rejects as callTool does.
  */
-export const follow = (callTool) =>
+export const follow = (tools, callTool) =>
   each(task, ({ id, tool, arguments: args, timeoutMs, maxMs }) => {
     const options = { ...(timeoutMs && { timeout: timeoutMs }), ...(maxMs && { maxTotalTimeout: maxMs }) };
     const text = ({ content }) => content.map(({ text = '' }) => text).join('');
-    const outcome = callTool({ name: tool, arguments: args }, options);
+    const offered = tools.some(({ name }) => name === tool);
+    const outcome = offered ? callTool({ name: tool, arguments: args }, options) : Promise.reject(new Error('the model has no such tool'));
     return report(
       id,
       outcome.then((result) => ({ text: text(result), error: result.isError ?? false })),

@@ -17,6 +17,6 @@ const transport = url
   ? new StreamableHTTPClientTransport(new URL(url))
   : new StdioClientTransport({ command: program, args });
 await client.connect(transport);
-await client.listTools();
-await follow((params, options) => client.callTool(params, undefined, options));
+const { tools } = await client.listTools();
+await follow(tools, (params, options) => client.callTool(params, undefined, options));
 await client.close();

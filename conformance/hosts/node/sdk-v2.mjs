@@ -19,6 +19,6 @@ const transport = url
   ? new StreamableHTTPClientTransport(new URL(url))
   : new StdioClientTransport({ command: program, args });
 await client.connect(transport);
-await client.listTools();
-await follow((params, options) => client.callTool(params, options));
+const { tools } = await client.listTools();
+await follow(tools, (params, options) => client.callTool(params, options));
 await client.close();

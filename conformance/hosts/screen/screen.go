@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +26,7 @@ import (
 type Screen struct {
 	Task    hostcheck.Task // what the host is to do
 	control string
+	offered []string      // the tools that the model has to choose from
 	room    chan struct{} // a place for each dialog that can be open at once
 }
 
@@ -37,12 +39,18 @@ const (
 
 // Open learns the task from the control endpoint that hostcheck announces in
 // the environment.
-func Open(ctx context.Context) (*Screen, error) {
+func Open(ctx context.Context) (*Screen, error) { return open(ctx, "shown,opened,outcome") }
+
+// OpenUnasked is Open for a host that shows nothing of its prompts to whoever
+// drives it.
+func OpenUnasked(ctx context.Context) (*Screen, error) { return open(ctx, "outcome") }
+
+func open(ctx context.Context, hooks string) (*Screen, error) {
 	s := &Screen{control: os.Getenv("HOSTCHECK_CONTROL"), room: make(chan struct{}, dialogs)}
 	if s.control == "" {
 		return nil, errors.New("HOSTCHECK_CONTROL is not set: this host is started by hostcheck")
 	}
-	return s, s.talk(ctx, http.MethodGet, "task?hooks=shown,opened,outcome", nil, &s.Task)
+	return s, s.talk(ctx, http.MethodGet, "task?hooks="+hooks, nil, &s.Task)
 }
 
 // Ask shows a prompt and waits for the person, who may take as long as ctx
@@ -89,12 +97,16 @@ func (s *Screen) Ask(ctx context.Context, mode, message, address string) (string
 	return press.Action, nil
 }
 
+// Offer says which tools the model has to choose from: those of the list that the
+// library has returned.
+func (s *Screen) Offer(tools []string) { s.offered = tools }
+
 // callTimeout is for calls that come without a time-out: what many hosts use.
 const callTimeout = time.Minute
 
 // Do makes the calls of the task, those of a step side by side, each under a
 // context that ends with its time-out, and hands to the model whatever comes of
-// them. Call returns the text of a result, and whether that is an error.
+// them. A tool that was not offered is not called. Call returns the text of a result, and whether that is an error.
 func (s *Screen) Do(ctx context.Context, call func(context.Context, hostcheck.Call) (text string, failed bool, err error)) {
 	for _, step := range s.Task.Steps {
 		var calls sync.WaitGroup
@@ -106,12 +118,14 @@ func (s *Screen) Do(ctx context.Context, call func(context.Context, hostcheck.Ca
 				}
 				ctx, cancel := context.WithTimeout(ctx, limit)
 				defer cancel()
-				text, failed, err := call(ctx, c)
+				text, failed, err := "", true, errNotOffered
+				if slices.Contains(s.offered, c.Tool) {
+					text, failed, err = call(ctx, c)
+				}
 				if err != nil {
 					text, failed = err.Error(), true
 				}
-				report := hostcheck.Outcome{Call: c.ID, Text: text, Error: failed}
-				if err := s.talk(context.WithoutCancel(ctx), http.MethodPost, "outcome", report, nil); err != nil {
+				if err := s.report(context.WithoutCancel(ctx), hostcheck.Outcome{Call: c.ID, Text: text, Error: failed}); err != nil {
 					fmt.Fprintln(os.Stderr, err)
 				}
 			})
@@ -119,6 +133,18 @@ func (s *Screen) Do(ctx context.Context, call func(context.Context, hostcheck.Ca
 		calls.Wait()
 	}
 }
+
+// Report hands to the model what came of a call, for hosts that make their calls
+// by themselves. The text has to say whether the call failed.
+func (s *Screen) Report(ctx context.Context, call, text string) error {
+	return s.report(ctx, hostcheck.Outcome{Call: call, Text: text})
+}
+
+func (s *Screen) report(ctx context.Context, o hostcheck.Outcome) error {
+	return s.talk(ctx, http.MethodPost, "outcome", o, nil)
+}
+
+var errNotOffered = errors.New("the model has no such tool")
 
 // talk makes a request of the control endpoint, with a body unless in is nil,
 // and reads the answer into out unless that is nil.
