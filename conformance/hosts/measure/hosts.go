@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
+	"github.com/lazyauth/mcp-lazyauth/conformance/hosts/agents"
 )
 
 // A host is something that is measured, and how it is run.
@@ -20,6 +21,7 @@ type host struct {
 	module      string // the Go module or the npm package that is measured
 	program     string // a command of this module, or a script in node
 	template    string // of the configuration file that it reads, in node
+	agent       string // the name in package agents, of one that is none of these
 	protocols   []string
 	scenarios   []string // nil means all
 	parallel    int
@@ -59,24 +61,54 @@ var hosts = []host{
 		program: "mcporter.mjs", template: "mcporter.json.tmpl", protocols: legacy, scenarios: unasked,
 		parallel: 4, aside: timeouts,
 	},
+	{
+		name: "codex-app", title: "Codex, app server", what: "agent; the dialog is the adapter's", agent: "codex-app",
+		protocols: legacy, parallel: 3, aside: dialogAndTimeouts,
+	},
+	{
+		name: "claude-p", title: "Claude Code, `-p`", what: "agent, unattended", agent: "claude-p",
+		protocols: both, scenarios: unasked, parallel: 3, aside: agentTimeouts,
+	},
+	{
+		name: "copilot-p", title: "GitHub Copilot CLI, `-p`", what: "agent, unattended", agent: "copilot-p",
+		protocols: both, scenarios: unasked, parallel: 3, aside: agentTimeouts,
+	},
+	{
+		name: "gemini-p", title: "Gemini CLI, `-p`", what: "agent, unattended", agent: "gemini-p",
+		protocols: legacy, scenarios: unasked, parallel: 3, aside: agentTimeouts,
+	},
 }
 
 // unasked are the scenarios that tell something of a host which cannot be asked
 // anything: the others begin with a prompt.
 var unasked = []string{"advertising", "era", "versions", "references", "modes", "waiting", "url-required", "result-types", "streams", "restart"}
 
-// timeout is long enough for five calls of a command line on a busy machine,
+// timeout of a scenario is long enough for five calls of a command line on a busy machine,
 // and for a call that ends by the time-out that hosts have, a minute.
-const timeout = 90 * time.Second
+const timeout = 150 * time.Second
 
 // overNPM says whether the host is a script for Node.js.
 func (h host) overNPM() bool { return filepath.Ext(h.program) == ".mjs" }
+
+// agentOf is the agent that the host is; the zero value if it is none.
+func (h host) agentOf() agents.Agent {
+	for _, a := range agents.All {
+		if a.Name == h.agent {
+			return a
+		}
+	}
+	return agents.Agent{}
+}
 
 // config is how the suite runs the host.
 func (h host) config(bin string) (hostcheck.Config, error) {
 	c := hostcheck.Config{
 		Host: []string{filepath.Join(bin, h.program)}, Protocols: h.protocols, Scenarios: h.scenarios,
 		Timeout: timeout, Parallel: h.parallel,
+	}
+	if h.agent != "" {
+		c.Host = []string{filepath.Join(bin, "agent"), h.agent}
+		return c, nil
 	}
 	if !h.overNPM() {
 		return c, nil
@@ -96,9 +128,17 @@ func (h host) config(bin string) (hostcheck.Config, error) {
 	return c, nil
 }
 
-// install builds the hosts of this module into a folder.
+// install builds the hosts of this module, what stands between agents and their
+// servers, and the server that people sign in to, into a folder.
 func install(ctx context.Context, bin string) error {
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin+string(filepath.Separator), "./gosdk", "./mcpgo") //nolint:gosec // a folder of our own
+	args := []string{"build", "-o", bin + string(filepath.Separator), "./gosdk", "./mcpgo", "./agents/cmd/agent", "./agents/cmd/relay"}
+	build := exec.CommandContext(ctx, "go", args...) //nolint:gosec // into a folder of our own
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("go build: %w", err)
+	}
+	// The example is of another module, which knows what it is made of.
+	build = exec.CommandContext(ctx, "go", "build", "-C", "../..", "-o", bin+string(filepath.Separator), "./examples/stdio") //nolint:gosec // likewise
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("go build: %w", err)
@@ -108,6 +148,9 @@ func install(ctx context.Context, bin string) error {
 
 // installed is the version of what is measured, as it is installed.
 func (h host) installed(bin string) (string, error) {
+	if h.agent != "" {
+		return h.agentOf().Version()
+	}
 	if h.overNPM() {
 		raw, err := os.ReadFile(filepath.Join("node", "node_modules", filepath.FromSlash(h.module), "package.json"))
 		if err != nil {

@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // A ruling is what becomes of a failure.
 type ruling int
@@ -77,7 +80,35 @@ var judgements = map[string]map[string]judgement{
 				"and prints nothing.",
 		},
 	},
+	"codex-app": {
+		"P5": {
+			found: `what call "needs" came to for the model has the URL or the code of a prompt in it`,
+			why: "The data of error -32042 is handed to the model as text, and the prompt in it is shown to nobody. lazyauth does not " +
+				"use that error.",
+		},
+	},
+	"claude-p": {
+		"B15": {found: "a result of an unknown type was used", why: usesAnyType},
+		"P17": {
+			found: `call "next" was never made`, ruling: excused,
+			why: "A call whose stream broke is waited for, without another word to the server. The check gives no time-out here, and that which " +
+				"the program has by itself is longer than the check lasts. It can be told another (`MCP_TOOL_TIMEOUT`).",
+		},
+	},
+	"copilot-p": {
+		"B15": {found: "a result of an unknown type was used", why: usesAnyType},
+		"B20": answersRequests,
+	},
+	"gemini-p": {
+		"A39": {
+			found: "MCP-Protocol-Version is missing",
+			why:   "No request after the initialization has the header. A server has to take it for one of an older revision then.",
+		},
+	},
 }
+
+// usesAnyType is what agents do with a result of type half_done.
+const usesAnyType = "The content of a result of type `half_done` was handed to the model as if it were complete."
 
 var (
 	answersRequests = judgement{
@@ -100,6 +131,22 @@ var dialog = set("A8 A9 A10 A12 A13 A14 A15 A16 A17 A20 A22 A23 A35 B5 P6 P15 P1
 // timeouts are the requirements on giving up a call, for hosts that cannot be
 // told when to.
 var timeouts = set("A24 A25 A26 A27 A28 B17 B18 B19 B34 B36 B37")
+
+// agentTimeouts are those for agents, which have one time-out for all calls at the
+// best. Of a task that gives its calls different ones they get the shortest, which
+// P1 is about.
+var agentTimeouts = set("A24 A25 A26 A27 A28 B17 B18 B19 B34 B36 B37 P1")
+
+// dialogAndTimeouts are both, for an agent whose dialogs are its client's.
+var dialogAndTimeouts = union(dialog, agentTimeouts)
+
+func union(sets ...map[string]bool) map[string]bool {
+	out := make(map[string]bool)
+	for _, s := range sets {
+		maps.Copy(out, s)
+	}
+	return out
+}
 
 func set(ids string) map[string]bool {
 	out := make(map[string]bool)

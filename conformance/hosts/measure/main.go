@@ -1,39 +1,41 @@
-// Command measure runs hostcheck on six hosts that are in use, and writes what
-// came of it to docs/host-results.md:
+// Command measure runs MCP hosts that are in use, and writes what came of it to
+// docs/host-results.md: whether a sign-in comes through in agents and other
+// hosts as they are installed, and what hostcheck finds in those that can be
+// scripted.
 //
-//	go run -C conformance/hosts ./measure            measure all and write the page
-//	go run -C conformance/hosts ./measure -check     fail if the page would change
-//	go run -C conformance/hosts ./measure go-sdk     measure one; the page stays
+//	go run -C conformance/hosts ./measure install [FOLDER…]   install agents; without names, all
+//	go run -C conformance/hosts ./measure                     measure all and write the page
+//	go run -C conformance/hosts ./measure -check              fail if the page would change, but for times
+//	go run -C conformance/hosts ./measure -part hostcheck go-sdk
+//	go run -C conformance/hosts ./measure -part signin -check codex-tui
 //
-// With -out DIR it writes the reports with the recorded conversations, too. The
-// hosts on Node.js have to be installed: npm ci --ignore-scripts --prefix
-// conformance/hosts/node.
+// With names it measures those alone. Of sign-ins it then compares the rows, with
+// -check; of hostcheck it prints the report. The page stays. With -out DIR it
+// leaves there the reports with the recorded conversations, and the sessions of
+// agents: what they printed, their screens, and the wire.
+//
+// Agents run in a network that has loopback alone. Where there is none to be had
+// for a user without privileges, it needs root; -insecure-network runs them in
+// the network as it is, where they reach whatever their makers want them to.
 //
 // It ends with 1 if a failure of a host has no judgement (judgements.go), or a
-// judgement no failure, and if -check finds a difference.
+// judgement no failure, if an agent did not call the tool, and if -check finds a
+// difference.
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
-	"strings"
-	"sync"
 	"syscall"
-	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
-	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/report"
+	"github.com/lazyauth/mcp-lazyauth/conformance/hosts/agents"
 )
-
-// page is what is written, from the folder of this module.
-const page = "../../docs/host-results.md"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -45,136 +47,128 @@ func main() {
 		}
 		return
 	}
-	if err := run(ctx); err != nil {
+	status, err := run(ctx, os.Args[1:])
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "measure:", err)
 		os.Exit(1)
 	}
+	os.Exit(status)
 }
 
-func run(ctx context.Context) error {
-	check := flag.Bool("check", false, "compare the page with what would be written, and leave it alone")
-	out := flag.String("out", "", "`folder` for the whole reports, one folder a host")
-	flag.Parse()
-	chosen := hosts
-	if name := flag.Arg(0); name != "" {
-		i := slices.IndexFunc(hosts, func(h host) bool { return h.name == name })
-		if i < 0 {
-			return fmt.Errorf("there is no host %q", name)
+// What is measured.
+const (
+	partSignIn    = "signin"
+	partHostcheck = "hostcheck"
+)
+
+// An order is what the command line asks for.
+type order struct {
+	part   string // empty means both
+	check  bool
+	out    string
+	atOnce int
+	open   bool // the network is left as it is
+	names  []string
+}
+
+// parse reads the command line.
+func parse(args []string) (o order, err error) {
+	flags := flag.NewFlagSet("measure", flag.ContinueOnError)
+	flags.StringVar(&o.part, "part", "", "`signin` or hostcheck alone; both if not given")
+	flags.BoolVar(&o.check, "check", false, "compare with the page, and leave it alone")
+	flags.StringVar(&o.out, "out", "", "`folder` for the recorded conversations")
+	flags.IntVar(&o.atOnce, "at-once", 3, "how many agents sign in at a time")
+	flags.BoolVar(&o.open, "insecure-network", false, "run agents in the network as it is")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	o.names = flags.Args()
+	switch {
+	case o.part != "" && o.part != partSignIn && o.part != partHostcheck:
+		return o, fmt.Errorf("there is no part %q", o.part)
+	case len(o.names) > 0 && o.part == "":
+		return o, errors.New("with names, say which -part")
+	case o.atOnce < 1:
+		return o, errors.New("-at-once has to be one at least")
+	}
+	return o, nil
+}
+
+// run does what the command line asks for, and returns an exit status.
+func run(ctx context.Context, args []string) (int, error) {
+	if len(args) > 0 && args[0] == "install" {
+		folders := args[1:]
+		if len(folders) == 0 {
+			folders = agents.Folders()
 		}
-		chosen = hosts[i : i+1]
+		return 0, agents.Install(ctx, folders, os.Stderr)
 	}
-	bin, err := os.MkdirTemp("", "measure-")
+	o, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0, nil
+	}
 	if err != nil {
-		return err
+		return 2, err
 	}
-	defer func() { _ = os.RemoveAll(bin) }()
+	bin, remove, err := programs(ctx)
+	if err != nil {
+		return 1, err
+	}
+	defer remove()
+	if !o.open && o.part != partHostcheck {
+		if status, done, err := agents.Alone(ctx); err != nil {
+			return 1, fmt.Errorf("%w; see -insecure-network", err)
+		} else if done {
+			return status, nil
+		}
+	}
+	return 0, o.measure(ctx, bin)
+}
+
+// built is in the environment of the process that runs in a network of its own:
+// where what was built for it is.
+const built = "LAZYAUTH_MEASURE_PROGRAMS"
+
+// programs builds what is needed into a folder, which is removed in the end.
+func programs(ctx context.Context) (bin string, remove func(), err error) {
+	if bin := os.Getenv(built); bin != "" {
+		return bin, func() {}, nil
+	}
+	bin, err = os.MkdirTemp("", "measure-")
+	if err != nil {
+		return "", nil, err
+	}
+	remove = func() { _ = os.RemoveAll(bin) } //nolint:gosec // that very folder
 	if err := install(ctx, bin); err != nil {
-		return err
+		remove()
+		return "", nil, err
 	}
-	began := time.Now()
-	measured, err := measure(ctx, chosen, bin)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(os.Stderr, "measured in %v\n", time.Since(began).Round(time.Second))
-	if *out != "" {
-		for _, m := range measured {
-			if err := report.Write(filepath.Join(*out, m.name), m.report, report.Options{}); err != nil {
-				return err
-			}
-		}
-	}
-	if flag.Arg(0) != "" {
-		return report.Text(os.Stdout, measured[0].report, report.Options{Verbose: true})
-	}
-	return publish(measured, *check)
+	return bin, remove, os.Setenv(built, bin)
 }
 
-// publish writes the page, or compares it.
-func publish(measured []measurement, check bool) error {
-	now := []byte(write(measured))
-	open := unsettled(measured)
-	if check {
-		before, err := os.ReadFile(page)
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(before, now) {
-			open = append(open, "docs/host-results.md is not what was measured:\n"+difference(string(before), string(now)))
-		}
-	} else if err := os.WriteFile(page, now, 0o644); err != nil { //nolint:gosec // for everyone to read
-		return err
+func (o order) measure(ctx context.Context, bin string) error {
+	var open []error
+	if o.part != partHostcheck {
+		open = append(open, o.signIns(ctx, bin))
 	}
-	if len(open) > 0 {
-		return errors.New(strings.Join(open, "\n"))
+	if o.part != partSignIn {
+		open = append(open, o.hostchecks(ctx, bin))
 	}
-	return nil
+	return errors.Join(open...)
 }
 
-// difference has the lines that only one of two texts has.
-func difference(before, after string) string {
-	var b strings.Builder
-	was, is := strings.Split(before, "\n"), strings.Split(after, "\n")
-	for _, line := range was {
-		if !slices.Contains(is, line) {
-			b.WriteString("- " + line + "\n")
+// named are those of a list that the command line names, or all.
+func named[T any](names []string, all []T, name func(T) string) ([]T, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	var out []T
+	for _, n := range names {
+		i := slices.IndexFunc(all, func(v T) bool { return name(v) == n })
+		if i < 0 {
+			return nil, fmt.Errorf("there is nothing to measure of the name %q", n)
 		}
+		out = append(out, all[i])
 	}
-	for _, line := range is {
-		if !slices.Contains(was, line) {
-			b.WriteString("+ " + line + "\n")
-		}
-	}
-	return b.String()
-}
-
-// A measurement is what a host came to.
-type measurement struct {
-	host
-	version string
-	report  *hostcheck.Report
-}
-
-// measure runs the suite on the hosts: those that are started for each call, in
-// turn, and beside them the others, in turn. A scenario mostly waits, but to
-// start a host takes a processor.
-func measure(ctx context.Context, chosen []host, bin string) ([]measurement, error) {
-	measured := make([]measurement, len(chosen))
-	failures := make([]error, len(chosen))
-	var lanes sync.WaitGroup
-	for _, commandLine := range []bool{true, false} {
-		lanes.Go(func() {
-			for i, h := range chosen {
-				if ctx.Err() == nil && commandLine == (h.template != "") {
-					measured[i], failures[i] = h.measure(ctx, bin)
-				}
-			}
-		})
-	}
-	lanes.Wait()
-	if ctx.Err() != nil {
-		return nil, errors.New("interrupted")
-	}
-	return measured, errors.Join(failures...)
-}
-
-func (h host) measure(ctx context.Context, bin string) (m measurement, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%s: %w", h.name, err)
-		}
-	}()
-	m.host = h
-	if m.version, err = h.installed(bin); err != nil {
-		return m, err
-	}
-	config, err := h.config(bin)
-	if err != nil {
-		return m, err
-	}
-	if m.report, err = hostcheck.Run(ctx, config); err != nil {
-		return m, err
-	}
-	fmt.Fprintf(os.Stderr, "%s: %d scenarios in %v\n", h.name, len(m.report.Results), m.report.Took.Round(time.Second))
-	return m, nil
+	return out, nil
 }

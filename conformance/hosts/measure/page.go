@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ import (
 // has no times and no dates.
 func write(measured []measurement) string {
 	var b strings.Builder
-	b.WriteString(opening + signIn + aboutHostcheck)
+	b.WriteString(aboutHostcheck)
 	writeHosts(&b, measured)
 	b.WriteString(middle)
 	writeTable(&b, measured)
@@ -32,13 +33,16 @@ func write(measured []measurement) string {
 func writeHosts(b *strings.Builder, measured []measurement) {
 	b.WriteString("| host | version | what it is | adapter |\n| --- | --- | --- | --- |\n")
 	for _, m := range measured {
-		fmt.Fprintf(b, "| %s | `%s` %s | %s | %s |\n", m.title, m.module, m.version, m.what, m.adapter())
+		fmt.Fprintf(b, "| %s | `%s` %s | %s | %s |\n", m.title, cmp.Or(m.module, m.agentOf().Module), m.version, m.what, m.adapter())
 	}
 }
 
 // adapter links the source of what drives the host.
 func (h host) adapter() string {
 	path := h.program
+	if h.agent != "" {
+		path = "agents/hosted"
+	}
 	if h.overNPM() {
 		path = "node/" + path
 	}
@@ -157,6 +161,7 @@ func writeAside(b *strings.Builder) {
 	}{
 		{"the libraries", aboutDialog, dialog},
 		{"the command lines", aboutTimeouts, timeouts},
+		{"agents", aboutAgents, agentTimeouts},
 	} {
 		item(b, fmt.Sprintf("For %s: %s. %s", group.who, strings.Join(byID(group.ids), ", "), group.why))
 	}

@@ -1,44 +1,36 @@
 package main
 
-import _ "embed"
-
-// signIn is the part of the page about whole sign-ins. It was written by hand, after a run
-// that is none of this program's: see there.
-//
-//go:embed signin.md
-var signIn string
-
 // The page, but for its tables and lists.
 const (
 	opening = `<!-- Written by conformance/hosts/measure. Change the words there, not here. -->
 
 # Hosts, measured
 
-Two things were measured, with different means and different hosts:
+Two things are measured, with different means and different hosts, by one command:
 
-- whether **a sign-in comes through** in hosts as they are installed, terminal programs with an agent among them. That was run once,
-  by scripts that read screens, and has a date;
-- what **[hostcheck](hostcheck.md) finds** in six hosts, against the text of the specification. One command does it again, and the page has
-  to be the same.
+- whether **a sign-in comes through** in hosts as they are installed, programs with an agent among them;
+- what **[hostcheck](hostcheck.md) finds** in those that can be scripted, against the text of the specification.
+
+Done again, the page has to be the same but for the times in the first part: [Doing it again](#doing-it-again).
 
 `
 
-	aboutHostcheck = `## What hostcheck finds
-
+	aboutHostcheck = headHostcheck + `
 It is not a ranking: most of what is below "failed" shows only when a server does something unusual. It says what a server that signs
 people in on the first call can rely on.
 
-**In short.** All four libraries carry URL prompts from the server to the person and back, in each protocol revision that they speak,
+**In short.** All four libraries, and Codex, carry URL prompts from the server to the person and back, in each protocol revision that they speak,
 without mixing up parallel calls, and without touching what they carry. None of them sends a progress token by itself, so
-progress does not keep a call alive unless the host asks for it. None handles error -32042 by itself. The two command lines cannot
-be asked anything.
+progress does not keep a call alive unless the host asks for it. None handles error -32042 by itself. The two command lines, and
+agents that run unattended, cannot be asked anything.
 
 `
 
 	middle = `
 An adapter is the least that somebody would write to have a host on that library: it declares both modes of elicitation, shows prompts,
 opens the browser when the person agrees, uses the call time-outs that it is told, and leaves to the library whatever the library
-decides. A command line is run anew for each call, in an environment of its own, with a configuration file.
+decides. A command line is run anew for each call, in an environment of its own, with a configuration file. An agent is run for each scenario,
+with a script for its model that makes the calls; what it hands to the model is what they came to.
 
 ### Results
 
@@ -58,8 +50,8 @@ prompt with what was declared (A5): tried apart from this table, a host on it th
 same, while one on the TypeScript SDK v1 refuses them with -32602. Here both modes are declared, and there is no mode to refuse but
 one that does not exist.
 
-The libraries are given all scenarios. The command lines are given the ten that do not begin with a prompt, as nothing can be
-learnt from the others.
+The libraries and Codex are given all scenarios. The command lines, and agents that run unattended, are given the ten that do not begin
+with a prompt, as nothing can be learnt from the others.
 `
 
 	aboutFailures = `Each failure was looked at in the recording and compared with the text that it is about. Some say more of the check than of the host.
@@ -74,20 +66,22 @@ learnt from the others.
 	aboutTimeouts = `How a call is given up cannot be told of a host that cannot be told when: the Inspector's command line has no option for it, and
 that of mcporter, '--timeout', covers the start of the server, too.`
 
+	aboutAgents = `They have one time-out for all calls of a server at the best, and are given the shortest of a scenario's. For Codex what is left to a dialog is left aside as well, since the app server hands its prompts to an editor.`
+
 	closing = `
 ### Doing it again
 
-With Go, Node.js 20 or later, and a clone of this repository:
+With Go, Node.js 20 or later, tmux, Linux, and a clone of this repository:
 
 ` + "```sh" + `
 npm ci --ignore-scripts --prefix conformance/hosts/node
-go run -C conformance/hosts ./measure           # all six, and this page
-go run -C conformance/hosts ./measure -check    # fails if this page would change
-go run -C conformance/hosts ./measure go-sdk    # one of them: go-sdk, mcp-go, typescript-v1, typescript-v2, inspector, mcporter
+go run -C conformance/hosts ./measure install   # the agents, 2.5 GB
+go run -C conformance/hosts ./measure           # all, and this page
+go run -C conformance/hosts ./measure -check    # fails if this page would change, but for times
 ` + "```" + `
 
-` + "`-out DIR`" + ` keeps the reports with the recorded conversations. All versions are pinned by go.mod and package-lock.json in
-conformance/hosts. This part of the page has no times in it, and two runs give the same.
+[conformance/hosts](../conformance/hosts) says how to measure one of them, what is pinned where, and how to add another. Continuous
+integration runs Codex, Copilot and Gemini, and compares their rows.
 `
 )
 
@@ -96,8 +90,8 @@ var warnings = map[string]string{
 	"A21": "The error reaches the host with its data; presenting what is in it is left to the host.",
 	"A25": "The host's context ends, and the library closes the connection of the request without a word; in this revision that is not " +
 		"a cancellation, so the server goes on.",
-	"B22": "That the server ended reaches the host as an error of the call; starting it again is left to the host.",
+	"B22": "That the server ended reaches the host as an error of the call; starting it again is left to the host, and Copilot does not.",
 	"P2": "The token, and that progress restarts the clock, have to be asked for with each call in the TypeScript SDK; in the Go libraries " +
-		"the token is a parameter of the call, and the clock is the caller's. The command lines ask for no progress.",
+		"the token is a parameter of the call, and the clock is the caller's. The command lines ask for no progress. Codex and Gemini CLI do, and it changes nothing.",
 	"P11": "The clock of a call is the caller's, and the library does not stop it while the host shows a prompt.",
 }

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hosts/agents"
+	"github.com/lazyauth/mcp-lazyauth/conformance/hosts/agents/signin"
+)
+
+// signedIn are two sign-ins of an agent, one by each flow.
+func signedIn(took time.Duration) []signin.Result {
+	common := signin.Result{
+		Agent: agents.Agent{Title: "An agent, `-p`"}, Version: "1.2.3", Protocol: "2025-11-25", Declares: "url, form",
+		Ways: []string{"url"}, Learnt: 100 * time.Millisecond, Drawn: true, Resumed: true, Ends: []string{"result"}, Prompts: 1,
+		Answered: true, Resumes: took,
+	}
+	device, redirect := common, common
+	device.Flow, redirect.Flow, redirect.Opened = "device", "redirect", true
+	device.Left = agents.Leftovers{Own: []string{"agent daemon"}}
+	return []signin.Result{device, redirect}
+}
+
+// The tables say what was seen.
+func TestTables(t *testing.T) {
+	text := signInPage(signedIn(2 * time.Second))
+	for _, want := range []string{
+		"| An agent, `-p` | 1.2.3 | 2025-11-25 | url, form | URL | 1 | under 1 s | yes | resumed | 1 | 2 s | 1 of its own |\n",
+		"| An agent, `-p` | URL | 1 | under 1 s | yes | yes | resumed | 1 | 2 s |\n",
+		"- An agent, `-p`: agent daemon.\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "{{") || strings.Contains(text, headHostcheck) {
+		t.Errorf("the page has places that are empty, or the heading of the next part:\n%s", text)
+	}
+	never := signin.Result{Agent: agents.Agent{Title: "Another"}, Flow: "device", Ends: []string{"declined", "declined"}}
+	if got := deviceTable([]signin.Result{never}); !strings.Contains(got, "| not at all | 0 | – | – | ended: declined; then declined | 2 | – | none |\n") {
+		t.Errorf("of one that came to nothing: %s", got)
+	}
+}
+
+// Times may differ, and nothing else may.
+func TestCompare_TimesApart(t *testing.T) {
+	page := signInPage(signedIn(2 * time.Second))
+	tables := func(results []signin.Result) string { return deviceTable(results) + redirectTable(results) }
+	if err := compareRows(page, tables(signedIn(47*time.Second))); err != nil {
+		t.Errorf("another time: %v", err)
+	}
+	if timeless(page) != timeless(signInPage(signedIn(5*time.Minute))) {
+		t.Error("another time, the whole page")
+	}
+	other := signedIn(2 * time.Second)
+	other[1].Prompts = 2
+	if err := compareRows(page, tables(other)); err == nil || strings.Count(err.Error(), "\n") != 0 {
+		t.Errorf("one row differs, and this is told: %v", err)
+	}
+}
+
+// Each part of the page is put in its place, and leaves the other alone.
+func TestReplace(t *testing.T) {
+	page := opening + headSignIn + "one\n" + headHostcheck + "two\n"
+	for part, want := range map[string]string{
+		partSignIn:    opening + headSignIn + "new\n" + headHostcheck + "two\n",
+		partHostcheck: opening + headSignIn + "one\n" + headHostcheck + "new\n",
+	} {
+		head := map[string]string{partSignIn: headSignIn, partHostcheck: headHostcheck}[part]
+		if got, err := replace(page, part, head+"new\n"); err != nil || got != want {
+			t.Errorf("%s: %v\n%s", part, err, got)
+		}
+	}
+	if _, err := replace("nothing", partSignIn, ""); err == nil {
+		t.Error("a page without headings is written")
+	}
+}
+
+// What cannot be meant is refused.
+func TestParse(t *testing.T) {
+	for _, args := range [][]string{{"codex"}, {"-part", "all"}, {"-at-once", "0"}, {"-no-such-flag"}} {
+		if o, err := parse(args); err == nil {
+			t.Errorf("%q is taken for %+v", args, o)
+		}
+	}
+	if o, err := parse([]string{"-part", "signin", "-check", "codex-tui"}); err != nil || !o.check || len(o.names) != 1 || o.atOnce < 1 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if _, err := named([]string{"nobody"}, agents.All, func(a agents.Agent) string { return a.Name }); err == nil {
+		t.Error("nobody is measured")
+	}
+}
