@@ -86,7 +86,11 @@ func conversation(result *hostcheck.Result, prefix string) (rows []row, left int
 			describeHTTP(&r, event.HTTP)
 		}
 		for _, id := range event.Checks {
-			r.Checks = append(r.Checks, decided{visible(id), checkAnchor(prefix, id), statusOf(result, id)})
+			status := statusOf(result, id)
+			if status == hostcheck.Success && passing(result.Scenario, id) {
+				continue // as it does of every message
+			}
+			r.Checks = append(r.Checks, decided{visible(id), checkAnchor(prefix, id), status})
 		}
 		if event.At-last >= longPause {
 			r.Pause = took(event.At - last)

@@ -176,7 +176,11 @@ func (f *finding) run(in *hostcheck.Result) string {
 }
 
 func viewFinding(f *finding, anchors map[*hostcheck.Result]string, b *hostcheck.Baseline) findingView {
-	v := findingView{Scenario: visible(f.scenario), Check: viewCheck(f.check, "", expected(b, f.scenario, f.check.ID))}
+	scenario := visible(f.scenario)
+	if f.scenario == everywhere {
+		scenario = "" // each run names its own
+	}
+	v := findingView{Scenario: scenario, Check: viewCheck(f.check, "", expected(b, f.scenario, f.check.ID))}
 	for _, s := range f.seen {
 		seen := seenView{Message: visible(shorten(s.message, 2000))}
 		for _, in := range s.in {
