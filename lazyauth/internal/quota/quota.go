@@ -47,6 +47,13 @@ func (q *Quota[K]) HasRoom(owner K) bool {
 	return q.hasRoomLocked(owner)
 }
 
+// HasShare reports whether owner has less than each may have, whatever there is in all.
+func (q *Quota[K]) HasShare(owner K) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.taken[owner] < q.each
+}
+
 func (q *Quota[K]) hasRoomLocked(owner K) bool { return q.total < q.all && q.taken[owner] < q.each }
 
 // Taken returns how many are taken, in all.

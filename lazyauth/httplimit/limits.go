@@ -1,0 +1,136 @@
+package httplimit
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/quota"
+)
+
+// Limits are what a [Limiter] allows. A field that is zero means the default that is named with
+// it; negative values are taken for zero.
+type Limits struct {
+	// Requests bounds the requests in progress, in all; a call that waits for a person is one, and
+	// so is a stream in which a host listens. Default 4096.
+	Requests int
+	// PerAddress bounds those of one address: of one IPv4 address, or of one IPv6 network of 64
+	// bits, which is what one subscriber has. Default 512, since many people may share one.
+	PerAddress int
+	// PerPerson bounds those of one person. Default 128.
+	PerPerson int
+
+	// Sessions bounds the sessions (MCP 2025-11-25 basic/transports, "Session Management"), in
+	// all, and SessionsPerPerson those of one person. Where there is no room for a new one, the
+	// one that was used least recently is closed, of that person or of all, if no request of it is
+	// in progress: its host is told 404 and opens another. Defaults 2048 and 16.
+	Sessions, SessionsPerPerson int
+
+	// OpeningBytes bounds the body of a request that belongs to no session, such as one that
+	// opens a session, whose parameters are kept for as long as that lives. Default 64 KiB. It
+	// is not for servers of revision 2026-07-28, which knows no sessions: see [Limiter.Person].
+	OpeningBytes int64
+	// ReadTimeout and WriteTimeout bound how long one read from and one write to a caller may
+	// take. Unlike those of [http.Server] they leave calls that wait alone. Default 30 seconds.
+	ReadTimeout, WriteTimeout time.Duration
+
+	// Address returns what a request's address is counted as. Nil means the connection's
+	// address. Behind a proxy all requests would have the proxy's: there it returns what the
+	// proxy says, and must not believe what anybody else says; or PerAddress is as large as Requests.
+	Address func(*http.Request) string
+}
+
+// A Limiter holds requests against limits. It is safe for concurrent use.
+type Limiter struct {
+	limits    Limits
+	addresses *quota.Quota[string]
+	people    *quota.Quota[person]
+	sessions  *sessions
+}
+
+// A person is the issuer and subject of a verified bearer token.
+type person struct{ issuer, subject string }
+
+// New returns a limiter; nil limits are the defaults.
+func New(limits *Limits) *Limiter {
+	var l Limits
+	if limits != nil {
+		l = *limits
+	}
+	for _, field := range []struct {
+		value *int
+		usual int
+	}{{&l.Requests, 4096}, {&l.PerAddress, 512}, {&l.PerPerson, 128}, {&l.Sessions, 2048}, {&l.SessionsPerPerson, 16}} {
+		if *field.value <= 0 {
+			*field.value = field.usual
+		}
+	}
+	if l.OpeningBytes <= 0 {
+		l.OpeningBytes = 64 << 10
+	}
+	for _, timeout := range []*time.Duration{&l.ReadTimeout, &l.WriteTimeout} {
+		if *timeout <= 0 {
+			*timeout = 30 * time.Second
+		}
+	}
+	if l.Address == nil {
+		l.Address = func(r *http.Request) string { return addressOf(r.RemoteAddr) }
+	}
+	return &Limiter{
+		limits:    l,
+		addresses: quota.New[string](l.Requests, l.PerAddress),
+		people:    quota.New[person](l.Requests, l.PerPerson),
+		sessions:  newSessions(l.Sessions, l.SessionsPerPerson),
+	}
+}
+
+// addressOf returns what the address of a connection is counted as.
+func addressOf(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		host = remote
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	if ip = ip.Unmap().WithZone(""); ip.Is4() {
+		return ip.String()
+	}
+	network, err := ip.Prefix(64)
+	if err != nil {
+		return ip.String()
+	}
+	return network.String()
+}
+
+// Front returns a handler that stands before everything else: it bounds the requests in
+// progress, of an address and in all, and how long reading and writing take.
+func (l *Limiter) Front(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		address := l.limits.Address(r)
+		if !l.addresses.Take(address) {
+			busy(w, l.addresses.Taken() >= l.limits.Requests, "requests")
+			return
+		}
+		defer l.addresses.Give(address)
+		timed, r := l.timed(w, r)
+		defer timed.begin() // for what net/http writes when the handler is done
+		next.ServeHTTP(timed, r)
+	})
+}
+
+// retryAfter is how long who is turned away is told to wait.
+const retryAfter = 30 * time.Second
+
+// busy turns a request away.
+func busy(w http.ResponseWriter, all bool, what string) {
+	status, text := http.StatusTooManyRequests, "busy: you have too many "+what+" at a time; try again later"
+	if all {
+		status, text = http.StatusServiceUnavailable, "busy: too many "+what+" at a time; try again later"
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
+	http.Error(w, text, status)
+}

@@ -1,0 +1,202 @@
+package httplimit_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/httplimit"
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// asPerson is a transport of somebody whose bearer token is their name.
+type asPerson string
+
+func (p asPerson) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+string(p))
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// A served limiter is in front of an MCP server with sessions.
+type served struct {
+	t   *testing.T
+	url string
+	// wait has its tool return.
+	wait chan struct{}
+}
+
+func serve(t *testing.T, limits *httplimit.Limits) *served {
+	s := &served{t: t, wait: make(chan struct{})}
+	server := mcp.NewServer(&mcp.Implementation{Name: "notes"}, nil)
+	mcp.AddTool(server, &mcp.Tool{Name: "wait"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
+		select {
+		case <-s.wait:
+		case <-ctx.Done():
+		}
+		return nil, nil, nil
+	})
+	l := httplimit.New(limits)
+	var handler http.Handler = mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil)
+	verify := func(_ context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
+		return &auth.TokenInfo{UserID: token, Extra: map[string]any{"iss": "https://idp.example"}, Expiration: time.Now().Add(time.Hour)}, nil
+	}
+	handler = l.Front(auth.RequireBearerToken(verify, nil)(l.Person(server, handler)))
+	web := httptest.NewServer(handler)
+	s.url = web.URL
+	t.Cleanup(func() {
+		for one := range server.Sessions() {
+			_ = one.Close()
+		}
+		web.CloseClientConnections()
+		web.Close()
+	})
+	return s
+}
+
+// opens has somebody open a session. Their host listens to nothing.
+func (s *served) opens(who string) (*mcp.ClientSession, error) {
+	return mcp.NewClient(&mcp.Implementation{Name: "host"}, nil).Connect(s.t.Context(),
+		&mcp.StreamableClientTransport{Endpoint: s.url, HTTPClient: &http.Client{Transport: asPerson(who)}, DisableStandaloneSSE: true, MaxRetries: -1},
+		&mcp.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
+}
+
+func (s *served) mustOpen(who string) *mcp.ClientSession {
+	s.t.Helper()
+	session, err := s.opens(who)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return session
+}
+
+func (s *served) lives(session *mcp.ClientSession, want bool) {
+	s.t.Helper()
+	if err := session.Ping(s.t.Context(), nil); (err == nil) != want {
+		s.t.Errorf("a ping: %v; want it to live: %t", err, want)
+	} else if !want && !errors.Is(err, mcp.ErrSessionMissing) {
+		s.t.Errorf("its host is told %v", err)
+	}
+}
+
+// Whoever opens more sessions than is their share closes their own: the one that was used
+// least recently. Others keep theirs.
+func TestPerson_ShareOfSessions(t *testing.T) {
+	s := serve(t, &httplimit.Limits{Sessions: 10, SessionsPerPerson: 2})
+	eve := s.mustOpen("eve")
+	first, second := s.mustOpen("ada"), s.mustOpen("ada")
+	s.lives(first, true) // used after the second
+	third := s.mustOpen("ada")
+	s.lives(second, false)
+	s.lives(first, true)
+	s.lives(third, true)
+	s.lives(eve, true)
+}
+
+// Where all are taken the one that anybody used least recently is closed; one in whose middle a
+// call waits is not.
+func TestPerson_AllSessions(t *testing.T) {
+	s := serve(t, &httplimit.Limits{Sessions: 3, SessionsPerPerson: 3})
+	busy, idle := s.mustOpen("ada"), s.mustOpen("ada")
+	called := make(chan error, 1)
+	go func() {
+		_, err := busy.CallTool(t.Context(), &mcp.CallToolParams{Name: "wait"})
+		called <- err
+	}()
+	s.wait <- struct{}{} // it is in progress; let it, and call again
+	if err := <-called; err != nil {
+		t.Fatal(err)
+	}
+	inProgress := make(chan error, 1)
+	go func() {
+		_, err := busy.CallTool(t.Context(), &mcp.CallToolParams{Name: "wait"})
+		inProgress <- err
+	}()
+	time.Sleep(50 * time.Millisecond)
+	eve := s.mustOpen("eve")
+	s.mustOpen("bob")
+	s.lives(idle, false)
+	s.lives(eve, true)
+	select {
+	case err := <-inProgress:
+		t.Errorf("the call was ended: %v", err)
+	default:
+	}
+	close(s.wait)
+	if err := <-inProgress; err != nil {
+		t.Error(err)
+	}
+}
+
+// A session that its host has ended leaves its place to another.
+func TestPerson_EndedSession(t *testing.T) {
+	s := serve(t, &httplimit.Limits{Sessions: 2, SessionsPerPerson: 2})
+	for range 10 {
+		session := s.mustOpen("ada")
+		if err := session.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, other := s.mustOpen("ada"), s.mustOpen("ada")
+	s.lives(one, true)
+	s.lives(other, true)
+}
+
+// What opens no session takes no place.
+func TestPerson_RefusedOpenings(t *testing.T) {
+	s := serve(t, &httplimit.Limits{Sessions: 2, SessionsPerPerson: 1, OpeningBytes: 2000})
+	post := func(body string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", "application/json, text/event-stream")
+		res, err := (&http.Client{Transport: asPerson("ada")}).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		return res.StatusCode
+	}
+	ada := s.mustOpen("ada")
+	for range 5 {
+		if status := post("not JSON"); status < 400 {
+			t.Errorf("answered %d", status)
+		}
+	}
+	large := `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"` + strings.Repeat("x", 3000) + `","version":"1"}}}`
+	if status := post(large); status < 400 {
+		t.Errorf("a large initialize is answered %d", status)
+	}
+	s.lives(s.mustOpen("eve"), true)
+	_ = ada
+}
+
+// One person's requests in progress are bounded; others' are let in.
+func TestPerson_Requests(t *testing.T) {
+	s := serve(t, &httplimit.Limits{PerPerson: 2})
+	ada := s.mustOpen("ada")
+	for range 2 {
+		go func() { _, _ = ada.CallTool(t.Context(), &mcp.CallToolParams{Name: "wait"}) }()
+	}
+	turned := 0
+	for range 100 { // until both are in
+		if err := ada.Ping(t.Context(), nil); err != nil {
+			turned++
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if turned == 0 {
+		t.Error("a third request at a time was let in")
+	}
+	s.lives(s.mustOpen("eve"), true)
+	close(s.wait)
+}
