@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	"go.uber.org/zap"
@@ -34,6 +36,7 @@ func verifier(cfg *config, audience []string) auth.TokenVerifier {
 	i := &introspection{
 		url: cfg.introspectionURL, id: cfg.introspectionID, secret: cfg.introspectionSecret,
 		issuer: cfg.issuer, audience: audience, log: cfg.log.Named("introspection"),
+		known: newMemory(),
 	}
 	return i.verify
 }
@@ -50,13 +53,35 @@ func demo(issuer string, users []string) auth.TokenVerifier {
 	}
 }
 
-// An introspection asks the authorization server about bearer tokens (RFC 7662),
-// anew for each request, so that a revoked one is worth nothing at once.
+// An introspection asks the authorization server about bearer tokens (RFC 7662). What it learns
+// is remembered for a while: a revoked token is good here for up to a minute more, and the
+// server is not asked once for each request, or for each that brings a token of nobody's.
 type introspection struct {
 	url, id, secret string
 	issuer          string
 	audience        []string // a token must be for one of these
 	log             *zap.Logger
+	known           *lru.Cache[[sha256.Size]byte, verdict] // by the token's hash
+}
+
+const (
+	rememberGood = time.Minute // and no longer than the token is good
+	rememberBad  = 10 * time.Second
+	remembered   = 10_000 // tokens
+)
+
+// A verdict is what a token was found to be.
+type verdict struct {
+	info  *auth.TokenInfo // nil: an invalid one
+	until time.Time
+}
+
+func newMemory() *lru.Cache[[sha256.Size]byte, verdict] {
+	memory, err := lru.New[[sha256.Size]byte, verdict](remembered)
+	if err != nil {
+		panic(err) // the size is a constant
+	}
+	return memory
 }
 
 // errUnchecked is all that a caller learns of a fault behind this server.
@@ -64,14 +89,40 @@ var errUnchecked = errors.New("the token could not be checked: try again later")
 
 // verify is an [auth.TokenVerifier].
 func (i *introspection) verify(ctx context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
+	hash := sha256.Sum256([]byte(token))
+	v, ok := i.known.Get(hash)
+	if !ok || !time.Now().Before(v.until) {
+		var err error
+		if v, err = i.judge(ctx, token); err != nil { // which says nothing of the token
+			return nil, err
+		}
+		i.known.Add(hash, v)
+	}
+	if v.info == nil {
+		return nil, auth.ErrInvalidToken
+	}
+	info := *v.info
+	return &info, nil
+}
+
+// judge asks whose a token is.
+func (i *introspection) judge(ctx context.Context, token string) (verdict, error) {
 	about, err := i.ask(ctx, token)
 	if err != nil {
 		if ctx.Err() == nil {
 			i.log.Warn("the authorization server did not tell about a token", zap.Error(err))
 		}
-		return nil, errUnchecked
+		return verdict{}, errUnchecked
 	}
-	return about.info(i.issuer, i.audience)
+	info, err := about.info(i.issuer, i.audience)
+	if err != nil {
+		return verdict{until: time.Now().Add(rememberBad)}, nil
+	}
+	v := verdict{info, time.Now().Add(rememberGood)}
+	if info.Expiration.Before(v.until) {
+		v.until = info.Expiration
+	}
+	return v, nil
 }
 
 // ask sends the introspection request (RFC 7662 §2.1). The form and the error

@@ -3,11 +3,13 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,7 +35,7 @@ func judge(t *testing.T, status int, answer string) (*auth.TokenInfo, error) {
 		_, _ = io.WriteString(w, answer)
 	}))
 	defer as.Close()
-	i := &introspection{url: as.URL, id: "id", secret: "secret", issuer: issuer, audience: []string{server}, log: zap.NewNop()}
+	i := &introspection{url: as.URL, id: "id", secret: "secret", issuer: issuer, audience: []string{server}, log: zap.NewNop(), known: newMemory()}
 	return i.verify(t.Context(), "token", nil)
 }
 
@@ -90,6 +92,51 @@ func TestAnswersThatSayNothingAboutTheToken(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			if info, err := judge(t, test.status, test.answer); !errors.Is(err, errUnchecked) || errors.Is(err, auth.ErrInvalidToken) {
 				t.Errorf("%+v, %v; want that it could not be checked", info, err)
+			}
+		})
+	}
+}
+
+// What was learnt of a token is remembered, good or bad, and that it could not be checked is not.
+func TestIntrospectionIsRemembered(t *testing.T) {
+	later := time.Now().Add(20 * time.Second).Unix()
+	for name, test := range map[string]struct {
+		answer string
+		status int
+		asked  int // by three requests
+		within time.Duration
+	}{
+		"good for long":    {`{"active":true,"sub":"ada","aud":"` + server + `","exp":4102444800}`, 200, 1, time.Minute},
+		"good for a while": {fmt.Sprintf(`{"active":true,"sub":"ada","aud":"`+server+`","exp":%d}`, later), 200, 1, 20 * time.Second},
+		"has ended":        {`{"active":true,"sub":"ada","aud":"` + server + `","exp":1}`, 200, 3, 0},
+		"has no end":       {`{"active":true,"sub":"ada","aud":"` + server + `"}`, 200, 3, 0},
+		"bad":              {`{"active":false}`, 200, 1, 10 * time.Second},
+		"not told":         {`{}`, 503, 3, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked atomic.Int64
+			as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				asked.Add(1)
+				w.WriteHeader(test.status)
+				_, _ = io.WriteString(w, test.answer)
+			}))
+			defer as.Close()
+			i := &introspection{url: as.URL, id: "id", secret: "secret", issuer: issuer, audience: []string{server}, log: zap.NewNop(), known: newMemory()}
+			var errs [3]error
+			for n := range errs {
+				_, errs[n] = i.verify(t.Context(), "token", nil)
+			}
+			if errs[0] != errs[1] || errs[1] != errs[2] {
+				t.Errorf("it is judged in different ways: %v", errs)
+			}
+			if asked.Load() != int64(test.asked) {
+				t.Errorf("asked %d times, want %d", asked.Load(), test.asked)
+			}
+			if v, err := i.judge(t.Context(), "token"); err == nil && time.Until(v.until) > test.within {
+				t.Errorf("remembered for %v, want %v at most", time.Until(v.until), test.within)
+			}
+			if i.known.Keys() != nil && strings.Contains(fmt.Sprint(i.known.Keys()), "token") {
+				t.Error("the token itself is kept")
 			}
 		})
 	}

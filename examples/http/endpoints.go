@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/httplimit"
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
@@ -46,11 +47,18 @@ func endpoints(ctx context.Context, cfg *config, server *mcp.Server, public stri
 		EventStore: mcp.NewMemoryEventStore(nil),
 	})
 
+	limiter := httplimit.New(nil)
+	var verify auth.TokenVerifier // of both endpoints, which remembers what it has learnt
+	if !cfg.singleUser {
+		verify = verifier(cfg, resources(public))
+	}
 	mux := http.NewServeMux()
-	for path, handler := range map[string]http.Handler{modernPath: modern, legacyPath: legacy} {
+	for path, handler := range map[string]http.Handler{
+		modernPath: limiter.Person(nil, modern), legacyPath: limiter.Person(server, legacy),
+	} {
 		handler = listening(ctx, handler)
 		if !cfg.singleUser {
-			handler = auth.RequireBearerToken(verifier(cfg, resources(public)), &auth.RequireBearerTokenOptions{
+			handler = auth.RequireBearerToken(verify, &auth.RequireBearerTokenOptions{
 				ResourceMetadataURL: public + metadataPath + path,
 			})(handler)
 			mux.Handle(metadataPath+path, auth.ProtectedResourceMetadataHandler(&oauthex.ProtectedResourceMetadata{
@@ -64,7 +72,7 @@ func endpoints(ctx context.Context, cfg *config, server *mcp.Server, public stri
 	}
 	// What a web page of another site makes a browser send is refused (MCP
 	// basic/transports: servers MUST validate the Origin header).
-	return knownHosts(public, http.NewCrossOriginProtection().Handler(mux))
+	return limiter.Front(knownHosts(public, http.NewCrossOriginProtection().Handler(mux)))
 }
 
 // listening ends the streams in which hosts only listen when ctx ends. They have
