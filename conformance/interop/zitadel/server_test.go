@@ -56,7 +56,8 @@ func (p *provider) restart(t *testing.T) {
 	t.Helper()
 	p.storage = &repaired{
 		Storage: storage.NewStorageWithClients(storage.NewUserStore(p.issuer), map[string]*storage.Client{
-			clientID: storage.NativeClient(clientID),
+			clientID:    storage.NativeClient(clientID),
+			exchangerID: storage.WebClient(exchangerID, exchangerSecret),
 		}),
 		used: map[string]bool{}, ends: map[string]time.Time{},
 	}
@@ -101,18 +102,26 @@ func (p *provider) deny(t *testing.T, userCode string) {
 //  1. Its device page approves as the user's name, and its storage looks users up by
 //     their ID, so that every later question about the user fails. The page is left out,
 //     and approvals name the ID.
+//
 //  2. Tokens from a device flow do not record their client (CreateAccessToken and
 //     getInfoFromRequest know other requests only). They can then neither be refreshed
 //     nor revoked, since they are of another client than the one that asks. Here they are
 //     made as those of an authorization request of the same client.
+//
 //  3. An approved device code stays good, and is exchanged as often as one likes. Here it
 //     is good once.
+//
 //  4. There are data races: the state of a device code and the refresh token are handed
 //     out by pointer and read without the lock under which they are changed;
 //     GetRefreshTokenInfo reads a map without it. Here one lock is around all of these,
 //     and copies are handed out.
+//
 //  5. Its device client has no refresh grant, and its clients with one have no device
 //     grant. Here the client has both.
+//
+//  6. It takes each token exchange without an actor for an impersonation, which is for
+//     administrators, and has it fail with server_error. Here who presents a token of the
+//     user's may have it exchanged.
 //
 // That access tokens live for seconds is no repair; see tokenLife.
 type repaired struct {
@@ -218,6 +227,12 @@ func (s *repaired) RevokeToken(ctx context.Context, token, user, client string) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.Storage.RevokeToken(ctx, token, user, client)
+}
+
+// ValidateTokenExchangeRequest has no policy (6).
+func (s *repaired) ValidateTokenExchangeRequest(_ context.Context, request op.TokenExchangeRequest) error {
+	request.SetCurrentScopes(request.GetScopes())
+	return nil
 }
 
 // SetUserinfoFromToken refuses tokens that have ended.
