@@ -26,6 +26,9 @@
 // [Interceptor.Intercept] does this for a server whose tools are registered already. What a
 // call needs may depend on its arguments: see [AddToolWithNeeds].
 //
+// [AddAuthTools] has tools to sign in beforehand, to see how that stands, and to log out, and can
+// hide the others until then; [AskAtStart] asks when a session begins. Neither is needed.
+//
 // Where the author allows it ([Service].Flows), people on the machine of the server sign in by
 // a browser that comes back to it (RFC 8252), and enter no code.
 //
@@ -78,6 +81,8 @@
 //   - internal/device: the device flow on the wire: authorize.go, then poll.go.
 //     internal/redirect: the listener and its pages: authorization.go, then serve.go. What
 //     they have in common is in internal/oauth: wire.go, answer.go, token.go.
+//   - authtools.go: the tools that sign in and out are gated calls, too. listing.go keeps tools out
+//     of a list by what changes.go gathers; askatstart.go.
 //   - back in internal/grants: flight.go makes sure whose token it is and adopts the grant,
 //     persist.go stores it; in asking, the waiters go on.
 //   - transport.go sends a request with the token, challenge.go deals with what the API
