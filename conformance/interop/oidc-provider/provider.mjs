@@ -35,6 +35,7 @@ const provider = new Provider(issuer, {
   scopes: config.scopes,
   cookies: { keys: [config.key ?? randomBytes(24).toString('base64url')] },
   features: {
+    clientCredentials: { enabled: true },
     deviceFlow: { enabled: true },
     devInteractions: { enabled: true },
     introspection: { enabled: true },
@@ -58,6 +59,7 @@ const provider = new Provider(issuer, {
   rotateRefreshToken: true,
   ttl: {
     AccessToken: (ctx, token, client) => client.access_token_ttl ?? config.access_token_ttl ?? 3600,
+    ClientCredentials: (ctx, token, client) => client.access_token_ttl ?? config.access_token_ttl ?? 3600,
     DeviceCode: (ctx, token, client) => client.device_code_ttl ?? 600,
     Grant: 3600,
     Interaction: 600,
