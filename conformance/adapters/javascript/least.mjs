@@ -51,11 +51,12 @@ createInterface({ input: child.stdout }).on('line', (line) => {
   }
 });
 
-await request('initialize', {
+const { error: refused } = await request('initialize', {
   protocolVersion: '2025-11-25',
   capabilities: { elicitation: { form: {}, url: {} } },
   clientInfo: { name: 'least', version: '1.0.0' },
 });
+if (refused) throw new Error(refused.message); // such as that the server does not speak 2025-11-25
 send({ method: 'notifications/initialized' });
 for (const step of steps) {
   await Promise.all(

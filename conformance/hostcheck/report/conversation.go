@@ -202,13 +202,14 @@ func describeHTTP(r *row, h *hostcheck.Envelope) {
 			r.Says = shorten(line(kind), 80)
 		}
 	}
-	head := first + "\n"
+	var head strings.Builder
+	fmt.Fprintln(&head, first)
 	for _, name := range slices.Sorted(maps.Keys(h.Header)) {
 		for _, value := range h.Header[name] {
-			head += fmt.Sprintf("%s: %s\n", line(name), line(value))
+			fmt.Fprintf(&head, "%s: %s\n", line(name), line(value))
 		}
 	}
-	r.Body = strings.TrimSuffix(head+"\n"+r.Body, "\n\n")
+	r.Body = strings.TrimSuffix(head.String()+"\n"+r.Body, "\n\n")
 }
 
 // saysParams picks what tells one request from another.

@@ -330,7 +330,7 @@ func identity(r *hostcheck.Report) string {
 	case r.Suite == "":
 		return who
 	case who == "":
-		return "checked by hostcheck " + line(r.Suite)
+		return "hostcheck " + line(r.Suite)
 	}
 	return who + ", checked by hostcheck " + line(r.Suite)
 }
