@@ -59,9 +59,10 @@ type gates[In any] struct {
 	kept map[scopes.Requirement]*gate
 }
 
-// newGates also notes all that calls can need, as newGate does.
+// newGates also notes that the tool is gated, and all that its calls can need, as newGate does.
 func newGates[In any](auth *Interceptor, tool string, needs scopes.Needs[In]) *gates[In] {
 	auth.raiseLimit(scopes.Ceiling(needs.Possible...))
+	auth.gated.Store(tool, struct{}{})
 	auth.gated.Store(tool, struct{}{})
 	return &gates[In]{auth: auth, tool: tool, what: "the needs of " + tool, needs: needs, kept: make(map[scopes.Requirement]*gate)}
 }

@@ -306,3 +306,30 @@ func TestNeeds_WrongOnesPanic(t *testing.T) {
 		})
 	}
 }
+
+// A tool whose need depends is as gated as any: where those are hidden until there is a grant, it
+// is, and its arguments are known all the same.
+func TestNeeds_Hidden(t *testing.T) {
+	for name, add := range map[string]func(*writer, *world.World){"AddToolWithNeeds": (*writer).typed, "Intercept": (*writer).intercepted} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := new(writer)
+				w := world.New(t, world.Setup{Tools: func(w *world.World) {
+					add(f, w)
+					lazyauth.AddAuthTools(w.Server, w.Auth, &lazyauth.AuthTools{Hide: true})
+				}})
+				h := listener(w, world.Legacy)
+				if got := strings.Join(h.Tools(), " "); strings.Contains(got, "write_file") {
+					t.Errorf("listed before there is a grant: %s", got)
+				}
+				call := h.Call(t.Context(), "write_file", file{Path: "shared/todo"})
+				w.ApprovesFor("notes:read notes:write profile")
+				(<-call).Succeeds(t, "shared/todo")
+				world.Later(time.Second)
+				if got := strings.Join(h.Tools(), " "); !strings.Contains(got, "write_file") {
+					t.Errorf("listed with a grant: %s", got)
+				}
+			})
+		})
+	}
+}
