@@ -19,6 +19,7 @@ import (
 type Command struct {
 	Name string // of the program
 	Does string // what it shows, in one line, for its help
+	Two  bool   // there are two authorization servers, each with an API
 
 	// Tell tells the story. An error is the step that did not work, or [ErrEnded].
 	Tell func(context.Context, *Stage) error
@@ -29,6 +30,7 @@ type Stage struct {
 	*Screen
 
 	AS       *AuthorizationServer
+	Other    *AuthorizationServer // nil unless there are two
 	User     *Person
 	Protocol string // the MCP revision to speak
 	Flow     string // by which the user signs in, one of [Flows]
@@ -126,7 +128,14 @@ func (c Command) tell(ctx context.Context, stage *Stage, approve bool) error {
 		return err
 	}
 	defer as.close()
-	stage.AS, stage.User = as, &Person{as: as, out: stage.Screen, flow: stage.Flow}
+	stage.AS, stage.User = as, &Person{servers: []*AuthorizationServer{as}, out: stage.Screen, flow: stage.Flow}
+	if c.Two {
+		if stage.Other, err = startAuthorizationServer(ctx); err != nil {
+			return err
+		}
+		defer stage.Other.close()
+		stage.User.servers = append(stage.User.servers, stage.Other)
+	}
 	if approve {
 		visit, wait := approveOverHTTP(ctx, cancel)
 		defer wait()

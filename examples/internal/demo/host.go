@@ -28,9 +28,9 @@ type Host struct {
 }
 
 // StartHost builds the server in the named package and starts it as a host
-// does, with the flags that examples/stdio has: -issuer, -client-id, -api, -flows
-// and -patience. It ends with the story, which has one.
-func (s *Stage) StartHost(ctx context.Context, server string) (*Host, error) {
+// does, with the flags that examples/stdio has, -issuer, -client-id, -api, -flows
+// and -patience, and with those that are given. It ends with the story, which has one.
+func (s *Stage) StartHost(ctx context.Context, server string, flags ...string) (*Host, error) {
 	h := &Host{out: s.Screen}
 	s.host = h
 	var err error
@@ -45,13 +45,13 @@ func (s *Stage) StartHost(ctx context.Context, server string) (*Host, error) {
 	}
 
 	//nolint:noctx // The session ends it: first by closing its input, then by force.
-	program := exec.Command(binary,
+	program := exec.Command(binary, append(flags,
 		"-issuer", s.AS.Issuer(), "-client-id", fakeas.DefaultClientID, "-api", s.AS.API(),
 		"-flows", s.Flow,
 		// This host waits for as long as its user does, and until a code or link
 		// that they let expire is seen to have. Others do not; see -help of
 		// examples/stdio.
-		"-patience", (codeLifetime + time.Minute).String())
+		"-patience", (codeLifetime+time.Minute).String())...)
 	program.Stderr = os.Stderr
 	client := mcp.NewClient(&mcp.Implementation{Name: s.name, Version: "1.0.0"}, &mcp.ClientOptions{
 		// A handler alone would declare form mode only.

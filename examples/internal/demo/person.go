@@ -17,9 +17,9 @@ import (
 
 // A Person is the host's user. Its methods may be called concurrently.
 type Person struct {
-	as   *AuthorizationServer
-	out  *Screen
-	flow string
+	servers []*AuthorizationServer // where the user can sign in
+	out     *Screen
+	flow    string
 
 	// visit, if not nil, stands in for the user: it is given what the prompt
 	// showed, and must not block. Without a code the page is a link.
@@ -45,11 +45,15 @@ func (p *Person) elicit(ctx context.Context, req *mcp.ElicitRequest) (*mcp.Elici
 	if err != nil || req.Params.Mode != "url" {
 		return nil, errors.New("the prompt is not for a page to open")
 	}
-	look := p.lookAtDevice
-	if p.flow == "redirect" {
-		look = p.lookAtLink
+	as := p.serverOf(page)
+	if as == nil {
+		return nil, errors.New("the prompt's page is no authorization server's")
 	}
-	scopes, code, expires, err := look(ctx, page)
+	look := lookAtDevice
+	if p.flow == "redirect" {
+		look = lookAtLink
+	}
+	scopes, code, expires, err := look(ctx, as, page)
 	if err != nil {
 		return nil, err
 	}
@@ -73,17 +77,27 @@ func (p *Person) elicit(ctx context.Context, req *mcp.ElicitRequest) (*mcp.Elici
 	return &mcp.ElicitResult{Action: "accept"}, nil
 }
 
+// serverOf returns the authorization server whose page it is; nil if it is none's.
+func (p *Person) serverOf(page *url.URL) *AuthorizationServer {
+	for _, as := range p.servers {
+		if page.Host == as.Address {
+			return as
+		}
+	}
+	return nil
+}
+
 // lookAtDevice returns what is asked for with a code, and until when. A host knows that only
 // in words; this one asks the authorization server.
-func (p *Person) lookAtDevice(ctx context.Context, _ *url.URL) (scopes, code string, expires time.Time, err error) {
-	waiting, err := p.as.WaitForRequest(ctx)
+func lookAtDevice(ctx context.Context, as *AuthorizationServer, _ *url.URL) (scopes, code string, expires time.Time, err error) {
+	waiting, err := as.WaitForRequest(ctx)
 	return strings.Join(waiting.Scopes, " "), waiting.UserCode, waiting.Expires, err
 }
 
 // lookAtLink returns what a link to the authorization endpoint asks for, and until when it is good. The
 // authorization server knows nothing of it before somebody opens it.
-func (p *Person) lookAtLink(_ context.Context, page *url.URL) (scopes, code string, expires time.Time, err error) {
-	if got, _, _ := strings.Cut(page.String(), "?"); got != p.as.URL(fakeas.Authorization) {
+func lookAtLink(_ context.Context, as *AuthorizationServer, page *url.URL) (scopes, code string, expires time.Time, err error) {
+	if got, _, _ := strings.Cut(page.String(), "?"); got != as.URL(fakeas.Authorization) {
 		return "", "", time.Time{}, errors.New("the link does not lead to the authorization server")
 	}
 	return page.Query().Get("scope"), "", time.Now().Add(codeLifetime), nil
