@@ -22,7 +22,8 @@ import (
 //
 // Sources: learn.microsoft.com/entra/identity-platform/v2-oauth2-device-code (of 2024-01-10), …/reply-url
 // (of 2022-08-25), …/v2-oauth2-auth-code-flow (PKCE; as github.com/akuity/kargo/pull/3359 quotes it);
-// github.com/modelcontextprotocol/typescript-sdk/issues/832 (the metadata). Read on 2026-11-26. Not
+// github.com/modelcontextprotocol/typescript-sdk/issues/832 (the metadata); github.com/agentgateway/agentgateway/pull/2408
+// (resource). That nothing revokes is from memory. Read on 2026-11-26. Not
 // run against Entra.
 func Entra(tenant string, app App) (lazyauth.Service, error) {
 	const provider = "Entra"

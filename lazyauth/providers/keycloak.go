@@ -17,7 +17,8 @@ import (
 // Set Name to what people call the API, and APIOrigins to where it is.
 //
 // Sources: www.keycloak.org/docs/latest/server_admin/ ("Basic configuration" of clients); the port is
-// in its source (RedirectUtils.java). Read on 2026-11-26. Not run against Keycloak.
+// in its source (RedirectUtils.java). The path of old versions, and what ends a refresh token, are from
+// memory. Read on 2026-11-26. Not run against Keycloak.
 func Keycloak(base, realm string, app App) (lazyauth.Service, error) {
 	const provider = "Keycloak"
 	base, err := baseOf(provider, base, "https://sso.example.com")
