@@ -65,7 +65,10 @@ func check(ctx context.Context, args []string, std streams) (int, error) {
 		}
 	}
 
-	process.Adopt()            // hosts are all that is started here
+	process.Adopt() // hosts are all that is started here, and the guard
+	if err := keepGuard(); err != nil {
+		return 0, err
+	}
 	ended := map[string]bool{} // until the interrupt, if there is one
 	var progress *report.Progress
 	if terminal(std.err) {

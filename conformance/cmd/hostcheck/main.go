@@ -113,6 +113,8 @@ func run(ctx context.Context, args []string, std streams) int {
 		status, err = serve(ctx, args, std)
 	case "version", "-version", "--version":
 		fmt.Fprintln(std.out, "hostcheck", hostcheck.Version())
+	case "guard":
+		err = guard(args, std)
 	case "stub":
 		err = stub(ctx, args, std)
 	case "-h", "-help", "--help", "help":

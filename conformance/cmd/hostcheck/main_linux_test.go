@@ -51,3 +51,36 @@ func TestRun_LeavesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A hostcheck that is killed ends nothing. The kernel kills its hosts, and the guard
+// what they had started and what has left their group.
+func TestRun_Killed(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() + "/pids"
+	const host = `setsid sh -c 'echo $$ >>"$1"; sleep 600' sh "$1" & echo $$ >>"$1"; sleep 600`
+	c := start(t, "run", "--scenario", "era", "--", "sh", "-c", host, "sh", path)
+	var pids []string
+	for deadline := time.Now().Add(30 * time.Second); len(pids) < 2 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		said, _ := os.ReadFile(path) // it may not be there yet
+		pids = strings.Fields(string(said))
+	}
+	if err := c.Process.Kill(); err != nil || len(pids) != 2 {
+		t.Errorf("%v, the host and its child are %q", err, pids)
+	}
+	_ = c.Wait() // it was killed
+	for _, pid := range pids {
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			stat, err := os.ReadFile("/proc/" + pid + "/stat")
+			if _, rest, _ := strings.Cut(string(stat), ") "); err != nil || strings.HasPrefix(rest, "Z") {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Errorf("process %s is still there", pid)
+				if n, err := strconv.Atoi(pid); err == nil {
+					_ = syscall.Kill(n, syscall.SIGKILL)
+				}
+				break
+			}
+		}
+	}
+}
