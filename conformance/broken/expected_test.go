@@ -112,6 +112,8 @@ var expected = map[refhost.Fault]expectation{
 	refhost.GuessesTypes:          {trips: "B15"},
 	refhost.NeedsResultType:       {trips: "B15"},
 	refhost.AcceptsJSONOnly:       {trips: "A30 B23"},
+	refhost.ReadsJSONAlone:        {trips: "A56", lacks: anything},
+	refhost.ReadsStreamsAlone:     {trips: "A56", lacks: anything},
 	refhost.RetryWithoutName:      {trips: "B24"},
 	refhost.ChokesOnComments:      {trips: "B25"},
 	refhost.NeverResumes:          {trips: "A31", lacks: "A32"},

@@ -122,6 +122,14 @@ var robustness = []Requirement{
 		},
 	},
 	{
+		ID: bothForms, Name: "reads JSON and event streams", Revision: Legacy, Level: Must, Observed: onWire,
+		Text:    "A request may be answered with a JSON object or with an event stream: the host takes both.",
+		Section: section(Legacy, "basic/transports#sending-messages-to-the-server"),
+		newer:   section(Modern, "basic/transports/streamable-http#sending-messages"),
+		eras:    both, transport: HTTP,
+		end: readsBoth,
+	},
+	{
 		ID: "B25", Name: "tolerates comments in a stream", Revision: Modern, Level: Must, Derived: true, Observed: onWire,
 		Text:    "Lines of an event stream that begin with a colon are comments, and are ignored: so has it the standard of server-sent events.",
 		Section: section(Modern, "basic/transports/streamable-http#receiving-messages"),

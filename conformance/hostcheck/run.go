@@ -56,6 +56,7 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	}
 	wg.Wait()
 	reconcile(report.Results)
+	tellOnce(report.Results)
 	report.Took = time.Since(report.Started)
 	return report, nil
 }

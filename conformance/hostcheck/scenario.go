@@ -2,6 +2,8 @@ package hostcheck
 
 import (
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
 
 // A script is what a scenario does.
@@ -30,6 +32,8 @@ type script struct {
 	listens bool
 	// refers says that schemas and icons refer to the canary.
 	refers bool
+	// answers are the form that the server's answers have over HTTP.
+	answers wire.Form
 	// guided says that a person can do the scenario by hand.
 	guided bool
 }
@@ -41,7 +45,7 @@ var scenarios = []Scenario{
 	roundTrips, otherRequests, parallel,
 	waiting, pausing, resumption,
 	completion, urlRequired,
-	mirroring, resultTypes, streams, sessions, restart,
+	mirroring, resultTypes, jsonAnswers, streamAnswers, streams, sessions, restart,
 }
 
 // Who a scenario is for.

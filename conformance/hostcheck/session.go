@@ -70,6 +70,7 @@ func newSession(ctx context.Context, sc Scenario, protocol, transport string) *s
 	s.plan()
 	s.ctx, s.end = context.WithCancel(ctx)
 	s.Conversation = wire.NewConversation(s.ctx, s, protocol == Modern, transport == HTTP)
+	s.Answers = sc.answers
 	s.observer = newObserver(s.Record, sc.Checks, protocol, transport)
 	s.person = newPerson(s.Record, s.latch, sc.Name)
 	return s

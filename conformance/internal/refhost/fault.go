@@ -122,6 +122,8 @@ const (
 
 	// HTTP, and the server process.
 	AcceptsJSONOnly   Fault = "accepts-json-only"
+	ReadsJSONAlone    Fault = "reads-json-alone"
+	ReadsStreamsAlone Fault = "reads-streams-alone"
 	RetryWithoutName  Fault = "retry-without-name"
 	ChokesOnComments  Fault = "chokes-on-comments"
 	NeverResumes      Fault = "never-resumes"
@@ -175,7 +177,7 @@ var faults = []Fault{
 	MirrorsTopAlone, MarksOtherwise, KeepsInvalidTools, NeverRefreshes,
 	SameIDs, OneProgressToken, AnswersRequests, NeverTimesOut, ImpatientCalls, NeverCancels, Misspells, EndsServer, NeverHangsUp, CancelsStrangers,
 	IgnoresProgress, NoMaximum, ClockRunsOn, UsesLateResponses, CrashesOnLate, UsesUnknownTypes, GuessesTypes, NeedsResultType,
-	AcceptsJSONOnly, RetryWithoutName, ChokesOnComments, NeverResumes, IgnoresRetry, SameIDAfterBreak,
+	AcceptsJSONOnly, ReadsJSONAlone, ReadsStreamsAlone, RetryWithoutName, ChokesOnComments, NeverResumes, IgnoresRetry, SameIDAfterBreak,
 	LeavesServerDead, ListensOnce, ServerForEachCall, KillsServer, KeepsLostSession, LeavesSession, StreamsUnasked, DeafStream,
 	NoVersionMember, OldJSONRPC, LogsToServer, WritesLatin1, NoVersionHeader, WrongVersionHeader, DropsSession, NeverInitialized, HalfInitialize, ReusesIDs, FractionalIDs, IgnoresPings, NumericReason, MalformedContent, FollowsReferences, FollowsFormReferences, FetchesIcons, CrashesAtOnce, Hangs, EndsMidCall,
 }

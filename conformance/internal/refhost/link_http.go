@@ -86,6 +86,11 @@ func (l *httpLink) exchange(ctx context.Context, raw []byte, h head) error {
 		l.session = id
 		l.mu.Unlock()
 	}
+	if streams := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream"); streams && l.h.fault == ReadsJSONAlone ||
+		!streams && l.h.fault == ReadsStreamsAlone {
+		_, _ = io.Copy(io.Discard, resp.Body)
+		return errors.New("the server answers with " + resp.Header.Get("Content-Type"))
+	}
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
 		return l.follow(ctx, resp.Body)
 	}

@@ -52,9 +52,27 @@ type Conversation struct {
 	modern bool            // 2026-07-28, without sessions
 	http   bool            // and not stdio
 
+	// Answers are the form of the answers over HTTP. It is set before the host runs.
+	Answers Form
+
 	mu      sync.Mutex
 	streams []Channel                 // where a message without a request can go; HTTP of the older era
 	resumed map[string]chan Reconnect // streams that the host is to come back to, by event ID
+}
+
+// A Form is how requests are answered over HTTP.
+type Form int
+
+// The forms.
+const (
+	InEither  Form = iota // JSON at once, or an event stream where it takes long or there is more to say
+	InJSON                // one JSON object
+	InStreams             // an event stream
+)
+
+// String is the form of one answer in words.
+func (f Form) String() string {
+	return [...]string{"a JSON object or an event stream", "a JSON object", "an event stream"}[f]
 }
 
 // NewConversation begins a conversation.

@@ -18,6 +18,7 @@ type Exchange struct {
 	conversation *Conversation
 	n            int
 	session      string // of the request, in the older era
+	asked        bool   // it is a request of the host, and no stream that it opened
 	hungUp       <-chan struct{}
 	over         <-chan struct{} // when the server ends it; nil for not before it closes
 	done         chan struct{}   // closed by last
@@ -83,6 +84,7 @@ func (e *Endpoints) post(c *Conversation, w http.ResponseWriter, r *http.Request
 		http.Error(w, "too long", http.StatusRequestEntityTooLarge)
 		return
 	}
+	x.asked = true
 	l := c.Received(x.n, bytes.TrimSpace(raw), r.Header)
 	if l == nil {
 		c.flood()
@@ -128,6 +130,9 @@ func (x *Exchange) run() {
 		case <-x.over:
 			waiting = false
 		case <-timer.C:
+			if x.conversation.Answers == InJSON && x.asked {
+				continue
+			}
 			x.mu.Lock()
 			x.stream()
 			x.mu.Unlock()
@@ -181,9 +186,9 @@ func (x *Exchange) Send(raw json.RawMessage) error {
 		Error  *Error `json:"error"`
 	}
 	_ = json.Unmarshal(raw, &m)
-	if m.Method == "" && !x.streams {
+	status := x.status(m.Error)
+	if m.Method == "" && !x.streams && (x.conversation.Answers != InStreams || status != http.StatusOK) {
 		x.prepare("application/json")
-		status := x.status(m.Error)
 		x.w.WriteHeader(status)
 		x.w.Write(raw)
 		record.sent(x.n, raw, response(status, x.w.Header()))
