@@ -3,6 +3,7 @@ package hostcheck
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -141,6 +142,11 @@ func say(one staging) []string {
 		calls := make([]string, len(step))
 		for i, c := range step {
 			calls[i] = fmt.Sprintf("%s with call set to %v", c.Tool, c.Arguments["call"])
+			for _, name := range slices.Sorted(maps.Keys(c.Arguments)) {
+				if name != "call" && name != "text" {
+					calls[i] += fmt.Sprintf(", %s to %s", name, wire.Encode(c.Arguments[name]))
+				}
+			}
 		}
 		switch n := len(calls); n {
 		case 1:

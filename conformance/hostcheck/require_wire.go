@@ -69,7 +69,7 @@ var wires = []Requirement{
 						same = id == p.ID || id == "" // which is told as that
 					}
 					switch {
-					case !same || l == initialize:
+					case !same || l.Event <= initialize.Event:
 					case l.Method == "notifications/initialized":
 						said = l.Event
 					case l.Kind == wire.Request && l.Method != "ping":

@@ -233,6 +233,9 @@ func (c Config) launch(s *session, at *wire.Endpoints) Launch {
 // stopped, why nothing more came: the reason that a check gives which was not
 // reached. It is empty if the host was interrupted.
 func (s *session) follow(limit time.Duration, h host, at *wire.Endpoints) func() string {
+	if s.scenario.limit > 0 {
+		limit = min(limit, s.scenario.limit)
+	}
 	because := func(why string) func() string { return func() string { return why } }
 	timeout := time.NewTimer(limit)
 	defer timer(timeout)()

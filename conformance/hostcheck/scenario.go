@@ -21,9 +21,18 @@ type script struct {
 	// refusal is the error with which a server of the older era answers what it
 	// does not know; 0 means the usual one.
 	refusal int
-	// outdated says that a server of the newer era refuses the version of the first
-	// request, once.
-	outdated bool
+	// silent says that a server of the older era answers nothing before initialize.
+	silent bool
+	// deliberate is how long the answer to initialize takes.
+	deliberate time.Duration
+	// speaks are the versions of the protocol that the server speaks; nil for that which
+	// is checked.
+	speaks []string
+	// hopeless says that no host has a version in common with the server, so that no call
+	// can be made.
+	hopeless bool
+	// limit, if set, bounds the scenario; a host that takes longer is let be.
+	limit time.Duration
 	// offers says that the server has resources and prompts, too.
 	offers bool
 	// mirrors says that parameters are to be mirrored in headers.
@@ -40,7 +49,7 @@ type script struct {
 
 // scenarios are all there are, in the order in which they are best read.
 var scenarios = []Scenario{
-	advertising, era, versions, references, modeNames,
+	advertising, era, silent, versions, strangeVersion, references, modeNames,
 	consenting, refusing, unanswered, accepting, oddURLs, burst,
 	roundTrips, otherRequests, parallel,
 	waiting, pausing, resumption,

@@ -16,7 +16,7 @@ var jsonAnswers = Scenario{
 	Protocols: both, Transports: httpOnly,
 	Checks: []string{"A56"},
 	Ask:    "Restart your host, or have it connect to the server anew. Then make the calls.",
-	script: script{steps: inTurn("first", nextCall), play: playAnswers, answers: wire.InJSON},
+	script: script{steps: inTurn("first", nextCall), play: playAnswers, answers: wire.InJSON, guided: true},
 }
 
 var streamAnswers = Scenario{
@@ -26,7 +26,7 @@ var streamAnswers = Scenario{
 	Protocols: both, Transports: httpOnly,
 	Checks: []string{"A56"},
 	Ask:    "Restart your host, or have it connect to the server anew. Then make the calls.",
-	script: script{steps: inTurn("first", nextCall), play: playAnswers, answers: wire.InStreams},
+	script: script{steps: inTurn("first", nextCall), play: playAnswers, answers: wire.InStreams, guided: true},
 }
 
 func playAnswers(f *flow) {
@@ -40,7 +40,7 @@ const bothForms = "A56"
 
 // readsBoth judges whether a host took the answers of a server that has one form alone.
 func readsBoth(j judge, s *session) {
-	if s.scenario.answers == wire.InEither || len(s.requests) == 0 {
+	if other, _ := s.otherEra(); s.scenario.answers == wire.InEither || len(s.requests) == 0 || other != "" {
 		return
 	}
 	last := s.requests[len(s.requests)-1]

@@ -28,36 +28,6 @@ var advertising = Scenario{
 	},
 }
 
-var era = Scenario{
-	Name: "era", Title: "Finding out which protocol the server speaks",
-	Description: "A server of the older era answers whatever comes before initialize with an error of its own choice. A host " +
-		"that asks with server/discover first takes any such error for what it is, and initializes.",
-	Protocols: legacyOnly, Transports: stdioOnly,
-	Checks: []string{"B21"},
-	Ask:    "Restart your host, or have it connect to the server anew. Then make the call.",
-	script: script{
-		steps:   inTurn("first"),
-		play:    func(f *flow) { f.text(foundText) },
-		refusal: -32000,
-		guided:  true,
-	},
-}
-
-var versions = Scenario{
-	Name: "versions", Title: "A server that refuses the version",
-	Description: "The first request is refused with -32022, which names the version that the server does speak. The host goes " +
-		"on with that one, or gives up; it does not take the server for one of the older era.",
-	Protocols: modernOnly, Transports: everywhere,
-	Checks: []string{"B39"},
-	Ask:    "Restart your host, or have it connect to the server anew. Then make the calls.",
-	script: script{
-		steps:    inTurn("first", nextCall),
-		play:     func(f *flow) { f.text(foundText) },
-		outdated: true,
-		guided:   true,
-	},
-}
-
 var modeNames = Scenario{
 	Name: "modes", Title: "Modes that are missing, or were not declared",
 	Description: "The server asks without naming a mode, which means a form, and, wrongly, in a mode that the host never " +

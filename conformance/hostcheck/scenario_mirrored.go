@@ -37,6 +37,7 @@ var mirroring = Scenario{
 		play:     playMirrored,
 		optional: invalidTools(),
 		mirrors:  true,
+		guided:   true,
 	},
 }
 

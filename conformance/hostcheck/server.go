@@ -120,8 +120,9 @@ func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
 	s.register(c)
 	judgeRequest(s.observer, c)
 	c.others, c.earlier = nil, nil // which would be kept for as long as this one
-	if s.scenario.outdated && l.Method != "initialize" && s.firstRequest("") == c {
-		s.answer(c, unsupported(c.String(wire.MetaVersion)))
+	if version := c.String(wire.MetaVersion); s.protocol == Modern && l.Method != "initialize" && version != "" &&
+		!slices.Contains(s.supported(), version) {
+		s.answer(c, s.unsupported(version))
 		return
 	}
 	switch {
@@ -248,7 +249,11 @@ func (s *session) speaks(c *call, p *wire.Peer) bool {
 // other.
 func (s *session) refuse(c *call) {
 	if s.protocol == Modern {
-		s.answer(c, unsupported(Legacy))
+		s.answer(c, s.unsupported(Legacy))
+		return
+	}
+	if s.scenario.silent {
+		s.Note(c.Conn, "the server does not answer")
 		return
 	}
 	code := s.scenario.refusal
@@ -259,8 +264,8 @@ func (s *session) refuse(c *call) {
 }
 
 // unsupported refuses a version.
-func unsupported(requested string) map[string]any {
-	return fault(-32022, "Unsupported protocol version", map[string]any{"supported": []string{Modern}, "requested": requested})
+func (s *session) unsupported(requested string) map[string]any {
+	return fault(-32022, "Unsupported protocol version", map[string]any{"supported": s.supported(), "requested": requested})
 }
 
 func (s *session) initialize(c *call, p *wire.Peer) {
@@ -270,7 +275,10 @@ func (s *session) initialize(c *call, p *wire.Peer) {
 	}
 	_ = json.Unmarshal(c.Params, &params)
 	version := Legacy
-	if slices.Contains(olderRevisions, params.ProtocolVersion) {
+	switch {
+	case s.scenario.speaks != nil:
+		version = s.scenario.speaks[0]
+	case slices.Contains(olderRevisions, params.ProtocolVersion):
 		version = params.ProtocolVersion
 	}
 	p.Initialize(params.Capabilities, c.Line)
@@ -278,10 +286,18 @@ func (s *session) initialize(c *call, p *wire.Peer) {
 	s.peers = append(s.peers, p)
 	s.agreed = append(s.agreed, version)
 	s.guard.Unlock()
-	s.answer(c, success(map[string]any{
+	answer := success(map[string]any{
 		"protocolVersion": version, "serverInfo": s.self(),
 		"capabilities": s.capabilities(),
-	}))
+	})
+	if s.scenario.deliberate == 0 {
+		s.answer(c, answer)
+		return
+	}
+	s.playing.Go(func() {
+		s.sleep(s.scenario.deliberate)
+		s.answer(c, answer)
+	})
 }
 
 // listed completes a result that can be cached.

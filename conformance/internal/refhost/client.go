@@ -60,6 +60,7 @@ type client struct {
 	gaveUp  map[string]bool   // by id
 	last    map[string]string // the id of the latest request of a call
 	known   toolset
+	version string // of the newer era
 }
 
 // An outgoing request.
@@ -197,8 +198,11 @@ func (c *client) meta(method string) map[string]any {
 	if !c.modern {
 		return map[string]any{}
 	}
+	c.mu.Lock()
+	version := c.version
+	c.mu.Unlock()
 	meta := map[string]any{
-		"io.modelcontextprotocol/protocolVersion":    hostcheck.Modern,
+		"io.modelcontextprotocol/protocolVersion":    version,
 		"io.modelcontextprotocol/clientInfo":         clientInfo,
 		"io.modelcontextprotocol/clientCapabilities": c.h.capabilities(),
 	}

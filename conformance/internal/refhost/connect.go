@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
 )
@@ -23,9 +24,9 @@ func (h *host) connect(ctx context.Context) (*client, error) {
 		return c, h.initialize(ctx, c)
 	}
 	if h.fault == ProbesLate {
-		_, _ = c.request(ctx, "tools/list", nil, hostcheck.Call{})
+		_, _ = c.request(ctx, "tools/list", nil, probe)
 	}
-	r, err := c.request(ctx, "server/discover", nil, hostcheck.Call{})
+	r, err := c.request(ctx, "server/discover", nil, probe)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -38,6 +39,13 @@ func (h *host) connect(ctx context.Context) (*client, error) {
 		h.crash(errors.New("the server does not speak the version that this host does")) // an orderly end with an error
 		return nil, context.Cause(ctx)
 	}
+	if r.Error != nil && r.Error.Code == -32022 && h.fault != FallsBackOnVersion && h.fault != InsistsOnVersion {
+		if !c.inCommon(r.Error.Data) {
+			c.close()
+			return nil, errVersion
+		}
+		r, err = c.request(ctx, "server/discover", nil, probe)
+	}
 	if h.speaksModern(r, err) {
 		if err := c.tools(ctx); err != nil {
 			return c, err
@@ -45,12 +53,44 @@ func (h *host) connect(ctx context.Context) (*client, error) {
 		c.listen(r.Result)
 		return c, nil
 	}
-	if h.fault == FallsBackOnOneCode && (r.Error == nil || r.Error.Code != -32601) {
+	if h.fault == FallsBackOnOneCode && r.Error != nil && r.Error.Code != -32601 {
 		c.close()
 		return nil, errors.New("the server does not speak the newer protocol")
 	}
 	c.older()
 	return c, h.initialize(ctx, c)
+}
+
+// probe stands for the call in the question for the newer era: a server of the older
+// one need not answer it.
+var probe = hostcheck.Call{ID: "probe", TimeoutMs: 2000}
+
+var errVersion = errors.New("the server and this host have no version of the protocol in common")
+
+// inCommon takes, of the versions that an error names, that which this host speaks.
+func (c *client) inCommon(data json.RawMessage) bool {
+	var d struct {
+		Supported []string `json:"supported"`
+	}
+	_ = json.Unmarshal(data, &d)
+	if !slices.Contains(d.Supported, hostcheck.Modern) {
+		return false
+	}
+	c.mu.Lock()
+	c.version = hostcheck.Modern
+	c.mu.Unlock()
+	if link, ok := c.link.(*httpLink); ok {
+		link.version.Store(hostcheck.Modern)
+	}
+	return true
+}
+
+// firstVersion is the version of the newer era that the host asks for first.
+func (h *host) firstVersion() string {
+	if h.fault == InsistsOnVersion || h.habit == DraftFirst {
+		return "DRAFT-2027-v1"
+	}
+	return hostcheck.Modern
 }
 
 // older has the client speak the older protocol.
@@ -89,7 +129,7 @@ var references = regexp.MustCompile(`"\$ref":\s*"(https?://[^"]*)"`)
 
 func (h *host) dial(ctx context.Context, modern bool) (*client, error) {
 	c := &client{
-		h: h, modern: modern, pending: make(map[string]*outgoing), gaveUp: make(map[string]bool), last: make(map[string]string),
+		h: h, modern: modern, version: h.firstVersion(), pending: make(map[string]*outgoing), gaveUp: make(map[string]bool), last: make(map[string]string),
 	}
 	if h.launch.Task.Server.URL != "" {
 		if h.habit == StdioAlone {
@@ -129,12 +169,23 @@ func (h *host) initialize(ctx context.Context, c *client) error {
 	if h.fault == HalfInitialize {
 		delete(params, "clientInfo")
 	}
+	if h.fault == AsksBeforeInitialized {
+		time.AfterFunc(50*time.Millisecond, func() { _, _ = c.request(ctx, "tools/list", nil, hostcheck.Call{}) })
+	}
 	r, err := c.request(ctx, "initialize", params, hostcheck.Call{})
 	if err != nil {
 		return err
 	}
 	if r.Error != nil {
 		return errors.New("initialize: " + r.Error.Message)
+	}
+	var agreed struct {
+		ProtocolVersion string `json:"protocolVersion"`
+	}
+	_ = json.Unmarshal(r.Result, &agreed)
+	if agreed.ProtocolVersion != "" && agreed.ProtocolVersion != hostcheck.Legacy && h.fault != TakesAnyVersion {
+		c.close()
+		return errVersion
 	}
 	if h.fault != NeverInitialized {
 		c.notify("notifications/initialized", nil)

@@ -19,6 +19,10 @@ const (
 	FallsBackOnOneCode     Fault = "falls-back-on-one-code"
 	ProbesLate             Fault = "probes-late"
 	FallsBackOnVersion     Fault = "falls-back-on-version"
+	InsistsOnVersion       Fault = "insists-on-version"
+	WaitsForProbe          Fault = "waits-for-probe"
+	TakesAnyVersion        Fault = "takes-any-version"
+	AsksBeforeInitialized  Fault = "asks-before-initialized"
 	NeedsMode              Fault = "needs-mode"
 	CancelsUndeclaredModes Fault = "cancels-undeclared-modes"
 
@@ -165,7 +169,7 @@ const (
 func Faults() []Fault { return slices.Clone(faults) }
 
 var faults = []Fault{
-	DeclaresNothing, DeclaresNoMode, DeclaresEmpty, DeclaresOnce, RetryWithoutMeta, NamelessRetry, FallsBackOnOneCode, ProbesLate, FallsBackOnVersion, NeedsMode, CancelsUndeclaredModes,
+	DeclaresNothing, DeclaresNoMode, DeclaresEmpty, DeclaresOnce, RetryWithoutMeta, NamelessRetry, FallsBackOnOneCode, ProbesLate, FallsBackOnVersion, InsistsOnVersion, WaitsForProbe, TakesAnyVersion, AsksBeforeInitialized, NeedsMode, CancelsUndeclaredModes,
 	NoWayOut, NothingToApprove, NoServerName, NoDomain, ShortensURL, DecodesURL, NoHighlight, NoWarning, LinksInMessage, NoControls,
 	NothingToCopy, CutsMessage, AllDialogsAtOnce, ShowsTwice, DeclinesUnseen,
 	Prefetches, OpensUnasked, EmbedsPage, OpensNothing, OpensTwice, OpensLate, RemembersConsent, OpensAnything, OpensWithShell,

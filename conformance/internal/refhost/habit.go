@@ -39,6 +39,8 @@ const (
 	WrapsResults Habit = "wraps-results"
 	// NoContentType does not say that it posts JSON.
 	NoContentType Habit = "no-content-type"
+	// DraftFirst asks for a version to come first, and takes what the server has.
+	DraftFirst Habit = "draft-first"
 	// EncodesAllParameters has all that headers mirror in Base64.
 	EncodesAllParameters Habit = "encodes-all-parameters"
 	// NoDefaults shows forms without the defaults of their fields.
@@ -63,6 +65,6 @@ func Habits() []Habit { return slices.Clone(habits) }
 
 var habits = []Habit{
 	OpensThenAccepts, Nameless, CancelsUnknownModes, GivesUpOnVersion, GivesUpBroken, NeverRetries, FormsAlone, URLsAlone, NoElicitation,
-	ShowsHostAndPort, HighlightsOrigin, NamesServerInWords, EncodesURL, WrapsResults, NoContentType, EncodesAllParameters, NoDefaults,
+	ShowsHostAndPort, HighlightsOrigin, NamesServerInWords, EncodesURL, WrapsResults, NoContentType, DraftFirst, EncodesAllParameters, NoDefaults,
 	EndsOnRefusal, OneCallAtATime, SessionPerCall, OlderEraAlone, NewerEraAlone, StdioAlone,
 }

@@ -24,6 +24,7 @@ type httpLink struct {
 	url     string
 	receive func([]byte)
 	modern  atomic.Bool     // not always what it began with
+	version atomic.Value    // of the newer era: a string
 	ctx     context.Context // ends with the link
 	stop    context.CancelFunc
 	busy    sync.WaitGroup
@@ -36,6 +37,7 @@ type httpLink struct {
 func newHTTPLink(h *host, receive func([]byte), modern bool) *httpLink {
 	l := &httpLink{h: h, url: h.launch.Task.Server.URL, receive: receive}
 	l.modern.Store(modern)
+	l.version.Store(h.firstVersion())
 	l.ctx, l.stop = context.WithCancel(h.begun)
 	return l
 }
@@ -118,7 +120,8 @@ func isMessage(body []byte) bool {
 // label sets the headers that say what is in the body.
 func (l *httpLink) label(req *http.Request, h head) {
 	if l.modern.Load() {
-		req.Header.Set("Mcp-Protocol-Version", hostcheck.Modern)
+		version, _ := l.version.Load().(string)
+		req.Header.Set("Mcp-Protocol-Version", version)
 		req.Header.Set("Mcp-Method", h.method)
 		if h.name != "" {
 			req.Header.Set("Mcp-Name", h.name)

@@ -32,7 +32,7 @@ func (h *host) announce(ctx context.Context) error {
 	}
 	var task hostcheck.Task // which has more than that of the environment
 	err := h.control(ctx, http.MethodGet, "task?hooks=shown,opened,outcome,entries&does=resources,prompts", nil, &task)
-	if err == nil {
+	if err == nil && len(task.Steps) > 0 {
 		h.launch.Task = task
 	}
 	return err
@@ -380,7 +380,7 @@ func (h *host) control(ctx context.Context, method, path string, in, out any) er
 	if resp.StatusCode >= 300 {
 		return fmt.Errorf("control endpoint: %s", resp.Status)
 	}
-	if out == nil {
+	if out == nil || len(raw) == 0 {
 		return nil
 	}
 	if err := json.Unmarshal(raw, out); err != nil {
