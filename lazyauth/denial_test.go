@@ -111,8 +111,8 @@ type denial struct {
 	remediation string
 }
 
-// denials are those that either era can have. ReasonBusy is of revision 2026-07-28 alone, and
-// ReasonAbandoned is not before a handler: see TestDenial_OfEachReason.
+// denials are those that one host can have. ReasonBusy is in TestDenial_Prompt; and ReasonAbandoned is
+// of calls whose handler has begun: see TestDenial_OfEachReason.
 var denials = map[lazyauth.Reason]denial{
 	lazyauth.ReasonPending:  {remediation: "undisclosed"},
 	lazyauth.ReasonDeclined: {react: world.Says("decline", 3*time.Second), remediation: "undisclosed"},
