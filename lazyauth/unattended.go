@@ -53,7 +53,7 @@ type Caller struct {
 	// verified: its "iss" in TokenInfo.Extra, itself, and its end, zero if that is not known.
 	// They are empty over stdio.
 	Issuer  string
-	Bearer  string
+	Bearer  string `json:"-"`
 	Expires time.Time
 	// Info is what the verifier has left; nil if there was none. It must not be changed.
 	Info *auth.TokenInfo
@@ -95,7 +95,7 @@ type IdentityAssertion struct {
 	// of Service.
 	Issuer       string
 	ClientID     string
-	ClientSecret string
+	ClientSecret string `json:"-"`
 	// Assertion returns the caller's identity assertion: an ID token that was issued to ClientID,
 	// such as the one that they signed in to this program with. It must be that very caller's.
 	// It should honour ctx, which ends after 30 seconds. Errors are as those of Unattended.Token.
@@ -121,7 +121,7 @@ type ClientCredentials struct {
 	Callers []Principal
 	// ClientID and ClientSecret are those of the service account. Empty means those of Service.
 	ClientID     string
-	ClientSecret string
+	ClientSecret string `json:"-"`
 	// Audience, Resource and Params are as those of TokenExchange.
 	Audience []string
 	Resource []string

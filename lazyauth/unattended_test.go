@@ -2,7 +2,9 @@ package lazyauth_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -493,6 +495,24 @@ func TestUnattended_OthersAreAsked(t *testing.T) {
 		}
 		w.calls("whoami", w.bearer("robot", time.Hour)).Succeeds(t, `\"robot\"`)
 	})
+}
+
+// However what has a secret is printed, the secret is not.
+func TestUnattended_Printed(t *testing.T) {
+	caller := lazyauth.Caller{Principal: lazyauth.Principal{Subject: "ada"}, Bearer: "s3cr3t", Expires: time.Now()}
+	identity := lazyauth.IdentityAssertion{Issuer: "https://idp.example.test", ClientID: "a", ClientSecret: "s3cr3t"}
+	credentials := lazyauth.ClientCredentials{ClientID: "a", ClientSecret: "s3cr3t"}
+	way := lazyauth.Unattended{Identity: &identity}
+	for _, value := range []any{caller, &caller, identity, &identity, credentials, &credentials, way, []lazyauth.Unattended{way}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+			if text := fmt.Sprintf(verb, value); strings.Contains(text, "s3cr3t") || strings.Contains(text, "733363723374") {
+				t.Errorf("%s of %T: %s", verb, value, text)
+			}
+		}
+		if text, err := json.Marshal(value); err == nil && strings.Contains(string(text), "s3cr3t") {
+			t.Errorf("JSON: %s", text)
+		}
+	}
 }
 
 // What cannot be meant is refused by New.

@@ -91,7 +91,7 @@ func (t Target) secrets(sent ...string) []string {
 
 // A Subject is the token that is exchanged: somebody's whom the client acts for.
 type Subject struct {
-	Token string
+	Token string `json:"-"`
 	Type  string // such as AccessToken
 }
 
