@@ -114,15 +114,15 @@ func (i *introspection) judge(ctx context.Context, token string) (verdict, error
 		}
 		return verdict{}, errUnchecked
 	}
-	info, err := about.info(i.issuer, i.audience)
-	if err != nil {
+	info, invalid := about.info(i.issuer, i.audience)
+	switch until := time.Now().Add(rememberGood); {
+	case invalid != nil:
 		return verdict{until: time.Now().Add(rememberBad)}, nil
+	case info.Expiration.Before(until):
+		return verdict{info, info.Expiration}, nil
+	default:
+		return verdict{info, until}, nil
 	}
-	v := verdict{info, time.Now().Add(rememberGood)}
-	if info.Expiration.Before(v.until) {
-		v.until = info.Expiration
-	}
-	return v, nil
 }
 
 // ask sends the introspection request (RFC 7662 §2.1). The form and the error

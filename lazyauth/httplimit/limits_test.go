@@ -77,7 +77,7 @@ func TestFront(t *testing.T) {
 
 // Behind a proxy the author says who a request is counted as.
 func TestFront_Address(t *testing.T) {
-	c := newCrowd(t, &httplimit.Limits{PerAddress: 1, Address: func(r *http.Request) string { return r.Header.Get("X-Real-Ip") + r.RemoteAddr }})
+	c := newCrowd(t, &httplimit.Limits{PerAddress: 1, Address: func(r *http.Request) string { return r.Header.Get("X-Real-IP") + r.RemoteAddr }})
 	c.comes("a")
 	c.turned("a", http.StatusTooManyRequests)
 	c.comes("b")

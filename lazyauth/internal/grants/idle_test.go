@@ -210,16 +210,16 @@ func TestIdle_Beside(t *testing.T) {
 		w := newWorld(t, setup{})
 		one, other := new(besides), new(besides)
 		one.busy.Store(true)
-		o := w.keeper.Owner(somebody(1))
-		if o.Beside(func() grants.Beside { return one }) != one || o.Beside(func() grants.Beside { return other }) != one {
-			t.Error("something else is kept")
+		for _, b := range []grants.Beside{one, other} {
+			if w.keeper.Owner(somebody(1)).Beside(func() grants.Beside { return b }) != one {
+				t.Error("something else is kept")
+			}
 		}
 		w.rests()
 		if !one.rests.Load() || other.rests.Load() || w.owners() != 1 {
 			t.Errorf("%d owners, and what is beside them was asked: %t, %t", w.owners(), one.rests.Load(), other.rests.Load())
 		}
 		one.busy.Store(false)
-		o = nil
 		w.rests()
 		if w.owners() != 0 {
 			t.Error("it is kept")

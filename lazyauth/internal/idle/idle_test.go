@@ -76,14 +76,15 @@ func TestMap(t *testing.T) {
 func TestMap_OneForEachKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMap(t)
-		mine := m.Get(1)
-		time.Sleep(time.Hour)
-		collect()
-		if m.Get(1) != mine {
-			t.Fatal("there are two")
-		}
-		mine.used = 7
-		mine = nil
+		func() { // which has it, and then nobody does
+			mine := m.Get(1)
+			time.Sleep(time.Hour)
+			collect()
+			if m.Get(1) != mine {
+				t.Fatal("there are two")
+			}
+			mine.used = 7
+		}()
 		collect()
 		if used := m.Get(1).used; used != 7 {
 			t.Errorf("it was forgotten at once: %d", used)
@@ -121,23 +122,21 @@ func TestMap_SideBySide(t *testing.T) {
 		wg.Go(func() {
 			for range 2000 {
 				key := n % len(holders)
-				v := m.Get(key)
-				if v.key != key {
+				if v := m.Get(key); v.key != key {
 					t.Errorf("key %d has the value of %d", key, v.key)
 				}
-				if n < len(holders) { // the only one who makes it busy, which must not be lost
-					if v.busy.Load() {
-						t.Error("it is busy by somebody else")
-					}
-					v.busy.Store(true)
-					v = nil
-					runtime.Gosched()
-					if v = m.Get(key); !v.busy.Load() {
-						t.Error("a busy one was forgotten")
-					}
-					v.busy.Store(false)
-					holders[key].Add(1)
+				if n >= len(holders) {
+					continue
 				}
+				// The only one who makes it busy, which must not be lost though nobody has it.
+				if m.Get(key).busy.Swap(true) {
+					t.Error("it is busy by somebody else")
+				}
+				runtime.Gosched()
+				if !m.Get(key).busy.Swap(false) {
+					t.Error("a busy one was forgotten")
+				}
+				holders[key].Add(1)
 			}
 		})
 	}
