@@ -69,7 +69,7 @@ func ExampleAddToolWithNeeds() {
 		log.Fatal(err)
 	}
 	defer session.Close()
-	for _, name := range []string{"../etc/passwd", "todo", "drafts/../shared/todo", "shared/more"} {
+	for _, name := range []string{"../etc/passwd", "plan", "drafts/../shared/plan", "shared/more"} {
 		fmt.Println(name)
 		result, err := session.CallTool(ctx, &mcp.CallToolParams{Name: "write_note", Arguments: args{name}})
 		if err != nil {
@@ -81,12 +81,12 @@ func ExampleAddToolWithNeeds() {
 	// Output:
 	// ../etc/passwd
 	//   What this call needs of Notes cannot be told from its arguments, and nothing was done: name a path below the notes
-	// todo
+	// plan
 	//   the person is asked for notes:write
-	//   wrote todo
-	// drafts/../shared/todo
+	//   wrote plan
+	// drafts/../shared/plan
 	//   the person is asked for notes:read notes:write
-	//   wrote shared/todo
+	//   wrote shared/plan
 	// shared/more
 	//   wrote shared/more
 }
