@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -21,7 +22,7 @@ func (o order) hostchecks(ctx context.Context, bin string) error {
 		return err
 	}
 	began := time.Now()
-	measured, err := measure(ctx, chosen, bin)
+	measured, err := measure(ctx, chosen, bin, o.from)
 	if err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ type measurement struct {
 
 // measure runs the suite on the hosts: those that take a processor to start, in
 // turn, and beside them the others, in turn. A scenario mostly waits.
-func measure(ctx context.Context, chosen []host, bin string) ([]measurement, error) {
+func measure(ctx context.Context, chosen []host, bin, from string) ([]measurement, error) {
 	measured := make([]measurement, len(chosen))
 	failures := make([]error, len(chosen))
 	var lanes sync.WaitGroup
@@ -68,7 +69,7 @@ func measure(ctx context.Context, chosen []host, bin string) ([]measurement, err
 		lanes.Go(func() {
 			for i, h := range chosen {
 				if ctx.Err() == nil && slow == (h.template != "" || h.agent != "") {
-					measured[i], failures[i] = h.measure(ctx, bin)
+					measured[i], failures[i] = h.measure(ctx, bin, from)
 				}
 			}
 		})
@@ -80,7 +81,7 @@ func measure(ctx context.Context, chosen []host, bin string) ([]measurement, err
 	return measured, errors.Join(failures...)
 }
 
-func (h host) measure(ctx context.Context, bin string) (m measurement, err error) {
+func (h host) measure(ctx context.Context, bin, from string) (m measurement, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("%s: %w", h.name, err)
@@ -89,6 +90,14 @@ func (h host) measure(ctx context.Context, bin string) (m measurement, err error
 	m.host = h
 	if m.version, err = h.installed(bin); err != nil {
 		return m, err
+	}
+	if from != "" {
+		raw, err := os.ReadFile(filepath.Join(from, h.name, "report.json")) //nolint:gosec // a folder of the caller's
+		if err != nil {
+			return m, err
+		}
+		m.report = new(hostcheck.Report)
+		return m, json.Unmarshal(raw, m.report)
 	}
 	config, err := h.config(bin)
 	if err != nil {

@@ -34,8 +34,10 @@ var judgements = map[string]map[string]judgement{
 				"and retried, for a result of type `half_done`.",
 		},
 		"B20": answersRequests,
+		"A46": leavesSession,
 	},
 	"mcp-go": {
+		"A46": leavesSession,
 		"B15": {
 			found: "a result of an unknown type was used",
 			why:   "The content of a result of type `half_done` was handed to the caller as if it were complete.",
@@ -52,6 +54,9 @@ var judgements = map[string]map[string]judgement{
 			why: "It is what comes of B39: the server refuses `initialize` as well, and the connection fails. It ends with that error, as a " +
 				"host may that has no server.",
 		},
+	},
+	"typescript-v1": {
+		"A46": leavesSession,
 	},
 	"typescript-v2": {
 		"B15": needsType,
@@ -111,6 +116,11 @@ var judgements = map[string]map[string]judgement{
 const usesAnyType = "The content of a result of type `half_done` was handed to the model as if it were complete."
 
 var (
+	leavesSession = judgement{
+		found: "the host did not initialize again", ruling: excused,
+		why: "The library hands the 404 to the host, which can connect anew; the adapter, as little as somebody would write, does not. " +
+			"Only a client that begins the session by itself would do so for it.",
+	}
 	answersRequests = judgement{
 		found: "sent a JSON-RPC response",
 		why: "It answers a `ping` that the server should not have sent: this revision has no requests from servers. The text forbids " +
@@ -126,7 +136,7 @@ var (
 
 // dialog are the requirements that the SDKs leave to who writes a host: the
 // dialog and the browser. What the adapters do there says nothing of an SDK.
-var dialog = set("A8 A9 A10 A12 A13 A14 A15 A16 A17 A20 A22 A23 A35 B5 P6 P15 P16 P18")
+var dialog = set("A8 A9 A10 A12 A13 A14 A15 A16 A17 A20 A22 A23 A35 A50 B5 P6 P15 P16 P18")
 
 // timeouts are the requirements on giving up a call, for hosts that cannot be
 // told when to.

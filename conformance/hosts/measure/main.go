@@ -12,7 +12,8 @@
 // With names it measures those alone. Of sign-ins it then compares the rows, with
 // -check; of hostcheck it prints the report. The page stays. With -out DIR it
 // leaves there the reports with the recorded conversations, and the sessions of
-// agents: what they printed, their screens, and the wire.
+// agents: what they printed, their screens, and the wire. -part hostcheck -from DIR
+// writes the page from such reports, so that a new judgement needs no new run.
 //
 // Agents run in a network that has loopback alone. Where there is none to be had
 // for a user without privileges, it needs root; -insecure-network runs them in
@@ -66,6 +67,7 @@ type order struct {
 	part   string // empty means both
 	check  bool
 	out    string
+	from   string // where -out has left reports, which are judged again
 	atOnce int
 	open   bool // the network is left as it is
 	names  []string
@@ -77,6 +79,7 @@ func parse(args []string) (o order, err error) {
 	flags.StringVar(&o.part, "part", "", "`signin` or hostcheck alone; both if not given")
 	flags.BoolVar(&o.check, "check", false, "compare with the page, and leave it alone")
 	flags.StringVar(&o.out, "out", "", "`folder` for the recorded conversations")
+	flags.StringVar(&o.from, "from", "", "with -part hostcheck: judge what -out has left in a `folder`, and run nothing")
 	flags.IntVar(&o.atOnce, "at-once", 3, "how many agents sign in at a time")
 	flags.BoolVar(&o.open, "insecure-network", false, "run agents in the network as it is")
 	if err := flags.Parse(args); err != nil {
@@ -88,6 +91,8 @@ func parse(args []string) (o order, err error) {
 		return o, fmt.Errorf("there is no part %q", o.part)
 	case len(o.names) > 0 && o.part == "":
 		return o, errors.New("with names, say which -part")
+	case o.from != "" && o.part != partHostcheck:
+		return o, errors.New("-from goes with -part hostcheck")
 	case o.atOnce < 1:
 		return o, errors.New("-at-once has to be one at least")
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -94,9 +95,14 @@ func TestPage(t *testing.T) {
 	m := saw(judged(), []hostcheck.Check{check("B8", hostcheck.Success, ""), check("B22", hostcheck.Warning, "no")})
 	m.protocols = []string{hostcheck.Modern}
 	page := write([]measurement{m})
+	var rulings [2]int
+	for _, j := range judgements["mcp-go"] {
+		rulings[j.ruling]++
+	}
+	row := fmt.Sprintf("| mcp-go | 2026-07-28 | stdio | 1 | %d | %d | 1 | 0 | 0 | 0 |\n", rulings[upheld], rulings[excused])
 	for _, want := range []string{
 		"| mcp-go | 2025-11-25 | | does not speak it |\n",
-		"| mcp-go | 2026-07-28 | stdio | 1 | 3 | 1 | 1 | 0 | 0 | 0 |\n",
+		row,
 		"`github.com/mark3labs/mcp-go` 1.2.3",
 		"- **B22 restarts a dead server** (SHOULD): mcp-go (2026-07-28 over stdio). " + warnings["B22"][:20],
 	} {
@@ -110,7 +116,7 @@ func TestPage(t *testing.T) {
 	if write([]measurement{later}) != page {
 		t.Error("the page differs from one time to the next")
 	}
-	if got := difference(page, strings.Replace(page, "stdio | 1 | 3", "stdio | 2 | 3", 1)); strings.Count(got, "\n") != 2 {
+	if got := difference(page, strings.Replace(page, row, "| another |\n", 1)); strings.Count(got, "\n") != 2 {
 		t.Errorf("one line differs, and this is told: %q", got)
 	}
 }

@@ -79,7 +79,7 @@ func TestReplace(t *testing.T) {
 
 // What cannot be meant is refused.
 func TestParse(t *testing.T) {
-	for _, args := range [][]string{{"codex"}, {"-part", "all"}, {"-at-once", "0"}, {"-no-such-flag"}} {
+	for _, args := range [][]string{{"codex"}, {"-part", "all"}, {"-at-once", "0"}, {"-no-such-flag"}, {"-from", "x"}} {
 		if o, err := parse(args); err == nil {
 			t.Errorf("%q is taken for %+v", args, o)
 		}

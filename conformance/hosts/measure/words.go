@@ -87,6 +87,11 @@ integration runs Codex, Copilot and Gemini, and compares their rows.
 
 // warnings are what there is to say of each.
 var warnings = map[string]string{
+	"A6": "Codex adds an empty object to what the client of its app server has answered.",
+	"A47": "To end the session is a call of its own in that library (`terminateSession`), which the adapter, as little as somebody would write, " +
+		"does not make.",
+	"A55": "The server's process is ended without its input having been closed.",
+	"B44": "The error reaches the host; to list the tools again, and to call again, is left to it.",
 	"A21": "The error reaches the host with its data; presenting what is in it is left to the host.",
 	"A25": "The host's context ends, and the library closes the connection of the request without a word; in this revision that is not " +
 		"a cancellation, so the server goes on.",
