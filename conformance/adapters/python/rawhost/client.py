@@ -58,10 +58,12 @@ class Client:
     def _discover(self):
         """The version of the newer protocol that the server speaks; None if it is of the
         older one. Any error says that, but those of the newer one."""
-        for _ in range(2):
+        for attempt in range(2):
             try:
-                answer = self.request("server/discover", {}, limit=5)
+                answer = self.request("server/discover", {}, limit=10)
             except (ConnectionError, TimedOut):
+                if attempt > 0:
+                    raise  # it has said that it is of the newer protocol
                 return None
             if "result" in answer:
                 versions = answer["result"].get("supportedVersions", [])
