@@ -114,10 +114,10 @@ func (i *introspection) judge(ctx context.Context, token string) (verdict, error
 		}
 		return verdict{}, errUnchecked
 	}
-	info, invalid := about.info(i.issuer, i.audience)
+	info, err := about.info(i.issuer, i.audience)
 	switch until := time.Now().Add(rememberGood); {
-	case invalid != nil:
-		return verdict{until: time.Now().Add(rememberBad)}, nil
+	case err != nil:
+		return verdict{until: time.Now().Add(rememberBad)}, nil //nolint:nilerr // that is the verdict
 	case info.Expiration.Before(until):
 		return verdict{info, info.Expiration}, nil
 	default:
