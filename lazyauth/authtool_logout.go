@@ -33,7 +33,7 @@ func (t *authTools) logoutTool() *mcp.Tool {
 // logout implements the tool.
 func (t *authTools) logout(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	auth := t.auth
-	p, _, err := auth.person(ctx, req)
+	p, s, err := auth.person(ctx, req)
 	if err != nil {
 		return errorResult(req, err), nil
 	}
@@ -42,11 +42,14 @@ func (t *authTools) logout(ctx context.Context, req *mcp.CallToolRequest) (*mcp.
 	if before.ByOperator {
 		return errorResult(req, told(fmt.Sprintf("This server's operator has configured a token for %s, which nobody can log out of here.", before.Service))), nil
 	}
+	if s != nil && g == nil && unread == nil {
+		return errorResult(req, told(fmt.Sprintf("This server gets access to %s for its caller by itself: there is no sign-in to log out of.", before.Service))), nil
+	}
 	err = auth.Revoke(ctx, Principal(p.Who())) // also where it cannot be read
 	if err != nil {
 		auth.observer.failed(ctx, p.Who(), req.Params.Name, ReasonUnavailable, err)
 	}
-	if left, failed := p.Look(context.WithoutCancel(ctx)); left != nil || failed != nil {
+	if left, failed := p.Look(context.WithoutCancel(ctx)); left != nil || failed != nil { //nolint:nilerr // it is for the operator, who has the first one
 		return errorResult(req, told(fmt.Sprintf("The user was logged out of %s, but their access could not be taken out of the store, and may be used again when this server is started anew; the server's log says more.", before.Service))), nil
 	}
 	out := logoutOutput{Service: before.Service, Account: before.Account, As: before.As, Was: g != nil || unread != nil, Revoked: g != nil && err == nil}

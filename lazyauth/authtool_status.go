@@ -20,6 +20,7 @@ type grantStatus struct {
 	Scopes     []string `json:"held_scopes" jsonschema:"what was granted, of what this server knows"`
 	Expires    string   `json:"expires,omitempty" jsonschema:"when the access ends; absent if that is not known"`
 	Renewable  bool     `json:"renewable" jsonschema:"it is renewed without asking the user"`
+	Unattended bool     `json:"unattended" jsonschema:"this server gets it for its caller by itself, and nobody signs in"`
 	ByOperator bool     `json:"by_operator" jsonschema:"it comes from this server's operator, and nobody signs in"`
 }
 
@@ -44,7 +45,7 @@ func (t *authTools) statusTool() *mcp.Tool {
 
 // status implements the tool.
 func (t *authTools) status(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-	p, _, err := t.auth.person(ctx, req)
+	p, s, err := t.auth.person(ctx, req)
 	if err != nil {
 		return errorResult(req, err), nil
 	}
@@ -52,19 +53,23 @@ func (t *authTools) status(ctx context.Context, req *mcp.CallToolRequest) (*mcp.
 	if err != nil {
 		return errorResult(req, err), nil
 	}
+	if s != nil && !own.SignedIn {
+		own = t.statusOf(p.Who(), s.person.Grant())
+		own.SignedIn, own.Unattended, own.As = true, true, ""
+	}
 	out := statusOutput{grantStatus: own, Pending: p.IsBeingAsked()}
-	text := t.inWords(out)
+	text := []string{t.inWords(out)}
 	if t.auth.argument != "" {
 		if out.Accounts, err = t.accounts(ctx, p.Who()); err != nil {
 			return errorResult(req, err), nil
 		}
 		for _, other := range out.Accounts {
 			if other.Account != own.Account {
-				text += fmt.Sprintf(" Another account: %s", other.sentence())
+				text = append(text, "Another account: "+other.sentence())
 			}
 		}
 	}
-	return structured(text, out), nil
+	return structured(strings.Join(text, " "), out), nil
 }
 
 // accounts returns what access the person has, with each of their accounts.
@@ -149,6 +154,8 @@ func (t *authTools) callAgain() string {
 // sentence says how it stands.
 func (s grantStatus) sentence() string {
 	switch {
+	case s.Unattended:
+		return fmt.Sprintf("This server gets access to %s for its caller by itself, and nobody needs to sign in.", s.Service)
 	case s.ByOperator:
 		return fmt.Sprintf("This server's operator has configured a token for %s, and nobody needs to sign in.", s.Service)
 	case !s.SignedIn && s.As != "":

@@ -418,3 +418,25 @@ func TestAuthTools_OverHTTP(t *testing.T) {
 		})
 	}
 }
+
+// Where nobody signs in, the tools say so.
+func TestAuthTools_Unattended(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Unattended: []lazyauth.Unattended{{
+			Callers: func(lazyauth.Caller) bool { return true },
+			Token: func(context.Context, lazyauth.Caller, scopes.Set) (*oauth2.Token, error) {
+				return &oauth2.Token{AccessToken: "a-workloads"}, nil
+			},
+		}}}, Tools: withAuthTools(nil)})
+		h := w.Host(era, world.Accepts)
+		r := <-h.Call(t.Context(), "auth_status", nil)
+		r.Succeeds(t, "This server gets access to Notes for its caller by itself, and nobody needs to sign in.")
+		if got := content(t, r); got["signed_in"] != true || got["unattended"] != true {
+			t.Errorf("%v", got)
+		}
+		if r := <-h.Call(t.Context(), "auth_logout", nil); !r.Result.IsError || !strings.Contains(r.Text(), "there is no sign-in to log out of") {
+			t.Error(r.Text())
+		}
+		h.WantPrompts(0)
+	})
+}

@@ -181,8 +181,8 @@ func listenerOf(ctx context.Context, i *Interceptor, session *mcp.ServerSession,
 // lasts reports whether a grant serves without anybody being asked.
 func lasts(g *grants.Grant) bool { return g.Alive() || g != nil && g.Renewable() }
 
-// access reports whether there is a grant for l, at hand or, if asked for, in the store, which it
-// waits for for a while; and when the first of those ends that are not renewed. It asks nobody, and
+// access reports whether there is a grant for l, at hand or, if asked for, in the store, for
+// which it waits for a while; and when the first of those ends that are not renewed. It asks nobody, and
 // refreshes nothing. What cannot be read is not there.
 func access(ctx context.Context, i *Interceptor, l listener, stored bool) (open bool, until time.Time) {
 	if !l.known {

@@ -70,7 +70,7 @@ func (s *suspended) serve(r *request, run handler) outcome {
 func (s *suspended) follow(r *request, run handler) (outcome, error) {
 	if r == &s.first || !s.hasBegun() {
 		var err error
-		if !s.standIn.or(s.person).Authorizes(&s.gate.Gate) && !s.gate.onUse && !(s.gate.offers && r != &s.first) {
+		if !s.standIn.or(s.person).Authorizes(&s.gate.Gate) && !s.gate.onUse && (!s.gate.offers || r == &s.first) {
 			err = s.became(r)
 			for handedOver := err == nil; handedOver; {
 				ctx, stop := s.waits(r)
