@@ -50,7 +50,11 @@ class Host:
                     client = Client(lambda receive, lost: Streamable(server["url"], receive, lost), self._screen)
                 else:
                     client = Client(lambda receive, lost: Stdio(server["command"], receive, lost), self._screen)
-                client.connect()
+                try:
+                    client.connect()
+                except (ConnectionError, TimedOut):
+                    client.link.close()
+                    raise
                 self._client = client
             return self._client
 

@@ -10,7 +10,9 @@ from headers import marks
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
 INFO = {"name": "rawhost", "title": "A host without an SDK", "version": "1.0.0"}
 CAPABILITIES = {"elicitation": {"form": {}, "url": {}}}
+OLDER = (LEGACY, "2025-06-18", "2025-03-26")  # which this host can speak, too: what it does is in all of them
 LIMIT = 30  # seconds that a request may take where the task does not say
+SILENCE = 8  # seconds after which a server that does not answer is one of the older protocol
 MODES = (None, "form", "url")
 
 
@@ -41,6 +43,8 @@ class Client:
             answer = self.request("initialize", {"protocolVersion": LEGACY, "capabilities": CAPABILITIES, "clientInfo": INFO})
             if "error" in answer:
                 raise ConnectionError(f"initialize: {answer['error']['message']}")
+            if answer["result"].get("protocolVersion") not in OLDER:
+                raise ConnectionError("the server speaks a version that this host does not know")
             self.link.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
             if hasattr(self.link, "listen"):
                 self.link.listen()
@@ -60,7 +64,7 @@ class Client:
         older one. Any error says that, but those of the newer one."""
         for attempt in range(2):
             try:
-                answer = self.request("server/discover", {}, limit=10)
+                answer = self.request("server/discover", {}, limit=SILENCE)
             except (ConnectionError, TimedOut):
                 if attempt > 0:
                     raise  # it has said that it is of the newer protocol
