@@ -165,16 +165,16 @@ func (x *TokenExchange) target() unattended.Target {
 func checkExchange(x *TokenExchange, s *Service) error {
 	switch {
 	case s.Issuer == "":
-		return errors.New("Exchange needs Service.Issuer: a bearer token goes to its own issuer alone")
+		return errors.New("its Exchange needs Service.Issuer: a bearer token goes to its own issuer alone")
 	case s.InsecureSkipIssuerCheck:
-		return errors.New("Exchange does not go with Service.InsecureSkipIssuerCheck: who answers for the metadata could have the callers' bearer tokens sent anywhere")
+		return errors.New("its Exchange does not go with Service.InsecureSkipIssuerCheck: who answers for the metadata could have the callers' bearer tokens sent anywhere")
 	case s.ClientID == "":
-		return errors.New("Exchange needs Service.ClientID: the client that may act for its callers")
+		return errors.New("its Exchange needs Service.ClientID: the client that may act for its callers")
 	case slices.Contains(x.InsecureIssuers, ""):
-		return errors.New("Exchange.InsecureIssuers has an empty one")
+		return errors.New("its Exchange.InsecureIssuers has an empty one")
 	}
 	if err := x.target().Check(); err != nil {
-		return fmt.Errorf("Exchange: %w", err)
+		return fmt.Errorf("its Exchange: %w", err)
 	}
 	return nil
 }
@@ -195,21 +195,21 @@ func (a *IdentityAssertion) target(audience string) unattended.Target {
 func checkIdentity(a *IdentityAssertion, s *Service) error {
 	switch {
 	case s.Issuer == "":
-		return errors.New("Identity needs Service.Issuer, for which the identity provider vouches")
+		return errors.New("its Identity needs Service.Issuer, for which the identity provider vouches")
 	case s.ClientID == "":
-		return errors.New("Identity needs Service.ClientID, for which the identity provider vouches")
+		return errors.New("its Identity needs Service.ClientID, for which the identity provider vouches")
 	case a.Issuer == s.Issuer:
-		return errors.New("Identity.Issuer is Service.Issuer: within one issuer, Exchange does it")
+		return errors.New("its Identity.Issuer is Service.Issuer: within one issuer, Exchange does it")
 	case a.ClientID == "":
-		return errors.New("Identity.ClientID is empty: set this program's client identifier at the identity provider")
+		return errors.New("its Identity.ClientID is empty: set this program's client identifier at the identity provider")
 	case a.Assertion == nil:
-		return errors.New("Identity.Assertion is nil: say where the identity assertion comes from")
+		return errors.New("its Identity.Assertion is nil: say where the identity assertion comes from")
 	}
 	if err := oauth.CheckIssuer(a.Issuer); err != nil {
-		return fmt.Errorf("Identity.Issuer: %w", err)
+		return fmt.Errorf("its Identity.Issuer: %w", err)
 	}
 	if err := a.target(s.Issuer).Check(); err != nil {
-		return fmt.Errorf("Identity: %w", err)
+		return fmt.Errorf("its Identity: %w", err)
 	}
 	return nil
 }
@@ -221,16 +221,16 @@ func (c *ClientCredentials) target() unattended.Target {
 func checkCredentials(c *ClientCredentials, s *Service, o *Options) error {
 	switch {
 	case len(c.Callers) == 0:
-		return errors.New("Credentials.Callers is empty: name the service accounts that use it")
+		return errors.New("its Credentials.Callers is empty: name the service accounts that use it")
 	case o.InsecureSingleUser && slices.ContainsFunc(c.Callers, Principal.IsLocal):
-		return errors.New("Credentials.Callers has the local user, which with InsecureSingleUser is everybody who reaches the endpoint")
+		return errors.New("its Credentials.Callers has the local user, which with InsecureSingleUser is everybody who reaches the endpoint")
 	case (c.ClientID == "") != (c.ClientSecret == ""):
-		return errors.New("Credentials has one of ClientID and ClientSecret: set both, or none for those of Service")
+		return errors.New("its Credentials has one of ClientID and ClientSecret: set both, or none for those of Service")
 	case c.ClientID == "" && (s.ClientID == "" || s.ClientSecret == ""):
-		return errors.New("Credentials needs a client with a secret (RFC 6749 §4.4): set its ClientID and ClientSecret, or those of Service")
+		return errors.New("its Credentials needs a client with a secret (RFC 6749 §4.4): set its ClientID and ClientSecret, or those of Service")
 	}
 	if err := c.target().Check(); err != nil {
-		return fmt.Errorf("Credentials: %w", err)
+		return fmt.Errorf("its Credentials: %w", err)
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func goByIdentity(s *Service, w *way, x IdentityAssertion, server *grants.Author
 	}
 	provider, err := grants.NewAuthorizationServer(config, grants.Clients{}, false, hasTokenEndpoint)
 	if err != nil {
-		return fmt.Errorf("Identity: %w", err)
+		return fmt.Errorf("its Identity: %w", err)
 	}
 	subject, target := unattended.Subject{Type: x.AssertionType}, x.target(s.Issuer)
 	if subject.Type == "" {
