@@ -35,9 +35,11 @@ var judgements = map[string]map[string]judgement{
 		},
 		"B20": answersRequests,
 		"A46": leavesSession,
+		"B43": listsInvalid,
 	},
 	"mcp-go": {
 		"A46": leavesSession,
+		"B43": listsInvalid,
 		"B15": {
 			found: "a result of an unknown type was used",
 			why:   "The content of a result of type `half_done` was handed to the caller as if it were complete.",
@@ -59,6 +61,7 @@ var judgements = map[string]map[string]judgement{
 		"A46": leavesSession,
 	},
 	"typescript-v2": {
+		"A46": leavesSession,
 		"B15": needsType,
 	},
 	"inspector": {
@@ -94,11 +97,6 @@ var judgements = map[string]map[string]judgement{
 	},
 	"claude-p": {
 		"B15": {found: "a result of an unknown type was used", why: usesAnyType},
-		"P17": {
-			found: `call "next" was never made`, ruling: excused,
-			why: "A call whose stream broke is waited for, without another word to the server. The check gives no time-out here, and that which " +
-				"the program has by itself is longer than the check lasts. It can be told another (`MCP_TOOL_TIMEOUT`).",
-		},
 	},
 	"copilot-p": {
 		"B15": {found: "a result of an unknown type was used", why: usesAnyType},
@@ -120,6 +118,10 @@ var (
 		found: "the host did not initialize again", ruling: excused,
 		why: "The library hands the 404 to the host, which can connect anew; the adapter, as little as somebody would write, does not. " +
 			"Only a client that begins the session by itself would do so for it.",
+	}
+	listsInvalid = judgement{
+		found: "whose x-mcp-header is invalid",
+		why:   "The list that the library returns has tools whose `x-mcp-header` is invalid like any other, and they are called.",
 	}
 	answersRequests = judgement{
 		found: "sent a JSON-RPC response",

@@ -89,7 +89,8 @@ integration runs Codex, Copilot and Gemini, and compares their rows.
 var warnings = map[string]string{
 	"A6": "Codex adds an empty object to what the client of its app server has answered.",
 	"A47": "To end the session is a call of its own in that library (`terminateSession`), which the adapter, as little as somebody would write, " +
-		"does not make.",
+		"does not make; nor do the programs that are built on it.",
+	"B46": "It is a command line: the server lives as long as the command.",
 	"A55": "The server's process is ended without its input having been closed.",
 	"B44": "The error reaches the host; to list the tools again, and to call again, is left to it.",
 	"A21": "The error reaches the host with its data; presenting what is in it is left to the host.",
@@ -97,6 +98,6 @@ var warnings = map[string]string{
 		"a cancellation, so the server goes on.",
 	"B22": "That the server ended reaches the host as an error of the call; starting it again is left to the host, and Copilot does not.",
 	"P2": "The token, and that progress restarts the clock, have to be asked for with each call in the TypeScript SDK; in the Go libraries " +
-		"the token is a parameter of the call, and the clock is the caller's. The command lines ask for no progress. Codex and Gemini CLI do, and it changes nothing.",
+		"the token is a parameter of the call, and the clock is the caller's. The command lines ask for no progress. Codex, Claude Code and Gemini CLI do, and it changes nothing.",
 	"P11": "The clock of a call is the caller's, and the library does not stop it while the host shows a prompt.",
 }
