@@ -11,6 +11,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
@@ -189,7 +190,7 @@ func (e *Error) Error() string {
 		case errors.Is(e.Cause, grants.ErrClientRefused), errors.Is(e.Cause, grants.ErrNoClient):
 			return fmt.Sprintf("This server signs in to %s under the client identifier of the application that runs it, and was given none that it accepts, so nobody can be asked to sign in, which calling again will not change. The server's log says more.", e.service)
 		}
-		if errors.Is(e.Cause, redirect.ErrNoPKCE) {
+		if errors.Is(e.Cause, authcode.ErrNoPKCE) {
 			return fmt.Sprintf("The authorization server of %s does not say that it protects sign-ins by a browser (PKCE), so nobody can be asked to sign in, which calling again will not change. If it does after all, this server's operator can say so.", e.service)
 		}
 		if errors.Is(e.Cause, grants.ErrNoRedirect) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
@@ -120,7 +121,7 @@ func (s *Service) ways(transport http.RoundTripper, o *Options, told observer) (
 			if err := redirects.Config.Check(); err != nil {
 				return nil, nil, wrongAddress("RedirectURI", s.RedirectURI, strings.TrimPrefix(err.Error(), "redirect: "), aRedirectURI)
 			}
-			if err := redirect.CheckParams(s.Params); err != nil {
+			if err := authcode.CheckParams(s.Params); err != nil {
 				return nil, nil, fmt.Errorf("lazyauth: Service.Params: %w", err)
 			}
 			wants = append(wants, redirects.Offered)

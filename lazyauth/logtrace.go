@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -99,7 +99,7 @@ func logTrace(debug, info, warn writer) *Trace {
 		},
 		Redirected: func(ctx context.Context, i RedirectedInfo) {
 			l := line{About: i.About, FlightStats: FlightStats{Took: i.Took}, attempt: i.Attempt, outcome: i.Outcome, status: i.Status, err: i.Err}
-			if i.Err != nil && i.Outcome != string(redirect.Denied) { // which the flight's end tells
+			if i.Err != nil && i.Outcome != string(authcode.Denied) { // which the flight's end tells
 				warn(ctx, "a browser came back, and something was wrong", l)
 				return
 			}

@@ -7,11 +7,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -89,7 +89,7 @@ func (o observer) Polled(f *grants.Flight, p device.PollEvent) {
 }
 
 // Redirected implements [grants.Observer].
-func (o observer) Redirected(f *grants.Flight, e redirect.Event) {
+func (o observer) Redirected(f *grants.Flight, e authcode.Event) {
 	info := RedirectedInfo{About: o.ofFlight(f), Outcome: string(e.What), Attempt: e.Attempt, Status: e.Status, Took: e.Took}
 	if e.Detail != "" {
 		info.Err = errors.New(e.Detail)

@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -309,7 +309,7 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 			}
 			config.Observer.Polled(f, e)
 		},
-		Redirected: func(e redirect.Event) { config.Observer.Redirected(f, e) },
+		Redirected: func(e authcode.Event) { config.Observer.Redirected(f, e) },
 	})
 	if way != nil {
 		f.shown.Store(&shown{f.Prompt(), way.Flow(), f.signIn.objections(way)})

@@ -6,9 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -19,7 +19,7 @@ type silent struct{}
 func (silent) ClientChosen(*Flight, ClientChoice)                                                 {}
 func (silent) Waiting(context.Context, *Owner, string, scopes.Set)                                {}
 func (silent) Polled(*Flight, device.PollEvent)                                                   {}
-func (silent) Redirected(*Flight, redirect.Event)                                                 {}
+func (silent) Redirected(*Flight, authcode.Event)                                                 {}
 func (silent) Ended(*Flight, time.Duration)                                                       {}
 func (silent) Refreshed(context.Context, *Owner, *Grant, time.Duration)                           {}
 func (silent) RefreshFailed(context.Context, *Owner, *Grant, time.Duration, error, bool)          {}

@@ -7,11 +7,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/idle"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/quota"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
@@ -69,7 +69,7 @@ type Observer interface {
 	// Polled: a flight's authorization server answered a poll, or failed to.
 	Polled(f *Flight, e device.PollEvent)
 	// Redirected: a browser came back for a flight, or was sent on, or something came of it.
-	Redirected(f *Flight, e redirect.Event)
+	Redirected(f *Flight, e authcode.Event)
 	// Ended: a flight has ended, after its grant was adopted and before anybody who
 	// waits for it goes on.
 	Ended(f *Flight, took time.Duration)

@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -74,7 +74,7 @@ func (e *events) Waiting(_ context.Context, o *grants.Owner, _ string, missing s
 	e.add(event{name: "waiting", who: o.Who(), missing: missing})
 }
 
-func (e *events) Redirected(*grants.Flight, redirect.Event) {}
+func (e *events) Redirected(*grants.Flight, authcode.Event) {}
 
 func (e *events) ClientChosen(f *grants.Flight, c grants.ClientChoice) {
 	e.add(event{name: "client " + string(c.Source), flight: f, err: c.Against, client: c.ID})

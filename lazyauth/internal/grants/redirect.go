@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
@@ -54,11 +55,11 @@ type RedirectFlow struct {
 // Offered says what an authorization server lacks for the redirect flow, by an error that is
 // an oauth.ErrUnsupported.
 func (w *RedirectFlow) Offered(e oauth.Endpoints) error {
-	switch err := redirect.Lacks(e, w.Config.InsecureAssumePKCE); {
+	switch err := authcode.Lacks(e, w.Config.InsecureAssumePKCE); {
 	case err == nil:
 		return nil
-	case errors.Is(err, redirect.ErrNoPKCE):
-		return redirect.ErrNoPKCE
+	case errors.Is(err, authcode.ErrNoPKCE):
+		return authcode.ErrNoPKCE
 	default:
 		return ErrNoRedirect
 	}
@@ -149,7 +150,7 @@ func (w *RedirectFlow) at(client *oauth.Client) (*redirect.Flow, error) {
 	if err := w.Offered(client.Endpoints()); err != nil {
 		return nil, &oauth.Error{Op: "authorization", Kind: err}
 	}
-	as := func(client redirect.Client) (*redirect.Flow, error) {
+	as := func(client authcode.Client) (*redirect.Flow, error) {
 		config := w.Config
 		config.Client = client
 		return redirect.New(config)

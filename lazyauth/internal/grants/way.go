@@ -5,9 +5,9 @@ import (
 	"errors"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -72,7 +72,7 @@ type Authorization interface {
 // one goroutine.
 type Heard struct {
 	Polled     func(device.PollEvent) // an answer of the server to a poll
-	Redirected func(redirect.Event)   // a browser came back, or is sent on
+	Redirected func(authcode.Event)   // a browser came back, or is sent on
 }
 
 // An Outcome is what a flight came to, as the person in the browser is told.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -40,7 +41,7 @@ type Authorization struct {
 	cookie string // the name of the cookie that the start page sets
 	ticket string // the name of the one that /done needs
 
-	events   chan Event
+	events   chan authcode.Event
 	arrived  chan *submission
 	here     chan struct{} // closed under mu when a browser has been here
 	gone     chan struct{} // closed when a listener fails
@@ -88,7 +89,7 @@ func (f *Flow) Begin(ctx context.Context, request Request, want func(context.Con
 		return nil, err
 	}
 	if ctx.Err() != nil {
-		return nil, oauth.Ended(ctx, op)
+		return nil, oauth.Ended(ctx, authcode.Op)
 	}
 	listeners, port, err := f.listen(ctx)
 	if err != nil {
@@ -96,8 +97,8 @@ func (f *Flow) Begin(ctx context.Context, request Request, want func(context.Con
 	}
 	a := &Authorization{
 		flow: f, request: request, port: port, uri: f.target.at(port, f.config.RedirectURI),
-		nonce: newNonce(), cookie: "lazyauth-" + newSecret()[:11], ticket: "lazyauth-done-" + newSecret()[:11],
-		events: make(chan Event, mostEvents), arrived: make(chan *submission, mostRefused+1),
+		nonce: authcode.NewNonce(), cookie: "lazyauth-" + authcode.NewSecret()[:11], ticket: "lazyauth-done-" + authcode.NewSecret()[:11],
+		events: make(chan authcode.Event, mostEvents), arrived: make(chan *submission, mostRefused+1),
 		here: make(chan struct{}), gone: make(chan struct{}), finished: make(chan struct{}), closed: make(chan struct{}),
 		codes: make(map[[sha256.Size]byte]*submission), tickets: make(map[string]*submission),
 	}

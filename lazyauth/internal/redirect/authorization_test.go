@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 )
 
@@ -35,7 +36,7 @@ func TestSignIn(t *testing.T) {
 		if e := w.server.exchanges; len(e) != 1 || e[0].code != "good" || e[0].uri != w.auth.RedirectURI() || e[0].scope != "notes:read profile" {
 			t.Errorf("exchanges %+v", e)
 		}
-		for i, what := range []redirect.What{redirect.Came, redirect.Granted} {
+		for i, what := range []authcode.What{authcode.Came, authcode.Granted} {
 			if j := len(w.events) - 2 + i; w.events[j].What != what {
 				t.Errorf("event %+v, want %s", w.events[j], what)
 			}

@@ -2,6 +2,7 @@ package redirect
 
 import (
 	"crypto/sha256"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"net/http"
 	"time"
 )
@@ -12,7 +13,7 @@ const ticketTime = 5 * time.Minute
 
 // callback takes the authorization response.
 func (a *Authorization) callback(w http.ResponseWriter, r *http.Request) {
-	got, ok := readAnswer(r.URL.RawQuery)
+	got, ok := authcode.ReadAnswer(r.URL.RawQuery)
 	if !ok {
 		a.show(w, nothing, http.StatusBadRequest)
 		return
@@ -22,18 +23,18 @@ func (a *Authorization) callback(w http.ResponseWriter, r *http.Request) {
 		cookie = c.Value
 	}
 	a.mu.Lock()
-	at, began := a.find(got.state), a.hasBegun(cookie)
+	at, began := a.find(got.State), a.hasBegun(cookie)
 	if at != nil {
 		a.reach()
 	}
 	over := a.over
 	a.mu.Unlock()
-	endpoints := &a.flow.endpoints
+	mixed := got.Mixed(a.flow.endpoints)
 	refuse := func(v view, status int, why string) {
 		a.tellRefused(why)
 		a.show(w, v, status)
 	}
-	isBrowser := at != nil && (at.cookie == "" || same(cookie, at.cookie))
+	isBrowser := at != nil && (at.cookie == "" || authcode.Same(cookie, at.cookie))
 	switch {
 	case over && !isBrowser:
 		a.show(w, ended, http.StatusGone)
@@ -43,23 +44,8 @@ func (a *Authorization) callback(w http.ResponseWriter, r *http.Request) {
 		a.show(w, newer, http.StatusGone)
 	case !isBrowser:
 		refuse(foreign, http.StatusForbidden, "the sign-in was begun in another browser, or this one keeps no cookies")
-	// The table of MCP basic/authorization (2026-07-28), "Authorization Response Validation", before
-	// anything of the answer is acted on or shown. It has four rows: promised by the metadata
-	// (authorization_response_iss_parameter_supported) and present, "Compare to the recorded issuer using
-	// simple string comparison"; promised and absent, "Reject the response"; not promised and present,
-	// "Compare to the recorded issuer" as well; neither, "Proceed". The recorded issuer is that of "the
-	// selected authorization server's validated metadata document".
-	case got.iss == "" && endpoints.Features.IssuerInResponse:
-		refuse(mixedUp, http.StatusBadRequest, "the answer does not name its issuer, as the metadata promises (RFC 9207)")
-	// Where all endpoints were named by hand there is no such document, and so no recorded issuer, which the
-	// table does not foresee. The third row has to be met all the same, and nothing is equal to what is not
-	// there; RFC 9207 §2.4, too, has clients "discard authorization responses with the iss parameter from
-	// authorization servers that do not indicate their support", unless they are configured to accept
-	// them: which is to name the issuer.
-	case got.iss != "" && endpoints.Issuer == "":
-		refuse(mixedUp, http.StatusBadRequest, "the answer names an issuer, and none is configured to compare it with: "+quote(got.iss))
-	case got.iss != "" && got.iss != endpoints.Issuer:
-		refuse(mixedUp, http.StatusBadRequest, "the answer names another issuer (RFC 9207): "+quote(got.iss))
+	case mixed != "": // before anything of the answer is acted on or shown
+		refuse(mixedUp, http.StatusBadRequest, mixed)
 	default:
 		a.submit(w, at, got)
 	}
@@ -69,7 +55,7 @@ func (a *Authorization) callback(w http.ResponseWriter, r *http.Request) {
 func (a *Authorization) find(state string) *attempt {
 	var found *attempt
 	for _, at := range a.attempts {
-		if same(state, at.state) {
+		if authcode.Same(state, at.state) {
 			found = at
 		}
 	}
@@ -81,16 +67,16 @@ func (a *Authorization) find(state string) *attempt {
 func (a *Authorization) hasBegun(cookie string) bool {
 	has := false
 	for _, at := range a.attempts {
-		has = at.cookie != "" && same(cookie, at.cookie) || has
+		has = at.cookie != "" && authcode.Same(cookie, at.cookie) || has
 	}
 	return has
 }
 
 // submit hands what a browser brought to Wait, unless it was brought before, and sends the
 // browser on to the last page, so that nothing of it stays in the address.
-func (a *Authorization) submit(w http.ResponseWriter, at *attempt, got answer) {
+func (a *Authorization) submit(w http.ResponseWriter, at *attempt, got authcode.Answer) {
 	a.mu.Lock()
-	key := sha256.Sum256([]byte(got.code + "\x00" + got.error))
+	key := sha256.Sum256([]byte(got.Code + "\x00" + got.Error))
 	s := a.codes[key]
 	v, status := ended, http.StatusGone
 	if s == nil {
@@ -103,13 +89,13 @@ func (a *Authorization) submit(w http.ResponseWriter, at *attempt, got answer) {
 		case len(a.codes) >= mostRefused+1:
 			v = tooOften
 		default:
-			s = &submission{attempt: at, code: got.code, ticket: newSecret(), settled: make(chan struct{}), seen: make(chan struct{})}
-			if got.code == "" {
-				s.failure = got.failure()
+			s = &submission{attempt: at, code: got.Code, ticket: authcode.NewSecret(), settled: make(chan struct{}), seen: make(chan struct{})}
+			if got.Code == "" {
+				s.failure = got.Failure()
 			}
 			a.codes[key], a.tickets[s.ticket] = s, s
 			if s.failure == nil {
-				a.tell(Event{What: Came})
+				a.tell(authcode.Event{What: authcode.Came})
 			}
 			a.arrived <- s // there is room for all of them
 		}

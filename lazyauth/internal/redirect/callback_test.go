@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 )
@@ -157,7 +158,7 @@ func TestAnswer_Issuer(t *testing.T) {
 					if sent := w.server.sent(); sent != nil {
 						t.Errorf("sent %v", sent)
 					}
-					if e := w.events[len(w.events)-1]; e.What != redirect.Refused {
+					if e := w.events[len(w.events)-1]; e.What != authcode.Refused {
 						t.Errorf("event %+v", e)
 					}
 				})

@@ -1,45 +1,13 @@
 package redirect
 
-import (
-	"errors"
-	"time"
-
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
-)
-
-// What is told of a sign-in.
-type What string
-
-// What there is to tell.
-const (
-	PushFailed  What = "push_failed"  // the link is a plain one, though the server takes pushed requests
-	Started     What = "started"      // a browser opened the start page
-	Refused     What = "refused"      // a browser came back with what was not accepted; Detail says why
-	Came        What = "came"         // a browser brought a code that is accepted
-	Granted     What = "granted"      // the token is here
-	CodeRefused What = "code_refused" // the server did not accept the code: the person may start again
-	AnswerLost  What = "answer_lost"  // no usable answer; the code is not sent again, and the person may start again
-	Denied      What = "denied"       // the person said no, and the sign-in ends with that
-	Failed      What = "failed"       // the sign-in ends with an error
-)
-
-// An Event tells an observer what happened. It holds no secret, and nothing that a peer wrote but
-// in Detail.
-type Event struct {
-	What    What
-	Attempt int           // counts the exchanges of codes, from 1; 0 of what is none
-	Code    string        // the OAuth error code as in oauth.Error.Code, if there was one
-	Status  int           // the HTTP status of the exchange, 0 if there was no answer
-	Took    time.Duration // of an exchange
-	Detail  string        // for the operator's log, as oauth.Error.Detail is
-}
+import "github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 
 // mostEvents is how many events wait to be told. More are dropped: a browser that is sent here
 // again and again has nothing new to say.
 const mostEvents = 16
 
 // tell has an event told by Wait, on its goroutine.
-func (a *Authorization) tell(e Event) {
+func (a *Authorization) tell(e authcode.Event) {
 	select {
 	case a.events <- e:
 	default:
@@ -56,15 +24,6 @@ func (a *Authorization) tellRefused(why string) {
 	n := a.refusals
 	a.mu.Unlock()
 	if n <= mostRefusedTold {
-		a.tell(Event{What: Refused, Detail: why})
+		a.tell(authcode.Event{What: authcode.Refused, Detail: why})
 	}
-}
-
-// detail returns what an operator may read of an error.
-func detail(err error) string {
-	e, ok := errors.AsType[*oauth.Error](err)
-	if !ok || e.Detail == "" {
-		return err.Error()
-	}
-	return e.Error() + ": " + e.Detail
 }

@@ -1,16 +1,5 @@
 package redirect
 
-// ReadAnswer returns what of a callback's query is gone by.
-func ReadAnswer(query string) (state, code, failure, iss string, ok bool) {
-	a, ok := readAnswer(query)
-	return a.state, a.code, a.error, a.iss, ok
-}
-
-// Failure returns the error of an authorization response.
-func Failure(code, description string) error {
-	return answer{error: code, details: description}.failure()
-}
-
 // IsHost is isHost.
 func IsHost(field, host string, port int) bool { return isHost(field, host, port) }
 

@@ -7,15 +7,13 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/internal/names"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
-	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
 const (
@@ -26,28 +24,11 @@ const (
 	defaultLeastPushed = 2 * time.Minute
 )
 
-// A Client speaks to an authorization server as one client: *oauth.Client is one.
-type Client interface {
-	// Endpoints are the server's, with the features that its metadata tells of.
-	Endpoints() oauth.Endpoints
-	ClientID() string
-	// AuthorizationForm returns what the author adds to authorization requests: resource (RFC
-	// 8707), audience. Whoever sees a plain link sees it.
-	AuthorizationForm() url.Values
-	// SetScopes names scopes in an authorization request, as the server has it. Of none it says nothing.
-	SetScopes(request url.Values, asked scopes.Set)
-	// Exchange presents a code at the token endpoint, once (RFC 6749 §4.1.3, RFC 7636 §4.5). That
-	// the server does not accept it is an oauth.ErrCode.
-	Exchange(ctx context.Context, code, redirectURI, verifier string, asked scopes.Set) (*oauth.Token, error)
-	// Push hands over the parameters of an authorization request (RFC 9126 §2.1).
-	Push(ctx context.Context, request url.Values) (*oauth.Pushed, error)
-}
-
 // A Config says how people sign in at one authorization server for one client. What is not
 // required may be left out.
 type Config struct {
 	// Client is required, with a client id. Its server must have an authorization endpoint.
-	Client Client
+	Client authcode.Client
 
 	// Name is a name for the client that does not change when its id does, for the
 	// path of the redirect URI. Empty means the client id. See [URIOf].
@@ -87,38 +68,12 @@ type Config struct {
 	Listen func(ctx context.Context, network, address string) (net.Listener, error) `json:"-"`
 }
 
-// ErrNoPKCE is an oauth.ErrUnsupported: the metadata does not list S256. See
-// [Config.InsecureAssumePKCE].
-var ErrNoPKCE = fmt.Errorf("%w: its metadata does not list PKCE with S256", oauth.ErrUnsupported)
-
-// reserved are the parameters that are not an author's, or tell of the person. A prompt that is
-// the same for everybody does not.
-var reserved = []string{
-	"response_type", "response_mode", "client_id", "client_secret", "redirect_uri", "scope", "state",
-	"code_challenge", "code_challenge_method", "request", "request_uri", "login_hint", "id_token_hint",
-}
-
-// CheckParams says which of these parameters an author cannot add to authorization requests,
-// for when there is no client yet.
-func CheckParams(params url.Values) error {
-	for name := range params {
-		switch plain := strings.ToLower(name); {
-		case plain == "login_hint":
-			return errors.New("the parameter login_hint cannot be added to authorization requests, since whoever is shown the link would see it: say it by Options.SignInHint")
-		case slices.Contains(reserved, plain):
-			return fmt.Errorf("the parameter %s cannot be added to authorization requests", plain)
-		}
-	}
-	return nil
-}
-
 // A Flow is the way of one client to an authorization server. It is safe for concurrent use
 // and has nothing to close but its authorizations.
 type Flow struct {
 	config    Config
 	endpoints oauth.Endpoints
-	endpoint  *url.URL   // for authorization
-	params    url.Values // the author's
+	endpoint  *url.URL // for authorization
 	target    target
 	ports     *ports
 }
@@ -159,14 +114,14 @@ func New(config Config) (*Flow, error) {
 	if config.Client == nil || config.Client.ClientID() == "" {
 		return nil, errors.New("redirect: the client or its id is missing")
 	}
-	f := &Flow{config: config, endpoints: config.Client.Endpoints(), params: config.Client.AuthorizationForm(), ports: &ports{open: make(map[int]*Authorization)}}
-	if err := f.checkServer(); err != nil {
-		return nil, err
-	}
-	if err := CheckParams(f.params); err != nil {
-		return nil, err
-	}
+	f := &Flow{config: config, endpoints: config.Client.Endpoints(), ports: &ports{open: make(map[int]*Authorization)}}
 	var err error
+	if f.endpoint, err = authcode.Endpoint(f.endpoints, config.InsecureAssumePKCE); err != nil {
+		return nil, fmt.Errorf("redirect: %w", err)
+	}
+	if err := authcode.CheckParams(config.Client.AuthorizationForm()); err != nil {
+		return nil, err
+	}
 	if f.target, err = config.check(); err != nil {
 		return nil, err
 	}
@@ -180,7 +135,7 @@ func New(config Config) (*Flow, error) {
 
 // As returns the same way for another client of the server. Where a port is named, it is one sign-in's
 // at a time of all that were made of each other.
-func (f *Flow) As(client Client) (*Flow, error) {
+func (f *Flow) As(client authcode.Client) (*Flow, error) {
 	config := f.config
 	config.Client = client
 	other, err := New(config)
@@ -217,40 +172,6 @@ func (c Config) check() (target, error) {
 	return t, nil
 }
 
-// Lacks says what a server with these endpoints and features lacks for this flow, by an
-// oauth.ErrUnsupported: it can be oauth.DiscoverOptions.Want. assumePKCE is
-// [Config.InsecureAssumePKCE].
-func Lacks(e oauth.Endpoints, assumePKCE bool) error {
-	switch {
-	case e.Authorization == "" || e.Features.NoCode:
-		return &oauth.Error{Op: op, Kind: oauth.ErrUnsupported, Reason: "there is no authorization endpoint for codes"}
-	case !e.Features.S256 && !assumePKCE:
-		return &oauth.Error{Op: op, Kind: ErrNoPKCE}
-	case e.Features.PushedOnly && e.PushedAuthorization == "":
-		return &oauth.Error{Op: op, Kind: oauth.ErrUnsupported, Reason: "requests must be pushed, and there is no endpoint for it"}
-	}
-	return nil
-}
-
-// checkServer says what the server lacks, or has that cannot be used.
-func (f *Flow) checkServer() error {
-	if err := Lacks(f.endpoints, f.config.InsecureAssumePKCE); err != nil {
-		return err
-	}
-	endpoint, why := oauth.CheckURL(f.endpoints.Authorization, true)
-	if why != "" {
-		return errors.New("redirect: the authorization endpoint " + why)
-	}
-	own := endpoint.Query()
-	for _, name := range reserved {
-		if own.Has(name) {
-			return fmt.Errorf("redirect: the authorization endpoint has the parameter %s in its query", name)
-		}
-	}
-	f.endpoint = endpoint
-	return nil
-}
-
 // issuer names the server: by its endpoint if its issuer is not known.
 func (f *Flow) issuer() string {
 	return cmp.Or(f.endpoints.Issuer, f.endpoints.Authorization)
@@ -275,7 +196,7 @@ func (f *Flow) listen(ctx context.Context) ([]net.Listener, int, error) {
 		case <-timer.C:
 			return nil, 0, &PortError{Address: f.target.host + ":" + strconv.Itoa(f.target.port), Ours: true, cause: errOurs}
 		case <-ctx.Done():
-			return nil, 0, oauth.Ended(ctx, op)
+			return nil, 0, oauth.Ended(ctx, authcode.Op)
 		}
 	}
 	return listen(ctx, f.target, f.config.Listen)

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -34,7 +35,7 @@ func TestNew(t *testing.T) {
 	}{
 		"no endpoint":           {as(func(s *server) { s.endpoints.Authorization = "" }), oauth.ErrUnsupported, "authorization endpoint"},
 		"no codes":              {as(func(s *server) { s.endpoints.Features.NoCode = true }), oauth.ErrUnsupported, "authorization endpoint"},
-		"no S256":               {as(func(s *server) { s.endpoints.Features.S256 = false }), redirect.ErrNoPKCE, "S256"},
+		"no S256":               {as(func(s *server) { s.endpoints.Features.S256 = false }), authcode.ErrNoPKCE, "S256"},
 		"pushed only, nowhere":  {as(func(s *server) { s.endpoints.Features.PushedOnly = true }), oauth.ErrUnsupported, "pushed"},
 		"http":                  {as(func(s *server) { s.endpoints.Authorization = "http://as.example/authorize" }), nil, "is not https"},
 		"a state in it":         {as(func(s *server) { s.endpoints.Authorization += "&state=1" }), nil, "parameter state"},

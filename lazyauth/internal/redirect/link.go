@@ -3,13 +3,13 @@ package redirect
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/internal/names"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 )
 
@@ -74,40 +74,17 @@ type attempt struct {
 	retired  bool   // another one was begun in its place
 }
 
-// form returns the parameters of an attempt's authorization request (RFC 6749 §4.1.1, RFC 7636
-// §4.3).
+// form returns the parameters of an attempt's authorization request.
 func (a *Authorization) form(at *attempt, personal bool) url.Values {
-	form := url.Values{
-		"response_type":         {"code"},
-		"client_id":             {a.flow.config.Client.ClientID()},
-		"redirect_uri":          {a.uri},
-		"state":                 {at.state},
-		"code_challenge":        {challenge(at.verifier)},
-		"code_challenge_method": {"S256"},
-	}
-	a.flow.config.Client.SetScopes(form, a.asked)
-	maps.Copy(form, a.flow.params)
+	request := authcode.Request{RedirectURI: a.uri, State: at.state, Verifier: at.verifier, Asked: a.asked}
 	if personal {
-		if a.request.LoginHint != "" {
-			form.Set("login_hint", a.request.LoginHint)
-		}
-		if a.request.Prompt != "" {
-			form.Set("prompt", a.request.Prompt)
-		}
+		request.LoginHint, request.Prompt = a.request.LoginHint, a.request.Prompt
 	}
-	return form
+	return request.Form(a.flow.config.Client)
 }
 
-// address returns the authorization endpoint with these parameters beside its own (RFC 6749
-// §3.1).
-func (f *Flow) address(form url.Values) string {
-	u := *f.endpoint
-	if u.RawQuery != "" {
-		u.RawQuery += "&"
-	}
-	u.RawQuery += form.Encode()
-	return u.String()
-}
+// address returns the authorization endpoint with these parameters beside its own.
+func (f *Flow) address(form url.Values) string { return authcode.Address(f.endpoint, form) }
 
 // leastRequired is the shortest life of a pushed request that is shown because requests must be pushed:
 // less is less than what is usual (RFC 9126 §2.2), and nobody has read the prompt by then.
@@ -115,7 +92,7 @@ const leastRequired = 5 * time.Second
 
 // endsTooSoon is the error for a pushed request that nobody could open.
 func endsTooSoon() error {
-	return &oauth.Error{Op: op, Kind: oauth.ErrInvalid, Reason: "the pushed request ends too soon to be opened by anybody"}
+	return &oauth.Error{Op: authcode.Op, Kind: oauth.ErrInvalid, Reason: "the pushed request ends too soon to be opened by anybody"}
 }
 
 // push pushes an attempt's request, and returns the address that stands for it, and when it ends,
@@ -128,7 +105,7 @@ func (a *Authorization) push(ctx context.Context, at *attempt) (string, time.Tim
 	if !pushed.Expires.After(time.Now()) {
 		return "", time.Time{}, endsTooSoon()
 	}
-	return a.flow.address(url.Values{"client_id": {a.flow.config.Client.ClientID()}, "request_uri": {pushed.RequestURI}}), pushed.Expires, nil
+	return a.flow.address(authcode.By(a.flow.config.Client, pushed)), pushed.Expires, nil
 }
 
 // setLink makes the link, and the attempt that a shown one is for. A push that is optional
@@ -141,7 +118,7 @@ func (a *Authorization) setLink(ctx context.Context) error {
 		a.kind, a.link = Start, a.startLink()
 		return nil
 	}
-	at := &attempt{state: newSecret(), verifier: newSecret()}
+	at := &attempt{state: authcode.NewSecret(), verifier: authcode.NewSecret()}
 	a.attempts = append(a.attempts, at)
 	if a.flow.endpoints.PushedAuthorization != "" {
 		link, expires, err := a.push(ctx, at)
@@ -162,11 +139,11 @@ func (a *Authorization) setLink(ctx context.Context) error {
 		case err != nil && (required || ctx.Err() != nil || oauth.RefusesClient(err)): // a plain link would come to the same
 			return err
 		case err != nil:
-			a.tell(Event{What: PushFailed, Detail: detail(err)})
+			a.tell(authcode.Event{What: authcode.PushFailed, Detail: authcode.Detail(err)})
 		default:
 			// It is good for the server that nobody uses this one.
-			*at = attempt{state: newSecret(), verifier: newSecret()}
-			a.tell(Event{What: PushFailed, Detail: "the pushed request ends too soon to be shown, after " + time.Until(expires).Round(time.Second).String()})
+			*at = attempt{state: authcode.NewSecret(), verifier: authcode.NewSecret()}
+			a.tell(authcode.Event{What: authcode.PushFailed, Detail: "the pushed request ends too soon to be shown, after " + time.Until(expires).Round(time.Second).String()})
 		}
 	}
 	a.kind, a.link = Plain, a.flow.address(a.form(at, false))

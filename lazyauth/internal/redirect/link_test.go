@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 )
@@ -139,7 +140,7 @@ func TestPushed_Fails(t *testing.T) {
 			t.Errorf("kind %s", w.auth.Kind())
 		}
 		w.waits()
-		if len(w.events) != 1 || w.events[0].What != redirect.PushFailed || !strings.Contains(w.events[0].Detail, "503") {
+		if len(w.events) != 1 || w.events[0].What != authcode.PushFailed || !strings.Contains(w.events[0].Detail, "503") {
 			t.Errorf("events %+v", w.events)
 		}
 		if _, err := w.flow.Begin(canceled(), redirect.Request{}, nil); !errors.Is(err, context.Canceled) {

@@ -2,18 +2,12 @@ package redirect
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"embed"
-	"encoding/base64"
-	"html/template"
+	_ "embed"
 	"net/http"
-	"strings"
 
 	"github.com/lazyauth/mcp-lazyauth/internal/names"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/webpage"
 )
-
-//go:embed page.html page.css
-var files embed.FS
 
 // A view is the name of a page, of its template and of data-page in the HTML.
 type view string
@@ -35,29 +29,11 @@ const (
 )
 
 var (
-	pages = template.Must(template.New("").Parse(pageSource()))
-	// policy lets a page show itself with its one style, and do nothing else.
-	policy = "default-src 'none'; style-src '" + styleHash() + "'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+	//go:embed page.html
+	source string
+	pages  = webpage.Parse(source)
+	policy = webpage.Policy("'none'")
 )
-
-// pageSource returns the templates with the style inside, since a page loads nothing.
-func pageSource() string {
-	html, _ := files.ReadFile("page.html")
-	css, _ := files.ReadFile("page.css")
-	return strings.Replace(string(html), "STYLE", string(css), 1)
-}
-
-// styleHash returns the hash of the style as it is sent, for the policy.
-func styleHash() string {
-	var page bytes.Buffer
-	if err := pages.ExecuteTemplate(&page, string(nothing), shown{}); err != nil {
-		panic("redirect: " + err.Error())
-	}
-	_, rest, _ := strings.Cut(page.String(), "<style>")
-	style, _, _ := strings.Cut(rest, "</style>")
-	sum := sha256.Sum256([]byte(style))
-	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
-}
 
 // shown is what a page shows. Nothing of it comes from the address that was loaded.
 type shown struct {
@@ -91,7 +67,7 @@ func (a *Authorization) show(w http.ResponseWriter, v view, status int) {
 	if err := pages.ExecuteTemplate(&page, string(v), s); err != nil {
 		panic("redirect: page " + string(v) + ": " + err.Error())
 	}
-	dress(w.Header())
+	webpage.Dress(w.Header(), policy)
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if v == working {
 		w.Header().Set("Refresh", "1")
@@ -101,14 +77,3 @@ func (a *Authorization) show(w http.ResponseWriter, v view, status int) {
 }
 
 const maxAccount = 256 // bytes
-
-// dress adds the headers that keep a page, and the address that it came from, to itself.
-func dress(h http.Header) {
-	h.Set("Content-Security-Policy", policy)
-	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 )
@@ -23,7 +24,7 @@ func newPeer(t *testing.T, opts fakeas.Options, request redirect.Request) *peer 
 	t.Helper()
 	as := fakeas.New(&opts)
 	endpoints, err := oauth.Discover(t.Context(), as.Transport(), as.Issuer(), oauth.DiscoverOptions{
-		Want: func(e oauth.Endpoints) error { return redirect.Lacks(e, false) },
+		Want: func(e oauth.Endpoints) error { return authcode.Lacks(e, false) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -173,9 +174,9 @@ func TestPeer_AnswerLost(t *testing.T) {
 func TestPeer_WithoutPKCE(t *testing.T) {
 	as := fakeas.New(&fakeas.Options{PKCE: fakeas.PKCEIgnored})
 	_, err := oauth.Discover(t.Context(), as.Transport(), as.Issuer(), oauth.DiscoverOptions{
-		Want: func(e oauth.Endpoints) error { return redirect.Lacks(e, false) },
+		Want: func(e oauth.Endpoints) error { return authcode.Lacks(e, false) },
 	})
-	if !errors.Is(err, redirect.ErrNoPKCE) {
+	if !errors.Is(err, authcode.ErrNoPKCE) {
 		t.Errorf("error %v", err)
 	}
 	if n := as.Count(fakeas.Authorization, fakeas.OK); n != 0 {

@@ -2,11 +2,12 @@ package redirect
 
 import (
 	"context"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/webpage"
 	"io"
 	"log"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 )
@@ -59,9 +60,9 @@ func (a *Authorization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodGet:
 		w.Header().Set("Allow", http.MethodGet)
 		a.show(w, nothing, http.StatusMethodNotAllowed)
-	case r.ContentLength != 0, !isNavigation(r.Header, "http://"+r.Host):
+	case r.ContentLength != 0, !webpage.IsNavigation(r.Header, "http://"+r.Host):
 		a.show(w, nothing, http.StatusForbidden)
-	case isStart && same(nonce, a.nonce):
+	case isStart && authcode.Same(nonce, a.nonce):
 		a.start(w, r)
 	case path == a.flow.target.path:
 		a.callback(w, r)
@@ -72,21 +73,6 @@ func (a *Authorization) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// aheadOfTime are the headers of what browsers load before anybody asks for it: those of Fetch
-// Metadata, Chrome and Firefox before that, and Safari.
-var aheadOfTime = []string{"Sec-Purpose", "Purpose", "X-Moz", "X-Purpose"}
-
-// isNavigation reports whether a browser loads the address in a window of its own, as far as it
-// says (Fetch Metadata, RFC 6454 §7): not as part of a page, not in a frame, not ahead of time.
-func isNavigation(h http.Header, own string) bool {
-	only := func(name, value string) bool {
-		list := h.Values(name)
-		return len(list) == 0 || len(list) == 1 && strings.EqualFold(list[0], value)
-	}
-	return only("Origin", own) && only("Sec-Fetch-Mode", "navigate") && only("Sec-Fetch-Dest", "document") &&
-		!slices.ContainsFunc(aheadOfTime, func(name string) bool { return len(h.Values(name)) > 0 })
-}
-
 func (a *Authorization) setCookie(w http.ResponseWriter, name, value, path string, life time.Duration) {
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // there is no https on loopback, and so no Secure
 		Name: name, Value: value, Path: path, MaxAge: int(life.Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode,
@@ -95,7 +81,7 @@ func (a *Authorization) setCookie(w http.ResponseWriter, name, value, path strin
 
 // send sends the browser on.
 func (a *Authorization) send(w http.ResponseWriter, address string) {
-	dress(w.Header())
+	webpage.Dress(w.Header(), policy)
 	w.Header().Set("Location", address)
 	w.WriteHeader(http.StatusSeeOther)
 }

@@ -2,6 +2,7 @@ package redirect
 
 import (
 	"context"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"net/http"
 	"slices"
 	"time"
@@ -25,7 +26,7 @@ func (a *Authorization) startLink() string {
 // start begins an attempt in this browser, in place of the one before, and sends it to the
 // authorization server.
 func (a *Authorization) start(w http.ResponseWriter, r *http.Request) {
-	at := &attempt{state: newSecret(), verifier: newSecret(), cookie: newSecret()}
+	at := &attempt{state: authcode.NewSecret(), verifier: authcode.NewSecret(), cookie: authcode.NewSecret()}
 	a.mu.Lock()
 	a.reach()
 	a.starts++
@@ -46,7 +47,7 @@ func (a *Authorization) start(w http.ResponseWriter, r *http.Request) {
 		defer keep(r)()
 		var err error
 		if address, _, err = a.push(ctx, at); err != nil {
-			a.tell(Event{What: PushFailed, Detail: detail(err)})
+			a.tell(authcode.Event{What: authcode.PushFailed, Detail: authcode.Detail(err)})
 			a.show(w, unreachable, http.StatusBadGateway)
 			return
 		}
@@ -60,7 +61,7 @@ func (a *Authorization) start(w http.ResponseWriter, r *http.Request) {
 	a.retire()
 	a.attempts = append(a.attempts, at)
 	a.mu.Unlock()
-	a.tell(Event{What: Started})
+	a.tell(authcode.Event{What: authcode.Started})
 	a.setCookie(w, a.cookie, at.cookie, a.flow.target.path, time.Until(a.until))
 	a.send(w, address)
 }

@@ -1,8 +1,6 @@
 package redirect
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"net"
 	"net/netip"
@@ -10,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 )
 
@@ -111,12 +110,9 @@ func (t target) addresses() []string {
 	return []string{strings.Trim(t.host, "[]")}
 }
 
-// callbackPath returns the path for an issuer and a client: another one for each, so that the
-// answer of one server cannot be taken for that of another (RFC 9700 §4.4.2.2). It is the same
-// in each sign-in.
+// callbackPath returns the path for an issuer and a client.
 func callbackPath(issuer, client string) string {
-	sum := sha256.Sum256([]byte(strconv.Quote(issuer) + strconv.Quote(client)))
-	return callbackPrefix + base64.RawURLEncoding.EncodeToString(sum[:12])
+	return callbackPrefix + authcode.PathOf(issuer, client)
 }
 
 // isHost reports whether a Host field names the host and port that were listened on. Anything

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 )
 
@@ -61,9 +62,9 @@ const (
 // Errors: oauth.ErrDenied if the person said no; oauth.ErrUnavailable or ErrRefused if the
 // server did; [ErrExpired]; that of the exchange; that of ctx. A token that was received is
 // returned even if ctx has ended meanwhile.
-func (a *Authorization) Wait(ctx context.Context, observe func(Event)) (*oauth.Token, error) {
+func (a *Authorization) Wait(ctx context.Context, observe func(authcode.Event)) (*oauth.Token, error) {
 	if observe == nil {
-		observe = func(Event) {}
+		observe = func(authcode.Event) {}
 	}
 	defer a.told(observe)
 	defer a.end()
@@ -88,7 +89,7 @@ func (a *Authorization) Wait(ctx context.Context, observe func(Event)) (*oauth.T
 
 // next returns what a browser has brought, or why nothing comes any more. What came in time is
 // looked at, however late it has become meanwhile.
-func (a *Authorization) next(ctx context.Context, expired <-chan time.Time, observe func(Event)) (*submission, error) {
+func (a *Authorization) next(ctx context.Context, expired <-chan time.Time, observe func(authcode.Event)) (*submission, error) {
 	for {
 		select {
 		case s := <-a.arrived:
@@ -109,13 +110,13 @@ func (a *Authorization) next(ctx context.Context, expired <-chan time.Time, obse
 			a.refuseMore() // and once more around, for what came before
 		case <-a.finished: // and so over
 		case <-ctx.Done():
-			return nil, oauth.Ended(ctx, op)
+			return nil, oauth.Ended(ctx, authcode.Op)
 		}
 	}
 }
 
 // told tells observe what there is to tell.
-func (a *Authorization) told(observe func(Event)) {
+func (a *Authorization) told(observe func(authcode.Event)) {
 	for {
 		select {
 		case e := <-a.events:
@@ -131,7 +132,7 @@ var ErrExpired = errors.New("the link has expired")
 
 // lapsed returns ErrExpired, with what was wrong with the last code, if there was one.
 func (a *Authorization) lapsed(last error) error {
-	e := &oauth.Error{Op: op, Kind: ErrExpired}
+	e := &oauth.Error{Op: authcode.Op, Kind: ErrExpired}
 	if l, ok := errors.AsType[*oauth.Error](last); ok {
 		e.Reason, e.Code, e.Status, e.Detail = "the last code was not accepted", l.Code, l.Status, l.Detail
 	}
@@ -140,20 +141,20 @@ func (a *Authorization) lapsed(last error) error {
 
 // settle exchanges what a browser brought, unless it brought an error, and says what came of it.
 // ends is false if the person may start again.
-func (a *Authorization) settle(ctx context.Context, s *submission, n int, observe func(Event)) (token *oauth.Token, ends bool, err error) {
+func (a *Authorization) settle(ctx context.Context, s *submission, n int, observe func(authcode.Event)) (token *oauth.Token, ends bool, err error) {
 	v := failed
 	defer func() { s.settle(v) }()
 	if s.failure != nil {
-		what := Failed
+		what := authcode.Failed
 		if errors.Is(s.failure, oauth.ErrDenied) {
-			v, what = denied, Denied
+			v, what = denied, authcode.Denied
 		}
-		observe(Event{What: what, Code: s.failure.Code, Detail: s.failure.Detail})
+		observe(authcode.Event{What: what, Code: s.failure.Code, Detail: s.failure.Detail})
 		return nil, true, s.failure
 	}
 	sent := time.Now()
 	token, err = a.flow.config.Client.Exchange(ctx, s.code, a.uri, s.attempt.verifier, a.asked)
-	e := Event{What: Granted, Attempt: n, Took: time.Since(sent)}
+	e := authcode.Event{What: authcode.Granted, Attempt: n, Took: time.Since(sent)}
 	if err == nil {
 		v = accepted
 		a.mu.Lock()
@@ -162,18 +163,18 @@ func (a *Authorization) settle(ctx context.Context, s *submission, n int, observ
 		observe(e)
 		return token, true, nil
 	}
-	e.What, e.Detail = Failed, detail(err)
+	e.What, e.Detail = authcode.Failed, authcode.Detail(err)
 	if o, ok := errors.AsType[*oauth.Error](err); ok {
 		e.Code, e.Status = o.Code, o.Status
 	}
 	switch {
 	case ctx.Err() != nil:
 		v = late
-		return nil, true, oauth.Ended(ctx, op)
+		return nil, true, oauth.Ended(ctx, authcode.Op)
 	case errors.Is(err, oauth.ErrCode):
-		v, e.What = refused, CodeRefused
+		v, e.What = refused, authcode.CodeRefused
 	case errors.Is(err, oauth.ErrUnavailable), errors.Is(err, oauth.ErrUnreadable):
-		v, e.What = lost, AnswerLost
+		v, e.What = lost, authcode.AnswerLost
 	}
 	if n >= mostRefused {
 		v = failed

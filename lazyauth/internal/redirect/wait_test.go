@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 )
@@ -96,7 +97,7 @@ func TestCode_Once(t *testing.T) {
 			if sent := w.server.sent(); len(sent) != 1 {
 				t.Errorf("sent %v", sent)
 			}
-			if last := w.events[len(w.events)-1]; !slices.ContainsFunc(w.events, func(e redirect.Event) bool { return e.What == redirect.AnswerLost }) || last.What == redirect.Failed {
+			if last := w.events[len(w.events)-1]; !slices.ContainsFunc(w.events, func(e authcode.Event) bool { return e.What == authcode.AnswerLost }) || last.What == authcode.Failed {
 				t.Errorf("events %+v", w.events)
 			}
 			w.server.good["fresh"] = true

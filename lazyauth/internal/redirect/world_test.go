@@ -19,6 +19,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -205,7 +206,7 @@ type world struct {
 	server  *server
 	flow    *redirect.Flow
 	auth    *redirect.Authorization
-	events  []redirect.Event // of Wait's goroutine, until result
+	events  []authcode.Event // of Wait's goroutine, until result
 	result  chan result
 }
 
@@ -255,7 +256,7 @@ func (w *world) wait(ctx context.Context, auth *redirect.Authorization) {
 	w.auth, w.result, w.events = auth, make(chan result, 1), nil
 	done := w.result
 	go func() {
-		token, err := auth.Wait(ctx, func(e redirect.Event) { w.events = append(w.events, e) })
+		token, err := auth.Wait(ctx, func(e authcode.Event) { w.events = append(w.events, e) })
 		done <- result{token, err}
 	}()
 	w.Cleanup(func() { auth.Finish(canceled(), redirect.Outcome{}) })

@@ -1,13 +1,11 @@
-package redirect_test
+package authcode_test
 
 import (
-	"errors"
 	"net/url"
 	"strings"
 	"testing"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 )
 
 // What servers send beside the protocol's own is passed over; what has no value is not there.
@@ -18,13 +16,13 @@ func TestReadAnswer(t *testing.T) {
 		"error=access_denied&error_description=no&error_uri=x&state=s&code=": {"s", "", "access_denied", ""},
 		"state=s&code=c&iss=": {"s", "c", "", ""},
 	} {
-		state, code, failure, iss, ok := redirect.ReadAnswer(query)
-		if got := [4]string{state, code, failure, iss}; !ok || got != want {
+		a, ok := authcode.ReadAnswer(query)
+		if got := [4]string{a.State, a.Code, a.Error, a.Issuer}; !ok || got != want {
 			t.Errorf("%s: %q, %t", query, got, ok)
 		}
 	}
 	for _, query := range []string{"", "state=s", "code=c", "code=c&state=s;x", "code=c&state=s&state=s", "code=c&error=e&state=s", "code=c%7f&state=s", "code=%c3%a4&state=s"} {
-		if _, _, _, _, ok := redirect.ReadAnswer(query); ok {
+		if _, ok := authcode.ReadAnswer(query); ok {
 			t.Errorf("%q is an answer", query)
 		}
 	}
@@ -40,7 +38,7 @@ func FuzzReadAnswer(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
-		state, code, failure, iss, ok := redirect.ReadAnswer(query)
+		a, ok := authcode.ReadAnswer(query)
 		if !ok {
 			return
 		}
@@ -48,20 +46,20 @@ func FuzzReadAnswer(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q is not a query: %v", query, err)
 		}
-		for name, got := range map[string]string{"state": state, "code": code, "error": failure, "iss": iss} {
+		for name, got := range map[string]string{"state": a.State, "code": a.Code, "error": a.Error, "iss": a.Issuer} {
 			if list := values[name]; len(list) > 1 || len(list) == 1 && list[0] != got || len(list) == 0 && got != "" {
 				t.Errorf("%s is %q of %q", name, got, list)
 			}
 		}
-		if state == "" || len(state) > 128 || (code == "") == (failure == "") || len(code) > 8<<10 {
-			t.Errorf("state %q, code %q, error %q", state, code, failure)
+		if a.State == "" || len(a.State) > 128 || (a.Code == "") == (a.Error == "") || len(a.Code) > 8<<10 {
+			t.Errorf("state %q, code %q, error %q", a.State, a.Code, a.Error)
 		}
-		if failure == "" {
+		if a.Error == "" {
 			return
 		}
-		e, _ := errors.AsType[*oauth.Error](redirect.Failure(failure, values.Get("error_description")))
+		e := a.Failure()
 		if e == nil || e.Kind == nil || len(e.Detail) > 2000 || e.Code == "" {
-			t.Errorf("%q: %#v", failure, e)
+			t.Errorf("%q: %#v", a.Error, e)
 		}
 		for i := range len(e.Detail) {
 			if e.Detail[i] < ' ' || e.Detail[i] > '~' {

@@ -1,4 +1,4 @@
-package redirect
+package authcode
 
 import (
 	"crypto/rand"
@@ -8,27 +8,27 @@ import (
 	"strconv"
 )
 
-// newSecret returns 256 random bits in 43 letters, digits, dashes and underscores: fit for a
+// NewSecret returns 256 random bits in 43 letters, digits, dashes and underscores: fit for a
 // state, a cookie, a path, and a code verifier (RFC 7636 §4.1).
-func newSecret() string {
+func NewSecret() string {
 	var bits [32]byte
 	rand.Read(bits[:]) // it never fails
 	return base64.RawURLEncoding.EncodeToString(bits[:])
 }
 
-// newNonce returns 128 random bits in 22 of these characters, for a link that people read. It
+// NewNonce returns 128 random bits in 22 of these characters, for a link that people read. It
 // stands for no sign-in: that gets secrets of its own when the page is opened.
-func newNonce() string {
+func NewNonce() string {
 	var bits [16]byte
 	rand.Read(bits[:])
 	return base64.RawURLEncoding.EncodeToString(bits[:])
 }
 
-// same compares in a time that does not depend on where the two differ.
-func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+// Same compares in a time that does not depend on where the two differ.
+func Same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
-// challenge returns the code challenge of a verifier: S256 (RFC 7636 §4.2).
-func challenge(verifier string) string {
+// Challenge returns the code challenge of a verifier: S256 (RFC 7636 §4.2).
+func Challenge(verifier string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
