@@ -108,9 +108,7 @@ class Streamable:
                 answer = json.loads(body)
             except ValueError:
                 raise ConnectionError(f"the server answers with status {response.status}") from None
-            if message["method"] == "initialize" and "result" in answer:
-                self._version = answer["result"]["protocolVersion"]
-            self._receive({**answer, "id": number})  # errors of HTTP may come without one
+            self._take({**answer, "id": number})  # errors of HTTP may come without one
         except (OSError, http.client.HTTPException, AttributeError) as error:
             self._lost(error if isinstance(error, OSError) else ConnectionError(str(error)), number)
         finally:
@@ -145,8 +143,15 @@ class Streamable:
             elif line.strip() == b"":  # the event is complete; a name that is empty is a comment
                 text, data = "\n".join(data), []
                 if text:
-                    self._receive(json.loads(text))
+                    self._take(json.loads(text))
         return last, wait
+
+    def _take(self, message):
+        """Hands on a message, and keeps the version that initialize comes to."""
+        result = message.get("result")
+        if self._version is None and isinstance(result, dict) and "protocolVersion" in result:
+            self._version = result["protocolVersion"]
+        self._receive(message)
 
     def _get(self, headers):
         connection = http.client.HTTPConnection(self._address)
