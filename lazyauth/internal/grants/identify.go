@@ -64,7 +64,7 @@ func (o *Owner) identify(ctx context.Context, g *Grant) {
 			return
 		}
 		ask = func(ctx context.Context, token *oauth2.Token) (Identity, error) {
-			return o.keeper.userInfo(ctx, token, g)
+			return userInfo{config.UserInfo, config.UserAgent, config.Transport, config.Hierarchy}.ask(ctx, token, g)
 		}
 	}
 	id, err := ask(ctx, g.token)
@@ -76,19 +76,26 @@ func (o *Owner) identify(ctx context.Context, g *Grant) {
 	}
 }
 
-// userInfo asks the service's UserInfo endpoint. GitHub's says in a header which scopes a
-// token has, which is the only way to learn them of one that the operator gave.
-func (k *Keeper) userInfo(ctx context.Context, token *oauth2.Token, g *Grant) (Identity, error) {
+// A userInfo is the service's UserInfo endpoint.
+type userInfo struct {
+	url, agent string
+	transport  http.RoundTripper
+	order      *scopes.Hierarchy
+}
+
+// ask asks whose token it is. GitHub's endpoint says in a header which scopes a token has, which
+// is the only way to learn them of one that the operator gave: they are noted in g.
+func (u userInfo) ask(ctx context.Context, token *oauth2.Token, g *Grant) (Identity, error) {
 	ctx, cancel := context.WithTimeout(ctx, userInfoWait)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.config.UserInfo, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.url, nil)
 	if err != nil {
 		return Identity{}, err
 	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", cmp.Or(k.config.UserAgent, oauth.DefaultUserAgent()))
+	req.Header.Set("User-Agent", cmp.Or(u.agent, oauth.DefaultUserAgent()))
 	token.SetAuthHeader(req)
-	res, err := k.config.Transport.RoundTrip(req) // directly: it follows no redirect
+	res, err := u.transport.RoundTrip(req) // directly: it follows no redirect
 	if err != nil {
 		return Identity{}, errors.New("lazyauth: the UserInfo endpoint did not answer")
 	}
@@ -98,7 +105,7 @@ func (k *Keeper) userInfo(ctx context.Context, token *oauth2.Token, g *Grant) (I
 	}
 	if told := res.Header.Values("X-Oauth-Scopes"); g.operators && len(told) > 0 {
 		if held, err := scopes.Parse(strings.Join(told, ",")); err == nil {
-			g.scopes, g.held, g.told = held, k.config.Hierarchy.Expand(held), true
+			g.scopes, g.held, g.told = held, u.order.Expand(held), true
 		}
 	}
 	claims := make(map[string]any) // of whatever types: GitHub's id is a number, and some a sub

@@ -1,5 +1,7 @@
 package grants
 
+import "sync/atomic"
+
 // Beside is what somebody keeps beside an owner, and for as long.
 type Beside interface {
 	// Rest gives up what is not needed, and reports whether nothing is left that would be
@@ -9,15 +11,26 @@ type Beside interface {
 
 // Beside returns what is kept beside o; the first time it is what fresh returns, which may be
 // called in vain.
-func (o *Owner) Beside(fresh func() Beside) Beside {
-	if b := o.beside.Load(); b != nil {
+func (o *Owner) Beside(fresh func() Beside) Beside { return o.beside.get(fresh) }
+
+// A companion is a place for a Beside.
+type companion struct{ atomic.Pointer[Beside] }
+
+func (c *companion) get(fresh func() Beside) Beside {
+	if b := c.Load(); b != nil {
 		return *b
 	}
 	b := fresh()
-	if o.beside.CompareAndSwap(nil, &b) {
+	if c.CompareAndSwap(nil, &b) {
 		return b
 	}
-	return *o.beside.Load()
+	return *c.Load()
+}
+
+// rest reports whether nothing is left there that would be missed.
+func (c *companion) rest() bool {
+	b := c.Load()
+	return b == nil || (*b).Rest()
 }
 
 // keep has o not be forgotten while it has something to remember: whoever uses it may have come
@@ -42,7 +55,7 @@ func (o *Owner) rest() bool {
 	case o.outdated != "", o.record.has(o.rejected): // what the store has must not come back
 		return false
 	}
-	if b := o.beside.Load(); b != nil && !(*b).Rest() {
+	if !o.beside.rest() {
 		return false
 	}
 	if g != nil && o.grant.CompareAndSwap(g, nil) {

@@ -2,14 +2,11 @@ package grants
 
 import (
 	"context"
-	"errors"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/idle"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/quota"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
@@ -170,21 +167,5 @@ func (k *Keeper) Close() []*Grant {
 
 // RevokeAll ends the tokens of these grants side by side, if that is configured.
 func (k *Keeper) RevokeAll(grants []*Grant) error {
-	if k.config.RevokeOnClose == 0 || len(grants) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), k.config.RevokeOnClose)
-	defer cancel()
-	errs := make([]error, len(grants))
-	slots := make(chan struct{}, 16)
-	var wg sync.WaitGroup
-	for n, g := range grants {
-		wg.Go(func() {
-			slots <- struct{}{}
-			errs[n] = guard.Call("a revocation", func() error { return k.config.Server.revoke(ctx, g) })
-			<-slots
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return k.config.Server.revokeAll(grants, k.config.RevokeOnClose)
 }

@@ -18,7 +18,7 @@ type Owner struct {
 	grant  atomic.Pointer[Grant]
 
 	record ownRecord
-	beside atomic.Pointer[Beside]
+	beside companion
 	source *Source // of grants without a person; nil: the person is asked
 
 	mu       sync.Mutex

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync"
+	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 )
 
@@ -29,4 +32,26 @@ func (as *AuthorizationServer) revoke(ctx context.Context, g *Grant) error {
 		return notRevoked{err}
 	}
 	return nil
+}
+
+// revokeAll ends the tokens of all these grants, side by side, within this time; it does nothing
+// if there is none.
+func (as *AuthorizationServer) revokeAll(grants []*Grant, within time.Duration) error {
+	if within == 0 || len(grants) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	errs := make([]error, len(grants))
+	slots := make(chan struct{}, 16)
+	var wg sync.WaitGroup
+	for n, g := range grants {
+		wg.Go(func() {
+			slots <- struct{}{}
+			errs[n] = guard.Call("a revocation", func() error { return as.revoke(ctx, g) })
+			<-slots
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
