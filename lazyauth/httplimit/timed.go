@@ -48,19 +48,21 @@ func (t *timedWriter) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 // Write implements [io.Writer].
 func (t *timedWriter) Write(p []byte) (int, error) {
 	t.begin()
+	defer t.end()
 	return t.ResponseWriter.Write(p)
 }
 
 // Flush implements [http.Flusher].
-func (t *timedWriter) Flush() {
-	t.begin()
-	_ = t.control.Flush()
-}
+func (t *timedWriter) Flush() { _ = t.FlushError() }
 
 // FlushError is what [http.ResponseController] prefers.
 func (t *timedWriter) FlushError() error {
 	t.begin()
+	defer t.end()
 	return t.control.Flush()
 }
 
 func (t *timedWriter) begin() { _ = t.control.SetWriteDeadline(time.Now().Add(t.timeout)) }
+
+// end lifts the limit: over HTTP/2 it would end the stream although nothing is written.
+func (t *timedWriter) end() { _ = t.control.SetWriteDeadline(time.Time{}) }
