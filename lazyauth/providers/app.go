@@ -21,7 +21,7 @@ type App struct {
 	ClientSecret string
 	// RedirectURI is one that is registered: http on a loopback address, with a port where the
 	// provider compares that. It allows [lazyauth.FlowRedirect], and puts it before the device flow.
-	// Empty means the device flow alone.
+	// Empty means the device flow alone; for [Google], whose desktop apps register none, any port.
 	RedirectURI string
 }
 

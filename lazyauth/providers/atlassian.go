@@ -11,7 +11,8 @@ import (
 // Atlassian is for the APIs of Atlassian Cloud (Jira, Confluence), with an OAuth 2.0 integration (3LO).
 // Its token endpoint wants the integration's secret from every client. So it is for a program that
 // stays on the machine of whoever registered the integration; a program that is handed
-// out cannot keep the secret.
+// out cannot keep the secret, and one that has its customers register integrations of their own is
+// against Atlassian's rules.
 //
 // There is no device flow for such integrations, so that callers over HTTP cannot use it. An integration
 // has one callback URL, which is compared. Whether the server honours PKCE is not in the pages on 3LO;
@@ -23,7 +24,8 @@ import (
 // confluence), where id is one of those that GET https://api.atlassian.com/oauth/token/accessible-resources
 // lists: docs/providers.md has the lines.
 //
-// Sources: developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/ (of 2025-07-03); the metadata at
+// Sources: developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/ (of 2025-07-03; the rule is in the
+// "Important notice" of …/jira/software/oauth-2-3lo-apps/, of the same day); the metadata at
 // auth.atlassian.com/.well-known/openid-configuration, and that openid is refused, as others observed
 // (2026-08-05). Read on 2026-11-26. Not run against Atlassian.
 func Atlassian(app App) (lazyauth.Service, error) {

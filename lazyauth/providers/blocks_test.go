@@ -186,7 +186,7 @@ func afterSlack(ctx context.Context, slackError string) error {
 
 func notionBlock() (lazyauth.Service, error) {
 	service, err := providers.Notion(providers.App{
-		ClientID:     "1f8d872b-594c-80a4-b2f4-00370af2b13f",
+		ClientID:     os.Getenv("NOTION_CLIENT_ID"),
 		ClientSecret: os.Getenv("NOTION_CLIENT_SECRET"),
 		RedirectURI:  "http://localhost:8123/callback",
 	})
@@ -204,7 +204,7 @@ func linearBlock() (lazyauth.Service, error) {
 
 func atlassianBlock() (lazyauth.Service, error) {
 	service, err := providers.Atlassian(providers.App{
-		ClientID:     "AbCdEf012345",
+		ClientID:     os.Getenv("ATLASSIAN_CLIENT_ID"),
 		ClientSecret: os.Getenv("ATLASSIAN_CLIENT_SECRET"),
 		RedirectURI:  "http://localhost:8123/callback",
 	})
@@ -224,7 +224,7 @@ func jiraBase(ctx context.Context) (string, error) {
 	if len(sites) == 0 {
 		return "", errors.New("the sign-in gave access to no site")
 	}
-	return "https://api.atlassian.com/ex/jira/" + url.PathEscape(sites[0].ID), nil // + "/rest/api/3/myself"
+	return "https://api.atlassian.com/ex/jira/" + url.PathEscape(sites[0].ID), nil // + "/rest/api/3/issue/NOTES-1"
 }
 
 func anotherBlock() (lazyauth.Service, error) {

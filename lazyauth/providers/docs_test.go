@@ -60,7 +60,7 @@ func TestDocs_BlocksCompile(t *testing.T) {
 
 // And what is shown is a service that lazyauth takes as it is.
 func TestDocs_BlocksMakeServices(t *testing.T) {
-	for _, name := range []string{"GITHUB_CLIENT_SECRET", "NOTION_CLIENT_SECRET", "ATLASSIAN_CLIENT_SECRET"} {
+	for _, name := range []string{"GITHUB_CLIENT_SECRET", "NOTION_CLIENT_ID", "NOTION_CLIENT_SECRET", "ATLASSIAN_CLIENT_ID", "ATLASSIAN_CLIENT_SECRET"} {
 		t.Setenv(name, clientSecret)
 	}
 	for name, make := range blocks {
@@ -174,6 +174,7 @@ func TestDocs_AfterSlack(t *testing.T) {
 }
 
 func TestDocs_JiraBase(t *testing.T) {
+	t.Setenv("ATLASSIAN_CLIENT_ID", clientID)
 	t.Setenv("ATLASSIAN_CLIENT_SECRET", clientSecret)
 	service := preset(t)(atlassianBlock())
 	sites := []map[string]any{{"id": "1324a887/../45db", "url": "https://acme.atlassian.net", "scopes": []string{"read:jira-work"}}}

@@ -26,7 +26,8 @@ import (
 func GitLab(app App) (lazyauth.Service, error) { return GitLabSelfManaged("https://gitlab.com", app) }
 
 // GitLabSelfManaged is [GitLab] at an address of your own, such as "https://gitlab.example.com", with a
-// path if it has one. Versions before 17.2 have no device flow.
+// path if it has one. Versions before 17.2 have no device flow, and up to 17.8 the feature flag
+// oauth2_device_grant_flow can have it off, as it comes in 17.2.
 func GitLabSelfManaged(base string, app App) (lazyauth.Service, error) {
 	const provider = "GitLab"
 	base, err := baseOf(provider, base, "https://gitlab.example.com")

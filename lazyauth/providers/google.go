@@ -17,11 +17,13 @@ import (
 // email and profile are granted by other names ([scopes.Google]), and the APIs' challenges list alternatives
 // ([scopes.GoogleDemand]). People can leave scopes out when they approve; the call then fails with
 // [lazyauth.ReasonNarrowed]. While the consent screen of the project is in "Testing", refresh
-// tokens end after seven days.
+// tokens end after seven days; and until Google has verified it, no more than a hundred people can grant
+// sensitive or restricted scopes.
 //
 // Sources: developers.google.com/identity/protocols/oauth2/native-app ("refresh tokens are
-// always returned for installed applications"), …/openid-connect/openid-connect (the metadata).
-// Read on 2026-11-26, the first as others quote it. Not run against Google.
+// always returned for installed applications"), …/openid-connect/openid-connect (the metadata),
+// support.google.com/cloud/answer/13464323 (verification). Read on 2026-11-26, the first as others
+// quote it. Not run against Google.
 func Google(app App) (lazyauth.Service, error) {
 	s, err := google("Google", app)
 	s.Flows = []lazyauth.Flow{lazyauth.FlowRedirect}

@@ -14,11 +14,13 @@ import (
 // address. Refresh tokens end with the person's session; for one that does not, add offline_access to
 // Scopes.
 //
-// Set Name to what people call the API, and APIOrigins to where it is.
+// Set Name to what people call the API, and APIOrigins to where it is. For token exchange
+// ([lazyauth.TokenExchange]) the client is confidential, with "Standard token exchange" on.
 //
 // Sources: www.keycloak.org/docs/latest/server_admin/ ("Basic configuration" of clients); the port is
-// in its source (RedirectUtils.java). The path of old versions, and what ends a refresh token, are from
-// memory. Read on 2026-11-26. Not run against Keycloak.
+// in its source (RedirectUtils.java), and token exchange in docs/guides/securing-apps/token-exchange.adoc
+// there. The path of old versions, and what ends a refresh token, are from memory. Read on 2026-11-26.
+// Not run against Keycloak.
 func Keycloak(base, realm string, app App) (lazyauth.Service, error) {
 	const provider = "Keycloak"
 	base, err := baseOf(provider, base, "https://sso.example.com")

@@ -15,9 +15,10 @@ import (
 //
 // Set Name to what people call the API, and for a custom server APIOrigins to where it is.
 //
-// Sources: developer.okta.com/docs/guides/device-authorization-grant/main/; redirect URIs:
-// github.com/openid/AppAuth-iOS/issues/357 (of 2019: with the port). Read on 2026-11-26. Not run against
-// Okta.
+// Sources: developer.okta.com/docs/guides/device-authorization-grant/main/ and …/customize-authz-server/
+// (API Access Management); redirect URIs: github.com/openid/AppAuth-iOS/issues/357 (of 2019: with the
+// port); sub and uid of access tokens, as docs/providers.md has them: devforum.okta.com/t/3978 and
+// support.okta.com/help/s/article/sub-claim-limitation. Read on 2026-11-26. Not run against Okta.
 func Okta(domain, server string, app App) (lazyauth.Service, error) {
 	const provider = "Okta"
 	if err := checkHost(provider, "domain", domain, "acme.okta.com"); err != nil {
