@@ -22,7 +22,9 @@ import (
 //
 // With does=resources,prompts in the query, a host says that it can be told to make
 // requests for these, too, and not only to call tools; they are in the task that it is
-// answered with, and not in that of the environment.
+// answered with, and not in that of the environment. With listed among them it says that
+// it calls no tool that its list does not have, whatever it is told: the task then has
+// calls of tools that are not to be in a list.
 //
 // All of it is optional. A requirement that shows in a user interface alone is
 // SKIPPED for a host without the hook for it; one that announces a hook and

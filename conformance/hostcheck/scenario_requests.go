@@ -32,11 +32,12 @@ var otherRequests = Scenario{
 	},
 }
 
-// What a host may be able to do beside calling tools, in the words of the adapter
-// protocol.
+// What a host may be able to do beside calling tools by name, in the words of the
+// adapter protocol.
 const (
 	readsResources = "resources"
 	getsPrompts    = "prompts"
+	callsListed    = "listed" // it calls no tool that its list does not have
 )
 
 // promptName is the prompt of the server.
@@ -102,7 +103,7 @@ func (s *session) willDo(able []string) {
 	s.guard.Lock()
 	defer s.guard.Unlock()
 	for _, what := range able {
-		if (what == readsResources || what == getsPrompts) && !slices.Contains(s.able, what) {
+		if slices.Contains([]string{readsResources, getsPrompts, callsListed}, what) && !slices.Contains(s.able, what) {
 			s.able = append(s.able, what)
 		}
 	}
@@ -114,8 +115,10 @@ func (s *session) plan() {
 	s.task.Steps = nil
 	for _, step := range s.scenario.steps(s.protocol) {
 		step = slices.DeleteFunc(step, func(c Call) bool {
+			_, bad := invalid[c.Tool]
 			return c.Resource != "" && !slices.Contains(s.able, readsResources) ||
-				c.Prompt != "" && !slices.Contains(s.able, getsPrompts)
+				c.Prompt != "" && !slices.Contains(s.able, getsPrompts) ||
+				bad && !slices.Contains(s.able, callsListed)
 		})
 		if len(step) > 0 {
 			s.task.Steps = append(s.task.Steps, step)

@@ -27,8 +27,9 @@ class Over(Exception):
 
 def task(*hooks, does=()):
     """What to do: the server, and the steps. The hooks are what will be reported:
-    "shown", "opened", "outcome", "entries". What the host does, beside calling tools,
-    is "resources" and "prompts"."""
+    "shown", "opened", "outcome", "entries". What the host does, beside calling tools by
+    name, is "resources" and "prompts", and "listed": it calls none that it has not
+    listed."""
     return _talk("task?" + urllib.parse.urlencode({"hooks": ",".join(hooks), "does": ",".join(does)}))
 
 

@@ -120,8 +120,9 @@ var (
 			"Only a client that begins the session by itself would do so for it.",
 	}
 	listsInvalid = judgement{
-		found: "whose x-mcp-header is invalid",
-		why:   "The list that the library returns has tools whose `x-mcp-header` is invalid like any other, and they are called.",
+		found: `calls "notes_items"`,
+		why: "The list that the library returns leaves out the tools whose `x-mcp-header` is invalid, but for one: where it stands below " +
+			"`items`, it is not seen, and the tool is called.",
 	}
 	answersRequests = judgement{
 		found: "sent a JSON-RPC response",

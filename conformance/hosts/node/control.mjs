@@ -2,8 +2,11 @@
 
 import { outcome, task } from '../../adapters/javascript/hostcheck.mjs';
 
-/** Returns the task: the server, and the calls. It says what will be reported, beside what calls come to. */
-export const learn = (...hooks) => task(['outcome', ...hooks]);
+/**
+ * Returns the task: the server, and the calls. It says what will be reported, beside what calls
+ * come to, and what the host does.
+ */
+export const learn = (hooks = [], does = []) => task(['outcome', ...hooks], does);
 
 /** Does something for each call of a task: for those of a step side by side. */
 export async function each({ steps }, call) {

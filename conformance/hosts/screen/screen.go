@@ -50,7 +50,7 @@ func open(ctx context.Context, hooks string) (*Screen, error) {
 	if s.control == "" {
 		return nil, errors.New("HOSTCHECK_CONTROL is not set: this host is started by hostcheck")
 	}
-	return s, s.talk(ctx, http.MethodGet, "task?hooks="+hooks, nil, &s.Task)
+	return s, s.talk(ctx, http.MethodGet, "task?does=listed&hooks="+hooks, nil, &s.Task)
 }
 
 // Ask shows a prompt and waits for the person, who may take as long as ctx

@@ -43,6 +43,8 @@ const (
 	DraftFirst Habit = "draft-first"
 	// EncodesAllParameters has all that headers mirror in Base64.
 	EncodesAllParameters Habit = "encodes-all-parameters"
+	// CallsByName calls what it is told to, also what its list does not have.
+	CallsByName Habit = "calls-by-name"
 	// NoDefaults shows forms without the defaults of their fields.
 	NoDefaults Habit = "no-defaults"
 	// EndsOnRefusal ends a call of the newer era when the person refuses, and does
@@ -66,5 +68,5 @@ func Habits() []Habit { return slices.Clone(habits) }
 var habits = []Habit{
 	OpensThenAccepts, Nameless, CancelsUnknownModes, GivesUpOnVersion, GivesUpBroken, NeverRetries, FormsAlone, URLsAlone, NoElicitation,
 	ShowsHostAndPort, HighlightsOrigin, NamesServerInWords, EncodesURL, WrapsResults, NoContentType, DraftFirst, EncodesAllParameters, NoDefaults,
-	EndsOnRefusal, OneCallAtATime, SessionPerCall, OlderEraAlone, NewerEraAlone, StdioAlone,
+	CallsByName, EndsOnRefusal, OneCallAtATime, SessionPerCall, OlderEraAlone, NewerEraAlone, StdioAlone,
 }

@@ -31,7 +31,11 @@ func (h *host) announce(ctx context.Context) error {
 		return nil
 	}
 	var task hostcheck.Task // which has more than that of the environment
-	err := h.control(ctx, http.MethodGet, "task?hooks=shown,opened,outcome,entries&does=resources,prompts", nil, &task)
+	does := "resources,prompts,listed"
+	if h.habit == CallsByName {
+		does = "resources,prompts"
+	}
+	err := h.control(ctx, http.MethodGet, "task?hooks=shown,opened,outcome,entries&does="+does, nil, &task)
 	if err == nil && len(task.Steps) > 0 {
 		h.launch.Task = task
 	}

@@ -109,7 +109,7 @@ func (c *client) excluded(tool string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_, overHTTP := c.link.(*httpLink)
-	return overHTTP && c.modern && c.known.invalid[tool]
+	return overHTTP && c.modern && c.known.invalid[tool] && c.h.habit != CallsByName
 }
 
 // headers are those that mirror the parameters of a call.
