@@ -178,6 +178,9 @@ type signInOutput struct {
 }
 
 func (s signInOutput) text(t *authTools, asked bool) string {
+	if s.Unattended {
+		return s.sentence() + s.granted()
+	}
 	begins := "Signed in"
 	if !asked {
 		begins = "Already signed in"

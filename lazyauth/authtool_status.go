@@ -49,13 +49,14 @@ func (t *authTools) status(ctx context.Context, req *mcp.CallToolRequest) (*mcp.
 	if err != nil {
 		return errorResult(req, err), nil
 	}
-	own, err := t.look(ctx, p)
+	g, err := p.Look(ctx)
 	if err != nil {
-		return errorResult(req, err), nil
+		return errorResult(req, t.unread(ctx, p, err)), nil
 	}
-	if s != nil && !own.SignedIn {
+	own := t.statusOf(p.Who(), g)
+	if s != nil && !own.SignedIn { // that of this very bearer token, which may be good for less than another
 		own = t.statusOf(p.Who(), s.person.Grant())
-		own.SignedIn, own.Unattended, own.As = true, true, ""
+		own.SignedIn, own.Unattended = true, true // the first call gets it
 	}
 	out := statusOutput{grantStatus: own, Pending: p.IsBeingAsked()}
 	text := []string{t.inWords(out)}
@@ -72,7 +73,7 @@ func (t *authTools) status(ctx context.Context, req *mcp.CallToolRequest) (*mcp.
 	return structured(strings.Join(text, " "), out), nil
 }
 
-// accounts returns what access the person has, with each of their accounts.
+// accounts returns what access the person has, with each of their accounts: what they signed in to.
 func (t *authTools) accounts(ctx context.Context, who grants.Principal) ([]grantStatus, error) {
 	all, err := t.auth.Accounts(ctx)
 	if err != nil {
@@ -83,25 +84,14 @@ func (t *authTools) accounts(ctx context.Context, who grants.Principal) ([]grant
 		if other.Issuer != who.Issuer || other.Subject != who.Subject {
 			continue
 		}
-		status, err := t.look(ctx, t.auth.personOf(other))
+		p := t.auth.personOf(other)
+		g, err := p.Look(ctx)
 		if err != nil {
-			return nil, err
+			return nil, t.unread(ctx, p, err)
 		}
-		out = append(out, status)
+		out = append(out, t.statusOf(grants.Principal(other), g))
 	}
 	return out, nil
-}
-
-// look returns what access a person has, without asking anybody.
-func (t *authTools) look(ctx context.Context, p *asking.Person) (grantStatus, error) {
-	g, err := p.Look(ctx)
-	if err != nil {
-		return grantStatus{}, t.unread(ctx, p, err)
-	}
-	if g == nil {
-		g = t.auth.standIns.grant(Principal(p.Who()))
-	}
-	return t.statusOf(p.Who(), g), nil
 }
 
 // unread is the error of a status that cannot be had. Where a store is, and what is wrong with
@@ -123,7 +113,7 @@ func (t *authTools) statusOf(who grants.Principal, g *grants.Grant) grantStatus 
 		return s
 	}
 	s.SignedIn, s.As, s.Scopes = lasts(g), g.Identity().Name, namesOf(g.Known())
-	s.Renewable, s.ByOperator = g.Renewable(), g.Operators()
+	s.Renewable, s.ByOperator, s.Unattended = g.Renewable(), g.Operators(), g.Source() != ""
 	if expiry := g.Token().Expiry; !expiry.IsZero() {
 		s.Expires = expiry.UTC().Format(time.RFC3339)
 	}
