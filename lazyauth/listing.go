@@ -19,6 +19,9 @@ const (
 	// tellWait bounds how long a host may take to read that its list has changed.
 	tellWait = 10 * time.Second
 
+	// telling is what Close calls that of which it waits for the end.
+	telling = "telling a host of its tools"
+
 	listChanged = "notifications/tools/list_changed"
 )
 
@@ -44,6 +47,7 @@ type sessionList struct {
 	listener
 	open bool        // the gated tools are in its list
 	end  *time.Timer // runs until a grant ends that cannot be renewed, and nobody may have in hand then
+	turn int         // of the latest look at whether it is to be told: what an earlier one saw is old
 }
 
 // A listener is for whose grant a session's list waits.
@@ -246,8 +250,10 @@ func (l *listing) changed(whose map[grants.Principal]struct{}) {
 		}
 	}
 	l.mu.Unlock()
-	for _, session := range concerned {
-		l.tell(context.Background(), session, true)
+	for _, session := range concerned { // side by side: one whose host reads nothing takes its time
+		if !l.auth.keeper.Spawn(telling, func() { l.tell(l.auth.keeper.Context(), session, true) }) {
+			return
+		}
 	}
 }
 
@@ -285,30 +291,38 @@ func (l *listing) tell(ctx context.Context, session *mcp.ServerSession, changed 
 		return
 	}
 	whose, wasOpen := was.listener, was.open
-	l.mu.Unlock()
 	if wasOpen && !changed {
+		l.mu.Unlock()
 		return
 	}
+	was.turn++
+	turn := was.turn
+	l.mu.Unlock()
+	ctx = context.WithoutCancel(ctx) // of a call that was given up nothing is to be learnt of a grant
 	open, until := access(ctx, l.auth, whose, wasOpen)
 	l.mu.Lock()
-	tell := whose.known && was.listener == whose && was.open != open
-	if tell || open {
+	latest := whose.known && was.listener == whose && was.turn == turn
+	tell := latest && was.open != open
+	if latest && (tell || open) {
 		was.set(l.auth, whose, open, until)
 	}
 	l.mu.Unlock()
 	if !tell {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellWait)
+	ctx, cancel := context.WithTimeout(ctx, tellWait)
+	stop := context.AfterFunc(l.auth.keeper.Context(), cancel)
 	sent := make(chan struct{})
-	if !l.auth.keeper.Spawn("telling a host of its tools", func() {
+	if !l.auth.keeper.Spawn(telling, func() {
 		defer cancel()
+		defer stop()
 		defer close(sent)
 		_ = guard.Call("a notification to a host", func() error { // a host that is gone is told nothing
 			_, err := l.send(ctx, listChanged, &mcp.ServerRequest[mcp.Params]{Session: session, Params: &mcp.ToolListChangedParams{}})
 			return err
 		})
 	}) {
+		stop()
 		cancel()
 		return
 	}
