@@ -209,3 +209,35 @@ func TestAskAtStart_NilNeed(t *testing.T) {
 		lazyauth.AskAtStart(w.Server, w.Auth, nil)
 	})
 }
+
+// Each of two services asks at the start of what they share a server with.
+func TestAskAtStart_TwoServices(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := twoServices(t, lazyauth.Options{}, func(w *two) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "copy"}, scopes.Of("profile"),
+				lazyauth.Also(w.toDrive, "copy", scopes.Of("notes:write"), world.Counted(w.World, "copy", w.copied)))
+			mcp.AddTool(w.Server, &mcp.Tool{Name: "ping"}, func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+				return nil, world.Answer{Text: "pong"}, nil
+			})
+			lazyauth.AskAtStart(w.Server, w.Auth, scopes.Of("profile"))
+			lazyauth.AskAtStart(w.Server, w.toDrive, scopes.Of("notes:write"))
+		})
+		h := w.Host(era, world.Accepts)
+		if era == world.Legacy {
+			world.Later(10 * time.Second)
+		}
+		h.Gets("ping", nil, "pong")
+		h.Gets("ping", nil, "pong")
+		h.WantPrompts(2)
+		for _, as := range []*fakeas.Server{w.AS, w.drive} {
+			if n := as.Count(fakeas.DeviceAuthorization, ""); n != 1 {
+				t.Errorf("%s was asked for %d codes", as.Issuer(), n)
+			}
+		}
+		call := h.Call(t.Context(), "copy", world.Note{Text: "x"})
+		approves(t, w.AS, "profile")
+		approves(t, w.drive, "notes:write")
+		(<-call).Succeeds(t, "201")
+		h.WantPrompts(2)
+	})
+}
