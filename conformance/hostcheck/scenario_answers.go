@@ -40,7 +40,9 @@ const bothForms = "A56"
 
 // readsBoth judges whether a host took the answers of a server that has one form alone.
 func readsBoth(j judge, s *session) {
-	if other, _ := s.otherEra(); s.scenario.answers == wire.InEither || len(s.requests) == 0 || other != "" {
+	// A host that asks in this protocol, is answered, and then turns to the other one has not read
+	// the answer; one that never speaks this protocol says nothing of it.
+	if _, alone := s.otherEra(); s.scenario.answers == wire.InEither || len(s.requests) == 0 || alone {
 		return
 	}
 	last := s.requests[len(s.requests)-1]
