@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 	"github.com/lazyauth/mcp-lazyauth/internal/names"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -84,7 +85,7 @@ func withScopeNames(schema *jsonschema.Schema, all scopes.Set) *jsonschema.Schem
 func (t *authTools) login(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 	wanted, err := t.wanted(req)
 	if err != nil {
-		return errorResult(req, err), nil
+		return errorResult(req, denialOf(t.auth, req, err)), nil
 	}
 	if wanted.IsEmpty() {
 		wanted = t.options.Scopes
@@ -99,7 +100,7 @@ func (t *authTools) upgrade(ctx context.Context, req *mcp.CallToolRequest) (*mcp
 		err = errors.New("name the scopes that are needed: with none there is nothing to ask for")
 	}
 	if err != nil {
-		return errorResult(req, err), nil
+		return errorResult(req, denialOf(t.auth, req, err)), nil
 	}
 	return t.signIn(ctx, req, wanted)
 }
@@ -151,7 +152,7 @@ func (n notOffered) text(service string) string {
 func (t *authTools) signIn(ctx context.Context, req *mcp.CallToolRequest, wanted scopes.Set) (*mcp.CallToolResult, error) {
 	p, s, err := t.auth.person(ctx, req)
 	if err != nil {
-		return errorResult(req, err), nil
+		return errorResult(req, denialOf(t.auth, req, err)), nil
 	}
 	first := req.Params.RequestState == ""
 	if first && t.options.InsecureAskAfterDecline {
@@ -166,7 +167,7 @@ func (t *authTools) signIn(ctx context.Context, req *mcp.CallToolRequest, wanted
 			return outcome{err: err}
 		}
 		out := signInOutput{grantStatus: t.statusOf(p.Who(), now), Required: namesOf(wanted)}
-		return outcome{result: named(c.holder(), structured(out.text(t, asked), out))}
+		return outcome{result: named(c.holder(), structured(out.text(asked, t.options.Hide && !asking.Modern(req.Params.Meta)), out))}
 	})
 	return out.raw(req)
 }
@@ -177,8 +178,12 @@ type signInOutput struct {
 	Required []string `json:"required_scopes" jsonschema:"what the call asked for; all of it was granted"`
 }
 
-func (s signInOutput) text(t *authTools, asked bool) string {
-	if s.Unattended {
+// text is what the model reads. hides says that tools were not listed before.
+func (s signInOutput) text(asked, hides bool) string {
+	switch {
+	case s.ByOperator:
+		return s.sentence()
+	case s.Unattended:
 		return s.sentence() + s.granted()
 	}
 	begins := "Signed in"
@@ -186,10 +191,7 @@ func (s signInOutput) text(t *authTools, asked bool) string {
 		begins = "Already signed in"
 	}
 	text := fmt.Sprintf("%s to %s%s.%s", begins, s.Service, s.by(), s.granted())
-	if s.ByOperator {
-		return fmt.Sprintf("Nobody needs to sign in to %s: this server's operator has configured a token for it.", s.Service)
-	}
-	if t.options.Hide {
+	if hides {
 		text += " The tools that need it are listed now."
 	}
 	return text + " Tools that need more ask the user when they are called."

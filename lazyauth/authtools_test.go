@@ -154,13 +154,16 @@ func TestAuthTools_AfterADecline(t *testing.T) {
 // What no tool of the server needs no caller can ask for, and the model reads what it can.
 func TestAuthTools_ScopesBeyondTheLimit(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
-		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxScopes: scopes.Of("notes:share")}, Tools: withAuthTools(nil)})
+		w := world.New(t, world.Setup{Options: lazyauth.Options{MaxScopes: scopes.Of("notes:share"), ExperimentalDenials: true}, Tools: withAuthTools(nil)})
 		h := w.Host(era, world.Accepts)
 		for _, tool := range []string{"auth_login", "auth_upgrade_scope"} {
 			r := <-h.Call(t.Context(), tool, wants{Scopes: []string{"notes:read", "admin:org"}})
 			r.Fails(t, lazyauth.ReasonExceeded)
 			if want := "This server has no use for one of these scopes of Notes, and nobody was asked. It can ask for: notes:read, notes:share, notes:write, profile."; r.Text() != want {
 				t.Errorf("%s: %q, want %q", tool, r.Text(), want)
+			}
+			if r.Result.Meta[lazyauth.MetaDenial] == nil {
+				t.Errorf("%s did nothing, and does not say so to programs: %v", tool, r.Result.Meta)
 			}
 			for _, bad := range []any{wants{Scopes: []string{"notes:read profile"}}, wants{Scopes: []string{""}}, wants{Scopes: slices.Repeat([]string{"profile"}, 101)}, map[string]any{"scopes": "profile"}, map[string]any{"scope": []string{"profile"}}} {
 				if r := <-h.Call(t.Context(), tool, bad); r.Err != nil || !r.Result.IsError {
@@ -329,7 +332,7 @@ func TestAuthTools_OperatorToken(t *testing.T) {
 		if got := h.Tools(); !slices.Contains(got, "whoami") {
 			t.Errorf("listed: %q", got)
 		}
-		h.Gets("auth_login", nil, "Nobody needs to sign in to Notes")
+		h.Gets("auth_login", nil, "nobody needs to sign in")
 		h.Gets("auth_status", nil, "operator has configured a token for Notes")
 		if r := <-h.Call(t.Context(), "auth_logout", nil); !r.Result.IsError || !strings.Contains(r.Text(), "nobody can log out of here") {
 			t.Error(r.Text())
@@ -433,6 +436,13 @@ func TestAuthTools_Unattended(t *testing.T) {
 		r.Succeeds(t, "This server gets access to Notes for its caller by itself, and nobody needs to sign in.")
 		if got := content(t, r); got["signed_in"] != true || got["unattended"] != true {
 			t.Errorf("%v", got)
+		}
+		for _, tool := range []string{"auth_login", "auth_status"} { // and so they do once it is there
+			r := <-h.Call(t.Context(), tool, nil)
+			r.Succeeds(t, "This server gets access to Notes for its caller by itself, and nobody needs to sign in.")
+			if got := content(t, r); got["signed_in"] != true || got["unattended"] != true {
+				t.Errorf("%s: %v", tool, got)
+			}
 		}
 		if r := <-h.Call(t.Context(), "auth_logout", nil); !r.Result.IsError || !strings.Contains(r.Text(), "there is no sign-in to log out of") {
 			t.Error(r.Text())

@@ -58,7 +58,11 @@ func TestListing_FollowsTheGrant(t *testing.T) {
 				lists(t, h, without, 0)
 				call := h.Call(t.Context(), by, nil)
 				w.Approves()
-				(<-call).Succeeds(t, "")
+				r := <-call
+				r.Succeeds(t, "")
+				if says := strings.Contains(r.Text(), "are listed now"); says != (by == "auth_login" && era == world.Legacy) {
+					t.Errorf("the model reads %q", r.Text())
+				}
 				synctest.Wait()
 				if said := w.Wire.Messages(); era == world.Legacy && !strings.Contains(string(said[len(said)-2]), "notifications/tools/list_changed") {
 					t.Errorf("not told before the result, so that the model looks too soon: %s", said[len(said)-2:])
