@@ -75,13 +75,7 @@ func AskAtStart(server *mcp.Server, auth *Interceptor, need scopes.Requirement) 
 			}
 			return result, err
 		}
-		return func(ctx context.Context, method string, r mcp.Request) (result mcp.Result, err error) {
-			returned := false
-			defer auth.recovers(ctx, &returned, &err)
-			result, err = handle(ctx, method, r)
-			returned = true
-			return result, err
-		}
+		return auth.guarded(handle)
 	})
 }
 

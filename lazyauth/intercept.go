@@ -50,12 +50,8 @@ func (i *Interceptor) Handler(tool string, need scopes.Requirement, handler mcp.
 // Call it after other middleware was added: what comes before it, as what is
 // added later does, sees prompts among the results.
 func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
-	intercept(i, server, policy)
-}
-
-func intercept(i *Interceptor, server *mcp.Server, policy scopes.Policy) {
 	if err := policy.Check(); err != nil {
-		panic(fmt.Sprintf("lazyauth: Intercept: %v", err))
+		panic(fmt.Sprintf("lazyauth.Interceptor.Intercept: %v", err))
 	}
 	i.install(server)
 	fixed := make(map[string]*gate, len(policy.Tools))
@@ -126,13 +122,7 @@ func intercept(i *Interceptor, server *mcp.Server, policy scopes.Policy) {
 			markReason(result)
 			return result, err
 		}
-		return func(ctx context.Context, method string, r mcp.Request) (result mcp.Result, err error) {
-			returned := false
-			defer i.recovers(ctx, &returned, &err)
-			result, err = intercepted(ctx, method, r)
-			returned = true
-			return result, err
-		}
+		return i.guarded(intercepted)
 	})
 }
 

@@ -76,17 +76,14 @@ func hide(server *mcp.Server, i *Interceptor) {
 	})
 	told := i.observer.changes.listen(server, l.changed)
 	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
-		return func(ctx context.Context, method string, req mcp.Request) (result mcp.Result, err error) {
+		return i.guarded(func(ctx context.Context, method string, req mcp.Request) (mcp.Result, error) {
 			_ = told // is held by the server
-			returned := false
-			defer i.recovers(ctx, &returned, &err)
-			result, err = next(ctx, method, req)
+			result, err := next(ctx, method, req)
 			if err == nil {
 				l.after(ctx, req, result)
 			}
-			returned = true
 			return result, err
-		}
+		})
 	})
 }
 

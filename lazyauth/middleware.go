@@ -69,6 +69,17 @@ func (i *Interceptor) recovers(ctx context.Context, returned *bool, err *error) 
 	}
 }
 
+// guarded is middleware of ours around handle: see recovers.
+func (i *Interceptor) guarded(handle mcp.MethodHandler) mcp.MethodHandler {
+	return func(ctx context.Context, method string, req mcp.Request) (result mcp.Result, err error) {
+		returned := false
+		defer i.recovers(ctx, &returned, &err)
+		result, err = handle(ctx, method, req)
+		returned = true
+		return result, err
+	}
+}
+
 //go:noinline
 func withoutArguments(call *mcp.CallToolRequest) *mcp.CallToolRequest {
 	params := *call.Params

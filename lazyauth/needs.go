@@ -63,7 +63,6 @@ type gates[In any] struct {
 func newGates[In any](auth *Interceptor, tool string, needs scopes.Needs[In]) *gates[In] {
 	auth.raiseLimit(scopes.Ceiling(needs.Possible...))
 	auth.gated.Store(tool, struct{}{})
-	auth.gated.Store(tool, struct{}{})
 	return &gates[In]{auth: auth, tool: tool, what: "the needs of " + tool, needs: needs, kept: make(map[scopes.Requirement]*gate)}
 }
 
