@@ -49,8 +49,12 @@ func (t *authTools) logout(ctx context.Context, req *mcp.CallToolRequest) (*mcp.
 	if err != nil {
 		auth.observer.failed(ctx, p.Who(), req.Params.Name, ReasonUnavailable, err)
 	}
-	if left, failed := p.Look(context.WithoutCancel(ctx)); left != nil || failed != nil { //nolint:nilerr // it is for the operator, who has the first one
-		return errorResult(req, told(fmt.Sprintf("The user was logged out of %s, but their access could not be taken out of the store, and may be used again when this server is started anew; the server's log says more.", before.Service))), nil
+	left, failed := p.Look(context.WithoutCancel(ctx))
+	if failed != nil && err == nil {
+		auth.observer.StoreFailed(ctx, p.Owner, failed)
+	}
+	if left != nil || failed != nil { // which is for the operator; the model reads what it means
+		return errorResult(req, told(fmt.Sprintf("The user was logged out of %s, but their access could not be taken out of the store, and may be used again when this server is started anew; the server's log says more.", before.Service))), nil //nolint:nilerr // a result of the tool, for the model
 	}
 	out := logoutOutput{Service: before.Service, Account: before.Account, As: before.As, Was: g != nil || unread != nil, Revoked: g != nil && err == nil}
 	return structured(out.text(err), out), nil
