@@ -167,7 +167,7 @@ func (t *authTools) signIn(ctx context.Context, req *mcp.CallToolRequest, wanted
 			return outcome{err: err}
 		}
 		out := signInOutput{grantStatus: t.statusOf(p.Who(), now), Required: namesOf(wanted)}
-		return outcome{result: named(c.holder(), structured(out.text(asked, t.options.Hide && !asking.Modern(req.Params.Meta)), out))}
+		return outcome{result: named(c.holder(), structured(out.text(asked, t.options.HideUntilSignIn && !asking.Modern(req.Params.Meta)), out))}
 	})
 	return out.raw(req)
 }

@@ -25,7 +25,7 @@ type AuthTools struct {
 	// all tools need spares the person further sign-ins, and has them grant what they may never
 	// use. None means that tools ask for the rest when they are called.
 	Scopes scopes.Set
-	// Hide leaves the tools that need a grant out of tools/list until the caller has one, and
+	// HideUntilSignIn leaves the tools that need a grant out of tools/list until the caller has one, and
 	// tells their session of each change (notifications/tools/list_changed): after a sign-in, a
 	// logout, the end of a grant that cannot be renewed, or its loss. It does so up to protocol
 	// revision 2025-11-25 alone, in sessions to which the server declares tools.listChanged; from
@@ -33,7 +33,7 @@ type AuthTools struct {
 	// listed. It hides names and protects nothing: a call of a tool that is not listed asks for a
 	// sign-in as ever. [Options].Principal and [Options].Account, if set, are called for lists
 	// with a request that names no tool, and Options.Store is read.
-	Hide bool
+	HideUntilSignIn bool
 
 	// InsecureAnyScopes lets callers ask for any scopes, and not only for those that tools
 	// declare, [Service].Scopes, Scopes and [Options].MaxScopes name, or that these imply. A
@@ -49,7 +49,7 @@ type AuthTools struct {
 // AddAuthTools registers tools by which a model, or a host, signs its user in to auth's service
 // before anything needs it, tells how that stands, logs them out, and asks for more scopes
 // (SEP-2059 §3, §8.2). The tools that need a grant go on asking when they are called; see
-// [AuthTools].Hide for a list that shows them after the sign-in alone. Call it once for each
+// [AuthTools].HideUntilSignIn for a list that shows them after the sign-in alone. Call it once for each
 // service of a server.
 //
 // A sign-in by these tools is one as any other: there is one at a time for each person, the
@@ -58,7 +58,7 @@ type AuthTools struct {
 // works for its caller, and no other.
 //
 // It panics if a name stands for two tools, or is that of another service's on this server, or
-// if Hide is set and Login left out.
+// if HideUntilSignIn is set and Login left out.
 func AddAuthTools(server *mcp.Server, auth *Interceptor, o *AuthTools) {
 	t := &authTools{auth: auth}
 	if o != nil {
@@ -68,8 +68,8 @@ func AddAuthTools(server *mcp.Server, auth *Interceptor, o *AuthTools) {
 	for n, name := range []string{"auth_login", "auth_status", "auth_logout", "auth_upgrade_scope"} {
 		*names[n] = cmp.Or(*names[n], name)
 	}
-	if t.options.Hide && !t.options.has(t.options.Login) {
-		panic("lazyauth.AddAuthTools: AuthTools has Hide without Login: nobody could find the way to a hidden tool")
+	if t.options.HideUntilSignIn && !t.options.has(t.options.Login) {
+		panic("lazyauth.AddAuthTools: AuthTools has HideUntilSignIn without Login: nobody could find the way to a hidden tool")
 	}
 	reserve(server, auth, names)
 	auth.newGate("", t.options.Scopes) // counts for what may be asked for
@@ -79,7 +79,7 @@ func AddAuthTools(server *mcp.Server, auth *Interceptor, o *AuthTools) {
 	t.add(server, t.logoutTool(), t.logout)
 	t.add(server, t.upgradeTool(), t.upgrade)
 	server.AddReceivingMiddleware(t.nameScopes)
-	if t.options.Hide {
+	if t.options.HideUntilSignIn {
 		hide(server, auth)
 	}
 }

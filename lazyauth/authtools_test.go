@@ -327,7 +327,7 @@ func (s *stubborn) Update(ctx context.Context, key string, change func([]byte) (
 func TestAuthTools_OperatorToken(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		token := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "the-operators"})
-		w := world.New(t, world.Setup{Options: lazyauth.Options{Token: token}, Tools: withAuthTools(&lazyauth.AuthTools{Hide: true})})
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Token: token}, Tools: withAuthTools(&lazyauth.AuthTools{HideUntilSignIn: true})})
 		h := w.Host(era, world.Accepts)
 		if got := h.Tools(); !slices.Contains(got, "whoami") {
 			t.Errorf("listed: %q", got)
@@ -347,7 +347,7 @@ func TestAuthTools_OfTwoServices(t *testing.T) {
 		var mail *lazyauth.Interceptor
 		w := world.New(t, world.Setup{Tools: func(w *world.World) {
 			w.AddTools()
-			lazyauth.AddAuthTools(w.Server, w.Auth, &lazyauth.AuthTools{Hide: true, UpgradeScope: "-"})
+			lazyauth.AddAuthTools(w.Server, w.Auth, &lazyauth.AuthTools{HideUntilSignIn: true, UpgradeScope: "-"})
 			var err error
 			mail, err = lazyauth.New(lazyauth.Service{Name: "Mail", Issuer: w.AS.Issuer(), ClientID: fakeas.DefaultClientID}, &lazyauth.Options{Transport: w.AS.Transport()})
 			if err != nil {
@@ -357,7 +357,7 @@ func TestAuthTools_OfTwoServices(t *testing.T) {
 			lazyauth.AddTool(w.Server, mail, &mcp.Tool{Name: "send"}, scopes.Of("profile"), func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
 				return nil, world.Answer{Text: "sent"}, nil
 			})
-			lazyauth.AddAuthTools(w.Server, mail, &lazyauth.AuthTools{Login: "mail_login", Status: "mail_status", Logout: "-", UpgradeScope: "-", Hide: true})
+			lazyauth.AddAuthTools(w.Server, mail, &lazyauth.AuthTools{Login: "mail_login", Status: "mail_status", Logout: "-", UpgradeScope: "-", HideUntilSignIn: true})
 		}})
 		h := w.Host(era, world.Accepts)
 		hidden := era == world.Legacy
@@ -383,7 +383,7 @@ func TestAddAuthTools_Panics(t *testing.T) {
 		"another service has the name": {nil, {}},
 		"a name twice":                 {{Login: "a", Logout: "a"}, nil},
 		"a tool has the name":          {{Login: "whoami"}, nil},
-		"hidden for good":              {{Login: "-", Hide: true}, nil},
+		"hidden for good":              {{Login: "-", HideUntilSignIn: true}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

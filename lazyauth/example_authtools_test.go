@@ -28,7 +28,7 @@ func ExampleAddAuthTools() {
 	defer auth.Close()
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1"}, nil)
 	lazyauth.AddTool(server, auth, &mcp.Tool{Name: "whoami"}, scopes.Of("profile"), whoami(as.API()))
-	lazyauth.AddAuthTools(server, auth, &lazyauth.AuthTools{Hide: true})
+	lazyauth.AddAuthTools(server, auth, &lazyauth.AuthTools{HideUntilSignIn: true})
 	here, there := mcp.NewInMemoryTransports()
 	if _, err := server.Connect(ctx, there, nil); err != nil {
 		log.Fatal(err)

@@ -19,7 +19,7 @@ import (
 )
 
 // hides adds the tools of the examples, hidden until there is a grant, and the auth tools.
-var hides = withAuthTools(&lazyauth.AuthTools{Hide: true})
+var hides = withAuthTools(&lazyauth.AuthTools{HideUntilSignIn: true})
 
 const (
 	before = "[auth_login auth_logout auth_status auth_upgrade_scope ping]"
@@ -226,10 +226,10 @@ func TestListing_Intercept(t *testing.T) {
 	for name, tools := range map[string]func(w *world.World, policy scopes.Policy){
 		"policy first": func(w *world.World, policy scopes.Policy) {
 			w.Auth.Intercept(w.Server, policy)
-			lazyauth.AddAuthTools(w.Server, w.Auth, &lazyauth.AuthTools{Hide: true})
+			lazyauth.AddAuthTools(w.Server, w.Auth, &lazyauth.AuthTools{HideUntilSignIn: true})
 		},
 		"policy last": func(w *world.World, policy scopes.Policy) {
-			lazyauth.AddAuthTools(w.Server, w.Auth, &lazyauth.AuthTools{Hide: true})
+			lazyauth.AddAuthTools(w.Server, w.Auth, &lazyauth.AuthTools{HideUntilSignIn: true})
 			w.Auth.Intercept(w.Server, policy)
 		},
 	} {

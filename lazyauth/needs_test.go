@@ -316,7 +316,7 @@ func TestNeeds_Hidden(t *testing.T) {
 				f := new(writer)
 				w := world.New(t, world.Setup{Tools: func(w *world.World) {
 					add(f, w)
-					lazyauth.AddAuthTools(w.Server, w.Auth, &lazyauth.AuthTools{Hide: true})
+					lazyauth.AddAuthTools(w.Server, w.Auth, &lazyauth.AuthTools{HideUntilSignIn: true})
 				}})
 				h := listener(w, world.Legacy)
 				if got := strings.Join(h.Tools(), " "); strings.Contains(got, "write_file") {

@@ -141,7 +141,7 @@ func newServer(cfg *config, auth *lazyauth.Interceptor) *mcp.Server {
 	lazyauth.AddTool(server, auth, createNoteTool, scopes.Of("notes:write"), notes.create)
 	switch cfg.mode {
 	case explicitMode:
-		lazyauth.AddAuthTools(server, auth, &lazyauth.AuthTools{Hide: true})
+		lazyauth.AddAuthTools(server, auth, &lazyauth.AuthTools{HideUntilSignIn: true})
 	case eagerMode:
 		lazyauth.AskAtStart(server, auth, scopes.Of("notes:read"))
 	}
