@@ -169,7 +169,8 @@ func (i *Interceptor) Accounts(ctx context.Context) (all []Principal, err error)
 // [Options.Token]; nil if the variable is not set or empty.
 func TokenFromEnv(name string) oauth2.TokenSource { return envToken(name) }
 
-// ErrNoGrant means that the principal has no grant.
+// ErrNoGrant means that the principal has no grant. Functions of an [Unattended] return it, wrapped
+// or not, for callers for whom they have none.
 var ErrNoGrant = errors.New("lazyauth: there is no grant")
 
 // Status returns what access who has, in this process or in the store; [ErrNoGrant] if

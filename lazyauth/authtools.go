@@ -23,11 +23,12 @@ type AuthTools struct {
 	Login, Status, Logout, UpgradeScope string
 	// Scopes is what Login asks for whose caller names none, beside [Service].Scopes: naming what
 	// all tools need spares the person further sign-ins, and has them grant what they may never
-	// use. None means that tools ask for the rest when they are called.
+	// use. None means that tools ask for the rest when they are called. They are, like what tools
+	// declare, within the limit of what challenges of the API may ask for.
 	Scopes scopes.Set
-	// HideUntilSignIn leaves the tools that need a grant out of tools/list until the caller has one, and
-	// tells their session of each change (notifications/tools/list_changed): after a sign-in, a
-	// logout, the end of a grant that cannot be renewed, or its loss. It does so up to protocol
+	// HideUntilSignIn leaves the tools that need a grant out of tools/list until the caller has
+	// one, and tells their session of each change (notifications/tools/list_changed): after a
+	// sign-in, a logout, the end of a grant that cannot be renewed, or its loss. It does so up to protocol
 	// revision 2025-11-25 alone, in sessions to which the server declares tools.listChanged; from
 	// 2026-07-28 on a list must not vary as a side effect of other requests, and all tools are
 	// listed. It hides names and protects nothing: a call of a tool that is not listed asks for a
@@ -57,8 +58,11 @@ type AuthTools struct {
 // since a call is a model's wish; see [AddSignInPrompt] for what is the person's. Each tool
 // works for its caller, and no other.
 //
-// It panics if a name stands for two tools, or is that of another service's on this server, or
-// if HideUntilSignIn is set and Login left out.
+// What each returns as structured content is in docs/explicit.md. A tool of one of these names that
+// the server has from mcp.AddTool is replaced, without a word.
+//
+// It panics if a name stands for two tools, is that of another service's on this server or of a
+// tool that was registered with auth, or if HideUntilSignIn is set and Login left out.
 func AddAuthTools(server *mcp.Server, auth *Interceptor, o *AuthTools) {
 	t := &authTools{auth: auth}
 	if o != nil {

@@ -21,9 +21,9 @@ import (
 // Arguments are validated first, then needs.Of is called, and then the person is asked, once,
 // for what is missing of that very need. Where Of fails nobody is asked and no handler runs:
 // the call ends with [ReasonUndetermined], and the text of Of's own error is in the result, for
-// the model to mend its arguments; a log has its type alone, since it may quote them. So it is
-// where Of panics, takes longer than 2 seconds, or returns what scopes.Needs.Possible
-// does not have. What challenges may ask for is bounded by all of Possible, whatever the
+// the model to mend its arguments; a log has its type alone, since it may quote them. So it is, as a fault of the
+// server, where Of panics, takes longer than 2 seconds, or returns a need with scopes that none of
+// scopes.Needs.Possible has. What challenges may ask for is bounded by all of Possible, whatever the
 // arguments.
 //
 // Hosts are told of each possible need as one that a call may have, and by [MetaNeedsVary] that

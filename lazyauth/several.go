@@ -24,7 +24,7 @@ import (
 // there, since they could mean either. A tool that is in the policies of two interceptors
 // ([Interceptor.Intercept]) is the same.
 //
-// Hosts are told of the scopes that AddTool was given alone.
+// Hosts are told of the scopes that AddTool was given, and not of need.
 func Also[In, Out any](auth *Interceptor, tool string, need scopes.Requirement, handler mcp.ToolHandlerFor[In, Out]) mcp.ToolHandlerFor[In, Out] {
 	if need == nil {
 		panic("lazyauth.Also: a nil requirement for tool " + tool + "; an empty scopes.Set stands for any grant")

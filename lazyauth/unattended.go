@@ -46,7 +46,7 @@ type Unattended struct {
 	Token func(ctx context.Context, caller Caller, want scopes.Set) (*oauth2.Token, error)
 }
 
-// A Caller is who makes a call.
+// A Caller is who makes a call, for the functions of an [Unattended].
 type Caller struct {
 	Principal Principal
 	// Issuer, Bearer and Expires are of the bearer token that the SDK's RequireBearerToken has
@@ -67,7 +67,8 @@ func (c Caller) Format(f fmt.State, _ rune) {
 // A TokenExchange gets a token on behalf of the caller (RFC 8693): their bearer token is sent to
 // the token endpoint of Service.Issuer, as the subject token, by the client of Service.ClientID.
 // It is sent nowhere else, and only if that is the issuer of the bearer token too, as the
-// verifier says. Callers without a bearer token are refused.
+// verifier says. Callers without such a token are refused,
+// or asked after all (ThenAsk).
 //
 // What the authorization server has to decide is whether this program may act for that person;
 // some compare the token's audience with the client for that.

@@ -13,10 +13,10 @@ type Needs[In any] struct {
 	// tool, the usual one first.
 	Possible []Requirement
 	// Of says what a call with these arguments needs; the empty set stands for any grant. An
-	// error refuses the call, and so does a nil requirement: its text tells what is wrong with
-	// the arguments, for the model that chose them. It is a function of the arguments and of nothing else: it must
-	// not change them, may be called concurrently and more than once for a call, and should
-	// return at once.
+	// error refuses the call: its text tells the model that chose the arguments what is wrong
+	// with them. A nil requirement refuses it as well, as a mistake of the program. Of is a
+	// function of the arguments and of nothing else: it must not change them, may be called
+	// concurrently and more than once for a call, and should return at once.
 	Of func(arguments In) (Requirement, error)
 }
 
