@@ -61,7 +61,8 @@ func (t *authTools) nameScopes(next mcp.MethodHandler) mcp.MethodHandler {
 			return result, err
 		}
 		for n, tool := range list.Tools {
-			if schema, ok := tool.InputSchema.(*jsonschema.Schema); ok && slices.Contains([]string{t.options.Login, t.options.UpgradeScope}, tool.Name) {
+			schema, ok := tool.InputSchema.(*jsonschema.Schema)
+			if ok && t.options.has(tool.Name) && slices.Contains([]string{t.options.Login, t.options.UpgradeScope}, tool.Name) && hasScopeList(schema) {
 				copied := *tool
 				copied.InputSchema = withScopeNames(schema, t.auth.ceiling())
 				list.Tools[n] = &copied
@@ -69,6 +70,13 @@ func (t *authTools) nameScopes(next mcp.MethodHandler) mcp.MethodHandler {
 		}
 		return list, nil
 	}
+}
+
+// hasScopeList reports whether the schema is of a tool of ours: the program may have put another
+// one in its place since.
+func hasScopeList(schema *jsonschema.Schema) bool {
+	list := schema.Properties["scopes"]
+	return list != nil && list.Items != nil
 }
 
 // withScopeNames returns a copy of the schema whose scopes are some of those.
