@@ -5,12 +5,36 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
+
+// A grant without a refresh token, in a store, of an owner who is idle and forgotten, ends: the
+// session is told.
+func TestListing_ForgottenOwnerEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := world.New(t, world.Setup{
+			AS: fakeas.Options{TokenLifetime: 2 * time.Hour, NoRefresh: true},
+			Options: lazyauth.Options{Store: store.Memory(), VerifyUser: world.Anybody, Principal: func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
+				return lazyauth.Principal{Issuer: "i", Subject: "ada"}, nil
+			}}, Tools: hides,
+		})
+		h := listener(w, world.Legacy)
+		lists(t, h, before, 0)
+		signsIn(w, h, nil).Succeeds(t, "")
+		lists(t, h, after, 1)
+		world.Later(time.Hour)
+		lists(t, h, after, 1)
+		world.Later(2 * time.Hour)
+		lists(t, h, before, 2)
+	})
+}
 
 // A host that reads nothing holds up what others are told for no time.
 func TestListing_HostThatReadsNothing(t *testing.T) {
