@@ -48,6 +48,14 @@ var forms = []Requirement{
 					return
 				}
 			}
+			stood := p.stood()
+			for _, name := range slices.Sorted(maps.Keys(content)) {
+				if _, seen := stood[name]; !seen && !blank(content[name]) && content[name] != false {
+					j.fail(fmt.Sprintf("%s is sent for %q, and nothing stood there in the form", wire.Excerpt(wire.Encode(content[name]), 60),
+						name), p.got.line.Event)
+					return
+				}
+			}
 			j.pass(p.got.line.Event)
 		},
 	},
@@ -67,7 +75,7 @@ var forms = []Requirement{
 			d, defaults := p.dialogs[0], p.defaults()
 			var without []string
 			for _, name := range slices.Sorted(maps.Keys(defaults)) {
-				if !reflect.DeepEqual(d.Fields[name], plain(defaults[name])) {
+				if !reflect.DeepEqual(p.meant(name, d.Fields[name]), plain(defaults[name])) {
 					without = append(without, name)
 				}
 			}
@@ -116,7 +124,7 @@ func (p *prompt) stood() map[string]any {
 	if n := len(p.dialogs); n > 0 {
 		for name, value := range p.dialogs[n-1].Fields {
 			if !blank(value) {
-				out[name] = value
+				out[name] = p.meant(name, value)
 			}
 		}
 	}
@@ -124,12 +132,44 @@ func (p *prompt) stood() map[string]any {
 	return out
 }
 
+// properties are those of the requested schema.
+func (p *prompt) properties() map[string]map[string]any {
+	out := make(map[string]map[string]any)
+	all, _ := p.schema["properties"].(map[string]any)
+	for name, property := range all {
+		out[name], _ = property.(map[string]any)
+	}
+	return out
+}
+
+// meant is the value of a field in which this stands: a number or a choice may stand
+// there in its own form, or as the text that the person sees.
+func (p *prompt) meant(name string, stands any) any {
+	text, isText := stands.(string)
+	property := p.properties()[name]
+	if !isText || property == nil {
+		return stands
+	}
+	choices, _ := property["oneOf"].([]any)
+	for _, choice := range choices {
+		if c, ok := choice.(map[string]any); ok && c["title"] == text {
+			return c["const"]
+		}
+	}
+	if kind := property["type"]; kind == "integer" || kind == "boolean" {
+		var value any
+		if json.Unmarshal([]byte(text), &value) == nil {
+			return value
+		}
+	}
+	return stands
+}
+
 // defaults are those of the requested schema.
 func (p *prompt) defaults() map[string]any {
 	out := make(map[string]any)
-	properties, _ := p.schema["properties"].(map[string]any)
-	for name, property := range properties {
-		if value, ok := property.(map[string]any)["default"]; ok {
+	for name, property := range p.properties() {
+		if value, ok := property["default"]; ok {
 			out[name] = value
 		}
 	}

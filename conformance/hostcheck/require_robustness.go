@@ -198,7 +198,8 @@ var robustness = []Requirement{
 	},
 	{
 		ID: "B45", Name: "listens again", Revision: Modern, Level: Must, Observed: onWire,
-		Text:    "A host that listens to changes sends subscriptions/listen again to a server that it had to start again.",
+		Text: "A host that listens to changes sends subscriptions/listen again to a server that it had to start again, for what " +
+			"it listened to before.",
 		Section: section(Modern, "basic/patterns/subscriptions#graceful-closure"),
 		eras:    modernOnly, transport: Stdio,
 		end: func(j judge, s *session) {
@@ -225,7 +226,9 @@ var robustness = []Requirement{
 			case again == nil:
 				j.fail("the host listened to the server that died, and does not to the one that it started in its place", before.Event, later.Event)
 			default:
-				j.pass(before.Event, again.Event)
+				lost := before.lostAfter(again)
+				j.that(len(lost) == 0, fmt.Sprintf("the host listens again, and not to %s any more", strings.Join(lost, ", ")),
+					before.Event, again.Event)
 			}
 		},
 	},

@@ -1,6 +1,10 @@
 package hostcheck
 
 import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
@@ -150,4 +154,26 @@ var restart = Scenario{
 		},
 		guided: true,
 	},
+}
+
+// lostAfter are the kinds of notifications that a subscription asks for and a later one
+// does not.
+func (c *call) lostAfter(later *call) []string {
+	before, after := c.listensTo(), later.listensTo()
+	var lost []string
+	for _, kind := range slices.Sorted(maps.Keys(before)) {
+		if !bytes.Equal(before[kind], []byte("false")) && !bytes.Equal(before[kind], after[kind]) {
+			lost = append(lost, kind)
+		}
+	}
+	return lost
+}
+
+// listensTo are the notifications that a subscription asks for.
+func (c *call) listensTo() map[string]json.RawMessage {
+	var params struct {
+		Notifications map[string]json.RawMessage `json:"notifications"`
+	}
+	_ = json.Unmarshal(c.Params, &params) // none, then
+	return params.Notifications
 }

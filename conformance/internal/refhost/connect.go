@@ -120,7 +120,11 @@ func (c *client) listen(discovered json.RawMessage) {
 	c.next++
 	id := strconv.Itoa(c.next)
 	c.mu.Unlock()
-	raw := c.encode(id, "subscriptions/listen", map[string]any{"notifications": map[string]any{"toolsListChanged": true}})
+	kind := "toolsListChanged"
+	if again && c.h.fault == ListensToOthers {
+		kind = "promptsListChanged"
+	}
+	raw := c.encode(id, "subscriptions/listen", map[string]any{"notifications": map[string]any{kind: true}})
 	c.link.send(c.h.begun, raw, head{method: "subscriptions/listen"}, func(error) {}) // it ends with the connection
 }
 

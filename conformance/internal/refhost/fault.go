@@ -71,6 +71,7 @@ const (
 	// Forms.
 	SendsAnything   Fault = "sends-anything"
 	KeepsDefaults   Fault = "keeps-defaults"
+	SendsUnseen     Fault = "sends-unseen"
 	DefaultsForSome Fault = "defaults-for-some"
 	OneOfSeveral    Fault = "one-of-several"
 
@@ -102,6 +103,9 @@ const (
 	MirrorsTopAlone   Fault = "mirrors-top-alone"
 	MarksOtherwise    Fault = "marks-otherwise"
 	KeepsInvalidTools Fault = "keeps-invalid-tools"
+	LeavesAnnotated   Fault = "leaves-annotated-tools"
+	MirrorsNothing    Fault = "mirrors-nothing"
+	MirrorsHex        Fault = "mirrors-hex"
 	NeverRefreshes    Fault = "never-refreshes"
 
 	// Requests, and waiting for them.
@@ -135,6 +139,7 @@ const (
 	SameIDAfterBreak  Fault = "same-id-after-break"
 	LeavesServerDead  Fault = "leaves-server-dead"
 	ListensOnce       Fault = "listens-once"
+	ListensToOthers   Fault = "listens-to-others"
 	ServerForEachCall Fault = "server-for-each-call"
 	KillsServer       Fault = "kills-server"
 	KeepsLostSession  Fault = "keeps-lost-session"
@@ -174,14 +179,14 @@ var faults = []Fault{
 	NothingToCopy, CutsMessage, AllDialogsAtOnce, ShowsTwice, DeclinesUnseen,
 	Prefetches, OpensUnasked, EmbedsPage, OpensNothing, OpensTwice, OpensLate, RemembersConsent, OpensAnything, OpensWithShell,
 	ContentWithURL, CancelForDecline, AnswersForPerson, GivesUpForPerson, AcceptsAtTheEnd, RepeatsDeclined, AnyNoticeCloses, FailsOnStray, CrashesOnStray,
-	HidesErrors, LeaksURL, SendsAnything, KeepsDefaults, DefaultsForSome, OneOfSeveral,
+	HidesErrors, LeaksURL, SendsAnything, KeepsDefaults, SendsUnseen, DefaultsForSome, OneOfSeveral,
 	RetriesUnasked, RetriesAtConsent, LoopsOnRequired,
 	DropsState, TrimsState, NormalizesState, CutsState, InventsState, KeepsFirstState, ChangesArguments, SharesResponses, AnswersOneInput, SwapsAnswers, AsksOnce,
 	IgnoresStateOnly, FiveRounds, RetryKeepsID, CarriesStale, CachesCalls, ReadsInOneRound,
-	MirrorsTopAlone, MarksOtherwise, KeepsInvalidTools, NeverRefreshes,
+	MirrorsTopAlone, MarksOtherwise, KeepsInvalidTools, LeavesAnnotated, MirrorsNothing, MirrorsHex, NeverRefreshes,
 	SameIDs, OneProgressToken, AnswersRequests, NeverTimesOut, ImpatientCalls, NeverCancels, Misspells, EndsServer, NeverHangsUp, CancelsStrangers,
 	IgnoresProgress, NoMaximum, ClockRunsOn, UsesLateResponses, CrashesOnLate, UsesUnknownTypes, GuessesTypes, NeedsResultType,
 	AcceptsJSONOnly, ReadsJSONAlone, ReadsStreamsAlone, RetryWithoutName, ChokesOnComments, NeverResumes, IgnoresRetry, SameIDAfterBreak,
-	LeavesServerDead, ListensOnce, ServerForEachCall, KillsServer, KeepsLostSession, LeavesSession, StreamsUnasked, DeafStream,
+	LeavesServerDead, ListensOnce, ListensToOthers, ServerForEachCall, KillsServer, KeepsLostSession, LeavesSession, StreamsUnasked, DeafStream,
 	NoVersionMember, OldJSONRPC, LogsToServer, WritesLatin1, NoVersionHeader, WrongVersionHeader, DropsSession, NeverInitialized, HalfInitialize, ReusesIDs, FractionalIDs, IgnoresPings, NumericReason, MalformedContent, FollowsReferences, FollowsFormReferences, FetchesIcons, CrashesAtOnce, Hangs, EndsMidCall,
 }

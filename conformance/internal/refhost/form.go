@@ -2,6 +2,7 @@ package refhost
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -81,4 +82,32 @@ func (f *form) complete() {
 }
 
 // content is what stands in it.
-func (f *form) content() map[string]any { return maps.Clone(f.values) }
+func (f *form) content() map[string]any {
+	out := maps.Clone(f.values)
+	if f.h.fault == SendsUnseen && len(f.fields) > 0 {
+		out["_origin"] = "refhost"
+	}
+	return out
+}
+
+// stands is what the person sees in its fields.
+func (f *form) stands() map[string]any {
+	out := maps.Clone(f.values)
+	if f.h.habit != FieldsAsText {
+		return out
+	}
+	for name, value := range out {
+		switch field := f.fields[name]; {
+		case field == nil:
+		case field.Type == "integer" || field.Type == "boolean":
+			out[name] = fmt.Sprint(value)
+		default:
+			for _, choice := range field.OneOf {
+				if choice.Const != nil && *choice.Const == value {
+					out[name] = choice.Title
+				}
+			}
+		}
+	}
+	return out
+}

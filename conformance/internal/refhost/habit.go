@@ -45,6 +45,8 @@ const (
 	EncodesAllParameters Habit = "encodes-all-parameters"
 	// CallsByName calls what it is told to, also what its list does not have.
 	CallsByName Habit = "calls-by-name"
+	// FieldsAsText has numbers, and the names of choices, stand in forms as text.
+	FieldsAsText Habit = "fields-as-text"
 	// NoDefaults shows forms without the defaults of their fields.
 	NoDefaults Habit = "no-defaults"
 	// EndsOnRefusal ends a call of the newer era when the person refuses, and does
@@ -68,5 +70,5 @@ func Habits() []Habit { return slices.Clone(habits) }
 var habits = []Habit{
 	OpensThenAccepts, Nameless, CancelsUnknownModes, GivesUpOnVersion, GivesUpBroken, NeverRetries, FormsAlone, URLsAlone, NoElicitation,
 	ShowsHostAndPort, HighlightsOrigin, NamesServerInWords, EncodesURL, WrapsResults, NoContentType, DraftFirst, EncodesAllParameters, NoDefaults,
-	CallsByName, EndsOnRefusal, OneCallAtATime, SessionPerCall, OlderEraAlone, NewerEraAlone, StdioAlone,
+	CallsByName, FieldsAsText, EndsOnRefusal, OneCallAtATime, SessionPerCall, OlderEraAlone, NewerEraAlone, StdioAlone,
 }

@@ -169,7 +169,7 @@ func (h *host) dialogFor(e elicitation, form *form) hostcheck.Shown {
 	s := hostcheck.Shown{
 		Mode: e.Mode, Server: h.launch.Task.Server.Name, Message: e.Message,
 		Actions: []string{"accept", "decline", "cancel"}, Controls: []string{"retry", "cancel"},
-		Copyable: code.FindAllString(e.Message, -1), Fields: form.content(),
+		Copyable: code.FindAllString(e.Message, -1), Fields: form.stands(),
 	}
 	if s.Mode == "" {
 		s.Mode = "form"

@@ -59,7 +59,7 @@ func (c *client) tools(ctx context.Context) error {
 		for i, p := range params {
 			ok = ok && !slices.ContainsFunc(params[:i], func(other parameter) bool { return strings.EqualFold(other.header, p.header) })
 		}
-		set.mirrored[t.Name], set.invalid[t.Name] = params, !ok && c.h.fault != KeepsInvalidTools
+		set.mirrored[t.Name], set.invalid[t.Name] = params, !ok && c.h.fault != KeepsInvalidTools || len(params) > 0 && c.h.fault == LeavesAnnotated
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -124,12 +124,17 @@ func (c *client) headers(tool string, arguments map[string]any) map[string]strin
 			members, _ := value.(map[string]any)
 			value = members[name]
 		}
+		if value == nil && c.h.fault == MirrorsNothing {
+			out["Mcp-Param-"+p.header] = ""
+		}
 		if value == nil || c.h.fault == MirrorsTopAlone && len(p.path) > 1 {
 			continue
 		}
 		text := fmt.Sprint(value)
 		if n, ok := value.(float64); ok && n == math.Trunc(n) {
-			text = fmt.Sprintf("%.0f", n)
+			if text = fmt.Sprintf("%.0f", n); c.h.fault == MirrorsHex {
+				text = fmt.Sprintf("%#x", int(n))
+			}
 		}
 		out["Mcp-Param-"+p.header] = c.h.carried(text)
 	}
