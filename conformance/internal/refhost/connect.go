@@ -63,7 +63,7 @@ func (h *host) connect(ctx context.Context) (*client, error) {
 
 // probe stands for the call in the question for the newer era: a server of the older
 // one need not answer it.
-var probe = hostcheck.Call{ID: "probe", TimeoutMs: 2000}
+var probe = hostcheck.Call{ID: "probe", TimeoutMs: 5000}
 
 var errVersion = errors.New("the server and this host have no version of the protocol in common")
 
