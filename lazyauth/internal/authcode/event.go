@@ -42,3 +42,35 @@ func Detail(err error) string {
 	}
 	return e.Error() + ": " + e.Detail
 }
+
+// Exchanged returns what is told of the n-th exchange of a code, which took so long. A code that the server does not
+// accept is CodeRefused, one of which there is no usable answer AnswerLost: the person may start again after either.
+func Exchanged(n int, took time.Duration, err error) Event {
+	e := Event{What: Granted, Attempt: n, Took: took}
+	if err == nil {
+		return e
+	}
+	e.What, e.Detail = Failed, Detail(err)
+	if o, ok := errors.AsType[*oauth.Error](err); ok {
+		e.Code, e.Status = o.Code, o.Status
+	}
+	switch {
+	case errors.Is(err, oauth.ErrCode):
+		e.What = CodeRefused
+	case errors.Is(err, oauth.ErrUnavailable), errors.Is(err, oauth.ErrUnreadable):
+		e.What = AnswerLost
+	}
+	return e
+}
+
+// ErrExpired says that nobody has come back with a code that was accepted before the link expired.
+var ErrExpired = errors.New("the link has expired")
+
+// Lapsed returns ErrExpired, with what was wrong with the last code, if there was one.
+func Lapsed(last error) error {
+	e := &oauth.Error{Op: Op, Kind: ErrExpired}
+	if l, ok := errors.AsType[*oauth.Error](last); ok {
+		e.Reason, e.Code, e.Status, e.Detail = "the last code was not accepted", l.Code, l.Status, l.Detail
+	}
+	return e
+}

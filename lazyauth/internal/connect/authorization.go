@@ -1,0 +1,196 @@
+package connect
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/internal/names"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+const (
+	// linkLife is how long a link is good. Nobody stands before a sign-in page for longer.
+	linkLife = 10 * time.Minute
+
+	// linger is how long the last page can be had after the end, by who brought something.
+	linger = time.Minute
+)
+
+// A Request says what one sign-in is for.
+type Request struct {
+	Client authcode.Client // with a client id, and the endpoints of its server
+	// Issuer names its server for the redirect URI, the same each time; empty: as its endpoints do.
+	Issuer string
+	// Name is a name for the client that does not change when its id does, for the redirect URI.
+	Name string
+	// AssumePKCE goes on where the metadata does not list S256; see authcode.Lacks.
+	AssumePKCE bool
+	// Person is whose call it is.
+	Person Person
+	// LoginHint and Prompt are OpenID Connect's. No host sees them: they are not in the link.
+	LoginHint, Prompt string
+}
+
+// Shown is what the page says of a sign-in.
+type Shown struct {
+	Service string
+	Account string   // the name of the account that is asked for; empty if there is one alone
+	Host    string   // what the program that asks calls itself: anybody's text
+	New     []string // the access that is asked for, and that the person has not given
+	Held    []string // what they have given
+}
+
+// An Outcome is how a sign-in ended, for the last page.
+type Outcome struct {
+	Account   string // whose it is at the service, if that is known: printable text, or it is not shown
+	Failed    bool   // there is no grant in the end
+	ByAnother bool   // the grant came by another flow
+}
+
+// An Authorization is one sign-in under way. However it is formatted, its link does not appear. Finish must be
+// called, whatever comes of it.
+type Authorization struct {
+	page      *Page
+	request   Request
+	endpoint  *url.URL
+	endpoints oauth.Endpoints
+	asked     scopes.Set
+	path      string // the last part of the redirect URI's
+	code      string // which the link has
+	id        string // of the link, in tables
+	expires   time.Time
+
+	events   chan authcode.Event
+	arrived  chan *submission
+	here     chan struct{} // closed under mu when its person has gone on from the page
+	finished chan struct{} // closed under mu by Finish
+
+	mu        sync.Mutex // guards what follows; nothing waits under it
+	shown     Shown
+	brought   map[string]*submission // by attempt
+	exchanges int
+	over      bool // nothing is accepted any more
+	granted   bool
+	outcome   Outcome // once finished
+}
+
+// Begin opens a link for a person, after calling want for what is asked for, for as long as that takes.
+//
+// Errors: ErrUnknown if the person's identity is not known; [ErrBusy], which is an error of the table as any other of
+// Table.Open; what authcode.Endpoint has against the server; that of ctx.
+func (p *Page) Begin(ctx context.Context, request Request, want func(context.Context) scopes.Set) (*Authorization, error) {
+	endpoints := request.Client.Endpoints()
+	endpoint, err := authcode.Endpoint(endpoints, request.AssumePKCE)
+	if err != nil {
+		return nil, err
+	}
+	if err := authcode.CheckParams(request.Client.AuthorizationForm()); err != nil {
+		return nil, err
+	}
+	identity, err := p.identity(request.Person)
+	if err != nil {
+		return nil, err
+	}
+	a := &Authorization{
+		page: p, request: request, endpoint: endpoint, endpoints: endpoints, asked: want(ctx), path: authcode.PathOf(cmp.Or(request.Issuer, endpoints.Issuer, endpoints.Authorization), request.Name),
+		code: authcode.NewNonce(), expires: time.Now().Add(linkLife),
+		events: make(chan authcode.Event, 16), arrived: make(chan *submission, mostRefused+1),
+		here: make(chan struct{}), finished: make(chan struct{}), brought: make(map[string]*submission),
+	}
+	a.id = digest(a.code)
+	if ctx.Err() != nil {
+		return nil, oauth.Ended(ctx, authcode.Op)
+	}
+	if err := p.table.Open(ctx, Link{ID: a.id, Person: identity, Ends: a.expires}); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	p.local[a.id] = a
+	p.mu.Unlock()
+	return a, nil
+}
+
+// Show says what the page is to show; before that it shows nothing of a sign-in.
+func (a *Authorization) Show(s Shown) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.shown = s
+}
+
+// Link is where the person goes. It has no personal data in it, and no use for anybody else.
+func (a *Authorization) Link() string { return a.page.link(a.code) }
+
+func (p *Page) link(code string) string { return p.config.PublicURL + "?f=" + code }
+
+// Expires is when the link stops working, and Wait with it.
+func (a *Authorization) Expires() time.Time { return a.expires }
+
+// RedirectURI is where the browser comes back to.
+func (a *Authorization) RedirectURI() string { return a.page.config.PublicURL + callbackPath + a.path }
+
+// Reached reports whether the person has gone on from the page.
+func (a *Authorization) Reached() bool {
+	select {
+	case <-a.here:
+		return true
+	default:
+		return false
+	}
+}
+
+// Format writes no link, whatever the verb.
+func (a *Authorization) Format(s fmt.State, _ rune) {
+	fmt.Fprintf(s, "connect.Authorization{%s, expires %s}", a.page.config.PublicURL, a.expires.Format(time.RFC3339))
+}
+
+// Finish says how the sign-in ended, and closes the link. The last page can be had for a minute by who brought
+// something. Of several calls the first one's outcome is shown.
+func (a *Authorization) Finish(outcome Outcome) {
+	a.end()
+	a.mu.Lock()
+	select {
+	case <-a.finished:
+		a.mu.Unlock()
+		return
+	default:
+	}
+	if len(outcome.Account) > mostName || !names.Check(outcome.Account) {
+		outcome.Account = ""
+	}
+	a.outcome = outcome
+	close(a.finished)
+	wanted := len(a.brought) > 0
+	a.mu.Unlock()
+	if wanted && a.page.hasRoom() {
+		time.AfterFunc(linger, a.forget)
+	} else {
+		a.forget()
+	}
+}
+
+// hasRoom reports whether another sign-in can be remembered after its end.
+func (p *Page) hasRoom() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.local) < 2*mostLinks
+}
+
+func (a *Authorization) forget() {
+	a.page.mu.Lock()
+	defer a.page.mu.Unlock()
+	delete(a.page.local, a.id)
+}
+
+// tell has an event told by Wait, on its goroutine. Of more than it can keep up with, the rest is left out.
+func (a *Authorization) tell(e authcode.Event) {
+	select {
+	case a.events <- e:
+	default:
+	}
+}

@@ -1,0 +1,89 @@
+package connect
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/webpage"
+)
+
+// attemptOf returns the name of the attempt that a state is of.
+func attemptOf(state string) (string, bool) {
+	id, rest, ok := strings.Cut(state, ".")
+	return id, ok && isCode(id, attemptLength) && isCode(rest, 43)
+}
+
+// callback takes the authorization response. Nothing is asked of a table before the browser has shown, by its
+// cookie, that it began this very attempt, that the answer came back on this path, and from that issuer, and that
+// the same person sits there.
+func (p *Page) callback(w http.ResponseWriter, r *http.Request, path string) {
+	if r.Method != http.MethodGet { // and not HEAD: what is looked at is used up
+		w.Header().Set("Allow", http.MethodGet)
+		p.show(w, nothing, http.StatusMethodNotAllowed, shown{})
+		return
+	}
+	got, ok := authcode.ReadAnswer(r.URL.RawQuery)
+	id, named := attemptOf(got.State)
+	if !ok || !named || !webpage.IsNavigation(r.Header, p.origin) {
+		p.show(w, nothing, http.StatusBadRequest, shown{})
+		return
+	}
+	t, ok := p.ticket(r, id)
+	if !ok || !authcode.Same(digest(got.State), t.State) {
+		p.show(w, elsewhere, http.StatusForbidden, shown{})
+		return
+	}
+	tell := func(why string) {
+		if a := p.of(digest(t.Link)); a != nil {
+			a.tell(authcode.Event{What: authcode.Refused, Detail: why})
+		}
+	}
+	if mixed := got.Mixed(oauth.Endpoints{Issuer: t.Issuer, Features: oauth.Features{IssuerInResponse: t.Promised}}); path != t.Path || mixed != "" {
+		if mixed == "" {
+			mixed = "the answer came back to the address of another issuer"
+		}
+		tell(mixed)
+		p.show(w, mixedUp, http.StatusBadRequest, shown{Again: p.link(t.Link)})
+		return
+	}
+	who, identity, err := p.who(r)
+	if err != nil {
+		p.stranger(w)
+		return
+	}
+	if !authcode.Same(identity.digest(), t.Person) {
+		tell("somebody else is signed in at the browser now")
+		p.refuse(w, ErrEnded, who)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), tableWait)
+	defer cancel()
+	attempt, err := p.table.Claim(ctx, digest(t.Link), id)
+	you := shown{You: p.name(who)}
+	switch {
+	case errors.Is(err, ErrRetired):
+		p.show(w, newer, http.StatusGone, you)
+	case errors.Is(err, ErrClaimed):
+		p.show(w, already, http.StatusGone, you)
+	case errors.Is(err, ErrEnded):
+		p.show(w, ended, http.StatusGone, you)
+	case err != nil:
+		p.show(w, unreachable, http.StatusServiceUnavailable, you)
+	default:
+		s := &submission{attempt: attempt, code: got.Code, settled: make(chan struct{})}
+		if got.Code == "" {
+			s.failure = got.Failure()
+		}
+		if a := p.of(digest(t.Link)); a == nil || !a.submit(s) {
+			p.show(w, ended, http.StatusGone, you)
+			return
+		}
+		webpage.Dress(w.Header(), policy)
+		w.Header().Set("Location", p.config.PublicURL+donePath+"?a="+id) // so that nothing of the answer stays in the address
+		w.WriteHeader(http.StatusSeeOther)
+	}
+}

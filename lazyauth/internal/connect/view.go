@@ -1,0 +1,121 @@
+package connect
+
+import (
+	"bytes"
+	_ "embed"
+	"net/http"
+	"strconv"
+
+	"github.com/lazyauth/mcp-lazyauth/internal/names"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/webpage"
+)
+
+// A view is the name of a page, of its template and of data-page in the HTML.
+type view string
+
+const (
+	consent     view = "consent"     // what is asked for, of whom
+	leaving     view = "leaving"     // the way to the authorization server
+	notMe       view = "not-me"      // the person said that they are somebody else
+	signedIn    view = "signed-in"   // done
+	working     view = "working"     // the code is here, and how it ends is not known
+	again       view = "again"       // the code was not accepted, or the answer is lost
+	denied      view = "denied"      // access_denied
+	unfinished  view = "unfinished"  // another error: the application says which
+	already     view = "already"     // another answer was accepted before
+	ended       view = "ended"       // the sign-in is over, of which this browser had a part
+	newer       view = "newer"       // it was begun again, in another window
+	foreign     view = "foreign"     // the link is unknown, has ended, or is somebody else's
+	signedOut   view = "signed-out"  // nobody is signed in at this browser
+	elsewhere   view = "elsewhere"   // the cookie of the attempt is missing
+	forged      view = "forged"      // the form was not sent from this page
+	mixedUp     view = "mixed-up"    // the issuer is another one
+	tooOften    view = "too-often"   // begun too often
+	unreachable view = "unreachable" // the server, or a table, does not answer
+	nothing     view = "nothing"     // everything else
+)
+
+var (
+	//go:embed page.html
+	source string
+	pages  = webpage.Parse(source)
+	// policy is that of all pages but the one with a form.
+	policy       = webpage.Policy("'none'")
+	policyOfForm = webpage.Policy("'self'")
+)
+
+// shown is what a page shows. Of the address that was loaded nothing is in it but the code of a link that was found.
+type shown struct {
+	You    string // who is signed in here
+	Page   string // where the page is, for its form
+	Host   string // of this page
+	SignIn string
+	// SignOut is where the person can sign out of this program; empty if that is not known.
+	SignOut string
+
+	Sign  Shown  // what is asked for
+	For   string // of whom: the host of the authorization server
+	Code  string // of the link
+	Token string // of the form
+	To    string // the authorization request
+
+	Account string // of the last page, where it is known
+	Again   string // the link
+}
+
+// about adds what a sign-in is about.
+func (a *Authorization) about(s shown) shown {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.Sign, s.For = a.shown, a.endpoint.Host
+	if s.Sign.Service == "" {
+		s.Sign.Service = a.endpoint.Host
+	}
+	if s.Sign.Host != "" {
+		s.Sign.Host = showable(s.Sign.Host, mostHost)
+	}
+	s.Sign.Account = names.Isolate(s.Sign.Account)
+	return s
+}
+
+const (
+	mostName = 256 // bytes
+	mostHost = 80
+)
+
+// showable returns a text that somebody else chose as it can be put between other words: cut short, and escaped if
+// it is not plain text.
+func showable(text string, most int) string {
+	if len(text) > most {
+		cut := most
+		for cut > 0 && text[cut]&0xc0 == 0x80 { // not within a character
+			cut--
+		}
+		text = text[:cut] + "…"
+	}
+	if !names.Check(text) {
+		return strconv.QuoteToASCII(text)
+	}
+	return names.Isolate(text)
+}
+
+// show writes a page.
+func (p *Page) show(w http.ResponseWriter, v view, status int, s shown) {
+	s.Page, s.Host, s.SignIn, s.SignOut = p.config.PublicURL, p.public.Host, p.config.SignIn, p.config.SignOut
+	s.Account = names.Isolate(s.Account)
+	var page bytes.Buffer
+	if err := pages.ExecuteTemplate(&page, string(v), s); err != nil {
+		panic("connect: page " + string(v) + ": " + err.Error())
+	}
+	if v == consent {
+		webpage.Dress(w.Header(), policyOfForm)
+	} else {
+		webpage.Dress(w.Header(), policy)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if v == working {
+		w.Header().Set("Refresh", "1")
+	}
+	w.WriteHeader(status)
+	w.Write(page.Bytes())
+}
