@@ -25,7 +25,7 @@ type Prompt struct {
 	Account string
 	// VerificationURI is where the person goes. In the device flow it is the verification
 	// URI, and holds no user code. In the redirect flow it is the authorization request
-	// (RFC 6749 §4.1.1), or a page of this program on loopback that leads there; it works
+	// (RFC 6749 §4.1.1), or a page of this program that leads there; unless it works Anywhere, it works
 	// only in a browser on this machine, and the request is long.
 	VerificationURI string `json:"-"`
 	// VerificationURIComplete is the verification URI with the user code in it, for authors
@@ -33,6 +33,9 @@ type Prompt struct {
 	VerificationURIComplete string `json:"-"`
 	// UserCode is the code to enter at VerificationURI. It is empty in the redirect flow.
 	UserCode string `json:"-"`
+	// Anywhere says of a link without a code that it works in any browser: it is a page of this program's own, at
+	// its public address.
+	Anywhere bool
 	// Opened says that this program has opened the link in a browser by itself.
 	Opened bool
 	// Instead says that the prompt takes the place of one whose link works only on this
@@ -141,17 +144,25 @@ func (p Prompt) sayLink(c Channel) string {
 	case p.VerificationURI == "":
 		return fmt.Sprintf("Waiting for the sign-in to %s.", p.what())
 	case c == Progress:
-		return fmt.Sprintf("Open %s to sign in to %s, in a browser on the machine where this server runs (valid for %s).%s", p.VerificationURI, p.what(), p.left(), p.asksFor())
+		return fmt.Sprintf("Open %s to sign in to %s%s (valid for %s).%s", p.VerificationURI, p.what(), p.here(", "), p.left(), p.asksFor())
 	case c == Text && p.Opened:
 		return fmt.Sprintf("Sign-in to %s needed%s: a browser window was opened for it. When the user has signed in there, call this tool again. If there is no such window, they can open this link in a browser on the machine where this server runs (valid for %s):\n%s",
 			p.what(), p.forMore(), p.left(), p.VerificationURI)
 	case c == Text:
-		return fmt.Sprintf("Sign-in to %s needed%s: open the link below in a browser on the machine where this server runs (valid for %s), then call this tool again.\n%s",
-			p.what(), p.forMore(), p.left(), p.VerificationURI)
+		return fmt.Sprintf("Sign-in to %s needed%s: open the link below%s (valid for %s), then call this tool again.\n%s",
+			p.what(), p.forMore(), p.here(" "), p.left(), p.VerificationURI)
 	default:
-		return fmt.Sprintf("Sign in to %s at %s.%s The link is valid for %s, in a browser on the machine where this server runs. The call continues by itself once you have approved.",
-			p.what(), p.Domain(), p.asksFor(), p.left())
+		return fmt.Sprintf("Sign in to %s at %s.%s The link is valid for %s%s. The call continues by itself once you have approved.",
+			p.what(), p.Domain(), p.asksFor(), p.left(), p.here(", "))
 	}
+}
+
+// here says of a link which browser it works in, if not in any.
+func (p Prompt) here(before string) string {
+	if p.Anywhere {
+		return ""
+	}
+	return before + "in a browser on the machine where this server runs"
 }
 
 // anywhere says that a code works in any browser, to somebody who was shown a link before that

@@ -49,13 +49,13 @@ func (p *programHost) Show(ctx context.Context, d *asking.Delivery, _ asking.Slo
 // In the redirect flow, the prompt's link is a page of this program on loopback, which leads to
 // the authorization server: show may open it by [OpenBrowser], or print it for a browser on this
 // machine. Nothing says that somebody else cannot read what is printed; they can do nothing with
-// it from another machine.
+// it from another machine. With a [Service].ConnectPage, for anybody but the local user, it is a page of that.
 //
 // A person who was asked in vain a moment ago is asked again. The caller vouches for who:
 // [Options.VerifyUser] is asked as for calls.
 func (i *Interceptor) Authorize(ctx context.Context, who Principal, need scopes.Requirement, show func(context.Context, elicit.Prompt) error) error {
-	if !who.IsLocal() && i.options.VerifyUser == nil {
-		return i.fail(ReasonUnverified, errNoVerifyUser)
+	if err := i.mayAsk(who); err != nil {
+		return err
 	}
 	if err := checkAccount(who.Account); err != nil {
 		return i.fail(ReasonAnonymous, err)

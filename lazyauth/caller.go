@@ -46,9 +46,10 @@ func (i *Interceptor) principal(ctx context.Context, req *mcp.CallToolRequest) (
 }
 
 // mayAsk returns why a principal must not be asked, if they must not: anybody can approve a
-// code, and nothing would tell whose grant it is.
+// code, and nothing would tell whose grant it is. By way of a connect page that can be told; whether a
+// grant came by it is seen when it comes.
 func (i *Interceptor) mayAsk(who Principal) error {
-	if !who.IsLocal() && i.options.VerifyUser == nil {
+	if !who.IsLocal() && i.options.VerifyUser == nil && i.service.ConnectPage == nil {
 		return i.fail(ReasonUnverified, errNoVerifyUser)
 	}
 	return nil

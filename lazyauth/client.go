@@ -122,6 +122,9 @@ func (s *Service) clientMetadata(e oauth.Endpoints) oauth.ClientMetadata {
 	grants := e.Features.Grants
 	if s.allows(FlowRedirect) && e.Authorization != "" && (!grants.Listed || grants.AuthorizationCode) {
 		m.RedirectURIs = []string{redirect.URIOf(s.Issuer, s.program(), s.RedirectURI)}
+		if s.ConnectPage != nil {
+			m.RedirectURIs, m.ApplicationType = []string{s.ConnectPage.RedirectURI(*s)}, "web"
+		}
 		m.GrantTypes, m.ResponseTypes = append(m.GrantTypes, "authorization_code"), []string{"code"}
 	}
 	if s.allows(FlowDevice) && e.DeviceAuthorization != "" && (!grants.Listed || grants.DeviceCode) {

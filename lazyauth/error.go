@@ -151,7 +151,7 @@ func (e *Error) Error() string {
 		}
 		return fmt.Sprintf("The user denied this server access to %s. Call again only if the user wants to be asked anew.", e.service)
 	case ReasonExpired:
-		if errors.Is(e.Cause, redirect.ErrExpired) {
+		if errors.Is(e.Cause, authcode.ErrExpired) {
 			return fmt.Sprintf("The sign-in to %s was not finished before its link expired. Call again for a new link.", e.service)
 		}
 		return fmt.Sprintf("The sign-in to %s was not finished before its code expired. Call again for a new code.", e.service)
@@ -339,7 +339,7 @@ const (
 	errChosen        configuration = "The name of an account has letters, digits and . _ @ + - only."
 	errAccount       configuration = "An account is named by at most 64 printable characters."
 	errNotHere       configuration = "Its author can allow the device flow in Service.Flows."
-	errNoVerifyUser  configuration = "Set Options.VerifyUser to check whose grant was given, or Options.InsecureSingleUser if the endpoint serves one person."
+	errNoVerifyUser  configuration = "Set Options.VerifyUser to check whose grant was given, or Service.ConnectPage, or Options.InsecureSingleUser if the endpoint serves one person."
 )
 
 func advice(cause error) string {
@@ -403,7 +403,8 @@ func translate(err error) *Error {
 		{grants.ErrRefresh, ReasonUnavailable, cause},
 		{oauth.ErrDenied, ReasonDenied, cause},
 		{device.ErrExpired, ReasonExpired, cause},
-		{redirect.ErrExpired, ReasonExpired, cause},
+		{authcode.ErrExpired, ReasonExpired, cause},
+		{grants.ErrUnconfirmed, ReasonUnverified, errNoVerifyUser},
 		{grants.ErrNotPossible, ReasonUnsupported, err},
 		{grants.ErrNoWayBack, ReasonUnavailable, err},
 		{grants.ErrNotOpened, ReasonUnavailable, err},

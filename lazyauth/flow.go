@@ -1,6 +1,7 @@
 package lazyauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,8 @@ const (
 	// FlowRedirect is the authorization code flow with PKCE (RFC 8252, RFC 7636): a browser
 	// on this machine is sent to the authorization server, and comes back to a listener of this
 	// program on loopback, which is there for one sign-in. It is for servers that run on their
-	// user's machine; callers over HTTP cannot use it.
+	// user's machine. Callers over HTTP are sent to a page of the server's own, and come back to that:
+	// see [Service].ConnectPage, without which they cannot use it.
 	FlowRedirect Flow = "redirect"
 )
 
@@ -72,6 +74,10 @@ func (s *Service) validateFlows() error {
 		return errors.New("lazyauth: Service.Flows is empty: leave it nil for the device flow, or name the flows that are allowed")
 	case !redirects && s.RedirectURI != "":
 		return errors.New("lazyauth: Service.RedirectURI is set, and Service.Flows has no FlowRedirect")
+	case !redirects && s.ConnectPage != nil:
+		return errors.New("lazyauth: Service.ConnectPage is set, and Service.Flows has no FlowRedirect")
+	case s.ConnectPage != nil && s.RedirectURI != "":
+		return errors.New("lazyauth: Service has both a ConnectPage, to which browsers come back, and a RedirectURI on this machine: set one of them")
 	case !redirects && s.InsecureAssumePKCE:
 		return errors.New("lazyauth: Service.InsecureAssumePKCE is set, and Service.Flows has no FlowRedirect")
 	case s.Issuer != "":
@@ -109,11 +115,17 @@ func (s *Service) ways(transport http.RoundTripper, o *Options, told observer) (
 	if noBrowser == nil {
 		noBrowser = func() string { return strings.Join(browser.Against(browser.Here()), "; ") }
 	}
+	if err := s.checkConnectPage(o); err != nil {
+		return nil, nil, err
+	}
 	redirects := &grants.RedirectFlow{
 		Config: redirect.Config{
 			Name: s.program(), Service: s.Name, RedirectURI: s.RedirectURI, InsecureAssumePKCE: s.InsecureAssumePKCE, Listen: o.listen,
 		},
 		Open: o.OpenBrowser, NoBrowser: noBrowser, Hint: o.hint(told),
+	}
+	if s.ConnectPage != nil {
+		redirects.Page, redirects.Issuer = s.ConnectPage.page, cmp.Or(s.Issuer, s.Endpoint.AuthURL)
 	}
 	var wants []func(oauth.Endpoints) error
 	for _, f := range s.flows() {
@@ -142,7 +154,7 @@ func (s *Service) ways(transport http.RoundTripper, o *Options, told observer) (
 		if f == FlowRedirect {
 			ways = append(ways, redirects)
 		} else {
-			ways = append(ways, grants.DeviceFlow{Server: server, Options: device.Options{UseComplete: s.InsecureCodeInLink}})
+			ways = append(ways, grants.DeviceFlow{Server: server, Options: device.Options{UseComplete: s.InsecureCodeInLink}, LocalOnly: o.VerifyUser == nil})
 		}
 	}
 	return server, ways, nil

@@ -135,10 +135,15 @@ func (i *Interceptor) keeping(server *grants.AuthorizationServer, ways []grants.
 		Token: i.options.Token, MaxSignIns: i.options.MaxSignIns, MaxWaiting: i.options.MaxCalls,
 		RevokeOnClose: i.options.RevokeOnClose, Observer: i.observer,
 	}
-	if verify := i.options.VerifyUser; verify != nil {
-		config.Verify = func(ctx context.Context, who grants.Principal, token *oauth2.Token) error {
+	verify := i.options.VerifyUser
+	config.Verify = func(ctx context.Context, who grants.Principal, token *oauth2.Token, passed bool) error {
+		switch {
+		case verify != nil: // which may say more than who sat at a browser
 			return verify(ctx, Principal(who), token)
+		case passed:
+			return nil
 		}
+		return errNoVerifyUser // a flow was taken in which somebody else can have approved
 	}
 	if identify := i.options.Identify; identify != nil {
 		config.Identify = func(ctx context.Context, token *oauth2.Token) (grants.Identity, error) {

@@ -57,9 +57,10 @@ type Options struct {
 	// VerifyUser confirms that a new grant belongs to the principal who asked
 	// for it, typically by asking the service whose token it is. An error
 	// discards the grant and fails the call with [ReasonUnverified]. It is required
-	// for every principal but the local user: a code can be approved by
+	// for every principal but the local user in the device flow: a code can be approved by
 	// anybody, and without the check an attacker who sends theirs to a victim
-	// acts with the victim's grant (RFC 8628 §5.4).
+	// acts with the victim's grant (RFC 8628 §5.4). Where a grant came by a [Service].ConnectPage it may be nil; it is asked
+	// all the same if it is there, since it can say whose account at the service it is.
 	//
 	// It should honour ctx, which ends after 30 seconds; so does the wait for it.
 	VerifyUser func(ctx context.Context, who Principal, token *oauth2.Token) error

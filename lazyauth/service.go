@@ -67,6 +67,11 @@ type Service struct {
 	// time has it. Empty means a free port of 127.0.0.1 and a path that is the same each time for
 	// this Issuer and Program, or Name (RFC 8252 §7.3). It is used by the redirect flow alone.
 	RedirectURI string
+	// ConnectPage is where the redirect flow leads to, and back to, for people who call over HTTP. Nil means that the
+	// flow is the local user's alone, by a listener on loopback; with a page it is everybody else's alone.
+	// With it calls over HTTP need no [Options].VerifyUser where a grant came by the page; one that came by the device flow
+	// still needs it, and without it nobody but the local user is asked by that.
+	ConnectPage *ConnectPage
 	// InsecureAssumePKCE uses the redirect flow also where the authorization server's metadata
 	// does not say that it has PKCE with S256, or there is none. At a server that ignores the
 	// challenge, somebody who reads an authorization code, in a log or in a browser's history,

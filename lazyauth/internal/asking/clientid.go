@@ -16,6 +16,20 @@ func (a *asker) ClientID() string {
 	return OfferedClientID(call.Params.Meta)
 }
 
+// Program implements [grants.Asker]: the name in the host's clientInfo.
+//
+//go:noinline
+func (a *asker) Program() string {
+	call := a.host.Request().Call
+	if call == nil {
+		return ""
+	}
+	if info := call.ClientInfo(); info != nil {
+		return info.Name
+	}
+	return ""
+}
+
 // OfferedClientID returns the client id that a host offers to be known by: auth.cimd.clientId
 // in the capabilities of a request of the newer era (SEP-2059 §6); empty if there is none. It
 // is whatever the host wrote.

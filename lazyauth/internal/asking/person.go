@@ -172,7 +172,7 @@ func (a *asker) Link() grants.Link {
 		return grants.LinkHanded
 	case r.Reach().Has(elicit.URL):
 		return grants.LinkShown
-	case a.person.people.config.OpensBrowser:
+	case a.person.people.config.OpensBrowser && a.person.Who().IsLocal():
 		return grants.LinkOpened
 	}
 	return grants.LinkAsText

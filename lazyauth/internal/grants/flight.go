@@ -26,13 +26,13 @@ const (
 // no answer of a host is needed for it to succeed: only the authorization server's word
 // counts.
 type Flight struct {
-	owner  *Owner
-	need   scopes.Requirement // of the call that started it
-	tool   string             // whose call that was
-	link   Link               // how a link gets to its person
-	client string             // the id that its host offers
-	cause  context.Context    // of that call: for its values
-	began  time.Time
+	owner           *Owner
+	need            scopes.Requirement // of the call that started it
+	tool            string             // whose call that was
+	link            Link               // how a link gets to its person
+	client, program string             // the id that its host offers, and what that calls itself
+	cause           context.Context    // of that call: for its values
+	began           time.Time
 
 	// Guarded by Owner.mu until gathering ends, and not changed after that.
 	gathering bool       // what more is needed becomes part of want
@@ -65,7 +65,7 @@ type Flight struct {
 
 // newFlight returns a flight that begins with this need; o.mu is held.
 func newFlight(ctx context.Context, o *Owner, need scopes.Requirement, a Asker) *Flight {
-	f := &Flight{owner: o, need: need, tool: a.Tool(), link: a.Link(), client: a.ClientID(), cause: context.WithoutCancel(ctx), began: time.Now(), gathering: true, ready: make(chan struct{})}
+	f := &Flight{owner: o, need: need, tool: a.Tool(), link: a.Link(), client: a.ClientID(), program: a.Program(), cause: context.WithoutCancel(ctx), began: time.Now(), gathering: true, ready: make(chan struct{})}
 	f.want = o.wanted(need)
 	f.wanted, f.abandon = context.WithCancelCause(f.cause)
 	f.done, f.end = context.WithCancel(context.Background())
@@ -285,6 +285,7 @@ func (f *Flight) show(b begun) {
 	p.Scopes, p.Access = f.want, config.Words(f.want)
 	p.Held, p.HeldAccess = f.given, config.Words(f.given)
 	p.Instead = f.signIn.takesAPlace()
+	b.Shows(p)
 	f.shown.Store(&shown{&p, b.way.Flow(), f.signIn.objections(b.way)})
 }
 
@@ -293,7 +294,7 @@ func (f *Flight) show(b begun) {
 func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 	o, config := f.owner, &f.owner.keeper.config
 	f.signIn = newSignIn(config.Ways, Asked{
-		Want: f.gather, Who: o.who, Link: f.link, Client: f.client,
+		Want: f.gather, Who: o.who, Link: f.link, Client: f.client, Program: f.program,
 		Chosen: func(c ClientChoice) { config.Observer.ClientChosen(f, c) },
 	}, f.show, func(t *oauth.Token) { o.revokeLate(newGrant(config.Hierarchy, t, false)) })
 	first, err := f.signIn.begin(ctx)
@@ -301,7 +302,7 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 		return nil, 0, err
 	}
 	close(f.ready)
-	way, token, err := f.signIn.wait(f.wanted, first, Heard{
+	way, passed, token, err := f.signIn.wait(f.wanted, first, Heard{
 		Polled: func(e device.PollEvent) {
 			f.polls = e.Attempt
 			if e.Outcome == device.Pending { // the client is good
@@ -329,7 +330,7 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 	logouts := o.logouts
 	o.mu.Unlock()
 	if config.Verify != nil && !o.who.IsLocal() {
-		if err := config.Verify(ctx, o.who, g.token); err != nil {
+		if err := config.Verify(ctx, o.who, g.token, passed); err != nil {
 			return nil, 0, failure{ErrUnverified, err}
 		}
 	}

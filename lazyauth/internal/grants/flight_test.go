@@ -262,7 +262,7 @@ func TestFlight_Verified(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ada, asked := grants.Principal{Issuer: "i", Subject: "ada"}, 0
 				w := newWorld(t, setup{keeper: func(w *world, c *grants.Config) {
-					c.Verify = func(ctx context.Context, who grants.Principal, token *oauth2.Token) error {
+					c.Verify = func(ctx context.Context, who grants.Principal, token *oauth2.Token, _ bool) error {
 						if asked++; who != ada || token.AccessToken != w.last() || token.RefreshToken != "" {
 							t.Errorf("asked whether %v is %v's", token, who)
 						}

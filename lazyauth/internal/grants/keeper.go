@@ -32,10 +32,10 @@ type Config struct {
 	Store store.Store            // nil: grants are in memory alone
 	Key   func(Principal) string // the key of a principal's record
 
-	// Verify confirms that a new grant is who's. It is not called for the local user. Nil
-	// believes everybody, and whoever gets a person to approve a code of theirs has that
-	// person's grant (RFC 8628 §5.4): it is for keepers of the local user's alone.
-	Verify func(ctx context.Context, who Principal, token *oauth2.Token) error
+	// Verify confirms that a new grant is who's; passed says that who approved is known to be who was asked (see
+	// Authorization.Passed). It is not called for the local user. Nil believes everybody, and whoever gets a person
+	// to approve a code of theirs has that person's grant (RFC 8628 §5.4): it is for keepers of the local user's alone.
+	Verify func(ctx context.Context, who Principal, token *oauth2.Token, passed bool) error
 	// Identify learns who signed in; nil asks UserInfo, and nobody if that is empty.
 	Identify func(ctx context.Context, token *oauth2.Token) (Identity, error)
 	UserInfo string

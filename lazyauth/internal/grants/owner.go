@@ -60,6 +60,8 @@ type Asker interface {
 	// ClientID is the client id that the host offers to be known by; empty if it offers none. It
 	// is called with the owner's mutex locked.
 	ClientID() string
+	// Program is what the host calls itself, which anybody can say. It is called with the owner's mutex locked.
+	Program() string
 	// Left is how much longer the asker can wait for a renewal, which it does for four
 	// seconds in any case. How long it follows a flight is its own to decide.
 	Left() time.Duration

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/connect"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
@@ -19,6 +20,7 @@ var (
 	// ErrNotHere is an ErrNotPossible: a browser is led back to this machine, and who is
 	// asked is known not to sit there.
 	ErrNotHere = fmt.Errorf("%w: a redirect leads to this machine, and the caller is on another one", ErrNotPossible)
+	errOnPage  = fmt.Errorf("%w: a redirect leads to the connect page, which does not know the local user", ErrNotPossible)
 	// ErrNoRedirect is an oauth.ErrUnsupported.
 	ErrNoRedirect = fmt.Errorf("%w: the metadata has no authorization_endpoint, or none for codes", oauth.ErrUnsupported)
 	// ErrNoFlow is an oauth.ErrUnsupported, of all flows that are allowed, if there are several.
@@ -32,8 +34,9 @@ var (
 // redirectFlow names the flow.
 const redirectFlow = "redirect"
 
-// RedirectFlow is the way of RFC 6749 §4.1: a browser on this machine is sent to the
-// authorization server, and comes back. It is used by its address.
+// RedirectFlow is the way of RFC 6749 §4.1: a browser is sent to the authorization server, and
+// comes back: to this machine, where the local user sits, and to the connect page, if there is one, for everybody
+// else. It is used by its address.
 type RedirectFlow struct {
 	Server *AuthorizationServer
 	// Config says all but the client, which is left empty.
@@ -46,6 +49,11 @@ type RedirectFlow struct {
 	NoBrowser func() string
 	// Hint says who is to sign in and how, as redirect.Request has it; nil: nothing.
 	Hint func(Principal) (loginHint, prompt string)
+
+	// Page is where the browsers of everybody but the local user come back to; nil: they cannot be asked by this flow.
+	// With it the local user cannot. Issuer names the server for the page's redirect URI.
+	Page   *connect.Page
+	Issuer string
 
 	mu   sync.Mutex
 	of   *oauth.Client // what flow speaks to
@@ -71,6 +79,10 @@ func (*RedirectFlow) Flow() string { return redirectFlow }
 // Suits implements [Way].
 func (w *RedirectFlow) Suits(who Principal, link Link) error {
 	switch {
+	case !who.IsLocal() && w.Page != nil:
+		return nil
+	case w.Page != nil:
+		return errOnPage
 	case !who.IsLocal():
 		return ErrNotHere
 	case link == LinkAsText:
@@ -86,6 +98,9 @@ func (w *RedirectFlow) Suits(who Principal, link Link) error {
 // Begin implements [Way].
 func (w *RedirectFlow) Begin(ctx context.Context, a Asked) (Authorization, error) {
 	return w.Server.begin(ctx, a, true, func(client *oauth.Client) (Authorization, error) {
+		if !a.Who.IsLocal() {
+			return w.beginOnPage(ctx, a, client)
+		}
 		return w.begin(ctx, a, client)
 	})
 }
@@ -181,14 +196,25 @@ func (a redirectAuthorization) Prompt() elicit.Prompt {
 // Wait implements [Authorization].
 func (a redirectAuthorization) Wait(ctx context.Context, heard Heard) (*oauth.Token, error) {
 	token, err := a.Authorization.Wait(ctx, heard.Redirected)
+	a.server.judge(a.as, err)
+	return token, err
+}
+
+// Passed implements [Authorization]: whoever has seen the link may have sent the code.
+func (redirectAuthorization) Passed() bool { return false }
+
+// Shows implements [Authorization]: there is no page before the server's that would show anything.
+func (redirectAuthorization) Shows(elicit.Prompt) {}
+
+// judge notes what the end of an authorization by a browser says of the client.
+func (as *AuthorizationServer) judge(client *oauth.Client, err error) {
 	failed, ok := errors.AsType[*oauth.Error](err)
 	brought := ok && failed.Status == 0 // by a browser, which whoever has seen the link can send
-	if errors.Is(err, redirect.ErrExpired) || brought && oauth.RefusesClient(err) {
-		a.server.doubts(a.as)
+	if errors.Is(err, authcode.ErrExpired) || brought && oauth.RefusesClient(err) {
+		as.doubts(client)
 	} else {
-		a.server.refused(a.as, err)
+		as.refused(client, err)
 	}
-	return token, err
 }
 
 // End implements [Authorization]: the last page names the account.

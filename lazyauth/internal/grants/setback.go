@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -80,7 +80,7 @@ func (s *setbacks) ended(prompted, asked bool, err error) error {
 		}
 		s.unbegun, s.unbegunUntil = err, now.Add(pause)
 		return &Setback{Err: err, Wait: pause}
-	case asked && errors.Is(err, oauth.ErrDenied), errors.Is(err, device.ErrExpired), errors.Is(err, redirect.ErrExpired):
+	case asked && errors.Is(err, oauth.ErrDenied), errors.Is(err, device.ErrExpired), errors.Is(err, authcode.ErrExpired):
 		s.lost = false
 		return err
 	case errors.Is(err, device.ErrAnswerLost) && !s.lost:

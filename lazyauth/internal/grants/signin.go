@@ -183,11 +183,12 @@ func (s *signIn) another(why error) <-chan struct{} {
 	return s.turning
 }
 
-// takesAPlace reports whether the person has seen the prompt of another way before this one.
+// takesAPlace reports whether the person has seen the prompt of another way before this one, of which the link
+// works on this machine alone.
 func (s *signIn) takesAPlace() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.all) > 1 && !s.unshown
+	return len(s.all) > 1 && !s.unshown && !s.all[0].Prompt().Anywhere
 }
 
 // turned says that another way was taken, or that none could be.
@@ -200,13 +201,14 @@ func (s *signIn) turned() {
 	}
 }
 
-// wait returns the token of the authorization that brings one first; otherwise why none did.
+// wait returns the token of the authorization that brings one first, with its way, and whether that one is known to
+// have been approved by who was asked; otherwise why none did.
 // first is what begin has returned. What a person refuses by one way, they refuse by all; and what is
 // shown has ended for all.
-func (s *signIn) wait(ctx context.Context, first begun, heard Heard) (Way, *oauth.Token, error) {
+func (s *signIn) wait(ctx context.Context, first begun, heard Heard) (Way, bool, *oauth.Token, error) {
 	if s.isLast() {
 		token, err := first.Wait(ctx, heard)
-		return first.way, token, err
+		return first.way, token != nil && first.Passed(), token, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -219,12 +221,12 @@ func (s *signIn) wait(ctx context.Context, first begun, heard Heard) (Way, *oaut
 				r = f()
 				return nil
 			})
-			results <- result{r.way, r.token, cmp.Or(err, r.err)}
+			results <- result{r.way, r.passed, r.token, cmp.Or(err, r.err)}
 		}()
 	}
 	waitFor := func(b begun) result {
 		token, err := b.Wait(ctx, heard)
-		return result{b.way, token, err}
+		return result{b.way, token != nil && b.Passed(), token, err}
 	}
 	start(func() result { return waitFor(first) })
 	var end result
@@ -263,7 +265,7 @@ func (s *signIn) wait(ctx context.Context, first begun, heard Heard) (Way, *oaut
 			}
 		}
 	}
-	return end.way, end.token, end.err
+	return end.way, end.passed, end.token, end.err
 }
 
 // isDead reports whether what ended by this way is the second prompt, which is shown in the place of the
@@ -277,9 +279,10 @@ func (s *signIn) isDead(way Way) bool {
 
 // A result is what came of one authorization.
 type result struct {
-	way   Way // nil if none was begun
-	token *oauth.Token
-	err   error
+	way    Way  // nil if none was begun
+	passed bool // see Authorization.Passed
+	token  *oauth.Token
+	err    error
 }
 
 // isLast reports whether no way is left.

@@ -99,6 +99,7 @@ func (traveller) MayAsk(bool) error   { return nil }
 func (traveller) Left() time.Duration { return time.Hour }
 func (traveller) Link() grants.Link   { return grants.LinkShown }
 func (traveller) ClientID() string    { return "" }
+func (traveller) Program() string     { return "" }
 func (t traveller) Follow(_ context.Context, f *grants.Flight) error {
 	select {
 	case <-f.Ready():
@@ -435,3 +436,7 @@ func TestSignIn_CloseWhileTurning(t *testing.T) {
 		}
 	})
 }
+
+func (onPath) Passed() bool { return false }
+
+func (onPath) Shows(elicit.Prompt) {}

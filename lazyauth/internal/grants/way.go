@@ -3,6 +3,7 @@ package grants
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
@@ -32,8 +33,9 @@ type Asked struct {
 	Who  Principal
 	Link Link // how the prompt's link gets to the person
 
-	Client string             // the client id that the host offers; empty if it offers none
-	Chosen func(ClientChoice) // is told as which client the person is asked; may be nil
+	Client  string             // the client id that the host offers; empty if it offers none
+	Program string             // what the program calls itself through which the person is asked: anybody's text
+	Chosen  func(ClientChoice) // is told as which client the person is asked; may be nil
 }
 
 // A Link says how a prompt's link gets to a person's browser.
@@ -62,6 +64,11 @@ type Authorization interface {
 	// Reached reports whether a browser has come to this program, as it does in the end by
 	// a way that leads back to it; true if the way does not, and there is no telling.
 	Reached() bool
+	// Shows says what the person is shown, before they can see any of it.
+	Shows(elicit.Prompt)
+	// Passed reports, of one whose Wait has returned a token, whether who approved is known to be
+	// who was asked: before and after, they were seen to sit at the browser.
+	Passed() bool
 	// End says what became of the flight, for as long as a browser may look at that or until ctx
 	// ends, and then ends what Begin has begun, in a bounded time. It is called once, after
 	// Wait if that was called.
@@ -89,13 +96,24 @@ var ErrNotPossible = errors.New("lazyauth: this flow is not possible here")
 type DeviceFlow struct {
 	Server  *AuthorizationServer
 	Options device.Options
+	// LocalOnly says that nothing could confirm whose grant it is but the local user's, since anybody can enter a
+	// code.
+	LocalOnly bool
 }
+
+// ErrUnconfirmed is an ErrNotPossible: nothing can confirm that a grant is the caller's.
+var ErrUnconfirmed = fmt.Errorf("%w: a code can be entered by anybody, and nothing confirms whose grant it is", ErrNotPossible)
 
 // Flow implements [Way].
 func (DeviceFlow) Flow() string { return "device" }
 
 // Suits implements [Way]: a code can be entered in any browser, by anybody.
-func (DeviceFlow) Suits(Principal, Link) error { return nil }
+func (w DeviceFlow) Suits(who Principal, _ Link) error {
+	if w.LocalOnly && !who.IsLocal() {
+		return ErrUnconfirmed
+	}
+	return nil
+}
 
 // Begin implements [Way].
 func (w DeviceFlow) Begin(ctx context.Context, a Asked) (Authorization, error) {
@@ -138,6 +156,12 @@ func (a deviceAuthorization) Wait(ctx context.Context, heard Heard) (*oauth.Toke
 
 // Reached implements [Authorization].
 func (deviceAuthorization) Reached() bool { return true }
+
+// Passed implements [Authorization]: anybody may have entered the code.
+func (deviceAuthorization) Passed() bool { return false }
+
+// Shows implements [Authorization].
+func (deviceAuthorization) Shows(elicit.Prompt) {}
 
 // End implements [Authorization]: the code lapses by itself.
 func (deviceAuthorization) End(context.Context, Outcome) {}

@@ -163,6 +163,8 @@ func (c caller) Link() grants.Link { return grants.LinkShown }
 
 func (c caller) ClientID() string { return c.id }
 
+func (caller) Program() string { return "" }
+
 func (c caller) Left() time.Duration {
 	if c.left == 0 {
 		return time.Hour

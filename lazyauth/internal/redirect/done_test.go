@@ -2,6 +2,7 @@ package redirect_test
 
 import (
 	"context"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"strings"
 	"sync"
 	"testing"
@@ -63,7 +64,7 @@ func TestDone_Lingers(t *testing.T) {
 	// Where nobody came, nobody waits for the page.
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{})
-		w.fails(redirect.ErrExpired)
+		w.fails(authcode.ErrExpired)
 		began := time.Now()
 		w.auth.Finish(t.Context(), redirect.Outcome{})
 		if took := time.Since(began); took != 0 || w.machine.open() != 0 {

@@ -185,7 +185,7 @@ func TestPushed_EndsSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{server: pushesOnlyForAMinute})
 		began := time.Now()
-		w.fails(redirect.ErrExpired)
+		w.fails(authcode.ErrExpired)
 		if took := time.Since(began); took != 3*time.Minute {
 			t.Errorf("took %v", took)
 		}

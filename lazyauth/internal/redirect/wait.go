@@ -60,7 +60,7 @@ const (
 // What happens is told to observe, on this goroutine, unless it is nil.
 //
 // Errors: oauth.ErrDenied if the person said no; oauth.ErrUnavailable or ErrRefused if the
-// server did; [ErrExpired]; that of the exchange; that of ctx. A token that was received is
+// server did; authcode.ErrExpired; that of the exchange; that of ctx. A token that was received is
 // returned even if ctx has ended meanwhile.
 func (a *Authorization) Wait(ctx context.Context, observe func(authcode.Event)) (*oauth.Token, error) {
 	if observe == nil {
@@ -73,8 +73,8 @@ func (a *Authorization) Wait(ctx context.Context, observe func(authcode.Event)) 
 	var last error
 	for exchanges := 1; ; exchanges++ {
 		s, err := a.next(ctx, expired.C, observe)
-		if errors.Is(err, ErrExpired) {
-			return nil, a.lapsed(last)
+		if errors.Is(err, authcode.ErrExpired) {
+			return nil, authcode.Lapsed(last)
 		} else if err != nil {
 			return nil, err
 		}
@@ -97,7 +97,7 @@ func (a *Authorization) next(ctx context.Context, expired <-chan time.Time, obse
 		default:
 		}
 		if a.isOver() {
-			return nil, ErrExpired
+			return nil, authcode.ErrExpired
 		}
 		select {
 		case e := <-a.events:
@@ -127,18 +127,6 @@ func (a *Authorization) told(observe func(authcode.Event)) {
 	}
 }
 
-// ErrExpired says that nobody has come back with a code that was accepted before the link expired.
-var ErrExpired = errors.New("the link has expired")
-
-// lapsed returns ErrExpired, with what was wrong with the last code, if there was one.
-func (a *Authorization) lapsed(last error) error {
-	e := &oauth.Error{Op: authcode.Op, Kind: ErrExpired}
-	if l, ok := errors.AsType[*oauth.Error](last); ok {
-		e.Reason, e.Code, e.Status, e.Detail = "the last code was not accepted", l.Code, l.Status, l.Detail
-	}
-	return e
-}
-
 // settle exchanges what a browser brought, unless it brought an error, and says what came of it.
 // ends is false if the person may start again.
 func (a *Authorization) settle(ctx context.Context, s *submission, n int, observe func(authcode.Event)) (token *oauth.Token, ends bool, err error) {
@@ -154,27 +142,22 @@ func (a *Authorization) settle(ctx context.Context, s *submission, n int, observ
 	}
 	sent := time.Now()
 	token, err = a.flow.config.Client.Exchange(ctx, s.code, a.uri, s.attempt.verifier, a.asked)
-	e := authcode.Event{What: authcode.Granted, Attempt: n, Took: time.Since(sent)}
-	if err == nil {
+	e := authcode.Exchanged(n, time.Since(sent), err)
+	switch {
+	case err == nil:
 		v = accepted
 		a.mu.Lock()
 		a.granted = true
 		a.mu.Unlock()
 		observe(e)
 		return token, true, nil
-	}
-	e.What, e.Detail = authcode.Failed, authcode.Detail(err)
-	if o, ok := errors.AsType[*oauth.Error](err); ok {
-		e.Code, e.Status = o.Code, o.Status
-	}
-	switch {
 	case ctx.Err() != nil:
 		v = late
 		return nil, true, oauth.Ended(ctx, authcode.Op)
-	case errors.Is(err, oauth.ErrCode):
-		v, e.What = refused, authcode.CodeRefused
-	case errors.Is(err, oauth.ErrUnavailable), errors.Is(err, oauth.ErrUnreadable):
-		v, e.What = lost, authcode.AnswerLost
+	case e.What == authcode.CodeRefused:
+		v = refused
+	case e.What == authcode.AnswerLost:
+		v = lost
 	}
 	if n >= mostRefused {
 		v = failed

@@ -158,7 +158,7 @@ func TestExpired(t *testing.T) {
 		if life := w.auth.Expires().Sub(began); life != 10*time.Minute {
 			t.Errorf("good for %v", life)
 		}
-		err := w.fails(redirect.ErrExpired)
+		err := w.fails(authcode.ErrExpired)
 		if took := time.Since(began); took != 10*time.Minute {
 			t.Errorf("took %v: %v", took, err)
 		}
@@ -175,7 +175,7 @@ func TestExpired(t *testing.T) {
 		w := newWorld(t, setup{})
 		b := w.browser()
 		w.back(b, "code", "bad", "state", w.state(b))
-		err := w.fails(redirect.ErrExpired)
+		err := w.fails(authcode.ErrExpired)
 		if e, _ := errors.AsType[*oauth.Error](err); e == nil || e.Code != "invalid_grant" {
 			t.Errorf("error %v", err)
 		}
@@ -219,7 +219,7 @@ func TestExpired_WhileExchanging(t *testing.T) {
 		time.Sleep(50 * time.Second)
 		b := w.browser()
 		p := w.back(b, "code", "bad", "state", w.state(nil))
-		w.fails(redirect.ErrExpired)
+		w.fails(authcode.ErrExpired)
 		if last := w.done(b, p).wants(t, 200, "again"); strings.Contains(last.body, "/start/") {
 			t.Error("the page offers to start again what is over")
 		}
@@ -270,7 +270,7 @@ func TestWait_Finished(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		w.auth.Finish(t.Context(), redirect.Outcome{Failed: true})
-		w.fails(redirect.ErrExpired)
+		w.fails(authcode.ErrExpired)
 		if took := time.Since(began); took != 0 {
 			t.Errorf("it waited for %v more", took)
 		}

@@ -95,6 +95,7 @@ func (b *Browser) Load(address string) (page Page, elsewhere string) {
 // noteLink notes what in a link must be in no log: it is as good as a user code is.
 func (w *World) noteLink(u *url.URL) {
 	w.Secrets.addCode(u.Query().Get("state"))
+	w.Secrets.addCode(u.Query().Get("f"))
 	w.Secrets.addCode(u.Query().Get("request_uri"))
 	w.Secrets.Add(u.Query().Get("code"))
 	if nonce, ok := strings.CutPrefix(u.Path, "/start/"); ok {

@@ -1,0 +1,92 @@
+package grants
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/connect"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// beginOnPage begins an authorization of somebody who sits at another machine.
+func (w *RedirectFlow) beginOnPage(ctx context.Context, a Asked, client *oauth.Client) (Authorization, error) {
+	if w.Page == nil {
+		return nil, ErrNotHere
+	}
+	if err := w.Offered(client.Endpoints()); err != nil {
+		return nil, &oauth.Error{Op: "authorization", Kind: err}
+	}
+	request := connect.Request{
+		Client: client, Issuer: w.Issuer, Name: cmp.Or(w.Config.Name, client.ClientID()), AssumePKCE: w.Config.InsecureAssumePKCE,
+		Person: connect.Person{Issuer: a.Who.Issuer, Subject: a.Who.Subject},
+	}
+	if w.Hint != nil {
+		request.LoginHint, request.Prompt = w.Hint(a.Who)
+	}
+	authorization, err := w.Page.Begin(ctx, request, a.Want)
+	switch {
+	case errors.Is(err, connect.ErrBusy):
+		return nil, ErrManySignIns
+	case err != nil:
+		return nil, err
+	}
+	return pageAuthorization{authorization, w.Server, client, a.Program}, nil
+}
+
+// A pageAuthorization is one by way of the connect page.
+type pageAuthorization struct {
+	*connect.Authorization
+	server  *AuthorizationServer
+	as      *oauth.Client // who asked
+	program string
+}
+
+// Prompt implements [Authorization].
+func (a pageAuthorization) Prompt() elicit.Prompt {
+	return elicit.Prompt{VerificationURI: a.Link(), Expires: a.Expires(), Anywhere: true}
+}
+
+// Shows implements [Authorization]: the page says what the prompt does, and what asks.
+func (a pageAuthorization) Shows(p elicit.Prompt) {
+	s := connect.Shown{Service: p.Service, Account: p.Account, Host: a.program}
+	asked := inWords(slices.Collect(p.Scopes.All()), p.Access)
+	n := 0
+	for scope := range p.Scopes.All() {
+		if !p.Held.Covers(scopes.Of(scope)) {
+			s.New = append(s.New, asked[n])
+		}
+		n++
+	}
+	s.Held = inWords(slices.Collect(p.Held.All()), p.HeldAccess)
+	a.Show(s)
+}
+
+// inWords returns words for scopes, one for each: those that are given, or else the scopes themselves.
+func inWords(set, words []string) []string {
+	if len(words) == len(set) {
+		return words
+	}
+	return set
+}
+
+// Wait implements [Authorization].
+func (a pageAuthorization) Wait(ctx context.Context, heard Heard) (*oauth.Token, error) {
+	token, err := a.Authorization.Wait(ctx, heard.Redirected)
+	a.server.judge(a.as, err)
+	return token, err
+}
+
+// Passed implements [Authorization]: the callback takes no code but from the browser, and the person, that passed
+// the page.
+func (pageAuthorization) Passed() bool { return true }
+
+// End implements [Authorization].
+func (a pageAuthorization) End(_ context.Context, o Outcome) {
+	a.Finish(connect.Outcome{
+		Account: cmp.Or(o.Who.Name, o.Who.Subject), Failed: o.Err != nil, ByAnother: o.Flow != redirectFlow,
+	})
+}
