@@ -70,6 +70,11 @@ func endpoints(ctx context.Context, cfg *config, server *mcp.Server, public stri
 		}
 		mux.Handle(path, handler)
 	}
+	if cfg.page != nil {
+		demoSignIn(cfg, mux)
+		mux.Handle(connectPath, cfg.page)
+		mux.Handle(connectPath+"/", cfg.page)
+	}
 	// What a web page of another site makes a browser send is refused (MCP
 	// basic/transports: servers MUST validate the Origin header).
 	return limiter.Front(knownHosts(public, http.NewCrossOriginProtection().Handler(mux)))

@@ -60,6 +60,10 @@ Whose calls these are; one of the three:
                            ` + introspectionSecretVariable + `
   -demo-users NAMES        instead, to try it out: each of these names, such as
                            ada,eve, is a bearer token. Loopback only
+  -connect                 with -demo-users: have people sign in by a redirect,
+                           through a page of this server (/connect), where they
+                           say which of the demo users they are. The client has
+                           to be registered with the redirect URI that is shown
   -single-user             instead: no bearer tokens, every caller is the one
                            local user. Whoever reaches the port acts with that
                            user's grant. Loopback only
@@ -107,14 +111,16 @@ type config struct {
 	api                                                    string
 	introspectionURL, introspectionID, introspectionSecret string
 	demoUsers                                              []string
-	singleUser                                             bool
+	singleUser, connect                                    bool
 	listen, publicURL, debug                               string
 	patience                                               time.Duration
 	logFile                                                string
 
-	log      *zap.Logger  // from openLog
-	sdkLog   *slog.Logger // the same
-	closeLog func()
+	page        *lazyauth.ConnectPage // from newServer; nil without -connect
+	redirectURI string
+	log         *zap.Logger  // from openLog
+	sdkLog      *slog.Logger // the same
+	closeLog    func()
 }
 
 // parseFlags returns the settings in args, or an error that says which flag is
@@ -135,6 +141,7 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	flags.StringVar(&cfg.introspectionID, "introspection-id", "", "")
 	users := flags.String("demo-users", "", "")
 	flags.BoolVar(&cfg.singleUser, "single-user", false, "")
+	flags.BoolVar(&cfg.connect, "connect", false, "")
 	flags.StringVar(&cfg.listen, "listen", "127.0.0.1:8080", "")
 	flags.StringVar(&cfg.publicURL, "public-url", "", "")
 	flags.StringVar(&cfg.debug, "debug", "", "")
@@ -179,6 +186,10 @@ func (c *config) checkCallers() error {
 	switch {
 	case ways == 0:
 		return errors.New("it is not said whose calls these are: give -introspection-url, or on loopback -demo-users or -single-user")
+	case c.connect && len(c.demoUsers) == 0:
+		return errors.New("-connect needs -demo-users: whoever copies this has a web sign-in of their own for the page")
+	case c.connect && strings.HasSuffix(c.listen, ":0"):
+		return errors.New("-connect needs a -listen with a port: the redirect URI is registered with it")
 	case ways > 1:
 		return errors.New("-introspection-url, -demo-users and -single-user exclude each other: give one of them")
 	case open && !isLoopback(c.listen):

@@ -14,7 +14,8 @@
 //     there, with the list of what is spoken.
 //
 // Start to read here; endpoints.go has what is in front of the tools, bearer.go
-// who may call them and whose grant is used, tools.go the tools, and flags.go
+// who may call them and whose grant is used, connect.go the page by which people
+// can sign in, tools.go the tools, and flags.go
 // the command line. docs/http.md says what matters when it is deployed.
 //
 //	go run ./examples/http -help
@@ -76,16 +77,25 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 // newServer returns the server with its tools. Nothing is dialled: the
 // authorization server is asked when a call first needs it.
 func newServer(cfg *config, counters *lazyauth.Counters) (*mcp.Server, *lazyauth.Interceptor, error) {
-	auth, err := lazyauth.New(lazyauth.Service{
+	service := lazyauth.Service{
 		Name:     "Notes",
 		Issuer:   cfg.issuer,
 		Endpoint: oauth2.Endpoint{DeviceAuthURL: cfg.deviceURL, AuthStyle: cfg.clientAuth}, // the rest is discovered
-		// No Flows: the device flow alone. A redirect comes back to this machine, and callers are on others.
+		// No Flows: the device flow alone, unless there is a connect page. Callers are on other machines.
 		ClientID:     cfg.clientID,
 		ClientSecret: cfg.clientSecret,
 		Scopes:       scopes.Of("profile"),      // asked for in every sign-in: verifyUser needs it
 		APIOrigins:   []string{cfg.apiOrigin()}, // the token goes nowhere else
-	}, &lazyauth.Options{
+	}
+	if cfg.connect {
+		page, err := connectPage(cfg)
+		if err != nil {
+			return nil, nil, err
+		}
+		service.Flows, service.ConnectPage, cfg.page = []lazyauth.Flow{lazyauth.FlowRedirect}, page, page
+		cfg.redirectURI = page.RedirectURI(service)
+	}
+	auth, err := lazyauth.New(service, &lazyauth.Options{
 		MaxWait:            cfg.patience,
 		Hosts:              cfg.hosts(),
 		VerifyUser:         verifyUser(cfg.api),
@@ -130,6 +140,9 @@ func serve(ctx context.Context, cfg *config, server *mcp.Server, auth *lazyauth.
 	defer debug.Close()
 
 	fmt.Fprintf(stdout, "listens on        %s\n", listener.Addr())
+	if cfg.connect {
+		fmt.Fprintf(stdout, "redirect URI      %s\n", cfg.redirectURI)
+	}
 	fmt.Fprintf(stdout, "2026-07-28        %s\n", public+modernPath)
 	fmt.Fprintf(stdout, "up to 2025-11-25  %s\n", public+legacyPath)
 	ended := make(chan error, 1)

@@ -68,7 +68,7 @@ func started(t *testing.T, flags ...string) *world {
 		Issuer:        issuer,
 		Interval:      time.Second,
 		TokenLifetime: time.Hour,
-		Clients:       []fakeas.Client{{ID: "notes", Secret: clientKey}, {ID: hostID}},
+		Clients:       []fakeas.Client{{ID: "notes", Secret: clientKey, RedirectURIs: []string{"http://127.0.0.1/connect/callback"}, RedirectBelow: true}, {ID: hostID}},
 	})
 	as.Start()
 	t.Cleanup(as.Close)
