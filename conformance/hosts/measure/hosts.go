@@ -80,8 +80,12 @@ var hosts = []host{
 }
 
 // unasked are the scenarios that tell something of a host which cannot be asked
-// anything: the others begin with a prompt.
-var unasked = []string{"advertising", "era", "versions", "references", "modes", "waiting", "url-required", "result-types", "streams", "restart"}
+// anything: most of the others begin with a prompt. The one that does not is silent,
+// which gives a host twelve seconds from its start; some take as long to start.
+var unasked = []string{
+	"advertising", "era", "versions", "strange-version", "references", "json-answers", "stream-answers", "modes", "waiting",
+	"url-required", "mirrored", "result-types", "streams", "sessions", "restart",
+}
 
 // timeout of a scenario is long enough for five calls of a command line on a busy machine,
 // and for a call that ends by the time-out that hosts have, a minute.

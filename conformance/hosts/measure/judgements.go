@@ -35,6 +35,7 @@ var judgements = map[string]map[string]judgement{
 		},
 		"B20": answersRequests,
 		"A46": leavesSession,
+		"B39": fallsBack,
 		"B43": listsInvalid,
 	},
 	"mcp-go": {
@@ -45,17 +46,7 @@ var judgements = map[string]map[string]judgement{
 			why:   "The content of a result of type `half_done` was handed to the caller as if it were complete.",
 		},
 		"B20": answersRequests,
-		"B39": {
-			found: "falls back to initialize after error -32022",
-			why: "The library goes on with a version of the server's list only if that is another than it has just asked for, and takes the " +
-				"server for one of the older era otherwise, whatever the error says: it sends `initialize`. The server of the check lists the very " +
-				"version that it refused; one that lists none which the library has is taken for an older one just the same.",
-		},
-		"P17": {
-			found: "the last that it had been sent is the response to initialize; no call was made", ruling: excused,
-			why: "It is what comes of B39: the server refuses `initialize` as well, and the connection fails. It ends with that error, as a " +
-				"host may that has no server.",
-		},
+		"B39": fallsBack,
 	},
 	"typescript-v1": {
 		"A46": leavesSession,
@@ -88,6 +79,13 @@ var judgements = map[string]map[string]judgement{
 				"and prints nothing.",
 		},
 	},
+	"mcporter": {
+		"A40": {
+			found: "MCP-Session-Id is missing", ruling: excused,
+			why: "It is no request of the session. The server has answered `initialize` with a version that does not exist, and mcporter tries " +
+				"the transport of 2024-11-05 then, which begins with a GET and has no sessions.",
+		},
+	},
 	"codex-app": {
 		"P5": {
 			found: `what call "needs" came to for the model has the URL or the code of a prompt in it`,
@@ -101,8 +99,26 @@ var judgements = map[string]map[string]judgement{
 	"copilot-p": {
 		"B15": {found: "a result of an unknown type was used", why: usesAnyType},
 		"B20": answersRequests,
+		"B39": {
+			found: "falls back to initialize after error -32022",
+			why: "The error says that the server is of the newer era, and names a version to come. It takes the server for one of the older " +
+				"era, and sends `initialize`, which the server refuses as well.",
+		},
+		"B41": {
+			found: "Mcp-Param-Region is missing",
+			why:   "It sends no header for any parameter that is annotated with `x-mcp-header`.",
+		},
+		"B43": {
+			found: `calls "notes_`,
+			why:   "It looks at no `x-mcp-header`: of the six tools whose annotations are invalid each could be called.",
+		},
 	},
 	"gemini-p": {
+		"A46": {
+			found: "the host did not initialize again",
+			why: "The calls that follow go on in the session that there is not any more, and each fails. No person is there who could connect " +
+				"anew, and the model is told of an error of the tool.",
+		},
 		"A39": {
 			found: "MCP-Protocol-Version is missing",
 			why:   "No request after the initialization has the header. A server has to take it for one of an older revision then.",
@@ -123,6 +139,12 @@ var (
 		found: `calls "notes_items"`,
 		why: "The list that the library returns leaves out the tools whose `x-mcp-header` is invalid, but for one: where it stands below " +
 			"`items`, it is not seen, and the tool is called.",
+	}
+	fallsBack = judgement{
+		found: "falls back to initialize after error -32022",
+		why: "The error says that the server is of the newer era. If it names a version of that era that the library has, the library goes " +
+			"on with it; otherwise it takes the server for one of the older era, and sends `initialize`. The server of the check, of a " +
+			"version to come, refuses that as well, so the connection fails all the same.",
 	}
 	answersRequests = judgement{
 		found: "sent a JSON-RPC response",

@@ -50,8 +50,10 @@ prompt with what was declared (A5): tried apart from this table, a host on it th
 same, while one on the TypeScript SDK v1 refuses them with -32602. Here both modes are declared, and there is no mode to refuse but
 one that does not exist.
 
-The libraries and Codex are given all scenarios. The command lines, and agents that run unattended, are given the ten that do not begin
-with a prompt, as nothing can be learnt from the others.
+The libraries and Codex are given all scenarios. The command lines, and agents that run unattended, are given fifteen that do not begin
+with a prompt, as nothing can be learnt from those that do. A sixteenth, of a server that does not answer, is left out there: it
+gives a host twelve seconds, its start among them, and on a busy machine some take longer to start. A command line begins a session
+for each call, so that none ends between two of its calls (A46).
 `
 
 	aboutFailures = `Each failure was looked at in the recording and compared with the text that it is about. Some say more of the check than of the host.
@@ -88,11 +90,16 @@ integration runs Codex, Copilot and Gemini, and compares their rows.
 // warnings are what there is to say of each.
 var warnings = map[string]string{
 	"A6": "Codex adds an empty object to what the client of its app server has answered.",
-	"A47": "To end the session is a call of its own in that library (`terminateSession`), which the adapter, as little as somebody would write, " +
+	"A47": "To end the session is a call of its own in the TypeScript SDK (`terminateSession`), which the adapter, as little as somebody would write, " +
 		"does not make; nor do the programs that are built on it.",
 	"B46": "It is a command line: the server lives as long as the command.",
 	"A55": "The server's process is ended without its input having been closed.",
-	"B44": "The error reaches the host; to list the tools again, and to call again, is left to it.",
+	"A58": "It goes on as if it knew the version in the answer to `initialize`.",
+	"B47": "The library sets no time-out of its own to the question: in the Go SDK the answer is waited for until the context ends that the host has " +
+		"connected with, and in the TypeScript SDK v2 for a minute, as any answer is.",
+	"B48": "Claude Code and Copilot end with status 0, and print nothing of it. The check waits for a second and a half after the refusal; where " +
+		"it is given more, the TypeScript SDK v2 and the Inspector end with the error, and these two still do not.",
+	"B44": "The error reaches the host; to list the tools again, and to call again, is left to it, and the programs here do not.",
 	"A21": "The error reaches the host with its data; presenting what is in it is left to the host.",
 	"A25": "The host's context ends, and the library closes the connection of the request without a word; in this revision that is not " +
 		"a cancellation, so the server goes on.",
