@@ -1,0 +1,53 @@
+package bars
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+)
+
+// Whatever a store has is read without a panic, and what is read is written so that it reads the
+// same.
+func FuzzDecode(f *testing.F) {
+	for _, text := range []string{
+		"", "{}", `{"v":1}`, `{"v":1,"accounts":["home","work"],"bar":{"since":"2026-01-02T03:04:05Z"}}`,
+		`{"v":1,"n":2,"last":[{"n":1,"who":"a"},{"n":2,"who":"b"}]}`, `{"v":1,"n":1,"last":[{"n":7,"who":"a"}]}`, `{"v":1,"n":18446744073709551615}`,
+	} {
+		f.Add([]byte(text), uint64(1))
+	}
+	f.Fuzz(func(t *testing.T, text []byte, n uint64) {
+		if r, err := decodeRecord(text); err == nil {
+			again, err := decodeRecord(r.encode())
+			if err != nil || !bytes.Equal(again.encode(), r.encode()) {
+				t.Errorf("a record does not read as it was written: %v", err)
+			}
+		}
+		j, err := decodeJournal(text)
+		if err != nil {
+			return
+		}
+		if whom, all := j.since(n); !all && uint64(len(whom)) > j.N-n {
+			t.Errorf("%d entries since %d of %d", len(whom), n, j.N)
+		}
+		j.add("somebody")
+		if whom, all := j.since(j.N - 1); all || len(whom) != 1 {
+			t.Errorf("the last entry is not found: %v, %t", whom, all)
+		}
+	})
+}
+
+// The longest records fit into a store.
+func TestRecord_Fits(t *testing.T) {
+	r, j := new(record), new(journal)
+	for n := range 2 * maxAccounts {
+		r.add(string(bytes.Repeat([]byte{byte('a' + n%26)}, 60)) + string(rune('A'+n/26)) + "\u2028é")
+		j.add(hash("somebody"), hash("else"))
+	}
+	if n := len(r.encode()); n > store.MaxRecord || !r.More {
+		t.Errorf("a record of a person has %d bytes, more %t", n, r.More)
+	}
+	if n := len(j.encode()); n > store.MaxRecord || len(j.Entries) != maxEntries {
+		t.Errorf("the journal has %d bytes and %d entries", n, len(j.Entries))
+	}
+}
