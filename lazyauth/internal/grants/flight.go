@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -169,6 +170,10 @@ func (f *Flight) CountCall() { f.calls.Add(1) }
 // CountPrompt notes that the prompt is shown; it is the asker's to say.
 func (f *Flight) CountPrompt() { f.prompts.Add(1) }
 
+// IsStepUp reports whether f asks for more than the person has given already. It may be called
+// when Result may.
+func IsStepUp(f *Flight) bool { return !f.given.IsEmpty() }
+
 // covers reports whether what the flight asks for satisfies need; while it is gathering,
 // o.mu is held.
 func (f *Flight) covers(need scopes.Requirement) bool {
@@ -231,7 +236,7 @@ func (f *Flight) run() {
 		err = ErrClosed
 	case o.logouts != logouts:
 		o.revokeLate(g)
-		err = ErrLoggedOut
+		err = cmp.Or(context.Cause(f.wanted), ErrLoggedOut)
 	}
 	if err != nil {
 		err = o.setbacks.ended(isClosed(f.ready), f.link != LinkOpened, err)
@@ -322,6 +327,7 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 		return nil, 0, err
 	}
 	g := newGrant(o.keeper.config.Hierarchy, token, false)
+	g.signedIn()
 	o.mu.Lock()
 	g.asked = f.want
 	if old := o.Grant(); old != nil {

@@ -18,8 +18,32 @@ func (o *Owner) drop() *Grant {
 		o.rejected = g.token.AccessToken // which a store that fails now must not bring back
 		o.changed()
 	}
-	g.stop()
+	g.end()
 	return g
+}
+
+// End forgets o's grant, here alone, and ends the flight that is under way, whose callers get this
+// error.
+func End(o *Owner, err error) {
+	o.drop()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.flight != nil {
+		o.flight.abandon(err)
+	}
+}
+
+// Recheck forgets o's grant, here alone, if the store has had it and has none any more.
+func Recheck(ctx context.Context, o *Owner) error {
+	g := o.Grant()
+	if g == nil || !g.stored.Load() {
+		return nil
+	}
+	found, err := o.record.load(ctx)
+	if err == nil && found == nil && o.isCurrent(g) {
+		o.drop()
+	}
+	return err
 }
 
 // Forget logs the owner out: the grant is forgotten here and in the store, whatever comes
@@ -27,27 +51,11 @@ func (o *Owner) drop() *Grant {
 // may be good elsewhere wraps [ErrNotRevoked]. ctx bounds the requests.
 func (o *Owner) Forget(ctx context.Context) error {
 	g := o.drop()
-	var kept *Grant
-	var err error
-	if o.keeper.config.Store != nil {
-		// What is stored may be newer than what is at hand. What cannot be read cannot be
-		// revoked, but it can be forgotten.
-		var u update
-		u, err = o.record.update(ctx, func(s stored) decision { return decision{remove: !s.absent, use: s.grant, err: s.err} })
-		if kept = u.use; err != nil && !u.made && !errors.As(err, new(errStoreSlow)) {
-			// It cannot be written, and perhaps it can be read.
-			if found, failed := o.record.load(ctx); failed == nil && found != nil {
-				kept = found
-			}
-		}
-		if err != nil && kept != nil { // what may still be there must not come back
-			o.mu.Lock()
-			o.rejected = kept.token.AccessToken
-			o.mu.Unlock()
-		}
-		if u.err != nil {
-			err = errors.Join(err, notRevoked{u.err})
-		}
+	kept, err := o.record.forget(ctx)
+	if err != nil && kept != nil { // what may still be there must not come back
+		o.mu.Lock()
+		o.rejected = kept.token.AccessToken
+		o.mu.Unlock()
 	}
 	for _, old := range []*Grant{g, kept} {
 		if old == nil || old.operators || old == kept && g != nil && g.refresh == kept.refresh && g.token.AccessToken == kept.token.AccessToken {

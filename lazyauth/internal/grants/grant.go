@@ -1,7 +1,8 @@
 package grants
 
 import (
-	"math/rand/v2"
+	"crypto/rand"
+	random "math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,9 @@ type Grant struct {
 	serial    uint64   // of this program: no two grants have the same; see Gate
 	dropped   string   // for the observer: what the server named as scopes that cannot be any
 
+	id             string    // of all that came of one sign-in, for logs
+	since, renewed time.Time // when the person gave it, and when it was last refreshed; zero if that is not known
+
 	stored atomic.Bool   // the store has it
 	state  atomic.Uint32 // expired and due; zero on the path of every call
 
@@ -59,6 +63,7 @@ type receiver struct {
 const (
 	expired = 1 << iota // the token has ended, or is about to
 	due                 // the next call should have it refreshed
+	ended               // it was given up for good, and nothing that comes of it is taken
 )
 
 var serials atomic.Uint64
@@ -86,6 +91,7 @@ func (g *Grant) like(actual scopes.Set, refresh string) *Grant {
 	r := &Grant{
 		token: g.token, header: g.header, refresh: refresh, refreshed: g.refreshed, operators: g.operators, told: g.told, source: g.source,
 		scopes: actual, held: g.order.Expand(actual), asked: g.asked, whole: g.whole, order: g.order, client: g.client, identity: g.identity, serial: serials.Add(1),
+		id: g.id, since: g.since, renewed: g.renewed,
 	}
 	r.stored.Store(g.stored.Load())
 	r.state.Store(g.state.Load() & expired)
@@ -130,6 +136,19 @@ func (g *Grant) Identity() Identity { return g.identity }
 // Dropped returns what the server named as scopes of the token that cannot be any, escaped and
 // cut short, for a log.
 func (g *Grant) Dropped() string { return g.dropped }
+
+// ID names all that came of one sign-in, as far as that is known.
+func (g *Grant) ID() string { return g.id }
+
+// Since returns when the person gave it; zero, as is Renewed, if that is
+// not known, or did not happen.
+func (g *Grant) Since() time.Time { return g.since }
+
+// Renewed returns when it was last refreshed; see Since.
+func (g *Grant) Renewed() time.Time { return g.renewed }
+
+// signedIn notes that the person has given g now.
+func (g *Grant) signedIn() { g.id, g.since = rand.Text(), time.Now() }
 
 // Renewable reports whether there is a refresh token.
 func (g *Grant) Renewable() bool { return g.refresh != "" }
@@ -237,7 +256,7 @@ func (g *Grant) start(ended func()) {
 	// Ahead of the end, so that nobody waits; at another moment in each process
 	// that shares the grant, and for each of the people who signed in together.
 	if ahead := min(5*time.Minute, left/4); ahead > 0 {
-		ahead = ahead/2 + rand.N(ahead/2+1) //nolint:gosec // it spreads load, and guards nothing
+		ahead = ahead/2 + random.N(ahead/2+1) //nolint:gosec // it spreads load, and guards nothing
 		g.dueTimer = time.AfterFunc(left-ahead, func() { g.state.Or(due) })
 	}
 }
@@ -252,6 +271,17 @@ func (g *Grant) later() {
 		g.dueTimer.Reset(refreshRetry)
 	}
 }
+
+// end is stop for a grant that is given up for good.
+func (g *Grant) end() {
+	if g != nil {
+		g.state.Or(ended)
+	}
+	g.stop()
+}
+
+// hasEnded reports whether g was given up for good.
+func (g *Grant) hasEnded() bool { return g.state.Load()&ended != 0 }
 
 // stop ends g's time as the owner's grant, if there is one; Owner.mu is held.
 func (g *Grant) stop() {

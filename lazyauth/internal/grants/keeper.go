@@ -31,6 +31,8 @@ type Config struct {
 
 	Store store.Store            // nil: grants are in memory alone
 	Key   func(Principal) string // the key of a principal's record
+	// Restored returns why a grant that the store has must not be used; nil uses all.
+	Restored func(context.Context, Principal) error
 
 	// Verify confirms that a new grant is who's; passed says that who approved is known to be who was asked (see
 	// Authorization.Passed). It is not called for the local user. Nil believes everybody, and whoever gets a person

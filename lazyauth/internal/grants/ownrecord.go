@@ -18,7 +18,8 @@ type ownRecord struct {
 	store    store.Store // nil: there is none, and none of the methods may be called
 	key      string
 	order    *scopes.Hierarchy
-	declared func() scopes.Set // what a grant was asked for, where its record does not say
+	declared func() scopes.Set           // what a grant was asked for, where its record does not say
+	admit    func(context.Context) error // see Config.Restored
 
 	// storing and loading hold a token for each time that the store is being asked, so that
 	// one that does not answer keeps a few goroutines and no more.
@@ -30,7 +31,15 @@ type ownRecord struct {
 }
 
 func newOwnRecord(c *Config, who Principal) ownRecord {
-	return ownRecord{store: c.Store, key: c.Key(who), order: c.Hierarchy, declared: c.Declared, storing: make(chan struct{}, storeCalls), loading: make(chan struct{}, storeCalls)}
+	return ownRecord{store: c.Store, key: c.Key(who), order: c.Hierarchy, declared: c.Declared, admit: admission(c.Restored, who), storing: make(chan struct{}, storeCalls), loading: make(chan struct{}, storeCalls)}
+}
+
+// admission is Config.Restored for one principal; nil of nil.
+func admission(restored func(context.Context, Principal) error, who Principal) func(context.Context) error {
+	if restored == nil {
+		return nil
+	}
+	return func(ctx context.Context) error { return restored(ctx, who) }
 }
 
 // errStoreSlow names the store that does not answer.
@@ -204,6 +213,35 @@ func takes(turn <-chan struct{}) bool {
 
 // errUnchanged ends an update of the store that writes nothing.
 var errUnchanged = errors.New("lazyauth: nothing to write")
+
+// forget deletes the record and returns the grant in it, or that of a record that could not be
+// deleted; an error says that it may still be there, or could not be read.
+func (r *ownRecord) forget(ctx context.Context) (kept *Grant, err error) {
+	if r.store == nil {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	// What is stored may be newer than what is at hand. What cannot be read cannot be revoked, but
+	// it can be forgotten.
+	u, err := r.update(ctx, func(s stored) decision { return decision{remove: !s.absent, use: s.grant, err: s.err} })
+	if kept = u.use; err != nil && !u.made && !errors.As(err, new(errStoreSlow)) {
+		// It cannot be written, and perhaps it can be read.
+		if found, failed := r.load(ctx); failed == nil && found != nil {
+			kept = found
+		}
+	}
+	if u.err != nil {
+		err = errors.Join(err, notRevoked{u.err})
+	}
+	return kept, err
+}
+
+// admits returns why what was found in the store must not be used; nil if it may, or is none.
+func (r *ownRecord) admits(ctx context.Context, found *Grant) error {
+	if found == nil || r.admit == nil {
+		return nil
+	}
+	return r.admit(ctx)
+}
 
 // load returns what the store has, waiting for no longer than storeWait.
 func (r *ownRecord) load(ctx context.Context) (*Grant, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/names"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -34,17 +35,29 @@ type record struct {
 	Whole     string    `json:"whole,omitempty"` // what a refresh may bring, if that is more
 	Refreshed bool      `json:"renewed,omitempty"`
 	Identity  Identity  `json:"identity,omitzero"`
+	ID        string    `json:"id,omitempty"`   // empty, as is Since, in records of earlier programs
+	Since     time.Time `json:"since,omitzero"` // when the person gave it
+	Renewed   time.Time `json:"renewedAt,omitzero"`
 }
 
 func (g *Grant) encode() []byte {
 	text, err := json.Marshal(record{
 		Version: recordVersion, Access: g.token.AccessToken, Refresh: g.refresh, Client: g.client.id, Secret: g.client.confidential, Expires: g.token.Expiry.Round(0),
 		Scopes: g.scopes.String(), Asked: g.asked.String(), Whole: g.whole.String(), Refreshed: g.refreshed, Identity: g.identity,
+		ID: g.id, Since: g.since.Round(0), Renewed: g.renewed.Round(0),
 	})
 	if err != nil {
 		panic(err) // text, a time and a flag
 	}
 	return text
+}
+
+// id returns the record's id, if it can be one.
+func (r *record) id() string {
+	if len(r.ID) > 64 || !names.Check(r.ID) {
+		return ""
+	}
+	return r.ID
 }
 
 // decode reads a stored grant. Its errors quote nothing of the record.
@@ -73,6 +86,7 @@ func decode(order *scopes.Hierarchy, declared func() scopes.Set, text []byte) (*
 	g := newGrant(order, token, r.Refreshed)
 	g.identity, _ = r.Identity.Shown()
 	g.asked, g.whole = asked, whole
+	g.id, g.since, g.renewed = r.id(), r.Since, r.Renewed
 	g.stored.Store(true)
 	return g, nil
 }

@@ -115,6 +115,9 @@ func (o *Owner) restore(ctx context.Context) error {
 		o.storeFailed(ctx, err)
 		return nil
 	}
+	if err := o.record.admits(ctx, found); err != nil {
+		return err
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch now := o.Grant(); {
@@ -158,7 +161,7 @@ func (o *Owner) refresh(ctx context.Context, old *Grant) error {
 // refreshed returns the grant that takes the place of old.
 func (o *Owner) refreshed(ctx context.Context, old *Grant) (*Grant, error) {
 	if o.keeper.config.Store == nil {
-		return o.exchange(ctx, old)
+		return o.exchange(ctx, old, old)
 	}
 	u, err := o.record.update(ctx, func(s stored) decision { return o.refreshWith(ctx, s, old, true) })
 	if errors.Is(err, store.ErrDamaged) && !u.made {
@@ -184,7 +187,7 @@ func (o *Owner) refreshed(ctx context.Context, old *Grant) (*Grant, error) {
 	}
 	o.noteOutdated(u.found)
 	if !u.made { // the store could not even be read: do without
-		return o.exchange(ctx, old)
+		return o.exchange(ctx, old, old)
 	}
 	u.use.stored.Store(false)
 	return u.use, nil // unwritten, and good
@@ -215,7 +218,7 @@ func (o *Owner) refreshWith(ctx context.Context, s stored, old *Grant, expects b
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeWait)
 	defer cancel()
 	defer context.AfterFunc(o.keeper.ctx, func() { time.AfterFunc(closingWait, cancel) })()
-	fresh, err := o.exchange(ctx, from)
+	fresh, err := o.exchange(ctx, old, from)
 	switch {
 	case err == nil:
 		fresh.stored.Store(!s.foreign)
@@ -230,24 +233,30 @@ func (o *Owner) refreshWith(ctx context.Context, s stored, old *Grant, expects b
 	}
 }
 
-// exchange is one use of a refresh token.
-func (o *Owner) exchange(ctx context.Context, old *Grant) (*Grant, error) {
+// exchange is one use of from's refresh token, in the place of old's. What it brings is ended if old
+// was given up meanwhile.
+func (o *Owner) exchange(ctx context.Context, old, from *Grant) (*Grant, error) {
 	o.mu.Lock()
 	if r := o.renewal; r != nil {
 		r.exchanging.Store(true)
 		defer r.exchanging.Store(false)
 	}
 	o.mu.Unlock()
-	client, err := o.keeper.config.Server.of(ctx, old)
+	client, err := o.keeper.config.Server.of(ctx, from)
 	if err != nil {
 		return nil, err
 	}
-	token, byName, err := exchangeFor(ctx, client, old)
+	token, byName, err := exchangeFor(ctx, client, from)
 	if err != nil {
 		o.keeper.config.Server.refused(client, err)
 		return nil, err
 	}
-	return old.successor(token, byName), nil
+	fresh := from.successor(token, byName)
+	if old.hasEnded() && o.keeper.ctx.Err() == nil { // what is had while it closes is stored
+		o.revokeLate(fresh)
+		return nil, errSuperseded
+	}
+	return fresh, nil
 }
 
 // exchangeFor asks for what old has, and by name for what the grant has and the last token
@@ -267,6 +276,7 @@ func exchangeFor(ctx context.Context, client *oauth.Client, old *Grant) (token *
 func (g *Grant) successor(token *oauth.Token, byName bool) *Grant {
 	fresh := newGrant(g.order, token, true)
 	fresh.identity, fresh.asked = g.identity, g.asked
+	fresh.id, fresh.since, fresh.renewed = g.id, g.since, time.Now()
 	if !byName && !token.Missing.IsEmpty() {
 		fresh.whole = g.scopes // the rest is asked for by name, once
 	}

@@ -34,6 +34,11 @@ func (as *AuthorizationServer) revoke(ctx context.Context, g *Grant) error {
 	return nil
 }
 
+// RevokeToken ends the tokens of an answer that nobody gets.
+func (as *AuthorizationServer) RevokeToken(ctx context.Context, t *oauth.Token) error {
+	return as.revoke(ctx, newGrant(nil, t, false))
+}
+
 // revokeAll ends the tokens of all these grants, side by side, within this time; it does nothing
 // if there is none.
 func (as *AuthorizationServer) revokeAll(grants []*Grant, within time.Duration) error {
