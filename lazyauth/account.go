@@ -190,6 +190,7 @@ func (i *Interceptor) Status(ctx context.Context, who Principal) (*Status, error
 	return &Status{
 		Principal: who, Identity: Identity(g.Identity()), Scopes: g.Scopes(), Expires: g.Token().Expiry,
 		Renewable: g.Renewable(), Configured: g.Operators(), Unattended: g.Source(),
+		ID: g.ID(), Since: g.Since(), Renewed: g.Renewed(),
 	}, nil
 }
 
@@ -208,8 +209,26 @@ func (i *Interceptor) Status(ctx context.Context, who Principal) (*Status, error
 // the next call gets it anew as long as its caller's own token is good.
 //
 // Logging out a principal without a grant is no error.
+// Other processes that share the store give up the grant within half a minute, and what is under way
+// there does not bring it back; an error can say that they may not know.
 func (i *Interceptor) Revoke(ctx context.Context, who Principal) error {
+	return i.end(ctx, who, ender{by: ByPerson})
+}
+
+// end is Revoke, by whomever.
+func (i *Interceptor) end(ctx context.Context, who Principal, by ender) error {
 	defer i.observer.changes.note(grants.Principal(who)) // once it is out of the store, too
+	var had *Status
+	if i.observer.audit != nil {
+		had, _ = i.Status(ctx, who) // before it is gone; Forget tells what cannot be read
+	}
 	i.standIns.forget(who)
-	return i.personOf(who).Forget(ctx)
+	err := i.personOf(who).Forget(ctx)
+	if p := grants.Principal(who); !p.IsLocal() {
+		err = errors.Join(err, i.persons.book.Ended(ctx, personOfPrincipal(p), p.Account, false))
+	}
+	if had != nil {
+		i.observer.audit.ended(ctx, *had, by)
+	}
+	return err
 }

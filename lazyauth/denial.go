@@ -37,7 +37,7 @@ func envelope(remediation string, hints ...string) map[string]any {
 // another credential, and here the credentials are the server's.
 func (r Reason) remediation() string {
 	switch r {
-	case ReasonExceeded, ReasonUnsupported, ReasonAnonymous:
+	case ReasonExceeded, ReasonUnsupported, ReasonAnonymous, ReasonBarred:
 		return remedyUnavailable
 	case ReasonPending, ReasonDeclined, ReasonDenied, ReasonExpired, ReasonNarrowed,
 		ReasonUnverified, ReasonUnavailable, ReasonBusy, ReasonAbandoned:

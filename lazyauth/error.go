@@ -12,6 +12,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/bars"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
@@ -71,6 +72,8 @@ const (
 	ReasonPending Reason = "pending"
 	// ReasonExceeded: more was demanded than this server may ask for.
 	ReasonExceeded Reason = "exceeded"
+	// ReasonBarred: an operator has barred the person: see [Operator.Bar].
+	ReasonBarred Reason = "barred"
 	// ReasonUndetermined: what the call needs could not be told from its arguments, since the
 	// function that says so ([AddToolWithNeeds], scopes.Policy.ByArguments) refused them or
 	// failed.
@@ -247,7 +250,12 @@ func (e *Error) Error() string {
 			return fmt.Sprintf("What this call needs of %s cannot be told from its arguments, and nothing was done: %s", e.service, e.detail)
 		}
 		return fmt.Sprintf("What this call needs of %s could not be determined, which is a fault of this server, and nothing was done. Its operator finds the cause in the server's log.", e.service)
+	case ReasonBarred:
+		return e.barred()
 	default:
+		if errors.Is(e.Cause, bars.ErrUnknown) {
+			return fmt.Sprintf("This server keeps a list of who may use its access to %s, and cannot read it at the moment. Call again in a minute; if that does not help, the server's log says more.", e.service)
+		}
 		if errors.Is(e.Cause, grants.ErrClosed) {
 			return fmt.Sprintf("This server is shutting down, and the sign-in to %s with it.", e.service)
 		}
@@ -383,6 +391,9 @@ func translate(err error) *Error {
 	if n, ok := errors.AsType[*grants.Narrowed](err); ok {
 		return &Error{Reason: ReasonNarrowed, Missing: n.Missing, operators: n.Operators, unasked: n.Drawn}
 	}
+	if b, ok := errors.AsType[*bars.Barred](err); ok {
+		return &Error{Reason: ReasonBarred, Cause: b}
+	}
 	cause := grants.Cause(err)
 	for _, known := range []struct {
 		kind   error
@@ -390,6 +401,8 @@ func translate(err error) *Error {
 		cause  error
 	}{
 		{grants.ErrClosed, ReasonUnavailable, grants.ErrClosed},
+		{bars.ErrUnknown, ReasonUnavailable, err},
+		{bars.ErrEnded, ReasonDenied, grants.ErrLoggedOut},
 		{grants.ErrNoNeed, ReasonExceeded, errUnlisted},
 		{grants.ErrStoreNotAnswered, ReasonPending, grants.ErrStoreNotAnswered},
 		{grants.ErrNotAnswered, ReasonPending, errNoPrompt},

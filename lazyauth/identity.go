@@ -47,6 +47,11 @@ type Status struct {
 	// Unattended is how it was got, if nobody was asked: "exchange", "identity", "credentials" or
 	// "token", which are the fields of [Unattended]; empty otherwise.
 	Unattended string
+	// ID names all that came of one sign-in, as in an [AuditEntry]; Since is when the person gave
+	// it, and Renewed when it was last refreshed, which happens only when a call needs it. Empty
+	// and zero: it is not known, as of grants that were stored by earlier versions.
+	ID             string
+	Since, Renewed time.Time
 }
 
 // named returns result with whose grant was used, if that is known.

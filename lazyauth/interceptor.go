@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/bars"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/state"
@@ -32,6 +33,7 @@ type Interceptor struct {
 	origins  origins
 	argument string // that names the account; see AccountFromArgument
 	standIns *standIns
+	persons  *persons
 	sealer   *state.Sealer
 	seed     maphash.Seed
 	epoch    time.Time
@@ -74,7 +76,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	observer, late := newObserver(&service, o.Trace), new(guard.Late)
+	observer, late := newObserver(&service, o.Trace, o.Audit), new(guard.Late)
 	transport := guardedTransport{o.Transport, callbacks{late, observer}}
 	toServer := awaitedTransport{transport}
 	sealer, err := state.NewSealer(o.StateKeys...)
@@ -109,8 +111,15 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	i.options.Unattended = nil // it has secrets
-	i.keeper = grants.New(i.keeping(server, ways, toServer))
+	i.options.Unattended, i.options.Audit = nil, nil // they have secrets
+	i.persons = &persons{
+		book: bars.New(i.options.Store, service.bookName()), server: server,
+		failed: func(ctx context.Context, who grants.Principal, err error) { i.observer.storeFailed(ctx, who, err) },
+	}
+	for _, w := range unasked {
+		w.token = i.persons.guard(w.token)
+	}
+	i.keeper = grants.New(i.keeping(server, i.persons.guards(ways), toServer))
 	i.handlers = workers.New(func(f func()) bool { return i.keeper.Spawn(handlerRuns, f) })
 	i.people = asking.NewPeople(asking.Config{
 		Keeper: i.keeper, Service: service.Name, Epoch: i.epoch,
@@ -120,6 +129,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	})
 	i.local = i.people.Person(grants.Principal{})
 	i.standIns = newStandIns(unasked, i.keeper, i.people)
+	i.persons.keeper, i.persons.standIns = i.keeper, i.standIns
 	return i, nil
 }
 
@@ -128,8 +138,9 @@ func (i *Interceptor) keeping(server *grants.AuthorizationServer, ways []grants.
 	config := grants.Config{
 		Service: i.service.Name, Scopes: i.service.Scopes, Words: i.service.inWords, Hierarchy: i.service.Hierarchy, Declared: i.ceiling,
 		Ways: ways, Server: server,
-		Store: i.options.Store,
-		Key:   func(who grants.Principal) string { return i.service.storeKey(Principal(who)) },
+		Store:    i.options.Store,
+		Key:      func(who grants.Principal) string { return i.service.storeKey(Principal(who)) },
+		Restored: i.persons.restored,
 
 		UserInfo: i.service.UserInfo, Transport: transport, UserAgent: i.service.UserAgent,
 		Token: i.options.Token, MaxSignIns: i.options.MaxSignIns, MaxWaiting: i.options.MaxCalls,
@@ -137,6 +148,9 @@ func (i *Interceptor) keeping(server *grants.AuthorizationServer, ways []grants.
 	}
 	verify := i.options.VerifyUser
 	config.Verify = func(ctx context.Context, who grants.Principal, token *oauth2.Token, passed bool) error {
+		if err := i.persons.restored(ctx, who); err != nil { // once more, since that may have come just now
+			return err
+		}
 		switch {
 		case verify != nil: // which may say more than who sat at a browser
 			return verify(ctx, Principal(who), token)
@@ -170,7 +184,8 @@ func (i *Interceptor) Close() error {
 	i.suspended.Close()
 	dropped := i.keeper.Close()
 	i.standIns.close()
-	return errors.Join(i.join(), i.keeper.RevokeAll(dropped))
+	i.persons.close()
+	return errors.Join(i.join(), i.keeper.RevokeAll(dropped), i.observer.audit.close(closeWait))
 }
 
 // handlerRuns is what Close does not name by itself: it knows which handler.

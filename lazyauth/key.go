@@ -22,6 +22,11 @@ func (s *Service) storeKey(who Principal) string {
 	return keyOf([]string{s.issuerName(), s.program(), s.allParams(), who.Issuer, who.Subject, who.Account})
 }
 
+// bookName names the service for what is kept of persons beside their grants.
+func (s *Service) bookName() string {
+	return keyOf([]string{s.issuerName(), s.program(), s.allParams()})
+}
+
 // allParams encodes the parameters of all requests.
 func (s *Service) allParams() string {
 	if len(s.TokenParams) == 0 && len(s.RefreshParams) == 0 {

@@ -23,15 +23,16 @@ type observer struct {
 	optional  scopes.Set
 	hierarchy *scopes.Hierarchy
 	changes   *changes // of grants, for lists of tools
+	audit     *auditor // nil: there is none
 }
 
 // newObserver returns an observer that tells trace; of failures alone, and in the program's
 // log, if that is nil.
-func newObserver(service *Service, trace *Trace) observer {
+func newObserver(service *Service, trace *Trace, audit *Audit) observer {
 	if trace == nil {
 		trace = failuresTrace()
 	}
-	return observer{service.Name, *CombineTraces(trace), service.Scopes, service.Hierarchy, new(changes)} // whose hooks are watched
+	return observer{service.Name, *CombineTraces(trace), service.Scopes, service.Hierarchy, new(changes), newAuditor(service.Name, audit)} // whose hooks are watched
 }
 
 // hookWait is how long a hook may take, which must not block.
@@ -99,6 +100,7 @@ func (o observer) Redirected(f *grants.Flight, e authcode.Event) {
 
 // Ended implements [grants.Observer].
 func (o observer) Ended(f *grants.Flight, took time.Duration) {
+	o.audit.flight(f)
 	stats := FlightStats{Took: took}
 	stats.Polls, stats.Prompts, stats.Calls = f.Counts()
 	failed := FailedInfo{About: o.ofFlight(f), FlightStats: stats, Scopes: f.Want()}
@@ -156,6 +158,7 @@ func (o observer) RefreshFailed(ctx context.Context, owner *grants.Owner, old *g
 	failed := FailedInfo{About: o.about(owner.Who(), ""), FlightStats: FlightStats{Took: took}, Scopes: old.Scopes(), Reason: ReasonUnavailable}
 	if ended {
 		failed.Reason = ReasonExpired
+		o.audit.ended(ctx, Status{Principal: Principal(owner.Who()), Identity: Identity(old.Identity()), Scopes: old.Scopes(), ID: old.ID()}, ender{by: ByAuthorizationServer})
 	}
 	_, failed.Err = causeOf(err)
 	emit(ctx, o.trace.Failed, failed)
@@ -185,6 +188,14 @@ func (o observer) Drawn(ctx context.Context, who grants.Principal, source string
 func (o observer) StoreFailed(ctx context.Context, owner *grants.Owner, err error) {
 	_, cause := causeOf(err)
 	emit(ctx, o.trace.StoreFailed, StoreFailedInfo{About: o.about(owner.Who(), ""), Err: cause})
+}
+
+// storeFailed tells of a store that did not keep what is beside somebody's grant.
+func (o observer) storeFailed(ctx context.Context, who grants.Principal, err error) {
+	_, cause := causeOf(err)
+	about := o.about(who, "")
+	about.alone = who == grants.Principal{}
+	emit(ctx, o.trace.StoreFailed, StoreFailedInfo{About: about, Err: cause})
 }
 
 // Unidentified implements [grants.Observer].

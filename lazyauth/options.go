@@ -152,6 +152,8 @@ type Options struct {
 	// [slog.Default], which writes to standard error unless the program says otherwise. A
 	// trace takes the place of that: [CombineTraces] with [SlogTrace] has both.
 	Trace *Trace
+	// Audit is told who got access, who lost it, and by whom. Nil means nobody.
+	Audit *Audit
 
 	// For tests: what takes the place of a network, and of this machine's signs of a browser.
 	listen    func(ctx context.Context, network, address string) (net.Listener, error)

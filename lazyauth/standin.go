@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/bars"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/unattended"
@@ -145,6 +146,30 @@ func (s *standIns) grant(who Principal) *grants.Grant {
 // what they hold.
 func (s *standIns) forget(who Principal) {
 	drop(s.table.Take(func(key standInKey) bool { return key.who == grants.Principal(who) }))
+}
+
+// forgetPerson is forget for all accounts of a person.
+func (s *standIns) forgetPerson(person grants.Principal) {
+	drop(s.table.Take(func(key standInKey) bool { return key.who.Person() == person }))
+}
+
+// recheck forgets what those have of whom refused says so now, and reports whether anybody else has
+// anything. concerns says whom to ask about; nil: nobody.
+func (s *standIns) recheck(ctx context.Context, concerns func(bars.Person, string) bool, refused func(context.Context, grants.Principal) error) (left bool) {
+	of := make(map[grants.Principal]struct{})
+	s.table.All(func(key standInKey) bool {
+		if !key.who.IsLocal() {
+			of[key.who.Person()] = struct{}{}
+		}
+		return false
+	})
+	for person := range of {
+		left = true
+		if concerns != nil && concerns(personOfPrincipal(person), "") && isBarred(refused(ctx, person)) {
+			s.forgetPerson(person)
+		}
+	}
+	return left
 }
 
 // close forgets everything.

@@ -31,8 +31,11 @@ type way struct {
 	thenAsk bool
 	// personal: its tokens are of the caller's bearer, and end with it.
 	personal bool
-	token    func(ctx context.Context, caller Caller, want scopes.Set) (*oauth.Token, error)
+	token    tokenOf
 }
+
+// A tokenOf gets a token for a caller.
+type tokenOf func(ctx context.Context, caller Caller, want scopes.Set) (*oauth.Token, error)
 
 // Why a way cannot be gone for a caller. What they wrap says that the person may be asked.
 var (
