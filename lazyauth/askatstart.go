@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 	"weak"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/unattended"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -49,14 +49,15 @@ func endOffer(stop context.CancelCauseFunc) {
 // is at work: if it needs no grant, its answer is the prompt, and when the host comes back for
 // the call, that goes on at once, whatever the person makes of it; if it needs one, it asks as ever.
 // A person who declines is left alone for a minute, as ever, and not asked at a start again
-// while the session lasts, which for callers from HTTP on 2026-07-28 is as long as the process.
+// while the session lasts, which for callers from HTTP on 2026-07-28 is as long as the process, for
+// the latest 4,096 of them.
 func AskAtStart(server *mcp.Server, auth *Interceptor, need scopes.Requirement) {
 	if need == nil {
 		panic("lazyauth.AskAtStart: the requirement is nil; an empty scopes.Set stands for any grant")
 	}
 	auth.install(server)
 	auth.newGate("", need) // counts for the limit of challenges
-	s := &starts{auth: auth, need: need, asked: make(map[any]struct{})}
+	s := &starts{auth: auth, need: need, asked: unattended.NewTable[any, struct{}](mostStarts)}
 	server.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
 		handle := func(ctx context.Context, method string, r mcp.Request) (mcp.Result, error) {
 			if call, ok := r.(*mcp.CallToolRequest); ok {
@@ -84,28 +85,21 @@ type starts struct {
 	auth *Interceptor
 	need scopes.Requirement
 
-	mu    sync.Mutex
-	asked map[any]struct{} // weak.Pointer[mcp.ServerSession] or grants.Principal
+	asked *unattended.Table[any, struct{}] // by weak.Pointer[mcp.ServerSession] or grants.Principal
 }
 
+// mostStarts is through how many clients people are known to have been asked: those of HTTP on
+// 2026-07-28 are people, of whom there may be very many.
+const mostStarts = 4096
+
 // first reports whether nobody was asked through this client yet, and notes that they are.
-func (s *starts) first(c asking.Client) bool {
+func (s *starts) first(c asking.Client) (is bool) {
 	key := any(c)
 	if session, ok := c.(*mcp.ServerSession); ok {
 		key = weak.Make(session)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, again := s.asked[key]; again {
-		return false
-	}
-	for other := range s.asked {
-		if session, ok := other.(weak.Pointer[mcp.ServerSession]); ok && session.Value() == nil {
-			delete(s.asked, other)
-		}
-	}
-	s.asked[key] = struct{}{}
-	return true
+	s.asked.Get(key, time.Time{}, func() struct{} { is = true; return struct{}{} })
+	return is
 }
 
 // client returns the client behind a request; nil if that is a person who is not known.
