@@ -511,6 +511,28 @@ func TestConnectPage_Map(t *testing.T) {
 	})
 }
 
+// A caller whom the mapping does not know is not asked, and the model reads nothing of the author's.
+func TestConnectPage_MapDoesNotKnowTheCaller(t *testing.T) {
+	page, err := lazyauth.NewConnectPage(lazyauth.ConnectOptions{
+		PublicURL: connectURL, Who: world.SignedInAs(""),
+		Map: func(lazyauth.Principal) (lazyauth.Principal, error) {
+			return lazyauth.Principal{}, errors.New("no row in people")
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	world.InBothEras(t, func(t *testing.T, era string) {
+		o := newOffice(t, world.Setup{Service: func(s *lazyauth.Service) { s.ConnectPage = page }})
+		h := o.HostWith(era, world.Manners{Name: "ada", URL: true, React: world.Accepts})
+		r := <-h.Call(t.Context(), "whoami", nil)
+		if r.Fails(t, lazyauth.ReasonUnverified); strings.Contains(r.Text(), "no row") {
+			t.Errorf("the model reads %q", r.Text())
+		}
+		h.WantPrompts(0)
+	})
+}
+
 // What cannot work is said at start-up.
 func TestNewConnectPage_Errors(t *testing.T) {
 	who := world.SignedInAs("")

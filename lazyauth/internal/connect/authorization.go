@@ -3,6 +3,7 @@ package connect
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"sync"
@@ -82,8 +83,8 @@ type Authorization struct {
 
 // Begin opens a link for a person, after calling want for what is asked for, for as long as that takes.
 //
-// Errors: ErrUnknown if the person's identity is not known; [ErrBusy], which is an error of the table as any other of
-// Table.Open; what authcode.Endpoint has against the server; that of ctx.
+// Errors: [ErrUnknown] if the person's identity is not known; [ErrBusy]; an oauth.ErrUnavailable if the table does not
+// answer; what authcode.Endpoint has against the server; that of ctx.
 func (p *Page) Begin(ctx context.Context, request Request, want func(context.Context) scopes.Set) (*Authorization, error) {
 	endpoints := request.Client.Endpoints()
 	endpoint, err := authcode.Endpoint(endpoints, request.AssumePKCE)
@@ -95,7 +96,8 @@ func (p *Page) Begin(ctx context.Context, request Request, want func(context.Con
 	}
 	identity, err := p.identity(request.Person)
 	if err != nil {
-		return nil, err
+		p.failed(err)
+		return nil, errors.Join(ErrUnknown, err)
 	}
 	a := &Authorization{
 		page: p, request: request, endpoint: endpoint, endpoints: endpoints, asked: want(ctx), path: authcode.PathOf(cmp.Or(request.Issuer, endpoints.Issuer, endpoints.Authorization), request.Name),
@@ -107,8 +109,11 @@ func (p *Page) Begin(ctx context.Context, request Request, want func(context.Con
 	if ctx.Err() != nil {
 		return nil, oauth.Ended(ctx, authcode.Op)
 	}
-	if err := p.table.Open(ctx, Link{ID: a.id, Person: identity, Ends: a.expires}); err != nil {
-		return nil, err
+	switch err := p.table.Open(ctx, Link{ID: a.id, Person: identity, Ends: a.expires}); {
+	case errors.Is(err, ErrBusy):
+		return nil, ErrBusy
+	case err != nil:
+		return nil, &oauth.Error{Op: authcode.Op, Kind: oauth.ErrUnavailable, Reason: "the table of links does not answer", Detail: authcode.Detail(err)}
 	}
 	p.mu.Lock()
 	p.local[a.id] = a

@@ -31,6 +31,8 @@ func (w *RedirectFlow) beginOnPage(ctx context.Context, a Asked, client *oauth.C
 	switch {
 	case errors.Is(err, connect.ErrBusy):
 		return nil, ErrManySignIns
+	case errors.Is(err, connect.ErrUnknown): // the author's mapping does not know who calls
+		return nil, failure{ErrUnverified, err}
 	case err != nil:
 		return nil, err
 	}
