@@ -83,7 +83,7 @@ func NewConnectPage(o ConnectOptions) (*ConnectPage, error) {
 	}
 	page, err := connect.New(config)
 	if err != nil {
-		return nil, fmt.Errorf("lazyauth: ConnectOptions.%w", err)
+		return nil, fmt.Errorf("lazyauth: ConnectOptions: %w", err)
 	}
 	return &ConnectPage{page}, nil
 }

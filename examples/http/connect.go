@@ -63,11 +63,11 @@ func demoSignIn(cfg *config, mux *http.ServeMux) {
 			http.Error(w, "there is no such demo user", http.StatusBadRequest)
 			return
 		}
-		cookie := &http.Cookie{Name: demoCookie, Value: user, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
+		cookie := &http.Cookie{Name: demoCookie, Value: user, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode} //nolint:gosec // there is no https on loopback, and so no Secure
 		if user == "" {
 			cookie.MaxAge = -1
 		}
-		http.SetCookie(w, cookie) //nolint:gosec // there is no https on loopback, and so no Secure
+		http.SetCookie(w, cookie)
 		http.Redirect(w, r, signInPath, http.StatusSeeOther)
 	})
 }

@@ -7,7 +7,7 @@
 //	Page.Begin ─ mints a link, which the person is shown
 //	browser ─ GET of the link ─▶ who is signed in here, what is asked for; nothing happens
 //	browser ─ POST ─▶ a new attempt: state, verifier, cookie; the page leads to the authorization server
-//	browser ─ the redirect URI ─▶ cookie, state, path and issuer, the same person, unclaimed; claimed; the code goes to Wait
+//	browser ─ the redirect URI ─▶ cookie, state, path and issuer, the same person, unclaimed; claimed; the code goes on
 //	Wait ─ exchanges the code ─▶ a token, or the page offers to try again
 //	Finish ─ says whose account it is ─▶ the last page shows it
 //

@@ -59,7 +59,7 @@ type Page struct {
 // New checks the configuration. Its errors are for the author of the configuration.
 func New(config Config) (*Page, error) {
 	if config.Who == nil {
-		return nil, errors.New("Who is nil: nothing would tell who sits at a browser")
+		return nil, errors.New("the field Who is nil: nothing would tell who sits at a browser")
 	}
 	u, why := oauth.CheckURL(config.PublicURL, true)
 	switch {
@@ -105,11 +105,11 @@ func (p *Page) checkMap() error {
 	one, err := p.identity(probes[0])
 	other, err2 := p.identity(probes[1])
 	if err == nil && err2 == nil && one == other {
-		return errors.New("Map returns the same identity for two people, who could then use each other's links: return an error for whom it does not know")
+		return errors.New("the function Map returns the same identity for two people, who could then use each other's links: return an error for whom it does not know")
 	}
 	for _, err := range []error{err, err2} {
 		if guard.IsMishap(err) {
-			return fmt.Errorf("Map failed for a person that it does not know: %w", err)
+			return fmt.Errorf("the function Map failed for a person that it does not know: %w", err)
 		}
 	}
 	return nil
