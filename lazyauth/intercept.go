@@ -54,6 +54,11 @@ func (i *Interceptor) Intercept(server *mcp.Server, policy scopes.Policy) {
 		panic(fmt.Sprintf("lazyauth.Interceptor.Intercept: %v", err))
 	}
 	i.install(server)
+	intercept(i, server, policy)
+}
+
+// intercept adds the middleware that gates the tools of server by policy.
+func intercept(i *Interceptor, server *mcp.Server, policy scopes.Policy) {
 	fixed := make(map[string]*gate, len(policy.Tools))
 	for tool, need := range policy.Tools {
 		if need == nil { // it may use nothing, whatever unlisted tools may
