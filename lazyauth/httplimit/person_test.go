@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,14 +28,16 @@ func (p asPerson) RoundTrip(r *http.Request) (*http.Response, error) {
 type served struct {
 	t   *testing.T
 	url string
-	// wait has its tool return.
-	wait chan struct{}
+	// wait has its tool return, of which so many have been begun.
+	wait  chan struct{}
+	begun atomic.Int64
 }
 
 func serve(t *testing.T, limits *httplimit.Limits) *served {
 	s := &served{t: t, wait: make(chan struct{})}
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes"}, nil)
 	mcp.AddTool(server, &mcp.Tool{Name: "wait"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
+		s.begun.Add(1)
 		select {
 		case <-s.wait:
 		case <-ctx.Done():
@@ -75,6 +78,22 @@ func (s *served) mustOpen(who string) *mcp.ClientSession {
 	return session
 }
 
+// calls has a tool called that waits, and returns once it does.
+func (s *served) calls(session *mcp.ClientSession) <-chan error {
+	s.t.Helper()
+	before, called := s.begun.Load(), make(chan error, 1)
+	go func() {
+		_, err := session.CallTool(s.t.Context(), &mcp.CallToolParams{Name: "wait"})
+		called <- err
+	}()
+	for deadline := time.Now().Add(time.Minute); s.begun.Load() == before; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatal("the call does not get through")
+		}
+	}
+	return called
+}
+
 func (s *served) lives(session *mcp.ClientSession, want bool) {
 	s.t.Helper()
 	if err := session.Ping(s.t.Context(), nil); (err == nil) != want {
@@ -103,21 +122,7 @@ func TestPerson_ShareOfSessions(t *testing.T) {
 func TestPerson_AllSessions(t *testing.T) {
 	s := serve(t, &httplimit.Limits{Sessions: 3, SessionsPerPerson: 3})
 	busy, idle := s.mustOpen("ada"), s.mustOpen("ada")
-	called := make(chan error, 1)
-	go func() {
-		_, err := busy.CallTool(t.Context(), &mcp.CallToolParams{Name: "wait"})
-		called <- err
-	}()
-	s.wait <- struct{}{} // it is in progress; let it, and call again
-	if err := <-called; err != nil {
-		t.Fatal(err)
-	}
-	inProgress := make(chan error, 1)
-	go func() {
-		_, err := busy.CallTool(t.Context(), &mcp.CallToolParams{Name: "wait"})
-		inProgress <- err
-	}()
-	time.Sleep(50 * time.Millisecond)
+	inProgress := s.calls(busy)
 	eve := s.mustOpen("eve")
 	s.mustOpen("bob")
 	s.lives(idle, false)
@@ -183,18 +188,9 @@ func TestPerson_RefusedOpenings(t *testing.T) {
 func TestPerson_Requests(t *testing.T) {
 	s := serve(t, &httplimit.Limits{PerPerson: 2})
 	ada := s.mustOpen("ada")
-	for range 2 {
-		go func() { _, _ = ada.CallTool(t.Context(), &mcp.CallToolParams{Name: "wait"}) }()
-	}
-	turned := 0
-	for range 100 { // until both are in
-		if err := ada.Ping(t.Context(), nil); err != nil {
-			turned++
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if turned == 0 {
+	s.calls(ada)
+	s.calls(ada)
+	if err := ada.Ping(t.Context(), nil); err == nil {
 		t.Error("a third request at a time was let in")
 	}
 	s.lives(s.mustOpen("eve"), true)
