@@ -178,6 +178,10 @@ func chosen(what string, names []string, all ...string) ([]string, error) {
 // end: time for what a host should not do.
 const linger = 1500 * time.Millisecond
 
+// givingUp is linger for a host that can come to nothing: it may try again for a while
+// before it says so.
+const givingUp = 10 * time.Second
+
 // settling is how long the last things that a host did take to be noticed.
 const settling = 100 * time.Millisecond
 
@@ -249,10 +253,13 @@ func (s *session) follow(limit time.Duration, h host, at *wire.Endpoints) func()
 		if s.Flooded() {
 			return because("the host sent more than the suite takes")
 		}
-		if done {
-			quiet.Reset(linger)
-		} else {
+		switch {
+		case !done:
 			quiet.Reset(limit)
+		case s.scenario.hopeless:
+			quiet.Reset(min(limit, givingUp))
+		default:
+			quiet.Reset(linger)
 		}
 		select {
 		case <-h.ended():
