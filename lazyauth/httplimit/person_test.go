@@ -170,7 +170,7 @@ func TestPerson_RefusedOpenings(t *testing.T) {
 		defer res.Body.Close()
 		return res.StatusCode
 	}
-	ada := s.mustOpen("ada")
+	s.mustOpen("ada")
 	for range 5 {
 		if status := post("not JSON"); status < 400 {
 			t.Errorf("answered %d", status)
@@ -180,8 +180,9 @@ func TestPerson_RefusedOpenings(t *testing.T) {
 	if status := post(large); status < 400 {
 		t.Errorf("a large initialize is answered %d", status)
 	}
-	s.lives(s.mustOpen("eve"), true)
-	_ = ada
+	eve, again := s.mustOpen("eve"), s.mustOpen("ada") // of two places, one each
+	s.lives(eve, true)
+	s.lives(again, true)
 }
 
 // One person's requests in progress are bounded; others' are let in.
