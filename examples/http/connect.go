@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"html/template"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 )
@@ -12,7 +14,7 @@ import (
 const (
 	connectPath = "/connect"
 	signInPath  = "/sign-in"
-	// demoCookie says who somebody says they are. A real session is a secret, and its cookie Secure.
+	// demoCookie says who somebody says they are. That of a real session is a secret.
 	demoCookie = "notes-demo-user"
 )
 
@@ -21,18 +23,37 @@ var errSignedOut = errors.New("nobody is signed in at this browser")
 // connectPage returns the page by which people sign in to the notes service. Who sits at a browser is
 // whoever they say: it is for trying out, on loopback, where a bearer token is a name as well.
 func connectPage(cfg *config) (*lazyauth.ConnectPage, error) {
-	base := "http://" + cfg.listen
+	base := cmp.Or(cfg.publicURL, "http://"+cfg.listen)
 	return lazyauth.NewConnectPage(lazyauth.ConnectOptions{
 		PublicURL: base + connectPath,
 		Who: func(r *http.Request) (lazyauth.Principal, error) {
-			c, err := r.Cookie(demoCookie)
-			if err != nil || !slices.Contains(cfg.demoUsers, c.Value) {
+			user := demoUser(cfg, r)
+			if user == "" {
 				return lazyauth.Principal{}, errSignedOut
 			}
-			return lazyauth.Principal{Issuer: cfg.issuer, Subject: c.Value}, nil // as the verifier has it
+			return lazyauth.Principal{Issuer: cfg.issuer, Subject: user}, nil // as the verifier has it
 		},
 		SignInURL: base + signInPath, SignOutURL: base + signInPath,
 	})
+}
+
+// demoCookieName returns the cookie's name. With https it is one that browsers take from this very host alone.
+func demoCookieName(cfg *config) string {
+	if isHTTPS(cfg) {
+		return "__Host-" + demoCookie
+	}
+	return demoCookie
+}
+
+func isHTTPS(cfg *config) bool { return strings.HasPrefix(cfg.publicURL, "https:") }
+
+// demoUser returns who is signed in at a browser; empty: nobody.
+func demoUser(cfg *config, r *http.Request) string {
+	c, err := r.Cookie(demoCookieName(cfg))
+	if err != nil || !slices.Contains(cfg.demoUsers, c.Value) {
+		return ""
+	}
+	return c.Value
 }
 
 var signInPage = template.Must(template.New("").Parse(`<!doctype html>
@@ -48,13 +69,9 @@ var signInPage = template.Must(template.New("").Parse(`<!doctype html>
 // http.CrossOriginProtection, in front of all of it.
 func demoSignIn(cfg *config, mux *http.ServeMux) {
 	mux.HandleFunc("GET "+signInPath, func(w http.ResponseWriter, r *http.Request) {
-		now := ""
-		if c, err := r.Cookie(demoCookie); err == nil && slices.Contains(cfg.demoUsers, c.Value) {
-			now = c.Value
-		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'")
-		_ = signInPage.Execute(w, map[string]any{"Now": now, "Users": cfg.demoUsers}) // the browser is gone otherwise
+		_ = signInPage.Execute(w, map[string]any{"Now": demoUser(cfg, r), "Users": cfg.demoUsers}) // the browser is gone otherwise
 	})
 	mux.HandleFunc("POST "+signInPath, func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 1<<10)
@@ -63,7 +80,9 @@ func demoSignIn(cfg *config, mux *http.ServeMux) {
 			http.Error(w, "there is no such demo user", http.StatusBadRequest)
 			return
 		}
-		cookie := &http.Cookie{Name: demoCookie, Value: user, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode} //nolint:gosec // there is no https on loopback, and so no Secure
+		cookie := &http.Cookie{ //nolint:gosec // where there is no https there is no Secure
+			Name: demoCookieName(cfg), Value: user, Path: "/", Secure: isHTTPS(cfg), HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		}
 		if user == "" {
 			cookie.MaxAge = -1
 		}

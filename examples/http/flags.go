@@ -72,7 +72,8 @@ Where it listens:
   -listen ADDRESS          127.0.0.1:8080 if not given; port 0 takes a free one
   -public-url URL          what hosts see, such as https://mcp.example.com, if a
                            proxy is in front. It must be given to listen on
-                           other than loopback; there is no TLS here
+                           other than loopback; there is no TLS here. With
+                           -demo-users or -single-user it is on loopback, too
   -debug ADDRESS           serve counters at /debug/vars there, on loopback
 
 Other:
@@ -188,14 +189,14 @@ func (c *config) checkCallers() error {
 		return errors.New("it is not said whose calls these are: give -introspection-url, or on loopback -demo-users or -single-user")
 	case c.connect && len(c.demoUsers) == 0:
 		return errors.New("-connect needs -demo-users: whoever copies this has a web sign-in of their own for the page")
-	case c.connect && strings.HasSuffix(c.listen, ":0"):
-		return errors.New("-connect needs a -listen with a port: the redirect URI is registered with it")
+	case c.connect && c.publicURL == "" && strings.HasSuffix(c.listen, ":0"):
+		return errors.New("-connect needs a -listen with a port, or a -public-url: the redirect URI is registered with it")
 	case ways > 1:
 		return errors.New("-introspection-url, -demo-users and -single-user exclude each other: give one of them")
 	case open && !isLoopback(c.listen):
 		return errors.New("-demo-users and -single-user let in whoever reaches the port: give a loopback -listen, such as 127.0.0.1:8080")
-	case open && c.publicURL != "":
-		return errors.New("-demo-users and -single-user let everybody in: there is no -public-url with them")
+	case open && c.publicURL != "" && !isOfLoopback(c.publicURL):
+		return errors.New("-demo-users and -single-user let everybody in: give no -public-url with them but one on loopback")
 	case c.introspectionURL != "" && !isSafeURL(c.introspectionURL):
 		return errors.New("-introspection-url is neither https nor http on loopback: tokens are sent there")
 	case c.introspectionURL != "" && (c.introspectionID == "" || c.introspectionSecret == ""):
@@ -268,6 +269,12 @@ func isOrigin(text string) bool {
 func isSafeURL(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Host))
+}
+
+// isOfLoopback reports whether the host of an address is this machine by its own account.
+func isOfLoopback(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && isLoopback(u.Host)
 }
 
 // isLoopback reports whether a host, with or without a port, is this machine

@@ -50,7 +50,7 @@ func TestSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
 		{"a single user for all the world", with("-single-user", "-listen", "0.0.0.0:8080"), "give a loopback -listen"},
 		{"a single user on all interfaces", with("-single-user", "-listen", ":8080"), "give a loopback -listen"},
 		{"a single user on a name", with("-single-user", "-listen", "localhost.example.com:8080"), "give a loopback -listen"},
-		{"a single user behind a proxy", with("-single-user", "-public-url", "https://mcp.example.com"), "no -public-url"},
+		{"a single user behind a proxy", with("-single-user", "-public-url", "https://mcp.example.com"), "no -public-url with them but one on loopback"},
 		{"demo users for all the world", with("-demo-users", "ada", "-listen", "192.0.2.1:8080"), "give a loopback -listen"},
 		{"nowhere to listen", with("-single-user", "-listen", "8080"), "-listen is not an address"},
 		{"no public name", slices.Concat(checked, []string{"-listen", "0.0.0.0:8080"}), "-public-url is missing"},
@@ -89,6 +89,21 @@ func TestFlagsAreTaken(t *testing.T) {
 	if err != nil || cfg.clientAuth != oauth2.AuthStyleInParams || !slices.Equal(cfg.demoUsers, []string{"ada", "eve"}) || cfg.patience != 2*time.Minute ||
 		cfg.api != "https://api.example.com/v1" || cfg.apiOrigin() != "https://api.example.com" {
 		t.Errorf("%+v, %v", cfg, err)
+	}
+}
+
+// A proxy of this machine may stand in front of demo users, for TLS.
+func TestAPublicURLOnLoopback(t *testing.T) {
+	cfg, err := parseFlags(with("-demo-users", "ada", "-connect", "-listen", "127.0.0.1:0", "-public-url", "https://127.0.0.1:8443/"), noEnvironment)
+	if err != nil || cfg.publicURL != "https://127.0.0.1:8443" {
+		t.Fatalf("%+v, %v", cfg, err)
+	}
+	page, err := connectPage(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uri := page.RedirectURI(lazyauth.Service{Name: "Notes"}); !strings.HasPrefix(uri, cfg.publicURL+connectPath+"/callback/") || demoCookieName(cfg) != "__Host-"+demoCookie {
+		t.Errorf("redirect URI %q, cookie %q", uri, demoCookieName(cfg))
 	}
 }
 
