@@ -76,9 +76,9 @@ func satisfies(arguments json.RawMessage, tool *mcp.Tool) (map[string]any, error
 	if resolved == nil {
 		return nil, errSchema
 	}
-	values := make(map[string]any)
-	if len(arguments) > 0 && !isNull(arguments) && json.Unmarshal(arguments, &values) != nil {
-		return nil, malformed(tool, errors.New("they are no JSON object"))
+	values, err := members(arguments, false)
+	if err != nil {
+		return nil, malformed(tool, err)
 	}
 	if err := resolved.ApplyDefaults(&values); err != nil {
 		return nil, malformed(tool, err)
@@ -107,20 +107,36 @@ func resolve(inputSchema any) *jsonschema.Resolved {
 	return resolved
 }
 
+// members returns what is in the arguments of a call: one JSON object with nothing after it, or null
+// or nothing, which are an empty one. A number is a float64, or a json.Number as it is written.
+func members(arguments json.RawMessage, asWritten bool) (map[string]any, error) {
+	values := make(map[string]any)
+	if len(arguments) == 0 || isNull(arguments) {
+		return values, nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(arguments))
+	if asWritten {
+		decoder.UseNumber()
+	}
+	// A decoder would not look at what follows the first value.
+	if !json.Valid(arguments) || decoder.Decode(&values) != nil {
+		return nil, malformedError("they are no JSON object")
+	}
+	return values, nil
+}
+
 // completed returns the arguments as they were sent, with the defaults that they lack: each
 // number keeps its digits, which values decoded for a schema do not. An object with two names
 // that differ in case alone is refused, and so is one with a name twice: of such, decoders take
 // one or the other.
 func completed(arguments json.RawMessage, withDefaults map[string]any) (json.RawMessage, error) {
-	sent := make(map[string]any)
-	if len(arguments) > 0 && !isNull(arguments) {
+	sent, err := members(arguments, true)
+	if err != nil {
+		return nil, err
+	}
+	if len(sent) > 0 {
 		decoder := json.NewDecoder(bytes.NewReader(arguments))
-		decoder.UseNumber()
-		if err := decoder.Decode(&sent); err != nil {
-			return nil, err
-		}
-		decoder = json.NewDecoder(bytes.NewReader(arguments))
-		decoder.UseNumber()
+		decoder.UseNumber() // there are some that no float64 holds
 		if err := unambiguous(decoder); err != nil {
 			return nil, err
 		}

@@ -89,7 +89,8 @@ func withoutArguments(call *mcp.CallToolRequest) *mcp.CallToolRequest {
 	return &copied
 }
 
-func isNull(raw json.RawMessage) bool { return string(bytes.TrimSpace(raw)) == "null" }
+// isNull says whether raw is JSON's null, in whatever JSON takes for white space (RFC 8259 §2).
+func isNull(raw json.RawMessage) bool { return string(bytes.Trim(raw, " \t\n\r")) == "null" }
 
 // redirectProgress sends the progress of a suspended call to the request that
 // serves it now, and drops it while none does: once a request has been
