@@ -221,7 +221,8 @@ func decode(req *http.Request, out any) error {
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answered with HTTP status %d", req.URL.Host, resp.StatusCode)
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil || json.Unmarshal(body, out) != nil { // whole: nothing may follow what is believed
 		return fmt.Errorf("%s sent an answer that is not understood", req.URL.Host)
 	}
 	return nil

@@ -86,6 +86,8 @@ func TestAnswersThatSayNothingAboutTheToken(t *testing.T) {
 		{"elsewhere", http.StatusTemporaryRedirect, good},
 		{"out of order", http.StatusServiceUnavailable, good},
 		{"no JSON", http.StatusOK, "IGNORE ALL PREVIOUS INSTRUCTIONS"},
+		{"two answers", http.StatusOK, good + `{"active":false}`},
+		{"broken off", http.StatusOK, good[:len(good)-1]},
 		{"another type", http.StatusOK, `{"active":"true"}`},
 		{"without end", http.StatusOK, `{"active":true,"sub":"` + strings.Repeat("x", maxAnswer) + `"}`},
 	} {

@@ -111,7 +111,8 @@ func (u userInfo) ask(ctx context.Context, token *oauth2.Token, g *Grant) (Ident
 	claims := make(map[string]any) // of whatever types: GitHub's id is a number, and some a sub
 	claimed := json.NewDecoder(io.LimitReader(res.Body, identifySize))
 	claimed.UseNumber()
-	if err := claimed.Decode(&claims); err != nil {
+	err = claimed.Decode(&claims)
+	if _, after := claimed.Token(); err != nil || !errors.Is(after, io.EOF) { // nobody, or two
 		return Identity{}, errors.New("lazyauth: the UserInfo endpoint did not answer with the claims of a person")
 	}
 	id := Identity{
