@@ -1,8 +1,10 @@
 package hostcheck
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 
@@ -154,9 +156,10 @@ func dialogName(n int) string { return "dialog-" + string(wire.Encode(n)) }
 // maxReport is more than any report needs, in bytes.
 const maxReport = 64 << 10
 
-// read decodes a bounded body; it answers the request itself if that fails.
+// read decodes a bounded body, which is one JSON object; it answers the request itself if it is not.
 func read(w http.ResponseWriter, r *http.Request, v any) bool {
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxReport)).Decode(v); err != nil {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReport))
+	if err != nil || !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) || json.Unmarshal(body, v) != nil {
 		http.Error(w, "not the JSON that is expected here", http.StatusBadRequest)
 		return false
 	}
