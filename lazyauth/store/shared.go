@@ -5,8 +5,13 @@ import (
 	"time"
 )
 
-// HashSize is the length in bytes of a [Hash].
-const HashSize = 32
+const (
+	// HashSize is the length in bytes of a [Hash].
+	HashSize = 32
+	// MaxContent is the length in bytes of the longest content of a row: a record, its key and
+	// its seal.
+	MaxContent = MaxRecord + 2*MaxKey
+)
 
 // A Hash stands for a key, or for a person, where an operator of the store may read it: an
 // HMAC-SHA-256, by a key that the store does not have, so that it tells nothing of whose it is.
@@ -26,10 +31,13 @@ type Row struct {
 	// Person is whose it is, for [Shared.OfPerson]; zero if it is nobody's.
 	Person Hash
 	// Generation grows with every content that is written, also by an end: what has seen n, and
-	// is shown less, sees a store that has failed over to a copy which lags.
+	// is shown less, sees a store that has failed over to a copy which lags. It is 0 until there is
+	// a content or an end. The first one is the store's time in microseconds since 1970, so that
+	// the generations of a row that was there before, and ended, were less.
 	Generation uint64
 	// Fence grows with every attempt that is begun: what was begun before can tell that it is not
-	// the last.
+	// the last. It is at least the store's time in microseconds when the last one was begun, for
+	// the same reason: an attempt on a row that is no longer there must not fit the next one.
 	Fence uint64
 	// Owner is the incarnation of a process whose attempt is under way, and Until when its lease
 	// ends. Empty: none is. An owner whose lease has ended, and which has not written, leaves its
@@ -40,10 +48,11 @@ type Row struct {
 	Due time.Time
 	// Ends is when the row is no longer there, whoever holds it; zero if it stays.
 	Ends time.Time
-	// SealedBy names the key that Content is sealed by, for rotation; empty if there is no content.
+	// SealedBy names the key that Content is sealed by, for rotation; empty if there is no content,
+	// or it is not sealed.
 	SealedBy string
 	// Content is nil if there never was any, or if what there was has ended: with a Generation of
-	// more than 0 the row is a tombstone.
+	// more than 0 the row is a tombstone. If there is one it has 1 to [MaxContent] bytes.
 	Content []byte
 }
 
@@ -56,7 +65,7 @@ type Attempt struct {
 	// Due is how long after now the row is due next, should this attempt never be heard of again;
 	// zero leaves what there is.
 	Due time.Duration
-	// IfDue refuses to begin before the row is due.
+	// IfDue refuses to begin before the row is due, and so if there is no row.
 	IfDue bool
 	// Ends is how long a row that is not there yet is kept, unless it is written; zero for ever.
 	Ends time.Duration
@@ -69,6 +78,8 @@ type Change struct {
 	SealedBy string
 	Due      time.Duration // from now; zero: never
 	Ends     time.Duration // from now; zero: never
+	// AtLeast is the least that the new generation may be, for what writes over a copy that lags.
+	AtLeast uint64
 	// Release gives up the lease of the attempt with this fence.
 	Release bool
 	// Keep leaves the content, its generation, its key's name and its end as they are, and
@@ -82,9 +93,9 @@ type Change struct {
 // storetest is this contract as a test, and Fleet makes a [Store] of it.
 //
 // Every method is one atomic step, by the store's own clock, is safe for concurrent use, and
-// returns soon after ctx has ended; what it was to change may be changed by then, or not. Contents
-// are at most [MaxRecord] and 1 KiB long. Errors name the server, never with its password, say what to do, and contain
-// nothing of a content. They wrap [ErrUnavailable], [ErrNoAnswer] or [ErrUnwritable] where one of those is meant.
+// returns soon after ctx has ended; what it was to change may be changed by then, or not. Errors
+// name the server, never with its password, say what to do, and contain nothing of a content. They
+// wrap [ErrUnavailable], [ErrNoAnswer] or [ErrUnwritable] where one of those is meant.
 type Shared interface {
 	// Now returns the time by the store's clock.
 	Now(ctx context.Context) (time.Time, error)
@@ -99,22 +110,26 @@ type Shared interface {
 	Begin(ctx context.Context, id ID, a Attempt) (before *Row, fence uint64, err error)
 
 	// Write changes the row whose fence is this one, and whose generation is this one, and reports
-	// whether there was one. It does not matter whether the lease has ended meanwhile, as long as
-	// nobody has begun another attempt. The generation grows by one unless Keep is set.
+	// whether there was one. Unless it is to release the lease, that stays whose it is. It does not matter whether the lease has ended meanwhile, as long as
+	// nobody has begun another attempt. The generation grows by one unless Keep is set, see also
+	// AtLeast and [Row.Generation]. Whoever has read the fence may write by it, without an attempt of
+	// its own: that of another is then told by the generation that it was written over.
 	Write(ctx context.Context, id ID, fence, generation uint64, c Change) (written bool, err error)
 
-	// Insert makes a row with this content, generation 1 and no owner, and reports whether it did:
-	// false if there is one that has not ended.
+	// Insert makes a row with this content, a first generation and no owner, and reports whether it
+	// did: false if there is one that has not ended.
 	Insert(ctx context.Context, id ID, c Change) (inserted bool, err error)
 
 	// Due returns rows of a kind that are due and nobody's attempt is under way for, the longest due
 	// first, limit at most, and how long it is until the next one is due; negative if none is.
 	Due(ctx context.Context, kind string, limit int) (due []ID, next time.Duration, err error)
 
-	// OfPerson lists what there is of one person, tombstones too, in the order of the ids, after one, limit at most.
+	// OfPerson lists what there is of one person, tombstones too, in the order of the ids (by kind,
+	// then by key), after one, limit at most.
 	OfPerson(ctx context.Context, person Hash, after ID, limit int) ([]ID, error)
 
-	// NotSealedBy lists rows whose content is sealed by another key, in the order of the ids, after one, limit at most.
+	// NotSealedBy lists rows whose content is sealed, and by another key (all if key is empty), in
+	// the order of the ids, after one, limit at most.
 	NotSealedBy(ctx context.Context, key string, after ID, limit int) ([]ID, error)
 
 	// Delete removes a row, whoever works on it: nothing remembers that it was there. It is for
