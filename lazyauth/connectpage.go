@@ -9,7 +9,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/connect"
 )
 
-// ConnectOptions say where a [ConnectPage] is, and how it recognises people. PublicURL and Who are required.
+// ConnectOptions say where a [ConnectPage] is, and how it recognises people. PublicURL is required, and Who or SignIn.
 type ConnectOptions struct {
 	// PublicURL is the address of the page as people's browsers see it, such as "https://mcp.example.com/connect",
 	// without a query, and without a slash at its end. The handler is to get what comes to it, and what is below it;
@@ -29,6 +29,10 @@ type ConnectOptions struct {
 	// Its cookies should be HttpOnly, Secure and SameSite=Lax, and its sign-in must be safe from login CSRF. It should
 	// honour the request's context, which ends after 10 seconds; so does the wait for it.
 	Who func(*http.Request) (Principal, error)
+
+	// SignIn recognises people, and signs them in and out by forms of the page, in place of Who, Name, SignInURL and
+	// SignOutURL. Package oidcsignin, a module of its own, has one that does so by OpenID Connect.
+	SignIn BrowserSignIn
 
 	// Map returns the identity by which people are compared, exactly, where the two sides know one person by
 	// different names: it is asked of the principal of a call, and of what Who returns. Microsoft Entra is the known
@@ -66,6 +70,12 @@ type ConnectPage struct{ page *connect.Page }
 // NewConnectPage checks the options and returns a page. It does no I/O.
 func NewConnectPage(o ConnectOptions) (*ConnectPage, error) {
 	config := connect.Config{PublicURL: o.PublicURL, SignIn: o.SignInURL, SignOut: o.SignOutURL}
+	if o.SignIn != nil {
+		if at, want := o.SignIn.RedirectURI(), connect.SignedInURI(o.PublicURL); at != want {
+			return nil, fmt.Errorf("lazyauth: ConnectOptions: SignIn comes back to %q, and not to %q, where the page serves it", at, want)
+		}
+		config.Sessions = sessions{o.SignIn}
+	}
 	if who := o.Who; who != nil {
 		config.Who = func(r *http.Request) (connect.Person, error) {
 			p, err := who(r)

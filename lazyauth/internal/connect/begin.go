@@ -32,7 +32,7 @@ func (p *Page) goOn(w http.ResponseWriter, r *http.Request) {
 	}
 	who, identity, err := p.who(r)
 	if err != nil {
-		p.stranger(w)
+		p.stranger(w, r)
 		return
 	}
 	you := shown{You: p.name(who)}
@@ -43,11 +43,13 @@ func (p *Page) goOn(w http.ResponseWriter, r *http.Request) {
 	}
 	a, err := p.find(r.Context(), code, identity)
 	if err != nil {
-		p.refuse(w, err, who)
+		p.refuse(w, r, err, who)
 		return
 	}
 	switch answers := r.PostForm["answer"]; {
 	case len(answers) == 1 && answers[0] == "not-me":
+		p.end(w, r)
+		you.Back = "?f=" + code
 		p.show(w, notMe, http.StatusOK, you)
 	case len(answers) == 1 && answers[0] == "continue":
 		p.begin(w, r, a, identity, you)

@@ -52,12 +52,12 @@ func (p *Page) callback(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	who, identity, err := p.who(r)
 	if err != nil {
-		p.stranger(w)
+		p.stranger(w, r)
 		return
 	}
 	if !authcode.Same(identity.digest(), t.Person) {
 		tell("somebody else is signed in at the browser now")
-		p.refuse(w, ErrEnded, who)
+		p.refuse(w, r, ErrEnded, who)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), tableWait)

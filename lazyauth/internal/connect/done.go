@@ -30,11 +30,11 @@ func (p *Page) done(w http.ResponseWriter, r *http.Request) {
 	}
 	who, identity, err := p.who(r)
 	if err != nil {
-		p.stranger(w)
+		p.stranger(w, r)
 		return
 	}
 	if !authcode.Same(identity.digest(), t.Person) {
-		p.refuse(w, ErrEnded, who)
+		p.refuse(w, r, ErrEnded, who)
 		return
 	}
 	you := shown{You: p.name(who)}

@@ -24,12 +24,14 @@ const whoWait = 10 * time.Second
 // A Person is somebody whom an issuer knows by a subject.
 type Person struct{ Issuer, Subject string }
 
-// A Config says how people are recognised. PublicURL and Who are required.
+// A Config says how people are recognised. PublicURL is required, and Who or Sessions.
 type Config struct {
 	// PublicURL is the address of the page as browsers see it: https, or http on loopback.
 	PublicURL string
 	// Who tells who is signed in at the browser that sent a request; an error if nobody is.
 	Who func(*http.Request) (Person, error)
+	// Sessions does so in place of Who, Name, SignIn and SignOut, and signs people in.
+	Sessions Sessions
 	// Map returns the identity that a person is compared by; nil: their issuer and subject.
 	Map func(Person) (Person, error)
 	// Name returns what the page calls a person; nil: their subject.
@@ -58,8 +60,11 @@ type Page struct {
 
 // New checks the configuration. Its errors are for the author of the configuration.
 func New(config Config) (*Page, error) {
-	if config.Who == nil {
-		return nil, errors.New("the field Who is nil: nothing would tell who sits at a browser")
+	switch signsIn := config.Sessions != nil; {
+	case config.Who == nil && !signsIn:
+		return nil, errors.New("the field Who is nil, and so is SignIn: nothing would tell who sits at a browser")
+	case signsIn && (config.Who != nil || config.Name != nil || config.SignIn != "" || config.SignOut != ""):
+		return nil, errors.New("the field SignIn is there in place of Who, Name, SignInURL and SignOutURL: set it alone")
 	}
 	u, why := oauth.CheckURL(config.PublicURL, true)
 	switch {
@@ -71,7 +76,8 @@ func New(config Config) (*Page, error) {
 		return nil, errors.New("PublicURL is not https: only one on loopback can be http")
 	case strings.HasSuffix(u.Path, "/"), !isPlain(u.Path):
 		return nil, errors.New("PublicURL ends with a slash, or its path has other characters than letters, digits and -._~/")
-	case strings.HasSuffix(u.Path, donePath), strings.Contains(u.Path+"/", callbackPath):
+	case strings.HasSuffix(u.Path, donePath), strings.Contains(u.Path+"/", callbackPath),
+		strings.HasSuffix(u.Path, signInPath), strings.HasSuffix(u.Path, signedInPath), strings.HasSuffix(u.Path, signOutPath):
 		return nil, errors.New("the path of PublicURL is one below a connect page")
 	}
 	for _, own := range []struct{ name, url string }{{"SignInURL", config.SignIn}, {"SignOutURL", config.SignOut}} {
@@ -150,18 +156,24 @@ var ErrUnknown = errors.New("connect: it is not known who sits at this browser")
 
 // who returns who sits at the browser, and the identity that they are compared by. The author's function gets a
 // copy of the request without its body, which it may still have when this returns.
-func (p *Page) who(r *http.Request) (who, identity Person, err error) {
-	who, err = guard.Await(r.Context(), &p.late, "ConnectOptions.Who", whoWait, func(ctx context.Context) (Person, error) {
-		asked := r.Clone(ctx)
-		asked.Body, asked.ContentLength = http.NoBody, 0
-		asked.Form, asked.PostForm, asked.MultipartForm = nil, nil, nil
-		return p.config.Who(asked)
+func (p *Page) who(r *http.Request) (who guest, identity Person, err error) {
+	what := "ConnectOptions.Who"
+	if p.config.Sessions != nil {
+		what = "ConnectOptions.SignIn.Session"
+	}
+	who, err = guard.Await(r.Context(), &p.late, what, whoWait, func(ctx context.Context) (g guest, err error) {
+		if p.config.Sessions != nil {
+			g.Person, g.name, err = p.config.Sessions.Session(bare(ctx, r))
+		} else {
+			g.Person, err = p.config.Who(bare(ctx, r))
+		}
+		return g, err
 	})
 	if err != nil {
 		p.failed(err)
-		return Person{}, Person{}, errors.Join(ErrUnknown, err)
+		return guest{}, Person{}, errors.Join(ErrUnknown, err)
 	}
-	identity, err = p.identity(who)
+	identity, err = p.identity(who.Person)
 	if err != nil {
 		p.failed(err)
 	}
@@ -186,11 +198,11 @@ func (p *Page) identity(who Person) (Person, error) {
 }
 
 // name returns what the page calls a person.
-func (p *Page) name(who Person) string {
-	name := who.Subject
+func (p *Page) name(who guest) string {
+	name := cmp.Or(who.name, who.Subject)
 	if p.config.Name != nil {
 		said, err := guard.Await(context.Background(), &p.late, "ConnectOptions.Name", whoWait, func(context.Context) (string, error) {
-			return p.config.Name(who), nil
+			return p.config.Name(who.Person), nil
 		})
 		p.failed(err)
 		name = cmp.Or(said, name)

@@ -34,6 +34,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.callback(w, r, path[at+len(callbackPath):])
 	case strings.HasSuffix(path, donePath) && isOurs(donePath):
 		p.done(w, r)
+	case p.session(w, r, isOurs):
 	case !isOurs(""):
 		p.show(w, nothing, http.StatusNotFound, shown{})
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
@@ -93,38 +94,40 @@ func (p *Page) find(ctx context.Context, code string, identity Person) (*Authori
 }
 
 // refuse answers with the page of an error of find, for a person who is known.
-func (p *Page) refuse(w http.ResponseWriter, err error, who Person) {
+func (p *Page) refuse(w http.ResponseWriter, r *http.Request, err error, who guest) {
 	if !errors.Is(err, ErrEnded) {
 		p.show(w, unreachable, http.StatusServiceUnavailable, shown{You: p.name(who)})
 		return
 	}
-	p.show(w, foreign, http.StatusForbidden, shown{You: p.name(who)})
+	p.show(w, foreign, http.StatusForbidden, shown{You: p.name(who), Back: backOf(r.URL)})
 }
 
 // stranger answers a browser at which nobody is known to sit. No table was asked.
-func (p *Page) stranger(w http.ResponseWriter) { p.show(w, signedOut, http.StatusForbidden, shown{}) }
+func (p *Page) stranger(w http.ResponseWriter, r *http.Request) {
+	p.show(w, signedOut, http.StatusForbidden, shown{Back: backOf(r.URL)})
+}
 
 // look shows what is asked for, to whom it is asked of. It has no effect at all: programs that look at links before
 // people do use nothing up.
 func (p *Page) look(w http.ResponseWriter, r *http.Request) {
 	who, identity, err := p.who(r)
 	if err != nil {
-		p.stranger(w)
+		p.stranger(w, r)
 		return
 	}
 	if len(r.URL.RawQuery) > maxQuery {
-		p.refuse(w, ErrEnded, who)
+		p.refuse(w, r, ErrEnded, who)
 		return
 	}
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	code, ok := linkCode(values)
 	if err != nil || !ok {
-		p.refuse(w, ErrEnded, who)
+		p.refuse(w, r, ErrEnded, who)
 		return
 	}
 	a, err := p.find(r.Context(), code, identity)
 	if err != nil {
-		p.refuse(w, err, who)
+		p.refuse(w, r, err, who)
 		return
 	}
 	p.show(w, consent, http.StatusOK, a.about(shown{You: p.name(who), Code: code, Token: p.formToken(code, identity)}))

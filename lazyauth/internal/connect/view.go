@@ -27,6 +27,9 @@ const (
 	newer       view = "newer"       // it was begun again, in another window
 	foreign     view = "foreign"     // the link is unknown, has ended, or is somebody else's
 	signedOut   view = "signed-out"  // nobody is signed in at this browser
+	signingIn   view = "signing-in"  // the way to where they do
+	notSignedIn view = "unsigned"    // they did not, there
+	left        view = "left"        // they have signed out
 	elsewhere   view = "elsewhere"   // the cookie of the attempt is missing
 	forged      view = "forged"      // the form was not sent from this page
 	mixedUp     view = "mixed-up"    // the issuer is another one
@@ -39,7 +42,7 @@ var (
 	//go:embed page.html
 	source string
 	pages  = webpage.Parse(source)
-	// policy is that of all pages but the one with a form.
+	// policy is that of all pages but those with a form.
 	policy       = webpage.Policy("'none'")
 	policyOfForm = webpage.Policy("'self'")
 )
@@ -52,6 +55,9 @@ type shown struct {
 	SignIn string
 	// SignOut is where the person can sign out of this program; empty if that is not known.
 	SignOut string
+	// Sessions is whether people sign in and out by forms of these pages, and Back what these say of where to go then.
+	Sessions bool
+	Back     string
 
 	Sign  Shown  // what is asked for
 	For   string // of whom: the host of the authorization server
@@ -102,12 +108,13 @@ func showable(text string, most int) string {
 // show writes a page.
 func (p *Page) show(w http.ResponseWriter, v view, status int, s shown) {
 	s.Page, s.Host, s.SignIn, s.SignOut = p.config.PublicURL, p.public.Host, p.config.SignIn, p.config.SignOut
+	s.Sessions = p.config.Sessions != nil
 	s.Account = names.Isolate(s.Account)
 	var page bytes.Buffer
 	if err := pages.ExecuteTemplate(&page, string(v), s); err != nil {
 		panic("connect: page " + string(v) + ": " + err.Error())
 	}
-	if v == consent {
+	if v == consent || s.Sessions {
 		webpage.Dress(w.Header(), policyOfForm)
 	} else {
 		webpage.Dress(w.Header(), policy)
