@@ -1,0 +1,107 @@
+package connect_test
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// atOnce is how many stories run at once unless -parallel says otherwise. It is the browser that keeps two processors
+// busy.
+const atOnce = "4"
+
+var (
+	example string // the binary of examples/http
+	axe     string // the script of axe-core
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	explicit := false
+	flag.Visit(func(f *flag.Flag) { explicit = explicit || f.Name == "test.parallel" })
+	if !explicit {
+		if err := flag.Set("test.parallel", atOnce); err != nil {
+			panic(err)
+		}
+	}
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "connect:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// run starts what all stories share. What is missing fails: a test that skips where Chromium is not there would pass
+// for ever on a machine without it.
+func run(m *testing.M) (code int, err error) {
+	if axe, err = installed("axe-core", "axe.min.js"); err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("", "connect")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	if err := writeCertificate(dir); err != nil {
+		return 1, err
+	}
+	if example, err = buildExample(dir); err != nil {
+		return 1, err
+	}
+	end, err := startChromium(dir)
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	return m.Run(), nil
+}
+
+// installed returns a file of a package of npm's, if that is there in the version of the lock file.
+func installed(name, file string) (text string, err error) {
+	want, err := version(filepath.Join("axe", "package-lock.json"), name)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join("axe", "node_modules", name)
+	have, err := version(filepath.Join(dir, "package.json"), "")
+	if err != nil || have != want {
+		return "", fmt.Errorf("%s %s is needed: run npm ci --prefix conformance/connect/axe (found %q, %w)", name, want, have, err)
+	}
+	content, err := os.ReadFile(filepath.Join(dir, file))
+	return string(content), err
+}
+
+// version returns the version that a package.json names, or a lock file for a package.
+func version(file, of string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	var read struct {
+		Version  string
+		Packages map[string]struct{ Version string }
+	}
+	err = json.Unmarshal(text, &read)
+	if of != "" {
+		read.Version = read.Packages["node_modules/"+of].Version
+	}
+	return read.Version, err
+}
+
+// buildExample builds examples/http in the main module, with the versions that its go.mod names.
+func buildExample(dir string) (string, error) {
+	binary := filepath.Join(dir, "http.exe") // the suffix is needed on one system and harmless on the others
+	build := exec.Command("go", "build", "-o", binary, "./examples/http")
+	build.Dir = filepath.Join("..", "..")
+	build.Env = append(os.Environ(), "GOWORK=off")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building examples/http: %w\n%s", err, out)
+	}
+	return binary, nil
+}
