@@ -54,7 +54,7 @@ func endpoints(ctx context.Context, cfg *config, server *mcp.Server, public stri
 	}
 	mux := http.NewServeMux()
 	for path, handler := range map[string]http.Handler{
-		modernPath: limiter.Person(nil, modern), legacyPath: limiter.Person(server, legacy),
+		modernPath: limiter.ByPerson(nil, modern), legacyPath: limiter.ByPerson(server, legacy),
 	} {
 		handler = listening(ctx, handler)
 		if !cfg.singleUser {
@@ -77,7 +77,7 @@ func endpoints(ctx context.Context, cfg *config, server *mcp.Server, public stri
 	}
 	// What a web page of another site makes a browser send is refused (MCP
 	// basic/transports: servers MUST validate the Origin header).
-	return limiter.Front(knownHosts(public, http.NewCrossOriginProtection().Handler(mux)))
+	return limiter.ByAddress(knownHosts(public, http.NewCrossOriginProtection().Handler(mux)))
 }
 
 // listening ends the streams in which hosts only listen when ctx ends. They have

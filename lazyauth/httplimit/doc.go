@@ -4,11 +4,11 @@
 // themselves asked for is bounded by lazyauth (Options.MaxCalls, MaxSignIns).
 //
 //	limiter := httplimit.New(nil)
-//	mcpHandler := limiter.Person(server, mcp.NewStreamableHTTPHandler(…))
+//	mcpHandler := limiter.ByPerson(server, mcp.NewStreamableHTTPHandler(…))
 //	mux.Handle("/mcp", auth.RequireBearerToken(verify, nil)(mcpHandler))
-//	http.Serve(listener, limiter.Front(mux))
+//	http.Serve(listener, limiter.ByAddress(mux))
 //
-// [Limiter.Front] stands before everything, and knows addresses; [Limiter.Person] stands behind
+// [Limiter.ByAddress] stands before everything, and knows addresses; [Limiter.ByPerson] stands behind
 // the check of bearer tokens, and knows whose request it is. What is turned away is answered with
 // 429 (RFC 6585 §4) where the caller has too much, and with 503 where all have, and with
 // Retry-After, before anything is read or begun.

@@ -13,9 +13,9 @@ import (
 
 // Over HTTP/2 a limit for writing ends a stream even while nothing is written: a call that has
 // told its host something, and then waits for a person for longer, goes on.
-func TestFront_WaitsBetweenWritesOverHTTP2(t *testing.T) {
+func TestByAddress_WaitsBetweenWritesOverHTTP2(t *testing.T) {
 	const short = 200 * time.Millisecond
-	web := httptest.NewUnstartedServer(httplimit.New(&httplimit.Limits{ReadTimeout: short, WriteTimeout: short}).Front(
+	web := httptest.NewUnstartedServer(httplimit.New(&httplimit.Limits{ReadTimeout: short, WriteTimeout: short}).ByAddress(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			_, _ = io.WriteString(w, "asked, ")

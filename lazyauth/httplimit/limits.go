@@ -1,9 +1,7 @@
 package httplimit
 
 import (
-	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -30,7 +28,7 @@ type Limits struct {
 
 	// OpeningBytes bounds the body of a request that belongs to no session, such as one that
 	// opens a session, whose parameters are kept for as long as that lives. Default 64 KiB. It
-	// is not for servers of revision 2026-07-28, which knows no sessions: see [Limiter.Person].
+	// is not for servers of revision 2026-07-28, which knows no sessions: see [Limiter.ByPerson].
 	OpeningBytes int64
 	// ReadTimeout and WriteTimeout bound how long one read from and one write to a caller may
 	// take. Unlike those of [http.Server] they leave calls that wait alone. Default 30 seconds.
@@ -84,42 +82,6 @@ func New(limits *Limits) *Limiter {
 		people:    quota.New[person](l.Requests, l.PerPerson),
 		sessions:  newSessions(l.Sessions, l.SessionsPerPerson),
 	}
-}
-
-// addressOf returns what the address of a connection is counted as.
-func addressOf(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		host = remote
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return host
-	}
-	if ip = ip.Unmap().WithZone(""); ip.Is4() {
-		return ip.String()
-	}
-	network, err := ip.Prefix(64)
-	if err != nil {
-		return ip.String()
-	}
-	return network.String()
-}
-
-// Front returns a handler that stands before everything else: it bounds the requests in
-// progress, of an address and in all, and how long reading and writing take.
-func (l *Limiter) Front(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		address := l.limits.Address(r)
-		if !l.addresses.Take(address) {
-			busy(w, l.addresses.Taken() >= l.limits.Requests, "requests")
-			return
-		}
-		defer l.addresses.Give(address)
-		timed, r := l.timed(w, r)
-		defer timed.begin() // for what net/http writes when the handler is done
-		next.ServeHTTP(timed, r)
-	})
 }
 
 // retryAfter is how long who is turned away is told to wait.

@@ -15,10 +15,10 @@ import (
 
 // A caller who does not read what they asked for, and one who does not send what they
 // announced, are given up; a call that waits without a byte is not.
-func TestFront_SlowCallers(t *testing.T) {
+func TestByAddress_SlowCallers(t *testing.T) {
 	const short = 200 * time.Millisecond
 	ended := make(chan error, 1)
-	web := httptest.NewServer(httplimit.New(&httplimit.Limits{ReadTimeout: short, WriteTimeout: short}).Front(
+	web := httptest.NewServer(httplimit.New(&httplimit.Limits{ReadTimeout: short, WriteTimeout: short}).ByAddress(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch r.URL.Path {
 			case "/much":

@@ -22,7 +22,7 @@ type crowd struct {
 
 func newCrowd(t *testing.T, limits *httplimit.Limits) *crowd {
 	c := &crowd{t: t, leave: make(chan struct{}), inside: make(chan struct{})}
-	c.handler = httplimit.New(limits).Front(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	c.handler = httplimit.New(limits).ByAddress(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		c.inside <- struct{}{}
 		<-c.leave
 	}))
@@ -58,7 +58,7 @@ func request(address string) *http.Request {
 	return r
 }
 
-func TestFront(t *testing.T) {
+func TestByAddress(t *testing.T) {
 	c := newCrowd(t, &httplimit.Limits{Requests: 5, PerAddress: 2})
 	c.comes("192.0.2.1:1000")
 	c.comes("[::ffff:192.0.2.1]:1001") // the same
@@ -76,7 +76,7 @@ func TestFront(t *testing.T) {
 }
 
 // Behind a proxy the author says who a request is counted as.
-func TestFront_Address(t *testing.T) {
+func TestByAddress_Address(t *testing.T) {
 	c := newCrowd(t, &httplimit.Limits{PerAddress: 1, Address: func(r *http.Request) string { return r.Header.Get("X-Real-IP") + r.RemoteAddr }})
 	c.comes("a")
 	c.turned("a", http.StatusTooManyRequests)

@@ -49,7 +49,7 @@ func serve(t *testing.T, limits *httplimit.Limits) *served {
 	verify := func(_ context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
 		return &auth.TokenInfo{UserID: token, Extra: map[string]any{"iss": "https://idp.example"}, Expiration: time.Now().Add(time.Hour)}, nil
 	}
-	handler = l.Front(auth.RequireBearerToken(verify, nil)(l.Person(server, handler)))
+	handler = l.ByAddress(auth.RequireBearerToken(verify, nil)(l.ByPerson(server, handler)))
 	web := httptest.NewServer(handler)
 	s.url = web.URL
 	t.Cleanup(func() {
@@ -105,7 +105,7 @@ func (s *served) lives(session *mcp.ClientSession, want bool) {
 
 // Whoever opens more sessions than is their share closes their own: the one that was used
 // least recently. Others keep theirs.
-func TestPerson_ShareOfSessions(t *testing.T) {
+func TestByPerson_ShareOfSessions(t *testing.T) {
 	s := serve(t, &httplimit.Limits{Sessions: 10, SessionsPerPerson: 2})
 	eve := s.mustOpen("eve")
 	first, second := s.mustOpen("ada"), s.mustOpen("ada")
@@ -119,7 +119,7 @@ func TestPerson_ShareOfSessions(t *testing.T) {
 
 // Where all are taken the one that anybody used least recently is closed; one in whose middle a
 // call waits is not.
-func TestPerson_AllSessions(t *testing.T) {
+func TestByPerson_AllSessions(t *testing.T) {
 	s := serve(t, &httplimit.Limits{Sessions: 3, SessionsPerPerson: 3})
 	busy, idle := s.mustOpen("ada"), s.mustOpen("ada")
 	inProgress := s.calls(busy)
@@ -139,7 +139,7 @@ func TestPerson_AllSessions(t *testing.T) {
 }
 
 // A session that its host has ended leaves its place to another.
-func TestPerson_EndedSession(t *testing.T) {
+func TestByPerson_EndedSession(t *testing.T) {
 	s := serve(t, &httplimit.Limits{Sessions: 2, SessionsPerPerson: 2})
 	for range 10 {
 		session := s.mustOpen("ada")
@@ -153,7 +153,7 @@ func TestPerson_EndedSession(t *testing.T) {
 }
 
 // What opens no session takes no place.
-func TestPerson_RefusedOpenings(t *testing.T) {
+func TestByPerson_RefusedOpenings(t *testing.T) {
 	s := serve(t, &httplimit.Limits{Sessions: 2, SessionsPerPerson: 1, OpeningBytes: 2000})
 	post := func(body string) int {
 		t.Helper()
@@ -186,7 +186,7 @@ func TestPerson_RefusedOpenings(t *testing.T) {
 }
 
 // One person's requests in progress are bounded; others' are let in.
-func TestPerson_Requests(t *testing.T) {
+func TestByPerson_Requests(t *testing.T) {
 	s := serve(t, &httplimit.Limits{PerPerson: 2})
 	ada := s.mustOpen("ada")
 	s.calls(ada)

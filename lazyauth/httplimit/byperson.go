@@ -10,14 +10,14 @@ import (
 // sessionHeader names a session (MCP 2025-11-25 basic/transports, "Session Management").
 const sessionHeader = "Mcp-Session-Id"
 
-// Person returns a handler that stands behind the check of bearer tokens
+// ByPerson returns a handler that stands behind the check of bearer tokens
 // (auth.RequireBearerToken): it bounds the requests in progress of one person. In front of a
 // handler that keeps sessions, server is whose sessions these are: they are bounded, and so is
 // what opens one. A nil server keeps none, as one of revision 2026-07-28.
 //
 // Whose request it is tell issuer and subject of the verified token, as lazyauth takes them;
 // requests without one are all one person's.
-func (l *Limiter) Person(server *mcp.Server, next http.Handler) http.Handler {
+func (l *Limiter) ByPerson(server *mcp.Server, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := personOf(r)
 		if !l.people.Take(who) {
