@@ -1,6 +1,7 @@
 package httplimit
 
 import (
+	"io"
 	"net/http"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
@@ -16,7 +17,8 @@ const sessionHeader = "Mcp-Session-Id"
 // what opens one. A nil server keeps none, as one of revision 2026-07-28.
 //
 // Whose request it is tell issuer and subject of the verified token, as lazyauth takes them;
-// requests without one are all one person's.
+// requests without one are all one person's. A session is that person's alone who opened it: to
+// others it does not exist (404).
 func (l *Limiter) ByPerson(server *mcp.Server, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := personOf(r)
@@ -29,24 +31,34 @@ func (l *Limiter) ByPerson(server *mcp.Server, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		id := r.Header.Get(sessionHeader)
-		if id != "" {
-			defer l.sessions.use(id)()
+		if id := r.Header.Get(sessionHeader); id != "" {
+			ended, ok := l.sessions.use(id, who)
+			if !ok {
+				http.Error(w, "session not found", http.StatusNotFound)
+				return
+			}
+			defer ended()
 			next.ServeHTTP(w, r)
 			return
 		}
-		if r.Body != nil {
-			r.Body = http.MaxBytesReader(w, r.Body, l.limits.OpeningBytes)
-		}
-		opening, ok := l.sessions.open(server, who)
-		if !ok {
-			busy(w, !l.sessions.hasShare(who), "sessions")
-			return
-		}
-		named := &naming{ResponseWriter: w, opening: opening}
-		defer opening.end()
-		next.ServeHTTP(named, r)
+		l.opens(w, r, server, who, next)
 	})
+}
+
+// opens serves a request that may open a session.
+func (l *Limiter) opens(w http.ResponseWriter, r *http.Request, server *mcp.Server, who person, next http.Handler) {
+	opening, ok := l.sessions.open(server, who)
+	if !ok {
+		busy(w, l.sessions.hasShare(who), "sessions")
+		return
+	}
+	defer opening.end()
+	read := &counted{}
+	if r.Body != nil {
+		read.ReadCloser = http.MaxBytesReader(w, r.Body, l.limits.OpeningBytes)
+		r.Body = read
+	}
+	next.ServeHTTP(&naming{ResponseWriter: w, limiter: l, opening: opening, read: read}, r)
 }
 
 func personOf(r *http.Request) person {
@@ -58,10 +70,44 @@ func personOf(r *http.Request) person {
 	return person{issuer, info.UserID}
 }
 
-// naming tells which session a response opens, before its header goes out.
+// counted counts what is read.
+type counted struct {
+	io.ReadCloser
+	bytes int64
+}
+
+// Read implements [io.Reader].
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.bytes += int64(n)
+	return n, err
+}
+
+// naming finds a place for the session that a response opens, before its header goes out, and
+// turns its host away if there is none.
 type naming struct {
 	http.ResponseWriter
+	limiter *Limiter
 	opening *opening
+	read    *counted
+	begun   bool
+	refused bool
+}
+
+// begin is called before anything is written. It reports whether that is to be written.
+func (n *naming) begin() bool {
+	if n.begun {
+		return !n.refused
+	}
+	n.begun = true
+	id := n.Header().Get(sessionHeader)
+	if id == "" || n.opening.name(id, n.read.bytes) {
+		return true
+	}
+	n.refused = true
+	n.Header().Del(sessionHeader)
+	busy(n.ResponseWriter, n.limiter.sessions.hasShare(n.opening.who), "sessions")
+	return false
 }
 
 // Unwrap is for [http.ResponseController].
@@ -69,18 +115,22 @@ func (n *naming) Unwrap() http.ResponseWriter { return n.ResponseWriter }
 
 // WriteHeader implements [http.ResponseWriter].
 func (n *naming) WriteHeader(status int) {
-	n.opening.name(n.Header().Get(sessionHeader))
-	n.ResponseWriter.WriteHeader(status)
+	if n.begin() {
+		n.ResponseWriter.WriteHeader(status)
+	}
 }
 
 // Write implements [io.Writer].
 func (n *naming) Write(p []byte) (int, error) {
-	n.opening.name(n.Header().Get(sessionHeader))
+	if !n.begin() {
+		return len(p), nil
+	}
 	return n.ResponseWriter.Write(p)
 }
 
 // Flush implements [http.Flusher].
 func (n *naming) Flush() {
-	n.opening.name(n.Header().Get(sessionHeader))
-	_ = http.NewResponseController(n.ResponseWriter).Flush()
+	if n.begin() {
+		_ = http.NewResponseController(n.ResponseWriter).Flush()
+	}
 }

@@ -26,6 +26,10 @@ type Limits struct {
 	// in progress: its host is told 404 and opens another. Defaults 2048 and 16.
 	Sessions, SessionsPerPerson int
 
+	// SessionBytes bounds what sessions keep of the requests that opened them, in all; to make
+	// room, sessions are closed as above. In memory that is up to twenty times as much (measured
+	// with a list of capabilities that are all empty). Default 4 MiB.
+	SessionBytes int64
 	// OpeningBytes bounds the body of a request that belongs to no session, such as one that
 	// opens a session, whose parameters are kept for as long as that lives. Default 64 KiB. It
 	// is not for servers of revision 2026-07-28, which knows no sessions: see [Limiter.ByPerson].
@@ -65,8 +69,13 @@ func New(limits *Limits) *Limiter {
 			*field.value = field.usual
 		}
 	}
-	if l.OpeningBytes <= 0 {
-		l.OpeningBytes = 64 << 10
+	for _, field := range []struct {
+		value *int64
+		usual int64
+	}{{&l.SessionBytes, 4 << 20}, {&l.OpeningBytes, 64 << 10}} {
+		if *field.value <= 0 {
+			*field.value = field.usual
+		}
 	}
 	for _, timeout := range []*time.Duration{&l.ReadTimeout, &l.WriteTimeout} {
 		if *timeout <= 0 {
@@ -80,7 +89,7 @@ func New(limits *Limits) *Limiter {
 		limits:    l,
 		addresses: quota.New[string](l.Requests, l.PerAddress),
 		people:    quota.New[person](l.Requests, l.PerPerson),
-		sessions:  newSessions(l.Sessions, l.SessionsPerPerson),
+		sessions:  newSessions(l.Sessions, l.SessionsPerPerson, l.SessionBytes),
 	}
 }
 
