@@ -34,9 +34,12 @@ type Limits struct {
 	// opens a session, whose parameters are kept for as long as that lives. Default 64 KiB. It
 	// is not for servers of revision 2026-07-28, which knows no sessions: see [Limiter.ByPerson].
 	OpeningBytes int64
-	// ReadTimeout and WriteTimeout bound how long one read from and one write to a caller may
-	// take. Unlike those of [http.Server] they leave calls that wait alone. Default 30 seconds.
+	// ReadTimeout and WriteTimeout bound how long a caller may have reads of a request's body and
+	// writes of its answer wait, in all, with a second more for each MinRate bytes that have come
+	// or gone. Unlike those of [http.Server] they leave calls that wait alone. Default 30 seconds,
+	// and 1 KiB.
 	ReadTimeout, WriteTimeout time.Duration
+	MinRate                   int64
 
 	// Address returns what a request's address is counted as. Nil means the connection's
 	// address. Behind a proxy all requests would have the proxy's: there it returns what the
@@ -72,7 +75,7 @@ func New(limits *Limits) *Limiter {
 	for _, field := range []struct {
 		value *int64
 		usual int64
-	}{{&l.SessionBytes, 4 << 20}, {&l.OpeningBytes, 64 << 10}} {
+	}{{&l.SessionBytes, 4 << 20}, {&l.OpeningBytes, 64 << 10}, {&l.MinRate, 1 << 10}} {
 		if *field.value <= 0 {
 			*field.value = field.usual
 		}
