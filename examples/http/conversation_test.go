@@ -90,8 +90,8 @@ func TestOnTheLegacyEndpointTheServerAsks(t *testing.T) {
 	// A session belongs to who has opened it, and ends when they say so.
 	thief := session{w, append(append([]string{}, s.caller...), "-H", "Authorization: Bearer "+w.bearer("eve"))}
 	thief.caller = without(thief.caller, "Authorization: Bearer "+token)
-	if r := thief.send("3", "whoami"); r.status != http.StatusForbidden {
-		t.Errorf("status %d for somebody else's session, want 403", r.status)
+	if r := thief.send("3", "whoami"); r.status != http.StatusNotFound {
+		t.Errorf("status %d for somebody else's session, want 404", r.status)
 	}
 	if r := curl(t, append(s.caller, "-X", "DELETE")...); r.status != http.StatusNoContent {
 		t.Errorf("status %d for DELETE, want 204", r.status)
