@@ -61,7 +61,8 @@ const (
 	// this server, or no longer accepted the code, or this server is shutting down.
 	ReasonUnavailable Reason = "unavailable"
 	// ReasonAbandoned: the host did not come back for the call in time, or the call's
-	// handler ended its goroutine or panicked, and returned nothing. Of a whole
+	// handler ended its goroutine or panicked, and returned nothing, or was started by another
+	// process of this server, which does not answer. Of a whole
 	// authorization, as a [Trace] is told of it: its person declined, and nobody waited.
 	ReasonAbandoned Reason = "abandoned"
 	// ReasonBusy: too many calls wait already, or too many sign-ins are not finished, of this
@@ -213,6 +214,9 @@ func (e *Error) Error() string {
 	case ReasonAbandoned:
 		if errors.Is(e.Cause, errExited) {
 			return fmt.Sprintf("This tool broke off without a result while it could use %s, and part of its work may be done. Call again only if doing that twice does no harm.", e.service)
+		}
+		if errors.Is(e.Cause, errElsewhere) {
+			return fmt.Sprintf("Another process of this server has begun this call, which uses %s, and is gone or cannot be reached. Part of its work may be done. Call again only if doing that twice does no harm.", e.service)
 		}
 		return fmt.Sprintf("Nobody came back for this call while it waited for %s, and it was ended. Call again.", e.service)
 	case ReasonBusy:

@@ -35,6 +35,7 @@ type Interceptor struct {
 	standIns *standIns
 	persons  *persons
 	sealer   *state.Sealer
+	replicas replicas // nil: this process is alone
 	seed     maphash.Seed
 	epoch    time.Time
 
@@ -79,7 +80,8 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	observer, late := newObserver(&service, o.Trace, o.Audit), new(guard.Late)
 	transport := guardedTransport{o.Transport, callbacks{late, observer}}
 	toServer := awaitedTransport{transport}
-	sealer, err := state.NewSealer(o.StateKeys...)
+	replicas, incarnation := replicasOf(o.Store)
+	sealer, err := state.NewSealer(incarnation, o.StateKeys...)
 	if err != nil {
 		return nil, fmt.Errorf("lazyauth: Options.StateKeys: %w", err)
 	}
@@ -94,6 +96,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 		origins:  allowed,
 		argument: argumentOf(o.Account),
 		sealer:   sealer,
+		replicas: replicas,
 		seed:     maphash.MakeSeed(),
 		epoch:    time.Now(),
 		limit:    service.Scopes.Union(o.MaxScopes),

@@ -114,9 +114,9 @@ type Options struct {
 
 	// StateKeys seal what travels through the host in revision 2026-07-28:
 	// 32 random bytes each, the first seals, all open. None means a random key
-	// for this process, which is right for all but servers behind a proxy
-	// that must tell "wrong" from "not mine": a call lives in the process that
-	// started it in any case.
+	// for this process, which is right where there is one. Several behind a proxy, with
+	// a Store that they share as replicas, have the same keys: a call whose
+	// handler has not started goes on at any of them then, and starts once.
 	StateKeys [][]byte
 	// MaxCalls bounds the calls that wait for an authorization, and besides the calls of
 	// revision 2026-07-28 that were answered with a prompt and can still be taken up again.

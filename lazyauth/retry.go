@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/state"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -66,11 +67,26 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 		return nil, nil, errState
 	}
 	s, _ := g.auth.suspended.Get(opened.Call)
-	if opened.Round { // a handler's own: a new call for us, once
+	// What was for us is not the handler's.
+	rest := maps.Clone(req.Params.InputResponses)
+	delete(rest, responseKey)
+	action := ""
+	if answer, ok := req.Params.InputResponses[responseKey].(*mcp.ElicitResult); ok {
+		action = answer.Action
+	}
+	moved := s == nil && !g.auth.sealer.Own(opened)
+	switch {
+	case moved && g.auth.replicas == nil:
+		return nil, nil, errState
+	case opened.Round: // a handler's own: a new call for us, once
 		r.Again = false
 		r.Call = withState(req, opened.Inner, req.Params.InputResponses)
+	case moved:
+		r.Call = withState(req, "", rest)
+	}
+	if opened.Round || moved {
 		fresh := newSuspended(g, p, in, r.Request)
-		fresh.id, fresh.again = opened.Call, true // which no other goroutine has yet
+		fresh.id, fresh.again, fresh.moves = opened.Call, opened.Round, true // which no other goroutine has yet
 		if s, err = g.auth.suspended.Begin(opened, p.QuotaKey(), fresh); errors.Is(err, state.ErrFull) {
 			return nil, nil, g.auth.fail(ReasonBusy, nil)
 		}
@@ -78,12 +94,16 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 	if s == nil || s.person != p || s.client != c || s.gate.tool != g.tool {
 		return nil, nil, errState
 	}
-	if answer, ok := req.Params.InputResponses[responseKey].(*mcp.ElicitResult); ok {
-		s.answered(opened.Prompt, answer.Action, r)
+	if opened.Round { // what it goes on with, another process does not have
+		if err := s.mark(ctx, !s.hasBegun()); err != nil {
+			return nil, nil, err
+		}
 	}
-	// What was for us is not the handler's.
-	rest := maps.Clone(req.Params.InputResponses)
-	delete(rest, responseKey)
+	if !g.auth.sealer.Own(opened) {
+		r.Shown = shownElsewhere(opened, action)
+	} else if action != "" {
+		s.answered(opened.Prompt, action, r)
+	}
 	r.Call = withState(req, "", rest)
 	return s, r, nil
 }
@@ -108,8 +128,7 @@ func (g *gate) binding(req *mcp.CallToolRequest, p *asking.Person, c asking.Clie
 		Issuer:    g.auth.service.issuerName(),
 		ClientID:  g.auth.service.program(),
 		Principal: p.Who().Key(),
-		// Good for this process, as are the calls that states name.
-		Client:    strconv.FormatUint(maphash.Comparable(g.auth.seed, c), 36),
+		Client:    g.auth.bound(c),
 		Method:    "tools/call",
 		Tool:      g.tool,
 		Arguments: digest,
@@ -121,7 +140,17 @@ func (g *gate) seal(req *mcp.CallToolRequest, p *asking.Person, c asking.Client,
 	if err != nil {
 		return "", err
 	}
-	return g.auth.sealer.Seal(s, b)
+	return g.auth.sealer.Seal(s, b, g.auth.now())
+}
+
+// bound is what a state is bound to of a client: of one that is a principal no more than that, since
+// every process knows it by the same name; of a session, which one process has, what is good for
+// this process alone.
+func (i *Interceptor) bound(c asking.Client) string {
+	if _, everywhere := c.(grants.Principal); everywhere {
+		return "everywhere"
+	}
+	return strconv.FormatUint(maphash.Comparable(i.seed, c), 36)
 }
 
 // inputRequired returns a result that says resultType "input_required" on the

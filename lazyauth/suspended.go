@@ -36,6 +36,7 @@ type suspended struct {
 	progress atomic.Pointer[asking.Progress] // once there is any
 	failed   atomic.Uint32                   // an asking.Reach: what its host declares and does not deliver
 	again    bool                            // it is a next round of a handler's own
+	moves    bool                            // another process knows it by a state, and may begin it
 
 	// Set by the handler's goroutine before the call is finished, and read after that.
 	lost     *Error        // see call.lost
@@ -99,6 +100,9 @@ func (s *suspended) follow(r *request, run handler) (outcome, error) {
 		case r.Ctx.Err() != nil:
 			return outcome{}, context.Cause(r.Ctx)
 		case err == nil:
+			if err := s.mark(r.Ctx, s.isNamed()); err != nil {
+				return outcome{err: err}, nil
+			}
 			s.begin(r, run)
 		case waitsNoMore && !s.isAlone(): // others can wait longer
 			return outcome{err: s.explain(pending, s.gate.Need, r)}, nil

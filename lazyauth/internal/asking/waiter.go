@@ -147,6 +147,9 @@ func (w *waiter) join() error {
 		return nil // over by now
 	}
 	w.delivery, w.refused = d, d.refused
+	if err := w.resume(); err != nil {
+		return err
+	}
 	switch {
 	case w.isOpened():
 		w.report() // which window that is
@@ -156,6 +159,18 @@ func (w *waiter) join() error {
 	}
 	w.shownAsText = asText
 	return w.seek()
+}
+
+// resume takes it that the prompt was shown, if another process has had this call's host show it.
+//
+//go:noinline
+func (w *waiter) resume() error {
+	r := w.host.Request()
+	by, ok := w.host.(Carrier)
+	if !ok || r.Shown == nil || r.Call == nil {
+		return nil
+	}
+	return w.delivery.resume(r, by)
 }
 
 // another has the flight go another way if the person seems to get nowhere by the present

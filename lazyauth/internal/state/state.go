@@ -36,6 +36,10 @@ type State struct {
 	Call string `json:"c,omitempty"`
 	// Prompt names the prompt that was shown with this state.
 	Prompt string `json:"p,omitempty"`
+	// Flight tells the authorization that the prompt was of from every other, in all processes.
+	Flight string `json:"f,omitempty"`
+	// Mode is how the prompt was shown.
+	Mode int `json:"m,omitempty"`
 	// Round says that Call is the next round of a handler that makes round trips of
 	// its own, which begins with this state.
 	Round bool `json:"l,omitempty"`
@@ -43,9 +47,17 @@ type State struct {
 	// its own; it travels inside, protected by the same seal.
 	Inner string `json:"i,omitempty"`
 	// End is when the state stops being accepted, on the monotonic clock of the process that
-	// sealed it: since whatever moment that counts from. What a state names lives in that
-	// process, and a wall clock that is set back must not have it outlive that.
+	// opens it: since whatever moment that counts from. What a state names lives in the process
+	// that sealed it, and a wall clock that is set back must not have it outlive that. Another
+	// process has the wall clock alone to go by.
 	End time.Duration `json:"-"`
+	// Age is how long ago it was sealed, as far as the wall clock tells; zero in the one that is sealed.
+	Age time.Duration `json:"-"`
+	// Sealer is the process that sealed it, as that calls itself.
+	Sealer string `json:"s,omitempty"`
+	// Sealed and Until are the wall clock's times of the sealing and of End.
+	Sealed time.Time `json:"t,omitzero"`
+	Until  time.Time `json:"u,omitzero"`
 }
 
 // A Binding says for what a state is good. It travels nowhere: it is the
@@ -74,20 +86,24 @@ func (b Binding) associated() []byte {
 
 // A Sealer encrypts and authenticates states with AES-256-GCM. It is safe for
 // concurrent use.
-type Sealer struct{ ring []cipher.AEAD }
+type Sealer struct {
+	name string // of this process, among those that have the keys
+	ring []cipher.AEAD
+}
 
 // NewSealer returns a sealer with a ring of keys of [KeySize] bytes each: the
 // first seals, all of them open, so that keys can be replaced while states are
-// under way. Without a key it makes a random one, good for this process.
+// under way. Without a key it makes a random one, good for this process. The name is
+// that of this process among those that have the keys, and of no other one, before it or after.
 //
 // Formatting a Sealer shows no key.
-func NewSealer(keys ...[]byte) (*Sealer, error) {
+func NewSealer(name string, keys ...[]byte) (*Sealer, error) {
 	if len(keys) == 0 {
 		key := make([]byte, KeySize)
 		rand.Read(key) // never fails, see crypto/rand
 		keys = [][]byte{key}
 	}
-	s := &Sealer{}
+	s := &Sealer{name: name}
 	for n, key := range keys {
 		if len(key) != KeySize {
 			return nil, fmt.Errorf("state: sealing key %d has %d bytes; it needs %d random bytes", n+1, len(key), KeySize)
@@ -112,10 +128,12 @@ func (*Sealer) String() string { return "state.Sealer" }
 // GoString keeps the keys out of %#v.
 func (s *Sealer) GoString() string { return s.String() }
 
-// Seal returns state as the opaque text of a requestState, bound to b. It
-// fails only if the text would be longer than [MaxState], which can only
+// Seal returns state as the opaque text of a requestState, bound to b; now counts as
+// State.End does. It fails only if the text would be longer than [MaxState], which can only
 // happen by a large Inner.
-func (s *Sealer) Seal(state State, b Binding) (string, error) {
+func (s *Sealer) Seal(state State, b Binding, now time.Duration) (string, error) {
+	state.Sealer, state.Sealed = s.name, time.Now().Round(0)
+	state.Until = state.Sealed.Add(state.End - now)
 	plain := binary.BigEndian.AppendUint64(nil, uint64(state.End))
 	body, err := json.Marshal(state)
 	if err != nil {
@@ -129,9 +147,12 @@ func (s *Sealer) Seal(state State, b Binding) (string, error) {
 	return text, nil
 }
 
+// Own reports whether state was sealed by this process.
+func (s *Sealer) Own(state State) bool { return state.Sealer == s.name }
+
 // Open returns the state in text if it was sealed by a key of the ring, for
 // this binding, and has not ended at now, which counts as State.End does. Every other
-// text gets [ErrState].
+// text gets [ErrState]. See [Sealer.Own] for whose it is.
 func (s *Sealer) Open(text string, b Binding, now time.Duration) (State, error) {
 	if len(text) > MaxState {
 		return State{}, ErrState
@@ -152,6 +173,9 @@ func (s *Sealer) Open(text string, b Binding, now time.Duration) (State, error) 
 			return State{}, ErrState
 		}
 		state.End = time.Duration(binary.BigEndian.Uint64(plain))
+		if state.Age = max(0, time.Since(state.Sealed)); !s.Own(state) {
+			state.End = now + time.Until(state.Until)
+		}
 		if now >= state.End {
 			return State{}, ErrState
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/state"
@@ -17,7 +18,7 @@ var binding = state.Binding{
 
 func newSealer(t testing.TB, keys ...[]byte) *state.Sealer {
 	t.Helper()
-	s, err := state.NewSealer(keys...)
+	s, err := state.NewSealer("this", keys...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +27,7 @@ func newSealer(t testing.TB, keys ...[]byte) *state.Sealer {
 
 func seal(t testing.TB, s *state.Sealer, what state.State, b state.Binding) string {
 	t.Helper()
-	text, err := s.Seal(what, b)
+	text, err := s.Seal(what, b, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,8 +39,12 @@ func TestState_OpensOnlyWhereItWasBound(t *testing.T) {
 	now := 1000 * time.Hour
 	want := state.State{Call: "call", Prompt: "prompt", Inner: "inner", End: now + time.Minute}
 	text := seal(t, s, want, binding)
-	if got, err := s.Open(text, binding, now); err != nil || got != want {
-		t.Errorf("opened %+v, %v; want %+v", got, err, want)
+	got, err := s.Open(text, binding, now)
+	if err != nil || !s.Own(got) {
+		t.Errorf("opened %+v, %v", got, err)
+	}
+	if got = (state.State{Call: got.Call, Prompt: got.Prompt, Inner: got.Inner, End: got.End}); got != want {
+		t.Errorf("opened %+v; want %+v", got, want)
 	}
 	if strings.Contains(text, "call") {
 		t.Error("the state travels in the open")
@@ -89,7 +94,7 @@ func TestState_KeyRing(t *testing.T) {
 	if _, err := newSealer(t).Open(seal(t, newSealer(t), want, binding), binding, now); err == nil {
 		t.Error("two processes share a random key")
 	}
-	if _, err := state.NewSealer([]byte("short")); err == nil || !strings.Contains(err.Error(), "32") {
+	if _, err := state.NewSealer("this", []byte("short")); err == nil || !strings.Contains(err.Error(), "32") {
 		t.Errorf("a short key: %v", err)
 	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
@@ -99,9 +104,39 @@ func TestState_KeyRing(t *testing.T) {
 	}
 }
 
+// Another process that has the keys goes by the wall clock, since the two count their own from
+// different moments.
+func TestState_OfAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := bytes.Repeat([]byte{3}, state.KeySize)
+		this := newSealer(t, key)
+		other, err := state.NewSealer("other", key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const started = 1000 * time.Hour // by the clock of the one that seals, and 5 by that of the one that opens
+		text, err := other.Seal(state.State{Call: "call", End: started + time.Minute}, binding, started)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		opened, err := this.Open(text, binding, 5)
+		if err != nil || this.Own(opened) || !other.Own(opened) || opened.End != 5+40*time.Second || opened.Age != 20*time.Second {
+			t.Errorf("opened %+v, %v; want it another's, for 40 s more", opened, err)
+		}
+		time.Sleep(40 * time.Second)
+		if _, err := this.Open(text, binding, 5); err != state.ErrState {
+			t.Errorf("a minute later: %v", err)
+		}
+		if _, err := other.Open(text, binding, started+time.Second); err != nil {
+			t.Errorf("the one that sealed it goes by its own clock: %v", err)
+		}
+	})
+}
+
 func TestState_IsBounded(t *testing.T) {
 	s := newSealer(t)
-	if _, err := s.Seal(state.State{Inner: strings.Repeat("x", state.MaxState)}, binding); err == nil {
+	if _, err := s.Seal(state.State{Inner: strings.Repeat("x", state.MaxState)}, binding, 0); err == nil {
 		t.Error("a state over the limit was sealed")
 	}
 	if _, err := s.Open(strings.Repeat("A", state.MaxState+1), binding, 0); err != state.ErrState {

@@ -1,0 +1,250 @@
+package lazyauth_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+)
+
+// A database is what the replicas of these tests share.
+type database struct {
+	store.Store
+
+	mu    sync.Mutex
+	marks map[string]string
+	down  error // of marks
+}
+
+// A seat is a database as one replica uses it.
+type seat struct {
+	*database
+	name string
+}
+
+func (s seat) Incarnation() string { return s.name }
+
+func (s seat) Mark(_ context.Context, name string, _ time.Duration) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down != nil {
+		return "", s.down
+	}
+	if s.marks[name] == "" {
+		s.marks[name] = s.name
+	}
+	return s.marks[name], nil
+}
+
+func (d *database) fails(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.down = err
+}
+
+// A fleet is a few replicas of one server, with one authorization server.
+type fleet struct {
+	t        *testing.T
+	database *database
+	worlds   []*world.World
+	seats    []*world.Endpoint
+}
+
+func newFleet(t *testing.T, size int, tools func(*world.World)) *fleet {
+	t.Helper()
+	f := &fleet{t: t, database: &database{Store: store.Memory(), marks: make(map[string]string)}}
+	as := fakeas.New(&fakeas.Options{Interval: time.Second})
+	for n := range size {
+		w := world.New(t, world.Setup{Shared: as, Tools: tools, Options: lazyauth.Options{
+			VerifyUser: world.Anybody, Store: seat{f.database, string(rune('a' + n))},
+		}})
+		f.worlds, f.seats = append(f.worlds, w), append(f.seats, w.Endpoint())
+	}
+	return f
+}
+
+// sends has replica n answer a request.
+func (f *fleet) sends(n int, r world.Request) <-chan world.Reply {
+	r.Caps = world.URLAlone
+	out := f.seats[n].Send(f.t.Context(), r)
+	synctest.Wait()
+	return out
+}
+
+// wants demands that the handler of a tool was started so often, on all replicas.
+func (f *fleet) wants(tool string, starts int) {
+	f.t.Helper()
+	n := 0
+	for _, w := range f.worlds {
+		n += w.Starts(tool)
+	}
+	if n != starts {
+		f.t.Errorf("%d starts of %s, want %d", n, tool, starts)
+	}
+}
+
+// The first request of a call meets one replica, and its retry another one: it is the same call,
+// of which the person has seen the prompt, and its handler runs there.
+func TestReplicas_CallGoesOnAtAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3, nil)
+		state := (<-f.sends(0, world.Request{})).State(t)
+		f.worlds[0].Approves()
+		time.Sleep(5 * time.Second) // it is polled for, and stored
+		(<-f.sends(1, world.Request{State: state, Action: "accept"})).Succeeds(t, "ada")
+		f.wants("whoami", 1)
+
+		// Whoever presents the state after that does not have it run again.
+		gone := <-f.sends(2, world.Request{State: state, Action: "accept"})
+		gone.Fails(t, lazyauth.ReasonAbandoned)
+		if !strings.Contains(gone.Text(), "may be done") {
+			t.Errorf("the model is told %q", gone.Text())
+		}
+		(<-f.sends(0, world.Request{State: state, Action: "accept"})).Fails(t, lazyauth.ReasonAbandoned)
+		(<-f.sends(1, world.Request{State: state, Action: "accept"})).Succeeds(t, "ada") // what it came to
+		f.wants("whoami", 1)
+	})
+}
+
+// Two replicas are presented a state at once.
+func TestReplicas_HandlerStartsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3, nil)
+		state := (<-f.sends(0, world.Request{})).State(t)
+		f.worlds[0].Approves()
+		time.Sleep(5 * time.Second)
+		var replies []<-chan world.Reply
+		for n := range f.seats {
+			replies = append(replies, f.seats[n].Send(t.Context(), world.Request{State: state, Action: "accept", Caps: world.URLAlone}))
+		}
+		done := 0
+		for _, reply := range replies {
+			if r := <-reply; r.Result != nil && !r.Result.IsError {
+				done++
+			} else {
+				r.Fails(t, lazyauth.ReasonAbandoned)
+			}
+		}
+		if done != 1 {
+			t.Errorf("%d replicas have run it", done)
+		}
+		f.wants("whoami", 1)
+	})
+}
+
+// A handler in its middle stays where it is; another replica does not start it once more.
+func TestReplicas_HandlerInItsMiddleStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2, world.WithSaga)
+		first := (<-f.sends(0, world.Request{Tool: "saga", Text: "x"})).State(t)
+		again := f.sends(0, world.Request{Tool: "saga", Text: "x", State: first, Action: "accept"})
+		f.worlds[0].Approves()
+		second := (<-again).State(t) // it has created a note, and needs more
+		f.worlds[0].WantSaga(1, 1)
+		(<-f.sends(1, world.Request{Tool: "saga", Text: "x", State: second, Action: "accept"})).Fails(t, lazyauth.ReasonAbandoned)
+		f.wants("saga", 1)
+
+		last := f.sends(0, world.Request{Tool: "saga", Text: "x", State: second, Action: "accept"})
+		f.worlds[0].Approves()
+		(<-last).Succeeds(t, "x")
+		f.worlds[0].WantSaga(1, 1)
+	})
+}
+
+// A handler that had its grant at once, and needs more later, is marked before the host has a state
+// that names its call.
+func TestReplicas_HandlerThatHadItsGrantStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2, world.WithSaga)
+		note := world.Request{Tool: "create_note", Text: "x"}
+		note.State, note.Action = (<-f.sends(0, note)).State(t), "accept"
+		created := f.sends(0, note)
+		f.worlds[0].Approves()
+		(<-created).Succeeds(t, "x")
+
+		saga := world.Request{Tool: "saga", Text: "y"} // starts at once
+		saga.State, saga.Action = (<-f.sends(0, saga)).State(t), "accept"
+		(<-f.sends(1, saga)).Fails(t, lazyauth.ReasonAbandoned)
+		f.wants("saga", 1)
+	})
+}
+
+// A handler's own round begins once among all replicas, and goes on with what it was given.
+func TestReplicas_RoundBeginsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3, world.WithConfirm)
+		state := (<-f.sends(0, world.Request{Tool: "confirm"})).State(t)
+		again := f.sends(0, world.Request{Tool: "confirm", State: state, Action: "accept"})
+		f.worlds[0].Approves()
+		state = (<-again).State(t)
+		(<-f.sends(1, world.Request{Tool: "confirm", State: state, Sure: "accept"})).Succeeds(t, "accept step-2")
+		(<-f.sends(2, world.Request{Tool: "confirm", State: state, Sure: "accept"})).Fails(t, lazyauth.ReasonAbandoned)
+		(<-f.sends(0, world.Request{Tool: "confirm", State: state, Sure: "accept"})).Fails(t, lazyauth.ReasonAbandoned)
+		(<-f.sends(1, world.Request{Tool: "confirm", State: state, Sure: "accept"})).Succeeds(t, "accept step-2")
+		f.wants("confirm", 2)
+	})
+}
+
+// While it cannot be marked no handler starts, and the host may present the state again.
+func TestReplicas_NothingStartsUnmarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2, nil)
+		state := (<-f.sends(0, world.Request{})).State(t)
+		f.worlds[0].Approves()
+		time.Sleep(5 * time.Second)
+		f.database.fails(errors.New("the database is gone"))
+		for n := range f.seats {
+			(<-f.sends(n, world.Request{State: state, Action: "accept"})).Fails(t, lazyauth.ReasonUnavailable)
+		}
+		f.wants("whoami", 0)
+		f.database.fails(nil)
+		(<-f.sends(1, world.Request{State: state, Action: "accept"})).Succeeds(t, "ada")
+		f.wants("whoami", 1)
+	})
+}
+
+// A state is good for its person and its call at every replica, and ends at all of them.
+func TestReplicas_StateIsBoundEverywhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2, world.WithSaga)
+		note := world.Request{Tool: "create_note", Text: "x", Action: "accept"}
+		note.State = (<-f.sends(0, world.Request{Tool: "create_note", Text: "x"})).State(t)
+		for _, change := range []func(*world.Request){
+			func(r *world.Request) { r.User = "eve" },
+			func(r *world.Request) { r.Tool = "saga" },
+			func(r *world.Request) { r.Text = "y" },
+		} {
+			other := note
+			change(&other)
+			(<-f.sends(1, other)).RefusesState(t)
+		}
+		time.Sleep(time.Hour)
+		(<-f.sends(1, note)).RefusesState(t)
+		f.wants("create_note", 0)
+	})
+}
+
+// Without a store that replicas share a call stays in its process, as it always did.
+func TestReplicas_AloneWithoutAStoreOfTheirs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := store.Memory()
+		as := fakeas.New(&fakeas.Options{Interval: time.Second})
+		setup := world.Setup{Shared: as, Options: lazyauth.Options{VerifyUser: world.Anybody, Store: shared}}
+		one, other := world.New(t, setup), world.New(t, setup)
+		r := world.Request{Caps: world.URLAlone}
+		r.State = (<-one.Endpoint().Send(t.Context(), r)).State(t)
+		one.Approves()
+		time.Sleep(5 * time.Second)
+		r.Action = "accept"
+		(<-other.Endpoint().Send(t.Context(), r)).RefusesState(t)
+		(<-one.Endpoint().Send(t.Context(), r)).Succeeds(t, "ada")
+	})
+}
