@@ -23,8 +23,9 @@ func CheckAttempt(id ID, a Attempt) error {
 	return nil
 }
 
-// CheckChange returns what an engine must not be asked to write; it is for those who write one.
-func CheckChange(id ID, c Change) error {
+// CheckChange returns what an engine must not be asked to write in the place of a generation, 0 to
+// insert; it is for those who write one.
+func CheckChange(id ID, generation uint64, c Change) error {
 	switch {
 	case !isKind(id.Kind):
 		return errKind
@@ -32,6 +33,8 @@ func CheckChange(id ID, c Change) error {
 		return fmt.Errorf("store: a content of %d bytes: a row takes 1 to %d", len(c.Content), MaxContent)
 	case c.Due < 0 || c.Ends < 0:
 		return errNegative
+	case !c.Keep && c.Generation <= generation:
+		return errors.New("store: a generation that is not after the one it replaces")
 	}
 	return nil
 }
@@ -76,7 +79,7 @@ func (r *Row) clone() *Row {
 	return &c
 }
 
-// micros is what the first fence and generation of a row are.
+// micros is what the first fence of a row is.
 func micros(t time.Time) uint64 { return uint64(max(t.UnixMicro(), 1)) }
 
 // later is a time from now; zero if there is none.

@@ -32,12 +32,11 @@ type Row struct {
 	Person Hash
 	// Generation grows with every content that is written, also by an end: what has seen n, and
 	// is shown less, sees a store that has failed over to a copy which lags. It is 0 until there is
-	// a content or an end. The first one is the store's time in microseconds since 1970, so that
-	// the generations of a row that was there before, and ended, were less.
+	// a content or an end, and chosen by who writes that, since the seal covers it.
 	Generation uint64
 	// Fence grows with every attempt that is begun: what was begun before can tell that it is not
-	// the last. It is at least the store's time in microseconds when the last one was begun, for
-	// the same reason: an attempt on a row that is no longer there must not fit the next one.
+	// the last. It is at least the store's time in microseconds since 1970 when the row was made: an
+	// attempt on a row that was there before, and is no longer, must not fit this one.
 	Fence uint64
 	// Owner is the incarnation of a process whose attempt is under way, and Until when its lease
 	// ends. Empty: none is. An owner whose lease has ended, and which has not written, leaves its
@@ -73,17 +72,17 @@ type Attempt struct {
 
 // A Change is what [Shared.Write] writes.
 type Change struct {
-	Person   Hash
-	Content  []byte // nil leaves a tombstone
-	SealedBy string
-	Due      time.Duration // from now; zero: never
-	Ends     time.Duration // from now; zero: never
-	// AtLeast is the least that the new generation may be, for what writes over a copy that lags.
-	AtLeast uint64
+	Person Hash
+	// Generation is that of the content: more than the one that is there.
+	Generation uint64
+	Content    []byte // nil leaves a tombstone
+	SealedBy   string
+	Due        time.Duration // from now; zero: never
+	Ends       time.Duration // from now; zero: never
 	// Release gives up the lease of the attempt with this fence.
 	Release bool
-	// Keep leaves the content, its generation, its key's name and its end as they are, and
-	// writes Due, and gives up the lease, alone.
+	// Keep leaves person, content, generation, key's name and end as they are: it writes Due, and
+	// gives up the lease, alone.
 	Keep bool
 }
 
@@ -110,14 +109,14 @@ type Shared interface {
 	Begin(ctx context.Context, id ID, a Attempt) (before *Row, fence uint64, err error)
 
 	// Write changes the row whose fence is this one, and whose generation is this one, and reports
-	// whether there was one. Unless it is to release the lease, that stays whose it is. It does not matter whether the lease has ended meanwhile, as long as
-	// nobody has begun another attempt. The generation grows by one unless Keep is set, see also
-	// AtLeast and [Row.Generation]. Whoever has read the fence may write by it, without an attempt of
-	// its own: that of another is then told by the generation that it was written over.
+	// whether there was one. Unless it is to release the lease, that stays whose it is. It does not
+	// matter whether the lease has ended meanwhile, as long as nobody has begun another attempt. Whoever has read the fence
+	// may write by it, without an attempt of its own: that of another is then told by the
+	// generation that it was written over.
 	Write(ctx context.Context, id ID, fence, generation uint64, c Change) (written bool, err error)
 
-	// Insert makes a row with this content, a first generation and no owner, and reports whether it
-	// did: false if there is one that has not ended.
+	// Insert makes a row with this content and no owner, and reports whether it did: false if there
+	// is one that has not ended.
 	Insert(ctx context.Context, id ID, c Change) (inserted bool, err error)
 
 	// Due returns rows of a kind that are due and nobody's attempt is under way for, the longest due

@@ -81,7 +81,7 @@ func (m *SharedMemory) Begin(ctx context.Context, id ID, a Attempt) (before *Row
 
 // Write implements [Shared].
 func (m *SharedMemory) Write(ctx context.Context, id ID, fence, generation uint64, c Change) (written bool, err error) {
-	if err := errors.Join(context.Cause(ctx), CheckChange(id, c)); err != nil {
+	if err := errors.Join(context.Cause(ctx), CheckChange(id, generation, c)); err != nil {
 		return false, err
 	}
 	m.mu.Lock()
@@ -96,24 +96,21 @@ func (m *SharedMemory) Write(ctx context.Context, id ID, fence, generation uint6
 		r.Owner, r.Until = "", time.Time{}
 	}
 	if !c.Keep {
-		m.put(r, c, now)
+		r.put(c, now)
 	}
 	m.tell(id)
 	return true, nil
 }
 
-// put gives r a new content; m.mu is held.
-func (m *SharedMemory) put(r *Row, c Change, now time.Time) {
-	if r.Generation++; r.Generation == 1 {
-		r.Generation = micros(now)
-	}
-	r.Generation = max(r.Generation, c.AtLeast)
+// put gives r a new content.
+func (r *Row) put(c Change, now time.Time) {
+	r.Generation = c.Generation
 	r.Person, r.Content, r.SealedBy, r.Ends = c.Person, bytes.Clone(c.Content), c.SealedBy, later(now, c.Ends)
 }
 
 // Insert implements [Shared].
 func (m *SharedMemory) Insert(ctx context.Context, id ID, c Change) (inserted bool, err error) {
-	if err := errors.Join(context.Cause(ctx), CheckChange(id, c)); err != nil {
+	if err := errors.Join(context.Cause(ctx), CheckChange(id, 0, c)); err != nil {
 		return false, err
 	}
 	m.mu.Lock()
@@ -123,7 +120,7 @@ func (m *SharedMemory) Insert(ctx context.Context, id ID, c Change) (inserted bo
 		return false, nil
 	}
 	r := &Row{ID: id, Fence: micros(now), Due: later(now, c.Due)}
-	m.put(r, c, now)
+	r.put(c, now)
 	m.rows[id] = r
 	m.tell(id)
 	return true, nil

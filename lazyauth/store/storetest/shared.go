@@ -161,6 +161,9 @@ func (r *sharedRun) attempt(s store.Shared, id store.ID, a store.Attempt) (befor
 // write expects that a change is written, or is not.
 func (r *sharedRun) write(s store.Shared, id store.ID, fence, generation uint64, c store.Change, want bool) {
 	r.Helper()
+	if c.Generation == 0 && !c.Keep {
+		c.Generation = generation + 1
+	}
 	written, err := s.Write(r.Context(), id, fence, generation, c)
 	if err != nil || written != want {
 		r.Fatalf("Write by fence %d and generation %d: %t, %v; want %t", fence, generation, written, err, want)
@@ -169,6 +172,7 @@ func (r *sharedRun) write(s store.Shared, id store.ID, fence, generation uint64,
 
 func (r *sharedRun) insert(s store.Shared, id store.ID, c store.Change, want bool) {
 	r.Helper()
+	c.Generation = 1
 	inserted, err := s.Insert(r.Context(), id, c)
 	if err != nil || inserted != want {
 		r.Fatalf("Insert: %t, %v; want %t", inserted, err, want)
@@ -178,6 +182,13 @@ func (r *sharedRun) insert(s store.Shared, id store.ID, c store.Change, want boo
 // of is a change to this content.
 func of(content string) store.Change {
 	return store.Change{Content: []byte(content), SealedBy: "k1", Release: true}
+}
+
+// next is a change to this content, in the place of a generation.
+func next(generation uint64, content string) store.Change {
+	c := of(content)
+	c.Generation = generation + 1
+	return c
 }
 
 // until waits for what has to become true.
@@ -223,7 +234,7 @@ func lifeOfARow(r *sharedRun) {
 	content := secret + "\x00\xff"
 	r.write(s, id, fence, 0, store.Change{Person: hash("bob", 2), Content: []byte(content), SealedBy: "k1", Release: true}, true)
 	row = r.wantRow(another, id, content)
-	if row.Person != hash("bob", 2) || row.Generation == 0 || row.Fence != fence || row.Owner != "" || !row.Until.IsZero() || !row.Due.IsZero() || !row.Ends.IsZero() || row.SealedBy != "k1" {
+	if row.Person != hash("bob", 2) || row.Generation != 1 || row.Fence != fence || row.Owner != "" || !row.Until.IsZero() || !row.Due.IsZero() || !row.Ends.IsZero() || row.SealedBy != "k1" {
 		r.Errorf("written: %+v", row)
 	}
 	before, next := r.begin(another, id, "two")
@@ -283,9 +294,12 @@ func whatIsNone(r *sharedRun) {
 	s := r.open()
 	huge := bytes.Repeat([]byte("x"), store.MaxContent+1)
 	for what, f := range map[string]func(store.ID) error{
-		"too long": func(id store.ID) error { _, err := s.Insert(r.Context(), id, store.Change{Content: huge}); return err },
+		"too long": func(id store.ID) error {
+			_, err := s.Insert(r.Context(), id, store.Change{Content: huge, Generation: 1})
+			return err
+		},
 		"empty content": func(id store.ID) error {
-			_, err := s.Insert(r.Context(), id, store.Change{Content: []byte{}})
+			_, err := s.Insert(r.Context(), id, store.Change{Content: []byte{}, Generation: 1})
 			return err
 		},
 		"no owner": func(id store.ID) error {
@@ -300,8 +314,12 @@ func whatIsNone(r *sharedRun) {
 			_, _, err := s.Begin(r.Context(), id, store.Attempt{Owner: "one"})
 			return err
 		},
+		"a generation of 0": func(id store.ID) error {
+			_, err := s.Insert(r.Context(), id, store.Change{Content: []byte("x")})
+			return err
+		},
 		"due before now": func(id store.ID) error {
-			_, err := s.Insert(r.Context(), id, store.Change{Content: []byte("x"), Due: -1})
+			_, err := s.Insert(r.Context(), id, store.Change{Content: []byte("x"), Due: -1, Generation: 1})
 			return err
 		},
 	} {
@@ -310,7 +328,7 @@ func whatIsNone(r *sharedRun) {
 		}
 	}
 	for _, kind := range []string{"", "Grant", "grant*", strings.Repeat("k", 17)} {
-		if _, err := s.Insert(r.Context(), store.ID{Kind: kind, Key: grant(1).Key}, of("x")); err == nil {
+		if _, err := s.Insert(r.Context(), store.ID{Kind: kind, Key: grant(1).Key}, next(0, "x")); err == nil {
 			r.Errorf("kind %q: taken", kind)
 		}
 	}
@@ -388,10 +406,10 @@ func writing(s store.Shared, row *store.Row) map[string]func(context.Context) er
 			return err
 		},
 		"Write": func(ctx context.Context) error {
-			_, err := s.Write(ctx, row.ID, row.Fence, row.Generation, of("new"))
+			_, err := s.Write(ctx, row.ID, row.Fence, row.Generation, next(row.Generation, "new"))
 			return err
 		},
-		"Insert": func(ctx context.Context) error { _, err := s.Insert(ctx, grant(2), of("new")); return err },
+		"Insert": func(ctx context.Context) error { _, err := s.Insert(ctx, grant(2), next(0, "new")); return err },
 		"Delete": func(ctx context.Context) error { return s.Delete(ctx, row.ID) },
 	}
 }
@@ -413,7 +431,7 @@ func sharedUnwritable(r *sharedRun) {
 	r.wantRow(s, grant(1), secret)
 	restore()
 	r.until("it can be written again", func() bool {
-		_, err := s.Write(r.Context(), row.ID, row.Fence, row.Generation, of("new"))
+		_, err := s.Write(r.Context(), row.ID, row.Fence, row.Generation, next(row.Generation, "new"))
 		return err == nil
 	})
 	r.wantRow(s, grant(1), "new")

@@ -36,7 +36,7 @@ func fences(r *sharedRun) {
 	}
 }
 
-// Generations count what was written, and never go back.
+// Generations are those of what was written, and never go back.
 func generations(r *sharedRun) {
 	s := r.open()
 	id := grant(1)
@@ -48,16 +48,20 @@ func generations(r *sharedRun) {
 	if now := r.wantRow(s, id, "second"); now.Generation != first+1 {
 		r.Fatalf("generation %d after %d", now.Generation, first)
 	}
-	far := store.Change{Content: []byte("third"), AtLeast: first + 1000}
-	r.write(s, id, fence, first+1, far, true)
-	r.write(s, id, fence, first+1000, far, true)
-	if now := r.wantRow(s, id, "third"); now.Generation != first+1001 {
-		r.Fatalf("generation %d; want %d", now.Generation, first+1001)
+	const far = 1 << 52
+	r.write(s, id, fence, first+1, store.Change{Content: []byte("third"), Generation: far}, true)
+	if now := r.wantRow(s, id, "third"); now.Generation != far {
+		r.Fatalf("generation %d; want %d", now.Generation, uint64(far))
 	}
-	if before, _ := r.begin(s, id, "two"); before.Generation != first+1001 {
-		r.Errorf("generation %d before the next attempt", before.Generation)
+	for _, back := range []uint64{far, far - 1} {
+		if written, err := s.Write(r.Context(), id, fence, far, store.Change{Content: []byte("back"), Generation: back}); written || err == nil {
+			r.Errorf("generation %d after %d: %t, %v; want an error", back, uint64(far), written, err)
+		}
 	}
-	if now := r.read(s, id); now.Generation != first+1001 {
+	if before, _ := r.begin(s, id, "one"); before == nil || before.Generation != far {
+		r.Errorf("before the next attempt: %+v", before)
+	}
+	if now := r.wantRow(s, id, "third"); now.Generation != far {
 		r.Errorf("generation %d after Begin, which writes no content", now.Generation)
 	}
 }
@@ -117,7 +121,7 @@ func inserts(r *sharedRun) {
 	id := grant(1)
 	r.insert(s, id, store.Change{Person: hash("alice", 1), Content: []byte("first"), SealedBy: "k1", Due: long, Ends: 2 * long}, true)
 	row := r.wantRow(another, id, "first")
-	if row.Generation == 0 || row.Fence == 0 || row.Owner != "" || row.Due.IsZero() || row.Ends.IsZero() || row.Person != hash("alice", 1) || row.SealedBy != "k1" {
+	if row.Generation != 1 || row.Fence == 0 || row.Owner != "" || row.Due.IsZero() || row.Ends.IsZero() || row.Person != hash("alice", 1) || row.SealedBy != "k1" {
 		r.Errorf("inserted: %+v", row)
 	}
 	r.insert(another, id, of("second"), false)
@@ -138,7 +142,7 @@ func oneWins(r *sharedRun) {
 		for n := range many {
 			s := r.open()
 			wg.Go(func() {
-				ok, err := s.Insert(r.Context(), grant(2*round), of("mine"))
+				ok, err := s.Insert(r.Context(), grant(2*round), next(0, "mine"))
 				if err != nil {
 					r.Errorf("Insert: %v", err)
 				} else if ok {
@@ -182,7 +186,7 @@ func oneStepAtATime(r *sharedRun) {
 					row = &store.Row{}
 				}
 				runtime.Gosched()
-				ok, err := s.Write(ctx, id, fence, row.Generation, of(string(row.Content)+"+"))
+				ok, err := s.Write(ctx, id, fence, row.Generation, next(row.Generation, string(row.Content)+"+"))
 				if err != nil || !ok {
 					r.Errorf("Write: %t, %v", ok, err)
 					return

@@ -292,8 +292,8 @@ func sharedFaults() map[string][]sharedFault {
 			{"stays", func(good store.Shared) store.Shared {
 				return rowed(good, func(r *store.Row) { r.Generation = min(r.Generation, 1) })
 			}},
-			{"not at least what it has to be", func(good store.Shared) store.Shared {
-				return writes(good, func(_, _ *uint64, c *store.Change) { c.AtLeast = 0 })
+			{"counts for itself", func(good store.Shared) store.Shared {
+				return writes(good, func(_, generation *uint64, c *store.Change) { c.Generation = *generation + 1 })
 			}},
 			{"does not compare it", func(good store.Shared) store.Shared { return whatever(good, true, false) }},
 		},
