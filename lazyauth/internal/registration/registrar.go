@@ -9,6 +9,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/records"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/shared"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
@@ -40,9 +41,9 @@ type Observer interface {
 // A Registrar keeps a program's registration at one authorization server. It is safe for
 // concurrent use.
 type Registrar struct {
-	config Config
-	record storedRecord
-	having shared.Work[*oauth.Client] // a client had
+	config  Config
+	records *records.Records           // nil: there is no store
+	having  shared.Work[*oauth.Client] // a client had
 
 	mu      sync.Mutex  // guards what follows; nothing waits under it
 	current *client     // nil: not known, or it was refused
@@ -70,7 +71,11 @@ type client struct {
 
 // New returns a registrar. It does no I/O.
 func New(config Config) *Registrar {
-	return &Registrar{config: config, record: newStoredRecord(config.Store)}
+	r := &Registrar{config: config}
+	if config.Store != nil {
+		r.records = records.New(config.Store)
+	}
+	return r
 }
 
 // Client returns the program as the client that it is registered as, having registered it
@@ -174,21 +179,21 @@ func (r *Registrar) obtain(ctx context.Context, server *oauth.Client, former *re
 	}
 	var got *client
 	var failed error
-	asked, err := r.record.update(ctx, key, func(old []byte) []byte {
+	asked, err := r.records.Update(ctx, key, func(old []byte) records.Decision {
 		found, err := r.decode(server, old)
 		switch {
 		case found.serves(refused):
 			got = found
-			return nil
+			return records.Decision{}
 		case found != nil:
 			got, failed = r.register(ctx, server, metadata, found.registered)
 		default:
 			got, failed = r.register(ctx, server, metadata, nil)
 		}
 		if failed != nil || errors.Is(err, errForeign) {
-			return nil
+			return records.Decision{}
 		}
-		return got.encode()
+		return records.Put(got.encode())
 	})
 	if err != nil && ctx.Err() == nil {
 		r.config.Observer.RegistrationStoreFailed(ctx, err)
@@ -224,7 +229,7 @@ func (r *Registrar) decode(server *oauth.Client, text []byte) (*client, error) {
 
 // read returns the client that the store has, nil if there is none to be had.
 func (r *Registrar) read(ctx context.Context, server *oauth.Client, key string) *client {
-	text, err := r.record.load(ctx, key)
+	text, err := r.records.Load(ctx, key)
 	if err == nil {
 		var found *client
 		if found, err = r.decode(server, text); found != nil {
@@ -251,7 +256,7 @@ func (r *Registrar) register(ctx context.Context, server *oauth.Client, metadata
 			}
 		}
 	}
-	limited, cancel := context.WithTimeout(ctx, exchangeWait)
+	limited, cancel := context.WithTimeout(ctx, records.ExchangeWait)
 	defer cancel()
 	began := time.Now()
 	made, err := server.Register(limited, metadata)

@@ -1,4 +1,4 @@
-package registration
+package records
 
 import (
 	"context"
@@ -13,44 +13,44 @@ import (
 const (
 	// storeWait bounds every wait for the store to begin or to end something.
 	storeWait = 20 * time.Second
-	// exchangeWait bounds what is asked of the authorization server while a record is locked.
-	exchangeWait = 15 * time.Second
+	// ExchangeWait bounds what may be asked of another machine while a record is locked. It is less
+	// than what is waited for a lock, so that one that is held for longer is that of a process that hangs.
+	ExchangeWait = 15 * time.Second
 	// storeCalls is how many calls a store may leave unanswered.
 	storeCalls = 4
 )
 
-// A storedRecord is the use of a store for one record, every wait for which is bounded here.
-type storedRecord struct {
-	store store.Store // nil: there is none, and no method may be called
-	calls chan struct{}
+// Records are those of one kind in a store.
+type Records struct {
+	store store.Store
+	calls chan struct{} // has a token for each time that the store is being asked
 }
 
-func newStoredRecord(s store.Store) storedRecord {
-	return storedRecord{s, make(chan struct{}, storeCalls)}
-}
+// New returns the use of a store.
+func New(s store.Store) *Records { return &Records{s, make(chan struct{}, storeCalls)} }
 
-// errSlow names the store that does not answer.
-type errSlow struct{ where string }
+// A Slow error names a store that does not answer.
+type Slow struct{ where string }
 
-func (e errSlow) Error() string {
+func (e *Slow) Error() string {
 	return fmt.Sprintf("lazyauth: the store %s has not answered: it may wait for a password that nobody sees, or for a process that hangs with its lock", e.where)
 }
 
 // begin takes one of the calls, and gives it back with the function that it returns.
-func (s storedRecord) begin(ctx context.Context) (end func(), err error) {
+func (r *Records) begin(ctx context.Context) (end func(), err error) {
 	select {
-	case s.calls <- struct{}{}:
-		return func() { <-s.calls }, nil
+	case r.calls <- struct{}{}:
+		return func() { <-r.calls }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
 }
 
-// load returns the record, nil if there is none.
-func (s storedRecord) load(ctx context.Context, key string) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, storeWait, errSlow{s.store.String()})
+// Load returns the record of key, nil if there is none.
+func (r *Records) Load(ctx context.Context, key string) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, storeWait, &Slow{r.store.String()})
 	defer cancel()
-	end, err := s.begin(ctx)
+	end, err := r.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (s storedRecord) load(ctx context.Context, key string) ([]byte, error) {
 		a := answer{err: guard.ErrExited}
 		defer func() { answered <- a }()
 		a.err = guard.Call("the store", func() (err error) {
-			a.record, err = s.store.Load(ctx, key)
+			a.record, err = r.store.Load(ctx, key)
 			return err
 		})
 	}()
@@ -79,14 +79,35 @@ func (s storedRecord) load(ctx context.Context, key string) ([]byte, error) {
 // errUnchanged ends an update of the store that writes nothing.
 var errUnchanged = errors.New("lazyauth: nothing to write")
 
-// update has decide judge the record in one transaction, and writes what that returns, if it
-// is not nil. decide is called once at the most, and never after update has returned; asked says
-// whether it was. What it does is its own to bound.
-func (s storedRecord) update(ctx context.Context, key string, decide func(old []byte) []byte) (asked bool, err error) {
-	slow := errSlow{s.store.String()}
+// A Decision is what becomes of a record. The zero value leaves it as it is.
+type Decision struct {
+	put    []byte
+	remove bool
+}
+
+// Remove is the Decision to delete the record.
+var Remove = Decision{remove: true}
+
+// Put is the Decision to write this, which is not nil.
+func Put(record []byte) Decision { return Decision{put: record} }
+
+func (d Decision) change() ([]byte, error) {
+	if d.put == nil && !d.remove {
+		return nil, errUnchanged
+	}
+	return d.put, nil
+}
+
+// Update has decide judge the record of key, which is nil if there is none, in one transaction:
+// whoever else updates the record waits meanwhile, in this process and in all that share the
+// store. decide is called once at the most, and never after Update has returned; asked says
+// whether it was. What it does is its own to bound, by ExchangeWait. ctx ends the waits for the record
+// and for the writing, which the store goes on with.
+func (r *Records) Update(ctx context.Context, key string, decide func(old []byte) Decision) (asked bool, err error) {
+	slow := &Slow{r.store.String()}
 	waiting, cancel := context.WithTimeoutCause(ctx, storeWait, slow)
 	defer cancel()
-	end, err := s.begin(waiting)
+	end, err := r.begin(waiting)
 	if err != nil {
 		return false, err
 	}
@@ -98,15 +119,12 @@ func (s storedRecord) update(ctx context.Context, key string, decide func(old []
 		err := guard.ErrExited
 		defer func() { finished <- err }()
 		err = guard.Call("the store", func() error {
-			return s.store.Update(waiting, key, func(old []byte) ([]byte, error) {
+			return r.store.Update(waiting, key, func(old []byte) ([]byte, error) {
 				if !takes(turn) { // nobody waits, or a store that calls it again
 					return nil, errUnchanged
 				}
 				defer close(decided)
-				if record := decide(old); record != nil {
-					return record, nil
-				}
-				return nil, errUnchanged
+				return decide(old).change()
 			})
 		})
 	}()
