@@ -23,16 +23,22 @@ func CheckAttempt(id ID, a Attempt) error {
 	return nil
 }
 
-// CheckChange returns what an engine must not be asked to write in the place of a generation, 0 to
-// insert; it is for those who write one.
+// CheckInsert returns what an engine must not be asked to insert; it is for those who write one.
+func CheckInsert(id ID, c Change) error {
+	if c.Due < 0 || c.Ends < 0 || c.Keep {
+		return errNegative
+	}
+	return CheckChange(id, 0, c)
+}
+
+// CheckChange returns what an engine must not be asked to write in the place of a generation; it is
+// for those who write one.
 func CheckChange(id ID, generation uint64, c Change) error {
 	switch {
 	case !isKind(id.Kind):
 		return errKind
 	case c.Content != nil && len(c.Content) == 0, len(c.Content) > MaxContent:
 		return fmt.Errorf("store: a content of %d bytes: a row takes 1 to %d", len(c.Content), MaxContent)
-	case c.Due < 0 || c.Ends < 0:
-		return errNegative
 	case !c.Keep && c.Generation <= generation:
 		return errors.New("store: a generation that is not after the one it replaces")
 	}
@@ -41,7 +47,7 @@ func CheckChange(id ID, generation uint64, c Change) error {
 
 var (
 	errKind     = errors.New("store: a kind is 1 to 16 letters from a to z")
-	errNegative = errors.New("store: a time before now")
+	errNegative = errors.New("store: a time before now, or what is to be kept where there is nothing")
 )
 
 func isKind(s string) bool {

@@ -77,8 +77,8 @@ type Change struct {
 	Generation uint64
 	Content    []byte // nil leaves a tombstone
 	SealedBy   string
-	Due        time.Duration // from now; zero: never
-	Ends       time.Duration // from now; zero: never
+	Due        time.Duration // from now; zero: never; negative, to Write: as it was
+	Ends       time.Duration // from now; zero: never; negative, to Write: as it was
 	// Release gives up the lease of the attempt with this fence.
 	Release bool
 	// Keep leaves person, content, generation, key's name and end as they are: it writes Due, and

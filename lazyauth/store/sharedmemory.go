@@ -91,7 +91,9 @@ func (m *SharedMemory) Write(ctx context.Context, id ID, fence, generation uint6
 	if r == nil || r.Fence != fence || r.Generation != generation {
 		return false, nil
 	}
-	r.Due = later(now, c.Due)
+	if c.Due >= 0 {
+		r.Due = later(now, c.Due)
+	}
 	if c.Release || c.Keep {
 		r.Owner, r.Until = "", time.Time{}
 	}
@@ -105,12 +107,15 @@ func (m *SharedMemory) Write(ctx context.Context, id ID, fence, generation uint6
 // put gives r a new content.
 func (r *Row) put(c Change, now time.Time) {
 	r.Generation = c.Generation
-	r.Person, r.Content, r.SealedBy, r.Ends = c.Person, bytes.Clone(c.Content), c.SealedBy, later(now, c.Ends)
+	r.Person, r.Content, r.SealedBy = c.Person, bytes.Clone(c.Content), c.SealedBy
+	if c.Ends >= 0 {
+		r.Ends = later(now, c.Ends)
+	}
 }
 
 // Insert implements [Shared].
 func (m *SharedMemory) Insert(ctx context.Context, id ID, c Change) (inserted bool, err error) {
-	if err := errors.Join(context.Cause(ctx), CheckChange(id, 0, c)); err != nil {
+	if err := errors.Join(context.Cause(ctx), CheckInsert(id, c)); err != nil {
 		return false, err
 	}
 	m.mu.Lock()

@@ -74,6 +74,7 @@ var sharedChecks = []sharedCheck{
 	{"due", dueRows, nil},
 	{"begin if due", beginIfDue, nil},
 	{"keep", keeps, nil},
+	{"as it was", asItWas, nil},
 	{"rows end", rowsEnd, nil},
 	{"made again", madeAgain, nil},
 	{"of a person", ofPerson, nil},

@@ -372,6 +372,9 @@ func sharedFaults() map[string][]sharedFault {
 		"keep": {{"writes all", func(good store.Shared) store.Shared {
 			return writes(good, func(_, _ *uint64, c *store.Change) { c.Keep = false })
 		}}},
+		"as it was": {{"takes it for never", func(good store.Shared) store.Shared {
+			return writes(good, func(_, _ *uint64, c *store.Change) { c.Due, c.Ends = max(c.Due, 0), max(c.Ends, 0) })
+		}}},
 		"rows end": {
 			{"hides them alone", func(good store.Shared) store.Shared {
 				return faultyShared{

@@ -110,6 +110,31 @@ func keeps(r *sharedRun) {
 	}
 }
 
+// A change may leave when a row is due, and when it ends, as they were.
+func asItWas(r *sharedRun) {
+	s := r.open()
+	r.insert(s, grant(1), store.Change{Content: []byte("first"), Due: long, Ends: 2 * long}, true)
+	first, fence := r.begin(s, grant(1), "one")
+	same := func(what string) {
+		row := r.read(s, grant(1))
+		if row == nil || !row.Due.Equal(first.Due) || !row.Ends.Equal(first.Ends) {
+			r.Errorf("after %s: %+v; want it due at %v and ended at %v", what, row, first.Due, first.Ends)
+		}
+	}
+	same("an attempt")
+	r.write(s, grant(1), fence, 1, store.Change{Content: []byte("second"), Due: -1, Ends: -1}, true)
+	same("a content")
+	r.write(s, grant(1), fence, 2, store.Change{Keep: true, Due: -1}, true)
+	same("a release")
+	r.wantRow(s, grant(1), "second")
+	_, fence = r.attempt(s, grant(2), store.Attempt{Owner: "one", Lease: long, Ends: long})
+	made := r.read(s, grant(2))
+	r.write(s, grant(2), fence, 0, store.Change{Content: []byte("first"), Due: -1, Ends: -1}, true)
+	if row := r.read(s, grant(2)); row == nil || !row.Due.IsZero() || !row.Ends.Equal(made.Ends) {
+		r.Errorf("a first content: %+v after %+v", row, made)
+	}
+}
+
 // A row that has ended is not there, for anybody or anything.
 func rowsEnd(r *sharedRun) {
 	s := r.open()
