@@ -20,6 +20,8 @@ type replicas interface {
 	// Mark notes, for so long from now on, that what has this name is this process's, unless it is
 	// another's already, and returns whose it is. After an error it may have been noted, or not.
 	Mark(ctx context.Context, name string, life time.Duration) (holder string, err error)
+	// Holder returns whose what has this name is; empty if nobody has marked it.
+	Holder(ctx context.Context, name string) (holder string, err error)
 }
 
 // replicasOf returns what a store offers for that, or nil, and the name of this process.
@@ -40,7 +42,7 @@ var errElsewhere = errors.New("lazyauth: another process of this server has star
 // marks makes sure, by marking it, that no other process starts a call's handler. An error is
 // errElsewhere, or the store's.
 func marks(ctx context.Context, r replicas, call string) error {
-	holder, err := r.Mark(ctx, "start "+call, markLife)
+	holder, err := r.Mark(ctx, state.Mark(call), markLife)
 	if err == nil && holder != r.Incarnation() {
 		err = errElsewhere
 	}
@@ -65,6 +67,18 @@ func (s *suspended) mark(ctx context.Context, named bool) error {
 		return e
 	}
 	return auth.fail(ReasonUnavailable, err)
+}
+
+// startedElsewhere returns why a call that another process knows is not taken up here: it has
+// started its handler, as far as can be told, and nobody is asked for it.
+func (s *suspended) startedElsewhere(ctx context.Context) error {
+	auth := s.gate.auth
+	if holder, err := auth.replicas.Holder(ctx, state.Mark(s.name())); err != nil || holder == "" || holder == auth.replicas.Incarnation() {
+		return nil // it is looked at again before anything starts
+	}
+	e := auth.fail(ReasonAbandoned, errElsewhere)
+	s.finish(outcome{err: e})
+	return e
 }
 
 // isNamed reports whether a state names the call.

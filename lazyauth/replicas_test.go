@@ -44,6 +44,12 @@ func (s seat) Mark(_ context.Context, name string, _ time.Duration) (string, err
 	return s.marks[name], nil
 }
 
+func (s seat) Holder(_ context.Context, name string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.marks[name], s.down
+}
+
 func (d *database) fails(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

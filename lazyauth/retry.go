@@ -94,6 +94,11 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 	if s == nil || s.person != p || s.client != c || s.gate.tool != g.tool {
 		return nil, nil, errState
 	}
+	if moved {
+		if err := s.startedElsewhere(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
 	if opened.Round { // what it goes on with, another process does not have
 		if err := s.mark(ctx, !s.hasBegun()); err != nil {
 			return nil, nil, err

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -32,7 +33,8 @@ var ErrState = errors.New("state: requestState was not issued for this request, 
 // A State is what a sealed requestState says: which call is meant, and which
 // prompt the host's answer belongs to. It carries no credential.
 type State struct {
-	// Call names a call that the sealing process holds; empty if there is none.
+	// Call names a call that the sealing process holds. It is the one thing that the text says in the
+	// open, to find the process that has the call: see [CallIn].
 	Call string `json:"c,omitempty"`
 	// Prompt names the prompt that was shown with this state.
 	Prompt string `json:"p,omitempty"`
@@ -140,7 +142,7 @@ func (s *Sealer) Seal(state State, b Binding, now time.Duration) (string, error)
 		return "", fmt.Errorf("state: sealing: %w", err)
 	}
 	sealed := s.ring[0].Seal(nil, nil, append(plain, body...), b.associated())
-	text := base64.RawURLEncoding.EncodeToString(sealed)
+	text := state.Call + "." + base64.RawURLEncoding.EncodeToString(sealed)
 	if len(text) > MaxState {
 		return "", fmt.Errorf("state: a requestState of %d bytes is over the limit of %d", len(text), MaxState)
 	}
@@ -154,7 +156,8 @@ func (s *Sealer) Own(state State) bool { return state.Sealer == s.name }
 // this binding, and has not ended at now, which counts as State.End does. Every other
 // text gets [ErrState]. See [Sealer.Own] for whose it is.
 func (s *Sealer) Open(text string, b Binding, now time.Duration) (State, error) {
-	if len(text) > MaxState {
+	call, text, ok := cut(text)
+	if !ok {
 		return State{}, ErrState
 	}
 	// Strict: one state has one spelling.
@@ -169,7 +172,7 @@ func (s *Sealer) Open(text string, b Binding, now time.Duration) (State, error) 
 			continue
 		}
 		var state State
-		if len(plain) < 8 || json.Unmarshal(plain[8:], &state) != nil {
+		if len(plain) < 8 || json.Unmarshal(plain[8:], &state) != nil || state.Call != call {
 			return State{}, ErrState
 		}
 		state.End = time.Duration(binary.BigEndian.Uint64(plain))
@@ -183,3 +186,33 @@ func (s *Sealer) Open(text string, b Binding, now time.Duration) (State, error) 
 	}
 	return State{}, ErrState
 }
+
+// maxCall is the length of the longest name of a call, which is a random one.
+const maxCall = 64
+
+// CallIn returns the call that a text names if it is a state. Nobody has confirmed that it is, and
+// what it may do is no more than to ask for a process.
+func CallIn(text string) (call string, ok bool) {
+	call, _, ok = cut(text)
+	return call, ok
+}
+
+// cut returns the name of a call in front of what is sealed.
+func cut(text string) (call, sealed string, ok bool) {
+	if len(text) > MaxState {
+		return "", "", false
+	}
+	call, sealed, ok = strings.Cut(text, ".")
+	if len(call) > maxCall {
+		return "", "", false
+	}
+	for _, c := range []byte(call) {
+		if (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
+			return "", "", false
+		}
+	}
+	return call, sealed, ok
+}
+
+// Mark names the mark, in a store that processes share, of whose a call's handler is.
+func Mark(call string) string { return "start " + call }

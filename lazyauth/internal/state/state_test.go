@@ -37,7 +37,7 @@ func seal(t testing.TB, s *state.Sealer, what state.State, b state.Binding) stri
 func TestState_OpensOnlyWhereItWasBound(t *testing.T) {
 	s := newSealer(t)
 	now := 1000 * time.Hour
-	want := state.State{Call: "call", Prompt: "prompt", Inner: "inner", End: now + time.Minute}
+	want := state.State{Call: "CALL", Prompt: "prompt", Inner: "inner", End: now + time.Minute}
 	text := seal(t, s, want, binding)
 	got, err := s.Open(text, binding, now)
 	if err != nil || !s.Own(got) {
@@ -46,8 +46,11 @@ func TestState_OpensOnlyWhereItWasBound(t *testing.T) {
 	if got = (state.State{Call: got.Call, Prompt: got.Prompt, Inner: got.Inner, End: got.End}); got != want {
 		t.Errorf("opened %+v; want %+v", got, want)
 	}
-	if strings.Contains(text, "call") {
-		t.Error("the state travels in the open")
+	if call, ok := state.CallIn(text); call != "CALL" || !ok {
+		t.Errorf("the text names the call %q, %t", call, ok)
+	}
+	if _, err := s.Open("OTHER"+strings.TrimPrefix(text, "CALL"), binding, now); err != state.ErrState {
+		t.Errorf("opened in the name of another call: %v", err)
 	}
 	others := map[string]func(*state.Binding){
 		"service": func(b *state.Binding) { b.Service = "x" }, "issuer": func(b *state.Binding) { b.Issuer = "x" },
@@ -80,7 +83,7 @@ func TestState_KeyRing(t *testing.T) {
 	older, newer := bytes.Repeat([]byte{1}, state.KeySize), bytes.Repeat([]byte{2}, state.KeySize)
 	before, after, without := newSealer(t, older), newSealer(t, newer, older), newSealer(t, newer)
 	now := time.Duration(0)
-	want := state.State{Call: "x", End: now + time.Minute}
+	want := state.State{Call: "X", End: now + time.Minute}
 	text := seal(t, before, want, binding)
 	if _, err := after.Open(text, binding, now); err != nil {
 		t.Errorf("a state from before the change of keys: %v", err)
@@ -115,7 +118,7 @@ func TestState_OfAnotherProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		const started = 1000 * time.Hour // by the clock of the one that seals, and 5 by that of the one that opens
-		text, err := other.Seal(state.State{Call: "call", End: started + time.Minute}, binding, started)
+		text, err := other.Seal(state.State{Call: "CALL", End: started + time.Minute}, binding, started)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +142,7 @@ func TestState_IsBounded(t *testing.T) {
 	if _, err := s.Seal(state.State{Inner: strings.Repeat("x", state.MaxState)}, binding, 0); err == nil {
 		t.Error("a state over the limit was sealed")
 	}
-	if _, err := s.Open(strings.Repeat("A", state.MaxState+1), binding, 0); err != state.ErrState {
+	if _, err := s.Open("C."+strings.Repeat("A", state.MaxState+1), binding, 0); err != state.ErrState {
 		t.Errorf("a text over the limit: %v", err)
 	}
 }
@@ -147,12 +150,16 @@ func TestState_IsBounded(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	s := newSealer(f, bytes.Repeat([]byte{7}, state.KeySize))
 	now := time.Duration(0)
-	f.Add(seal(f, s, state.State{Call: "c", End: now + time.Minute}, binding))
+	f.Add(seal(f, s, state.State{Call: "C", End: now + time.Minute}, binding))
 	f.Add("")
 	f.Add("AAAA")
+	f.Add("C.AAAA")
 	f.Fuzz(func(t *testing.T, text string) {
+		if call, ok := state.CallIn(text); ok && (len(call) > 64 || strings.ContainsAny(call, " ./") || len(text) > state.MaxState) {
+			t.Errorf("%q names the call %q", text, call)
+		}
 		opened, err := s.Open(text, binding, now)
-		if err == nil && (opened.Call != "c" || now >= opened.End) {
+		if err == nil && (opened.Call != "C" || now >= opened.End) {
 			t.Errorf("forged: %+v", opened)
 		}
 	})

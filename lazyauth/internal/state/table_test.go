@@ -23,7 +23,7 @@ func TestTable_ValueEndsWithItsState(t *testing.T) {
 		table := state.NewTable[string](16, now, func(v string) { ended = append(ended, v) })
 		defer table.Close()
 		sealer := newSealer(t)
-		sealed := seal(t, sealer, state.State{Call: "round", Round: true, End: end}, binding)
+		sealed := seal(t, sealer, state.State{Call: "ROUND", Round: true, End: end}, binding)
 		opened, err := sealer.Open(sealed, binding, now())
 		if err != nil {
 			t.Fatal(err)
@@ -33,7 +33,7 @@ func TestTable_ValueEndsWithItsState(t *testing.T) {
 			return err == nil
 		}
 		kept := func() bool {
-			_, ok := table.Get("round")
+			_, ok := table.Get("ROUND")
 			return ok
 		}
 		if v, err := table.Begin(opened, "u", "first"); v != "first" || err != nil {
@@ -48,14 +48,14 @@ func TestTable_ValueEndsWithItsState(t *testing.T) {
 			t.Errorf("before its end: opens %t, kept %t", opens(), kept())
 		}
 		clock.Store(int64(end))
-		table.Keep("round", "u", "first", end+time.Minute) // longer, after all
+		table.Keep("ROUND", "u", "first", end+time.Minute) // longer, after all
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if opens() || !kept() {
 			t.Errorf("a minute before the last state ends: the first one opens %t, kept %t", opens(), kept())
 		}
 		clock.Add(int64(time.Minute))
-		table.Keep("round", "u", "first", now()+1) // its timer runs anew
+		table.Keep("ROUND", "u", "first", now()+1) // its timer runs anew
 		clock.Add(1)
 		time.Sleep(time.Minute)
 		synctest.Wait()

@@ -55,6 +55,12 @@ func (w *World) EndpointBehind(verify auth.TokenVerifier) *Endpoint {
 		&mcp.StreamableHTTPOptions{Stateless: true, PropagateRequestCancellation: true}))}
 }
 
+// Behind has another handler stand before the endpoint's.
+func (e *Endpoint) Behind(wrap func(http.Handler) http.Handler) { e.handler = wrap(e.handler) }
+
+// ServeHTTP implements [http.Handler], for requests that the test has not sent itself.
+func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.handler.ServeHTTP(w, r) }
+
 // A Request is one request for a tool call of revision 2026-07-28.
 type Request struct {
 	User  string // whose name is the bearer token, or that itself; empty: ada

@@ -1,0 +1,245 @@
+package httpforward
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/state"
+)
+
+const (
+	// announceLife is how long an address is known that is not announced again, and a third of it
+	// is how often it is.
+	announceLife = 30 * time.Second
+	// lookupWait bounds what is asked of the directory for a request.
+	lookupWait = 5 * time.Second
+	// dialWait bounds the connecting to another replica.
+	dialWait = 5 * time.Second
+	// maxBody is the length of the longest request that is looked at.
+	maxBody = 4 << 20
+)
+
+// A Directory is where replicas learn of each other. Its methods return soon after their context
+// ends.
+type Directory interface {
+	// Incarnation names this process, and no other one, before it or after.
+	Incarnation() string
+	// Holder returns the incarnation that has made a mark; empty if none has.
+	Holder(ctx context.Context, mark string) (incarnation string, err error)
+	// Announce makes this process known under an address, for so long from now on.
+	Announce(ctx context.Context, address string, life time.Duration) error
+	// Address returns the address of an incarnation; empty if it is not known any more.
+	Address(ctx context.Context, incarnation string) (address string, err error)
+}
+
+// Options are those of [New].
+type Options struct {
+	// Address is where the other replicas reach this one: an absolute URL with http or https, a
+	// host, and nothing after that. With http whoever can read what passes between
+	// the replicas reads callers' bearer tokens.
+	Address string
+	// Key is 32 random bytes, the same in all replicas: requests of theirs are known by it, and go
+	// no further.
+	Key []byte
+	// Transport carries requests to other replicas; nil means one that goes by no proxy, follows
+	// no redirect, and gives up connecting after five seconds.
+	Transport http.RoundTripper
+	// Failed is told why an address could not be announced or looked up, or a request not be
+	// forwarded. Errors have no secret in them. Nil ignores it. It must not block.
+	Failed func(error)
+}
+
+// A Forwarder knows the other replicas. Its methods are safe for concurrent use.
+type Forwarder struct {
+	directory Directory
+	address   string
+	hops      hops
+	proxy     *httputil.ReverseProxy
+	failed    func(error)
+}
+
+// New returns the forwarder of this process. An error says what of the options cannot be.
+func New(d Directory, o Options) (*Forwarder, error) {
+	u, err := url.Parse(o.Address)
+	switch {
+	case d == nil:
+		return nil, errors.New("httpforward: there is no Directory")
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New(`httpforward: Options.Address is no address of a replica: it needs a scheme and a host, as in "https://10.0.0.7:8443"`)
+	case len(o.Key) != state.KeySize:
+		return nil, fmt.Errorf("httpforward: Options.Key has %d bytes; it needs %d random bytes", len(o.Key), state.KeySize)
+	}
+	f := &Forwarder{directory: d, address: u.Scheme + "://" + u.Host, hops: newHops(o.Key), failed: o.Failed}
+	if f.failed == nil {
+		f.failed = func(error) {}
+	}
+	transport := o.Transport
+	if transport == nil {
+		transport = &http.Transport{DialContext: (&net.Dialer{Timeout: dialWait}).DialContext, TLSHandshakeTimeout: dialWait, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute}
+	}
+	f.proxy = &httputil.ReverseProxy{Rewrite: f.rewrite, Transport: transport, FlushInterval: -1, ErrorHandler: f.unreachable}
+	return f, nil
+}
+
+// Announce makes this process known to the others until ctx ends, and returns then. What the
+// directory fails at is tried again.
+func (f *Forwarder) Announce(ctx context.Context) {
+	ticker := time.NewTicker(announceLife / 3)
+	defer ticker.Stop()
+	for {
+		asked, cancel := context.WithTimeout(ctx, lookupWait)
+		err := f.directory.Announce(asked, f.address, announceLife)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			f.failed(fmt.Errorf("httpforward: announcing %s: %w", f.address, err))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Handler returns a handler that has requests answered by the replica that has started their call's
+// handler, and all others by next. It stands behind what limits and verifies callers, so that nobody
+// else has the directory asked; the other replica does both once more.
+func (f *Forwarder) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hop := r.Header.Get(hopHeader)
+		r.Header.Del(hopHeader)
+		if r.Method != http.MethodPost || r.Body == nil || !isJSON(r.Header.Get("Content-Type")) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		body, whole, err := read(r.Body)
+		if err != nil { // next meets it as well
+			r.Body = &rest{io.MultiReader(bytes.NewReader(body), failing{err}), r.Body}
+			next.ServeHTTP(w, r)
+			return
+		}
+		if !whole {
+			r.Body = &rest{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
+			next.ServeHTTP(w, r)
+			return
+		}
+		r.Body = &rest{bytes.NewReader(body), r.Body}
+		address := ""
+		if call, ok := callOf(body); ok && !f.hops.isOfReplica(hop, r, body) {
+			address = f.lookUp(r.Context(), call)
+		}
+		if address == "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		there := context.WithValue(r.Context(), forwardKey{}, &forward{address: address, body: body, next: next, from: r})
+		f.proxy.ServeHTTP(w, r.WithContext(there))
+	})
+}
+
+// lookUp returns the address of the replica that has started a call's handler; empty if that is this
+// one, or none, or not to be reached.
+func (f *Forwarder) lookUp(ctx context.Context, call string) string {
+	ctx, cancel := context.WithTimeout(ctx, lookupWait)
+	defer cancel()
+	holder, err := f.directory.Holder(ctx, state.Mark(call))
+	if err == nil && (holder == "" || holder == f.directory.Incarnation()) {
+		return ""
+	}
+	address := ""
+	if err == nil {
+		address, err = f.directory.Address(ctx, holder)
+	}
+	if err != nil {
+		f.failed(fmt.Errorf("httpforward: looking for a call's replica: %w", err))
+		return ""
+	}
+	if address == f.address { // of a process that was here before
+		return ""
+	}
+	return address
+}
+
+// A forward is a request on its way.
+type forward struct {
+	address string
+	body    []byte
+	next    http.Handler
+	from    *http.Request
+}
+
+type forwardKey struct{}
+
+func (f *Forwarder) rewrite(p *httputil.ProxyRequest) {
+	to := p.In.Context().Value(forwardKey{}).(*forward) //nolint:forcetypeassert // Handler has put it there
+	u, err := url.Parse(to.address)
+	if err != nil || u.Host == "" {
+		u = &url.URL{Scheme: "invalid"} // which no transport takes
+	}
+	p.SetURL(u)
+	p.Out.Host = p.In.Host
+	p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
+	p.SetXForwarded()
+	p.Out.Header.Set(hopHeader, f.hops.sign(p.Out, to.body))
+}
+
+// unreachable answers a request here that the other replica could not be brought: as abandoned, since
+// this one has not started its handler, and does not.
+func (f *Forwarder) unreachable(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil { // its caller has gone
+		return
+	}
+	to := r.Context().Value(forwardKey{}).(*forward) //nolint:forcetypeassert // Handler has put it there
+	f.failed(fmt.Errorf("httpforward: the replica at %s: %w", to.address, err))
+	to.from.Body = io.NopCloser(bytes.NewReader(to.body))
+	to.next.ServeHTTP(w, to.from)
+}
+
+func isJSON(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && kind == "application/json"
+}
+
+// read reads a body, and reports whether it is whole.
+func read(body io.Reader) (read []byte, whole bool, err error) {
+	read, err = io.ReadAll(io.LimitReader(body, maxBody+1))
+	return read, len(read) <= maxBody, err
+}
+
+// callOf returns the call that a request's state names.
+func callOf(body []byte) (call string, ok bool) {
+	if !bytes.Contains(body, []byte("requestState")) {
+		return "", false
+	}
+	var message struct {
+		Method string `json:"method"`
+		Params struct {
+			State string `json:"requestState"`
+		} `json:"params"`
+	}
+	if json.Unmarshal(body, &message) != nil || message.Method != "tools/call" || message.Params.State == "" {
+		return "", false
+	}
+	return state.CallIn(message.Params.State)
+}
+
+// rest is a body of which a part was read.
+type rest struct {
+	io.Reader
+	io.Closer
+}
+
+// failing is what is left of a body that could not be read.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
