@@ -1,7 +1,6 @@
 package httplimit
 
 import (
-	"io"
 	"net/http"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
@@ -12,9 +11,9 @@ import (
 const sessionHeader = "Mcp-Session-Id"
 
 // ByPerson returns a handler that stands behind the check of bearer tokens
-// (auth.RequireBearerToken): it bounds the requests in progress of one person. In front of a
-// handler that keeps sessions, server is whose sessions these are: they are bounded, and so is
-// what opens one. A nil server keeps none, as one of revision 2026-07-28.
+// (auth.RequireBearerToken): it bounds the requests in progress of one person, and the bytes of
+// their bodies. In front of a handler that keeps sessions, server is whose sessions these are:
+// they are bounded, and so is what opens one. A nil server keeps none, as one of revision 2026-07-28.
 //
 // Whose request it is tell issuer and subject of the verified token, as lazyauth takes them;
 // requests without one are all one person's. A session is that person's alone who opened it: to
@@ -27,6 +26,13 @@ func (l *Limiter) ByPerson(server *mcp.Server, next http.Handler) http.Handler {
 			return
 		}
 		defer l.people.Give(who)
+		copied := *r // its body is not ours to replace
+		r = &copied
+		release, ok := l.body(w, r, who)
+		if !ok {
+			return
+		}
+		defer release()
 		if server == nil {
 			next.ServeHTTP(w, r)
 			return
@@ -53,10 +59,10 @@ func (l *Limiter) opens(w http.ResponseWriter, r *http.Request, server *mcp.Serv
 		return
 	}
 	defer opening.end()
-	read := &counted{}
-	if r.Body != nil {
-		read.ReadCloser = http.MaxBytesReader(w, r.Body, l.limits.OpeningBytes)
-		r.Body = read
+	read := func() int64 { return 0 }
+	if b, ok := r.Body.(*body); ok {
+		read = func() int64 { return int64(b.bytes) }
+		r.Body = http.MaxBytesReader(w, r.Body, l.limits.OpeningBytes)
 	}
 	next.ServeHTTP(&naming{ResponseWriter: w, limiter: l, opening: opening, read: read}, r)
 }
@@ -70,26 +76,13 @@ func personOf(r *http.Request) person {
 	return person{issuer, info.UserID}
 }
 
-// counted counts what is read.
-type counted struct {
-	io.ReadCloser
-	bytes int64
-}
-
-// Read implements [io.Reader].
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	c.bytes += int64(n)
-	return n, err
-}
-
 // naming finds a place for the session that a response opens, before its header goes out, and
 // turns its host away if there is none.
 type naming struct {
 	http.ResponseWriter
 	limiter *Limiter
 	opening *opening
-	read    *counted
+	read    func() int64 // how much of the request
 	begun   bool
 	refused bool
 }
@@ -101,7 +94,7 @@ func (n *naming) begin() bool {
 	}
 	n.begun = true
 	id := n.Header().Get(sessionHeader)
-	if id == "" || n.opening.name(id, n.read.bytes) {
+	if id == "" || n.opening.name(id, n.read()) {
 		return true
 	}
 	n.refused = true

@@ -20,6 +20,11 @@ type Limits struct {
 	// PerPerson bounds those of one person. Default 128.
 	PerPerson int
 
+	// Bytes bounds the bodies of requests in progress of all people, BytesPerPerson those of one;
+	// see [Limiter.ByPerson]. In memory a body may be many times as large. Defaults 8 MiB and
+	// 1 MiB, which is as large as one body can be.
+	Bytes, BytesPerPerson int
+
 	// Sessions bounds the sessions (MCP 2025-11-25 basic/transports, "Session Management"), in
 	// all, and SessionsPerPerson those of one person. Where there is no room for a new one, the
 	// one that was used least recently is closed, of that person or of all, if no request of it is
@@ -52,6 +57,7 @@ type Limiter struct {
 	limits    Limits
 	addresses *quota.Quota[string]
 	people    *quota.Quota[person]
+	bytes     *quota.Quota[person]
 	sessions  *sessions
 }
 
@@ -67,7 +73,7 @@ func New(limits *Limits) *Limiter {
 	for _, field := range []struct {
 		value *int
 		usual int
-	}{{&l.Requests, 4096}, {&l.PerAddress, 512}, {&l.PerPerson, 128}, {&l.Sessions, 2048}, {&l.SessionsPerPerson, 16}} {
+	}{{&l.Requests, 4096}, {&l.PerAddress, 512}, {&l.PerPerson, 128}, {&l.Bytes, 8 << 20}, {&l.BytesPerPerson, 1 << 20}, {&l.Sessions, 2048}, {&l.SessionsPerPerson, 16}} {
 		if *field.value <= 0 {
 			*field.value = field.usual
 		}
@@ -92,6 +98,7 @@ func New(limits *Limits) *Limiter {
 		limits:    l,
 		addresses: quota.New[string](l.Requests, l.PerAddress),
 		people:    quota.New[person](l.Requests, l.PerPerson),
+		bytes:     quota.New[person](l.Bytes, l.BytesPerPerson),
 		sessions:  newSessions(l.Sessions, l.SessionsPerPerson, l.SessionBytes),
 	}
 }

@@ -75,7 +75,7 @@ func (s *sessions) open(server *mcp.Server, who person) (*opening, bool) {
 	if !s.openings.Take(who) {
 		return nil, false
 	}
-	if !s.room.HasRoom(who) && !s.couldMakeRoom(who) {
+	if !s.room.HasRoom(who, 1) && !s.couldMakeRoom(who) {
 		s.openings.Give(who)
 		return nil, false
 	}

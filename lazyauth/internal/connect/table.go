@@ -85,7 +85,7 @@ func newMemory(all, each int) *memory {
 func (m *memory) Open(_ context.Context, l Link) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.quota.HasRoom(l.Person) {
+	if !m.quota.HasRoom(l.Person, 1) {
 		m.sweep()
 	}
 	if !m.quota.Take(l.Person) {

@@ -11,7 +11,7 @@ func TestQuota(t *testing.T) {
 	q := quota.New[string](3, 2)
 	takes := func(owner string, want bool) {
 		t.Helper()
-		if has := q.HasRoom(owner); has != want {
+		if has := q.HasRoom(owner, 1); has != want {
 			t.Errorf("room for %s: %t", owner, has)
 		}
 		if took := q.Take(owner); took != want {
@@ -30,6 +30,27 @@ func TestQuota(t *testing.T) {
 	q.Give("eve")
 	q.Give("ada")
 	if q.Taken() != 0 {
+		t.Errorf("%d are taken", q.Taken())
+	}
+}
+
+// Many are taken together, or not at all.
+func TestQuota_TakeMany(t *testing.T) {
+	q := quota.New[string](10, 7)
+	for _, step := range []struct {
+		owner string
+		n     int
+		want  bool
+	}{{"ada", 8, false}, {"ada", 5, true}, {"ada", 3, false}, {"eve", 6, false}, {"eve", 5, true}, {"bob", 0, true}, {"bob", 1, false}} {
+		if has := q.HasRoom(step.owner, step.n); has != step.want {
+			t.Errorf("room for %d of %s: %t", step.n, step.owner, has)
+		}
+		if took := q.TakeMany(step.owner, step.n); took != step.want {
+			t.Errorf("%s took %d: %t", step.owner, step.n, took)
+		}
+	}
+	q.GiveMany("ada", 5)
+	if q.Taken() != 5 || !q.TakeMany("ada", 5) {
 		t.Errorf("%d are taken", q.Taken())
 	}
 }

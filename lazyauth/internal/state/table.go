@@ -102,7 +102,7 @@ func (t *Table[Owner, V]) Get(name string) (value V, ok bool) {
 func (t *Table[Owner, V]) HasRoom(name string, owner Owner) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.rows[name] != nil || t.room.HasRoom(owner)
+	return t.rows[name] != nil || t.room.HasRoom(owner, 1)
 }
 
 // end is called when the value's time is over, unless it is to be kept longer by now.
