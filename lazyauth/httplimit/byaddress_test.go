@@ -3,6 +3,7 @@ package httplimit_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
@@ -83,4 +84,58 @@ func TestByAddress_Address(t *testing.T) {
 	c.comes("b")
 	close(c.leave)
 	c.wg.Wait()
+}
+
+// Behind proxies the address is the last one that is none of theirs, and nobody else's word.
+func TestBehindProxies(t *testing.T) {
+	address := httplimit.BehindProxies(netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128"))
+	many := strings.Repeat("10.0.0.9, ", 50)
+	for name, c := range map[string]struct {
+		remote    string
+		forwarded []string
+		want      string
+	}{
+		"a stranger's own connection":  {"192.0.2.1:80", nil, "192.0.2.1"},
+		"a stranger who says they are": {"192.0.2.1:80", []string{"198.51.100.1"}, "192.0.2.1"},
+		"by a proxy":                   {"10.0.0.1:80", []string{"198.51.100.1"}, "198.51.100.1"},
+		"who said they are another":    {"10.0.0.1:80", []string{"203.0.113.7, 198.51.100.1"}, "198.51.100.1"},
+		"by two proxies":               {"10.0.0.1:80", []string{"203.0.113.7, 198.51.100.1,10.0.0.2"}, "198.51.100.1"},
+		"in two fields":                {"10.0.0.1:80", []string{"203.0.113.7, 198.51.100.1", "10.0.0.2"}, "198.51.100.1"},
+		"of a network":                 {"[::1]:80", []string{"2001:db8::1:2:3:4"}, "2001:db8::/64"},
+		"with a port":                  {"[::1]:80", []string{"[2001:db8::1]:4711"}, "2001:db8::/64"},
+		"in IPv6's clothes":            {"[::ffff:10.0.0.1]:80", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
+		"a proxy's own":                {"10.0.0.1:80", nil, "10.0.0.1"},
+		"proxies alone":                {"10.0.0.1:80", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
+		"nonsense":                     {"10.0.0.1:80", []string{"198.51.100.1, unknown"}, "10.0.0.1"},
+		"nothing":                      {"10.0.0.1:80", []string{"", ","}, "10.0.0.1"},
+		"a long list":                  {"10.0.0.1:80", []string{"198.51.100.1, " + many + "10.0.0.9"}, "10.0.0.9"},
+		"by a Unix socket":             {"@", []string{"203.0.113.7, 198.51.100.1"}, "198.51.100.1"},
+		"at a Unix socket":             {"@", nil, "@"},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = c.remote
+		r.Header["X-Forwarded-For"] = c.forwarded
+		if got := address(r); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// Whatever stands in the field: no panic, and an address of bounded length.
+func FuzzBehindProxies(f *testing.F) {
+	address := httplimit.BehindProxies(netip.MustParsePrefix("10.0.0.0/8"))
+	for _, seed := range []string{"198.51.100.1", "10.0.0.2,,", "[::1", "]:", "1.2.3.4:5:6", "fe80::1%eth0", "\x00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, forwarded string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = "10.0.0.1:80"
+		r.Header["X-Forwarded-For"] = []string{forwarded}
+		got := address(r)
+		if _, err := netip.ParsePrefix(got); err != nil {
+			if _, err := netip.ParseAddr(got); err != nil {
+				t.Errorf("%q: %q", forwarded, got)
+			}
+		}
+	})
 }

@@ -20,6 +20,13 @@ type Limits struct {
 	// PerPerson bounds those of one person. Default 128.
 	PerPerson int
 
+	// Connections bounds the connections of a [Limiter.Listener], in all, and ConnectionsPerAddress
+	// those of one address. Defaults 6144 and 1024.
+	Connections, ConnectionsPerAddress int
+	// Tries bounds what strangers of one address try in a minute: see [Limiter.Try] and
+	// [Limiter.Pages]. Default 240, since many people may share one.
+	Tries int
+
 	// Bytes bounds the bodies of requests in progress of all people, BytesPerPerson those of one;
 	// see [Limiter.ByPerson]. In memory a body may be many times as large. Defaults 8 MiB and
 	// 1 MiB, which is as large as one body can be.
@@ -46,9 +53,10 @@ type Limits struct {
 	ReadTimeout, WriteTimeout time.Duration
 	MinRate                   int64
 
-	// Address returns what a request's address is counted as. Nil means the connection's
-	// address. Behind a proxy all requests would have the proxy's: there it returns what the
-	// proxy says, and must not believe what anybody else says; or PerAddress is as large as Requests.
+	// Address returns what a request's address is counted as, of which 64 bytes are looked at. Nil
+	// means the connection's address. Behind a proxy all requests would have the proxy's, and be
+	// limited as one: [BehindProxies] has what the proxy says. A function of an author's own must
+	// not believe what anybody else says.
 	Address func(*http.Request) string
 }
 
@@ -59,6 +67,10 @@ type Limiter struct {
 	people    *quota.Quota[person]
 	bytes     *quota.Quota[person]
 	sessions  *sessions
+	tries     *tries
+
+	connections *quota.Quota[string]
+	proxied     bool // connections are others' than those whose requests come by them
 }
 
 // A person is the issuer and subject of a verified bearer token.
@@ -73,7 +85,7 @@ func New(limits *Limits) *Limiter {
 	for _, field := range []struct {
 		value *int
 		usual int
-	}{{&l.Requests, 4096}, {&l.PerAddress, 512}, {&l.PerPerson, 128}, {&l.Bytes, 8 << 20}, {&l.BytesPerPerson, 1 << 20}, {&l.Sessions, 2048}, {&l.SessionsPerPerson, 16}} {
+	}{{&l.Requests, 4096}, {&l.Connections, 6144}, {&l.ConnectionsPerAddress, 1024}, {&l.Tries, 240}, {&l.PerAddress, 512}, {&l.PerPerson, 128}, {&l.Bytes, 8 << 20}, {&l.BytesPerPerson, 1 << 20}, {&l.Sessions, 2048}, {&l.SessionsPerPerson, 16}} {
 		if *field.value <= 0 {
 			*field.value = field.usual
 		}
@@ -91,7 +103,10 @@ func New(limits *Limits) *Limiter {
 			*timeout = 30 * time.Second
 		}
 	}
-	if l.Address == nil {
+	proxied, ofAddress := l.Address != nil, l.ConnectionsPerAddress
+	if proxied {
+		ofAddress = l.Connections
+	} else {
 		l.Address = func(r *http.Request) string { return addressOf(r.RemoteAddr) }
 	}
 	return &Limiter{
@@ -99,7 +114,9 @@ func New(limits *Limits) *Limiter {
 		addresses: quota.New[string](l.Requests, l.PerAddress),
 		people:    quota.New[person](l.Requests, l.PerPerson),
 		bytes:     quota.New[person](l.Bytes, l.BytesPerPerson),
-		sessions:  newSessions(l.Sessions, l.SessionsPerPerson, l.SessionBytes),
+		tries:     newTries(l.Tries),
+		proxied:   proxied, connections: quota.New[string](l.Connections, ofAddress),
+		sessions: newSessions(l.Sessions, l.SessionsPerPerson, l.SessionBytes),
 	}
 }
 
@@ -108,10 +125,11 @@ const retryAfter = 30 * time.Second
 
 // busy turns a request away.
 func busy(w http.ResponseWriter, all bool, what string) {
-	status, text := http.StatusTooManyRequests, "busy: you have too many "+what+" at a time; try again later"
+	status, text := http.StatusTooManyRequests, "busy: too many "+what+" of yours; try again later"
 	if all {
-		status, text = http.StatusServiceUnavailable, "busy: too many "+what+" at a time; try again later"
+		status, text = http.StatusServiceUnavailable, "busy: too many "+what+" in all; try again later"
 	}
+	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
 	http.Error(w, text, status)
 }
