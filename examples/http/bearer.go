@@ -36,7 +36,7 @@ func verifier(cfg *config, audience []string) auth.TokenVerifier {
 	i := &introspection{
 		url: cfg.introspectionURL, id: cfg.introspectionID, secret: cfg.introspectionSecret,
 		issuer: cfg.issuer, audience: audience, log: cfg.log.Named("introspection"),
-		known: newMemory(),
+		known: newMemory(), try: cfg.limiter.Try,
 	}
 	return i.verify
 }
@@ -62,6 +62,8 @@ type introspection struct {
 	audience        []string // a token must be for one of these
 	log             *zap.Logger
 	known           *lru.Cache[[sha256.Size]byte, verdict] // by the token's hash
+	// try takes one of the tries of who sends a request; see [httplimit.Limiter.Try].
+	try func(*http.Request) (forgive func(), ok bool)
 }
 
 const (
@@ -88,13 +90,22 @@ func newMemory() *lru.Cache[[sha256.Size]byte, verdict] {
 var errUnchecked = errors.New("the token could not be checked: try again later")
 
 // verify is an [auth.TokenVerifier].
-func (i *introspection) verify(ctx context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
+func (i *introspection) verify(ctx context.Context, token string, r *http.Request) (*auth.TokenInfo, error) {
 	hash := sha256.Sum256([]byte(token))
 	v, ok := i.known.Get(hash)
 	if !ok || !time.Now().Before(v.until) {
+		forgive := func() {}
+		if v.info == nil { // nobody's, as far as it is known: strangers must not ask for ever
+			if forgive, ok = i.try(r); !ok {
+				return nil, errUnchecked
+			}
+		}
 		var err error
 		if v, err = i.judge(ctx, token); err != nil { // which says nothing of the token
 			return nil, err
+		}
+		if v.info != nil {
+			forgive()
 		}
 		i.known.Add(hash, v)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/httplimit"
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	"go.uber.org/zap"
 	"golang.org/x/oauth2"
@@ -23,6 +24,13 @@ const (
 	issuer = "https://as.example.com"
 	server = "https://mcp.example.com/mcp"
 )
+
+func introspectionAt(url string, limits *httplimit.Limits) *introspection {
+	return &introspection{
+		url: url, id: "id", secret: "secret", issuer: issuer, audience: []string{server}, log: zap.NewNop(),
+		known: newMemory(), try: httplimit.New(limits).Try,
+	}
+}
 
 // judge has what an authorization server answers judged.
 func judge(t *testing.T, status int, answer string) (*auth.TokenInfo, error) {
@@ -35,8 +43,8 @@ func judge(t *testing.T, status int, answer string) (*auth.TokenInfo, error) {
 		_, _ = io.WriteString(w, answer)
 	}))
 	defer as.Close()
-	i := &introspection{url: as.URL, id: "id", secret: "secret", issuer: issuer, audience: []string{server}, log: zap.NewNop(), known: newMemory()}
-	return i.verify(t.Context(), "token", nil)
+	i := introspectionAt(as.URL, nil)
+	return i.verify(t.Context(), "token", new(http.Request))
 }
 
 func TestTokensThatAreTaken(t *testing.T) {
@@ -123,10 +131,10 @@ func TestIntrospectionIsRemembered(t *testing.T) {
 				_, _ = io.WriteString(w, test.answer)
 			}))
 			defer as.Close()
-			i := &introspection{url: as.URL, id: "id", secret: "secret", issuer: issuer, audience: []string{server}, log: zap.NewNop(), known: newMemory()}
+			i := introspectionAt(as.URL, nil)
 			var errs [3]error
 			for n := range errs {
-				_, errs[n] = i.verify(t.Context(), "token", nil)
+				_, errs[n] = i.verify(t.Context(), "token", new(http.Request))
 			}
 			if errs[0] != errs[1] || errs[1] != errs[2] {
 				t.Errorf("it is judged in different ways: %v", errs)
@@ -141,6 +149,43 @@ func TestIntrospectionIsRemembered(t *testing.T) {
 				t.Error("the token itself is kept")
 			}
 		})
+	}
+}
+
+// Who tries tokens is soon not asked about any more, while those whose token was good once are, at
+// the same address, too.
+func TestIntrospectionIsNotForGuessing(t *testing.T) {
+	var asked atomic.Int64
+	as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		_, _ = fmt.Fprintf(w, `{"active":%t,"sub":"ada","aud":"`+server+`","exp":4102444800}`, r.PostFormValue("token") == "good")
+	}))
+	defer as.Close()
+	i := introspectionAt(as.URL, &httplimit.Limits{Tries: 5})
+	verify := func(token, address string) error {
+		_, err := i.verify(t.Context(), token, &http.Request{RemoteAddr: address})
+		return err
+	}
+	if err := verify("good", "192.0.2.1:1"); err != nil {
+		t.Error(err)
+	}
+	for n := range 100 {
+		if err := verify(fmt.Sprint("guess ", n), "192.0.2.1:1"); errors.Is(err, auth.ErrInvalidToken) != (n < 5) {
+			t.Errorf("guess %d: %v", n, err)
+		}
+	}
+	if n := asked.Load(); n != 6 {
+		t.Errorf("the authorization server was asked %d times", n)
+	}
+	first := i.known.Keys()[0]
+	v, _ := i.known.Get(first)
+	v.until = time.Now() // is old by now
+	i.known.Add(first, v)
+	if err := verify("good", "192.0.2.1:1"); err != nil {
+		t.Errorf("somebody's who was there before: %v", err)
+	}
+	if err := verify("guess", "192.0.2.2:1"); !errors.Is(err, auth.ErrInvalidToken) {
+		t.Errorf("at another address: %v", err)
 	}
 }
 

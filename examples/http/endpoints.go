@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/httplimit"
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
@@ -47,7 +46,7 @@ func endpoints(ctx context.Context, cfg *config, server *mcp.Server, public stri
 		EventStore: mcp.NewMemoryEventStore(nil),
 	})
 
-	limiter := httplimit.New(nil)
+	limiter := cfg.limiter
 	var verify auth.TokenVerifier // of both endpoints, which remembers what it has learnt
 	if !cfg.singleUser {
 		verify = verifier(cfg, resources(public))
@@ -72,8 +71,9 @@ func endpoints(ctx context.Context, cfg *config, server *mcp.Server, public stri
 	}
 	if cfg.page != nil {
 		demoSignIn(cfg, mux)
-		mux.Handle(connectPath, cfg.page)
-		mux.Handle(connectPath+"/", cfg.page)
+		pages := limiter.Pages(cfg.page)
+		mux.Handle(connectPath, pages)
+		mux.Handle(connectPath+"/", pages)
 	}
 	// What a web page of another site makes a browser send is refused (MCP
 	// basic/transports: servers MUST validate the Origin header).

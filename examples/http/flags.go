@@ -7,11 +7,13 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/httplimit"
 	"go.uber.org/zap"
 	"golang.org/x/oauth2"
 )
@@ -74,6 +76,10 @@ Where it listens:
                            proxy is in front. It must be given to listen on
                            other than loopback; there is no TLS here. With
                            -demo-users or -single-user it is on loopback, too
+  -proxies PREFIXES        networks of the proxies in front, such as
+                           127.0.0.1/32,::1/128: whom these say they were asked
+                           by (X-Forwarded-For) is who is limited. Otherwise
+                           all that come by a proxy are limited as one
   -debug ADDRESS           serve counters at /debug/vars there, on loopback
 
 Other:
@@ -119,6 +125,7 @@ type config struct {
 
 	page        *lazyauth.ConnectPage // from newServer; nil without -connect
 	redirectURI string
+	limiter     *httplimit.Limiter
 	log         *zap.Logger  // from openLog
 	sdkLog      *slog.Logger // the same
 	closeLog    func()
@@ -140,17 +147,27 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	flags.StringVar(&cfg.api, "api", "", "")
 	flags.StringVar(&cfg.introspectionURL, "introspection-url", "", "")
 	flags.StringVar(&cfg.introspectionID, "introspection-id", "", "")
+	var proxies []netip.Prefix
 	users := flags.String("demo-users", "", "")
 	flags.BoolVar(&cfg.singleUser, "single-user", false, "")
 	flags.BoolVar(&cfg.connect, "connect", false, "")
 	flags.StringVar(&cfg.listen, "listen", "127.0.0.1:8080", "")
 	flags.StringVar(&cfg.publicURL, "public-url", "", "")
+	flags.Func("proxies", "", func(text string) (err error) {
+		proxies, err = prefixes(text)
+		return err
+	})
 	flags.StringVar(&cfg.debug, "debug", "", "")
 	flags.DurationVar(&cfg.patience, "patience", 0, "")
 	flags.StringVar(&cfg.logFile, "log", "", "")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
+	var limits httplimit.Limits
+	if len(proxies) > 0 {
+		limits.Address = httplimit.BehindProxies(proxies...)
+	}
+	cfg.limiter = httplimit.New(&limits)
 	cfg.api = strings.TrimSuffix(cfg.api, "/")
 	cfg.publicURL = strings.TrimSuffix(cfg.publicURL, "/")
 	cfg.demoUsers = strings.FieldsFunc(*users, func(r rune) bool { return r == ',' })
@@ -243,6 +260,18 @@ func authStyle(name string) (oauth2.AuthStyle, error) {
 		return oauth2.AuthStyleInParams, nil
 	}
 	return 0, errors.New("give basic, for client_secret_basic, or post, for client_secret_post")
+}
+
+// prefixes reads networks with commas between them.
+func prefixes(text string) (all []netip.Prefix, err error) {
+	for part := range strings.SplitSeq(text, ",") {
+		network, err := netip.ParsePrefix(part)
+		if err != nil {
+			return nil, errors.New("give networks such as 127.0.0.1/32,::1/128")
+		}
+		all = append(all, network)
+	}
+	return all, nil
 }
 
 // apiOrigin is the part of -api that says who may get the token.

@@ -41,6 +41,7 @@ func TestSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
 		{"an issuer that is not https", with("-single-user", "-issuer", "http://as.example.com"), "https"},
 		{"a device endpoint that is not https", with("-single-user", "-device-url", "http://as.example.com/d"), "the device authorization endpoint is not https"},
 		{"an unknown client authentication", with("-single-user", "-client-auth", "jwt"), "give basic, for client_secret_basic, or post"},
+		{"proxies that are no networks", with("-single-user", "-proxies", "10.0.0.1"), "give networks such as"},
 		{"a connect page without demo users", slices.Concat(checked, []string{"-connect"}), "-connect needs -demo-users"},
 		{"a connect page on any port", with("-demo-users", "ada", "-connect", "-listen", "127.0.0.1:0"), "-connect needs a -listen with a port"},
 		{"nobody's calls", service, "whose calls these are"},

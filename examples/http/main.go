@@ -146,7 +146,7 @@ func serve(ctx context.Context, cfg *config, server *mcp.Server, auth *lazyauth.
 	fmt.Fprintf(stdout, "2026-07-28        %s\n", public+modernPath)
 	fmt.Fprintf(stdout, "up to 2025-11-25  %s\n", public+legacyPath)
 	ended := make(chan error, 1)
-	go func() { ended <- web.Serve(listener) }()
+	go func() { ended <- web.Serve(cfg.limiter.Listener(listener)) }()
 	select {
 	case err := <-ended:
 		return errors.Join(err, auth.Close())
