@@ -174,6 +174,9 @@ func (b *Book) Forget(ctx context.Context, p Person) error {
 	if b.store == nil {
 		return nil
 	}
+	if err := b.forgetNames(ctx, p); err != nil {
+		return err
+	}
 	return b.change(ctx, p, func(r *record) bool {
 		kept := &record{}
 		if r.Bar != nil && r.Bar.Holds(time.Now()) {
@@ -235,7 +238,7 @@ func (b *Book) All(ctx context.Context) (all []Listed, err error) {
 		if failed != nil {
 			err = errors.Join(err, failed)
 		} else if r.Bar != nil && r.Bar.Holds(time.Now()) {
-			all = append(all, Listed{Person{r.Issuer, r.Subject}, *r.Bar})
+			all = append(all, Listed{Person{Issuer: r.Issuer, Subject: r.Subject}, *r.Bar})
 		}
 	}
 	return all, err

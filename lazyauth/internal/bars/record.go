@@ -28,7 +28,10 @@ const (
 )
 
 // A Person is who somebody is to those who vouch for them, whatever account they use.
-type Person struct{ Issuer, Subject string }
+type Person struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
+}
 
 // A Bar says that a person may have no grant.
 type Bar struct {
@@ -48,6 +51,8 @@ type record struct {
 	Accounts []string `json:"accounts,omitempty"` // those with a name, in order
 	More     bool     `json:"more,omitempty"`     // there were more
 	Bar      *Bar     `json:"bar,omitempty"`
+	Known    string   `json:"known,omitempty"` // a hash of who they are to others; see Book.Name
+	Names    []Person `json:"names,omitempty"` // those who are known by this one
 }
 
 // A journal has the last entries, with numbers that follow one another.
@@ -106,7 +111,7 @@ func decodeJournal(text []byte) (*journal, error) {
 
 // encode returns nil for a record that says nothing.
 func (r *record) encode() []byte {
-	if len(r.Accounts) == 0 && !r.More && r.Bar == nil {
+	if len(r.Accounts) == 0 && !r.More && r.Bar == nil && r.Known == "" && len(r.Names) == 0 {
 		return nil
 	}
 	r.Version = recordVersion

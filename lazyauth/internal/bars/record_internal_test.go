@@ -44,6 +44,10 @@ func TestRecord_Fits(t *testing.T) {
 		r.add(string(bytes.Repeat([]byte{byte('a' + n%26)}, 60)) + string(rune('A'+n/26)) + "\u2028é")
 		j.add(hash("somebody"), hash("else"))
 	}
+	for range maxNames {
+		r.Names = append(r.Names, Person{Issuer: string(bytes.Repeat([]byte{1}, maxName))})
+	}
+	r.Known, r.Bar = hash("somebody"), &Bar{By: string(bytes.Repeat([]byte{1}, maxText))}
 	if n := len(r.encode()); n > store.MaxRecord || !r.More {
 		t.Errorf("a record of a person has %d bytes, more %t", n, r.More)
 	}
