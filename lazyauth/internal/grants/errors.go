@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -75,4 +76,24 @@ func Cause(err error) error {
 		return f.cause
 	}
 	return err
+}
+
+// IsJustNotRevoked reports whether all that err says is [ErrNotRevoked]: what was to end has ended here, and
+// in the store. Never says that the server has no way to end tokens.
+func IsJustNotRevoked(err error) (just, never bool) {
+	switch e := err.(type) { //nolint:errorlint // it is taken apart
+	case nil:
+		return false, false
+	case notRevoked:
+		refused, ok := errors.AsType[*oauth.Error](e.cause)
+		return true, ok && refused.Reason == oauth.NoRevocation
+	case interface{ Unwrap() []error }:
+		just, never = true, true
+		for _, part := range e.Unwrap() {
+			j, n := IsJustNotRevoked(part)
+			just, never = just && j, never && n
+		}
+		return just, just && never
+	}
+	return false, false
 }

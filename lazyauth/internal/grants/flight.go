@@ -40,6 +40,9 @@ type Flight struct {
 	want      scopes.Set // what is asked for
 	given     scopes.Set // what the person has given already, if this is for more
 
+	programs []string // what the hosts call themselves whose calls wait, or have; guarded by Owner.mu
+	anew     bool     // the grant takes the place of the one that there is, whatever it has; guarded by Owner.mu
+
 	wanted  context.Context // ends with its cause if the flight is abandoned: what waits for the token has it
 	abandon context.CancelCauseFunc
 
@@ -172,7 +175,7 @@ func (f *Flight) CountPrompt() { f.prompts.Add(1) }
 
 // IsStepUp reports whether f asks for more than the person has given already. It may be called
 // when Result may.
-func IsStepUp(f *Flight) bool { return !f.given.IsEmpty() }
+func IsStepUp(f *Flight) bool { return !f.given.IsEmpty() && !f.want.Minus(f.given).IsEmpty() }
 
 // covers reports whether what the flight asks for satisfies need; while it is gathering,
 // o.mu is held.
@@ -244,7 +247,7 @@ func (f *Flight) run() {
 	if f.err = err; err == nil {
 		f.grant = g
 		o.setbacks.granted(f.Missing())
-		if f.adopted = o.improves(g, f.want); f.adopted {
+		if f.adopted = g.instead || o.improves(g, f.want); f.adopted {
 			o.adopt(g)
 			o.refusals.begin()
 		}
@@ -329,10 +332,7 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 	g := newGrant(o.keeper.config.Hierarchy, token, false)
 	g.signedIn()
 	o.mu.Lock()
-	g.asked = f.want
-	if old := o.Grant(); old != nil {
-		g.asked = g.asked.Union(old.asked)
-	}
+	follow(g, f)
 	logouts := o.logouts
 	o.mu.Unlock()
 	if config.Verify != nil && !o.who.IsLocal() {

@@ -32,6 +32,9 @@ type Grant struct {
 	serial    uint64   // of this program: no two grants have the same; see Gate
 	dropped   string   // for the observer: what the server named as scopes that cannot be any
 
+	hosts   []string // what the programs call themselves by which it was asked for, the latest last
+	instead bool     // it was asked for to take the place of another one, whatever that had
+
 	id             string    // of all that came of one sign-in, for logs
 	since, renewed time.Time // when the person gave it, and when it was last refreshed; zero if that is not known
 
@@ -91,7 +94,7 @@ func (g *Grant) like(actual scopes.Set, refresh string) *Grant {
 	r := &Grant{
 		token: g.token, header: g.header, refresh: refresh, refreshed: g.refreshed, operators: g.operators, told: g.told, source: g.source,
 		scopes: actual, held: g.order.Expand(actual), asked: g.asked, whole: g.whole, order: g.order, client: g.client, identity: g.identity, serial: serials.Add(1),
-		id: g.id, since: g.since, renewed: g.renewed,
+		hosts: g.hosts, id: g.id, since: g.since, renewed: g.renewed,
 	}
 	r.stored.Store(g.stored.Load())
 	r.state.Store(g.state.Load() & expired)

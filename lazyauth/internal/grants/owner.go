@@ -203,17 +203,11 @@ func (o *Owner) next(ctx context.Context, need *scopes.Requirement, a Asker, tri
 		if err := o.setbacks.againstAny(); err != nil {
 			return step{}, err
 		}
-		if !o.keeper.signIns.Take(o.who.Person()) {
-			return step{}, ErrManySignIns
+		if err := takeOff(ctx, o, *need, a); err != nil {
+			return step{}, err
 		}
-		f := newFlight(ctx, o, *need, a)
-		o.keep()
-		if !o.keeper.Spawn("a sign-in", f.run) {
-			o.keeper.signIns.Give(o.who.Person())
-			return step{}, ErrClosed
-		}
-		o.flight = f
 	}
+	askedBy(o.flight, a.Program())
 	if o.flight.gathering || !o.flight.covers(*need) {
 		o.waiting[need] = struct{}{}
 	}

@@ -67,7 +67,7 @@ func (o *Owner) prefers(found, g *Grant) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	access := found.token.AccessToken
-	return found.Alive() && access != o.rejected && access != o.outdated && !g.Holds(found.Known()) && found.Holds(g.Known())
+	return !g.instead && found.Alive() && access != o.rejected && access != o.outdated && !g.Holds(found.Known()) && found.Holds(g.Known())
 }
 
 // remove deletes g from the store, if it is what is there.

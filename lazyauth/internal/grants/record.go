@@ -38,13 +38,14 @@ type record struct {
 	ID        string    `json:"id,omitempty"`   // empty, as is Since, in records of earlier programs
 	Since     time.Time `json:"since,omitzero"` // when the person gave it
 	Renewed   time.Time `json:"renewedAt,omitzero"`
+	Hosts     []string  `json:"hosts,omitempty"` // see Grant.Hosts
 }
 
 func (g *Grant) encode() []byte {
 	text, err := json.Marshal(record{
 		Version: recordVersion, Access: g.token.AccessToken, Refresh: g.refresh, Client: g.client.id, Secret: g.client.confidential, Expires: g.token.Expiry.Round(0),
 		Scopes: g.scopes.String(), Asked: g.asked.String(), Whole: g.whole.String(), Refreshed: g.refreshed, Identity: g.identity,
-		ID: g.id, Since: g.since.Round(0), Renewed: g.renewed.Round(0),
+		ID: g.id, Since: g.since.Round(0), Renewed: g.renewed.Round(0), Hosts: g.hosts,
 	})
 	if err != nil {
 		panic(err) // text, a time and a flag
@@ -86,7 +87,7 @@ func decode(order *scopes.Hierarchy, declared func() scopes.Set, text []byte) (*
 	g := newGrant(order, token, r.Refreshed)
 	g.identity, _ = r.Identity.Shown()
 	g.asked, g.whole = asked, whole
-	g.id, g.since, g.renewed = r.id(), r.Since, r.Renewed
+	g.id, g.since, g.renewed, g.hosts = r.id(), r.Since, r.Renewed, withHosts(nil, r.Hosts...)
 	g.stored.Store(true)
 	return g, nil
 }

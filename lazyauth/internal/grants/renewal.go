@@ -275,7 +275,7 @@ func exchangeFor(ctx context.Context, client *oauth.Client, old *Grant) (token *
 // successor returns the grant that a refresh of g has brought.
 func (g *Grant) successor(token *oauth.Token, byName bool) *Grant {
 	fresh := newGrant(g.order, token, true)
-	fresh.identity, fresh.asked = g.identity, g.asked
+	fresh.identity, fresh.asked, fresh.hosts = g.identity, g.asked, g.hosts
 	fresh.id, fresh.since, fresh.renewed = g.id, g.since, time.Now()
 	if !byName && !token.Missing.IsEmpty() {
 		fresh.whole = g.scopes // the rest is asked for by name, once

@@ -144,10 +144,11 @@ func (w *world) check() {
 
 // A caller is an Asker that waits for an hour, unless its context ends.
 type caller struct {
-	id    string                  // of the client that the host offers
-	left  time.Duration           // of its wait for anything but a person; zero: an hour
-	may   func(begins bool) error // whether the person may be asked; nil: they may
-	shown func(f *grants.Flight)  // is called when there is a prompt
+	id      string                  // of the client that the host offers
+	program string                  // what the host calls itself
+	left    time.Duration           // of its wait for anything but a person; zero: an hour
+	may     func(begins bool) error // whether the person may be asked; nil: they may
+	shown   func(f *grants.Flight)  // is called when there is a prompt
 }
 
 func (c caller) Tool() string { return "tool" }
@@ -163,7 +164,7 @@ func (c caller) Link() grants.Link { return grants.LinkShown }
 
 func (c caller) ClientID() string { return c.id }
 
-func (caller) Program() string { return "" }
+func (c caller) Program() string { return c.program }
 
 func (c caller) Left() time.Duration {
 	if c.left == 0 {

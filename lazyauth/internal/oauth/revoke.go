@@ -16,6 +16,9 @@ const (
 	RefreshToken TokenKind = "refresh_token"
 )
 
+// NoRevocation is the reason of an error of Revoke.
+const NoRevocation = "the server has no revocation endpoint"
+
 // CanRevoke reports whether the server has a revocation endpoint.
 func (c *Client) CanRevoke() bool { return c.config.Endpoints.Revocation != "" }
 
@@ -36,7 +39,7 @@ func (c *Client) CanRevoke() bool { return c.config.Endpoints.Revocation != "" }
 func (c *Client) Revoke(ctx context.Context, token string, kind TokenKind) error {
 	const op = "revocation"
 	if !c.CanRevoke() {
-		return &Error{Op: op, Kind: ErrRefused, Reason: "the server has no revocation endpoint"}
+		return &Error{Op: op, Kind: ErrRefused, Reason: NoRevocation}
 	}
 	a := c.Post(ctx, c.config.Endpoints.Revocation, url.Values{
 		"token":           {token},
