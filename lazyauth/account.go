@@ -177,6 +177,22 @@ var ErrNoGrant = errors.New("lazyauth: there is no grant")
 // none. What the person gave comes before what was got without them, of which there may be
 // several: then it is that of the latest call. It asks nobody, and refreshes nothing.
 func (i *Interceptor) Status(ctx context.Context, who Principal) (*Status, error) {
+	g, err := lookedUp(ctx, i, who)
+	switch {
+	case err != nil:
+		return nil, err
+	case g == nil:
+		return nil, ErrNoGrant
+	}
+	return &Status{
+		Principal: who, Identity: Identity(g.Identity()), Scopes: g.Scopes(), Expires: g.Token().Expiry,
+		Renewable: g.Renewable(), Configured: g.Operators(), Unattended: g.Source(),
+		ID: g.ID(), Since: g.Since(), Renewed: g.Renewed(), Hosts: g.Hosts(),
+	}, nil
+}
+
+// lookedUp returns the grant that [Interceptor.Status] is about; nil if there is none.
+func lookedUp(ctx context.Context, i *Interceptor, who Principal) (*grants.Grant, error) {
 	g, err := i.personOf(who).Look(ctx)
 	if err != nil {
 		return nil, i.explain(err, nil, nil, nil)
@@ -184,14 +200,7 @@ func (i *Interceptor) Status(ctx context.Context, who Principal) (*Status, error
 	if g == nil {
 		g = i.standIns.grant(who)
 	}
-	if g == nil {
-		return nil, ErrNoGrant
-	}
-	return &Status{
-		Principal: who, Identity: Identity(g.Identity()), Scopes: g.Scopes(), Expires: g.Token().Expiry,
-		Renewable: g.Renewable(), Configured: g.Operators(), Unattended: g.Source(),
-		ID: g.ID(), Since: g.Since(), Renewed: g.Renewed(),
-	}, nil
+	return g, nil
 }
 
 // Revoke logs who out: their grant is forgotten here and in the store, whatever comes

@@ -62,6 +62,9 @@ type ConnectOptions struct {
 // server, for which it must have the cookie that it got when the person continued. What that shows is who sat at the
 // browser. It does not show whose account at the service they used, of which the last page and [MetaAccount] tell.
 //
+// Below it, at "/grants", a person who is signed in sees what they have granted by services that have this page, and can
+// sign in again or end it: see docs/http.md.
+//
 // Links that are unknown, have ended, or are somebody else's look alike: the page says as whom the browser is signed
 // in, and never whose link it is. Nobody's browser can be led to continue by another site, in a frame, or by loading
 // a link ahead of time.

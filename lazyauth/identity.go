@@ -52,6 +52,9 @@ type Status struct {
 	// and zero: it is not known, as of grants that were stored by earlier versions.
 	ID             string
 	Since, Renewed time.Time
+	// Hosts is what the programs call themselves through which it was asked for, the latest last, at
+	// most eight: anybody can call themselves anything. Others may use it, and have not asked.
+	Hosts []string
 }
 
 // named returns result with whose grant was used, if that is known.

@@ -34,6 +34,7 @@ type Interceptor struct {
 	argument string // that names the account; see AccountFromArgument
 	standIns *standIns
 	persons  *persons
+	hide     func() // the grants, from the connect page
 	sealer   *state.Sealer
 	replicas replicas // nil: this process is alone
 	seed     maphash.Seed
@@ -133,6 +134,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	i.local = i.people.Person(grants.Principal{})
 	i.standIns = newStandIns(unasked, i.keeper, i.people)
 	i.persons.keeper, i.persons.standIns = i.keeper, i.standIns
+	i.hide = showOn(service.ConnectPage, i)
 	return i, nil
 }
 
@@ -183,6 +185,7 @@ func (i *Interceptor) now() time.Duration { return time.Since(i.epoch) }
 // [Options.RevokeOnClose] allows time for that; a failure to is an error that wraps
 // [ErrNotRevoked]. What a store keeps it keeps. Close may be called more than once.
 func (i *Interceptor) Close() error {
+	i.hide()
 	i.closeHandlers(i.fail(ReasonUnavailable, grants.ErrClosed))
 	i.suspended.Close()
 	dropped := i.keeper.Close()

@@ -154,6 +154,7 @@ type ExportedGrant struct {
 	Renewed   time.Time `json:"renewed,omitzero"`
 	Expires   time.Time `json:"expires,omitzero"`
 	Renewable bool      `json:"renewable"`
+	Hosts     []string  `json:"asked_for_by,omitempty"` // what they call themselves
 }
 
 // Export returns what is kept of a person. Beside an error it has what could be read.
@@ -167,7 +168,7 @@ func (o *Operator) Export(ctx context.Context, person Principal) (*Export, error
 	for _, s := range all {
 		e.Grants = append(e.Grants, ExportedGrant{
 			ID: s.ID, Account: s.Principal.Account, Identity: s.Identity, Scopes: slices.AppendSeq([]string{}, s.Scopes.All()),
-			Since: s.Since, Renewed: s.Renewed, Expires: s.Expires, Renewable: s.Renewable,
+			Since: s.Since, Renewed: s.Renewed, Expires: s.Expires, Renewable: s.Renewable, Hosts: s.Hosts,
 		})
 	}
 	o.i.observer.audit.about(ctx, AuditExported, person, o.by())

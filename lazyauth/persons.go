@@ -24,6 +24,7 @@ type persons struct {
 	keeper   *grants.Keeper // set before any use
 	server   *grants.AuthorizationServer
 	standIns *standIns
+	identity func(bars.Person) (bars.Person, error)         // by which the connect page knows people; nil: by their own names
 	failed   func(context.Context, grants.Principal, error) // of the store
 
 	mu     sync.Mutex
@@ -99,10 +100,24 @@ func (a guardedAuthorization) Wait(ctx context.Context, heard grants.Heard) (*oa
 		return nil, err
 	}
 	// Before the grant is stored, so that there is none that is not found.
-	if err := a.persons.book.Note(ctx, personOfPrincipal(a.who), a.who.Account); err != nil {
+	if err := a.persons.note(ctx, a.who); err != nil {
 		a.persons.failed(ctx, a.who, err)
 	}
 	return token, nil
+}
+
+// note notes what it takes to find the grant that who has from now on.
+func (p *persons) note(ctx context.Context, who grants.Principal) error {
+	person := personOfPrincipal(who)
+	err := p.book.Note(ctx, person, who.Account)
+	if p.identity == nil {
+		return err
+	}
+	identity, unknown := p.identity(person)
+	if unknown != nil { // the page knows nobody by that name, to whom it could show anything
+		return err
+	}
+	return errors.Join(err, p.book.Name(ctx, identity, person))
 }
 
 // guard returns a way to a token without a person that gives nobody one who is barred.

@@ -17,17 +17,25 @@ func isOwnForm(h http.Header, origin string) bool {
 	return h.Get("Origin") == origin
 }
 
-// goOn takes the answer to the page: it makes a new attempt, in place of the one before, and leads to the
-// authorization server. That is by a page, and not by a redirect, to which browsers would apply form-action over
-// all the servers that it leads to in the end.
-func (p *Page) goOn(w http.ResponseWriter, r *http.Request) {
+// readForm reads a form that a browser says is of these pages. It has answered if it returns false.
+func (p *Page) readForm(w http.ResponseWriter, r *http.Request) bool {
 	if !isOwnForm(r.Header, p.origin) {
 		p.show(w, forged, http.StatusForbidden, shown{})
-		return
+		return false
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		p.show(w, forged, http.StatusBadRequest, shown{})
+		return false
+	}
+	return true
+}
+
+// goOn takes the answer to the page: it makes a new attempt, in place of the one before, and leads to the
+// authorization server. That is by a page, and not by a redirect, to which browsers would apply form-action over
+// all the servers that it leads to in the end.
+func (p *Page) goOn(w http.ResponseWriter, r *http.Request) {
+	if !p.readForm(w, r) {
 		return
 	}
 	who, identity, err := p.who(r)

@@ -17,6 +17,13 @@ func attemptOf(state string) (string, bool) {
 	return id, ok && isCode(id, attemptLength) && isCode(rest, 43)
 }
 
+// leads sends the browser to another page of these.
+func (*Page) leads(w http.ResponseWriter, to string) {
+	webpage.Dress(w.Header(), policy)
+	w.Header().Set("Location", to)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
 // callback takes the authorization response. Nothing is asked of a table before the browser has shown, by its
 // cookie, that it began this very attempt, that the answer came back on this path, and from that issuer, and that
 // the same person sits there.
@@ -82,8 +89,6 @@ func (p *Page) callback(w http.ResponseWriter, r *http.Request, path string) {
 			p.show(w, ended, http.StatusGone, you)
 			return
 		}
-		webpage.Dress(w.Header(), policy)
-		w.Header().Set("Location", p.config.PublicURL+donePath+"?a="+id) // so that nothing of the answer stays in the address
-		w.WriteHeader(http.StatusSeeOther)
+		p.leads(w, p.config.PublicURL+donePath+"?a="+id) // so that nothing of the answer stays in the address
 	}
 }

@@ -54,8 +54,9 @@ type Page struct {
 	late   guard.Late
 	mishap sync.Once
 
-	mu    sync.Mutex
-	local map[string]*Authorization // those of this process, by the ids of their links
+	mu        sync.Mutex
+	local     map[string]*Authorization // those of this process, by the ids of their links
+	grantings []*granting
 }
 
 // New checks the configuration. Its errors are for the author of the configuration.
@@ -76,7 +77,7 @@ func New(config Config) (*Page, error) {
 		return nil, errors.New("PublicURL is not https: only one on loopback can be http")
 	case strings.HasSuffix(u.Path, "/"), !isPlain(u.Path):
 		return nil, errors.New("PublicURL ends with a slash, or its path has other characters than letters, digits and -._~/")
-	case strings.HasSuffix(u.Path, donePath), strings.Contains(u.Path+"/", callbackPath),
+	case strings.HasSuffix(u.Path, donePath), strings.Contains(u.Path+"/", callbackPath), strings.Contains(u.Path+"/", grantsPath+"/"),
 		strings.HasSuffix(u.Path, signInPath), strings.HasSuffix(u.Path, signedInPath), strings.HasSuffix(u.Path, signOutPath):
 		return nil, errors.New("the path of PublicURL is one below a connect page")
 	}

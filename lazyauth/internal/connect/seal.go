@@ -17,13 +17,15 @@ const maxSealed = 3 << 10
 // A sealer seals what travels through a browser: the cookies of attempts, and the tokens of forms. Each opens for
 // what it was sealed for alone. The key is the process's.
 type sealer struct {
-	aead cipher.AEAD
-	page string
+	aead  cipher.AEAD
+	page  string
+	names []byte // the key of names in addresses
 }
 
 func newSealer(page string) sealer {
-	key := make([]byte, 32)
+	key, names := make([]byte, 32), make([]byte, 32)
 	rand.Read(key) // it never fails
+	rand.Read(names)
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		panic("connect: " + err.Error()) // the length is right
@@ -32,7 +34,7 @@ func newSealer(page string) sealer {
 	if err != nil {
 		panic("connect: " + err.Error())
 	}
-	return sealer{aead, page}
+	return sealer{aead, page, names}
 }
 
 // associated encodes what something is sealed for, unambiguously.

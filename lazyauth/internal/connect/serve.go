@@ -28,13 +28,15 @@ const (
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.EscapedPath()
 	isOurs := func(rest string) bool { return strings.HasSuffix(p.public.Path+rest, strings.TrimSuffix(path, "/")) }
-	at := strings.LastIndex(path, callbackPath)
+	at, grants := strings.LastIndex(path, callbackPath), strings.LastIndex(path, grantsPath)
 	switch {
 	case at >= 0 && isOurs(path[at:]):
 		p.callback(w, r, path[at+len(callbackPath):])
 	case strings.HasSuffix(path, donePath) && isOurs(donePath):
 		p.done(w, r)
 	case p.session(w, r, isOurs):
+	case grants >= 0 && isOurs(path[grants:]):
+		p.grants(w, r, path[grants+len(grantsPath):])
 	case !isOurs(""):
 		p.show(w, nothing, http.StatusNotFound, shown{})
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:

@@ -57,7 +57,7 @@ type guest struct {
 
 // returns are the parts of the page, by what stands behind its address, that a browser may be led to after a
 // sign-in, beside the page of a link.
-var returns = []string{""}
+var returns = []string{"", grantsPath}
 
 // backOf returns where a browser that loads an address of the page is to come back to, for the field of a form: what
 // stands behind the address of the page.
@@ -68,7 +68,7 @@ func backOf(u *url.URL) string {
 		}
 	}
 	for _, path := range returns {
-		if path != "" && strings.HasSuffix(u.Path, path) {
+		if path != "" && (strings.HasSuffix(u.Path, path) || strings.Contains(u.Path, path+"/")) {
 			return path
 		}
 	}
@@ -193,9 +193,7 @@ func (p *Page) finish(w http.ResponseWriter, r *http.Request) {
 		p.unsigned(w, err, f.back)
 		return
 	}
-	webpage.Dress(w.Header(), policy)
-	w.Header().Set("Location", p.config.PublicURL+p.field(f.back))
-	w.WriteHeader(http.StatusSeeOther)
+	p.leads(w, p.config.PublicURL+p.field(f.back))
 }
 
 // unsigned tells somebody that they are not signed in, and where it makes sense to try again.

@@ -36,12 +36,23 @@ const (
 	tooOften    view = "too-often"   // begun too often
 	unreachable view = "unreachable" // the server, or a table, does not answer
 	nothing     view = "nothing"     // everything else
+
+	granted   view = "granted"    // what the person has granted
+	details   view = "details"    // one of that
+	ending    view = "ending"     // whether it is to end
+	endingAll view = "ending-all" // whether all of it is
+	over      view = "over"       // it has ended, or it is said what has not
+	noGrant   view = "no-grant"   // there is no such grant of theirs
+	barred    view = "barred"     // an operator has barred them
+	byCode    view = "by-code"    // the sign-in is not by the page
 )
 
 var (
 	//go:embed page.html
 	source string
-	pages  = webpage.Parse(source)
+	//go:embed mine.html
+	sourceOfMine string
+	pages        = webpage.Parse(source + sourceOfMine)
 	// policy is that of all pages but those with a form.
 	policy       = webpage.Policy("'none'")
 	policyOfForm = webpage.Policy("'self'")
@@ -67,6 +78,12 @@ type shown struct {
 
 	Account string // of the last page, where it is known
 	Again   string // the link
+
+	Mine   []mine // what the person has granted
+	One    *mine  // of which is this one
+	Partly bool   // there may be more, or what was to end may not have
+	All    bool   // all was to end
+	Ended  []fate
 }
 
 // about adds what a sign-in is about.
@@ -114,7 +131,7 @@ func (p *Page) show(w http.ResponseWriter, v view, status int, s shown) {
 	if err := pages.ExecuteTemplate(&page, string(v), s); err != nil {
 		panic("connect: page " + string(v) + ": " + err.Error())
 	}
-	if v == consent || s.Sessions {
+	if v == consent || v == details || v == ending || v == endingAll || s.Sessions {
 		webpage.Dress(w.Header(), policyOfForm)
 	} else {
 		webpage.Dress(w.Header(), policy)
