@@ -1,0 +1,123 @@
+package connect_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+const (
+	again   = "[name=answer][value=again]"
+	ends    = "[name=answer][value=end]"
+	oneLink = ".cards a"
+)
+
+// A person sees what they have connected, signs in again, and ends it; the next call asks. Each page is read out as it
+// should be, at 360 px, too, and in the dark.
+func TestMyGrants(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, setup{})
+	call := o.asks(modern, "ada")
+	ada := o.visitor("ada")
+	ada.connects(call.link, "ada")
+	call.succeeds("ada")
+
+	list := o.base + "/connect/grants"
+	ada.opens(list)
+	ada.shows(200, "granted", "What you have connected", "Notes")
+	ada.reads("granted")
+	ada.presses(oneLink)
+	ada.shows(200, "details", "programs that say they are", "Sample Agent", "is not recorded")
+	ada.reads("details")
+	one := ada.sees().URL
+
+	ada.presses(again) // a form that answers with a redirect, which form-action must let pass
+	ada.shows(200, "consent", "Connect Notes for ada?", "What you have allowed before")
+	ada.presses(goesOn)
+	ada.shows(200, "consent", "will act for this account") // the authorization server knows the browser by now
+	ada.presses(approves)
+	ada.shows(200, "signed-in")
+
+	ada.opens(one)
+	ada.presses("a[href$='/end']")
+	ada.shows(200, "ending", "End Notes?", "Keep it")
+	ada.reads("ending")
+	ada.opens(list + "/all/end")
+	ada.shows(200, "ending-all", "End all that ada has connected?")
+	ada.reads("ending-all")
+	eve := o.visitor("eve")
+	eve.opens(one)
+	eve.shows(404, "no-grant", "eve has not connected this")
+	eve.reads("no-grant")
+
+	ada.opens(one + "/end")
+	ada.presses(ends)
+	ada.shows(200, "over", "It has ended")
+	ada.reads("over")
+	ada.presses("a[href$='/grants']")
+	ada.shows(200, "granted", "Nothing.")
+	if asked := o.asks(modern, "ada"); !strings.HasPrefix(asked.link, o.base) {
+		t.Errorf("the next call leads to %q", asked.link)
+	}
+}
+
+// What the server does not take back is said.
+func TestMyGrants_NotRevoked(t *testing.T) {
+	t.Parallel()
+	s := setup{}
+	s.as.Metadata = func(members map[string]any) { delete(members, "revocation_endpoint") }
+	o := newOffice(t, s)
+	call := o.asks(legacy, "ada")
+	ada := o.visitor("ada")
+	ada.connects(call.link, "ada")
+	call.succeeds("ada")
+	ada.opens(o.base + "/connect/grants/all/end")
+	ada.presses(ends)
+	ada.shows(200, "over", "It has ended", "Notes: ended here alone", "Notes has no way to be told")
+	ada.reads("over-not-revoked")
+}
+
+// reads holds the page against axe-core, as it is and at 360 px in the dark, where nothing may be wider than that.
+func (b *browser) reads(name string) {
+	b.t.Helper()
+	at := b.sees()
+	for _, look := range []struct {
+		width  int64
+		scheme string
+	}{{1000, "light"}, {360, "dark"}} {
+		limited, done := context.WithTimeout(b.tab, enough)
+		err := chromedp.Do(limited, chromedp.EmulateViewport(look.width, 740))
+		if err == nil {
+			_, err = chromedp.Call(limited, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}}})
+		}
+		done()
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		type violation struct{ ID, Help, HTML string }
+		found := must[[]violation](b, axe+";axe.run({resultTypes: ['violations']}).then(r => r.violations.map(v => ({ID: v.id, Help: v.help, HTML: v.nodes.map(n => n.html).join(' ')})))", chromedp.EvalAwaitPromise)
+		for _, v := range found {
+			b.t.Errorf("page %q, %s at %d px: %s: %s: %s", at.Name, look.scheme, look.width, v.ID, v.Help, v.HTML)
+		}
+		if wide := must[int64](b, "document.documentElement.scrollWidth"); wide > look.width {
+			b.t.Errorf("page %q is %d px wide at %d", at.Name, wide, look.width)
+		}
+		if dir := os.Getenv("LAZYAUTH_SCREENSHOTS"); dir != "" {
+			picture, err := chromedp.Run(b.tab, chromedp.FullScreenshot(100))
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, name+"-"+look.scheme+".png"), picture, 0o600); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+	}
+	if err := chromedp.Do(b.tab, chromedp.ResetViewport()); err != nil {
+		b.t.Fatal(err)
+	}
+}
