@@ -56,6 +56,7 @@ type ring []ringKey
 type ringKey struct {
 	id   [16]byte
 	aead cipher.AEAD
+	rows []byte // that of the keys of rows
 }
 
 const headerSize = magicSize + 16 + 4
@@ -90,6 +91,9 @@ func newRing(keys [][]byte) (ring, error) {
 		}
 		// A random 96-bit nonce is safe for 2³² records a key.
 		if k.aead, err = cipher.NewGCMWithRandomNonce(block); err != nil {
+			return nil, fmt.Errorf("store: sealing key %d: %w", n+1, err)
+		}
+		if k.rows, err = hkdf.Key(sha256.New, key, nil, "lazyauth store 1 rows", KeySize); err != nil {
 			return nil, fmt.Errorf("store: sealing key %d: %w", n+1, err)
 		}
 		r = append(r, k)

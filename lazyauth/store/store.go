@@ -350,14 +350,19 @@ func (e *entry) encode() []byte {
 
 // decode reverses encode, for what lies under name.
 func decode(name string, text []byte) (*entry, error) {
+	e, err := decodeEntry(text)
+	if err == nil && nameOf(e.key) != name {
+		return nil, damage("it belongs to another key")
+	}
+	return e, err
+}
+
+func decodeEntry(text []byte) (*entry, error) {
 	n, size := binary.Uvarint(text)
 	if size <= 0 || n > MaxKey || n > uint64(len(text)-size) {
 		return nil, damage("its content is malformed")
 	}
 	key, record := text[size:size+int(n)], text[size+int(n):]
-	if nameOf(string(key)) != name {
-		return nil, damage("it belongs to another key")
-	}
 	if len(record) > MaxRecord {
 		return nil, damage("its record is too long")
 	}
