@@ -1,0 +1,88 @@
+package postgres_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lazyauth/mcp-lazyauth/internal/engines"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres"
+)
+
+// server is one for all tests, each of which has a schema of its own. No tests run at once, since some
+// stop it.
+var server *engines.Postgres
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "postgres")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		ctx := context.Background()
+		if server, err = engines.StartPostgres(ctx, dir, "max_connections=100"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer func() { _ = server.Stop(ctx) }()
+		return m.Run()
+	}())
+}
+
+var schemas atomic.Int64
+
+// A place is a schema of its own, and a link to it.
+type place struct {
+	t    *testing.T
+	link *engines.Link
+	opts postgres.Options
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	link, err := engines.NewLink(server.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = link.Close() })
+	p := &place{t: t, link: link, opts: postgres.Options{Schema: fmt.Sprintf("fleet_%d", schemas.Add(1))}}
+	if _, err := postgres.Migrate(t.Context(), server.URL("", "postgres"), &p.opts); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *place) url() string { return server.URL(p.link.Addr(), "postgres") + "?pool_max_conns=3" }
+
+// open opens what the test closes.
+func (p *place) open() *postgres.DB {
+	p.t.Helper()
+	db, err := postgres.Open(p.t.Context(), p.url(), &p.opts)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(db.Close)
+	return db
+}
+
+// admin executes statements as an operator would, who may always write.
+func admin(t *testing.T, statements ...string) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	conn, err := pgx.Connect(ctx, server.URL("", "postgres")+"?default_transaction_read_only=off")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for _, sql := range statements {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}
