@@ -126,6 +126,7 @@ func (s *Service) ways(transport http.RoundTripper, o *Options, told observer) (
 	}
 	if s.ConnectPage != nil {
 		redirects.Page, redirects.Issuer = s.ConnectPage.page, cmp.Or(s.Issuer, s.Endpoint.AuthURL)
+		redirects.Mark = markOf(o.replicas)
 	}
 	var wants []func(oauth.Endpoints) error
 	for _, f := range s.flows() {

@@ -81,7 +81,8 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	observer, late := newObserver(&service, o.Trace, o.Audit), new(guard.Late)
 	transport := guardedTransport{o.Transport, callbacks{late, observer}}
 	toServer := awaitedTransport{transport}
-	replicas, incarnation := replicasOf(o.Store)
+	var incarnation string
+	o.replicas, incarnation = replicasOf(o.Store)
 	sealer, err := state.NewSealer(incarnation, o.StateKeys...)
 	if err != nil {
 		return nil, fmt.Errorf("lazyauth: Options.StateKeys: %w", err)
@@ -97,7 +98,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 		origins:  allowed,
 		argument: argumentOf(o.Account),
 		sealer:   sealer,
-		replicas: replicas,
+		replicas: o.replicas,
 		seed:     maphash.MakeSeed(),
 		epoch:    time.Now(),
 		limit:    service.Scopes.Union(o.MaxScopes),

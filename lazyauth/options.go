@@ -158,6 +158,7 @@ type Options struct {
 	// For tests: what takes the place of a network, and of this machine's signs of a browser.
 	listen    func(ctx context.Context, network, address string) (net.Listener, error)
 	noBrowser func() string
+	replicas  replicas // that the store is of, before it is wrapped
 }
 
 // Format writes no key, whatever the verb.

@@ -32,6 +32,18 @@ func replicasOf(s store.Store) (replicas, string) {
 	return nil, rand.Text()
 }
 
+// markOf returns what marks that something is under way in this process, for others to have it answer;
+// nil if it is alone.
+func markOf(r replicas) func(ctx context.Context, name string, life time.Duration) error {
+	if r == nil {
+		return nil
+	}
+	return func(ctx context.Context, name string, life time.Duration) error {
+		_, err := r.Mark(ctx, name, life)
+		return err
+	}
+}
+
 // markLife is how long a mark is kept: for longer than any state of its call is good, each of which
 // lasts as long as its prompt.
 const markLife = 24 * time.Hour
@@ -39,53 +51,75 @@ const markLife = 24 * time.Hour
 // errElsewhere is why a call goes no further here: another process has started its handler.
 var errElsewhere = errors.New("lazyauth: another process of this server has started the call's handler, and is gone, or cannot be reached")
 
-// marks makes sure, by marking it, that no other process starts a call's handler. An error is
-// errElsewhere, or the store's.
-func marks(ctx context.Context, r replicas, call string) error {
-	holder, err := r.Mark(ctx, state.Mark(call), markLife)
-	if err == nil && holder != r.Incarnation() {
-		err = errElsewhere
+// marks are those of one interceptor's calls; nothing is marked where the process is alone.
+type marks struct {
+	replicas replicas
+	fail     func(Reason, error) *Error
+}
+
+// make makes a mark. An error that is ReasonAbandoned says that another process has made it, one
+// that is ReasonUnavailable that it may have been made or not.
+func (m marks) make(ctx context.Context, mark string) *Error {
+	if m.replicas == nil {
+		return nil
+	}
+	switch holder, err := m.replicas.Mark(ctx, mark, markLife); {
+	case err != nil:
+		return m.fail(ReasonUnavailable, err)
+	case holder != m.replicas.Incarnation():
+		return m.fail(ReasonAbandoned, errElsewhere)
+	}
+	return nil
+}
+
+// prompts marks whose a call is before the host has a state of it: if its handler runs, or if the
+// prompt is of a sign-in that no other process can wait for, since it ends in a browser that comes
+// back to this one.
+func (m marks) prompts(ctx context.Context, call string, runs bool, p *elicit.Prompt) *Error {
+	switch {
+	case runs:
+		return m.make(ctx, state.Mark(call))
+	case p.UserCode == "":
+		if err := m.make(ctx, state.WaitMark(call)); err != nil && err.Reason != ReasonAbandoned {
+			return err
+		}
+	}
+	return nil
+}
+
+// against returns why a call that another process knows is not taken up here: one has started its
+// handler, as far as can be told, and nobody is asked for it. It is looked at again before it starts.
+func (m marks) against(ctx context.Context, call string) *Error {
+	holder, err := m.replicas.Holder(ctx, state.Mark(call))
+	if err != nil || holder == "" || holder == m.replicas.Incarnation() {
+		return nil
+	}
+	return m.fail(ReasonAbandoned, errElsewhere)
+}
+
+// mark makes sure that no other process starts the call's handler, if one knows it by a state. After
+// an error it is not to be started, or may have been by another process.
+func (s *suspended) mark(ctx context.Context) error {
+	if !s.moves && s.isUnnamed() {
+		return nil
+	}
+	err := s.gate.auth.marks().make(ctx, state.Mark(s.name()))
+	if err == nil {
+		return nil
+	}
+	if err.Reason == ReasonAbandoned {
+		s.finish(outcome{err: err})
 	}
 	return err
 }
 
-// mark has the call marked, if a state names it, or is about to: once before its handler is started,
-// and again, to last longer, while it runs. After an error the handler is not to be started, or may
-// have been by another process.
-func (s *suspended) mark(ctx context.Context, named bool) error {
-	auth := s.gate.auth
-	if auth.replicas == nil || !named {
-		return nil
-	}
-	err := marks(ctx, auth.replicas, s.name())
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errElsewhere):
-		e := auth.fail(ReasonAbandoned, err)
-		s.finish(outcome{err: e})
-		return e
-	}
-	return auth.fail(ReasonUnavailable, err)
-}
-
-// startedElsewhere returns why a call that another process knows is not taken up here: it has
-// started its handler, as far as can be told, and nobody is asked for it.
-func (s *suspended) startedElsewhere(ctx context.Context) error {
-	auth := s.gate.auth
-	if holder, err := auth.replicas.Holder(ctx, state.Mark(s.name())); err != nil || holder == "" || holder == auth.replicas.Incarnation() {
-		return nil // it is looked at again before anything starts
-	}
-	e := auth.fail(ReasonAbandoned, errElsewhere)
-	s.finish(outcome{err: e})
-	return e
-}
-
-// isNamed reports whether a state names the call.
-func (s *suspended) isNamed() bool {
+// isUnnamed reports whether no state names the call.
+func (s *suspended) isUnnamed() bool {
 	d, _ := s.lastShown()
-	return d != nil || s.moves
+	return d == nil
 }
+
+func (i *Interceptor) marks() marks { return marks{i.replicas, i.fail} }
 
 // shownElsewhere is what an opened state of another process says of the prompt that the host has
 // been shown, and what that has said to it.

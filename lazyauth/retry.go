@@ -95,12 +95,12 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 		return nil, nil, errState
 	}
 	if moved {
-		if err := s.startedElsewhere(ctx); err != nil {
-			return nil, nil, err
+		if err := g.auth.marks().against(ctx, opened.Call); err != nil {
+			s.finish(outcome{err: err})
 		}
 	}
-	if opened.Round { // what it goes on with, another process does not have
-		if err := s.mark(ctx, !s.hasBegun()); err != nil {
+	if opened.Round && !s.hasBegun() { // what it goes on with, another process does not have
+		if err := s.mark(ctx); err != nil {
 			return nil, nil, err
 		}
 	}

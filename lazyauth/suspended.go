@@ -100,7 +100,7 @@ func (s *suspended) follow(r *request, run handler) (outcome, error) {
 		case r.Ctx.Err() != nil:
 			return outcome{}, context.Cause(r.Ctx)
 		case err == nil:
-			if err := s.mark(r.Ctx, s.isNamed()); err != nil {
+			if err := s.mark(r.Ctx); err != nil {
 				return outcome{err: err}, nil
 			}
 			s.begin(r, run)

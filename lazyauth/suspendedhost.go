@@ -208,12 +208,13 @@ func (s *suspended) answerWith(r *request, d *asking.Delivery, slot asking.Slot,
 		d.Withdraw(id)
 		return s.collect(r), true
 	}
-	sealed, err := "", s.mark(r.Ctx, s.wasStarted())
-	if err == nil {
-		sealed, err = s.gate.seal(r.Call, s.person, s.client, state.State{
-			Call: s.name(), Prompt: id, Flight: asking.FlightOf(d.Prompt()), Mode: int(mode), End: s.gate.auth.keptFor(d),
-		})
+	if err := auth.marks().prompts(r.Ctx, s.name(), s.wasStarted(), d.Prompt()); err != nil {
+		d.Withdraw(id)
+		return outcome{err: err}, true
 	}
+	sealed, err := s.gate.seal(r.Call, s.person, s.client, state.State{
+		Call: s.name(), Prompt: id, Flight: asking.FlightOf(d.Prompt()), Mode: int(mode), End: auth.keptFor(d),
+	})
 	if err != nil {
 		d.Withdraw(id)
 		return outcome{err: err}, true

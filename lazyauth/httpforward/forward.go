@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/connect"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/state"
 )
 
@@ -25,8 +26,9 @@ const (
 	lookupWait = 5 * time.Second
 	// dialWait bounds the connecting to another replica.
 	dialWait = 5 * time.Second
-	// maxBody is the length of the longest request that is looked at.
+	// maxBody is the length of the longest request that is looked at, and maxForm of the longest form.
 	maxBody = 4 << 20
+	maxForm = 4 << 10
 )
 
 // A Directory is where replicas learn of each other. Its methods return soon after their context
@@ -112,31 +114,17 @@ func (f *Forwarder) Announce(ctx context.Context) {
 }
 
 // Handler returns a handler that has requests answered by the replica that has started their call's
-// handler, and all others by next. It stands behind what limits and verifies callers, so that nobody
-// else has the directory asked; the other replica does both once more.
+// handler, or has the sign-in under way of which they ask the connect page, and all others by next. It
+// stands before the MCP endpoint, behind what limits and verifies callers, and before the connect page,
+// behind what limits those, so that nobody else has the directory asked; the other replica does both once more.
 func (f *Forwarder) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hop := r.Header.Get(hopHeader)
 		r.Header.Del(hopHeader)
-		if r.Method != http.MethodPost || r.Body == nil || !isJSON(r.Header.Get("Content-Type")) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		body, whole, err := read(r.Body)
-		if err != nil { // next meets it as well
-			r.Body = &rest{io.MultiReader(bytes.NewReader(body), failing{err}), r.Body}
-			next.ServeHTTP(w, r)
-			return
-		}
-		if !whole {
-			r.Body = &rest{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
-			next.ServeHTTP(w, r)
-			return
-		}
-		r.Body = &rest{bytes.NewReader(body), r.Body}
+		body, whole := take(r)
 		address := ""
-		if call, ok := callOf(body); ok && !f.hops.isOfReplica(hop, r, body) {
-			address = f.lookUp(r.Context(), call)
+		if marks := marksIn(r, body); len(marks) > 0 && whole && !f.hops.isOfReplica(hop, r, body) {
+			address = f.lookUp(r.Context(), marks)
 		}
 		if address == "" {
 			next.ServeHTTP(w, r)
@@ -147,27 +135,67 @@ func (f *Forwarder) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// lookUp returns the address of the replica that has started a call's handler; empty if that is this
-// one, or none, or not to be reached.
-func (f *Forwarder) lookUp(ctx context.Context, call string) string {
+// marksIn returns the marks of what a request is about, if there are any; the first that there is counts.
+func marksIn(r *http.Request, body []byte) []string {
+	switch kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); {
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		return connect.MarksOf(r, nil)
+	case r.Method != http.MethodPost:
+		return nil
+	case kind == "application/json":
+		if call, ok := callOf(body); ok {
+			return []string{state.Mark(call), state.WaitMark(call)}
+		}
+	case kind == "application/x-www-form-urlencoded" && len(body) <= maxForm:
+		if form, err := url.ParseQuery(string(body)); err == nil {
+			return connect.MarksOf(r, form)
+		}
+	}
+	return nil
+}
+
+// take reads the body of a POST, and leaves the request as it was. It reports whether that was all.
+func take(r *http.Request) (body []byte, whole bool) {
+	if r.Method != http.MethodPost || r.Body == nil {
+		return nil, true
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	whole = err == nil && len(body) <= maxBody
+	var after io.Reader = r.Body
+	if err != nil { // next meets it as well
+		after = failing{err}
+	}
+	r.Body = &rest{io.MultiReader(bytes.NewReader(body), after), r.Body}
+	return body, whole
+}
+
+// lookUp returns the address of the replica that has made the first of these marks that there is;
+// empty if that is this one, or none, or not to be reached.
+func (f *Forwarder) lookUp(ctx context.Context, marks []string) string {
 	ctx, cancel := context.WithTimeout(ctx, lookupWait)
 	defer cancel()
-	holder, err := f.directory.Holder(ctx, state.Mark(call))
-	if err == nil && (holder == "" || holder == f.directory.Incarnation()) {
-		return ""
+	for _, mark := range marks {
+		holder, err := f.directory.Holder(ctx, mark)
+		address := ""
+		switch {
+		case err != nil:
+		case holder == "":
+			continue
+		case holder == f.directory.Incarnation():
+			return ""
+		default:
+			address, err = f.directory.Address(ctx, holder)
+		}
+		if err != nil {
+			f.failed(fmt.Errorf("httpforward: looking for a replica: %w", err))
+			return ""
+		}
+		if address == f.address { // of a process that was here before
+			return ""
+		}
+		return address
 	}
-	address := ""
-	if err == nil {
-		address, err = f.directory.Address(ctx, holder)
-	}
-	if err != nil {
-		f.failed(fmt.Errorf("httpforward: looking for a call's replica: %w", err))
-		return ""
-	}
-	if address == f.address { // of a process that was here before
-		return ""
-	}
-	return address
+	return ""
 }
 
 // A forward is a request on its way.
@@ -203,17 +231,6 @@ func (f *Forwarder) unreachable(w http.ResponseWriter, r *http.Request, err erro
 	f.failed(fmt.Errorf("httpforward: the replica at %s: %w", to.address, err))
 	to.from.Body = io.NopCloser(bytes.NewReader(to.body))
 	to.next.ServeHTTP(w, to.from)
-}
-
-func isJSON(contentType string) bool {
-	kind, _, err := mime.ParseMediaType(contentType)
-	return err == nil && kind == "application/json"
-}
-
-// read reads a body, and reports whether it is whole.
-func read(body io.Reader) (read []byte, whole bool, err error) {
-	read, err = io.ReadAll(io.LimitReader(body, maxBody+1))
-	return read, len(read) <= maxBody, err
 }
 
 // callOf returns the call that a request's state names.

@@ -18,6 +18,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/httpforward"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // A database is what the replicas of these tests share.
@@ -72,26 +73,70 @@ type fleet struct {
 	database *database
 	worlds   []*world.World
 	seats    []*world.Endpoint
+	pages    []http.Handler
 	gone     map[string]bool // hosts that do not answer
 	hops     int             // requests from one to another
+	turn     int             // counts requests of browsers
+}
+
+// page returns a connect page, which each replica has one of.
+func (*fleet) page() (*lazyauth.ConnectPage, error) {
+	return lazyauth.NewConnectPage(lazyauth.ConnectOptions{PublicURL: "https://mcp.example.com/connect", Who: world.SignedInAs("")})
+}
+
+// redirects has every replica ask by the redirect flow, and its own page.
+func (f *fleet) redirects(n int, s *world.Setup) {
+	page, err := f.page()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.pages[n] = page
+	s.Options.VerifyUser = nil
+	s.Service = func(service *lazyauth.Service) {
+		service.Flows, service.ConnectPage = []lazyauth.Flow{lazyauth.FlowRedirect}, page
+	}
+}
+
+// ServeHTTP implements [http.Handler]: each request of a browser meets another replica.
+func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.turn++
+	f.seats[f.turn%len(f.seats)].ServeHTTP(w, r)
 }
 
 var key = bytes.Repeat([]byte("hop-key-"), 4)
 
-func newFleet(t *testing.T, size int) *fleet {
+func newFleet(t *testing.T, size int, changes ...func(f *fleet, n int, s *world.Setup)) *fleet {
 	t.Helper()
-	f := &fleet{t: t, database: &database{Store: store.Memory(), marks: map[string]string{}, addresses: map[string]string{}}, gone: map[string]bool{}}
-	as := fakeas.New(&fakeas.Options{Interval: time.Second})
+	f := &fleet{t: t, pages: make([]http.Handler, size), database: &database{Store: store.Memory(), marks: map[string]string{}, addresses: map[string]string{}}, gone: map[string]bool{}}
+	page, err := f.page()
+	if err != nil {
+		t.Fatal(err)
+	}
+	as := fakeas.New(&fakeas.Options{Interval: time.Second, Clients: []fakeas.Client{{
+		ID: fakeas.DefaultClientID, RedirectURIs: []string{page.RedirectURI(lazyauth.Service{Name: "Notes", Issuer: fakeas.DefaultIssuer})},
+	}}, People: []fakeas.Person{{Subject: "ada", Name: "Ada Example"}}})
 	for n := range size {
 		s := seat{f.database, string(rune('a' + n))}
-		w := world.New(t, world.Setup{Shared: as, Tools: world.WithSaga, Options: lazyauth.Options{VerifyUser: world.Anybody, Store: s}})
+		setup := world.Setup{Shared: as, Tools: world.WithSaga, Options: lazyauth.Options{VerifyUser: world.Anybody, Store: s}}
+		for _, change := range changes {
+			change(f, n, &setup)
+		}
+		w := world.New(t, setup)
 		forwarder, err := httpforward.New(s, httpforward.Options{Address: "http://" + s.name, Key: key, Transport: f})
 		if err != nil {
 			t.Fatal(err)
 		}
 		go forwarder.Announce(t.Context())
 		e := w.Endpoint()
-		e.Behind(forwarder.Handler)
+		e.Behind(func(endpoint http.Handler) http.Handler {
+			return forwarder.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if page := f.pages[n]; page != nil && strings.HasPrefix(r.URL.Path, "/connect") {
+					page.ServeHTTP(w, r)
+				} else {
+					endpoint.ServeHTTP(w, r)
+				}
+			}))
+		})
 		f.worlds, f.seats = append(f.worlds, w), append(f.seats, e)
 	}
 	synctest.Wait()
@@ -305,4 +350,29 @@ func TestNew_RefusesWhatCannotBe(t *testing.T) {
 	if _, err := httpforward.New(nil, httpforward.Options{Address: "http://x", Key: key}); err == nil {
 		t.Error("no directory is one")
 	}
+}
+
+// Every request of one sign-in meets another replica: the host's, and each of the browser's.
+func TestForward_ConnectPageAnywhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3, (*fleet).redirects)
+		first := <-f.sends(0, world.Request{})
+		retry := world.Request{State: first.State(t), Action: "accept"}
+		link := first.Result.InputRequests[world.ResponseKey].(*mcp.ElicitParams).URL
+		waiting := f.sends(1, retry) // before its person has done anything
+		browser := f.worlds[0].Visitor(f, "ada")
+		if page := browser.Connects(link); page.Name != "signed-in" {
+			t.Errorf("the last page is %q: %s", page.Name, page.HTML)
+		}
+		(<-waiting).Succeeds(t, "ada")
+		(<-f.sends(2, retry)).Succeeds(t, "ada")
+		starts, prompts := 0, 0
+		for _, w := range f.worlds {
+			starts += w.Starts("whoami")
+			prompts += len(w.Trace.Channels())
+		}
+		if starts != 1 || prompts != 1 {
+			t.Errorf("%d starts, %d prompts", starts, prompts)
+		}
+	})
 }

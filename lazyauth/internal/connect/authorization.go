@@ -34,6 +34,9 @@ type Request struct {
 	AssumePKCE bool
 	// Person is whose call it is.
 	Person Person
+	// Mark notes, for so long, that what has this name is under way in this process, so that others
+	// can have it answer requests for that; nil if there are none. It may wait until its context ends.
+	Mark func(ctx context.Context, name string, life time.Duration) error
 	// LoginHint and Prompt are OpenID Connect's. No host sees them: they are not in the link.
 	LoginHint, Prompt string
 }
@@ -113,12 +116,21 @@ func (p *Page) Begin(ctx context.Context, request Request, want func(context.Con
 	case errors.Is(err, ErrBusy):
 		return nil, ErrBusy
 	case err != nil:
-		return nil, &oauth.Error{Op: authcode.Op, Kind: oauth.ErrUnavailable, Reason: "the table of links does not answer", Detail: authcode.Detail(err)}
+		return nil, noTable(err)
+	}
+	if err := a.mark(ctx, markOfLink(a.id)); err != nil {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), tableWait)
+		defer cancel()
+		return nil, noTable(errors.Join(err, p.table.Close(closing, a.id)))
 	}
 	p.mu.Lock()
 	p.local[a.id] = a
 	p.mu.Unlock()
 	return a, nil
+}
+
+func noTable(err error) error {
+	return &oauth.Error{Op: authcode.Op, Kind: oauth.ErrUnavailable, Reason: "the table of links does not answer", Detail: authcode.Detail(err)}
 }
 
 // Show says what the page is to show; before that it shows nothing of a sign-in.

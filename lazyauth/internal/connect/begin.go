@@ -102,6 +102,10 @@ func (p *Page) begin(w http.ResponseWriter, r *http.Request, a *Authorization, i
 		p.show(w, unreachable, http.StatusServiceUnavailable, a.about(you))
 		return
 	}
+	if err := a.mark(r.Context(), markOfAttempt(attempt.ID)); err != nil {
+		p.show(w, unreachable, http.StatusServiceUnavailable, a.about(you))
+		return
+	}
 	a.reach()
 	a.tell(authcode.Event{What: authcode.Started})
 	p.keep(w, r, attempt.ID, ticket{

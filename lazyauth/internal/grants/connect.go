@@ -22,7 +22,7 @@ func (w *RedirectFlow) beginOnPage(ctx context.Context, a Asked, client *oauth.C
 	}
 	request := connect.Request{
 		Client: client, Issuer: w.Issuer, Name: cmp.Or(w.Config.Name, client.ClientID()), AssumePKCE: w.Config.InsecureAssumePKCE,
-		Person: connect.Person{Issuer: a.Who.Issuer, Subject: a.Who.Subject},
+		Person: connect.Person{Issuer: a.Who.Issuer, Subject: a.Who.Subject}, Mark: w.Mark,
 	}
 	if w.Hint != nil {
 		request.LoginHint, request.Prompt = w.Hint(a.Who)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
@@ -51,9 +52,10 @@ type RedirectFlow struct {
 	Hint func(Principal) (loginHint, prompt string)
 
 	// Page is where the browsers of everybody but the local user come back to; nil: they cannot be asked by this flow.
-	// With it the local user cannot. Issuer names the server for the page's redirect URI.
+	// With it the local user cannot. Issuer names the server for the page's redirect URI. Mark is connect.Request's.
 	Page   *connect.Page
 	Issuer string
+	Mark   func(ctx context.Context, name string, life time.Duration) error
 
 	mu   sync.Mutex
 	of   *oauth.Client // what flow speaks to

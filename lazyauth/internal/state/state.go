@@ -216,3 +216,7 @@ func cut(text string) (call, sealed string, ok bool) {
 
 // Mark names the mark, in a store that processes share, of whose a call's handler is.
 func Mark(call string) string { return "start " + call }
+
+// WaitMark names that of who waits for the sign-in of a call whose handler has not started, where no
+// other process can.
+func WaitMark(call string) string { return "wait " + call }

@@ -1,0 +1,56 @@
+package connect
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
+)
+
+// MarksOf returns the mark, in a store that processes share, of whose the sign-in is that a request for
+// a page is about. form is what its body has, if that is a form. There is none if the request is about
+// none, or none that can be told: every process answers such a request alike.
+//
+// What stands in a link is not in its mark, so that who reads the store has no link.
+func MarksOf(r *http.Request, form url.Values) []string {
+	values, err := form, error(nil)
+	if r.Method != http.MethodPost {
+		if len(r.URL.RawQuery) > maxQuery {
+			return nil
+		}
+		values, err = url.ParseQuery(r.URL.RawQuery)
+	}
+	if err != nil {
+		return nil
+	}
+	if code, ok := linkCode(values); ok {
+		return []string{markOfLink(digest(code))}
+	}
+	if got, ok := authcode.ReadAnswer(r.URL.RawQuery); ok {
+		if id, named := attemptOf(got.State); named {
+			return []string{markOfAttempt(id)}
+		}
+	}
+	if ids := values["a"]; len(ids) == 1 && isCode(ids[0], attemptLength) {
+		return []string{markOfAttempt(ids[0])}
+	}
+	return nil
+}
+
+func markOfLink(id string) string    { return "link " + id }
+func markOfAttempt(id string) string { return "attempt " + id }
+
+// mark has a sign-in's link or attempt marked as this process's, if there are others.
+func (a *Authorization) mark(ctx context.Context, mark string) error {
+	if a.request.Mark == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, tableWait)
+	defer cancel()
+	if err := a.request.Mark(ctx, mark, linkLife+2*linger); err != nil {
+		return fmt.Errorf("connect: marking whose sign-in it is: %w", err)
+	}
+	return nil
+}
