@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -136,6 +137,9 @@ func network(err error) string {
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return shown(dns.Err)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "ended by the other side"
 	}
 	return "no answer"
 }

@@ -2,14 +2,17 @@ package postgres_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lazyauth/mcp-lazyauth/internal/engines"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres"
 )
 
@@ -85,4 +88,35 @@ func admin(t *testing.T, statements ...string) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
+}
+
+// eventually waits for what has to become true, however slow the machine is.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for began := time.Now(); !f(); time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
+
+// grant is the id of a row by a number.
+func grant(n int) store.ID {
+	id := store.ID{Kind: "grant"}
+	binary.BigEndian.PutUint64(id.Key[:], uint64(n))
+	return id
+}
+
+// folder is one that other accounts get to.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "postgres")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // it is to be reached by others
+		t.Fatal(err)
+	}
+	return dir
 }
