@@ -86,6 +86,15 @@ func (s rowSealer) seal(id ID, generation uint64, e *entry) []byte {
 // open returns what is in a row that has a content. It fails with an error of type damage, or an
 // [ErrWrongKey].
 func (s rowSealer) open(row *Row) (*entry, error) {
+	e, err := s.openAny(row)
+	if err == nil && s.hash(row.Kind, e.key) != row.Key {
+		return nil, damage("it belongs to another key")
+	}
+	return e, err
+}
+
+// openAny is open for rows whose key does not stand for a name.
+func (s rowSealer) openAny(row *Row) (*entry, error) {
 	if len(row.Content) == 0 || len(row.Content) > MaxContent {
 		return nil, damage("its content has a length that none has")
 	}
@@ -101,14 +110,7 @@ func (s rowSealer) open(row *Row) (*entry, error) {
 		if err != nil {
 			return nil, damage("its content was altered after it was sealed, or is that of another row or time")
 		}
-		e, err := decodeEntry(text)
-		if err != nil {
-			return nil, err
-		}
-		if s.hash(row.Kind, e.key) != row.Key {
-			return nil, damage("it belongs to another key")
-		}
-		return e, nil
+		return decodeEntry(text)
 	}
 	return nil, fmt.Errorf("%w: it was sealed with key %.8q, and given were %s: give the older keys as well", ErrWrongKey, row.SealedBy, s.ring.ids())
 }
