@@ -14,6 +14,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/httplimit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"go.uber.org/zap"
 	"golang.org/x/oauth2"
 )
@@ -33,6 +34,7 @@ Usage:
 
   http -issuer URL -client-id ID -api URL -introspection-url URL -introspection-id ID [flags]
   http -issuer URL -client-id ID -api URL -single-user [flags]
+  http grants -help        list, end, bar, erase and export people's grants
 
 Two endpoints lead to the same tools, and to the same sign-ins:
 
@@ -69,6 +71,14 @@ Whose calls these are; one of the three:
   -single-user             instead: no bearer tokens, every caller is the one
                            local user. Whoever reaches the port acts with that
                            user's grant. Loopback only
+
+Where grants are kept:
+  -store DIR               in files there, so that they survive the process, and
+                           http grants finds them. If it is not given: in memory
+  -store-key FILE          a file with the key that they are sealed with, which
+                           nobody else can read. If it is not given, the key is
+                           in ` + storeKeyVariable + `; make one with: openssl rand -base64 32.
+                           Several, with commas, are tried to read with
 
 Where it listens:
   -listen ADDRESS          127.0.0.1:8080 if not given; port 0 takes a free one
@@ -122,6 +132,9 @@ type config struct {
 	listen, publicURL, debug                               string
 	patience                                               time.Duration
 	logFile                                                string
+	storeDir                                               string
+	store                                                  store.Store // nil: in memory
+	operatorsConfig
 
 	page        *lazyauth.ConnectPage // from newServer; nil without -connect
 	redirectURI string
@@ -137,13 +150,9 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	cfg := &config{clientSecret: getenv(clientSecretVariable), introspectionSecret: getenv(introspectionSecretVariable)}
 	flags := flag.NewFlagSet("http", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // run prints the error
-	flags.StringVar(&cfg.issuer, "issuer", "", "")
+	var keyFile string
+	cfg.serviceFlags(flags, &keyFile)
 	flags.StringVar(&cfg.deviceURL, "device-url", "", "")
-	flags.StringVar(&cfg.clientID, "client-id", "", "")
-	flags.Func("client-auth", "", func(text string) (err error) {
-		cfg.clientAuth, err = authStyle(text)
-		return err
-	})
 	flags.StringVar(&cfg.api, "api", "", "")
 	flags.StringVar(&cfg.introspectionURL, "introspection-url", "", "")
 	flags.StringVar(&cfg.introspectionID, "introspection-id", "", "")
@@ -159,7 +168,6 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	})
 	flags.StringVar(&cfg.debug, "debug", "", "")
 	flags.DurationVar(&cfg.patience, "patience", 0, "")
-	flags.StringVar(&cfg.logFile, "log", "", "")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -174,7 +182,20 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("%q is not a flag: give flags only, such as -issuer URL", flags.Arg(0))
 	}
-	return cfg, errors.Join(cfg.checkService(), cfg.checkCallers(), cfg.checkAddresses())
+	return cfg, errors.Join(cfg.checkService(), cfg.checkCallers(), cfg.checkAddresses(), cfg.openStore(keyFile, getenv(storeKeyVariable)))
+}
+
+// serviceFlags adds those that the server and the commands have alike, by which grants are found and revoked.
+func (c *config) serviceFlags(flags *flag.FlagSet, keyFile *string) {
+	flags.StringVar(&c.issuer, "issuer", "", "")
+	flags.StringVar(&c.clientID, "client-id", "", "")
+	flags.Func("client-auth", "", func(text string) (err error) {
+		c.clientAuth, err = authStyle(text)
+		return err
+	})
+	flags.StringVar(&c.storeDir, "store", "", "")
+	flags.StringVar(keyFile, "store-key", "", "")
+	flags.StringVar(&c.logFile, "log", "", "")
 }
 
 func (c *config) checkService() error {

@@ -15,8 +15,8 @@
 //
 // Start to read here; endpoints.go has what is in front of the tools, bearer.go
 // who may call them and whose grant is used, connect.go the page by which people
-// can sign in, tools.go the tools, and flags.go
-// the command line. docs/http.md says what matters when it is deployed.
+// can sign in, tools.go the tools, store.go where grants are kept, grants.go the
+// commands of operators, and flags.go the command line. docs/http.md says what matters when it is deployed.
 //
 //	go run ./examples/http -help
 package main
@@ -49,6 +49,9 @@ func main() {
 
 // run serves until ctx ends and returns the exit code.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "grants" {
+		return operate(ctx, args[1:], getenv, stdout, stderr)
+	}
 	cfg, err := parseFlags(args, getenv)
 	if errors.Is(err, errHelp) {
 		fmt.Fprint(stdout, help)
@@ -74,19 +77,24 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return 0
 }
 
+// service is what people sign in to, for the server and the commands alike.
+func (c *config) service() lazyauth.Service {
+	return lazyauth.Service{
+		Name:     "Notes",
+		Issuer:   c.issuer,
+		Endpoint: oauth2.Endpoint{DeviceAuthURL: c.deviceURL, AuthStyle: c.clientAuth}, // the rest is discovered
+		// No Flows: the device flow alone, unless there is a connect page. Callers are on other machines.
+		ClientID:     c.clientID,
+		ClientSecret: c.clientSecret,
+		Scopes:       scopes.Of("profile"),    // asked for in every sign-in: verifyUser needs it
+		APIOrigins:   []string{c.apiOrigin()}, // the token goes nowhere else
+	}
+}
+
 // newServer returns the server with its tools. Nothing is dialled: the
 // authorization server is asked when a call first needs it.
 func newServer(cfg *config, counters *lazyauth.Counters) (*mcp.Server, *lazyauth.Interceptor, error) {
-	service := lazyauth.Service{
-		Name:     "Notes",
-		Issuer:   cfg.issuer,
-		Endpoint: oauth2.Endpoint{DeviceAuthURL: cfg.deviceURL, AuthStyle: cfg.clientAuth}, // the rest is discovered
-		// No Flows: the device flow alone, unless there is a connect page. Callers are on other machines.
-		ClientID:     cfg.clientID,
-		ClientSecret: cfg.clientSecret,
-		Scopes:       scopes.Of("profile"),      // asked for in every sign-in: verifyUser needs it
-		APIOrigins:   []string{cfg.apiOrigin()}, // the token goes nowhere else
-	}
+	service := cfg.service()
 	if cfg.connect {
 		page, err := connectPage(cfg)
 		if err != nil {
@@ -100,6 +108,8 @@ func newServer(cfg *config, counters *lazyauth.Counters) (*mcp.Server, *lazyauth
 		Hosts:              cfg.hosts(),
 		VerifyUser:         verifyUser(cfg.api),
 		InsecureSingleUser: cfg.singleUser,
+		Store:              cfg.store,
+		Audit:              cfg.audit(),
 		Trace:              lazyauth.CombineTraces(lazyauth.ZapTrace(cfg.log), counters.Trace()),
 	})
 	if err != nil {

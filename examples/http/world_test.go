@@ -32,6 +32,7 @@ const (
 	introID    = "notes mcp"
 	introKey   = "canary+of introspection"
 	clientKey  = "canary-of-the-client"
+	storeKey   = "Y2FuYXJ5IG9mIHRoZSBzdG9yZSwgaXMgMzIgYnl0ZXM="
 	enough     = time.Minute // for anything that has to happen
 	metaReason = "io.github.lazyauth/reason"
 )
@@ -47,9 +48,12 @@ type world struct {
 	base       string // of its URLs
 	counterURL string
 	logFile    string
+	args       []string
 	program    *exec.Cmd
 	stderr     *bytes.Buffer
 	ended      chan struct{}
+	ends       sync.Once   // is registered
+	tolerated  fakeas.Rule // a violation that the story is about
 
 	mu       sync.Mutex
 	secrets  []string       // whatever the authorization server has issued
@@ -61,7 +65,7 @@ type world struct {
 // they say otherwise.
 func started(t *testing.T, flags ...string) *world {
 	t.Helper()
-	w := &world{t: t, ended: make(chan struct{}), came: make(map[string]int), secrets: []string{clientKey, introKey, url.QueryEscape(introKey)}}
+	w := &world{t: t, ended: make(chan struct{}), came: make(map[string]int), secrets: []string{clientKey, storeKey, introKey, url.QueryEscape(introKey)}}
 	as := httptest.NewUnstartedServer(w)
 	issuer := "http://" + as.Listener.Addr().String()
 	w.as = fakeas.New(&fakeas.Options{
@@ -79,21 +83,37 @@ func started(t *testing.T, flags ...string) *world {
 		flags = append(flags, "-introspection-url", issuer+"/introspect", "-introspection-id", introID)
 	}
 	w.logFile = filepath.Join(t.TempDir(), "log")
-	args := append([]string{
+	w.args = append([]string{
 		"-issuer", issuer, "-client-id", "notes", "-api", issuer,
 		"-listen", "127.0.0.1:0", "-debug", "127.0.0.1:0", "-log", w.logFile,
 	}, flags...)
-	w.program, w.stderr = hosttest.Program(t, args...)
-	w.program.Env = append(w.program.Env, clientSecretVariable+"="+clientKey, introspectionSecretVariable+"="+introKey)
-	w.program.Cancel = w.interrupt // when the test ends
-	w.program.WaitDelay = enough
 	w.begin()
 	return w
+}
+
+// environment is what the program finds in its own.
+func environment() []string {
+	return []string{clientSecretVariable + "=" + clientKey, introspectionSecretVariable + "=" + introKey, storeKeyVariable + "=" + storeKey}
+}
+
+// restarts ends the program, and starts it anew, on another port.
+func (w *world) restarts() {
+	w.t.Helper()
+	if err := w.interrupt(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.end()
+	w.base, w.ended = "", make(chan struct{})
+	w.begin()
 }
 
 // begin starts the program and reads where it listens.
 func (w *world) begin() {
 	w.t.Helper()
+	w.program, w.stderr = hosttest.Program(w.t, w.args...)
+	w.program.Env = append(w.program.Env, environment()...)
+	w.program.Cancel = w.interrupt // when the test ends
+	w.program.WaitDelay = enough
 	stdout, err := w.program.StdoutPipe()
 	if err != nil {
 		w.t.Fatal(err)
@@ -101,7 +121,7 @@ func (w *world) begin() {
 	if err := w.program.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(w.end)
+	w.ends.Do(func() { w.t.Cleanup(w.end) })
 	lines := bufio.NewScanner(stdout)
 	for w.base == "" {
 		if !lines.Scan() {
@@ -119,11 +139,11 @@ func (w *world) begin() {
 	w.mu.Lock()
 	w.audience = w.base + modernPath
 	w.mu.Unlock()
-	go func() {
-		defer close(w.ended)
+	go func(program *exec.Cmd, ended chan struct{}) {
+		defer close(ended)
 		_, _ = io.Copy(io.Discard, stdout)
-		_ = w.program.Wait() // end looks at its exit code
-	}()
+		_ = program.Wait() // end looks at its exit code
+	}(w.program, w.ended)
 }
 
 func (w *world) interrupt() error { return w.program.Process.Signal(os.Interrupt) }
@@ -149,7 +169,9 @@ func (w *world) end() {
 		}
 	}
 	for _, violation := range w.as.Violations() {
-		w.t.Error(violation)
+		if violation.Rule != w.tolerated {
+			w.t.Error(violation)
+		}
 	}
 }
 

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/lazyauth/mcp-lazyauth/examples/internal/storekey"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"go.uber.org/zap"
 )
@@ -101,37 +100,11 @@ func storeOf(kind, dir, key string) (store.Store, error) {
 
 // parseKeys reads the value of NOTES_STORE_KEY. Its errors quote nothing of it.
 func parseKeys(text string) ([][]byte, error) {
-	const makeOne = "make one with: openssl rand -base64 32"
 	if strings.TrimSpace(text) == "" {
 		return nil, fmt.Errorf("%s is not set: -store file needs a key of %d random bytes there, in base64 or hexadecimal; %s",
-			keyVariable, store.KeySize, makeOne)
+			keyVariable, store.KeySize, storekey.MakeOne)
 	}
-	var keys [][]byte
-	for one := range strings.SplitSeq(text, ",") {
-		key := parseKey(strings.TrimSpace(one))
-		if key == nil {
-			return nil, fmt.Errorf("%s: key %d is not %d bytes in base64 or hexadecimal; %s", keyVariable, len(keys)+1, store.KeySize, makeOne)
-		}
-		keys = append(keys, key)
-	}
-	return keys, nil
-}
-
-// parseKey returns nil for what is no key. 64 characters are hexadecimal: in base64
-// they would be 48 bytes.
-func parseKey(text string) []byte {
-	decode := base64.RawStdEncoding.DecodeString
-	switch text = strings.TrimRight(text, "="); {
-	case len(text) == 2*store.KeySize:
-		decode = hex.DecodeString
-	case strings.ContainsAny(text, "-_"):
-		decode = base64.RawURLEncoding.DecodeString
-	}
-	key, err := decode(text)
-	if err != nil || len(key) != store.KeySize {
-		return nil
-	}
-	return key
+	return storekey.Parse(keyVariable, text)
 }
 
 // fellBack says aloud that grants are in another place than the first that -store
