@@ -203,7 +203,7 @@ func TestBrowserSignIn_Fails(t *testing.T) {
 		o, d := newLobby(t)
 		call, link := o.asks(world.Modern)
 		v := o.Visitor(o.page, "")
-		shows(t, v.Get(connectURL+"/signed-in?as=ada"), http.StatusForbidden, "elsewhere")
+		shows(t, v.ComesBack(connectURL+"/signed-in?as=ada"), http.StatusForbidden, "elsewhere")
 		begin := func() world.Visit {
 			return v.Do(http.MethodPost, connectURL+"/sign-in", fields(v.Get(link)), nil)
 		}
@@ -217,12 +217,12 @@ func TestBrowserSignIn_Fails(t *testing.T) {
 			"failed":    {errors.New("<b>secret"), http.StatusForbidden, "unsigned"},
 		} {
 			d.fail = want.err
-			at := begin()
+			at := v.Follows(begin())
 			shows(t, at, want.status, want.page)
 			d.fail = nil
 			begin()
 			d.fail = want.err
-			back := v.Get(connectURL + "/signed-in?as=ada")
+			back := v.ComesBack(connectURL + "/signed-in?as=ada")
 			shows(t, back, want.status, want.page)
 			if d.fail = nil; strings.Contains(at.HTML+back.HTML, "secret") || len(v.Cookies()) != 0 {
 				t.Errorf("%s: cookies %v, %s", name, v.Cookies(), back.HTML)

@@ -79,8 +79,8 @@ func (l *Limiter) Try(r *http.Request) (forgive func(), ok bool) {
 }
 
 // Pages returns a handler that stands before pages for browsers, such as a lazyauth.ConnectPage:
-// it bounds how often an address is refused there (with a status of 400 and more: a link that is
-// nobody's), and how often it begins something (by another method than GET and HEAD: a sign-in).
+// it bounds how often an address is refused there, or led on (with a status of 300 and more: a link that is
+// nobody's, an answer of somebody else's), and how often it begins something (by another method than GET and HEAD: a sign-in).
 // Whether a request counts shows in its answer, and who has no tries left is turned away whatever they
 // ask for: nothing can be learnt of a link that way.
 func (l *Limiter) Pages(next http.Handler) http.Handler {
@@ -92,7 +92,7 @@ func (l *Limiter) Pages(next http.Handler) http.Handler {
 		}
 		watched := &watched{ResponseWriter: w}
 		next.ServeHTTP(watched, r)
-		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && watched.status < http.StatusBadRequest {
+		if (r.Method == http.MethodGet || r.Method == http.MethodHead) && watched.status < http.StatusMultipleChoices {
 			forgive()
 		}
 	})

@@ -24,6 +24,23 @@ func (*Page) leads(w http.ResponseWriter, to string) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
+// Whoever comes back with what is not theirs to bring is turned away to an address of its own for each of these. What
+// they brought would stay in the browser's address and history otherwise: an attacker who sent them to the
+// authorization server could talk them into handing it over, and finish with it in the browser that has the cookie.
+var turnedAway = map[view]int{nothing: http.StatusBadRequest, elsewhere: http.StatusForbidden, mixedUp: http.StatusBadRequest}
+
+func (p *Page) turnAway(w http.ResponseWriter, v view) { p.leads(w, p.config.PublicURL+"/"+string(v)) }
+
+// away serves those addresses, and reports whether there is one at a path.
+func (p *Page) away(w http.ResponseWriter, path string, isOurs func(string) bool) bool {
+	v := view(path[strings.LastIndexByte(path, '/')+1:])
+	status, ok := turnedAway[v]
+	if ok = ok && isOurs("/"+string(v)); ok {
+		p.show(w, v, status, shown{})
+	}
+	return ok
+}
+
 // callback takes the authorization response. Nothing is asked of a table before the browser has shown, by its
 // cookie, that it began this very attempt, that the answer came back on this path, and from that issuer, and that
 // the same person sits there.
@@ -33,15 +50,19 @@ func (p *Page) callback(w http.ResponseWriter, r *http.Request, path string) {
 		p.show(w, nothing, http.StatusMethodNotAllowed, shown{})
 		return
 	}
+	if !webpage.IsNavigation(r.Header, p.origin) {
+		p.show(w, nothing, http.StatusBadRequest, shown{})
+		return
+	}
 	got, ok := authcode.ReadAnswer(r.URL.RawQuery)
 	id, named := attemptOf(got.State)
-	if !ok || !named || !webpage.IsNavigation(r.Header, p.origin) {
-		p.show(w, nothing, http.StatusBadRequest, shown{})
+	if !ok || !named {
+		p.turnAway(w, nothing)
 		return
 	}
 	t, ok := p.ticket(r, id)
 	if !ok || !authcode.Same(digest(got.State), t.State) {
-		p.show(w, elsewhere, http.StatusForbidden, shown{})
+		p.turnAway(w, elsewhere)
 		return
 	}
 	tell := func(why string) {
@@ -54,7 +75,7 @@ func (p *Page) callback(w http.ResponseWriter, r *http.Request, path string) {
 			mixed = "the answer came back to the address of another issuer"
 		}
 		tell(mixed)
-		p.show(w, mixedUp, http.StatusBadRequest, shown{Again: p.link(t.Link)})
+		p.turnAway(w, mixedUp)
 		return
 	}
 	who, identity, err := p.who(r)
@@ -64,7 +85,7 @@ func (p *Page) callback(w http.ResponseWriter, r *http.Request, path string) {
 	}
 	if !authcode.Same(identity.digest(), t.Person) {
 		tell("somebody else is signed in at the browser now")
-		p.refuse(w, r, ErrEnded, who)
+		p.leads(w, p.config.PublicURL) // which says as whom
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), tableWait)

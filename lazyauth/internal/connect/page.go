@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -77,8 +78,7 @@ func New(config Config) (*Page, error) {
 		return nil, errors.New("PublicURL is not https: only one on loopback can be http")
 	case strings.HasSuffix(u.Path, "/"), !isPlain(u.Path):
 		return nil, errors.New("PublicURL ends with a slash, or its path has other characters than letters, digits and -._~/")
-	case strings.HasSuffix(u.Path, donePath), strings.Contains(u.Path+"/", callbackPath), strings.Contains(u.Path+"/", grantsPath+"/"),
-		strings.HasSuffix(u.Path, signInPath), strings.HasSuffix(u.Path, signedInPath), strings.HasSuffix(u.Path, signOutPath):
+	case isOwnPath(u.Path):
 		return nil, errors.New("the path of PublicURL is one below a connect page")
 	}
 	for _, own := range []struct{ name, url string }{{"SignInURL", config.SignIn}, {"SignOutURL", config.SignOut}} {
@@ -97,6 +97,17 @@ func New(config Config) (*Page, error) {
 		p.table = newMemory(mostLinks, mostOfPerson)
 	}
 	return p, p.checkMap()
+}
+
+// isOwnPath reports whether a path ends as one below a connect page does: the two could not be told apart where a proxy
+// cuts off the beginning.
+func isOwnPath(path string) bool {
+	own := []string{donePath, signInPath, signedInPath, signOutPath}
+	for v := range turnedAway {
+		own = append(own, "/"+string(v))
+	}
+	return slices.ContainsFunc(own, func(end string) bool { return strings.HasSuffix(path, end) }) ||
+		strings.Contains(path+"/", callbackPath) || strings.Contains(path+"/", grantsPath+"/")
 }
 
 // Two people that nobody is, of an issuer that nobody knows.

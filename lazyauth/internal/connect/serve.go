@@ -34,6 +34,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.callback(w, r, path[at+len(callbackPath):])
 	case strings.HasSuffix(path, donePath) && isOurs(donePath):
 		p.done(w, r)
+	case p.away(w, path, isOurs):
 	case p.session(w, r, isOurs):
 	case grants >= 0 && isOurs(path[grants:]):
 		p.grants(w, r, path[grants+len(grantsPath):])

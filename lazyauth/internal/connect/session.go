@@ -202,7 +202,7 @@ func (p *Page) unsigned(w http.ResponseWriter, err error, back string) {
 	s := shown{Back: p.field(back)}
 	switch {
 	case errors.Is(err, ErrElsewhere):
-		p.show(w, elsewhere, http.StatusForbidden, s)
+		p.turnAway(w, elsewhere)
 	case errors.Is(err, ErrUnreached), guard.IsMishap(err), errors.Is(err, context.DeadlineExceeded):
 		p.show(w, unreachable, http.StatusServiceUnavailable, s)
 	default:

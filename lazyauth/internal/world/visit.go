@@ -144,7 +144,12 @@ func (v *Visitor) SignsIn(onward, subject string) string {
 // ComesBack loads a callback, and the last page if it leads there.
 func (v *Visitor) ComesBack(callback string) Visit {
 	v.w.T.Helper()
-	page := v.Get(callback)
+	return v.Follows(v.Get(callback))
+}
+
+// Follows loads what a page leads to by a redirect, until there is something to see.
+func (v *Visitor) Follows(page Visit) Visit {
+	v.w.T.Helper()
 	for range 10 {
 		if page.Location == "" {
 			break
