@@ -152,6 +152,16 @@ func (b *browser) presses(selector string) {
 	}
 }
 
+// types types into what a CSS selector names.
+func (b *browser) types(selector, text string) {
+	b.t.Helper()
+	limited, done := context.WithTimeout(b.tab, enough)
+	defer done()
+	if err := chromedp.Do(limited, chromedp.SendKeys(chromedp.CSS(selector), text)); err != nil {
+		b.t.Fatalf("typing into %s: %v", selector, err)
+	}
+}
+
 const (
 	goesOn   = "[name=answer][value=continue]"
 	notMe    = "[name=answer][value=not-me]"

@@ -23,6 +23,7 @@ type call struct {
 	as      *fakeas.Server
 	link    string // what the person is shown
 	message string // with it
+	shown   chan *mcp.ElicitParams
 	done    chan answer
 }
 
@@ -34,12 +35,26 @@ type answer struct {
 // calls connects a host of this name to a server, has it call whoami for a user, and waits until the person is asked.
 func calls(t *testing.T, endpoint, era, user, name string) *call {
 	t.Helper()
-	c := &call{t: t, done: make(chan answer, 1)}
-	shown := make(chan *mcp.ElicitParams, 10)
+	c := starts(t, endpoint, era, user, name)
+	select {
+	case params := <-c.shown:
+		c.link, c.message = params.URL, params.Message
+	case a := <-c.done:
+		t.Fatalf("nobody was asked: %+v, %v", a.result, a.err)
+	case <-time.After(enough):
+		t.Fatal("nobody was asked")
+	}
+	return c
+}
+
+// starts does not wait for that.
+func starts(t *testing.T, endpoint, era, user, name string) *call {
+	t.Helper()
+	c := &call{t: t, shown: make(chan *mcp.ElicitParams, 10), done: make(chan answer, 1)}
 	client := mcp.NewClient(&mcp.Implementation{Name: name, Version: "1"}, &mcp.ClientOptions{
 		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
 		ElicitationHandler: func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-			shown <- req.Params
+			c.shown <- req.Params
 			return &mcp.ElicitResult{Action: "accept"}, nil
 		},
 	})
@@ -62,16 +77,11 @@ func calls(t *testing.T, endpoint, era, user, name string) *call {
 		<-ready
 		_ = session.Close()
 	})
-	select {
-	case params := <-shown:
-		c.link, c.message = params.URL, params.Message
-	case a := <-c.done:
-		t.Fatalf("nobody was asked: %+v, %v", a.result, a.err)
-	case <-time.After(enough):
-		t.Fatal("nobody was asked")
-	}
 	return c
 }
+
+// wasAsked reports whether the person was asked once more.
+func (c *call) wasAsked() bool { return len(c.shown) > 0 }
 
 // waits demands that the call still waits, and that no code was presented for it.
 func (c *call) waits() {

@@ -26,6 +26,7 @@ type setup struct {
 	prefix  string // of the public address, which a proxy cuts off
 	flows   []lazyauth.Flow
 	as      fakeas.Options
+	hops    bool // by other sites, before the authorization server shows its page
 	connect lazyauth.ConnectOptions
 	options lazyauth.Options
 	service func(*lazyauth.Service)
@@ -36,11 +37,13 @@ type office struct {
 	t    *testing.T
 	as   *fakeas.Server
 	page *lazyauth.ConnectPage
-	base string // of the MCP server, as browsers see it
-	mcp  string // of its endpoints, as hosts see it
+	base string // of the MCP server, as hosts and browsers see it
 
+	link  string      // of the call that a story is about
 	holds atomic.Bool // browsers that come to the authorization server stay where they are
 	held  chan string // where those wanted to
+
+	hopped atomic.Int32 // how often a browser was sent on by the authorization server's sites
 }
 
 // newOffice opens one, until the test ends. People are signed in at it by /sign-in?user=, which any site can have a
@@ -54,7 +57,7 @@ func newOffice(t *testing.T, s setup) *office {
 		s.flows = []lazyauth.Flow{lazyauth.FlowRedirect}
 	}
 	ours, theirs := listens(t, mcpHost), listens(t, asHost)
-	o := &office{t: t, base: ours.origin + s.prefix, mcp: ours.origin + s.prefix, held: make(chan string, 100)}
+	o := &office{t: t, base: ours.origin + s.prefix, held: make(chan string, 100)}
 
 	s.connect.PublicURL = o.base + s.path
 	if s.connect.Who == nil {
@@ -79,7 +82,16 @@ func newOffice(t *testing.T, s setup) *office {
 		s.as.Interval = time.Second
 	}
 	o.as = fakeas.New(&s.as)
+	sso := ""
+	if s.hops {
+		sso = o.hop(theirs.origin)
+	}
 	theirs.serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if sso != "" && r.URL.Path == "/authorize" && r.Method == http.MethodGet && !r.URL.Query().Has("hopped") {
+			o.hopped.Add(1)
+			http.Redirect(w, r, sso+r.URL.RequestURI(), http.StatusFound)
+			return
+		}
 		if o.holds.Load() && r.URL.Path == "/authorize" && r.Method == http.MethodGet {
 			o.held <- theirs.origin + r.URL.RequestURI()
 			w.WriteHeader(http.StatusNoContent)
@@ -109,6 +121,14 @@ func newOffice(t *testing.T, s setup) *office {
 	}
 	ours.serve(t, handler)
 	return o
+}
+
+// hop is a site to which the authorization server sends people on, and which sends them back.
+func (o *office) hop(back string) (origin string) {
+	return serves(o.t, ssoHost, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o.hopped.Add(1)
+		http.Redirect(w, r, back+r.URL.RequestURI()+"&hopped=yes", http.StatusFound)
+	}))
 }
 
 // sessionCookie is that of the web session: who somebody is. In a program that is one it is a secret.
@@ -180,10 +200,18 @@ func (o *office) hasSignedIn(b *browser, user string) {
 	}
 }
 
-// asks has a user's host call whoami.
+// asks has a user's host call whoami, and waits until they are asked.
 func (o *office) asks(era, user string) *call {
 	o.t.Helper()
-	c := calls(o.t, o.mcp+"/"+era, era, user, "Sample Agent")
+	c := calls(o.t, o.base+"/"+era, era, user, "Sample Agent")
+	c.as = o.as
+	return c
+}
+
+// starts does not wait for that.
+func (o *office) starts(era, user string) *call {
+	o.t.Helper()
+	c := starts(o.t, o.base+"/"+era, era, user, "Sample Agent")
 	c.as = o.as
 	return c
 }
