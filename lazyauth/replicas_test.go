@@ -1,6 +1,7 @@
 package lazyauth_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -17,37 +18,36 @@ import (
 
 // A database is what the replicas of these tests share.
 type database struct {
-	store.Store
+	rows store.Shared
 
-	mu    sync.Mutex
-	marks map[string]string
-	down  error // of marks
+	mu   sync.Mutex
+	down error // of marks
 }
 
 // A seat is a database as one replica uses it.
 type seat struct {
+	*store.Fleet
 	*database
-	name string
 }
 
-func (s seat) Incarnation() string { return s.name }
-
-func (s seat) Mark(_ context.Context, name string, _ time.Duration) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.down != nil {
-		return "", s.down
+func (s seat) Mark(ctx context.Context, name string, life time.Duration) (string, error) {
+	if err := s.failed(); err != nil {
+		return "", err
 	}
-	if s.marks[name] == "" {
-		s.marks[name] = s.name
-	}
-	return s.marks[name], nil
+	return s.Fleet.Mark(ctx, name, life)
 }
 
-func (s seat) Holder(_ context.Context, name string) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.marks[name], s.down
+func (s seat) Holder(ctx context.Context, name string) (string, error) {
+	if err := s.failed(); err != nil {
+		return "", err
+	}
+	return s.Fleet.Holder(ctx, name)
+}
+
+func (d *database) failed() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.down
 }
 
 func (d *database) fails(err error) {
@@ -66,11 +66,15 @@ type fleet struct {
 
 func newFleet(t *testing.T, size int, tools func(*world.World)) *fleet {
 	t.Helper()
-	f := &fleet{t: t, database: &database{Store: store.Memory(), marks: make(map[string]string)}}
+	f := &fleet{t: t, database: &database{rows: store.NewSharedMemory(nil)}}
 	as := fakeas.New(&fakeas.Options{Interval: time.Second})
-	for n := range size {
+	for range size {
+		shared, err := store.NewFleet(f.database.rows, bytes.Repeat([]byte("names-key-16byte"), 2), [][]byte{bytes.Repeat([]byte("seals-key-16byte"), 2)}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		w := world.New(t, world.Setup{Shared: as, Tools: tools, Options: lazyauth.Options{
-			VerifyUser: world.Anybody, Store: seat{f.database, string(rune('a' + n))},
+			VerifyUser: world.Anybody, Store: seat{shared, f.database},
 		}})
 		f.worlds, f.seats = append(f.worlds, w), append(f.seats, w.Endpoint())
 	}

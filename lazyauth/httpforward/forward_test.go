@@ -103,6 +103,8 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.seats[f.turn%len(f.seats)].ServeHTTP(w, r)
 }
 
+var _ httpforward.Directory = (*store.Fleet)(nil)
+
 var key = bytes.Repeat([]byte("hop-key-"), 4)
 
 func newFleet(t *testing.T, size int, changes ...func(f *fleet, n int, s *world.Setup)) *fleet {

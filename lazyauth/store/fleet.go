@@ -120,7 +120,17 @@ const (
 	kindSettings = "settings"
 	kindReady    = "ready"
 	kindDamaged  = "damaged"
+	kindAddress  = "address"
 )
+
+// isOwn reports whether rows of a kind are the fleet's own, and no records.
+func isOwn(kind string) bool {
+	switch kind {
+	case kindMark, kindSettings, kindReady, kindDamaged, kindAddress:
+		return true
+	}
+	return false
+}
 
 // A place in the store, of one key.
 type placed struct {
@@ -136,7 +146,7 @@ func (f *Fleet) place(key string) (p placed, err error) {
 	switch {
 	case kind == "":
 		kind = kindRecord
-	case kind == kindMark, kind == kindSettings, kind == kindReady, kind == kindDamaged:
+	case isOwn(kind):
 		return p, fmt.Errorf("store: records of the kind %s are the fleet's own", kind)
 	}
 	p.id = ID{Kind: kind, Key: f.sealer.hash(kind, key)}
@@ -230,7 +240,7 @@ func (f *Fleet) keys(ctx context.Context, list func(context.Context, ID) ([]ID, 
 			return keys, errors.Join(append(failed, f.named(err))...)
 		}
 		for _, id := range ids {
-			if id.Kind == kindSettings || id.Kind == kindDamaged || id.Kind == kindReady {
+			if isOwn(id.Kind) {
 				continue
 			}
 			row, err := f.read(ctx, id)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -36,13 +37,13 @@ func TestFleetMark_Once(t *testing.T) {
 		for range 8 {
 			f := aFleet(t, &lostInserts{d, 1}, nil)
 			wg.Go(func() {
-				first, err := f.Mark(t.Context(), "call 1", time.Hour)
+				holder, err := f.Mark(t.Context(), "call 1", time.Hour)
 				if err != nil {
 					t.Error(err)
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				if first {
+				if holder == f.Incarnation() {
 					firsts++
 				}
 			})
@@ -52,16 +53,29 @@ func TestFleetMark_Once(t *testing.T) {
 			t.Errorf("%d were the first", firsts)
 		}
 		f := aFleet(t, d, nil)
-		if first, err := f.Mark(t.Context(), "call 1", time.Hour); first || err != nil {
-			t.Errorf("again: %t, %v", first, err)
+		holds := func(by *store.Fleet, name string, want string) {
+			t.Helper()
+			if holder, err := by.Holder(t.Context(), name); holder != want || err != nil {
+				t.Errorf("%s is %q's, %v; want %q", name, holder, err, want)
+			}
 		}
-		if first, err := f.Mark(t.Context(), "call 2", time.Hour); !first || err != nil {
-			t.Errorf("another: %t, %v", first, err)
+		if holder, err := f.Mark(t.Context(), "call 1", time.Hour); holder == f.Incarnation() || err != nil {
+			t.Errorf("again: %q, %v", holder, err)
 		}
-		time.Sleep(time.Hour)
-		if first, err := f.Mark(t.Context(), "call 1", time.Hour); !first || err != nil {
-			t.Errorf("after its life: %t, %v", first, err)
+		holds(f, "call 2", "")
+		if holder, err := f.Mark(t.Context(), "call 2", time.Hour); holder != f.Incarnation() || err != nil {
+			t.Errorf("another: %q, %v", holder, err)
 		}
+		holds(aFleet(t, d, nil), "call 2", f.Incarnation())
+		time.Sleep(time.Hour - time.Second)
+		if holder, err := f.Mark(t.Context(), "call 2", time.Hour); holder != f.Incarnation() || err != nil { // to last longer
+			t.Errorf("once more: %q, %v", holder, err)
+		}
+		time.Sleep(time.Second)
+		if holder, err := f.Mark(t.Context(), "call 1", time.Hour); holder != f.Incarnation() || err != nil {
+			t.Errorf("after its life: %q, %v", holder, err)
+		}
+		holds(f, "call 2", f.Incarnation())
 	})
 }
 
@@ -72,16 +86,58 @@ func TestFleetMark_Unknown(t *testing.T) {
 		f := aFleet(t, &lostInserts{d, 1000}, nil)
 		d.silent.Store(true) // reads have no answer
 		began := time.Now()
-		if first, err := f.Mark(t.Context(), "call 1", time.Hour); first || !errors.Is(err, store.ErrNoAnswer) || time.Since(began) != 10*time.Second {
-			t.Errorf("%t, %v after %v", first, err, time.Since(began))
+		if holder, err := f.Mark(t.Context(), "call 1", time.Hour); holder != "" || !errors.Is(err, store.ErrNoAnswer) || time.Since(began) != 10*time.Second {
+			t.Errorf("%q, %v after %v", holder, err, time.Since(began))
 		}
 		for _, bad := range []string{"", "two\nlines"} {
-			if first, err := f.Mark(t.Context(), bad, time.Hour); first || err == nil {
+			if holder, err := f.Mark(t.Context(), bad, time.Hour); holder != "" || err == nil {
 				t.Errorf("%q is a mark", bad)
 			}
 		}
-		if first, err := f.Mark(t.Context(), "call 2", 0); first || err == nil {
+		if holder, err := f.Mark(t.Context(), "call 2", 0); holder != "" || err == nil {
 			t.Error("a mark without a life")
+		}
+	})
+}
+
+// Replicas find each other by what they announce, and nobody who writes into the store can say where they are.
+func TestFleetAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDatabase(nil)
+		one, other := aFleet(t, d, nil), aFleet(t, d, nil)
+		is := func(want string) {
+			t.Helper()
+			if got, err := other.Address(t.Context(), one.Incarnation()); got != want || err != nil {
+				t.Errorf("the address is %q, %v; want %q", got, err, want)
+			}
+		}
+		is("")
+		for _, address := range []string{"http://10.0.0.7:1", "http://10.0.0.7:2"} {
+			if err := one.Announce(t.Context(), address, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			is(address)
+			time.Sleep(50 * time.Second)
+		}
+		if keys, err := other.Keys(t.Context()); len(keys) != 0 || err != nil {
+			t.Errorf("addresses are records: %q, %v", keys, err)
+		}
+		stranger, err := store.NewFleet(d, namesKey, [][]byte{nextKey}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := stranger.Address(t.Context(), one.Incarnation()); got != "" || err == nil {
+			t.Errorf("sealed by another key it is %q, %v", got, err)
+		}
+		time.Sleep(time.Minute)
+		is("")
+		for _, bad := range []string{"", "two\nlines", strings.Repeat("x", 600)} {
+			if err := one.Announce(t.Context(), bad, time.Minute); err == nil {
+				t.Errorf("%.20q is announced", bad)
+			}
+		}
+		if got, err := other.Address(t.Context(), strings.Repeat("x", 100)); got != "" || err != nil {
+			t.Errorf("of nobody: %q, %v", got, err)
 		}
 	})
 }
