@@ -1,6 +1,7 @@
 package lazyauth_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // A model that names one account after the other begins sixteen sign-ins, and no more; of whom
@@ -78,5 +80,53 @@ func TestBusy_CallFlood(t *testing.T) {
 		w.AS.Approve(waiting[len(waiting)-1].UserCode)
 		(<-call).Succeeds(t, "Ada")
 		w.Auth.Close()
+	})
+}
+
+// Large calls count as many: what one person's calls keep in memory is bounded, also when a retry
+// brings more than its call did.
+func TestBusy_LargeCalls(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{
+			AS:      fakeas.Options{CodeLifetime: time.Hour},
+			Options: lazyauth.Options{MaxCalls: 320, Principal: world.ByClientName, VerifyUser: world.Anybody},
+		})
+		mallory := w.HostWith(era, world.Manners{Name: "mallory", URL: true, React: world.Never})
+		for range 20 {
+			mallory.Call(t.Context(), "create_note", world.Note{Text: strings.Repeat("x", 16<<10)})
+		}
+		world.Later(time.Second)
+		if n := w.Trace.Count("failed"); n != 16 { // each of the four that wait counts as five
+			t.Errorf("%d calls were turned away, want 16", n)
+		}
+		w.Auth.Close()
+	})
+}
+
+// A retry that brings more than its call did counts for what it brings.
+func TestBusy_LargeRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		who := func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) {
+			return lazyauth.Principal{Subject: "mallory"}, nil
+		}
+		w := world.New(t, world.Setup{
+			AS:      fakeas.Options{CodeLifetime: time.Hour},
+			Options: lazyauth.Options{MaxCalls: 320, MaxWait: time.Second, Principal: who, VerifyUser: world.Anybody},
+		})
+		h := w.RawHost()
+		calls := func(state, note string) world.Reply {
+			result, err := h.Session.CallTool(t.Context(), &mcp.CallToolParams{
+				Name: "whoami", RequestState: state, Meta: mcp.Meta{mcp.MetaKeyClientCapabilities: map[string]any{"elicitation": map[string]any{"url": map[string]any{}}}, "test/note": note},
+			})
+			return world.Reply{Result: result, Err: err}
+		}
+		first := calls("", "")
+		state := first.State(t)
+		calls(state, strings.Repeat("x", 200<<10)).Fails(t, lazyauth.ReasonBusy)
+		again := calls(state, strings.Repeat("x", 60<<10)) // there is room for fifteen more
+		if again.Result.Meta[lazyauth.MetaReason] == string(lazyauth.ReasonBusy) {
+			t.Errorf("there is no room: %q", again.Text())
+		}
+		calls("", strings.Repeat("x", 20<<10)).Fails(t, lazyauth.ReasonBusy) // beside that
 	})
 }

@@ -122,7 +122,8 @@ type Options struct {
 	// revision 2026-07-28 that were answered with a prompt and can still be taken up again.
 	// Further ones get [ReasonBusy], and begin nothing, until one ends or lapses. One
 	// principal, with all accounts, gets a sixteenth of each at the most; the local user's
-	// calls wait without a bound. Zero means 4096.
+	// calls wait without a bound. A call counts as one more for each 4 KiB that it keeps in memory,
+	// of arguments above all. Zero means 4096.
 	MaxCalls int
 	// MaxSignIns bounds the authorizations in progress; calls that need another one get
 	// [ReasonBusy] until one ends. One principal, with all accounts, gets sixteen at the

@@ -87,12 +87,15 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 	if opened.Round || moved {
 		fresh := newSuspended(g, p, in, r.Request)
 		fresh.id, fresh.again, fresh.moves = opened.Call, opened.Round, true // which no other goroutine has yet
-		if s, err = g.auth.suspended.Begin(opened, p.QuotaKey(), fresh); errors.Is(err, state.ErrFull) {
+		if s, err = g.auth.suspended.Begin(opened, p.QuotaKey(), asking.WeightOf(req), fresh); errors.Is(err, state.ErrFull) {
 			return nil, nil, g.auth.fail(ReasonBusy, nil)
 		}
 	}
 	if s == nil || s.person != p || s.client != c || s.gate.tool != g.tool {
 		return nil, nil, errState
+	}
+	if !g.auth.suspended.Grow(opened.Call, asking.WeightOf(req)) {
+		return nil, nil, g.auth.fail(ReasonBusy, nil)
 	}
 	if moved {
 		if err := g.auth.marks().against(ctx, opened.Call); err != nil {

@@ -36,10 +36,17 @@ func (s *suspended) Tool() string { return s.gate.tool }
 // Progress implements [asking.Host].
 func (s *suspended) Progress() *asking.Progress { return asking.ProgressIn(&s.progress) }
 
+// weight is how many of the calls that may wait this one counts as.
+func (s *suspended) weight() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return asking.WeightOf(s.latest)
+}
+
 // mayBegin returns why no flight begins for the call: it could not be kept once it was answered
 // with the prompt.
 func (s *suspended) mayBegin(r asking.Request) error {
-	if !r.Reach().Elicits() || s.gate.auth.suspended.HasRoom(s.name(), s.person.QuotaKey()) {
+	if !r.Reach().Elicits() || s.gate.auth.suspended.HasRoom(s.name(), s.person.QuotaKey(), s.weight()) {
 		return nil
 	}
 	return s.gate.auth.fail(ReasonBusy, nil)
@@ -47,7 +54,7 @@ func (s *suspended) mayBegin(r asking.Request) error {
 
 // keep makes sure that the host can come back to the call for the prompt of d.
 func (s *suspended) keep(d *asking.Delivery) error {
-	if s.gate.auth.suspended.Keep(s.name(), s.person.QuotaKey(), s, s.gate.auth.keptFor(d)) {
+	if s.gate.auth.suspended.Keep(s.name(), s.person.QuotaKey(), s.weight(), s, s.gate.auth.keptFor(d)) {
 		return nil
 	}
 	return s.gate.auth.fail(ReasonBusy, nil)

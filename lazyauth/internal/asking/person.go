@@ -144,17 +144,28 @@ func (p *Person) Obtain(ctx context.Context, need scopes.Requirement, h Host) (*
 	if p.refusal != nil {
 		return nil, p.refusal
 	}
-	return p.Owner.Obtain(ctx, need, &asker{p, h})
+	return p.Owner.Obtain(ctx, need, &asker{person: p, host: h})
 }
 
 // An asker is a host through which a person is asked, as package grants sees it.
 type asker struct {
 	person *Person
 	host   Host
+	weight int // once it was asked for
 }
 
 // Tool implements [grants.Asker].
 func (a *asker) Tool() string { return a.host.Tool() }
+
+// Weight implements [grants.Asker].
+//
+//go:noinline
+func (a *asker) Weight() int {
+	if a.weight == 0 {
+		a.weight = WeightOf(a.host.Request().Call)
+	}
+	return a.weight
+}
 
 // Left implements [grants.Asker].
 //

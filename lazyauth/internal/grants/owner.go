@@ -62,6 +62,8 @@ type Asker interface {
 	ClientID() string
 	// Program is what the host calls itself, which anybody can say. It is called with the owner's mutex locked.
 	Program() string
+	// Weight is how many of the calls that may wait this one counts as: one at least, and the same each time.
+	Weight() int
 	// Left is how much longer the asker can wait for a renewal, which it does for four
 	// seconds in any case. How long it follows a flight is its own to decide.
 	Left() time.Duration
@@ -83,10 +85,10 @@ func (o *Owner) Obtain(ctx context.Context, need scopes.Requirement, a Asker) (*
 	if need == nil {
 		return nil, ErrNoNeed
 	}
-	if !o.enter() {
+	if !o.enter(a) {
 		return nil, ErrBusy
 	}
-	defer o.leave(&need)
+	defer o.leave(&need, a)
 	// Each kind of renewal is run once: a token that lapses before it can be used would
 	// be refreshed for ever.
 	var tried renewalKind
@@ -258,14 +260,16 @@ func (o *Owner) wanted(need scopes.Requirement) scopes.Set {
 // local user's are not counted: whoever starts this program could as well start another.
 //
 //go:noinline
-func (o *Owner) enter() bool { return o.who.IsLocal() || o.keeper.waiting.Take(o.who.Person()) }
+func (o *Owner) enter(a Asker) bool {
+	return o.who.IsLocal() || o.keeper.waiting.TakeMany(o.who.Person(), a.Weight())
+}
 
 // leave has it wait no more, and takes its need out of those that wait.
 //
 //go:noinline
-func (o *Owner) leave(need *scopes.Requirement) {
+func (o *Owner) leave(need *scopes.Requirement, a Asker) {
 	if !o.who.IsLocal() {
-		o.keeper.waiting.Give(o.who.Person())
+		o.keeper.waiting.GiveMany(o.who.Person(), a.Weight())
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -151,6 +151,8 @@ type caller struct {
 	shown   func(f *grants.Flight)  // is called when there is a prompt
 }
 
+func (c caller) Weight() int { return 1 }
+
 func (c caller) Tool() string { return "tool" }
 
 func (c caller) MayAsk(begins bool) error {

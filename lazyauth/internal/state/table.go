@@ -29,6 +29,7 @@ type Table[Owner comparable, V any] struct {
 type row[Owner comparable, V any] struct {
 	value V
 	owner Owner
+	many  int // of the room
 	until time.Duration
 	timer *time.Timer // ends it then
 }
@@ -42,16 +43,16 @@ func NewTable[Owner comparable, V any](limit int, now func() time.Duration, ende
 	}
 }
 
-// Keep keeps the value by a name that is its own, until the given time, or longer if it is kept
-// longer already. It reports false if there is no room, or the table is closed. A value that was
-// given up may be kept again.
-func (t *Table[Owner, V]) Keep(name string, owner Owner, value V, until time.Duration) bool {
+// Keep keeps the value, which counts as so many, by a name that is its own, until the given time,
+// or longer if it is kept longer already. It reports false if there is no room, or the table is
+// closed. A value that was given up may be kept again.
+func (t *Table[Owner, V]) Keep(name string, owner Owner, many int, value V, until time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.keepLocked(name, owner, value, until)
+	return t.keepLocked(name, owner, many, value, until)
 }
 
-func (t *Table[Owner, V]) keepLocked(name string, owner Owner, value V, until time.Duration) bool {
+func (t *Table[Owner, V]) keepLocked(name string, owner Owner, many int, value V, until time.Duration) bool {
 	if r := t.rows[name]; r != nil {
 		if until > r.until {
 			r.until = until
@@ -59,11 +60,11 @@ func (t *Table[Owner, V]) keepLocked(name string, owner Owner, value V, until ti
 		}
 		return true
 	}
-	if t.closed || !t.room.Take(owner) {
+	if t.closed || !t.room.TakeMany(owner, many) {
 		return false
 	}
 	t.rows[name] = &row[Owner, V]{
-		value: value, owner: owner, until: until,
+		value: value, owner: owner, many: many, until: until,
 		timer: time.AfterFunc(until-t.now(), func() { t.end(name) }),
 	}
 	return true
@@ -72,7 +73,7 @@ func (t *Table[Owner, V]) keepLocked(name string, owner Owner, value V, until ti
 // Begin returns the value that s names, or keeps fresh as that: of all requests that present s,
 // one begins it. Without room it returns [ErrFull]. It returns [ErrState] if s has ended since
 // it was opened: its value may have been given up at that moment, and must not begin again.
-func (t *Table[Owner, V]) Begin(s State, owner Owner, fresh V) (V, error) {
+func (t *Table[Owner, V]) Begin(s State, owner Owner, many int, fresh V) (V, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if r := t.rows[s.Call]; r != nil {
@@ -82,7 +83,7 @@ func (t *Table[Owner, V]) Begin(s State, owner Owner, fresh V) (V, error) {
 	if t.now() >= s.End {
 		return none, ErrState
 	}
-	if !t.keepLocked(s.Call, owner, fresh, s.End) {
+	if !t.keepLocked(s.Call, owner, many, fresh, s.End) {
 		return none, ErrFull
 	}
 	return fresh, nil
@@ -98,11 +99,27 @@ func (t *Table[Owner, V]) Get(name string) (value V, ok bool) {
 	return value, false
 }
 
-// HasRoom reports whether the value of this name is kept, or could be.
-func (t *Table[Owner, V]) HasRoom(name string, owner Owner) bool {
+// Grow has the value of this name, if it is kept, count as so many from now on, unless it counts as
+// more. It reports false if there is no room for that.
+func (t *Table[Owner, V]) Grow(name string, many int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.rows[name] != nil || t.room.HasRoom(owner, 1)
+	r := t.rows[name]
+	if r == nil || many <= r.many {
+		return true
+	}
+	if !t.room.TakeMany(r.owner, many-r.many) {
+		return false
+	}
+	r.many = many
+	return true
+}
+
+// HasRoom reports whether the value of this name is kept, or could be, which counts as so many.
+func (t *Table[Owner, V]) HasRoom(name string, owner Owner, many int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.rows[name] != nil || t.room.HasRoom(owner, many)
 }
 
 // end is called when the value's time is over, unless it is to be kept longer by now.
@@ -120,7 +137,7 @@ func (t *Table[Owner, V]) remove(name string) *row[Owner, V] {
 		return nil
 	}
 	delete(t.rows, name)
-	t.room.Give(r.owner)
+	t.room.GiveMany(r.owner, r.many)
 	return r
 }
 
@@ -130,7 +147,7 @@ func (t *Table[Owner, V]) Close() {
 	defer t.mu.Unlock()
 	for _, r := range t.rows {
 		r.timer.Stop()
-		t.room.Give(r.owner)
+		t.room.GiveMany(r.owner, r.many)
 	}
 	clear(t.rows)
 	t.closed = true
