@@ -19,7 +19,9 @@ func TestConnectPage_ManyTries(t *testing.T) {
 	for name, flood := range map[string]func(eve *world.Visitor, link string) world.Visit{
 		"unknown links":   func(eve *world.Visitor, _ string) world.Visit { return eve.Get(connectURL + "?f=" + code) },
 		"somebody else's": func(eve *world.Visitor, link string) world.Visit { return eve.Get(link) },
-		"what is no link": func(eve *world.Visitor, _ string) world.Visit { return eve.Get(connectURL + "?f=" + code + "&f=" + code) },
+		"what is no link": func(eve *world.Visitor, _ string) world.Visit {
+			return eve.Get(connectURL + "?f=" + code + "&f=" + code)
+		},
 		"callbacks": func(eve *world.Visitor, _ string) world.Visit {
 			return eve.Get(connectURL + "/callback/x?code=a-code-of-nobody&state=" + code[:16] + "." + strings.Repeat("B", 43))
 		},
