@@ -9,7 +9,7 @@ import (
 // SignInAgain is [grants.SignInAgain] through a host, which is shown the prompt. It returns what Show
 // of the host returned if that is an error, or once the flight is done.
 func SignInAgain(ctx context.Context, p *Person, h Host) error {
-	a := &asker{p, h}
+	a := &asker{person: p, host: h}
 	f, err := grants.SignInAgain(ctx, p.Owner, a)
 	if err != nil {
 		return err
