@@ -44,15 +44,19 @@ func run(who *account, dir, path string, args ...string) (*process, error) {
 	return p, nil
 }
 
-// signal ends the process by a signal, and waits until it has ended.
+// signal ends the process by a signal, and waits until it has ended. Redis refuses to end at some moments, and is
+// asked again.
 func (p *process) signal(ctx context.Context, sig syscall.Signal) error {
-	_ = p.cmd.Process.Signal(sig) // it may have ended before
-	select {
-	case <-p.exited:
-		return nil
-	case <-ctx.Done():
-		_ = p.cmd.Process.Kill()
-		return fmt.Errorf("engines: %s did not end: %w", p.cmd.Path, context.Cause(ctx))
+	for {
+		_ = p.cmd.Process.Signal(sig) // it may have ended before
+		select {
+		case <-p.exited:
+			return nil
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			_ = p.cmd.Process.Kill()
+			return fmt.Errorf("engines: %s did not end: %w; it says: %s", p.cmd.Path, context.Cause(ctx), p.log.String())
+		}
 	}
 }
 

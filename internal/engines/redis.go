@@ -40,7 +40,7 @@ func StartRedis(ctx context.Context, dir string, settings ...string) (*Redis, er
 // Start starts the server again, after Kill or Stop, on the same port.
 func (r *Redis) Start(ctx context.Context) error {
 	lines := append([]string{
-		fmt.Sprintf("port %d", r.port), "bind 127.0.0.1", "daemonize no", `save ""`,
+		fmt.Sprintf("port %d", r.port), "bind 127.0.0.1", "daemonize no", `save ""`, "shutdown-timeout 1", "repl-diskless-sync-delay 0",
 		"requirepass " + r.password, "masterauth " + r.password, // which its replicas have, too
 	}, r.settings...)
 	file := filepath.Join(r.dir, "redis.conf") // not in the arguments, which others can read
@@ -98,7 +98,7 @@ func (r *Redis) URL(addr string) string {
 // Password is that of the default user.
 func (r *Redis) Password() string { return r.password }
 
-// Follow makes it a replica of another, which may be behind a [Link]. It has to know that one's password.
+// Follow makes it a replica of another, which may be behind a [Link], and takes that one's password.
 func (r *Redis) Follow(ctx context.Context, primary *Redis, addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -107,6 +107,10 @@ func (r *Redis) Follow(ctx context.Context, primary *Redis, addr string) error {
 	if _, err := r.Do(ctx, "CONFIG", "SET", "masterauth", primary.password); err != nil {
 		return err
 	}
+	if _, err := r.Do(ctx, "CONFIG", "SET", "requirepass", primary.password); err != nil {
+		return err
+	}
+	r.password = primary.password
 	_, err = r.Do(ctx, "REPLICAOF", host, port)
 	return err
 }

@@ -169,13 +169,11 @@ func retry(err error, w work, tries int) time.Duration {
 		}
 		return -1
 	}
-	if tries >= 2 {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || tries >= 6 {
 		return -1
 	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return -1
-	}
-	if w == reads || pgconn.SafeToRetry(err) { // a connection that the server had closed meanwhile
+	// Connections that had ended meanwhile, of which the pool may have several.
+	if w == reads || pgconn.SafeToRetry(err) {
 		return 0
 	}
 	return -1

@@ -82,7 +82,11 @@ func TestLink_AnswerLost(t *testing.T) {
 	p := newPlace(t)
 	p.opts.Timeout = 2 * time.Second
 	db := p.open()
-	row := put(t, db, grant(1), "before")
+	row := put(t, db, grant(0), "the statements are prepared")
+	if ok, err := db.Write(t.Context(), grant(0), row.Fence, 1, store.Change{Generation: 2}); err != nil || !ok {
+		t.Fatalf("Write: %t, %v", ok, err)
+	}
+	row = put(t, db, grant(1), "before")
 	p.link.Unanswered()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -94,7 +98,7 @@ func TestLink_AnswerLost(t *testing.T) {
 	var now *store.Row
 	eventually(t, "it answers", func() bool { now, err = db.Read(t.Context(), grant(1)); return err == nil })
 	switch {
-	case now.Generation == 1 && string(now.Content) == "before": // it never got there: the connection had ended
+	case now.Generation == 1 && string(now.Content) == "before": // it never got there, over a connection that was made for it
 	case now.Generation == 2 && string(now.Content) == "after":
 		if again, err := db.Write(t.Context(), grant(1), row.Fence, 1, store.Change{Generation: 2, Content: []byte("twice")}); err != nil || again {
 			t.Errorf("written again: %t, %v", again, err)
