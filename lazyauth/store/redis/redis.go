@@ -39,6 +39,7 @@ type DB struct {
 	where     string // for people, without a password
 	timeout   time.Duration
 	unchecked bool
+	tls       bool
 
 	wg sync.WaitGroup // those that receive hints
 }
@@ -70,7 +71,7 @@ func Open(ctx context.Context, url string, opts *Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{prefix: "{" + o.Name + "}:", where: where + ", keys of {" + o.Name + "}", timeout: o.Timeout, unchecked: o.InsecureUncheckedEviction}
+	d := &DB{prefix: "{" + o.Name + "}:", where: where + ", keys of {" + o.Name + "}", timeout: o.Timeout, unchecked: o.InsecureUncheckedEviction, tls: option.TLSConfig != nil}
 	if d.client, err = d.connect(ctx, option); err != nil {
 		return nil, err
 	}

@@ -2,13 +2,16 @@ package redis_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/internal/engines"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/redis"
 )
 
@@ -74,7 +77,11 @@ func start(t *testing.T, settings ...string) *engines.Redis {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Stop(context.WithoutCancel(t.Context())) })
+	t.Cleanup(func() {
+		if err := s.Stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
 	return s
 }
 
@@ -93,5 +100,48 @@ func eventually(t *testing.T, what string, f func() bool) {
 		if time.Since(began) > time.Minute {
 			t.Fatalf("not within a minute: %s", what)
 		}
+	}
+}
+
+const hour = time.Hour
+
+// grant is the id of a row by a number.
+func grant(n int) store.ID {
+	id := store.ID{Kind: "grant"}
+	binary.BigEndian.PutUint64(id.Key[:], uint64(n))
+	return id
+}
+
+// put makes a row, and returns it.
+func put(t *testing.T, s store.Shared, id store.ID, content string) *store.Row {
+	t.Helper()
+	if ok, err := s.Insert(t.Context(), id, store.Change{Generation: 1, Content: []byte(content)}); err != nil || !ok {
+		t.Fatalf("Insert: %t, %v", ok, err)
+	}
+	return get(t, s, id)
+}
+
+func get(t *testing.T, s store.Shared, id store.ID) *store.Row {
+	t.Helper()
+	row, err := s.Read(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return row
+}
+
+// wantAdvice checks that an error says which server, what to do, and no password.
+func wantAdvice(t *testing.T, err error, words ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, word := range append(words, "Redis at ") {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("%v: there is nothing of %q in it", err, word)
+		}
+	}
+	if strings.Contains(err.Error(), server.Password()) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("%v: there is the password in it", err)
 	}
 }

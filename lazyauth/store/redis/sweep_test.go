@@ -1,0 +1,65 @@
+package redis_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+)
+
+// keys are those of a place, with how many members each has that is a set.
+func keys(t *testing.T, p *place) int {
+	t.Helper()
+	line, err := server.Do(t.Context(), "EVAL", `"return`, `#redis.call('KEYS',`, `'{`+p.opts.Name+`}:*')"`, "0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, c := range strings.TrimPrefix(line, ":") {
+		n = 10*n + int(c-'0')
+	}
+	return n
+}
+
+// Rows that end leave nothing behind, neither in the sets, and no more is left than what is there.
+func TestSweep(t *testing.T) {
+	p := newPlace(t, server)
+	db := p.open()
+	change := store.Change{Generation: 1, Content: []byte("ends"), SealedBy: "k1", Person: store.Hash{1}, Due: time.Microsecond, Ends: 10 * time.Millisecond}
+	for n := range 20 {
+		change.Person[1] = byte(n)
+		if _, err := db.Insert(t.Context(), grant(n), change); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "they have ended", func() bool { return get(t, db, grant(19)) == nil })
+	eventually(t, "nothing is left", func() bool {
+		if ids, _, err := db.Due(t.Context(), "grant", 10); err != nil || len(ids) != 0 {
+			t.Fatalf("Due: %v, %v", ids, err)
+		}
+		return keys(t, p) == 0
+	})
+	// One that is made in the place of one that has ended keeps what is its own.
+	change.Person = store.Hash{2}
+	if _, err := db.Insert(t.Context(), grant(1), change); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it has ended", func() bool { return get(t, db, grant(1)) == nil })
+	change.Due, change.Ends = hour, hour
+	if ok, err := db.Insert(t.Context(), grant(1), change); err != nil || !ok {
+		t.Fatalf("Insert: %t, %v", ok, err)
+	}
+	for range 3 {
+		put(t, db, grant(100+keys(t, p)), "sweeps")
+	}
+	if ids, err := db.OfPerson(t.Context(), store.Hash{2}, store.ID{}, 10); err != nil || len(ids) != 1 {
+		t.Errorf("OfPerson: %v, %v", ids, err)
+	}
+	if ids, err := db.NotSealedBy(t.Context(), "", store.ID{}, 10); err != nil || len(ids) != 1 {
+		t.Errorf("NotSealedBy: %v, %v", ids, err)
+	}
+	if _, next, err := db.Due(t.Context(), "grant", 10); err != nil || next <= 0 {
+		t.Errorf("Due: %v, %v", next, err)
+	}
+}
