@@ -49,6 +49,9 @@ func TestShowable(t *testing.T) {
 	if got := connect.Showable("äääääää", 8); got != "ääää…" {
 		t.Errorf("%q", got)
 	}
+	if got := connect.Showable("a\nbcdefghijklmnop", 12); got != `"a\nbcdefghijk"…` {
+		t.Errorf("%q", got)
+	}
 	if got := connect.Showable("äääääää", 9); got != "ääää…" {
 		t.Errorf("cut within a character: %q", got)
 	}

@@ -109,17 +109,18 @@ const (
 // showable returns a text that somebody else chose as it can be put between other words: cut short, and escaped if
 // it is not plain text.
 func showable(text string, most int) string {
+	more := ""
 	if len(text) > most {
 		cut := most
 		for cut > 0 && text[cut]&0xc0 == 0x80 { // not within a character
 			cut--
 		}
-		text = text[:cut] + "…"
+		text, more = text[:cut], "…"
 	}
 	if !names.Check(text) {
-		return strconv.QuoteToASCII(text)
+		return strconv.QuoteToASCII(text) + more
 	}
-	return names.Isolate(text)
+	return names.Isolate(text + more)
 }
 
 // show writes a page.
