@@ -1,14 +1,8 @@
 package connect_test
 
 import (
-	"context"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/chromedp"
 )
 
 const (
@@ -80,44 +74,4 @@ func TestMyGrants_NotRevoked(t *testing.T) {
 	ada.presses(ends)
 	ada.shows(200, "over", "It has ended", "Notes: ended here alone", "Notes has no way to be told")
 	ada.reads("over-not-revoked")
-}
-
-// reads holds the page against axe-core, as it is and at 360 px in the dark, where nothing may be wider than that.
-func (b *browser) reads(name string) {
-	b.t.Helper()
-	at := b.sees()
-	for _, look := range []struct {
-		width  int64
-		scheme string
-	}{{1000, "light"}, {360, "dark"}} {
-		limited, done := context.WithTimeout(b.tab, enough)
-		err := chromedp.Do(limited, chromedp.EmulateViewport(look.width, 740))
-		if err == nil {
-			_, err = chromedp.Call(limited, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}}})
-		}
-		done()
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		type violation struct{ ID, Help, HTML string }
-		found := must[[]violation](b, axe+";axe.run({resultTypes: ['violations']}).then(r => r.violations.map(v => ({ID: v.id, Help: v.help, HTML: v.nodes.map(n => n.html).join(' ')})))", chromedp.EvalAwaitPromise)
-		for _, v := range found {
-			b.t.Errorf("page %q, %s at %d px: %s: %s: %s", at.Name, look.scheme, look.width, v.ID, v.Help, v.HTML)
-		}
-		if wide := must[int64](b, "document.documentElement.scrollWidth"); wide > look.width {
-			b.t.Errorf("page %q is %d px wide at %d", at.Name, wide, look.width)
-		}
-		if dir := os.Getenv("LAZYAUTH_SCREENSHOTS"); dir != "" {
-			picture, err := chromedp.Run(b.tab, chromedp.FullScreenshot(100))
-			if err != nil {
-				b.t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(dir, name+"-"+look.scheme+".png"), picture, 0o600); err != nil {
-				b.t.Fatal(err)
-			}
-		}
-	}
-	if err := chromedp.Do(b.tab, chromedp.ResetViewport()); err != nil {
-		b.t.Fatal(err)
-	}
 }

@@ -59,7 +59,10 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	return m.Run(), nil
+	if code = m.Run(); code == 0 && flag.Lookup("test.run").Value.String() == "" {
+		err = everyPageWasRead()
+	}
+	return code, err
 }
 
 // installed returns a file of a package of npm's, if that is there in the version of the lock file.

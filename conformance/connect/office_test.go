@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,6 +31,8 @@ type setup struct {
 	connect lazyauth.ConnectOptions
 	options lazyauth.Options
 	service func(*lazyauth.Service)
+	porter  bool // signs people in, in place of the program
+	gated   bool // token requests wait until the office opens
 }
 
 // An office is an MCP server for many people with a connect page, in this process, and an authorization server.
@@ -37,11 +40,17 @@ type office struct {
 	t    *testing.T
 	as   *fakeas.Server
 	page *lazyauth.ConnectPage
+	auth *lazyauth.Interceptor
 	base string // of the MCP server, as hosts and browsers see it
 
-	link  string      // of the call that a story is about
-	holds atomic.Bool // browsers that come to the authorization server stay where they are
-	held  chan string // where those wanted to
+	service lazyauth.Service
+	porter  *porter
+
+	link  string        // of the call that a story is about
+	open  func()        // opens the gate
+	gate  chan struct{} // which token requests wait for; nil: they do not
+	holds atomic.Bool   // browsers that come to the authorization server stay where they are
+	held  chan string   // where those wanted to
 
 	hopped atomic.Int32 // how often a browser was sent on by the authorization server's sites
 }
@@ -60,10 +69,13 @@ func newOffice(t *testing.T, s setup) *office {
 	o := &office{t: t, base: ours.origin + s.prefix, held: make(chan string, 100)}
 
 	s.connect.PublicURL = o.base + s.path
-	if s.connect.Who == nil {
+	if s.porter {
+		o.porter = &porter{at: s.connect.PublicURL, to: theirs.origin + "/authorize?porter"}
+		s.connect.SignIn = o.porter
+	} else {
 		s.connect.Who = o.who
+		s.connect.SignInURL, s.connect.SignOutURL = o.base+"/sign-in", o.base+"/sign-in?user="
 	}
-	s.connect.SignInURL, s.connect.SignOutURL = o.base+"/sign-in", o.base+"/sign-in?user="
 	var err error
 	if o.page, err = lazyauth.NewConnectPage(s.connect); err != nil {
 		t.Fatal(err)
@@ -87,6 +99,9 @@ func newOffice(t *testing.T, s setup) *office {
 		sso = o.hop(theirs.origin)
 	}
 	theirs.serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if o.gate != nil && r.URL.Path == "/token" {
+			<-o.gate
+		}
 		if sso != "" && r.URL.Path == "/authorize" && r.Method == http.MethodGet && !r.URL.Query().Has("hopped") {
 			o.hopped.Add(1)
 			http.Redirect(w, r, sso+r.URL.RequestURI(), http.StatusFound)
@@ -99,20 +114,25 @@ func newOffice(t *testing.T, s setup) *office {
 		}
 		o.as.ServeHTTP(w, r)
 	}))
+	if s.gated {
+		o.gate = make(chan struct{})
+		o.open = sync.OnceFunc(func() { close(o.gate) })
+		t.Cleanup(o.open)
+	}
 	s.options.Transport = reaching
-	interceptor, err := lazyauth.New(service, &s.options)
-	if err != nil {
+	o.service = service
+	if o.auth, err = lazyauth.New(service, &s.options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := interceptor.Close(); err != nil {
+		if err := o.auth.Close(); err != nil {
 			t.Error(err)
 		}
 		for _, violation := range o.as.Violations() {
 			t.Error(violation)
 		}
 	})
-	var handler http.Handler = o.endpoints(interceptor, s.path)
+	var handler http.Handler = o.endpoints(s.path)
 	if s.prefix != "" {
 		behind := serves(t, "localhost", handler)
 		front := http.NewServeMux()
@@ -148,10 +168,10 @@ func verify(_ context.Context, token string, _ *http.Request) (*auth.TokenInfo, 
 }
 
 // endpoints are the server's: of both eras, the page, and the sign-in.
-func (o *office) endpoints(interceptor *lazyauth.Interceptor, path string) *http.ServeMux {
+func (o *office) endpoints(path string) *http.ServeMux {
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes", Version: "1"}, nil)
 	type nothing struct{}
-	lazyauth.AddTool(server, interceptor, &mcp.Tool{Name: "whoami"}, scopes.Of("profile"), func(ctx context.Context, _ *mcp.CallToolRequest, _ nothing) (*mcp.CallToolResult, map[string]any, error) {
+	lazyauth.AddTool(server, o.auth, &mcp.Tool{Name: "whoami"}, scopes.Of("profile"), func(ctx context.Context, _ *mcp.CallToolRequest, _ nothing) (*mcp.CallToolResult, map[string]any, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, o.as.API()+"/me", nil)
 		if err != nil {
 			return nil, nil, err
