@@ -127,6 +127,9 @@ func (s *SignIn) exchange(ctx context.Context, got answer, a attempt) (*http.Coo
 	if err != nil {
 		return nil, fmt.Errorf("the ID token is not accepted: %s", quote(err.Error()))
 	}
+	if err := s.complete(ctx, p, response, claims); err != nil {
+		return nil, fmt.Errorf("it is not known who the ID token is of, by %v: %s", s.options.Identity, quote(err.Error()))
+	}
 	who, err := s.options.Identity.Of(claims)
 	if err != nil {
 		return nil, fmt.Errorf("the ID token does not say who it is of, by %v: %s", s.options.Identity, quote(err.Error()))

@@ -36,6 +36,7 @@ type double struct {
 	claims   func(map[string]any)                          // of an ID token, before it is signed
 	sign     func(claims string) string                    // in place of its key
 	tokens   func(map[string]any)                          // the token response
+	userInfo func(map[string]any)                          // there is no such endpoint if it is nil
 	serve    func(http.ResponseWriter, *http.Request) bool // in place of everything
 
 	mu    sync.Mutex
@@ -90,12 +91,16 @@ func (d *double) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	at, _ := url.Parse(d.url)
 	switch strings.TrimPrefix(r.URL.Path, at.Path) {
 	case "/.well-known/openid-configuration":
-		reply(w, http.StatusOK, change(d.metadata, map[string]any{
+		metadata := map[string]any{
 			"issuer": d.url, "authorization_endpoint": d.url + "/authorize", "token_endpoint": d.url + "/token", "jwks_uri": d.url + "/keys",
 			"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
 			"id_token_signing_alg_values_supported":          []string{"ES256", "HS256", "none"},
 			"authorization_response_iss_parameter_supported": true,
-		}))
+		}
+		if d.userInfo != nil {
+			metadata["userinfo_endpoint"] = d.url + "/userinfo"
+		}
+		reply(w, http.StatusOK, change(d.metadata, metadata))
 	case "/keys":
 		public := d.key.PublicKey
 		point, err := public.Bytes()
@@ -108,6 +113,12 @@ func (d *double) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		}}})
 	case "/token":
 		d.token(w, r)
+	case "/userinfo":
+		if d.userInfo == nil || r.Header.Get("Authorization") != "Bearer an-access-token" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		reply(w, http.StatusOK, change(d.userInfo, map[string]any{"sub": "ada"}))
 	default:
 		http.NotFound(w, r)
 	}

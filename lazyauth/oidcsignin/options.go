@@ -35,7 +35,8 @@ type Options struct {
 
 	// NameClaims are the claims by which the page calls whoever is signed in, the first that is there: "You are
 	// signed in as …". It is how people notice that a browser is signed in as somebody else, so that it should be
-	// nothing that people can choose: a name can be another's. None means "email", which counts only
+	// nothing that people can choose: a name can be another's. They are those of the ID token, or else of the UserInfo
+	// endpoint. None means "email", which counts only
 	// if the issuer has verified it ("email_verified"), then "preferred_username"; the last resort is the subject.
 	NameClaims []string
 

@@ -1,6 +1,7 @@
 package oidcsignin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ const (
 
 // A provider is what the issuer's metadata tells.
 type provider struct {
+	found       *oidc.Provider
 	config      oauth2.Config
 	verifier    *oidc.IDTokenVerifier
 	namesItself bool // in answers (RFC 9207 §3)
@@ -84,10 +86,11 @@ func (s *SignIn) discover(ctx context.Context) (*provider, error) {
 		return nil, fmt.Errorf("the metadata of issuer %q is not understood: %s", s.options.Issuer, quote(err.Error()))
 	}
 	endpoint := found.Endpoint()
-	if endpoint.AuthStyle, err = m.check(&s.options, endpoint); err != nil {
+	if endpoint.AuthStyle, err = m.check(&s.options, endpoint, found.UserInfoEndpoint()); err != nil {
 		return nil, fmt.Errorf("issuer %q: %w", s.options.Issuer, err)
 	}
 	p := &provider{
+		found: found,
 		config: oauth2.Config{
 			ClientID: s.options.ClientID, ClientSecret: s.options.ClientSecret, Endpoint: endpoint,
 			RedirectURL: s.RedirectURI(), Scopes: append([]string{oidc.ScopeOpenID}, s.options.Scopes...),
@@ -109,9 +112,10 @@ func (s *SignIn) discover(ctx context.Context) (*provider, error) {
 }
 
 // check returns how the client authenticates, or why people cannot sign in there.
-func (m *metadata) check(o *Options, endpoint oauth2.Endpoint) (oauth2.AuthStyle, error) {
+func (m *metadata) check(o *Options, endpoint oauth2.Endpoint, userInfo string) (oauth2.AuthStyle, error) {
 	for _, e := range []struct{ name, url string }{
 		{"authorization_endpoint", endpoint.AuthURL}, {"token_endpoint", endpoint.TokenURL}, {"jwks_uri", m.JWKS},
+		{"userinfo_endpoint", cmp.Or(userInfo, endpoint.TokenURL)},
 	} {
 		u, err := checkURL("its "+e.name, e.url)
 		if err != nil {

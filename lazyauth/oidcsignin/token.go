@@ -1,7 +1,6 @@
 package oidcsignin
 
 import (
-	"bytes"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
@@ -43,10 +42,8 @@ func (s *SignIn) verify(ctx context.Context, p *provider, response *oauth2.Token
 	if err := token.Claims(&payload); err != nil {
 		return nil, err
 	}
-	claims := Claims{}
-	in := json.NewDecoder(bytes.NewReader(payload))
-	in.UseNumber()
-	if err := in.Decode(&claims); err != nil {
+	claims, err := decodeClaims(payload)
+	if err != nil {
 		return nil, err
 	}
 	if subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(nonce)) != 1 {
