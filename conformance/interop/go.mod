@@ -2,12 +2,16 @@ module github.com/lazyauth/mcp-lazyauth/conformance/interop
 
 go 1.26.0
 
-replace github.com/lazyauth/mcp-lazyauth => ../..
+replace (
+	github.com/lazyauth/mcp-lazyauth => ../..
+	github.com/lazyauth/mcp-lazyauth/lazyauth/oidcsignin => ../../lazyauth/oidcsignin
+)
 
 require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/lazyauth/mcp-lazyauth v0.0.0-00010101000000-000000000000
+	github.com/lazyauth/mcp-lazyauth/lazyauth/oidcsignin v0.0.0-00010101000000-000000000000
 	github.com/mark3labs/mcp-go v1.2.1
 	github.com/modelcontextprotocol/go-sdk v1.8.0
 	github.com/zitadel/oidc/v3 v3.51.17
@@ -18,6 +22,7 @@ require (
 require (
 	github.com/bmatcuk/doublestar/v4 v4.10.4 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/coreos/go-oidc/v3 v3.21.0 // indirect
 	github.com/danieljoos/wincred v1.2.3 // indirect
 	github.com/go-chi/chi/v5 v5.5.0 // indirect
 	github.com/go-jose/go-jose/v4 v4.1.6 // indirect

@@ -26,6 +26,7 @@ var world struct {
 	as     *provider            // oidc-provider
 	strict *provider            // another one: PKCE in the device flow, and PAR, are demanded
 	plain  *provider            // another one, which does not know PAR, and whose tokens live for ten seconds
+	apart  *provider            // another one, which gives each client another subject for the same person
 	better map[string]*provider // better-auth, by the name of the tenant
 	server string               // the binary of examples/stdio
 	self   string               // this binary: the relay
@@ -77,6 +78,7 @@ func run(m *testing.M) (code int, err error) {
 		&world.as:     {},
 		&world.strict: {Strict: true, PAR: "required", Host: "localhost"},
 		&world.plain:  {PAR: "off", AccessTokenTTL: 10},
+		&world.apart:  {Pairwise: true},
 	} {
 		as, end, failed := startProvider(ctx, config)
 		if failed != nil {

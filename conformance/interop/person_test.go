@@ -171,6 +171,9 @@ func (p *person) submit(ctx context.Context, at *page, typed url.Values) (*page,
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if req.URL.Host == at.url.Host {
+		req.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
 	return p.do(req)
 }
 

@@ -89,6 +89,8 @@ type providerConfig struct {
 	PAR     string       `json:"par,omitempty"`    // "off" or "required"; "" is neither
 	Strict  bool         `json:"strict,omitempty"` // PKCE in the device flow
 
+	Pairwise bool `json:"pairwise,omitempty"` // subjects; everybody has an employee_id as well
+
 	AccessTokenTTL int `json:"access_token_ttl,omitempty"` // of clients without one; seconds, 0 is an hour
 }
 
@@ -154,7 +156,9 @@ func (p *provider) register(t *testing.T, kind oidcClient) oidcClient {
 
 func (p *provider) tryRegister(t *testing.T, kind oidcClient) (client oidcClient, err error) {
 	t.Helper()
-	kind.GrantTypes = []string{"urn:ietf:params:oauth:grant-type:device_code", "refresh_token"}
+	if kind.GrantTypes == nil {
+		kind.GrantTypes = []string{"urn:ietf:params:oauth:grant-type:device_code", "refresh_token"}
+	}
 	kind.ResponseTypes = []string{}
 	if len(kind.RedirectURIs) > 0 {
 		kind.GrantTypes, kind.ResponseTypes = append(kind.GrantTypes, "authorization_code"), []string{"code"}

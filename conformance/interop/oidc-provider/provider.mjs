@@ -9,11 +9,12 @@
 // what it knows, instead of forgetting it when it ends; "port" and "key", which signs
 // cookies, then have to be those of the time before. "host" is its name instead of 127.0.0.1. "par" is "off" or "required"
 // instead of possible (RFC 9126), and "strict" demands PKCE in the device flow as well
-// (pkce.mjs). It prints one line, {"issuer", "management"}, when it listens.
+// (pkce.mjs). "pairwise" gives each client another subject for the same person (OpenID Connect Core 1.0 section 8.1), and
+// everybody an employee_id that is the same everywhere. It prints one line, {"issuer", "management"}, when it listens.
 // Standard input is also its leash: when that ends, so does the process,
 // whatever became of the test.
 
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 
@@ -25,6 +26,16 @@ import { pkceInDeviceFlow } from './pkce.mjs';
 const lines = createInterface({ input: process.stdin });
 lines.on('close', () => process.exit(0));
 const config = JSON.parse(await new Promise((resolve) => lines.once('line', resolve)));
+
+const pairwise = {
+  subjectTypes: ['pairwise'],
+  pairwiseIdentifier: (ctx, account, client) =>
+    createHash('sha256').update(`${client.sectorIdentifier} ${account}`).digest('base64url'),
+  claims: { openid: ['sub'], profile: ['employee_id'] },
+  findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, employee_id: `employee of ${id}` }) }),
+  // What an introspection response has, too.
+  extraTokenClaims: (ctx, token) => token.accountId && { employee_id: `employee of ${token.accountId}` },
+};
 
 const server = createServer();
 const issuer = await listen(server, config.port, config.host);
@@ -53,6 +64,7 @@ const provider = new Provider(issuer, {
     revocation: { enabled: true },
   },
   ...(config.strict ? pkceInDeviceFlow : {}),
+  ...(config.pairwise ? pairwise : {}),
   pkce: { required: () => true }, // of clients with a secret as well
   // Without this only openid clients that ask for offline_access get one.
   issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
