@@ -109,9 +109,9 @@ const maxUnwritten = 1 << 10
 // unwritten is what this process has, and the store does not. It is bounded: what is over the bound is
 // as if the process had died with it.
 type unwritten struct {
-	mu        sync.Mutex
-	records   map[ID]keptRecord
-	unsettled map[ID]uint64 // the fences of attempts that do not know what they have done
+	mu      sync.Mutex
+	records map[ID]keptRecord
+	settled map[ID]uint64 // the fences of attempts that got nothing, and could not give up their lease
 }
 
 type keptRecord struct {
@@ -145,20 +145,20 @@ func (u *unwritten) drop(id ID) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.records, id)
-	delete(u.unsettled, id)
+	delete(u.settled, id)
 }
 
-func (u *unwritten) unsettle(id ID, fence uint64) {
+func (u *unwritten) settle(id ID, fence uint64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.unsettled == nil || len(u.unsettled) >= maxUnwritten {
-		u.unsettled = make(map[ID]uint64)
+	if u.settled == nil || len(u.settled) >= maxUnwritten {
+		u.settled = make(map[ID]uint64)
 	}
-	u.unsettled[id] = fence
+	u.settled[id] = fence
 }
 
-func (u *unwritten) isUnsettled(id ID, fence uint64) bool {
+func (u *unwritten) isSettled(id ID, fence uint64) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.unsettled[id] == fence
+	return u.settled[id] == fence
 }

@@ -49,6 +49,7 @@ type attempt struct {
 	fence      uint64    // of what was begun; of the row that was read, if it is quick
 	generation uint64    // of the content that it began from
 	owns       bool      // it has the lease, and gives it up
+	inDoubt    bool      // so was the attempt before it, or may have been: see Terms
 	called     bool      // change was called
 	there      bool      // there is a content, which can be ended
 	deadline   time.Time // zero: none
@@ -175,6 +176,7 @@ func (a *attempt) begun(ctx context.Context, before *Row, last sight) (err error
 	if before == nil {
 		before = &Row{ID: a.id}
 	}
+	a.inDoubt = before.Owner != "" // until it is known
 	shown := *before
 	shown.Fence = a.fence // for what look has to write
 	v, err := a.looks(ctx, &shown, last)
@@ -187,7 +189,7 @@ func (a *attempt) begun(ctx context.Context, before *Row, last sight) (err error
 	if left := time.Until(a.deadline); left < f.o.Bound {
 		return noAnswer{fmt.Sprintf("it took too long to begin: %v of the lease are left, and calls may take %v", left.Round(time.Millisecond), f.o.Bound), errSlow}
 	}
-	a.terms.Deadline = a.deadline
+	a.terms.Deadline, a.terms.bound = a.deadline, f.o.Bound
 	return nil
 }
 
@@ -203,18 +205,15 @@ func (a *attempt) looks(ctx context.Context, row *Row, last sight) (view, error)
 }
 
 // doubts decides whether somebody who has died may have used what the record has: the last attempt
-// was neither written nor given up. One of this process has come to an end, and what it got, if
-// anything, is at hand (ours), unless it said otherwise.
+// was neither written nor given up. One of this process is in doubt, too, unless it is known how it
+// ended: what it got is at hand (ours), or it got nothing, and giving the lease up failed. The answer
+// to a Begin may have been lost, and with it that the attempt before was in doubt.
 func (a *attempt) doubts(ctx context.Context, before *Row, ours bool) {
 	f := a.fleet
-	switch {
-	case before.Owner == "" || ours:
-		return
-	case before.Owner == f.incarnation:
-		a.terms.InDoubt = f.kept.isUnsettled(a.id, before.Fence)
+	a.inDoubt = a.inDoubt && !ours && (before.Owner != f.incarnation || !f.kept.isSettled(a.id, before.Fence))
+	if a.terms.InDoubt = a.inDoubt; !a.inDoubt || before.Owner == f.incarnation {
 		return
 	}
-	a.terms.InDoubt = true
 	t := TakeOver{Kind: a.id.Kind}
 	if now, err := f.now(ctx); err == nil {
 		t.After = max(now.Sub(before.Until), 0)
@@ -261,19 +260,18 @@ func (a *attempt) beginQuickly(ctx context.Context) error {
 
 // call calls change, and gives the lease up if there is nothing to write.
 func (a *attempt) call(ctx context.Context, change func([]byte) ([]byte, error)) (record []byte, err error) {
-	f := a.fleet
 	a.called = true
 	returned := false
 	defer func() {
-		switch {
-		case returned && err == nil:
-		case returned && !a.terms.Unsettled:
-			later, cancel := afterwards(ctx)
-			defer cancel()
-			a.release(later)
-		default: // it panicked, or does not know what it has done: who comes next is told
-			f.kept.unsettle(a.id, a.fence)
+		if returned && err == nil {
+			return
 		}
+		if !returned || a.terms.Unsettled { // it panicked, or does not know what it has done
+			a.inDoubt = true
+		}
+		later, cancel := afterwards(ctx)
+		defer cancel()
+		a.release(later)
 	}()
 	record, err = change(a.old)
 	if err == nil && len(record) > MaxRecord {
@@ -283,9 +281,13 @@ func (a *attempt) call(ctx context.Context, change func([]byte) ([]byte, error))
 	return record, err
 }
 
-// release gives up the lease, and changes nothing else. If that fails the lease ends by itself.
+// release gives up the lease, and changes nothing else. If that fails the lease ends by itself, as
+// does that of an attempt which leaves a doubt behind: who comes next must be told.
 func (a *attempt) release(ctx context.Context) {
 	if !a.owns {
+		return
+	}
+	if a.inDoubt {
 		return
 	}
 	ctx, cancel := a.fleet.answer(ctx)
@@ -294,7 +296,9 @@ func (a *attempt) release(ctx context.Context) {
 	if a.called {
 		c.Due = a.due()
 	}
-	_, _ = a.fleet.shared.Write(ctx, a.id, a.fence, a.generation, c)
+	if _, err := a.fleet.shared.Write(ctx, a.id, a.fence, a.generation, c); err != nil {
+		a.fleet.kept.settle(a.id, a.fence)
+	}
 }
 
 // due is [Terms].Next as a Change has it.

@@ -89,7 +89,7 @@ type Change struct {
 // Shared keeps rows that many machines work on, where none may wait for another while it holds a
 // lock: whoever works on a row begins an attempt, does what takes time, and then writes, which
 // is refused if anybody has begun another meanwhile. It is what a database has to offer; package
-// storetest is this contract as a test, and Fleet makes a [Store] of it.
+// storetest is this contract as a test, and [Fleet] makes a [Store] of it.
 //
 // Every method is one atomic step, by the store's own clock, is safe for concurrent use, and
 // returns soon after ctx has ended; what it was to change may be changed by then, or not. Errors

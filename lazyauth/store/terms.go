@@ -31,12 +31,15 @@ type Terms struct {
 	Interval time.Duration
 
 	// Deadline is by when what change asks of others has been answered, or given up: afterwards
-	// another machine may ask the same. Zero: there is no such time. It has a monotonic reading.
+	// another machine may ask the same. It is for requests to begin, too: see Bound. Zero: there is no
+	// such time. It has a monotonic reading.
 	Deadline time.Time
+	bound    time.Duration // how long before it a request is begun, at the latest
 	// InDoubt says that a machine which has died, or been cut off, may have used the credential in
 	// the old record, and that what it got was not written. To use it once more is right, as it may
-	// never have been used; but that it is refused then says nothing of the grant: what was got may
-	// still be on its way, and the record must not be ended for it.
+	// never have been used. If it is refused then, the record is to be replaced by one without the
+	// credential, so that it is not used a third time, and must not be ended: what was got may still be on
+	// its way, and is written over the one and not over the other.
 	InDoubt bool
 
 	// Over says whether what change returned is to replace the record found, which another has
@@ -66,16 +69,23 @@ func WithTerms(ctx context.Context, t *Terms) context.Context {
 // termsOf returns the terms in ctx, never nil.
 func termsOf(ctx context.Context) *Terms {
 	if t, ok := ctx.Value(termsKey{}).(*Terms); ok && t != nil {
-		t.Deadline, t.InDoubt = time.Time{}, false
+		t.Deadline, t.InDoubt, t.bound = time.Time{}, false, 0
 		return t
 	}
 	return &Terms{}
 }
 
-// Bound returns a context that ends at the deadline, if there is one.
+// Bound returns the context for one request that change makes, right before it makes it. It ends at the
+// deadline, if there is one; and has ended already if the request could be under way when that
+// comes: a process may have stood still since change was called.
 func (t *Terms) Bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if t.Deadline.IsZero() {
 		return context.WithCancel(ctx)
+	}
+	if time.Until(t.Deadline) < t.bound {
+		ctx, cancel := context.WithCancelCause(ctx)
+		cancel(errDeadline)
+		return ctx, func() { cancel(nil) }
 	}
 	return context.WithDeadlineCause(ctx, t.Deadline, errDeadline)
 }

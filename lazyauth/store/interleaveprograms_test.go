@@ -1,0 +1,296 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+)
+
+// A server rotates refresh tokens, which are numbers: the use of one gives the next one, and that of any
+// but the last is taken for theft, and ends them all; unless it has a grace, as many have, in which
+// the last but one gives a token, too.
+type server struct {
+	grace   bool
+	last    int
+	revoked bool
+	uses    []use
+	polls   []time.Time
+}
+
+// A use is one of a refresh token.
+type use struct {
+	by    *machine
+	token int
+	at    time.Time
+	over  bool // it was answered
+}
+
+func (s *server) state() string {
+	text := fmt.Sprint(s.last, s.revoked, len(s.polls))
+	for _, u := range s.uses {
+		text += fmt.Sprintf(" %s %d %t %v", u.by.name, u.token, u.over, time.Since(u.at))
+	}
+	return text
+}
+
+// present is a refresh token's arrival at the server.
+func (x *execution) present(m *machine, token int, inDoubt bool) (n int, next int) {
+	x.say("%s: presents token %d%s", m.name, token, map[bool]string{true: ", which is in doubt"}[inDoubt])
+	for _, u := range x.server.uses {
+		if u.by == m || u.token != token {
+			continue
+		}
+		if !u.by.dead && !u.over && time.Since(u.at) < modelBound {
+			x.violate("G1: %s and %s present token %d at the same time", u.by.name, m.name, token)
+		}
+		if !inDoubt {
+			x.violate("G1: %s has presented token %d, and %s does so again and is not told", u.by.name, token, m.name)
+		}
+	}
+	if inDoubt {
+		x.doubts++
+	}
+	x.server.uses = append(x.server.uses, use{by: m, token: token, at: time.Now()})
+	switch {
+	case x.server.revoked, token != x.server.last && (!x.server.grace || token != x.server.last-1):
+		x.server.revoked = true
+	default:
+		x.server.last++
+		next = x.server.last
+	}
+	return len(x.server.uses) - 1, next
+}
+
+const grantKey = "grant"
+
+func number(record []byte) int {
+	n, err := strconv.Atoi(string(record))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// stored is the token in the store; 0 if there is none.
+func (x *execution) stored() int {
+	record, err := x.watcher.Load(context.Background(), grantKey)
+	if err != nil {
+		x.violate("the record cannot be read: %v", err)
+	}
+	return number(record)
+}
+
+var errNothing = errors.New("there is nothing to refresh")
+
+// refresh refreshes what is stored, as package grants does. looks is whether it looks at the time.
+func refresh(m *machine, looks bool) {
+	x := m.x
+	issued := 0
+	terms := &store.Terms{Over: func(found []byte) bool { return number(found) < issued }}
+	err := m.fleet.Update(store.WithTerms(m.ctx, terms), grantKey, func(old []byte) ([]byte, error) {
+		if number(old) == 0 {
+			return nil, errNothing
+		}
+		if _, err := m.step("asks"); err != nil {
+			return nil, err
+		}
+		if looks {
+			ctx, cancel := terms.Bound(m.ctx)
+			defer cancel()
+			if ctx.Err() != nil {
+				m.notes("too late")
+				x.say("%s: does not ask, since it is too late", m.name)
+				return nil, context.Cause(ctx)
+			}
+		}
+		n, next := x.present(m, number(old), terms.InDoubt)
+		lost, err := m.step("hears")
+		if err != nil {
+			return nil, err
+		}
+		x.server.uses[n].over = true
+		m.notes("heard %d %t in doubt %t", next, lost, terms.InDoubt)
+		switch {
+		case lost:
+			x.say("%s: the server's answer is lost", m.name)
+			terms.Unsettled = true
+			return nil, errAnswerLost
+		case next == 0 && terms.InDoubt:
+			return []byte("spent"), nil // and not ended: who has died may still wake up with a token
+		case next == 0:
+			return nil, nil // it is no good any more
+		}
+		issued = next
+		return []byte(strconv.Itoa(next)), nil
+	})
+	m.notes("came to %t %t", err == nil, errors.Is(err, store.ErrEnded))
+	if err == nil && issued != 0 {
+		x.mu.Lock()
+		x.acked = max(x.acked, issued)
+		x.mu.Unlock()
+	}
+}
+
+// A trial is of two machines that refresh one grant.
+type trial struct {
+	times int  // each of them
+	grace bool // of the server
+	blind bool // they do not look at the time before they ask
+}
+
+func refreshes(c trial) *program {
+	one := func(m *machine) {
+		for range c.times {
+			refresh(m, !c.blind)
+		}
+	}
+	return &program{
+		begin: func(x *execution) {
+			x.server.grace = c.grace
+			signedIn(x)
+		},
+		machines: []func(*machine){one, one},
+		holds: func(x *execution) {
+			stored := x.stored()
+			switch {
+			case x.server.revoked && x.doubts == 0:
+				x.violate("G5: the grant is lost, and nothing was in doubt")
+			case !x.server.revoked && stored < x.acked:
+				x.violate("G2: token %d was acknowledged, and %d is stored", x.acked, stored)
+			}
+		},
+		state: func(x *execution) string { return fmt.Sprint(x.stored()) + rowState(x) },
+	}
+}
+
+// signedIn is the first token, in the store.
+func signedIn(x *execution) {
+	x.server.last = 1
+	if err := x.watcher.Update(context.Background(), grantKey, to("1")); err != nil {
+		x.violate("%v", err)
+	}
+	x.acked = 1
+}
+
+// rowState is that of the row of all that a program has.
+func rowState(x *execution) (text string) {
+	ids, err := x.engine.OfPerson(context.Background(), store.Hash{}, store.ID{}, 10)
+	if err != nil {
+		x.violate("%v", err)
+	}
+	for _, id := range ids {
+		row, err := x.engine.Read(context.Background(), id)
+		if err != nil {
+			x.violate("%v", err)
+		}
+		text += " " + x.show(row)
+	}
+	return text
+}
+
+// ends is a machine that refreshes, and one that ends the grant.
+func ends() *program {
+	return &program{
+		begin: signedIn,
+		machines: []func(*machine){
+			func(m *machine) { refresh(m, true) },
+			func(m *machine) {
+				err := m.fleet.Update(store.WithTerms(m.ctx, &store.Terms{Quick: true, Over: func([]byte) bool { return true }}), grantKey, remove)
+				m.x.mu.Lock()
+				defer m.x.mu.Unlock()
+				m.x.ended = err == nil
+			},
+		},
+		holds: func(x *execution) {
+			if stored := x.stored(); x.ended && stored != 0 {
+				x.violate("G6: the grant was ended, and token %d is stored", stored)
+			}
+		},
+		state: func(x *execution) string { return fmt.Sprint(x.stored()) + rowState(x) },
+	}
+}
+
+// pollInterval is between two polls.
+const pollInterval = 5 * time.Second
+
+// polls is two machines that poll for one flight, twice each.
+func polls() *program {
+	one := func(m *machine) {
+		for range 2 {
+			terms := &store.Terms{IfDue: true, Interval: pollInterval, Next: pollInterval}
+			err := m.fleet.Update(store.WithTerms(m.ctx, terms), grantKey, func(old []byte) ([]byte, error) {
+				if _, err := m.step("asks"); err != nil {
+					return nil, err
+				}
+				ctx, cancel := terms.Bound(m.ctx)
+				defer cancel()
+				if ctx.Err() != nil {
+					return nil, context.Cause(ctx)
+				}
+				m.x.say("%s: polls", m.name)
+				// A clock that steps makes a poll early by as much.
+				if n := len(m.x.server.polls); n > 0 && time.Since(m.x.server.polls[n-1]) < pollInterval-max(m.x.stepped, 0) {
+					m.x.violate("G3: a poll comes %v after the last one", time.Since(m.x.server.polls[n-1]))
+				}
+				m.x.server.polls = append(m.x.server.polls, time.Now())
+				lost, err := m.step("hears")
+				if err != nil || lost {
+					return nil, errors.Join(err, errAnswerLost)
+				}
+				return old, nil
+			})
+			if early, ok := errors.AsType[*store.NotDueError](err); ok {
+				m.notes("early by %v", early.In)
+				select {
+				case <-time.After(max(early.In, 0)):
+				case <-m.ctx.Done():
+				}
+			}
+		}
+	}
+	return &program{
+		begin: func(x *execution) {
+			err := x.watcher.Update(store.WithTerms(context.Background(), &store.Terms{Next: time.Nanosecond}), grantKey, to("1"))
+			if err != nil {
+				x.violate("%v", err)
+			}
+			time.Sleep(time.Microsecond)
+		},
+		machines: []func(*machine){one, one},
+		holds:    func(*execution) {},
+		state:    rowState,
+	}
+}
+
+// starts is two machines that are about to start one handler.
+func starts() *program {
+	one := func(m *machine) {
+		first, err := m.fleet.Mark(m.ctx, "call", time.Hour)
+		m.notes("first %t", first)
+		if _, died := m.step("starts"); died != nil || err != nil || !first {
+			return
+		}
+		m.x.say("%s: starts the handler", m.name)
+		if m.x.starts++; m.x.starts > 1 {
+			m.x.violate("G4: the handler starts twice")
+		}
+	}
+	return &program{
+		begin:    func(*execution) {},
+		machines: []func(*machine){one, one},
+		holds: func(x *execution) {
+			dead := false
+			for _, m := range x.machines {
+				dead = dead || m.dead
+			}
+			if x.starts == 0 && !dead {
+				x.violate("G4: the handler does not start, though nobody has died")
+			}
+		},
+		state: rowState,
+	}
+}
