@@ -69,10 +69,10 @@ func (d *DB) Losses(ctx context.Context) (store.Losses, error) {
 }
 
 func lossesBy(info, settings map[string]string) store.Losses {
-	switch {
-	case info["aof_enabled"] == "":
+	switch info["aof_enabled"] {
+	case "":
 		return store.LosesUnknown
-	case info["aof_enabled"] == "0":
+	case "0":
 		return store.LosesAny
 	}
 	switch settings["appendfsync"] {

@@ -107,7 +107,7 @@ func (d *DB) failed(ctx context.Context, err error) error {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return d.trouble(store.ErrUnavailable, "the server's certificate is not that of this name, or by an authority that is not trusted here: set Options.TLS", nil)
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+	if op, ok := errors.AsType[*net.OpError](err); ok && isDial(err) {
 		return d.trouble(store.ErrNoAnswer, "it cannot be reached ("+shown(op.Err.Error())+"): does it run, and may this machine reach it?", nil)
 	}
 	switch {
@@ -117,6 +117,12 @@ func (d *DB) failed(ctx context.Context, err error) error {
 		return d.trouble(store.ErrNoAnswer, "the connection was lost, or the server has no TLS on this port", nil)
 	}
 	return d.trouble(store.ErrNoAnswer, "the connection was lost, or the server speaks TLS on this port", nil)
+}
+
+// isDial reports whether there was no connection at all.
+func isDial(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
 }
 
 // refused is the error for what a server has answered.

@@ -13,8 +13,8 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
-// run has a script answer, within the time that there is. One that only reads is sent once more if the
-// connection was lost.
+// run has a script answer, within the time that there is. One that only reads is sent again if the
+// connection was lost: there are several, which may all have ended meanwhile.
 func (d *DB) run(ctx context.Context, script *valkey.Lua, reads bool, key string, args ...string) (valkey.ValkeyMessage, error) {
 	if ctx.Err() != nil {
 		return valkey.ValkeyMessage{}, context.Cause(ctx)
@@ -27,8 +27,12 @@ func (d *DB) run(ctx context.Context, script *valkey.Lua, reads bool, key string
 		if err == nil {
 			return answer, nil
 		}
-		if _, ok := valkey.IsValkeyErr(err); ok || !reads || tries > 1 || ctx.Err() != nil {
+		if _, ok := valkey.IsValkeyErr(err); ok || !reads || tries > 5 || ctx.Err() != nil || isDial(err) {
 			return answer, d.failed(ctx, err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Duration(tries) * 5 * time.Millisecond):
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/redis"
 )
 
-// A server that proves who it is is taken, and another is not.
+// A server is taken if it proves who it is, and not otherwise.
 func TestOpen_TLS(t *testing.T) {
 	cert, key, err := engines.Certificate(t.TempDir())
 	if err != nil {
