@@ -1,6 +1,7 @@
 package engines
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -10,11 +11,13 @@ import (
 
 // A Link leads to an address over TCP, and fails as links do. It is made by [NewLink], and closed by Close.
 type Link struct {
-	to       string
 	listener net.Listener
+	ctx      context.Context // ends with Close
+	stop     context.CancelFunc
 	wg       sync.WaitGroup
 
 	mu         sync.Mutex
+	to         string
 	mode       mode
 	delay      time.Duration
 	unanswered bool // nothing that comes back is passed on
@@ -39,6 +42,7 @@ func NewLink(to string) (*Link, error) {
 		return nil, err
 	}
 	l := &Link{to: to, listener: listener, open: make(map[net.Conn]struct{}), changed: make(chan struct{})}
+	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.wg.Go(l.serve)
 	return l, nil
 }
@@ -103,6 +107,7 @@ func (l *Link) end() {
 
 // Close ends everything.
 func (l *Link) Close() error {
+	l.stop()
 	l.mu.Lock()
 	l.closed = true
 	l.end()
@@ -152,7 +157,7 @@ func (l *Link) lead(client net.Conn) {
 	l.dialed++
 	to := l.to
 	l.mu.Unlock()
-	server, err := net.Dial("tcp", to)
+	server, err := new(net.Dialer).DialContext(l.ctx, "tcp", to)
 	if err != nil {
 		return
 	}

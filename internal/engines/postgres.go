@@ -51,14 +51,9 @@ func StartPostgres(ctx context.Context, dir string, settings ...string) (*Postgr
 	if err := p.who.give(dir, file); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*patience)
-	defer cancel()
-	initdb := exec.CommandContext(ctx, filepath.Join(p.bin, "initdb"), "--no-sync", "--auth=scram-sha-256", "--pwfile="+file,
-		"--username=lazyauth", "--encoding=UTF8", "--locale=C", p.data) //nolint:gosec // where PostgreSQL is installed
-	initdb.Dir = dir
-	initdb.SysProcAttr = attributes(p.who)
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("engines: initdb: %w: %s", err, out)
+	if err := p.tool(ctx, "initdb", "--no-sync", "--auth=scram-sha-256", "--pwfile="+file,
+		"--username=lazyauth", "--encoding=UTF8", "--locale=C", p.data); err != nil {
+		return nil, err
 	}
 	return p, p.Start(ctx)
 }

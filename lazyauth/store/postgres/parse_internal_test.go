@@ -17,15 +17,15 @@ func TestParse_TLS(t *testing.T) {
 		"postgres://u:p@db.example.com/x":                                "db.example.com",
 		"postgres://u:p@db.example.com/x?connect_timeout=3":              "db.example.com",
 		"postgres://u:p@10.0.0.1/x":                                      "10.0.0.1",
-		"postgres://u:p@localhost,db.example.com/x":                      "localhost db.example.com",
+		"postgres://u:p@localhost,db.example.com/x":                      "localhost,db.example.com",
 		"postgres://u:p@db.example.com/x?sslmode=verify-full":            "db.example.com",
 		"postgres://u:p@db.example.com/x?sslmode=disable":                "plain",
 		"postgres://u:p@db.example.com/x?sslmode=require":                "unverified",
 		"postgres://u:p@127.0.0.1/x?sslmode=disable":                     "plain",
 		"postgres://u:p@/x?host=/run/postgresql":                         "plain",
-		"postgres://u:p@localhost/x":                                     "unverified plain",
+		"postgres://u:p@localhost/x":                                     "unverified,plain",
 		"postgres://u:p@db.example.com/x?sslmode=verify-full&sslsni=0":   "db.example.com",
-		"postgres://u:p@a.example.com,b.example.com/x?sslmode=disable":   "plain plain",
+		"postgres://u:p@a.example.com,b.example.com/x?sslmode=require":   "unverified,unverified",
 		"postgresql://u:p@db.example.com/x?target_session_attrs=primary": "db.example.com",
 	} {
 		config, err := parse(url, Options{Timeout: time.Second})
@@ -38,7 +38,7 @@ func TestParse_TLS(t *testing.T) {
 		for _, f := range c.Fallbacks {
 			got = append(got, kind(f.TLSConfig))
 		}
-		if strings.Join(got, " ") != want {
+		if strings.Join(got, ",") != want {
 			t.Errorf("%s: %q; want %q", url, got, want)
 		}
 	}

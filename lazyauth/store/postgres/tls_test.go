@@ -10,7 +10,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres"
 )
 
-// A server that proves who it is is taken, and another is not.
+// A server is taken if it proves who it is, and not otherwise.
 func TestOpen_TLS(t *testing.T) {
 	p := newPlace(t)
 	cert, key, err := engines.Certificate(folder(t))

@@ -110,12 +110,12 @@ func grant(n int) store.ID {
 // folder is one that other accounts get to.
 func folder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "postgres")
+	dir, err := os.MkdirTemp("", "postgres") //nolint:usetesting // to t.TempDir nobody else gets
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // it is to be reached by others
+	if err := os.Chmod(dir, 0o711); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -1,0 +1,24 @@
+package postgres_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/storetest"
+)
+
+// What a fleet keeps here is a store like any other.
+func TestFleet_IsAStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Subject {
+		p := newPlace(t)
+		s := subject(p)
+		return storetest.Subject{
+			Open: func() (store.Store, error) {
+				return store.NewFleet(p.open(), bytes.Repeat([]byte("n4me"), store.KeySize/4), [][]byte{bytes.Repeat([]byte("s3al"), store.KeySize/4)}, nil)
+			},
+			ReadOnly: s.ReadOnly,
+			Silence:  s.Silence,
+		}
+	})
+}
