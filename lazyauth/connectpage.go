@@ -37,7 +37,8 @@ type ConnectOptions struct {
 	// Map returns the identity by which people are compared, exactly, where the two sides know one person by
 	// different names: it is asked of the principal of a call, and of what Who returns. Microsoft Entra is the known
 	// case: "sub" is another one for each application and "iss" for each version of its tokens, while "tid" and
-	// "oid" are the same; have both sides put those into their principals, or map here what can be told apart. An
+	// "oid" are the same; have both sides put those into their principals, as package oidcsignin does it, or map here
+	// what can be told apart. An
 	// error, or the zero Principal, is nobody's, and nobody is connected by it. A Map that takes all for one is an
 	// error of [NewConnectPage]. Nil compares issuer and subject.
 	Map func(Principal) (Principal, error)
