@@ -154,6 +154,9 @@ func (e *storeError) Error() string { return e.err.Error() }
 
 func (e *storeError) Unwrap() error { return e.err }
 
+// Unwrap is for [store.IsFleet].
+func (g guardedStore) Unwrap() store.Store { return g.next }
+
 // call is guard.Call for the store.
 func (g guardedStore) call(ctx context.Context, f func() error) error {
 	defer g.late.During(theStore)()

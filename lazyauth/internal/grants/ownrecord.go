@@ -108,14 +108,16 @@ type update struct {
 //
 // Every wait is bounded. Whatever the store does, decide is called once at the most, and
 // what it decides is handed over, and not shared.
-func (r *ownRecord) update(ctx context.Context, decide func(stored) decision) (u update, err error) {
+//
+// The terms are for a store that machines share.
+func (r *ownRecord) update(ctx context.Context, terms *store.Terms, decide func(stored) decision) (u update, err error) {
 	defer func() {
 		if seen := r.seen.Load(); !u.made && seen != nil {
 			u.found = *seen
 		}
 	}()
 	slow := errStoreSlow{r.store.String()}
-	timer := time.NewTimer(storeWait)
+	timer := time.NewTimer(r.beginWait())
 	defer timer.Stop()
 	select {
 	case r.storing <- struct{}{}:
@@ -134,7 +136,7 @@ func (r *ownRecord) update(ctx context.Context, decide func(stored) decision) (u
 		err := guard.ErrExited
 		defer func() { finished <- err }()
 		err = guard.Call("the store", func() error {
-			return r.store.Update(storing, r.key, r.change(turn, decided, decide))
+			return r.store.Update(store.WithTerms(storing, terms), r.key, r.change(turn, decided, decide))
 		})
 	}()
 	waiting := ctx.Done()
@@ -222,8 +224,12 @@ func (r *ownRecord) forget(ctx context.Context) (kept *Grant, err error) {
 	}
 	// What is stored may be newer than what is at hand. What cannot be read cannot be revoked, but
 	// it can be forgotten.
-	u, err := r.update(ctx, func(s stored) decision { return decision{remove: !s.absent, use: s.grant, err: s.err} })
-	if kept = u.use; err != nil && !u.made && !errors.As(err, new(errStoreSlow)) {
+	terms, newer := r.endingAll()
+	u, err := r.update(ctx, terms, func(s stored) decision { return decision{remove: !s.absent, use: s.grant, err: s.err} })
+	if kept = u.use; newer.Load() != nil {
+		kept = newer.Load()
+	}
+	if err != nil && !u.made && !errors.As(err, new(errStoreSlow)) {
 		// It cannot be written, and perhaps it can be read.
 		if found, failed := r.load(ctx); failed == nil && found != nil {
 			kept = found

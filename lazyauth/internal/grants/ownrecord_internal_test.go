@@ -32,7 +32,7 @@ func TestOwnRecord_StoreThatDoesNotAsk(t *testing.T) {
 				return returned
 			}}
 			decided := 0
-			u, err := k.local.record.update(t.Context(), func(stored) decision { decided++; return decision{} })
+			u, err := k.local.record.update(t.Context(), new(store.Terms), func(stored) decision { decided++; return decision{} })
 			if err == nil || returned != nil && !errors.Is(err, returned) || u.made {
 				t.Errorf("returned %v: update says %v, made %t", returned, err, u.made)
 			}
@@ -53,7 +53,7 @@ func TestOwnRecord_StoreThatReturnsTooEarly(t *testing.T) {
 			return nil
 		}}
 		g := new(Grant)
-		u, err := k.local.record.update(t.Context(), func(stored) decision {
+		u, err := k.local.record.update(t.Context(), new(store.Terms), func(stored) decision {
 			time.Sleep(2 * time.Second)
 			return decision{use: g}
 		})

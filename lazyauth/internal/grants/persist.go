@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
 const (
@@ -44,7 +46,7 @@ func (o *Owner) save(ctx context.Context, g *Grant) {
 }
 
 func (o *Owner) saveNow(ctx context.Context, g *Grant) {
-	u, err := o.record.update(o.keeper.ctx, func(s stored) decision {
+	u, err := o.record.update(o.keeper.ctx, o.record.quick(func(found *Grant) bool { return !o.isCurrent(g) || o.prefers(found, g) }), func(s stored) decision {
 		if !o.isCurrent(g) || s.grant != nil && o.prefers(s.grant, g) {
 			return decision{}
 		}
@@ -52,6 +54,10 @@ func (o *Owner) saveNow(ctx context.Context, g *Grant) {
 		return decision{put: g}
 	})
 	switch {
+	case errors.Is(err, store.ErrEnded):
+		o.takeBack(g)
+	case errors.Is(err, store.ErrFenced): // what is there is to stay
+		g.stored.Store(false)
 	case err != nil:
 		g.stored.Store(false)
 		o.noteOutdated(u.found)
@@ -75,10 +81,10 @@ func (o *Owner) remove(ctx context.Context, g *Grant) {
 	if o.keeper.config.Store == nil {
 		return
 	}
-	u, err := o.record.update(ctx, func(s stored) decision {
+	u, err := o.record.update(ctx, o.record.quick(func(*Grant) bool { return true }), func(s stored) decision {
 		return decision{remove: s.grant != nil && s.grant.token.AccessToken == g.token.AccessToken, err: s.err}
 	})
-	if err = errors.Join(err, u.err); err != nil {
+	if err = errors.Join(err, u.err); err != nil && !errors.Is(err, store.ErrFenced) {
 		o.storeFailed(ctx, err)
 	}
 }

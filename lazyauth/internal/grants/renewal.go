@@ -3,7 +3,6 @@ package grants
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -163,10 +162,11 @@ func (o *Owner) refreshed(ctx context.Context, old *Grant) (*Grant, error) {
 	if o.keeper.config.Store == nil {
 		return o.exchange(ctx, old, old)
 	}
-	u, err := o.record.update(ctx, func(s stored) decision { return o.refreshWith(ctx, s, old, true) })
+	terms := new(store.Terms)
+	u, err := o.record.update(ctx, terms, func(s stored) decision { return o.refreshWith(ctx, terms, s, old, true) })
 	if errors.Is(err, store.ErrDamaged) && !u.made {
 		// It was set aside, so that nothing there says nothing.
-		u, err = o.record.update(ctx, func(s stored) decision { return o.refreshWith(ctx, s, old, false) })
+		u, err = o.record.update(ctx, terms, func(s stored) decision { return o.refreshWith(ctx, terms, s, old, false) })
 	}
 	switch {
 	case u.err != nil:
@@ -178,12 +178,20 @@ func (o *Owner) refreshed(ctx context.Context, old *Grant) (*Grant, error) {
 		return u.use, nil
 	case ctx.Err() != nil && !u.made:
 		return nil, err
+	case errors.Is(err, store.ErrEnded):
+		o.takeBack(u.use)
+		return nil, errLoggedOut
+	case errors.Is(err, store.ErrFenced): // another machine has written a better one, which will be found
+		return u.use, nil
 	}
 	o.storeFailed(ctx, err)
-	if errors.Is(err, store.ErrUnwritable) && !u.made {
+	if errors.Is(err, store.ErrUnwritable) && !u.made && !o.record.isFleets() {
 		// The refresh token is shared with others who read the store, and a new one could
 		// not be given to them.
 		return nil, err
+	}
+	if !u.made && o.record.isFleets() {
+		return nil, notNow{err}
 	}
 	o.noteOutdated(u.found)
 	if !u.made { // the store could not even be read: do without
@@ -198,7 +206,7 @@ func (o *Owner) refreshed(ctx context.Context, old *Grant) (*Grant, error) {
 // what is at hand. It is here that the refresh token is used, so that the lock on the
 // record is what keeps a second use from happening. expects says that nothing stored means
 // a logout elsewhere.
-func (o *Owner) refreshWith(ctx context.Context, s stored, old *Grant, expects bool) decision {
+func (o *Owner) refreshWith(ctx context.Context, terms *store.Terms, s stored, old *Grant, expects bool) decision {
 	if !o.isCurrent(old) {
 		return decision{err: errSuperseded}
 	}
@@ -213,12 +221,16 @@ func (o *Owner) refreshWith(ctx context.Context, s stored, old *Grant, expects b
 		}
 	}
 	if s.absent && old.stored.Load() && expects {
-		return decision{err: fmt.Errorf("lazyauth: the grant was taken out of the store, by a logout elsewhere: %w", oauth.ErrRevoked)}
+		return decision{err: errLoggedOut}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeWait)
 	defer cancel()
 	defer context.AfterFunc(o.keeper.ctx, func() { time.AfterFunc(closingWait, cancel) })()
+	ctx, end := terms.Bound(ctx)
+	defer end()
+	terms.Over = o.record.replaces(from)
 	fresh, err := o.exchange(ctx, old, from)
+	terms.Unsettled = isUnsettled(ctx, err)
 	switch {
 	case err == nil:
 		fresh.stored.Store(!s.foreign)
@@ -226,6 +238,8 @@ func (o *Owner) refreshWith(ctx context.Context, s stored, old *Grant, expects b
 		return decision{put: fresh, use: fresh}
 	case s.absent || s.foreign || !errors.Is(err, oauth.ErrRevoked):
 		return decision{err: err}
+	case terms.InDoubt: // it is not used again, and what another machine may still write is not refused
+		return decision{put: from.withoutRefresh(), err: err}
 	case old.Alive():
 		return decision{put: old.withoutRefresh(), err: err}
 	default:
