@@ -269,7 +269,8 @@ func polls() *program {
 // starts is two machines that are about to start one handler.
 func starts() *program {
 	one := func(m *machine) {
-		first, err := m.fleet.Mark(m.ctx, "call", time.Hour)
+		holder, err := m.fleet.Mark(m.ctx, "call", time.Hour)
+		first := holder == m.fleet.Incarnation()
 		m.notes("first %t", first)
 		if _, died := m.step("starts"); died != nil || err != nil || !first {
 			return
