@@ -126,6 +126,9 @@ func (h *host) ask(ctx context.Context, e elicitation, form *form) string {
 				h.browse(ctx, e.URL)
 			}
 		}()
+		// A moment later: many a script signs the person in as long after the answer as
+		// they take to press, and what came first of the two would be open.
+		h.sleep(ctx, 100*time.Millisecond)
 		return "accept"
 	}
 	if h.fault == ShowsTwice {
