@@ -182,6 +182,7 @@ func TestAskAtStart_AskedByACall(t *testing.T) {
 // Over HTTP each person is asked for themselves, and only once in all their requests; one who is
 // not known is not asked, and uses what is for everybody.
 func TestAskAtStart_OverHTTP(t *testing.T) {
+	t.Parallel() // the clock is the real one
 	w := world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: asksAtStart})
 	as := world.OverHTTP(t, w, world.Modern, true)
 	nobody := world.OverHTTP(t, w, world.Modern, false)("")

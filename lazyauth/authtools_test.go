@@ -403,6 +403,7 @@ func TestAddAuthTools_Panics(t *testing.T) {
 
 // Over HTTP each person sees and changes what is theirs alone.
 func TestAuthTools_OverHTTP(t *testing.T) {
+	t.Parallel() // the clock is the real one
 	for _, era := range world.Eras {
 		t.Run(era, func(t *testing.T) {
 			w := world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: withAuthTools(nil)})

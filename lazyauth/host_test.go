@@ -65,6 +65,7 @@ func TestHost_ErasInOneSession(t *testing.T) {
 // Requests of the old era on a stateless endpoint have no session to go by: the
 // principal is the client, so that the second call joins the first one's flight.
 func TestHost_LegacyOnStatelessHTTP(t *testing.T) {
+	t.Parallel() // the clock is the real one
 	w := world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}})
 	client := mcp.NewClient(&mcp.Implementation{Name: "host", Version: "1"}, nil)
 	session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{
@@ -234,6 +235,7 @@ func TestHost_WithTwoCallsAtOnce(t *testing.T) {
 // On stateless HTTP several hosts of one person are one client. A host that refuses by
 // itself, unattended as it is, does not do so for the others: they are asked in its place.
 func TestHost_UnattendedBesideAnother(t *testing.T) {
+	t.Parallel() // the clock is the real one
 	for name, unattended := range map[string]world.Manners{
 		"which has nothing else": {URL: true},
 		"which takes a form":     {URL: true, Form: true},

@@ -292,6 +292,7 @@ func TestListing_WhereNothingCanBeTold(t *testing.T) {
 // Over HTTP each person's list follows their own grant, in all their sessions, and nobody is
 // told of another's. A host that listens to nothing but its calls' responses is told there.
 func TestListing_OverHTTP(t *testing.T) {
+	t.Parallel() // the clock is the real one
 	for _, deaf := range []bool{false, true} {
 		t.Run(fmt.Sprintf("no stream of its own %t", deaf), func(t *testing.T) {
 			w := world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: hides})

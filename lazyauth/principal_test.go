@@ -75,6 +75,7 @@ func TestPrincipal_ManyUsersOverHTTP(t *testing.T) {
 }
 
 func TestPrincipal_RefusedOverHTTP(t *testing.T) {
+	t.Parallel() // the clock is the real one
 	for _, era := range world.Eras {
 		t.Run(era, func(t *testing.T) {
 			t.Run("nobody knows who", func(t *testing.T) {

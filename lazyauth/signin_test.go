@@ -164,6 +164,7 @@ func TestSignInPrompt_OfAStranger(t *testing.T) {
 
 // Whoever wants to be asked again is asked again, and nobody else.
 func TestSignInPrompt_OverHTTP(t *testing.T) {
+	t.Parallel() // the clock is the real one
 	w := world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: func(w *world.World) {
 		w.AddTools()
 		lazyauth.AddSignInPrompt(w.Server, w.Auth)

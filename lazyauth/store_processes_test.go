@@ -90,7 +90,11 @@ func start(t *testing.T, era, origin, folder string) *program {
 // takes the second use of a refresh token for theft and ends the login; nobody may notice
 // that it does.
 func TestStore_TwoRealProcesses(t *testing.T) {
-	const rounds = 100
+	t.Parallel()
+	rounds := 100
+	if testing.Short() {
+		rounds = 40
+	}
 	const life = 3 * time.Second // of which a client that knows about rounding uses half
 	as := fakeas.New(&fakeas.Options{TokenLifetime: life, DetectReuse: true, Interval: time.Second})
 	web := httptest.NewServer(as)

@@ -231,6 +231,7 @@ func TestSuspended_OnlyWhereItIsDeclared(t *testing.T) {
 }
 
 func TestSuspended_OverStatelessHTTP(t *testing.T) {
+	t.Parallel() // the clock is the real one
 	var w *world.World
 	progress := make(chan string, 10)
 	w = world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: func(w *world.World) {
