@@ -18,7 +18,7 @@ import (
 // answers every request after 100 ms, and reports what one such burst causes:
 // one device authorization, one prompt, and no call that is sent away or fails.
 func BenchmarkFirstCalls(b *testing.B) {
-	const calls = 10_000
+	calls := manyCalls()
 	for _, era := range world.Eras {
 		b.Run(map[string]string{world.Legacy: "legacy", world.Modern: "modern"}[era], func(b *testing.B) {
 			var authorizations, prompts, bounced, failed atomic.Int64

@@ -89,13 +89,13 @@ func newStorm(b *testing.B, era string, calls int64) *storm {
 // for it. It reports what one such expiry causes: one refresh, no prompt, and no call
 // that is sent away or fails.
 func BenchmarkRefreshStorm(b *testing.B) {
-	const calls = 10_000
+	calls := manyCalls()
 	for _, era := range world.Eras {
 		b.Run(map[string]string{world.Legacy: "legacy", world.Modern: "modern"}[era], func(b *testing.B) {
 			var refreshes, prompts, bounced, failed atomic.Int64
 			for b.Loop() {
 				b.StopTimer()
-				s := newStorm(b, era, calls)
+				s := newStorm(b, era, int64(calls))
 				b.StartTimer()
 				var wg sync.WaitGroup
 				for range calls {

@@ -17,8 +17,14 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// waiters is how many calls wait at once in the benchmarks here.
-const waiters = 10_000
+// manyCalls is how many calls a benchmark makes at once. With -short, where it is run so that
+// it does not rot and nobody reads its figures, these are fewer.
+func manyCalls() int {
+	if testing.Short() {
+		return 1000
+	}
+	return 10_000
+}
 
 func bareCrowd(b testing.TB, era string) *crowd {
 	var waiting atomic.Int64
@@ -130,8 +136,9 @@ func TestWaiting_CostsLittleMore(t *testing.T) {
 	}
 }
 
-// inCrowds measures 10,000 waiting calls of ours and of the bare SDK in turn.
+// inCrowds measures manyCalls waiting calls of ours and of the bare SDK in turn.
 func inCrowds(b *testing.B, report func(b *testing.B, ours, bare []measure)) {
+	waiters := manyCalls()
 	for _, era := range world.Eras {
 		b.Run(map[string]string{world.Legacy: "legacy", world.Modern: "modern"}[era], func(b *testing.B) {
 			var ours, bare []measure
