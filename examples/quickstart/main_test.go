@@ -60,6 +60,9 @@ func TestSignsInOnceAndTheSameCallGoesOn(t *testing.T) {
 
 // The same by a link that leads the browser back: no code, and the link alone on its line.
 func TestSignsInByARedirect(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the server is a process of its own, and the run from a sign-in to its end is tried anyway")
+	}
 	for _, protocol := range demo.Protocols {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
@@ -124,6 +127,9 @@ func (w *trigger) Write(p []byte) (int, error) {
 
 // Interrupted while the server is built: so that is said before it is done.
 func TestInterrupted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the server is a process of its own, and the run from a sign-in to its end is tried anyway")
+	}
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
 	for name, test := range map[string]struct {
@@ -196,6 +202,9 @@ func deny(page, code string) error {
 
 // To deny is an answer, and no failure of the program.
 func TestDenied(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the server is a process of its own, and the run from a sign-in to its end is tried anyway")
+	}
 	for _, args := range [][]string{
 		{"-protocol", demo.Protocols[0]},
 		{"-protocol", demo.Protocols[1]},
