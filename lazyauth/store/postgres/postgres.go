@@ -37,14 +37,15 @@ type Options struct {
 
 // DB is a [store.Shared] in PostgreSQL. It is made by [Open].
 type DB struct {
-	pool    *pgxpool.Pool
-	listen  *pgx.ConnConfig // of Watch; nil if there is none
-	schema  string
-	channel string // of notifications
-	where   string // for people, without a password
-	timeout time.Duration
-	sql     statements
-	hints   hints
+	pool     *pgxpool.Pool
+	listen   *pgx.ConnConfig // of Watch; nil if there is none
+	schema   string
+	channel  string // of notifications
+	where    string // for people, without a password
+	timeout  time.Duration
+	sql      statements
+	prepares bool // it does so by itself
+	hints    hints
 
 	stop func() // what runs in the background
 	wg   sync.WaitGroup
@@ -111,11 +112,12 @@ func connect(url string, opts *Options) (*DB, error) {
 		return nil, err
 	}
 	d := &DB{
-		schema:  o.Schema,
-		channel: o.Schema + "_changed",
-		timeout: o.Timeout,
-		where:   placeOf(config.ConnConfig) + ", schema " + o.Schema,
-		sql:     statementsFor(o.Schema),
+		schema:   o.Schema,
+		channel:  o.Schema + "_changed",
+		timeout:  o.Timeout,
+		where:    placeOf(config.ConnConfig) + ", schema " + o.Schema,
+		sql:      statementsFor(o.Schema),
+		prepares: config.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement,
 	}
 	switch {
 	case o.ListenURL != "":
