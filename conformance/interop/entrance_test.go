@@ -34,6 +34,11 @@ type entrance struct {
 // byRedirect is what clients do here: a host, the page, and the service's client. None has a device flow.
 var byRedirect = []string{"authorization_code", "refresh_token"}
 
+// hostClient is a host, where its person signs in to the MCP server.
+var hostClient = oidcClient{
+	Auth: "none", Name: "Host", ApplicationType: "native", RedirectURIs: []string{"http://127.0.0.1/callback"}, GrantTypes: byRedirect,
+}
+
 // newEntrance returns one where people are compared by this, if its sign-in can work at all.
 func newEntrance(t *testing.T, as *provider, era era, identity oidcsignin.Identity) (*entrance, error) {
 	t.Helper()
@@ -46,10 +51,7 @@ func newEntrance(t *testing.T, as *provider, era era, identity oidcsignin.Identi
 	t.Cleanup(web.Close)
 	e.base = web.URL
 	connect := web.URL + "/connect"
-	e.hosts = as.register(t, oidcClient{
-		Auth: "none", Name: "Host", ApplicationType: "native", RedirectURIs: []string{"http://127.0.0.1/callback"}, GrantTypes: byRedirect,
-	})
-
+	e.hosts = as.register(t, hostClient)
 	client := as.register(t, oidcClient{Auth: "client_secret_basic", Name: "Connect page", RedirectURIs: []string{connect + "/signed-in"}, GrantTypes: byRedirect})
 	var err error
 	e.signIn, err = oidcsignin.New(oidcsignin.Options{
@@ -122,32 +124,43 @@ func (e *entrance) verify(ctx context.Context, token string, _ *http.Request) (*
 	return &auth.TokenInfo{UserID: who.Subject, Extra: map[string]any{"iss": who.Issuer}, Expiration: time.Now().Add(time.Hour)}, nil
 }
 
-// A caller is a person's host, with the bearer token that they have got it.
+// A caller is a person's host that calls, with the bearer token that they have got it.
 type caller struct {
 	*entrance
-	token string
-	link  string
-	done  chan error
+	link string
+	done chan error
 }
 
 // calls has a person sign in for their host, at the authorization server's own pages, and that call a tool. It returns
 // when they are shown a link.
 func (e *entrance) calls(p *person, era era) *caller {
 	e.Helper()
+	return e.callsWith(e.bearer(p, "openid profile"), era)
+}
+
+// bearer has a person sign in for their host, and returns the token that it gets.
+func (e *entrance) bearer(p *person, scope string, more ...oauth2.AuthCodeOption) *oauth2.Token {
+	e.Helper()
 	config := oauth2.Config{
-		ClientID: e.hosts.ID, RedirectURL: "http://127.0.0.1/callback", Scopes: []string{"openid", "profile"},
+		ClientID: e.hosts.ID, RedirectURL: "http://127.0.0.1/callback", Scopes: []string{scope},
 		Endpoint: oauth2.Endpoint{AuthURL: e.endpoint.Authorization, TokenURL: e.endpoint.Token, AuthStyle: oauth2.AuthStyleInParams},
 	}
 	verifier := oauth2.GenerateVerifier()
-	back, err := p.walk(e.ctx, config.AuthCodeURL("of-the-host", oauth2.S256ChallengeOption(verifier)), approves)
+	back, err := p.walk(e.ctx, config.AuthCodeURL("of-the-host", append(more, oauth2.S256ChallengeOption(verifier))...), approves)
 	if err != nil {
 		e.Fatal(err)
 	}
-	token, err := config.Exchange(e.ctx, back.Query().Get("code"), oauth2.VerifierOption(verifier))
+	token, err := config.Exchange(e.ctx, back.Query().Get("code"), append(more, oauth2.VerifierOption(verifier))...)
 	if err != nil {
 		e.Fatal(err)
 	}
-	c, links := &caller{entrance: e, token: token.AccessToken, done: make(chan error, 1)}, make(chan string, 1)
+	return token
+}
+
+// callsWith has a host call with this token.
+func (e *entrance) callsWith(token *oauth2.Token, era era) *caller {
+	e.Helper()
+	c, links := &caller{entrance: e, done: make(chan error, 1)}, make(chan string, 1)
 	host := mcp.NewClient(&mcp.Implementation{Name: "interop", Version: "1.0.0"}, &mcp.ClientOptions{
 		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
 		ElicitationHandler: func(_ context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {

@@ -10,7 +10,7 @@
 // cookies, then have to be those of the time before. "host" is its name instead of 127.0.0.1. "par" is "off" or "required"
 // instead of possible (RFC 9126), and "strict" demands PKCE in the device flow as well
 // (pkce.mjs). "pairwise" gives each client another subject for the same person (OpenID Connect Core 1.0 section 8.1), and
-// everybody an employee_id that is the same everywhere. It prints one line, {"issuer", "management"}, when it listens.
+// everybody an employee_id that is the same everywhere; tokens for a resource (RFC 8707) are JWTs there. It prints one line, {"issuer", "management"}, when it listens.
 // Standard input is also its leash: when that ends, so does the process,
 // whatever became of the test.
 
@@ -37,6 +37,11 @@ const pairwise = {
   extraTokenClaims: (ctx, token) => token.accountId && { employee_id: `employee of ${token.accountId}` },
 };
 
+const forResources = {
+  enabled: true,
+  getResourceServerInfo: (ctx, resource) => ({ scope: 'mcp', audience: resource, accessTokenFormat: 'jwt' }),
+};
+
 const server = createServer();
 const issuer = await listen(server, config.port, config.host);
 const provider = new Provider(issuer, {
@@ -54,6 +59,7 @@ const provider = new Provider(issuer, {
       enabled: config.par !== 'off',
       requirePushedAuthorizationRequests: config.par === 'required',
     },
+    ...(config.pairwise ? { resourceIndicators: forResources } : {}),
     registration: {
       enabled: true,
       // Ids and secrets that have to be form-encoded wherever they go, in a

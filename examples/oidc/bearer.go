@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/oidcsignin"
+	"github.com/modelcontextprotocol/go-sdk/auth"
+)
+
+// asking asks the issuer for its keys. It follows no redirect.
+var asking = &http.Client{
+	Timeout:       10 * time.Second,
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// verifier returns what tells whose a bearer token is: one that the issuer signed, for this server (aud). A token that
+// the same issuer made out for another server must not be taken: that server could use the person's access here (MCP
+// basic/authorization, token audience validation). The person is whom the connect page knows by the same claims.
+func verifier(ctx context.Context, cfg *config, signIn *oidcsignin.SignIn) (auth.TokenVerifier, error) {
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, asking), cfg.issuer)
+	if err != nil {
+		return nil, err
+	}
+	verify := provider.Verifier(&oidc.Config{ClientID: cfg.publicURL + mcpPath})
+	return func(ctx context.Context, raw string, _ *http.Request) (*auth.TokenInfo, error) {
+		if len(raw) > 16<<10 {
+			return nil, auth.ErrInvalidToken
+		}
+		token, err := verify.Verify(ctx, raw)
+		if err != nil {
+			return nil, auth.ErrInvalidToken
+		}
+		claims := oidcsignin.Claims{}
+		if err := token.Claims(&claims); err != nil {
+			return nil, auth.ErrInvalidToken
+		}
+		who, err := signIn.Principal(claims)
+		if err != nil {
+			return nil, errors.Join(auth.ErrInvalidToken, err)
+		}
+		return &auth.TokenInfo{UserID: who.Subject, Extra: map[string]any{"iss": who.Issuer}, Expiration: token.Expiry}, nil
+	}, nil
+}

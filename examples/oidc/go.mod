@@ -1,0 +1,33 @@
+module github.com/lazyauth/mcp-lazyauth/examples/oidc
+
+go 1.26.0
+
+replace (
+	github.com/lazyauth/mcp-lazyauth => ../..
+	github.com/lazyauth/mcp-lazyauth/lazyauth/oidcsignin => ../../lazyauth/oidcsignin
+)
+
+require (
+	github.com/coreos/go-oidc/v3 v3.21.0
+	github.com/lazyauth/mcp-lazyauth v0.0.0-00010101000000-000000000000
+	github.com/lazyauth/mcp-lazyauth/lazyauth/oidcsignin v0.0.0-00010101000000-000000000000
+	github.com/modelcontextprotocol/go-sdk v1.8.0
+)
+
+require (
+	github.com/danieljoos/wincred v1.2.3 // indirect
+	github.com/go-jose/go-jose/v4 v4.1.6 // indirect
+	github.com/godbus/dbus/v5 v5.2.2 // indirect
+	github.com/gofrs/flock v0.13.1 // indirect
+	github.com/google/jsonschema-go v0.4.3 // indirect
+	github.com/segmentio/asm v1.1.3 // indirect
+	github.com/segmentio/encoding v0.5.4 // indirect
+	github.com/yosida95/uritemplate/v3 v3.0.2 // indirect
+	github.com/zalando/go-keyring v0.2.8 // indirect
+	go.uber.org/multierr v1.10.0 // indirect
+	go.uber.org/zap v1.28.0 // indirect
+	golang.org/x/oauth2 v0.38.0 // indirect
+	golang.org/x/sync v0.20.0 // indirect
+	golang.org/x/sys v0.47.0 // indirect
+	golang.org/x/time v0.15.0 // indirect
+)

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What is wrong on the command line is said, and nothing is served. What the server does is told with a real issuer, in
+// conformance/interop.
+func TestRun_Misused(t *testing.T) {
+	good := []string{
+		"-public-url", "https://mcp.example.com", "-issuer", "https://login.example.com", "-client-id", "c", "-service-client-id", "s", "-api", "https://api.example.com",
+	}
+	for name, story := range map[string]struct {
+		more []string
+		want string
+	}{
+		"a path":                   {[]string{"-public-url", "https://mcp.example.com/x"}, "no origin"},
+		"no public URL":            {[]string{"-public-url", ""}, "no origin"},
+		"a public URL in clear":    {[]string{"-public-url", "http://mcp.example.com"}, "PublicURL is not https"},
+		"no client of the service": {[]string{"-service-client-id", ""}, "-service-client-id"},
+		"no client of the page":    {[]string{"-client-id", ""}, "ClientID is missing"},
+		"no API":                   {[]string{"-api", ""}, "-api"},
+		"an identity of nobody's":  {[]string{"-identity", "name"}, "give subject, entra, or claim:NAME"},
+		"an identity to choose":    {[]string{"-identity", "claim:email"}, "email"},
+		"what is no flag":          {[]string{"x"}, "not a flag"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), slices.Concat(good, story.more), func(string) string { return "s3cret" }, &stdout, &stderr)
+		if code == 0 || !strings.Contains(stderr.String(), story.want) || stdout.Len() > 0 || strings.Contains(stderr.String(), "s3cret") {
+			t.Errorf("%s: %d, %s", name, code, stderr.String())
+		}
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"-help"}, func(string) string { return "" }, &stdout, &stderr); code != 0 || stdout.String() != help {
+		t.Errorf("%d, %s%s", code, stdout.String(), stderr.String())
+	}
+}
