@@ -109,7 +109,11 @@ func (c *Client) readAuthorization(a *oauth.Answer, sent time.Time, asked scopes
 	if why := checkUserCode(auth.UserCode); why != "" {
 		return nil, "the user code " + why
 	}
-	if why := c.readVerification(a, auth); why != "" {
+	text := a.Text("verification_uri")
+	if text == "" {
+		text = a.Text("verification_url") // Google
+	}
+	if why := c.setVerification(auth, text, a.Text("verification_uri_complete")); why != "" {
 		return nil, "the verification URI " + why
 	}
 	stated, ok := a.Seconds("expires_in", 0, oauth.MostLife)
@@ -142,19 +146,15 @@ func interval(a *oauth.Answer, life time.Duration) (time.Duration, bool) {
 	return min(stated, mostLifetime), ok
 }
 
-// readVerification sets where the person goes (RFC 8628 §3.2), or says why they cannot.
-func (c *Client) readVerification(a *oauth.Answer, auth *Authorization) string {
+// setVerification sets where the person goes (RFC 8628 §3.2), or says why they cannot.
+func (c *Client) setVerification(auth *Authorization, text, completeText string) string {
 	endpoint, _ := oauth.CheckURL(c.oauth.Endpoints().DeviceAuthorization, true) // as oauth.New did
-	text := a.Text("verification_uri")
-	if text == "" {
-		text = a.Text("verification_url") // Google
-	}
 	auth.VerificationURI = resolve(endpoint, text)
 	uri, why := oauth.CheckURL(auth.VerificationURI, oauth.IsLoopback(endpoint))
 	if why != "" {
 		return why
 	}
-	complete := resolve(endpoint, a.Text("verification_uri_complete"))
+	complete := resolve(endpoint, completeText)
 	if plain, has := withoutCode(uri, auth.UserCode); has {
 		// Twitch. It is a complete one, and may be shown as such only.
 		if complete == "" {

@@ -42,6 +42,7 @@ type deviceCode struct {
 	next     time.Time     // when the next poll may be sent
 	unread   int           // successes that could not be read since the last answer
 	lost     bool          // since the last answer a poll was sent whose answer never came
+	doubt    bool          // since the last answer another process may have sent one; see Saved.Doubt
 }
 
 // wait returns nil when the next poll may be sent. If there is none before the code
@@ -87,7 +88,7 @@ func (code *deviceCode) schedule(outcome Outcome, a *oauth.Answer, now time.Time
 		}
 	}
 	if a.Verdict.Means == oauth.MeansPending || a.Verdict.Means == oauth.MeansSlowDown {
-		code.unread, code.lost = 0, false
+		code.unread, code.lost, code.doubt = 0, false, false
 	}
 	// Set after the last poll as well: somebody may call Poll again.
 	code.next = code.plan(now, took, a.RetryAfter)

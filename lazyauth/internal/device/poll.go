@@ -29,6 +29,7 @@ const (
 	Denied      Outcome = "denied"       // ErrDenied
 	Expired     Outcome = "expired"      // ErrExpired, by the server's word
 	UnknownCode Outcome = "unknown_code" // ErrUnknownCode
+	Interrupted Outcome = "interrupted"  // ErrInterrupted
 	Refused     Outcome = "refused"      // ErrRefused
 	Unavailable Outcome = "unavailable"  // ErrUnavailable, by the server's word
 	Invalid     Outcome = "invalid"      // ErrInvalid: a token that cannot be used
@@ -140,8 +141,11 @@ func (c *Client) pollOnce(ctx context.Context, code *deviceCode, userCode string
 	case a.Verdict.Means == oauth.MeansPending:
 		event.Outcome = Pending
 	case end != nil:
-		if code.lost && code.isVerdictOn(a, received) {
+		switch {
+		case code.lost && code.isVerdictOn(a, received):
 			end = ErrAnswerLost
+		case code.doubt && (a.Verdict.Means == oauth.MeansGone || a.Verdict.Means == oauth.MeansUnknown):
+			end = ErrInterrupted
 		}
 		err = c.oauth.Fail("poll", end, a, hidden...)
 		event.Outcome = outcomeOf(end)
@@ -207,6 +211,8 @@ func outcomeOf(end error) Outcome {
 		return Denied
 	case errors.Is(end, ErrExpired):
 		return Expired
+	case errors.Is(end, ErrInterrupted):
+		return Interrupted
 	case errors.Is(end, ErrUnknownCode): // ErrAnswerLost, too
 		return UnknownCode
 	case errors.Is(end, oauth.ErrUnavailable):

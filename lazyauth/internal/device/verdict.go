@@ -26,6 +26,11 @@ var (
 	// one. The caller may begin anew by itself, once, with a new code: the person
 	// believes that they have finished.
 	ErrAnswerLost = fmt.Errorf("%w: an answer that was lost may have used it up", ErrUnknownCode)
+
+	// ErrInterrupted is an ErrAnswerLost: the process that polled before this one ended without
+	// a word, perhaps in the middle of a poll, and the answer to that went with it. See
+	// [Saved.Doubt].
+	ErrInterrupted = fmt.Errorf("%w: that of a process which has ended", ErrAnswerLost)
 )
 
 // ends says which meanings end polling, and by which error. With MeansNothing the answer's
