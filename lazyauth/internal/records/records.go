@@ -23,11 +23,16 @@ const (
 // Records are those of one kind in a store.
 type Records struct {
 	store store.Store
+	wait  time.Duration // for the store to begin something
 	calls chan struct{} // has a token for each time that the store is being asked
 }
 
 // New returns the use of a store.
-func New(s store.Store) *Records { return &Records{s, make(chan struct{}, storeCalls)} }
+func New(s store.Store) *Records { return &Records{s, storeWait, make(chan struct{}, storeCalls)} }
+
+// Within returns the same records for somebody who waits no longer than that for the store to read, or to
+// begin an update.
+func (r *Records) Within(wait time.Duration) *Records { return &Records{r.store, wait, r.calls} }
 
 // A Slow error names a store that does not answer.
 type Slow struct{ where string }
@@ -48,7 +53,7 @@ func (r *Records) begin(ctx context.Context) (end func(), err error) {
 
 // Load returns the record of key, nil if there is none.
 func (r *Records) Load(ctx context.Context, key string) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, storeWait, &Slow{r.store.String()})
+	ctx, cancel := context.WithTimeoutCause(ctx, r.wait, &Slow{r.store.String()})
 	defer cancel()
 	end, err := r.begin(ctx)
 	if err != nil {
@@ -105,7 +110,7 @@ func (d Decision) change() ([]byte, error) {
 // and for the writing, which the store goes on with.
 func (r *Records) Update(ctx context.Context, key string, decide func(old []byte) Decision) (asked bool, err error) {
 	slow := &Slow{r.store.String()}
-	waiting, cancel := context.WithTimeoutCause(ctx, storeWait, slow)
+	waiting, cancel := context.WithTimeoutCause(ctx, r.wait, slow)
 	defer cancel()
 	end, err := r.begin(waiting)
 	if err != nil {

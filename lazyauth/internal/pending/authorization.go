@@ -1,0 +1,113 @@
+package pending
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/records"
+)
+
+// An Authorization is one that processes share. What its embedded one shows does not change.
+type Authorization struct {
+	*device.Authorization
+	flights *Flights // nil: it is this process's alone
+	asked   Asked
+	id      string // of the flight
+	by      string // whose turn it was when it was begun or joined
+
+	unwritten bool // the record could not be written when it was begun
+
+	mu    sync.Mutex
+	ended ended
+}
+
+// ended is what Wait has come to that has to be cleared away.
+type ended struct {
+	brings bool // it has returned a token that is in the record
+	over   bool // the record says why not
+	left   bool // nobody waits any more
+}
+
+// Wait returns the token once the person has approved, whichever process has polled for it. It
+// ends with the code, and with ctx. observe is called after each poll of this process's, on the
+// goroutine of the caller. It is called at most once.
+//
+// Errors: those of [device.Client.Poll], and [ErrElsewhere], [ErrReplaced] and [ErrUnverified]. Who gets a
+// token calls End once it has done with it.
+func (a *Authorization) Wait(ctx context.Context, observe func(device.PollEvent)) (*oauth.Token, error) {
+	if a.flights == nil {
+		return a.asked.Client.Poll(ctx, a.Authorization, observe)
+	}
+	p := &poller{Authorization: a, auth: a.Authorization, by: a.by, observe: observe, unwritten: a.unwritten}
+	token, err := p.wait(ctx)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ended = ended{brings: token != nil, over: p.over, left: p.left}
+	return token, err
+}
+
+// change changes the record, if it is still of this flight.
+func (a *Authorization) change(ctx context.Context, f func(*record) records.Decision) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingWait)
+	defer cancel()
+	_, err := a.flights.records.Update(ctx, a.asked.Key, func(text []byte) records.Decision {
+		if r, err := decode(text); err == nil && r.ID == a.id {
+			return f(r)
+		}
+		return records.Decision{}
+	})
+	if err != nil {
+		a.asked.Failed(err)
+	}
+}
+
+// An Outcome is what became of a flight.
+type Outcome struct {
+	Kept bool  // the grant is in its record, or is not worth being there
+	Err  error // why there is none; ErrUnverified says so to others
+	// Closed: the process ends, and has not decided. Unwanted: nobody waits for it here. Others go on.
+	Closed, Unwanted bool
+}
+
+// End clears away what the flight has left: others have its grant, or learn why there is none.
+// It takes a minute, in which they do, if ctx lasts so long.
+func (a *Authorization) End(ctx context.Context, o Outcome) {
+	a.mu.Lock()
+	e := a.ended
+	a.mu.Unlock()
+	switch {
+	case a.flights == nil:
+	case e.brings && o.Closed:
+		a.change(ctx, func(r *record) records.Decision {
+			if r.Grant == nil || r.By != a.flights.me {
+				return records.Decision{}
+			}
+			r.By, r.Grant.Until = "", time.Time{}
+			return records.Put(r.encode())
+		})
+	case e.brings && o.Err == nil && !o.Kept: // the record alone has it
+	case e.brings && errors.Is(o.Err, ErrUnverified):
+		a.change(ctx, func(r *record) records.Decision {
+			next := r.without(time.Now())
+			next.ID, next.Asker, next.Over = r.ID, r.Asker, overWith(ErrUnverified, time.Now())
+			return records.Put(next.encode())
+		})
+		a.tidyLater(ctx)
+	case e.brings, e.left && !o.Closed && !o.Unwanted: // somebody has ended it
+		a.change(ctx, func(r *record) records.Decision { return decided(r.without(time.Now())) })
+	case e.over:
+		a.tidyLater(ctx)
+	}
+}
+
+func (a *Authorization) tidyLater(ctx context.Context) {
+	if oauth.Sleep(ctx, CoolDown) {
+		if err := a.flights.tidy(ctx, a.asked.Key); err != nil && ctx.Err() == nil {
+			a.asked.Failed(err)
+		}
+	}
+}

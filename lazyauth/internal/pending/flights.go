@@ -1,0 +1,306 @@
+package pending
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/records"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// Flights are those of which a store has records; nil: there is no store, and all are this process's alone. They are safe for concurrent use, as are
+// several of one store, in as many processes.
+type Flights struct {
+	store   store.Store
+	records *records.Records
+	me      string // the name of this incarnation of the process, which no other has
+
+	failure atomic.Pointer[failure] // of the store, as it was last looked at for somebody who is to be asked
+}
+
+// A failure of the store is not looked for again until then.
+type failure struct {
+	err   error
+	until time.Time
+}
+
+// beginWait is how long a person's prompt waits for the store, which is to be read and to be
+// written.
+const beginWait = 5 * time.Second
+
+// load reads a record for somebody who is about to be asked.
+func (f *Flights) load(ctx context.Context, key string) ([]byte, error) {
+	if was := f.failure.Load(); was != nil && time.Now().Before(was.until) {
+		return nil, was.err
+	}
+	text, err := f.records.Within(beginWait).Load(ctx, key)
+	if err != nil && ctx.Err() == nil {
+		f.failure.Store(&failure{err, time.Now().Add(beginWait)})
+	}
+	return text, err
+}
+
+// New returns the flights in s.
+func New(s store.Store) *Flights { return &Flights{store: s, records: records.New(s), me: rand.Text()} }
+
+// isOff reports whether nothing is kept in the store: see [store.SuitsFrequentWrites].
+func (f *Flights) isOff() bool { return f == nil || !store.SuitsFrequentWrites(f.store) }
+
+// An Asked says what an authorization is begun for.
+type Asked struct {
+	Key    string        // of the record
+	Server *oauth.Client // who asks
+	Client *device.Client
+	// Want returns the scopes to ask for. It is called if nothing is under way, and may take a moment.
+	Want func(context.Context) scopes.Set
+	// Joins is told that what is under way is for these scopes, and reports whether that will do;
+	// if not, the authorization is this process's alone.
+	Joins func(scopes.Set) bool
+	// Brought reports whether the grant's record has one that was given then or later.
+	Brought func(ctx context.Context, since time.Time) bool
+	// Failed is told of a store that fails.
+	Failed func(error)
+}
+
+// Begin returns the authorization that is under way, or begins one. It blocks for two requests to
+// the authorization server, and for a store that does not answer 5 s before each.
+//
+// Errors: those of [device.Client.Authorize]. A store that fails is none: then the authorization
+// is this process's alone.
+func (f *Flights) Begin(ctx context.Context, a Asked) (*Authorization, error) {
+	if f.isOff() {
+		return alone(ctx, a)
+	}
+	text, err := f.load(ctx, a.Key)
+	if ctx.Err() != nil {
+		return nil, oauth.Ended(ctx, "device authorization")
+	}
+	r, unread := decode(text)
+	switch {
+	case err != nil:
+		a.Failed(err)
+		return alone(ctx, a)
+	case errors.Is(unread, errForeign):
+		a.Failed(unread)
+		return alone(ctx, a)
+	case unread != nil:
+		a.Failed(unread)
+	case f.isLive(ctx, r, a):
+		return f.join(ctx, r, a)
+	}
+	return f.begin(ctx, a)
+}
+
+// isLive reports whether the flight of r goes on, and who comes is to join it.
+func (f *Flights) isLive(ctx context.Context, r *record, a Asked) bool {
+	now := time.Now()
+	switch {
+	case r.ID == "" || r.Over != nil:
+		return false
+	case r.Grant != nil:
+		return a.Brought == nil || !a.Brought(ctx, r.Grant.Got)
+	}
+	left := min(r.Code.Expires.Sub(now), r.Code.Life)
+	return left > leastLeft || left > 0 && now.Before(r.takeover())
+}
+
+// leastLeft is how long a code must be good, for which nobody polls any more: a person has to get to
+// it.
+const leastLeft = 30 * time.Second
+
+// join returns the authorization of r, or one of this process's alone where that is another
+// client's, or for something else.
+func (f *Flights) join(ctx context.Context, r *record, a Asked) (*Authorization, error) {
+	auth, err := a.resume(r)
+	if err != nil {
+		return alone(ctx, a)
+	}
+	return &Authorization{flights: f, asked: a, id: r.ID, Authorization: auth, by: r.By}, nil
+}
+
+var errAnother = errors.New("lazyauth: it is not this process's to join")
+
+// resume returns the authorization of a record's flight, if it is one that a can join.
+func (a *Asked) resume(r *record) (*device.Authorization, error) {
+	if r.Asker != askerOf(a.Server) {
+		return nil, errAnother
+	}
+	auth, err := a.Client.Resume(*r.Code)
+	if err == nil && a.Joins != nil && !a.Joins(r.Code.Scopes) {
+		err = errAnother
+	}
+	return auth, err
+}
+
+// alone returns an authorization of which the store knows nothing.
+func alone(ctx context.Context, a Asked) (*Authorization, error) {
+	auth, err := a.Client.Authorize(ctx, a.Want(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &Authorization{asked: a, Authorization: auth}, nil
+}
+
+// begin asks for a code while the record is locked, so that of several processes one does.
+func (f *Flights) begin(ctx context.Context, a Asked) (*Authorization, error) {
+	want := a.Want(ctx)
+	again := a
+	again.Want = func(context.Context) scopes.Set { return want }
+	var found *record
+	var made *Authorization
+	var failed error
+	slow := false
+	_, err := f.records.Within(beginWait).Update(ctx, a.Key, func(text []byte) records.Decision {
+		r, unread := decode(text)
+		if errors.Is(unread, errForeign) {
+			failed = unread
+			return records.Decision{}
+		}
+		if unread != nil {
+			r = &record{}
+		}
+		if f.isLive(ctx, r, a) {
+			found = r
+			return records.Decision{}
+		}
+		limited, cancel := context.WithTimeout(ctx, records.ExchangeWait)
+		defer cancel()
+		var auth *device.Authorization
+		if auth, failed = a.Client.Authorize(limited, want); failed != nil {
+			slow = limited.Err() != nil && ctx.Err() == nil
+			return records.Decision{}
+		}
+		saved := auth.Save()
+		fresh := r.without(time.Now())
+		fresh.ID, fresh.Asker, fresh.Code, fresh.By = rand.Text(), askerOf(a.Server), &saved, f.me
+		made = &Authorization{flights: f, asked: a, id: fresh.ID, Authorization: auth, by: f.me}
+		return records.Put(fresh.encode())
+	})
+	switch {
+	case ctx.Err() != nil && made == nil:
+		return nil, oauth.Ended(ctx, "device authorization")
+	case made != nil:
+		if err != nil {
+			a.Failed(err)
+			made.unwritten = true
+		}
+		return made, nil
+	case found != nil:
+		return f.join(ctx, found, again)
+	case errors.Is(failed, errForeign), err != nil:
+		a.Failed(cmpErr(failed, err))
+		return alone(ctx, again)
+	case slow: // a server that takes longer than a record may be locked
+		return alone(ctx, again)
+	}
+	return nil, failed
+}
+
+func cmpErr(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// MayAsk returns why a person must not be asked through the program that calls itself so: a
+// [*Declined] or a [*Vain]. What they declined or approved before forgiven counts no more. A store that
+// cannot be read does not say.
+func (f *Flights) MayAsk(ctx context.Context, key, program string, forgiven time.Time) error {
+	if f.isOff() {
+		return nil
+	}
+	text, err := f.load(ctx, key)
+	if err != nil {
+		return nil //nolint:nilerr // who begins will hear of it
+	}
+	r, err := decode(text)
+	if err != nil {
+		return nil //nolint:nilerr // likewise
+	}
+	now, hash := time.Now(), programHash(program)
+	for _, d := range r.Declines {
+		if d.Program == hash && d.holds(now) && d.At.After(forgiven) {
+			return &Declined{d.At.Add(CoolDown).Sub(now)}
+		}
+	}
+	if o := r.Over; o != nil && o.isVain(now) && o.At.After(forgiven) {
+		return &Vain{o.err(), o.At.Add(CoolDown).Sub(now)}
+	}
+	return nil
+}
+
+// Decline notes that the person has declined, for all processes in which the program calls itself so. It
+// forgets that after a minute, if ctx lasts so long.
+func (f *Flights) Decline(ctx context.Context, key, program string) error {
+	if f.isOff() {
+		return nil
+	}
+	now, hash := time.Now(), programHash(program)
+	_, err := f.records.Update(ctx, key, func(text []byte) records.Decision {
+		r, err := decode(text)
+		if err != nil {
+			return records.Decision{}
+		}
+		r.Declines = slices.DeleteFunc(r.Declines, func(d decline) bool { return d.Program == hash || !d.holds(now) })
+		if extra := len(r.Declines) - maxDeclines + 1; extra > 0 {
+			r.Declines = slices.Delete(r.Declines, 0, extra)
+		}
+		r.Declines = append(r.Declines, decline{hash, now.Round(0)})
+		return records.Put(r.encode())
+	})
+	if err != nil || !oauth.Sleep(ctx, CoolDown) {
+		return err
+	}
+	return f.tidy(ctx, key)
+}
+
+// tidy deletes a record that says nothing any more.
+func (f *Flights) tidy(ctx context.Context, key string) error {
+	_, err := f.records.Update(ctx, key, func(text []byte) records.Decision {
+		r, err := decode(text)
+		now := time.Now()
+		switch {
+		case text == nil || err != nil:
+		case r.ID == "" || r.Over != nil && !r.Over.holds(now):
+			return decided(r.without(now))
+		}
+		return records.Decision{}
+	})
+	return err
+}
+
+// decided puts r in the place of its record, or removes that if r says nothing.
+func decided(r *record) records.Decision {
+	if text := r.encode(); text != nil {
+		return records.Put(text)
+	}
+	return records.Remove
+}
+
+// Forget deletes the record: who waits for its flight learns that it has ended. It returns the token
+// that was on its way; nil if there was none.
+func (f *Flights) Forget(ctx context.Context, key string) (token *oauth.Token, err error) {
+	if f.isOff() {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	// Not by looking first: one may be about to be written.
+	_, err = f.records.Update(ctx, key, func(text []byte) records.Decision {
+		r, err := decode(text)
+		switch {
+		case text == nil, errors.Is(err, errForeign):
+			return records.Decision{}
+		case err == nil && r.Grant != nil:
+			token = r.Grant.token()
+		}
+		return records.Remove
+	})
+	return token, err
+}

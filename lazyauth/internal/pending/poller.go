@@ -1,0 +1,336 @@
+package pending
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/records"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+)
+
+// A poller is one call of Wait, on its goroutine.
+type poller struct {
+	*Authorization
+	auth    *device.Authorization // as it was last seen, or polled for
+	by      string                // whose turn it was then
+	ahead   bool                  // auth is newer than the record
+	late    bool                  // the turn was taken just now
+	over    bool                  // the record was made to say how the flight has ended
+	left    bool                  // ctx has ended
+	polls   int
+	observe func(device.PollEvent)
+
+	unwritten bool      // there is no record yet
+	failing   bool      // the store has failed, as was told
+	without   time.Time // until then the store is done without
+	patient   time.Time // until then nobody's turn is taken: they may poll in front of a store that failed
+}
+
+// A sight is what came of looking at the record.
+type sight struct {
+	final bool // it is the end: these are returned
+	token *oauth.Token
+	err   error
+	at    time.Time // otherwise: when to look again
+}
+
+func final(err error) sight { return sight{final: true, err: err} }
+
+// expired is the end of a code.
+func expired() sight { return final(&oauth.Error{Op: "poll", Kind: device.ErrExpired}) }
+
+// closingWait is how long a poll and the store may take once ctx has ended: what the server has given away by
+// then is written down.
+const closingWait = 3 * time.Second
+
+// lingering returns a context that ends some seconds after ctx.
+func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		time.AfterFunc(closingWait, func() { cancel(context.Cause(ctx)) })
+	})
+	return later, func() { stop(); cancel(nil) }
+}
+
+func (p *poller) wait(ctx context.Context) (*oauth.Token, error) {
+	next := time.Now()
+	if p.by == p.flights.me {
+		next = p.auth.Next()
+	}
+	for {
+		if next.After(p.Expires) && time.Now().Before(p.Expires) {
+			next = p.Expires
+		}
+		if !oauth.Sleep(ctx, time.Until(next)) {
+			p.left = true
+			p.leave(ctx)
+			return nil, oauth.Ended(ctx, "poll")
+		}
+		s := p.look(ctx)
+		if s.final {
+			return s.token, p.verdict(ctx, s.err)
+		}
+		next = s.at
+	}
+}
+
+// verdict returns what the flight has come to, of which this process has heard err.
+func (p *poller) verdict(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, device.ErrExpired) && !p.over:
+		p.clear(ctx)
+	case (errors.Is(err, device.ErrUnknownCode) || errors.Is(err, ErrReplaced)) && p.brought(ctx, p.issued()): // used up, and the grant is there
+		return ErrElsewhere
+	}
+	return err
+}
+
+// issued returns when the code was asked for, or some time before.
+func (p *poller) issued() time.Time { return p.Expires.Add(-p.auth.Save().Life) }
+
+// look looks at the record, and polls if it is this process's turn.
+func (p *poller) look(ctx context.Context) sight {
+	ctx, cancel := lingering(ctx)
+	defer cancel()
+	if time.Now().Before(p.without) {
+		return p.pollAlone(ctx)
+	}
+	if p.by != p.flights.me {
+		text, err := p.flights.records.Load(ctx, p.asked.Key)
+		if err != nil {
+			return p.failed(ctx, err)
+		}
+		r, err := decode(text)
+		if err != nil {
+			return p.failed(ctx, err)
+		}
+		if m, s := p.see(ctx, r); m == wait || m == leave {
+			p.failing = false
+			return s
+		}
+	}
+	return p.act(ctx)
+}
+
+// see says what is to be done about a record, and what is known if that is nothing.
+func (p *poller) see(ctx context.Context, r *record) (move, sight) {
+	now := time.Now()
+	switch {
+	case r.ID == "" && p.unwritten:
+		return poll, sight{}
+	case r.ID == "":
+		if !now.Before(p.Expires) && !p.brought(ctx, p.issued()) {
+			return leave, expired()
+		}
+		return leave, final(ErrElsewhere)
+	case r.ID != p.id:
+		return leave, final(ErrReplaced)
+	case r.Over != nil:
+		return leave, final(r.Over.err())
+	case r.Grant != nil && p.brought(ctx, r.Grant.Got):
+		return leave, final(ErrElsewhere)
+	case r.Grant != nil && (r.By == "" || !now.Before(r.Grant.Until)):
+		return take, sight{}
+	case r.Grant != nil:
+		return wait, sight{at: now.Add(leastLook)}
+	}
+	p.by = r.By
+	if p.by != p.flights.me {
+		p.late, p.ahead = false, false
+	}
+	if !p.ahead {
+		if auth, err := p.asked.Client.Resume(*r.Code); err == nil {
+			p.auth = auth
+		}
+	}
+	if !now.Before(p.Expires) {
+		return leave, expired()
+	}
+	m, at := r.decide(p.flights.me, now, p.late)
+	if m == take && r.By != p.flights.me && now.Before(p.patient) {
+		return wait, sight{at: earliest(p.patient, now.Add(leastLook))}
+	}
+	return m, sight{at: at}
+}
+
+func (p *poller) brought(ctx context.Context, since time.Time) bool {
+	return p.asked.Brought != nil && p.asked.Brought(ctx, since)
+}
+
+// act does what is to be done, while the record is locked.
+func (p *poller) act(ctx context.Context) sight {
+	var s sight
+	var event *device.PollEvent
+	taking := false
+	asked, err := p.flights.records.Update(ctx, p.asked.Key, func(text []byte) records.Decision {
+		r, err := decode(text)
+		if err != nil {
+			s.err = err
+			return records.Decision{}
+		}
+		var m move
+		if m, s = p.see(ctx, r); m == wait || m == leave {
+			return records.Decision{}
+		}
+		now := time.Now()
+		switch {
+		case m == take && r.Grant != nil:
+			s = sight{final: true, token: r.Grant.token()}
+			next := *r
+			next.By, next.Grant = p.flights.me, grantOf(s.token, now)
+			next.Grant.Got = r.Grant.Got
+			return records.Put(next.encode())
+		case m == take:
+			taking, s.at = true, now
+			return records.Put(r.taken(p.flights.me, now).encode())
+		}
+		var next *record
+		next, event, s = p.polled(ctx, r)
+		return records.Put(next.encode())
+	})
+	if event != nil && p.observe != nil {
+		p.observe(*event)
+	}
+	switch {
+	case !asked, taking && err != nil:
+		return p.failed(ctx, err)
+	case taking:
+		p.by, p.late = p.flights.me, true
+	case err != nil: // it was not written, or perhaps it was
+		p.ahead = true
+		p.tell(err)
+	case s.err != nil && !s.final:
+		return p.failed(ctx, s.err)
+	case event != nil:
+		p.unwritten = false
+		fallthrough
+	default:
+		p.failing = false
+	}
+	return s
+}
+
+// tell tells of a store that fails, once until it does not.
+func (p *poller) tell(err error) {
+	if !p.failing {
+		p.asked.Failed(err)
+	}
+	p.failing = true
+}
+
+// polled polls, and returns what becomes of the record; it is locked.
+func (p *poller) polled(ctx context.Context, r *record) (*record, *device.PollEvent, sight) {
+	p.late, p.ahead, p.by = false, false, p.flights.me
+	limited, cancel := context.WithTimeout(ctx, records.ExchangeWait)
+	defer cancel()
+	s, event := p.pollOnce(limited)
+	now := time.Now()
+	next := *r
+	saved := p.auth.Save()
+	next.ID, next.Asker, next.Code, next.By = p.id, askerOf(p.asked.Server), &saved, p.flights.me
+	switch {
+	case s.token != nil:
+		next.Grant = grantOf(s.token, now)
+	case s.final:
+		next.Code, next.By, next.Over = nil, "", overWith(s.err, now)
+		p.over = true
+	}
+	return &next, event, s
+}
+
+// pollOnce polls, and sets the time of the next poll.
+func (p *poller) pollOnce(ctx context.Context) (sight, *device.PollEvent) {
+	p.polls++
+	token, event, err := p.asked.Client.PollOnce(ctx, p.auth, p.polls)
+	if token != nil || err != nil {
+		return sight{final: true, token: token, err: err}, &event
+	}
+	return sight{at: p.auth.Next()}, &event
+}
+
+// failed decides what to do in front of a store that fails.
+func (p *poller) failed(ctx context.Context, err error) sight {
+	now := time.Now()
+	p.tell(err)
+	if !now.Before(p.Expires) {
+		return expired()
+	}
+	patience := p.auth.Save().Interval + sendWithin + 2*margin
+	_, slow := errors.AsType[*records.Slow](err)
+	if slow {
+		patience += withoutFor
+	}
+	silent := errors.Is(err, store.ErrUnwritable) && now.After(p.auth.Next().Add(withoutAfter))
+	if p.by != p.flights.me && !silent {
+		p.patient = now.Add(patience)
+		return sight{at: now.Add(leastLook)}
+	}
+	if slow {
+		p.without = now.Add(withoutFor)
+	}
+	return p.pollAlone(ctx)
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+const (
+	// withoutFor is how long a store is done without that has not answered.
+	withoutFor = time.Minute
+	// withoutAfter is for how long nobody has polled, as far as can be read in a store that cannot be
+	// written, after whom somebody else does.
+	withoutAfter = 30 * time.Second
+)
+
+// pollAlone polls without the store, if a poll is due.
+func (p *poller) pollAlone(ctx context.Context) sight {
+	switch now, at := time.Now(), p.auth.Next(); {
+	case !now.Before(p.Expires):
+		return expired()
+	case now.Before(at):
+		return sight{at: at}
+	}
+	s, event := p.pollOnce(ctx)
+	p.ahead = true
+	if p.observe != nil {
+		p.observe(*event)
+	}
+	return s
+}
+
+// leave gives the turn to whoever comes, as the process or its interest ends.
+func (p *poller) leave(ctx context.Context) {
+	if p.by != p.flights.me || time.Now().Before(p.without) {
+		return
+	}
+	p.change(ctx, func(r *record) records.Decision {
+		if r.Code == nil || r.Grant != nil || r.By != p.flights.me {
+			return records.Decision{}
+		}
+		r.By = ""
+		if p.ahead {
+			saved := p.auth.Save()
+			r.Code = &saved
+		}
+		return records.Put(r.encode())
+	})
+}
+
+// clear deletes the record of a code that has expired, if it was this process's turn.
+func (p *poller) clear(ctx context.Context) {
+	if p.by == p.flights.me {
+		p.change(ctx, func(r *record) records.Decision {
+			if r.Grant != nil || r.Over != nil {
+				return records.Decision{}
+			}
+			return decided(r.without(time.Now()))
+		})
+	}
+}
