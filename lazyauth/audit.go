@@ -219,7 +219,7 @@ func (a *auditor) flight(f *grants.Flight) {
 	switch g, adopted, err := f.Result(); {
 	case errors.Is(err, grants.ErrUnverified) && !isBarred(err):
 		e.Event, e.By, e.ID = AuditRefused, ByServer, rand.Text()
-	case err != nil, !adopted:
+	case err != nil, !adopted, grants.IsElsewhere(f): // the other process tells it
 		return
 	default:
 		e.Identity, e.Scopes, e.ID = Identity(g.Identity()), g.Scopes(), g.ID()

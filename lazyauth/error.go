@@ -17,6 +17,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/registration"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -391,6 +392,9 @@ func translate(err error) *Error {
 	}
 	if d, ok := errors.AsType[*asking.Declined](err); ok {
 		return &Error{Reason: ReasonDeclined, declined: d, prompt: d.Prompt}
+	}
+	if _, ok := errors.AsType[*pending.Declined](err); ok {
+		return &Error{Reason: ReasonDeclined, declined: &asking.Declined{}}
 	}
 	if n, ok := errors.AsType[*grants.Narrowed](err); ok {
 		return &Error{Reason: ReasonNarrowed, Missing: n.Missing, operators: n.Operators, unasked: n.Drawn}

@@ -110,7 +110,7 @@ func (s *Service) validateFlows() error {
 
 // ways returns how people sign in, at what is found of the authorization server by this
 // transport: the server and the ways that are allowed, the best first.
-func (s *Service) ways(transport http.RoundTripper, o *Options, told observer) (*grants.AuthorizationServer, []grants.Way, error) {
+func (s *Service) ways(transport http.RoundTripper, o *Options, told observer, shared *sharedFlights) (*grants.AuthorizationServer, []grants.Way, error) {
 	noBrowser := o.noBrowser
 	if noBrowser == nil {
 		noBrowser = func() string { return strings.Join(browser.Against(browser.Here()), "; ") }
@@ -155,8 +155,11 @@ func (s *Service) ways(transport http.RoundTripper, o *Options, told observer) (
 		if f == FlowRedirect {
 			ways = append(ways, redirects)
 		} else {
-			ways = append(ways, grants.DeviceFlow{Server: server, Options: device.Options{UseComplete: s.InsecureCodeInLink}, LocalOnly: o.VerifyUser == nil})
+			ways = append(ways, grants.DeviceFlow{
+				Server: server, Options: device.Options{UseComplete: s.InsecureCodeInLink}, LocalOnly: o.VerifyUser == nil,
+				Flights: shared.flights, Key: shared.key, Failed: told.storeFailed,
+			})
 		}
 	}
-	return server, ways, nil
+	return server, shared.remembers(ways), nil
 }

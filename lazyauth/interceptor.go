@@ -108,7 +108,8 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	i.suspended = state.NewTable[grants.Principal](o.MaxCalls, i.now, (*suspended).unnamed)
 	i.options.Transport = transport
 	transport.wrap(i, &i.options, &i.service)
-	server, ways, err := service.ways(toServer, &i.options, i.observer)
+	shared := newSharedFlights(&i.service, &i.options, i.observer)
+	server, ways, err := service.ways(toServer, &i.options, i.observer, shared)
 	if err != nil {
 		return nil, err
 	}
@@ -124,13 +125,17 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	for _, w := range unasked {
 		w.token = i.persons.guard(w.token)
 	}
-	i.keeper = grants.New(i.keeping(server, i.persons.guards(ways), toServer))
+	keeping := i.keeping(server, i.persons.guards(ways), toServer)
+	keeping.Forgotten = shared.forgotten
+	i.keeper = grants.New(keeping)
+	shared.keeper, shared.server = i.keeper, server
 	i.handlers = workers.New(func(f func()) bool { return i.keeper.Spawn(handlerRuns, f) })
 	i.people = asking.NewPeople(asking.Config{
 		Keeper: i.keeper, Service: service.Name, Epoch: i.epoch,
 		MaxWait: i.maxWait, ShowsProgress: i.showsProgress, Wording: i.wording,
 		OpensBrowser: o.OpenBrowser != nil, TextAfterDecline: o.InsecureTextAfterDecline, Observer: i.observer,
-		MayAsk: func(who grants.Principal) error { return i.mayAsk(Principal(who)) },
+		MayAsk:   func(who grants.Principal) error { return i.mayAsk(Principal(who)) },
+		Declined: shared.declined,
 	})
 	i.local = i.people.Person(grants.Principal{})
 	i.standIns = newStandIns(unasked, i.keeper, i.people)

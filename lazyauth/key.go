@@ -22,6 +22,13 @@ func (s *Service) storeKey(who Principal) string {
 	return keyOf([]string{s.issuerName(), s.program(), s.allParams(), who.Issuer, who.Subject, who.Account})
 }
 
+// flightKey is the key of what processes share of a principal's sign-in under way. It is no grant's, and
+// tells of nobody.
+func (s *Service) flightKey(who Principal) string {
+	sum := sha256.Sum256([]byte(s.storeKey(who)))
+	return "lazyauth flight " + hex.EncodeToString(sum[:])
+}
+
 // bookName names the service for what is kept of persons beside their grants.
 func (s *Service) bookName() string {
 	return keyOf([]string{s.issuerName(), s.program(), s.allParams()})

@@ -142,7 +142,7 @@ func TestOperator_ABarredPersonsCallsFailAtOnce(t *testing.T) {
 			t.Error("a barred person was asked")
 		}
 		if keys, _ := kept.Keys(t.Context()); len(keys) != 2 { // the person's record and the journal
-			t.Errorf("the store has %d records", len(keys))
+			t.Errorf("the store has %d records: %q", len(keys), keys)
 		}
 		op := lazyauth.NewOperator(o.Auth, "olga")
 		if bar, err := op.Barred(t.Context(), ada); err != nil || bar == nil || bar.By != "olga" || !bar.Until.Equal(until) {

@@ -159,7 +159,7 @@ func TestWait_EachHasAnEnd(t *testing.T) {
 		{at: "Options.Transport to the server", most: 30 * time.Second, want: lazyauth.ReasonUnavailable, text: "did not answer as it should", left: "Options.Transport"},
 		{at: "Service.Dialect", tool: "challenged", most: person + 2*time.Second, want: lazyauth.ReasonUnsupported},
 		{at: "the store's Load", most: 2 * 20 * time.Second, want: lazyauth.ReasonUnavailable, text: "cannot read it", left: "the store"}, // for a grant, and for a bar
-		{at: "the store's Update", most: person + 5*time.Second, want: succeeds, left: "the store"},
+		{at: "the store's Update", most: person + 2*5*time.Second, want: succeeds, left: "the store"},
 		{at: "Trace.Waiting", most: person + time.Second, want: succeeds},
 		{at: "Trace.Polled", most: person + time.Second, want: succeeds},
 		{at: "Trace.Granted", most: person + time.Second, want: succeeds},

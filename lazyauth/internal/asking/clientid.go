@@ -19,8 +19,9 @@ func (a *asker) ClientID() string {
 // Program implements [grants.Asker]: the name in the host's clientInfo.
 //
 //go:noinline
-func (a *asker) Program() string {
-	call := a.host.Request().Call
+func (a *asker) Program() string { return programOf(a.host.Request().Call) }
+
+func programOf(call *mcp.CallToolRequest) string {
 	if call == nil {
 		return ""
 	}

@@ -60,6 +60,7 @@ type Delivery struct {
 	answered       bool          // the host has answered it
 	carrier        Carrier       // the call that was answered with it, if one was
 	completions    []completion  // to be sent when the flight is over
+	program        string        // what the client called itself that it was shown to
 }
 
 // A Slot is the right to show a prompt after so many that were shown. It ends when another
@@ -210,7 +211,7 @@ func (d *Delivery) asText(r Request) error {
 // its id; it reports false, and nothing may go out, if in the meantime another has, or that
 // was refused. by is the call that is answered with it, if one is.
 func (d *Delivery) Shown(ctx context.Context, req *mcp.CallToolRequest, slot Slot, mode elicit.Channel, by Carrier) (id string, ok bool) {
-	id, maxWait := rand.Text(), d.config().MaxWait(req)
+	id, maxWait, program := rand.Text(), d.config().MaxWait(req), programOf(req)
 	d.board.person.mu.Lock()
 	if d.shown != slot || d.isRefused() {
 		d.handedOver = false
@@ -218,7 +219,7 @@ func (d *Delivery) Shown(ctx context.Context, req *mcp.CallToolRequest, slot Slo
 		return "", false
 	}
 	d.prompt, d.mode, d.at, d.answered, d.carrier, d.maxWait = id, mode, time.Now(), false, by, maxWait
-	d.current, d.lately = d.Prompt(), d.at
+	d.current, d.lately, d.program = d.Prompt(), d.at, program
 	d.handedOver = false
 	d.shown++
 	d.board.person.mu.Unlock()
@@ -234,7 +235,7 @@ func (d *Delivery) resume(r Request, by Carrier) error {
 	if e.Flight != FlightOf(d.Prompt()) {
 		return nil
 	}
-	d.resumes(e, by, d.config().MaxWait(r.Call))
+	d.resumes(e, by, d.config().MaxWait(r.Call), programOf(r.Call))
 	if e.Action == "" {
 		return nil
 	}
@@ -248,7 +249,7 @@ func (d *Delivery) resume(r Request, by Carrier) error {
 	return declined
 }
 
-func (d *Delivery) resumes(e *ShownElsewhere, by Carrier, maxWait time.Duration) {
+func (d *Delivery) resumes(e *ShownElsewhere, by Carrier, maxWait time.Duration, program string) {
 	d.board.person.mu.Lock()
 	defer d.board.person.mu.Unlock()
 	if d.shown != 0 || d.isRefused() || !Elicits(e.Mode) {
@@ -260,7 +261,7 @@ func (d *Delivery) resumes(e *ShownElsewhere, by Carrier, maxWait time.Duration)
 		return
 	}
 	d.prompt, d.mode, d.at, d.answered, d.carrier, d.maxWait = e.ID, e.Mode, time.Now().Add(-e.Age), false, by, maxWait
-	d.current, d.lately = d.Prompt(), d.at
+	d.current, d.lately, d.program = d.Prompt(), d.at, program
 	d.shown++
 }
 
@@ -507,9 +508,12 @@ func (d *Delivery) refuse(err *Declined) {
 		maps.DeleteFunc(p.declined, func(_ Client, earlier decline) bool { return earlier.until <= now })
 		p.declined[d.client] = decline{until: now + declineCoolDown, automatic: err.Automatic}
 	}
-	channel := d.mode.String()
+	channel, program := d.mode.String(), d.program
 	unwanted := d.board.closeIfUnwanted()
 	p.mu.Unlock()
+	if told := d.config().Declined; told != nil && !err.Dismissed && !err.Automatic {
+		told(p.Who(), program)
+	}
 	d.config().Observer.Declined(d.board.flight.Context(), d.board.flight, channel)
 	if unwanted {
 		d.board.flight.Abandon()

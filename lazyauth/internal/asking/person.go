@@ -36,6 +36,9 @@ type Config struct {
 	// MayAsk returns why a principal must not be asked, whatever asks; nil lets all be asked. It
 	// is called with mutexes locked, and returns at once.
 	MayAsk func(grants.Principal) error
+	// Declined is told that a person has declined, through a program that calls itself so; nil tells
+	// nobody. It returns at once.
+	Declined func(who grants.Principal, program string)
 }
 
 // An Observer hears what people are asked. The contexts are for their values alone.

@@ -12,6 +12,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -54,10 +55,11 @@ type Flight struct {
 	end  context.CancelFunc
 
 	// Once done.
-	grant   *Grant // if err is nil
-	err     error
-	adopted bool // the grant is the owner's now
-	endedAt time.Time
+	grant     *Grant // if err is nil
+	err       error
+	adopted   bool // the grant is the owner's now
+	elsewhere bool // another process was given it, and has stored it
+	endedAt   time.Time
 
 	polls int // of the goroutine that runs it
 
@@ -205,15 +207,7 @@ func (f *Flight) gather(ctx context.Context) scopes.Set {
 	if !f.gathering { // by another way
 		return f.want
 	}
-	f.want, f.gathering = o.wanted(f.need), false
-	if g := o.Grant(); g.Alive() || g.isRenewable() && g.doubt < useless {
-		f.given = g.Known()
-	}
-	for need := range o.waiting {
-		if f.covers(*need) {
-			delete(o.waiting, need)
-		}
-	}
+	settle(f, o.wanted(f.need))
 	return f.want
 }
 
@@ -258,11 +252,11 @@ func (f *Flight) run() {
 	o.mu.Unlock()
 	o.keeper.signIns.Give(o.who.Person())
 
-	if f.signIn != nil {
-		f.signIn.ends(o.keeper.ctx, f.outcome(), func(end func()) { o.keeper.Go("the last page of a sign-in", end) })
-	}
-	if f.adopted {
+	if f.adopted && !f.elsewhere {
 		o.save(ctx, g)
+	}
+	if f.signIn != nil { // after the grant is stored, so that others find it there
+		f.signIn.ends(o.keeper.ctx, f.outcome(), func(end func()) { o.keeper.Go("the last page of a sign-in", end) })
 	}
 	o.keeper.config.Observer.Ended(f, time.Since(f.began))
 	for _, hook := range hooks {
@@ -281,6 +275,7 @@ func (f *Flight) outcome() Outcome {
 	o.Flow, _ = f.Flow()
 	if f.grant != nil {
 		o.Who = f.grant.identity
+		o.Unsaved = f.adopted && f.owner.keeper.config.Store != nil && !f.grant.stored.Load()
 	}
 	return o
 }
@@ -303,7 +298,9 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 	o, config := f.owner, &f.owner.keeper.config
 	f.signIn = newSignIn(config.Ways, Asked{
 		Want: f.gather, Who: o.who, Link: f.link, Client: f.client, Program: f.program,
-		Chosen: func(c ClientChoice) { config.Observer.ClientChosen(f, c) },
+		Chosen:  func(c ClientChoice) { config.Observer.ClientChosen(f, c) },
+		Joins:   func(asked scopes.Set) bool { return joins(f, asked) },
+		Brought: func(ctx context.Context, since time.Time) bool { return brought(ctx, o, since) }, Forgiven: forgiven(o),
 	}, f.show, func(t *oauth.Token) { o.revokeLate(newGrant(config.Hierarchy, t, false)) })
 	first, err := f.signIn.begin(ctx)
 	if err != nil {
@@ -323,10 +320,13 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 	if way != nil {
 		f.shown.Store(&shown{f.Prompt(), way.Flow(), f.signIn.objections(way)})
 	}
-	if err != nil {
-		if errors.Is(err, ErrAbandoned) {
-			err = ErrAbandoned
-		}
+	switch {
+	case errors.Is(err, ErrAbandoned):
+		return nil, 0, ErrAbandoned
+	case errors.Is(err, pending.ErrElsewhere):
+		f.elsewhere = true
+		return takenOver(ctx, o)
+	case err != nil:
 		return nil, 0, err
 	}
 	g := newGrant(o.keeper.config.Hierarchy, token, false)

@@ -57,6 +57,9 @@ func (o *Owner) Forget(ctx context.Context) error {
 		o.rejected = kept.token.AccessToken
 		o.mu.Unlock()
 	}
+	if also := o.keeper.config.Forgotten; also != nil {
+		err = errors.Join(err, also(ctx, o.who))
+	}
 	for _, old := range []*Grant{g, kept} {
 		if old == nil || old.operators || old == kept && g != nil && g.refresh == kept.refresh && g.token.AccessToken == kept.token.AccessToken {
 			continue

@@ -33,6 +33,8 @@ type Config struct {
 	Key   func(Principal) string // the key of a principal's record
 	// Restored returns why a grant that the store has must not be used; nil uses all.
 	Restored func(context.Context, Principal) error
+	// Forgotten ends what other processes have begun for who logs out; nil if they do not share it.
+	Forgotten func(context.Context, Principal) error
 
 	// Verify confirms that a new grant is who's; passed says that who approved is known to be who was asked (see
 	// Authorization.Passed). It is not called for the local user. Nil believes everybody, and whoever gets a person

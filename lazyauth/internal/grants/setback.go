@@ -44,6 +44,8 @@ type setbacks struct {
 	// refused has the scopes that were asked for and not granted, and until when they are
 	// not asked for.
 	refused map[string]time.Time
+	// forgiven is when that ceased to count which was noted before.
+	forgiven time.Time
 	// lost: the answer to a poll of the last flight was lost, and with it what the person
 	// had approved. It is begun anew without being asked for, once.
 	lost bool
@@ -61,6 +63,9 @@ type setbacks struct {
 func (s *setbacks) ended(prompted, asked bool, err error) error {
 	if prompted {
 		s.tries = 0
+	}
+	if _, is := errors.AsType[*Setback](err); is { // from another process
+		return err
 	}
 	failed, ok := errors.AsType[*oauth.Error](err)
 	switch now := time.Now(); {
@@ -173,6 +178,6 @@ func isClosed(ch <-chan struct{}) bool {
 func (o *Owner) Forgive() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.setbacks.vain, o.setbacks.refused = nil, nil
+	o.setbacks.vain, o.setbacks.refused, o.setbacks.forgiven = nil, nil, time.Now()
 	o.refusals.forget()
 }

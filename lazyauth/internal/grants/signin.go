@@ -10,6 +10,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 )
 
 // Why a flight is prompted by another way: no browser has come back by this one, or the host did
@@ -260,7 +261,7 @@ func (s *signIn) wait(ctx context.Context, first begun, heard Heard) (Way, bool,
 				continue
 			}
 			end = r
-			if r.token != nil || errors.Is(r.err, oauth.ErrDenied) || s.isDead(r.way) {
+			if r.token != nil || errors.Is(r.err, oauth.ErrDenied) || errors.Is(r.err, pending.ErrElsewhere) || s.isDead(r.way) {
 				cancel()
 			}
 		}

@@ -3,7 +3,7 @@ package grants
 import (
 	"context"
 	"errors"
-	"fmt"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
@@ -36,6 +36,14 @@ type Asked struct {
 	Client  string             // the client id that the host offers; empty if it offers none
 	Program string             // what the program calls itself through which the person is asked: anybody's text
 	Chosen  func(ClientChoice) // is told as which client the person is asked; may be nil
+
+	// Joins is told that what is under way already, in another process, is for these scopes, and
+	// reports whether that will do. It is called before Want, or in its place. Brought reports whether the store has
+	// a grant that was given then or later. Both may be nil.
+	Joins   func(scopes.Set) bool
+	Brought func(ctx context.Context, since time.Time) bool
+	// Forgiven is when what the person declined, or approved in vain, ceased to count.
+	Forgiven time.Time
 }
 
 // A Link says how a prompt's link gets to a person's browser.
@@ -87,81 +95,9 @@ type Outcome struct {
 	Flow string   // names the way by which the flight came to its end
 	Who  Identity // who has signed in, as far as that is known
 	Err  error    // why there is no grant; nil if there is
+	// Unsaved says that there is a grant, and the store should have it and has not.
+	Unsaved bool
 }
 
 // ErrNotPossible is what speaks against a way that cannot be gone at all.
 var ErrNotPossible = errors.New("lazyauth: this flow is not possible here")
-
-// DeviceFlow is the way of RFC 8628.
-type DeviceFlow struct {
-	Server  *AuthorizationServer
-	Options device.Options
-	// LocalOnly says that nothing could confirm whose grant it is but the local user's, since anybody can enter a
-	// code.
-	LocalOnly bool
-}
-
-// ErrUnconfirmed is an ErrNotPossible: nothing can confirm that a grant is the caller's.
-var ErrUnconfirmed = fmt.Errorf("%w: a code can be entered by anybody, and nothing confirms whose grant it is", ErrNotPossible)
-
-// Flow implements [Way].
-func (DeviceFlow) Flow() string { return "device" }
-
-// Suits implements [Way]: a code can be entered in any browser, by anybody.
-func (w DeviceFlow) Suits(who Principal, _ Link) error {
-	if w.LocalOnly && !who.IsLocal() {
-		return ErrUnconfirmed
-	}
-	return nil
-}
-
-// Begin implements [Way].
-func (w DeviceFlow) Begin(ctx context.Context, a Asked) (Authorization, error) {
-	return w.Server.begin(ctx, a, false, func(server *oauth.Client) (Authorization, error) {
-		client, err := device.New(server, w.Options)
-		if err != nil {
-			return nil, err
-		}
-		authorization, err := client.Authorize(ctx, a.Want(ctx))
-		if err != nil {
-			return nil, err
-		}
-		return deviceAuthorization{w.Server, server, client, authorization}, nil
-	})
-}
-
-type deviceAuthorization struct {
-	server        *AuthorizationServer
-	as            *oauth.Client // who asked
-	client        *device.Client
-	authorization *device.Authorization
-}
-
-// Prompt implements [Authorization].
-func (a deviceAuthorization) Prompt() elicit.Prompt {
-	return elicit.Prompt{
-		VerificationURI:         a.authorization.VerificationURI,
-		VerificationURIComplete: a.authorization.VerificationURIComplete,
-		UserCode:                a.authorization.UserCode,
-		Expires:                 a.authorization.Expires,
-	}
-}
-
-// Wait implements [Authorization].
-func (a deviceAuthorization) Wait(ctx context.Context, heard Heard) (*oauth.Token, error) {
-	token, err := a.client.Poll(ctx, a.authorization, heard.Polled)
-	a.server.refused(a.as, err)
-	return token, err
-}
-
-// Reached implements [Authorization].
-func (deviceAuthorization) Reached() bool { return true }
-
-// Passed implements [Authorization]: anybody may have entered the code.
-func (deviceAuthorization) Passed() bool { return false }
-
-// Shows implements [Authorization].
-func (deviceAuthorization) Shows(elicit.Prompt) {}
-
-// End implements [Authorization]: the code lapses by itself.
-func (deviceAuthorization) End(context.Context, Outcome) {}

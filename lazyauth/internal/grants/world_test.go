@@ -15,6 +15,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/registration"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -44,6 +45,7 @@ type world struct {
 	me     *grants.Owner // the local user
 	events
 	issued
+	flights *pending.Flights // with setup.shares
 
 	tolerated []fakeas.Rule // violations that the story is about
 }
@@ -58,6 +60,7 @@ type setup struct {
 	store  store.Store
 
 	registers bool // the program registers itself, and has no client id
+	shares    bool // sign-ins under way are in the store
 }
 
 func newWorld(t *testing.T, s setup) *world {
@@ -98,6 +101,22 @@ func newWorld(t *testing.T, s setup) *world {
 		Store: s.store, Key: func(who grants.Principal) string { return "notes of " + who.Key() },
 		Transport: transport, Observer: &w.events,
 	}
+	if s.shares {
+		flights := pending.New(s.store)
+		config.Ways = []grants.Way{grants.Remembering{Flights: flights, Key: flightKey, Way: grants.DeviceFlow{
+			Server: server, Flights: flights, Key: flightKey, Failed: func(_ context.Context, who grants.Principal, err error) {
+				w.add(event{name: "flight's store failed", who: who, err: err})
+			},
+		}}}
+		config.Forgotten = func(ctx context.Context, who grants.Principal) error {
+			token, err := flights.Forget(ctx, flightKey(who))
+			if token != nil {
+				err = errors.Join(err, server.RevokeToken(ctx, token))
+			}
+			return err
+		}
+		w.flights = flights
+	}
 	if s.keeper != nil {
 		s.keeper(w, &config)
 	}
@@ -127,6 +146,8 @@ func (w *world) close() []*grants.Grant {
 	}
 	return left
 }
+
+func flightKey(who grants.Principal) string { return "flight of " + who.Key() }
 
 func (w *world) check() {
 	for _, v := range w.as.Violations() {

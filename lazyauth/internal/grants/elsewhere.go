@@ -1,0 +1,88 @@
+package grants
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+)
+
+// joins has f be for these scopes, for which another process has asked the person already; false if
+// f has been shown, and is for others.
+func joins(f *Flight, asked scopes.Set) bool {
+	f.owner.mu.Lock()
+	defer f.owner.mu.Unlock()
+	if isClosed(f.ready) {
+		return f.want == asked
+	}
+	settle(f, asked)
+	return true
+}
+
+// settle ends the gathering of f, which is for these scopes; its owner's mu is held.
+func settle(f *Flight, want scopes.Set) {
+	o := f.owner
+	f.want, f.gathering = want, false
+	if g := o.Grant(); g.Alive() || g.isRenewable() && g.doubt < useless {
+		f.given = g.Known()
+	}
+	for need := range o.waiting {
+		if f.covers(*need) {
+			delete(o.waiting, need)
+		}
+	}
+}
+
+// brought reports whether the store has a grant of o's that was given then or later.
+func brought(ctx context.Context, o *Owner, since time.Time) bool {
+	found, err := o.record.load(ctx)
+	return err == nil && found != nil && !found.since.Before(since)
+}
+
+// takenOver returns the grant that another process has stored, by which a flight here has ended.
+// The number is that of o's logouts before it was looked for.
+func takenOver(ctx context.Context, o *Owner) (*Grant, int, error) {
+	o.mu.Lock()
+	logouts := o.logouts
+	o.mu.Unlock()
+	found, err := o.record.load(ctx)
+	if err == nil {
+		err = o.record.admits(ctx, found)
+	}
+	if err == nil && found == nil { // it was taken out of the store, and with it what was under way
+		err = ErrLoggedOut
+	}
+	return found, logouts, err
+}
+
+// IsElsewhere reports whether f has ended with a grant that another process was given. It may be called when
+// Result may.
+func IsElsewhere(f *Flight) bool { return f.elsewhere }
+
+// A Remembering way is not gone if the person has declined by the same program a while ago, or approved
+// in vain, in another process that shares the store.
+type Remembering struct {
+	Way
+	Flights *pending.Flights
+	Key     func(Principal) string
+}
+
+// Begin implements [Way]. Its error may be a [*pending.Declined].
+func (w Remembering) Begin(ctx context.Context, a Asked) (Authorization, error) {
+	err := w.Flights.MayAsk(ctx, w.Key(a.Who), a.Program, a.Forgiven)
+	if vain, ok := errors.AsType[*pending.Vain](err); ok {
+		err = &Setback{Err: vain.Err, Wait: vain.Wait, Asked: true}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return w.Way.Begin(ctx, a)
+}
+
+func forgiven(o *Owner) time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.setbacks.forgiven
+}

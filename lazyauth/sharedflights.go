@@ -1,0 +1,68 @@
+package lazyauth
+
+import (
+	"context"
+	"errors"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
+)
+
+// sharedFlights are what processes share of the sign-ins under way, by way of Options.Store.
+type sharedFlights struct {
+	flights *pending.Flights // nil: nothing
+	key     func(grants.Principal) string
+	keeper  *grants.Keeper // set before any use
+	server  *grants.AuthorizationServer
+	failed  func(context.Context, grants.Principal, error) // of the store
+}
+
+func newSharedFlights(s *Service, o *Options, told observer) *sharedFlights {
+	shared := &sharedFlights{
+		key:    func(who grants.Principal) string { return s.flightKey(Principal(who)) },
+		failed: told.storeFailed,
+	}
+	if o.Store != nil && !o.UnsharedSignIns {
+		shared.flights = pending.New(o.Store)
+	}
+	return shared
+}
+
+// remembers returns ways that are not gone where the person has declined, or approved in vain, in another
+// process.
+func (s *sharedFlights) remembers(ways []grants.Way) []grants.Way {
+	if s.flights == nil {
+		return ways
+	}
+	all := make([]grants.Way, len(ways))
+	for n, way := range ways {
+		all[n] = grants.Remembering{Way: way, Flights: s.flights, Key: s.key}
+	}
+	return all
+}
+
+// declined has other processes know that the person has declined by the program of this name. It
+// returns at once.
+func (s *sharedFlights) declined(who grants.Principal, program string) {
+	if s.flights == nil {
+		return
+	}
+	s.keeper.Spawn("writing to the store", func() {
+		ctx := s.keeper.Context()
+		if err := s.flights.Decline(ctx, s.key(who), program); err != nil && ctx.Err() == nil {
+			s.failed(ctx, who, err)
+		}
+	})
+}
+
+// forgotten is [grants.Config].Forgotten.
+func (s *sharedFlights) forgotten(ctx context.Context, who grants.Principal) error {
+	if s.flights == nil {
+		return nil
+	}
+	token, err := s.flights.Forget(ctx, s.key(who))
+	if token != nil {
+		err = errors.Join(err, s.server.RevokeToken(ctx, token))
+	}
+	return err
+}
