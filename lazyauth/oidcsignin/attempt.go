@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -58,18 +59,36 @@ func (s *SignIn) Begin(r *http.Request, back string, anew bool) (to string, set 
 		a, ok := s.attempt(name, value)
 		return a.Ends, ok
 	}), s.cookies.set(name, value, attemptLife))
-	more := []oauth2.AuthCodeOption{oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)}
+	parameters := s.parameters(a, anew)
+	if p.push == "" {
+		to, err = withQuery(p.config.Endpoint.AuthURL, parameters)
+	} else if to, err = s.push(r.Context(), p, parameters); err != nil {
+		s.log().Warn("oidcsignin: nobody can sign in", "cause", err.Error())
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("oidcsignin: %w", err)
+	}
+	return to, set, nil
+}
+
+// parameters returns those of the request of an attempt.
+func (s *SignIn) parameters(a attempt, anew bool) url.Values {
+	values := url.Values{
+		"response_type": {"code"}, "client_id": {s.options.ClientID}, "redirect_uri": {s.RedirectURI()},
+		"scope": {strings.Join(append([]string{oidc.ScopeOpenID}, s.options.Scopes...), " ")}, "state": {a.State}, "nonce": {a.Nonce},
+		"code_challenge": {oauth2.S256ChallengeFromVerifier(a.Verifier)}, "code_challenge_method": {"S256"},
+	}
 	if s.options.MaxAge > 0 {
-		more = append(more, oauth2.SetAuthURLParam("max_age", strconv.FormatInt(int64(s.options.MaxAge/time.Second), 10)))
+		values.Set("max_age", strconv.FormatInt(int64(s.options.MaxAge/time.Second), 10))
 	}
 	prompt := s.options.Prompt
 	if anew && prompt != "select_account" {
 		prompt = "login"
 	}
 	if prompt != "" {
-		more = append(more, oauth2.SetAuthURLParam("prompt", prompt))
+		values.Set("prompt", prompt)
 	}
-	return p.config.AuthCodeURL(a.State, more...), set, nil
+	return values
 }
 
 // Finish implements [lazyauth.BrowserSignIn]. Before the issuer is asked anything the browser has shown, by its cookie,
@@ -145,7 +164,7 @@ func exchangeError(err error) error {
 		return fmt.Errorf("%w: the token endpoint: %s", lazyauth.ErrSignInUnreached, quote(err.Error()))
 	case answered.ErrorCode != "":
 		return fmt.Errorf("the token endpoint answered %s: %s", quote(answered.ErrorCode), quote(answered.ErrorDescription))
-	case answered.Response != nil && answered.Response.StatusCode >= http.StatusInternalServerError:
+	case answered.Response != nil && (answered.Response.StatusCode >= http.StatusInternalServerError || answered.Response.StatusCode == http.StatusTooManyRequests):
 		return fmt.Errorf("%w: the token endpoint answered with HTTP status %d", lazyauth.ErrSignInUnreached, answered.Response.StatusCode)
 	}
 	return errors.New("the token endpoint gave no token")

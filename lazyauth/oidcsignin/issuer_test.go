@@ -39,9 +39,10 @@ type double struct {
 	userInfo func(map[string]any)                          // there is no such endpoint if it is nil
 	serve    func(http.ResponseWriter, *http.Request) bool // in place of everything
 
-	mu    sync.Mutex
-	codes map[string]url.Values // the requests that they were given for
-	asked map[string]int        // by path
+	mu     sync.Mutex
+	codes  map[string]url.Values // the requests that they were given for
+	pushed map[string]url.Values // requests, by their names
+	asked  map[string]int        // by path
 }
 
 func newDouble(t *testing.T) *double {
@@ -50,7 +51,7 @@ func newDouble(t *testing.T) *double {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &double{t: t, url: issuerURL, key: key, codes: map[string]url.Values{}, asked: map[string]int{}}
+	return &double{t: t, url: issuerURL, key: key, codes: map[string]url.Values{}, pushed: map[string]url.Values{}, asked: map[string]int{}}
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -113,6 +114,17 @@ func (d *double) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		}}})
 	case "/token":
 		d.token(w, r)
+	case "/par":
+		id, password, _ := r.BasicAuth()
+		if err := r.ParseForm(); err != nil || r.Method != http.MethodPost || id != clientID || password != url.QueryEscape(secret) {
+			reply(w, http.StatusUnauthorized, map[string]any{"error": "invalid_client"})
+			return
+		}
+		uri := "urn:example:" + rand.Text()
+		d.mu.Lock()
+		d.pushed[uri] = r.PostForm
+		d.mu.Unlock()
+		reply(w, http.StatusCreated, map[string]any{"request_uri": uri, "expires_in": 60})
 	case "/userinfo":
 		if d.userInfo == nil || r.Header.Get("Authorization") != "Bearer an-access-token" {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -168,7 +180,7 @@ func (d *double) approves(to, subject string) string {
 	if err != nil || !strings.HasPrefix(to, d.url+"/authorize?") {
 		d.t.Fatalf("not sent to the issuer: %q, %v", to, err)
 	}
-	q := u.Query()
+	q := d.parameters(u.Query())
 	if q.Get("response_type") != "code" || q.Get("code_challenge_method") != "S256" || len(q.Get("nonce")) < 40 || !strings.Contains(" "+q.Get("scope")+" ", " openid ") {
 		d.t.Fatalf("the request is %v", q)
 	}
@@ -197,5 +209,19 @@ func (d *double) fails(to, failure string) string {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return d.back(u.Query(), url.Values{"error": {failure}, "error_description": {"<script>alert(1)</script>"}})
+	return d.back(d.parameters(u.Query()), url.Values{"error": {failure}, "error_description": {"<script>alert(1)</script>"}})
+}
+
+// parameters returns those of a request, which may have been pushed.
+func (d *double) parameters(q url.Values) url.Values {
+	if name := q.Get("request_uri"); name != "" {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if len(q) != 2 || q.Get("client_id") != clientID || d.pushed[name] == nil {
+			d.t.Errorf("a pushed request is %v", q)
+		}
+		q = d.pushed[name]
+		delete(d.pushed, name)
+	}
+	return q
 }

@@ -24,7 +24,8 @@ type provider struct {
 	found       *oidc.Provider
 	config      oauth2.Config
 	verifier    *oidc.IDTokenVerifier
-	namesItself bool // in answers (RFC 9207 §3)
+	push        string // where requests are pushed to, if they have to be
+	namesItself bool   // in answers (RFC 9207 §3)
 	until       time.Time
 	failure     error // in place of all
 }
@@ -39,6 +40,7 @@ type metadata struct {
 	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
 	Algorithms    []string `json:"id_token_signing_alg_values_supported"`
 	NamesItself   bool     `json:"authorization_response_iss_parameter_supported"`
+	Push          string   `json:"pushed_authorization_request_endpoint"`
 	PushedOnly    bool     `json:"require_pushed_authorization_requests"`
 }
 
@@ -89,11 +91,14 @@ func (s *SignIn) discover(ctx context.Context) (*provider, error) {
 	if endpoint.AuthStyle, err = m.check(&s.options, endpoint, found.UserInfoEndpoint()); err != nil {
 		return nil, fmt.Errorf("issuer %q: %w", s.options.Issuer, err)
 	}
+	if !m.PushedOnly {
+		m.Push = ""
+	}
 	p := &provider{
-		found: found,
+		found: found, push: m.Push,
 		config: oauth2.Config{
 			ClientID: s.options.ClientID, ClientSecret: s.options.ClientSecret, Endpoint: endpoint,
-			RedirectURL: s.RedirectURI(), Scopes: append([]string{oidc.ScopeOpenID}, s.options.Scopes...),
+			RedirectURL: s.RedirectURI(),
 		},
 		namesItself: m.NamesItself,
 		verifier: found.Verifier(&oidc.Config{
@@ -115,7 +120,7 @@ func (s *SignIn) discover(ctx context.Context) (*provider, error) {
 func (m *metadata) check(o *Options, endpoint oauth2.Endpoint, userInfo string) (oauth2.AuthStyle, error) {
 	for _, e := range []struct{ name, url string }{
 		{"authorization_endpoint", endpoint.AuthURL}, {"token_endpoint", endpoint.TokenURL}, {"jwks_uri", m.JWKS},
-		{"userinfo_endpoint", cmp.Or(userInfo, endpoint.TokenURL)},
+		{"userinfo_endpoint", cmp.Or(userInfo, endpoint.TokenURL)}, {"pushed_authorization_request_endpoint", cmp.Or(m.Push, endpoint.TokenURL)},
 	} {
 		u, err := checkURL("its "+e.name, e.url)
 		if err != nil {
@@ -131,8 +136,8 @@ func (m *metadata) check(o *Options, endpoint oauth2.Endpoint, userInfo string) 
 		return 0, errors.New("it does not list the response type code")
 	case lacks(m.ResponseModes, "query"):
 		return 0, errors.New("it does not list the response mode query")
-	case m.PushedOnly:
-		return 0, errors.New("it takes pushed authorization requests alone (RFC 9126), which are not sent here")
+	case m.PushedOnly && m.Push == "":
+		return 0, errors.New("it takes pushed authorization requests alone (RFC 9126), and does not say where")
 	case len(m.Algorithms) > 0 && !slices.ContainsFunc(m.Algorithms, func(name string) bool { return slices.Contains(algorithms, name) }):
 		return 0, errors.New("it lists no algorithm for ID tokens that is verified here: " + strings.Join(algorithms, ", "))
 	case o.Identity.bySubject() && len(m.SubjectTypes) > 0 && !slices.Contains(m.SubjectTypes, "public"):

@@ -36,6 +36,7 @@ func TestCheck(t *testing.T) {
 		"no keys":                              {metadata: claim("jwks_uri", nil), want: "jwks_uri is missing"},
 		"no code":                              {metadata: claim("response_types_supported", []string{"id_token"}), want: "response type"},
 		"no query":                             {metadata: claim("response_modes_supported", []string{"form_post"}), want: "response mode"},
+		"user info that is not safe":           {metadata: claim("userinfo_endpoint", "http://login.example.com/me"), want: "userinfo_endpoint is not https"},
 		"pushed requests alone":                {metadata: claim("require_pushed_authorization_requests", true), want: "RFC 9126"},
 		"no algorithm that is known":           {metadata: claim("id_token_signing_alg_values_supported", []string{"HS256", "none"}), want: "no algorithm"},
 		"no way to show the secret":            {metadata: claim("token_endpoint_auth_methods_supported", []string{"private_key_jwt"}), want: "client_secret_post"},
