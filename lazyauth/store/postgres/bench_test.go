@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres"
 )
 
@@ -25,7 +26,7 @@ func BenchmarkPoll(b *testing.B) {
 	var next atomic.Int64
 	b.SetParallelism(8)
 	b.RunParallel(func(pb *testing.PB) {
-		id := grant(int(next.Add(1)))
+		id := enginetest.Grant(int(next.Add(1)))
 		if _, err := db.Insert(b.Context(), id, store.Change{Generation: 1, Content: make([]byte, 1024), Due: time.Microsecond}); err != nil {
 			b.Error(err)
 		}

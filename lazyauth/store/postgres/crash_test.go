@@ -2,72 +2,40 @@ package postgres_test
 
 import (
 	"context"
-	"sync"
 	"testing"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/internal/engines"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres"
 )
 
-// The server is killed while processes write, and started again: what it had acknowledged is there, and
-// what was begun has its fence.
+// The server is killed in the middle of writes.
 func TestCrash_AcknowledgedIsThere(t *testing.T) {
-	p := newPlace(t)
+	enginetest.CrashAcknowledgedIsThere(t, newPlace(t).common(), server)
+}
+
+// An asynchronous standby is promoted behind a link that had been cut.
+func TestFailover_WhatIsLostIsSeen(t *testing.T) {
 	ctx := context.WithoutCancel(t.Context())
-	if losses, err := p.open().Losses(ctx); err != nil || losses != store.LosesNothing {
-		t.Fatalf("Losses: %v, %v", losses, err)
+	p := newPlace(t)
+	between, err := engines.NewLink(server.Addr())
+	if err != nil {
+		t.Fatal(err)
 	}
-	for range 2 {
-		const writers = 4
-		acknowledged := make([]map[int]store.Row, writers) // by its row
-		var wg sync.WaitGroup
-		first := make(chan struct{}, 2*writers)
-		for w := range writers {
-			db := p.open()
-			acknowledged[w] = make(map[int]store.Row)
-			wg.Go(func() {
-				defer func() { first <- struct{}{} }()
-				for n := w; ; n += writers {
-					_, fence, err := db.Begin(ctx, grant(n), store.Attempt{Owner: "one", Lease: hour})
-					if err != nil {
-						return
-					}
-					acknowledged[w][n] = store.Row{Fence: fence}
-					before, err := db.Read(ctx, grant(n))
-					if err != nil || before == nil {
-						return
-					}
-					generation := before.Generation + 1
-					if ok, err := db.Write(ctx, grant(n), fence, before.Generation, store.Change{Generation: generation, Content: []byte("written")}); err != nil || !ok {
-						return
-					}
-					acknowledged[w][n] = store.Row{Fence: fence, Generation: generation}
-					if n == w+10*writers {
-						first <- struct{}{}
-					}
-				}
-			})
-		}
-		for range writers {
-			<-first
-		}
-		if err := server.Kill(ctx); err != nil {
-			t.Fatal(err)
-		}
-		wg.Wait()
-		if err := server.Start(ctx); err != nil {
-			t.Fatal(err)
-		}
-		db := p.open()
-		count := 0
-		for _, rows := range acknowledged {
-			for n, want := range rows {
-				count++
-				got := get(t, db, grant(n))
-				if got == nil || got.Fence < want.Fence || got.Generation < want.Generation {
-					t.Errorf("row %d is %+v; fence %d and generation %d were acknowledged", n, got, want.Fence, want.Generation)
-				}
-			}
-		}
-		t.Logf("%d rows had been acknowledged", count)
+	t.Cleanup(func() { _ = between.Close() })
+	standby, err := server.Standby(ctx, folder(t), between.Addr())
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := standby.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	follower, err := postgres.Open(ctx, standby.URL("", "postgres"), &p.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer follower.Close()
+	enginetest.FailoverWhatIsLostIsSeen(t, p.common(), standby, between, follower)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres"
 )
 
@@ -103,7 +104,7 @@ func TestTooManyConnections(t *testing.T) {
 	}
 	wantAdvice(t, err, "53300", "pool_max_conns")
 	first.Close()
-	eventually(t, "there is one again", func() bool {
+	enginetest.Eventually(t, "there is one again", func() bool {
 		db, err := postgres.Open(t.Context(), url, &p.opts)
 		if err != nil {
 			return false
@@ -155,13 +156,13 @@ func TestDiskFull(t *testing.T) {
 	content := []byte(strings.Repeat("x", store.MaxContent))
 	ctx := context.WithoutCancel(t.Context())
 	for n := range 1000 {
-		ok, err := db.Insert(ctx, grant(n), store.Change{Generation: 1, Content: content})
+		ok, err := db.Insert(ctx, enginetest.Grant(n), store.Change{Generation: 1, Content: content})
 		if err != nil {
 			if !errors.Is(err, store.ErrUnwritable) {
 				t.Errorf("row %d: %v; want an ErrUnwritable", n, err)
 			}
 			wantAdvice(t, err, "53100", "disk is full")
-			if row := get(t, db, grant(0)); len(row.Content) != len(content) {
+			if row := enginetest.Get(t, db, enginetest.Grant(0)); len(row.Content) != len(content) {
 				t.Errorf("what was there: %d bytes", len(row.Content))
 			}
 			return

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres"
 )
 
@@ -54,7 +55,7 @@ func TestSQL(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	put(t, db, grant(1), "in it")
+	enginetest.Put(t, db, enginetest.Grant(1), "in it")
 	if sql, err := postgres.SQL("no schema"); err == nil {
 		t.Errorf("of no schema: %s", sql)
 	}
@@ -89,7 +90,7 @@ func TestOpen_AltersNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	put(t, db, grant(1), "written")
+	enginetest.Put(t, db, enginetest.Grant(1), "written")
 	_, err = postgres.Migrate(t.Context(), url, &postgres.Options{Schema: "elsewhere"})
 	if err == nil || !strings.Contains(err.Error(), "42501") {
 		t.Errorf("Migrate by one who may not: %v", err)

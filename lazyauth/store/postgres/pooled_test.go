@@ -7,6 +7,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/internal/engines"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/storetest"
 )
@@ -54,8 +55,8 @@ func TestPooled_NoListen(t *testing.T) {
 		}
 		content := "it's \\ \x00 \xff $1"
 		for n := range 20 { // over sessions that change
-			id := grant(n)
-			if _, fence, err := db.Begin(t.Context(), id, store.Attempt{Owner: "it's me", Lease: hour}); err != nil || fence == 0 {
+			id := enginetest.Grant(n)
+			if _, fence, err := db.Begin(t.Context(), id, store.Attempt{Owner: "it's me", Lease: enginetest.Long}); err != nil || fence == 0 {
 				t.Fatalf("Begin: %d, %v", fence, err)
 			} else if ok, err := db.Write(t.Context(), id, fence, 0, store.Change{Generation: 1, Content: []byte(content)}); err != nil || !ok {
 				t.Fatalf("Write: %t, %v", ok, err)

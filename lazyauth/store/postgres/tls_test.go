@@ -7,6 +7,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/internal/engines"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres"
 )
 
@@ -26,13 +27,13 @@ func TestOpen_TLS(t *testing.T) {
 	})
 	url := server.URL("", "postgres") + "?sslmode=verify-full"
 	var db *postgres.DB
-	eventually(t, "it has TLS", func() (ok bool) {
+	enginetest.Eventually(t, "it has TLS", func() (ok bool) {
 		var err error
 		db, err = postgres.Open(t.Context(), url+"&sslrootcert="+cert, &p.opts)
 		return err == nil
 	})
 	defer db.Close()
-	put(t, db, grant(1), "by TLS")
+	enginetest.Put(t, db, enginetest.Grant(1), "by TLS")
 	for what, url := range map[string]string{
 		"an authority that nobody trusts": url,
 		"another name":                    strings.Replace(url, "127.0.0.1", "localhost", 1) + "&sslrootcert=" + cert,

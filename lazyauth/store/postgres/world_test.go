@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/internal/engines"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres"
 )
 
@@ -74,6 +74,24 @@ func (p *place) open() *postgres.DB {
 	return db
 }
 
+// common is the place as the tests of all engines have it.
+func (p *place) common() enginetest.Place {
+	return enginetest.Place{
+		Open: func(timeout time.Duration) store.Shared {
+			q := *p
+			q.opts.Timeout = timeout
+			return q.open()
+		},
+		Link: p.link, Engine: "PostgreSQL", Secret: server.Password(),
+	}
+}
+
+// wantAdvice checks that an error says which server it is of, what to do, and no password.
+func wantAdvice(t *testing.T, err error, words ...string) {
+	t.Helper()
+	enginetest.Place{Engine: "PostgreSQL", Secret: server.Password()}.WantAdvice(t, err, words...)
+}
+
 // admin executes statements as an operator would, who may always write.
 func admin(t *testing.T, statements ...string) {
 	t.Helper()
@@ -88,23 +106,6 @@ func admin(t *testing.T, statements ...string) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
-}
-
-// eventually waits for what has to become true, however slow the machine is.
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for began := time.Now(); !f(); time.Sleep(20 * time.Millisecond) {
-		if time.Since(began) > time.Minute {
-			t.Fatalf("not within a minute: %s", what)
-		}
-	}
-}
-
-// grant is the id of a row by a number.
-func grant(n int) store.ID {
-	id := store.ID{Kind: "grant"}
-	binary.BigEndian.PutUint64(id.Key[:], uint64(n))
-	return id
 }
 
 // folder is one that other accounts get to.

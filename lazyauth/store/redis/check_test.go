@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/redis"
 )
 
@@ -78,11 +79,11 @@ func TestOpen_Rights(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	row := put(t, db, grant(1), "mine")
-	if ok, err := db.Write(t.Context(), grant(1), row.Fence, 1, store.Change{Generation: 2, Person: store.Hash{1}, Content: []byte("mine"), SealedBy: "k1", Due: hour, Ends: hour}); err != nil || !ok {
+	row := enginetest.Put(t, db, enginetest.Grant(1), "mine")
+	if ok, err := db.Write(t.Context(), enginetest.Grant(1), row.Fence, 1, store.Change{Generation: 2, Person: store.Hash{1}, Content: []byte("mine"), SealedBy: "k1", Due: enginetest.Long, Ends: enginetest.Long}); err != nil || !ok {
 		t.Errorf("Write: %t, %v", ok, err)
 	}
-	if _, _, err := db.Begin(t.Context(), grant(1), store.Attempt{Owner: "one", Lease: hour}); err != nil {
+	if _, _, err := db.Begin(t.Context(), enginetest.Grant(1), store.Attempt{Owner: "one", Lease: enginetest.Long}); err != nil {
 		t.Errorf("Begin: %v", err)
 	}
 	if _, _, err := db.Due(t.Context(), "grant", 1); err != nil {
@@ -94,7 +95,7 @@ func TestOpen_Rights(t *testing.T) {
 	if ids, err := db.NotSealedBy(t.Context(), "", store.ID{}, 1); err != nil || len(ids) != 1 {
 		t.Errorf("NotSealedBy: %v, %v", ids, err)
 	}
-	if err := db.Delete(t.Context(), grant(1)); err != nil {
+	if err := db.Delete(t.Context(), enginetest.Grant(1)); err != nil {
 		t.Errorf("Delete: %v", err)
 	}
 	p.opts.Name = "others"
@@ -103,7 +104,7 @@ func TestOpen_Rights(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	_, err = other.Read(t.Context(), grant(1))
+	_, err = other.Read(t.Context(), enginetest.Grant(1))
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Read of what it may not: %v", err)
 	}
@@ -136,22 +137,22 @@ func TestLosses(t *testing.T) {
 func TestMemoryFull(t *testing.T) {
 	p := newPlace(t, server)
 	db := p.open()
-	row := put(t, db, grant(1), "before")
+	row := enginetest.Put(t, db, enginetest.Grant(1), "before")
 	do(t, server, "CONFIG", "SET", "maxmemory", "1")
 	t.Cleanup(func() { do(t, server, "CONFIG", "SET", "maxmemory", "0") })
-	_, insert := db.Insert(t.Context(), grant(2), store.Change{Generation: 1, Content: []byte("new")})
-	_, write := db.Write(t.Context(), grant(1), row.Fence, 1, store.Change{Generation: 2, Content: []byte("new")})
-	_, _, begin := db.Begin(t.Context(), grant(1), store.Attempt{Owner: "one", Lease: hour})
+	_, insert := db.Insert(t.Context(), enginetest.Grant(2), store.Change{Generation: 1, Content: []byte("new")})
+	_, write := db.Write(t.Context(), enginetest.Grant(1), row.Fence, 1, store.Change{Generation: 2, Content: []byte("new")})
+	_, _, begin := db.Begin(t.Context(), enginetest.Grant(1), store.Attempt{Owner: "one", Lease: enginetest.Long})
 	for what, err := range map[string]error{"Insert": insert, "Write": write, "Begin": begin} {
 		if !errors.Is(err, store.ErrUnwritable) {
 			t.Errorf("%s: %v; want an ErrUnwritable", what, err)
 		}
 		wantAdvice(t, err, "maxmemory")
 	}
-	if now := get(t, db, grant(1)); now.Fence != row.Fence || string(now.Content) != "before" {
+	if now := enginetest.Get(t, db, enginetest.Grant(1)); now.Fence != row.Fence || string(now.Content) != "before" {
 		t.Errorf("afterwards: %+v", now)
 	}
-	if err := db.Delete(t.Context(), grant(1)); err != nil {
+	if err := db.Delete(t.Context(), enginetest.Grant(1)); err != nil {
 		t.Errorf("Delete: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/internal/engines"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/storetest"
 )
 
@@ -33,7 +34,7 @@ func TestShared_Cluster(t *testing.T) {
 	do(t, s, "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
 	first := newPlace(t, s)
 	first.url = s.URL("")
-	eventually(t, "the cluster is up", func() bool { _, err := first.open().Now(t.Context()); return err == nil })
+	enginetest.Eventually(t, "the cluster is up", func() bool { _, err := first.open().Now(t.Context()); return err == nil })
 	storetest.RunShared(t, func(t *testing.T) storetest.SharedSubject {
 		p := newPlace(t, s)
 		p.url = s.URL("") // a cluster's nodes say where they are

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
 )
 
 // keys are those of a place, with how many members each has that is a set.
@@ -29,12 +30,12 @@ func TestSweep(t *testing.T) {
 	change := store.Change{Generation: 1, Content: []byte("ends"), SealedBy: "k1", Person: store.Hash{1}, Due: time.Microsecond, Ends: 10 * time.Millisecond}
 	for n := range 20 {
 		change.Person[1] = byte(n)
-		if _, err := db.Insert(t.Context(), grant(n), change); err != nil {
+		if _, err := db.Insert(t.Context(), enginetest.Grant(n), change); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "they have ended", func() bool { return get(t, db, grant(19)) == nil })
-	eventually(t, "nothing is left", func() bool {
+	enginetest.Eventually(t, "they have ended", func() bool { return enginetest.Get(t, db, enginetest.Grant(19)) == nil })
+	enginetest.Eventually(t, "nothing is left", func() bool {
 		if ids, _, err := db.Due(t.Context(), "grant", 10); err != nil || len(ids) != 0 {
 			t.Fatalf("Due: %v, %v", ids, err)
 		}
@@ -42,16 +43,16 @@ func TestSweep(t *testing.T) {
 	})
 	// One that is made in the place of one that has ended keeps what is its own.
 	change.Person = store.Hash{2}
-	if _, err := db.Insert(t.Context(), grant(1), change); err != nil {
+	if _, err := db.Insert(t.Context(), enginetest.Grant(1), change); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it has ended", func() bool { return get(t, db, grant(1)) == nil })
-	change.Due, change.Ends = hour, hour
-	if ok, err := db.Insert(t.Context(), grant(1), change); err != nil || !ok {
+	enginetest.Eventually(t, "it has ended", func() bool { return enginetest.Get(t, db, enginetest.Grant(1)) == nil })
+	change.Due, change.Ends = enginetest.Long, enginetest.Long
+	if ok, err := db.Insert(t.Context(), enginetest.Grant(1), change); err != nil || !ok {
 		t.Fatalf("Insert: %t, %v", ok, err)
 	}
 	for range 3 {
-		put(t, db, grant(100+keys(t, p)), "sweeps")
+		enginetest.Put(t, db, enginetest.Grant(100+keys(t, p)), "sweeps")
 	}
 	if ids, err := db.OfPerson(t.Context(), store.Hash{2}, store.ID{}, 10); err != nil || len(ids) != 1 {
 		t.Errorf("OfPerson: %v, %v", ids, err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/internal/engines"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/redis"
 )
 
@@ -40,7 +41,7 @@ func TestOpen_TLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	put(t, db, grant(1), "by TLS")
+	enginetest.Put(t, db, enginetest.Grant(1), "by TLS")
 	for what, c := range map[string]struct {
 		url string
 		tls *tls.Config

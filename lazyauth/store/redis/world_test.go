@@ -2,16 +2,15 @@ package redis_test
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"os"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/internal/engines"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/redis"
 )
 
@@ -93,55 +92,20 @@ func do(t *testing.T, s *engines.Redis, words ...string) {
 	}
 }
 
-// eventually waits for what has to become true, however slow the machine is.
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for began := time.Now(); !f(); time.Sleep(20 * time.Millisecond) {
-		if time.Since(began) > time.Minute {
-			t.Fatalf("not within a minute: %s", what)
-		}
+// common is the place as the tests of all engines have it.
+func (p *place) common() enginetest.Place {
+	return enginetest.Place{
+		Open: func(timeout time.Duration) store.Shared {
+			q := *p
+			q.opts.Timeout = timeout
+			return q.open()
+		},
+		Link: p.link, Engine: "Redis", Secret: server.Password(),
 	}
 }
 
-const hour = time.Hour
-
-// grant is the id of a row by a number.
-func grant(n int) store.ID {
-	id := store.ID{Kind: "grant"}
-	binary.BigEndian.PutUint64(id.Key[:], uint64(n))
-	return id
-}
-
-// put makes a row, and returns it.
-func put(t *testing.T, s store.Shared, id store.ID, content string) *store.Row {
-	t.Helper()
-	if ok, err := s.Insert(t.Context(), id, store.Change{Generation: 1, Content: []byte(content)}); err != nil || !ok {
-		t.Fatalf("Insert: %t, %v", ok, err)
-	}
-	return get(t, s, id)
-}
-
-func get(t *testing.T, s store.Shared, id store.ID) *store.Row {
-	t.Helper()
-	row, err := s.Read(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return row
-}
-
-// wantAdvice checks that an error says which server, what to do, and no password.
+// wantAdvice checks that an error says which server it is of, what to do, and no password.
 func wantAdvice(t *testing.T, err error, words ...string) {
 	t.Helper()
-	if err == nil {
-		t.Fatal("no error")
-	}
-	for _, word := range append(words, "Redis at ") {
-		if !strings.Contains(err.Error(), word) {
-			t.Errorf("%v: there is nothing of %q in it", err, word)
-		}
-	}
-	if strings.Contains(err.Error(), server.Password()) || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("%v: there is the password in it", err)
-	}
+	enginetest.Place{Engine: "Redis", Secret: server.Password()}.WantAdvice(t, err, words...)
 }
