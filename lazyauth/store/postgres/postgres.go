@@ -54,6 +54,7 @@ type DB struct {
 const (
 	defaultTimeout = 10 * time.Second
 	connectTimeout = 5 * time.Second
+	closeWait      = 3 * time.Second
 )
 
 // Open connects to the server that url names, and checks that it has the schema, which it never
@@ -254,11 +255,20 @@ func (d *DB) Losses(ctx context.Context) (store.Losses, error) {
 	return store.LosesNothing, nil
 }
 
-// Close ends what runs in the background, and the connections.
+// Close ends what runs in the background, and the connections. It waits for the server's part in that, but no
+// longer than five seconds: a silent one is left to end by itself, which takes fifteen.
 func (d *DB) Close() {
 	d.stop()
-	d.wg.Wait()
-	d.pool.Close()
+	d.wg.Wait() // hints are sent for two seconds at most
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		d.pool.Close()
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeWait):
+	}
 }
 
 // String says for people where the rows are. It has no password in it.
