@@ -217,23 +217,29 @@ func lookedUp(ctx context.Context, i *Interceptor, who Principal) (*grants.Grant
 // What was got without the person ([Options].Unattended) is forgotten here, and not revoked;
 // the next call gets it anew as long as its caller's own token is good.
 //
-// Logging out a principal without a grant is no error.
+// Logging out a principal without a grant is no error. A sign-in that is under way for them ends, and its
+// calls fail; but for the local user's, which ends with the grant alone that it has brought.
 // Other processes that share the store give up the grant within half a minute, and what is under way
 // there does not bring it back; an error can say that they may not know.
 func (i *Interceptor) Revoke(ctx context.Context, who Principal) error {
-	return i.end(ctx, who, ender{by: ByPerson})
+	return endOne(ctx, i, who, ender{by: ByPerson})
 }
 
-// end is Revoke, by whomever.
-func (i *Interceptor) end(ctx context.Context, who Principal, by ender) error {
+// endOne is [Interceptor.Revoke], by whomever.
+func endOne(ctx context.Context, i *Interceptor, who Principal, by ender) error {
 	defer i.observer.changes.note(grants.Principal(who)) // once it is out of the store, too
 	var had *Status
 	if i.observer.audit != nil {
 		had, _ = i.Status(ctx, who) // before it is gone; Forget tells what cannot be read
 	}
 	i.standIns.forget(who)
-	err := i.personOf(who).Forget(ctx)
-	if p := grants.Principal(who); !p.IsLocal() {
+	p := grants.Principal(who)
+	owner := i.keeper.Owner(p)
+	var err error
+	if p.IsLocal() { // for whom it is about what there was, and not about the prompt that they read
+		err = owner.Forget(ctx)
+	} else {
+		err = grants.ForgetEnded(ctx, owner, grants.End(owner, grants.ErrLoggedOut))
 		err = errors.Join(err, i.persons.book.Ended(ctx, personOfPrincipal(p), p.Account, false))
 	}
 	if had != nil {

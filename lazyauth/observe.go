@@ -158,6 +158,8 @@ func (o observer) RefreshFailed(ctx context.Context, owner *grants.Owner, old *g
 	failed := FailedInfo{About: o.about(owner.Who(), ""), FlightStats: FlightStats{Took: took}, Scopes: old.Scopes(), Reason: ReasonUnavailable}
 	if ended {
 		failed.Reason = ReasonExpired
+	}
+	if ended && !errors.Is(err, grants.ErrEndedElsewhere) { // of which whoever did it has told
 		o.audit.ended(ctx, Status{Principal: Principal(owner.Who()), Identity: Identity(old.Identity()), Scopes: old.Scopes(), ID: old.ID()}, ender{by: ByAuthorizationServer})
 	}
 	_, failed.Err = causeOf(err)

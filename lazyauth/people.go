@@ -3,6 +3,7 @@ package lazyauth
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
@@ -82,12 +83,13 @@ func endAll(ctx context.Context, i *Interceptor, person Principal, accounts []st
 	person.Account = ""
 	p := grants.Principal(person)
 	had, looked := statuses(ctx, i, person, accounts, nil) // before they are gone
-	accounts = append(accounts, i.persons.endHere(p, why)...)
+	here := i.persons.endHere(p, why)
+	accounts = slices.AppendSeq(accounts, maps.Keys(here))
 	slices.Sort(accounts)
 	for _, account := range slices.Compact(accounts) {
 		who := person
 		who.Account = account
-		err = errors.Join(err, i.personOf(who).Forget(ctx))
+		err = errors.Join(err, grants.ForgetEnded(ctx, i.keeper.Owner(grants.Principal(who)), here[account]))
 		i.observer.changes.note(grants.Principal(who))
 	}
 	if !person.IsLocal() {

@@ -191,16 +191,17 @@ func (p *persons) close() {
 	}
 }
 
-// endHere ends what a person has and begins in this process, for the reason err; it is not revoked.
-func (p *persons) endHere(person grants.Principal, err error) (accounts []string) {
+// endHere ends what a person has and begins in this process, for the reason err. What they had, by
+// account, is not revoked.
+func (p *persons) endHere(person grants.Principal, err error) (had map[string]*grants.Grant) {
+	had = make(map[string]*grants.Grant)
 	for o := range p.keeper.Owners {
 		if o.Who().Person() == person {
-			grants.End(o, err)
-			accounts = append(accounts, o.Who().Account)
+			had[o.Who().Account] = grants.End(o, err)
 		}
 	}
 	p.standIns.forgetPerson(person)
-	return accounts
+	return had
 }
 
 func isBarred(err error) bool {

@@ -89,3 +89,25 @@ func TestSignInAgain_Not(t *testing.T) {
 		}
 	})
 }
+
+// A call that needs more joins it, and gets less: what the person gave again takes the place of what there was all the
+// same.
+func TestSignInAgain_Joined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{})
+		w.signsIn(profile.Union(write))
+		f, err := grants.SignInAgain(t.Context(), w.me, caller{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		more := w.asks(read)
+		w.approvesFor(profile.Union(write).Union(read).String(), "profile")
+		if o := <-more; o.err == nil {
+			t.Errorf("the call has %v", o.grant)
+		}
+		<-f.Done()
+		if g, adopted, err := f.Result(); err != nil || !adopted || w.me.Grant() != g || g.Covers(write) {
+			t.Errorf("adopted: %t, %v, %v; there is %v", adopted, g, err, w.me.Grant())
+		}
+	})
+}

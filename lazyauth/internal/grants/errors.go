@@ -41,6 +41,8 @@ var (
 	ErrUnattended = errors.New("lazyauth: no grant could be had without a person")
 	// ErrSourceEnded: the time of a [Source] is over.
 	ErrSourceEnded = errors.New("lazyauth: the token that the caller came with has ended")
+	// ErrEndedElsewhere is an oauth.ErrRevoked: another process has logged the owner out.
+	ErrEndedElsewhere = fmt.Errorf("lazyauth: the grant was taken out of the store, by a logout elsewhere: %w", oauth.ErrRevoked)
 	// ErrNotRevoked: tokens were forgotten here and may still be good elsewhere, until
 	// they expire: the authorization server did not say that it ended them. It may not
 	// have known them any more, which some servers answer in the same way.

@@ -23,14 +23,23 @@ func (o *Owner) drop() *Grant {
 }
 
 // End forgets o's grant, here alone, and ends the flight that is under way, whose callers get this
-// error.
-func End(o *Owner, err error) {
-	o.drop()
+// error. It returns the grant, which is not revoked: see [ForgetEnded].
+func End(o *Owner, err error) *Grant {
+	g := o.drop()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.flight != nil {
 		o.flight.abandon(err)
 	}
+	return g
+}
+
+// ForgetEnded is [Owner.Forget] after [End], which has returned this grant.
+func ForgetEnded(ctx context.Context, o *Owner, had *Grant) error {
+	if g := o.drop(); g != nil { // that came since then
+		return errors.Join(o.forget(ctx, g), o.forget(ctx, had))
+	}
+	return o.forget(ctx, had)
 }
 
 // Recheck forgets o's grant, here alone, if the store has had it and has none any more.
@@ -49,8 +58,10 @@ func Recheck(ctx context.Context, o *Owner) error {
 // Forget logs the owner out: the grant is forgotten here and in the store, whatever comes
 // then, and the authorization server is told to end its tokens. An error that the tokens
 // may be good elsewhere wraps [ErrNotRevoked]. ctx bounds the requests.
-func (o *Owner) Forget(ctx context.Context) error {
-	g := o.drop()
+func (o *Owner) Forget(ctx context.Context) error { return o.forget(ctx, o.drop()) }
+
+// forget forgets what the store has, and ends the tokens of that and of g, if there is one.
+func (o *Owner) forget(ctx context.Context, g *Grant) error {
 	kept, err := o.record.forget(ctx)
 	if err != nil && kept != nil { // what may still be there must not come back
 		o.mu.Lock()

@@ -180,7 +180,7 @@ func (o *Owner) refreshed(ctx context.Context, old *Grant) (*Grant, error) {
 		return nil, err
 	case errors.Is(err, store.ErrEnded):
 		o.takeBack(u.use)
-		return nil, errLoggedOut
+		return nil, ErrEndedElsewhere
 	case errors.Is(err, store.ErrFenced): // another machine has written a better one, which will be found
 		return u.use, nil
 	}
@@ -221,7 +221,7 @@ func (o *Owner) refreshWith(ctx context.Context, terms *store.Terms, s stored, o
 		}
 	}
 	if s.absent && old.stored.Load() && expects {
-		return decision{err: errLoggedOut}
+		return decision{err: ErrEndedElsewhere}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), exchangeWait)
 	defer cancel()

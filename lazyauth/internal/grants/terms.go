@@ -3,7 +3,6 @@ package grants
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -31,9 +30,6 @@ func (r *ownRecord) beginWait() time.Duration {
 type notNow struct{ err error }
 
 func (e notNow) Error() string { return e.err.Error() }
-
-// errLoggedOut is an ErrRevoked.
-var errLoggedOut = fmt.Errorf("lazyauth: the grant was taken out of the store, by a logout elsewhere: %w", oauth.ErrRevoked)
 
 // quick returns the terms of an update that uses no credential. Of what other machines have written
 // meanwhile stays decides whether it is to stay.
