@@ -1,0 +1,189 @@
+// Command replicas runs one MCP server as three processes behind a proxy that sends every request to the
+// next one, breaks them as it goes, and prints what came of it.
+//
+//	go run -C examples/replicas . -approve -store postgres
+//
+// It starts what it needs on loopback: an authorization server that keeps a journal, the database (which has to be
+// installed), the processes and the proxy; and it plays the hosts, and the people who approve. Start to read at
+// replica.go, which is the server: store.go has what its processes share, and all else is the play around it.
+// docs/scale.md says how such a server is deployed.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/internal/engines"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "replicas:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop was called
+	}
+}
+
+// options are those of the command line.
+type options struct {
+	approve              bool
+	store                string
+	without              string
+	deaths, halts, kills int
+	key                  string
+	rounds               int
+}
+
+// namespace is another one for each round.
+func (o options) namespace() string { return fmt.Sprintf("replicas%d", o.rounds) }
+
+func parse(args []string, out io.Writer) (options, error) {
+	o := options{}
+	flags := flag.NewFlagSet("replicas", flag.ContinueOnError)
+	flags.SetOutput(out)
+	flags.BoolVar(&o.approve, "approve", false, "play the people, who approve what their hosts show them")
+	flags.StringVar(&o.store, "store", "postgres", "what the processes share: postgres, redis, or the `URL` of one that runs")
+	flags.IntVar(&o.deaths, "deaths", 5, "how often a process dies at each of the points")
+	flags.IntVar(&o.halts, "halts", 2, "how often one stands still at each of them, for longer than its lease")
+	flags.IntVar(&o.kills, "kills", 100, "how many are killed at random")
+	if len(guards) > 0 {
+		flags.StringVar(&o.without, "without", "", "a guard to take out, to see that it is missed: "+strings.Join(guards, ", "))
+	}
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return o, fmt.Errorf("there are arguments beside the flags: %q", flags.Args())
+	case !o.approve:
+		return o, errors.New("nobody is there to approve a hundred sign-ins: give -approve, which plays the people")
+	case o.without != "" && !slices.Contains(guards, o.without):
+		return o, fmt.Errorf("-without: there is no guard %q; there are %s", o.without, strings.Join(guards, ", "))
+	case min(o.deaths, o.halts, o.kills) < 0:
+		return o, errors.New("-deaths, -halts and -kills are numbers from 0 on")
+	}
+	secret := make([]byte, 32)
+	rand.Read(secret) // never fails, see crypto/rand
+	o.key = hex.EncodeToString(secret)
+	return o, nil
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	if text := os.Getenv(configVariable); text != "" {
+		var cfg replicaConfig
+		if err := json.Unmarshal([]byte(text), &cfg); err != nil {
+			return fmt.Errorf("%s: %w", configVariable, err)
+		}
+		return serveReplica(ctx, cfg)
+	}
+	o, err := parse(args, os.Stderr)
+	if err != nil {
+		return err
+	}
+	at, stop, err := engine(ctx, o.store)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	began := time.Now()
+	if err := o.play(ctx, out, at); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "all as it is to be, in %d s\n", int(time.Since(began).Seconds()))
+	return nil
+}
+
+// flows are those by which people are asked.
+var flows = map[string]lazyauth.Flow{"device": lazyauth.FlowDevice, "redirect": lazyauth.FlowRedirect}
+
+// play plays the rounds.
+func (o options) play(ctx context.Context, out io.Writer, at string) error {
+	var failed error
+	for _, name := range slices.Sorted(maps.Keys(flows)) {
+		o.rounds++
+		if err := o.one(ctx, at, func(ctx context.Context, store string) error {
+			r, err := begin(ctx, out, o, store, flows[name], users(1))
+			if err != nil {
+				return err
+			}
+			defer r.end()
+			return r.first(ctx, name)
+		}); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	if o.deaths+o.halts+o.kills == 0 {
+		return failed
+	}
+	o.rounds++
+	return errors.Join(failed, o.one(ctx, at, func(ctx context.Context, store string) error {
+		people := users(400)
+		r, err := begin(ctx, out, o, store, lazyauth.FlowDevice, people)
+		if err != nil {
+			return err
+		}
+		defer r.end()
+		return r.chaos(ctx, people, o)
+	}))
+}
+
+// one plays a round with rows of its own.
+func (o options) one(ctx context.Context, at string, play func(context.Context, string) error) error {
+	if strings.HasPrefix(at, "postgres") {
+		if _, err := postgres.Migrate(ctx, at, &postgres.Options{Schema: o.namespace()}); err != nil {
+			return err
+		}
+	}
+	return play(ctx, at)
+}
+
+// engine starts what -store names, unless that is a URL, and returns where it is.
+func engine(ctx context.Context, name string) (at string, stop func(), err error) {
+	if strings.Contains(name, "://") {
+		return name, func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "replicas")
+	if err != nil {
+		return "", nil, err
+	}
+	clean := func() { _ = os.RemoveAll(dir) }
+	switch name {
+	case "postgres":
+		p, err := engines.StartPostgres(ctx, dir)
+		if err != nil {
+			clean()
+			return "", nil, fmt.Errorf("-store postgres: %w", err)
+		}
+		return p.URL(p.Addr(), "postgres"), func() { _ = p.Stop(context.WithoutCancel(ctx)); clean() }, nil
+	case "redis":
+		r, err := engines.StartRedis(ctx, dir, "appendonly yes", "appendfsync always")
+		if err != nil {
+			clean()
+			return "", nil, fmt.Errorf("-store redis: %w", err)
+		}
+		return r.URL(r.Addr()), func() { _ = r.Stop(context.WithoutCancel(ctx)); clean() }, nil
+	}
+	clean()
+	return "", nil, fmt.Errorf("-store: %q is none of postgres and redis, and no URL", name)
+}
