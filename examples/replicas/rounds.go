@@ -38,6 +38,9 @@ type tally struct {
 	failures        map[string]int // other reasons, of calls that were given up
 }
 
+// hostsEach is how many hosts of a user call at once.
+const hostsEach = 3
+
 // users are the people of a round, of whom each signs in once.
 func users(n int) []string {
 	var names []string
@@ -85,7 +88,7 @@ func (r *round) call(ctx context.Context, user, text string, signedIn *bool, hes
 	r.count(func(t *tally) { t.calls++ })
 	state, action := "", ""
 	for patience := time.Now().Add(90 * time.Second); time.Now().Before(patience) && ctx.Err() == nil; {
-		a, err := h.send(ctx, text, state, action)
+		a, err := h.sendTwice(ctx, text, state, action)
 		switch {
 		case errors.Is(err, errProtocol):
 			r.count(func(t *tally) { t.protocolErrors++; t.failures[err.Error()]++ })
@@ -96,16 +99,13 @@ func (r *round) call(ctx context.Context, user, text string, signedIn *bool, hes
 		case err != nil:
 			time.Sleep(100 * time.Millisecond)
 		case a.state != "":
-			again := a.state != "" && state != "" && a.url == ""
-			if !again {
-				r.count(func(t *tally) {
-					t.prompts++
-					if *signedIn {
-						t.reprompts++
-					}
-				})
+			r.count(func(t *tally) {
+				t.prompts++
+				if *signedIn { // of several that ask at once, one counts
+					t.reprompts++
+				}
 				*signedIn = false
-			}
+			})
 			state, action = a.state, "accept"
 			go func() {
 				time.Sleep(hesitation)
@@ -126,8 +126,7 @@ func (r *round) call(ctx context.Context, user, text string, signedIn *bool, hes
 			r.count(func(t *tally) { t.failures[a.reason+": "+a.text]++ })
 			return false
 		default:
-			r.count(func(t *tally) { t.answered++ })
-			*signedIn = true
+			r.count(func(t *tally) { t.answered++; *signedIn = true })
 			return true
 		}
 	}
@@ -178,12 +177,21 @@ func (r *round) chaos(ctx context.Context, people []string, o options) error {
 		players.Go(func() {
 			for user := range next {
 				signedIn := false
-				for n := range 6 { // the token has to be refreshed in between
+				for n := range 6 { // the token has to be refreshed in between, and is by several at once
 					if playing.Err() != nil {
 						return
 					}
-					r.call(ctx, user, fmt.Sprintf("%s-%d", user, n), &signedIn, time.Duration(rand.Int64N(int64(2*time.Second))))
-					time.Sleep(time.Duration(rand.Int64N(int64(tokenLife))))
+					var hosts sync.WaitGroup
+					for m := range hostsEach {
+						hosts.Go(func() {
+							r.call(ctx, user, fmt.Sprintf("%s-%d-%d", user, n, m), &signedIn, time.Duration(rand.Int64N(int64(2*time.Second))))
+						})
+						if n == 0 { // who signs in does so once
+							break
+						}
+					}
+					hosts.Wait()
+					time.Sleep(tokenLife)
 				}
 			}
 		})

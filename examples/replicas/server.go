@@ -60,7 +60,7 @@ func startServer(ctx context.Context, public string, alive func(string) bool, us
 		return nil, err
 	}
 	as := fakeas.New(&fakeas.Options{
-		Issuer: at, Interval: time.Second, TokenLifetime: tokenLife, DetectReuse: false, People: people,
+		Issuer: at, Interval: time.Second, TokenLifetime: tokenLife, DetectReuse: true, Latency: 20 * time.Millisecond, People: people,
 		Clients: []fakeas.Client{{
 			ID: fakeas.DefaultClientID, RedirectURIs: []string{page.RedirectURI(lazyauth.Service{Name: "Notes", Issuer: at, ClientID: fakeas.DefaultClientID})},
 		}},
