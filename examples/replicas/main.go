@@ -21,6 +21,7 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -63,7 +64,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags := flag.NewFlagSet("replicas", flag.ContinueOnError)
 	flags.SetOutput(out)
 	flags.BoolVar(&o.approve, "approve", false, "play the people, who approve what their hosts show them")
-	flags.StringVar(&o.store, "store", "postgres", "what the processes share: postgres, redis, or the `URL` of one that runs")
+	flags.StringVar(&o.store, "store", "postgres", "what the processes share: postgres, redis, file, or the `URL` of a database that runs")
 	flags.IntVar(&o.deaths, "deaths", 5, "how often a process dies at each of the points")
 	flags.IntVar(&o.halts, "halts", 2, "how often one stands still at each of them, for longer than its lease")
 	flags.IntVar(&o.kills, "kills", 100, "how many are killed at random")
@@ -120,7 +121,11 @@ var flows = map[string]lazyauth.Flow{"device": lazyauth.FlowDevice, "redirect": 
 // play plays the rounds.
 func (o options) play(ctx context.Context, out io.Writer, at string) error {
 	var failed error
+	isFile := isFolder(at)
 	for _, name := range slices.Sorted(maps.Keys(flows)) {
+		if isFile && name == "redirect" { // without a directory no other process can have a page answered
+			continue
+		}
 		o.rounds++
 		if err := o.one(ctx, at, func(ctx context.Context, store string) error {
 			r, err := begin(ctx, out, o, store, flows[name], users(1))
@@ -148,12 +153,18 @@ func (o options) play(ctx context.Context, out io.Writer, at string) error {
 	}))
 }
 
+// isFolder reports whether what -store says is no database.
+func isFolder(store string) bool { return !strings.Contains(store, "://") }
+
 // one plays a round with rows of its own.
 func (o options) one(ctx context.Context, at string, play func(context.Context, string) error) error {
 	if strings.HasPrefix(at, "postgres") {
 		if _, err := postgres.Migrate(ctx, at, &postgres.Options{Schema: o.namespace()}); err != nil {
 			return err
 		}
+	}
+	if isFolder(at) {
+		at = filepath.Join(at, o.namespace())
 	}
 	return play(ctx, at)
 }
@@ -184,6 +195,9 @@ func engine(ctx context.Context, name string) (at string, stop func(), err error
 		}
 		return r.URL(r.Addr()), func() { _ = r.Stop(context.WithoutCancel(ctx)); clean() }, nil
 	}
+	if name == "file" {
+		return dir, clean, nil
+	}
 	clean()
-	return "", nil, fmt.Errorf("-store: %q is none of postgres and redis, and no URL", name)
+	return "", nil, fmt.Errorf("-store: %q is none of postgres, redis and file, and no URL", name)
 }

@@ -14,9 +14,10 @@ import (
 
 // points are where a replica can be made to die: before and after each step of the store, and before
 // and after each request to the token endpoint. What is between two of them is what cannot be undone.
-var points = []string{
-	"before begin", "after begin", "before write", "after write", "before insert", "after insert", "before request", "after request",
-}
+var (
+	requestPoints = []string{"before request", "after request"}
+	points        = append([]string{"before begin", "after begin", "before write", "after write", "before insert", "after insert"}, requestPoints...)
+)
 
 // nameHeader says to the journal which process sends a request.
 const nameHeader = "Demo-Replica"

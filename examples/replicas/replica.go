@@ -143,6 +143,10 @@ const drainWait = 25 * time.Second
 func serveUntil(ctx context.Context, at string, handler http.Handler, interceptor *lazyauth.Interceptor) error {
 	var listening net.ListenConfig
 	listener, err := listening.Listen(ctx, "tcp", at)
+	for tries := 0; err != nil && tries < 100 && ctx.Err() == nil; tries++ { // somebody's connection may have the port for a moment
+		time.Sleep(100 * time.Millisecond)
+		listener, err = listening.Listen(ctx, "tcp", at)
+	}
 	if err != nil {
 		return errors.Join(err, interceptor.Close())
 	}

@@ -205,11 +205,14 @@ func (r *round) chaos(ctx context.Context, people []string, o options) error {
 // breakAll breaks processes for as long as there is something left to break.
 func (r *round) breakAll(ctx context.Context, o options) error {
 	halting := make(chan error, 1)
-	p := r.processes
+	p, reached := r.processes, points
+	if isFolder(p.base.Store) { // the steps of a file store are in the library
+		reached = requestPoints
+	}
 	go func() { // the last of them stands still, again and again
 		halting <- func() error {
-			for n := range o.halts * len(points) {
-				if err := r.halts(ctx, p.all[len(p.all)-1], points[n%len(points)]); err != nil {
+			for n := range o.halts * len(reached) {
+				if err := r.halts(ctx, p.all[len(p.all)-1], reached[n%len(reached)]); err != nil {
 					return err
 				}
 			}
@@ -217,8 +220,8 @@ func (r *round) breakAll(ctx context.Context, o options) error {
 		}()
 	}()
 	err := func() error {
-		for n := range o.deaths * len(points) {
-			if err := r.dies(ctx, p.all[n%(len(p.all)-1)], points[n%len(points)]); err != nil {
+		for n := range o.deaths * len(reached) {
+			if err := r.dies(ctx, p.all[n%(len(p.all)-1)], reached[n%len(reached)]); err != nil {
 				return err
 			}
 		}

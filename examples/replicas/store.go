@@ -36,7 +36,7 @@ func openShared(ctx context.Context, cfg replicaConfig, k keys) (*sharedStore, e
 			return nil, err
 		}
 		return &sharedStore{
-			store: files, ready: func(context.Context) error { return nil }, counts: func() store.FleetCounts { return store.FleetCounts{} }, close: func() {},
+			store: store.NewProcesses(files), ready: func(context.Context) error { return nil }, counts: func() store.FleetCounts { return store.FleetCounts{} }, close: func() {},
 		}, nil
 	}
 	var rows store.Shared
