@@ -16,8 +16,7 @@ import (
 )
 
 const (
-	maxHints    = 1000             // that wait to be sent
-	quiet       = 30 * time.Second // after that the connection is asked whether it lives
+	maxHints    = 1000 // that wait to be sent
 	leastPause  = 100 * time.Millisecond
 	longestWait = 10 * time.Second // between two attempts to connect
 )
@@ -139,7 +138,7 @@ func (d *DB) watchOnce(ctx context.Context, changed func(store.ID), listening fu
 	}()
 	listening()
 	for {
-		waiting, cancel := context.WithTimeout(ctx, quiet)
+		waiting, cancel := context.WithTimeout(ctx, 3*d.timeout) // then it is asked whether it lives
 		hint, err := conn.WaitForNotification(waiting)
 		cancel()
 		switch {

@@ -14,6 +14,8 @@ func TestWatch_Again(t *testing.T) {
 	})
 }
 
+func TestWatch_Silent(t *testing.T) { enginetest.WatchSilent(t, newPlace(t).common()) }
+
 func TestWatch_AnyText(t *testing.T) {
 	p := newPlace(t)
 	enginetest.WatchAnyText(t, p.common(), func(text string) {

@@ -12,6 +12,8 @@ func TestWatch_Again(t *testing.T) {
 	enginetest.WatchAgain(t, newPlace(t, server).common(), func() { do(t, server, "CLIENT", "KILL", "TYPE", "pubsub") })
 }
 
+func TestWatch_Silent(t *testing.T) { enginetest.WatchSilent(t, newPlace(t, server).common()) }
+
 func TestWatch_AnyText(t *testing.T) {
 	p := newPlace(t, server)
 	enginetest.WatchAnyText(t, p.common(), func(text string) { do(t, server, "PUBLISH", "{"+p.opts.Name+"}:changed", text) })

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
@@ -30,6 +31,12 @@ func (h *heard) of(id store.ID) int {
 	return h.ids[id]
 }
 
+func (h *heard) any() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.ids) > 0
+}
+
 // watch watches until stop, which returns why it ended.
 func watch(t *testing.T, s store.Shared) (*heard, func() error) {
 	h := &heard{}
@@ -47,12 +54,18 @@ func WatchAgain(t *testing.T, p Place, terminate func()) {
 	n := 0
 	hears := func() {
 		t.Helper()
+		before := n // whatever came, came of an earlier round
 		Eventually(t, "a hint comes", func() bool {
 			n++
 			if _, err := writer.Insert(t.Context(), Grant(n), store.Change{Generation: 1}); err != nil {
 				return false
 			}
-			return h.of(Grant(max(n-10, 1))) > 0 || h.of(Grant(n)) > 0
+			for heard := before + 1; heard <= n; heard++ {
+				if h.of(Grant(heard)) > 0 {
+					return true
+				}
+			}
+			return false
 		})
 	}
 	hears()
@@ -66,6 +79,27 @@ func WatchAgain(t *testing.T, p Place, terminate func()) {
 		lost = h.of(store.ID{})
 		hears()
 	}
+	if err := stop(); !errors.Is(err, context.Canceled) {
+		t.Errorf("Watch: %v", err)
+	}
+}
+
+// WatchSilent tells of a link that goes silent, which no connection hears of: it is found out all the same, and
+// another connection is tried.
+func WatchSilent(t *testing.T, p Place) {
+	watcher, writer := p.Open(300*time.Millisecond), p.Open(0)
+	h, stop := watch(t, watcher)
+	n := 0
+	Eventually(t, "a hint comes", func() bool {
+		n++
+		_, err := writer.Insert(t.Context(), Grant(n), store.Change{Generation: 1})
+		return err == nil && h.any()
+	})
+	dialed := p.Link.Dialed()
+	p.Link.Drop()
+	Eventually(t, "another connection is tried", func() bool { return p.Link.Dialed() > dialed })
+	p.Link.Restore()
+	Eventually(t, "it says that some hints were lost", func() bool { return h.of(store.ID{}) > 0 })
 	if err := stop(); !errors.Is(err, context.Canceled) {
 		t.Errorf("Watch: %v", err)
 	}

@@ -12,11 +12,11 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
-// LinkWeather tells of machines that count in a few rows, each by an attempt of its own, while the link is cut, silent,
-// slow and without answers by turns. No count is lost that was acknowledged, none is made twice, and no attempt
+// LinkWeather tells of machines that count in a few rows, each by an attempt of its own, which may outlast its lease,
+// while the link is cut, silent, slow and without answers by turns. No count is lost that was acknowledged, none is made twice, and no attempt
 // begins while the lease of another has not ended.
 func LinkWeather(t *testing.T, p Place) {
-	const machines, rows, lease = 4, 3, time.Second
+	const machines, rows, lease = 4, 3, 200 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	type row struct {
@@ -51,6 +51,11 @@ func LinkWeather(t *testing.T, p Place) {
 				if before != nil && before.Content != nil {
 					generation, count = before.Generation, binary.BigEndian.Uint64(before.Content)
 				}
+				work := rand.N(5 * time.Millisecond) //nolint:gosec // what it was begun for
+				if n%20 == 0 {
+					work += lease + lease/2 // a machine that was suspended
+				}
+				time.Sleep(work)
 				r.mu.Lock()
 				if r.fence == fence { // whoever comes next may begin as soon as it is released
 					r.owner = ""
