@@ -268,39 +268,6 @@ func TestConnectPage_Callback(t *testing.T) {
 	}
 }
 
-// What a browser brings that is not its own leaves its address at once, whatever is wrong with it: who was led here by
-// an attacker has nothing to be talked out of. Only what is no window shows nothing else.
-func TestConnectPage_NothingStaysInTheAddress(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		o := newOffice(t, world.Setup{})
-		_, link := o.asks(world.Modern)
-		back := o.Visitor(o.page, "ada").SignsIn(o.Visitor(o.page, "ada").Continues(link), "ada")
-		u, _ := url.Parse(back)
-		for name, change := range map[string]func(q url.Values){
-			"as it is":            func(url.Values) {},
-			"a state of nobody's": func(q url.Values) { q.Set("state", "a-state-of-nobody") },
-			"a long state":        func(q url.Values) { q.Set("state", strings.Repeat("a-long-state", 100)) },
-			"two states":          func(q url.Values) { q.Add("state", "a-state-of-nobody") },
-			"no state":            func(q url.Values) { q.Del("state") },
-			"an error beside it":  func(q url.Values) { q.Set("error", "x") },
-			"another issuer":      func(q url.Values) { q.Set("iss", "https://evil.example") },
-		} {
-			q := u.Query()
-			change(q)
-			u.RawQuery = q.Encode()
-			for _, user := range []string{"eve", ""} {
-				got := o.Visitor(o.page, user).Get(u.String())
-				if got.Status != http.StatusSeeOther || !strings.HasPrefix(got.Location, connectURL+"/") || strings.ContainsAny(got.Location, "?#") || got.HTML != "" {
-					t.Errorf("%s: status %d, to %q", name, got.Status, got.Location)
-				}
-				if at := o.Visitor(o.page, user).Follows(got); at.Status < 400 || !strings.Contains(at.HTML, "Do not copy") {
-					t.Errorf("%s: %d, %s", name, at.Status, at.HTML)
-				}
-			}
-		}
-	})
-}
-
 // Nothing but the form of the page, from the page, for this person, has an effect.
 func TestConnectPage_Forged(t *testing.T) {
 	for name, forge := range map[string]func(form url.Values, header http.Header){

@@ -56,6 +56,7 @@ func (p *Page) goOn(w http.ResponseWriter, r *http.Request) {
 	}
 	switch answers := r.PostForm["answer"]; {
 	case len(answers) == 1 && answers[0] == "not-me":
+		a.tell(authcode.Event{What: authcode.Refused, Detail: "the person at the browser says that they are somebody else: another person may have signed them in, and sent them the link"})
 		p.end(w, r)
 		you.Back = "?f=" + code
 		p.show(w, notMe, http.StatusOK, you)
@@ -78,20 +79,11 @@ func (p *Page) begin(w http.ResponseWriter, r *http.Request, a *Authorization, i
 		LoginHint: a.request.LoginHint, Prompt: a.request.Prompt,
 	}
 	form := request.Form(a.request.Client)
-	if a.endpoints.Features.PushedOnly {
-		ctx, cancel := context.WithTimeout(r.Context(), pushTime)
-		defer cancel()
-		pushed, err := a.request.Client.Push(ctx, form)
-		if err != nil {
-			a.tell(authcode.Event{What: authcode.PushFailed, Detail: authcode.Detail(err)})
-			p.show(w, unreachable, http.StatusBadGateway, a.about(you))
-			return
-		}
-		form = authcode.By(a.request.Client, pushed)
-	}
+	// Before anything is pushed, so that what one link can have the server asked for is bounded.
 	ctx, cancel := context.WithTimeout(r.Context(), tableWait)
-	defer cancel()
-	switch err := p.table.Begin(ctx, a.id, attempt); {
+	err := p.table.Begin(ctx, a.id, attempt)
+	cancel()
+	switch {
 	case errors.Is(err, ErrOften):
 		p.show(w, tooOften, http.StatusTooManyRequests, a.about(you))
 		return
@@ -105,6 +97,17 @@ func (p *Page) begin(w http.ResponseWriter, r *http.Request, a *Authorization, i
 	if err := a.mark(r.Context(), markOfAttempt(attempt.ID)); err != nil {
 		p.show(w, unreachable, http.StatusServiceUnavailable, a.about(you))
 		return
+	}
+	if a.endpoints.Features.PushedOnly {
+		ctx, cancel := context.WithTimeout(r.Context(), pushTime)
+		defer cancel()
+		pushed, err := a.request.Client.Push(ctx, form)
+		if err != nil {
+			a.tell(authcode.Event{What: authcode.PushFailed, Detail: authcode.Detail(err)})
+			p.show(w, unreachable, http.StatusBadGateway, a.about(you))
+			return
+		}
+		form = authcode.By(a.request.Client, pushed)
 	}
 	a.reach()
 	a.tell(authcode.Event{What: authcode.Started})
