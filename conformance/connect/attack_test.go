@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	frames "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
@@ -53,6 +54,40 @@ func TestLoginCSRF(t *testing.T) {
 		t.Errorf("%d cookies", n)
 	}
 	call.waits()
+}
+
+// An attacker's site has the victim click twice, and takes itself away after the first click, so that the second one
+// finds the page (DoubleClickjacking), in which the victim is signed in to the attacker's account. It does nothing;
+// a mouse that rests there for a moment can press what it likes.
+func TestSecondClick(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, setup{})
+	call := o.asks(modern, "eve")
+	victim := o.visitor("eve")
+	if err := chromedp.Do(victim.tab, chromedp.EmulateViewport(1000, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	victim.opens(call.link)
+	victim.shows(200, "consent")
+	middle := must[[]float64](victim, `(() => {
+		const box = document.querySelector(`+quoted(goesOn)+`).getBoundingClientRect();
+		return [box.left + box.width / 2, box.top + box.height / 2];
+	})()`)
+	for range 3 { // it was another window's until now, where the mouse was
+		victim.clicks(middle[0], middle[1], 1)
+		if at := victim.seesBut(); at.Name != "consent" {
+			t.Fatalf("the click led to %q", at.Name)
+		}
+		if err := chromedp.Do(victim.tab, chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, 1, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(victim.ofAttempts()); n != 0 {
+		t.Errorf("%d cookies", n)
+	}
+	call.waits()
+	victim.presses(goesOn)
+	victim.shows(200, "signin")
 }
 
 // Another site has the browser send the form of the page. The strongest attacker knows all that is in it.

@@ -3,12 +3,14 @@ package connect_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/chromedp"
@@ -141,14 +143,49 @@ func (b *browser) shows(status int, name string, words ...string) page {
 	return at
 }
 
-// presses clicks what a CSS selector names, with the mouse.
+// presses clicks what a CSS selector names, with the mouse, which has come to rest on it.
 func (b *browser) presses(selector string) {
 	b.t.Helper()
+	x, y := b.pointsAt(selector)
 	b.leaves()
+	b.clicks(x, y, 1)
+}
+
+// pointsAt moves the mouse to what a CSS selector names, and waits until it can be pressed.
+func (b *browser) pointsAt(selector string) (x, y float64) {
+	b.t.Helper()
 	limited, done := context.WithTimeout(b.tab, enough)
 	defer done()
-	if err := chromedp.Do(limited, chromedp.Click(chromedp.CSS(selector))); err != nil {
-		b.t.Fatalf("pressing %s: %v", selector, err)
+	if err := chromedp.Do(limited, chromedp.ScrollIntoView(chromedp.CSS(selector))); err != nil {
+		b.t.Fatalf("looking for %s: %v", selector, err)
+	}
+	middle := must[[]float64](b, `(() => {
+		const box = document.querySelector(`+quoted(selector)+`).getBoundingClientRect();
+		return [box.left + box.width / 2, box.top + box.height / 2];
+	})()`)
+	x, y = middle[0], middle[1]
+	at := fmt.Sprintf(`document.querySelector(%s).contains(document.elementFromPoint(%f, %f))`, quoted(selector), x, y)
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for end := time.Now().Add(enough); time.Now().Before(end); <-again.C {
+		if err := chromedp.Do(limited, chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, x, y)); err != nil {
+			b.t.Fatal(err)
+		}
+		if must[bool](b, at) {
+			return x, y
+		}
+	}
+	b.t.Fatalf("something stands before %s", selector)
+	return 0, 0
+}
+
+// clicks clicks where the mouse is, so often.
+func (b *browser) clicks(x, y float64, times int) {
+	b.t.Helper()
+	limited, done := context.WithTimeout(b.tab, enough)
+	defer done()
+	if err := chromedp.Do(limited, chromedp.MouseClickXY(x, y, chromedp.ClickCount(times))); err != nil {
+		b.t.Fatal(err)
 	}
 }
 

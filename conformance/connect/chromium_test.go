@@ -34,6 +34,7 @@ func startChromium(dir string) (end func() error, err error) {
 		chromedp.NoSandbox, // Chromium has none for root, and opens nothing here but the tests' own pages
 		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"),
 		chromedp.Flag("no-proxy-server", true),
+		chromedp.Flag("blink-settings", "primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4"), // a mouse
 		chromedp.Flag("ignore-certificate-errors-spki-list", pinned),
 	)...)
 	ctx, cancel := chromedp.NewContext(ctx)

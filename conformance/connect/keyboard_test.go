@@ -153,8 +153,9 @@ func TestAccessibilityTree(t *testing.T) {
       paragraph
         StaticText "ada will be able to use what you connect. If that is not you, somebody wants to use your account: do not continue."
     form
-      button "I am not ada"
-      button "Continue to login.test": ada will be able to use what you connect. If that is not you, somebody wants to use your account: do not continue.
+      paragraph
+        button "I am not ada"
+        button "Continue to login.test": ada will be able to use what you connect. If that is not you, somebody wants to use your account: do not continue.
   contentinfo
     paragraph
       StaticText "mcp.test knows you as ada."
