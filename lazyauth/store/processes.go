@@ -3,10 +3,12 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -16,15 +18,10 @@ import (
 type Processes struct {
 	Store
 	incarnation string
-
-	mu    sync.Mutex
-	swept time.Time // when marks that have ended were removed last
 }
 
 // NewProcesses returns a store of the records in s, which several processes can share: [File].
-func NewProcesses(s Store) *Processes {
-	return &Processes{Store: s, incarnation: rand.Text(), swept: time.Now()}
-}
+func NewProcesses(s Store) *Processes { return &Processes{Store: s, incarnation: rand.Text()} }
 
 // Incarnation names this process among all that ever shared the store, by random text.
 func (p *Processes) Incarnation() string { return p.incarnation }
@@ -32,57 +29,79 @@ func (p *Processes) Incarnation() string { return p.incarnation }
 // SuitsFrequentWrites is what the function of this name goes by.
 func (p *Processes) SuitsFrequentWrites() bool { return SuitsFrequentWrites(p.Store) }
 
-// markPrefix begins the keys of marks.
-const markPrefix = "mark "
+// Marks are kept together, in so many records: a folder keeps a lock for each name that it ever had.
+const (
+	markPrefix  = "marks "
+	markRecords = 64
+)
 
-// A markRecord is a mark as it is stored.
-type markRecord struct {
-	Holder string    `json:"holder"`
-	Ends   time.Time `json:"ends"`
+// recordOfMark returns the key of the record that a mark is in.
+func recordOfMark(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return fmt.Sprintf("%s%d", markPrefix, sum[0]%markRecords)
 }
 
-// readMark returns a mark that has not ended.
-func readMark(record []byte) (m markRecord, ok bool) {
-	if record == nil || json.Unmarshal(record, &m) != nil {
-		return markRecord{}, false
+// A markOf is a mark as it is stored, under its name.
+type markOf struct {
+	Holder string    `json:"h"`
+	Ends   time.Time `json:"e"`
+}
+
+// readMarks returns the marks in a record that have not ended.
+func readMarks(record []byte) (map[string]markOf, error) {
+	all := make(map[string]markOf)
+	if record == nil {
+		return all, nil
 	}
-	return m, m.Holder != "" && time.Now().Before(m.Ends)
+	if json.Unmarshal(record, &all) != nil || all == nil {
+		return nil, errors.New("store: a record of marks is none")
+	}
+	maps.DeleteFunc(all, func(_ string, m markOf) bool { return !time.Now().Before(m.Ends) })
+	return all, nil
 }
 
 // errKept ends an update that writes nothing.
 var errKept = errors.New("store: the mark is somebody else's")
 
-// Mark is [Fleet.Mark], by the machine's clock. Marks that have ended are removed now and then, by whoever makes one.
+// Mark is [Fleet.Mark], by the machine's clock. There is room for some 30,000 marks at a time; without room the
+// error wraps an [ErrUnwritable].
 func (p *Processes) Mark(ctx context.Context, name string, life time.Duration) (holder string, err error) {
-	if life <= 0 {
-		return "", errors.New("store: a mark without a life")
+	if name == "" || len(name) > MaxKey || life <= 0 {
+		return "", fmt.Errorf("store: a mark has a name of 1 to %d bytes, and a life", MaxKey)
 	}
-	err = p.Update(ctx, markPrefix+name, func(old []byte) ([]byte, error) {
-		if m, ok := readMark(old); ok && m.Holder != p.incarnation {
+	err = p.Update(ctx, recordOfMark(name), func(old []byte) ([]byte, error) {
+		all, err := readMarks(old)
+		if err != nil {
+			return nil, err
+		}
+		if m, ok := all[name]; ok && m.Holder != p.incarnation {
 			holder = m.Holder
 			return nil, errKept
 		}
-		holder = p.incarnation
-		return json.Marshal(markRecord{p.incarnation, time.Now().Add(life).Round(0)})
+		all[name] = markOf{p.incarnation, time.Now().Add(life).Round(0)}
+		record, err := json.Marshal(all)
+		if err == nil && len(record) > MaxRecord {
+			err = fmt.Errorf("store: there is no room for another mark: %w", ErrUnwritable)
+		}
+		return record, err
 	})
-	if err != nil && !errors.Is(err, errKept) {
-		return "", err
+	switch {
+	case err == nil:
+		return p.incarnation, nil
+	case errors.Is(err, errKept):
+		return holder, nil
 	}
-	p.sweep(ctx)
-	return holder, nil
+	return "", err
 }
 
 // Holder is [Fleet.Holder].
 func (p *Processes) Holder(ctx context.Context, name string) (incarnation string, err error) {
-	record, err := p.Load(ctx, markPrefix+name)
+	record, err := p.Load(ctx, recordOfMark(name))
 	if err != nil {
 		return "", err
 	}
-	m, ok := readMark(record)
-	if !ok {
-		return "", nil
-	}
-	return m.Holder, nil
+	all, err := readMarks(record)
+	return all[name].Holder, err
 }
 
 // Keys implements [Store]: marks are no records.
@@ -95,36 +114,4 @@ func (p *Processes) Keys(ctx context.Context) ([]string, error) {
 		}
 	}
 	return keys, err
-}
-
-// sweepEvery is how often marks that have ended are looked for.
-const sweepEvery = time.Hour
-
-// sweep removes marks that have ended, as far as that can be done.
-func (p *Processes) sweep(ctx context.Context) {
-	p.mu.Lock()
-	due := time.Since(p.swept) >= sweepEvery
-	if due {
-		p.swept = time.Now()
-	}
-	p.mu.Unlock()
-	if !due {
-		return
-	}
-	all, _ := p.Store.Keys(ctx) // those that could be read
-	for _, key := range all {
-		if !strings.HasPrefix(key, markPrefix) {
-			continue
-		}
-		record, err := p.Load(ctx, key)
-		if _, stands := readMark(record); stands || err != nil {
-			continue
-		}
-		_ = p.Update(ctx, key, func(old []byte) ([]byte, error) { // or else the next one
-			if _, stands := readMark(old); stands {
-				return nil, errKept
-			}
-			return nil, nil
-		})
-	}
 }

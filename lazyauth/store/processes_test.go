@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -69,42 +70,57 @@ func TestProcesses_MarkIsOnes(t *testing.T) {
 	}
 }
 
-// Marks end, and do not stay behind.
+// Marks end, and however many there were, no more stays behind than a few records.
 func TestProcesses_MarksEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir := filepath.Join(t.TempDir(), "grants")
-		all := inFolder(t, dir, 2)
-		if _, err := all[0].Mark(t.Context(), "start ONE", time.Minute); err != nil {
+		s := store.Memory()
+		one, other := store.NewProcesses(s), store.NewProcesses(s)
+		if err := one.Update(t.Context(), "a grant", func([]byte) ([]byte, error) { return []byte("x"), nil }); err != nil {
 			t.Fatal(err)
 		}
-		if err := all[0].Update(t.Context(), "a grant", func([]byte) ([]byte, error) { return []byte("x"), nil }); err != nil {
-			t.Fatal(err)
+		for n := range 1000 {
+			name := fmt.Sprint("start ", n)
+			if holder, err := one.Mark(t.Context(), name, time.Minute); holder != one.Incarnation() || err != nil {
+				t.Fatalf("%q, %v", holder, err)
+			}
+			if holder, err := other.Holder(t.Context(), name); holder != one.Incarnation() || err != nil {
+				t.Fatalf("%q, %v", holder, err)
+			}
 		}
 		time.Sleep(time.Minute)
-		if holder, err := all[1].Holder(t.Context(), "start ONE"); holder != "" || err != nil {
-			t.Errorf("after its life it is %q's, %v", holder, err)
+		for n := range 1000 {
+			if holder, err := other.Holder(t.Context(), fmt.Sprint("start ", n)); holder != "" || err != nil {
+				t.Errorf("after its life it is %q's, %v", holder, err)
+			}
 		}
-		before := entries(t, dir)
-		time.Sleep(time.Hour)
-		if holder, err := all[1].Mark(t.Context(), "start TWO", time.Minute); holder != all[1].Incarnation() || err != nil {
+		if holder, err := other.Mark(t.Context(), "start 1", time.Minute); holder != other.Incarnation() || err != nil {
 			t.Errorf("%q, %v", holder, err)
 		}
-		if after := entries(t, dir); after > before {
-			t.Errorf("%d files, and %d before", after, before)
+		if all, err := s.Keys(t.Context()); len(all) > 65 || err != nil {
+			t.Errorf("%d records, %v", len(all), err)
 		}
-		if got, err := all[0].Load(t.Context(), "a grant"); string(got) != "x" || err != nil {
-			t.Errorf("the record is %q, %v", got, err)
+		if keys, err := one.Keys(t.Context()); len(keys) != 1 || err != nil {
+			t.Errorf("%q, %v", keys, err)
 		}
 	})
 }
 
-func entries(t *testing.T, dir string) int {
-	t.Helper()
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
+// Where there is no room nothing is marked, and what was marked stands.
+func TestProcesses_NoRoom(t *testing.T) {
+	s := store.Memory()
+	one, other := store.NewProcesses(s), store.NewProcesses(s)
+	for n := 0; ; n++ {
+		name := fmt.Sprint(strings.Repeat("x", 1000), n)
+		if holder, err := one.Mark(t.Context(), name, time.Hour); err != nil {
+			if !errors.Is(err, store.ErrUnwritable) || holder != "" || n < 1000 {
+				t.Errorf("mark %d: %q, %v", n, holder, err)
+			}
+			break
+		}
 	}
-	return len(list)
+	if holder, err := other.Mark(t.Context(), strings.Repeat("x", 1000)+"0", time.Hour); holder != one.Incarnation() || err != nil {
+		t.Errorf("the first mark is %q's, %v", holder, err)
+	}
 }
 
 // readAlone is a store that can be read alone.
