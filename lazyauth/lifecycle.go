@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,6 +92,7 @@ func (l *lifecycle) exit(r *request, reason error, after time.Duration) {
 	n := slices.Index(l.serving, r)
 	l.serving = slices.Delete(l.serving, n, n+1)
 	l.slim()
+	l.shed()
 	switch {
 	case reason == nil || len(l.serving) > 0 || !l.started || l.finished:
 	case after == 0:
@@ -222,6 +224,20 @@ func (l *lifecycle) slim() {
 	if l.finished && len(l.serving) == 0 {
 		l.first, l.latest, l.shown = request{}, nil, nil
 	}
+}
+
+// shed forgets what the next request brings again, while a call whose handler was not started has
+// none: its host may never come back. A decoded request keeps the whole text that it was decoded
+// from, and the session that was made for it alone: 20 KiB a call. l.mu is held.
+func (l *lifecycle) shed() {
+	if l.started || l.finished || len(l.serving) > 0 || l.first.Call == nil {
+		return
+	}
+	params := l.first.Call.Params
+	l.latest = nil
+	l.first = request{Request: asking.Request{Call: &mcp.CallToolRequest{Params: &mcp.CallToolParamsRaw{
+		RequestState: strings.Clone(params.RequestState), InputResponses: params.InputResponses, // see suspended.begin
+	}}}}
 }
 
 // giveUp ends the call with this error: a handler that runs has its context cancelled,

@@ -62,3 +62,33 @@ func TestSuspended_LeavesBeforeItWaitsForProgress(t *testing.T) {
 		}
 	})
 }
+
+// A call that was answered with a prompt keeps nothing of its request but what its handler is to
+// have and the next request does not bring: a decoded request is large, and its host may never come.
+func TestSuspended_ShedsItsRequest(t *testing.T) {
+	i, err := New(Service{Name: "Notes", Issuer: "https://as.example", ClientID: "c"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	params := &mcp.CallToolParamsRaw{
+		Name: "t", Arguments: []byte(`{"a":1}`), Meta: mcp.Meta{"b": 2},
+		RequestState: "of a round", InputResponses: mcp.InputResponseMap{"sure": &mcp.ElicitResult{Action: "accept"}},
+	}
+	s := newSuspended(i.newGate("t", scopes.Of("x")), i.local, nil, asking.Request{Ctx: t.Context(), Call: &mcp.CallToolRequest{Params: params}})
+	s.enter(&s.first)
+	other := &request{Request: s.first.Request}
+	s.enter(other)
+	s.leave(&s.first, nil)
+	if s.latest == nil || s.first.Call.Params != params {
+		t.Error("it is shed while another request serves the call")
+	}
+	s.leave(other, nil)
+	left := s.first.Call
+	if s.latest != nil || s.first.Ctx != nil || left.Params.Arguments != nil || left.Params.Meta != nil || left.Session != nil || left.Extra != nil {
+		t.Errorf("it keeps %+v, of %+v", left.Params, s.first)
+	}
+	if left.Params.RequestState != "of a round" || len(left.Params.InputResponses) != 1 {
+		t.Errorf("it has lost what its handler is to have: %+v", left.Params)
+	}
+}
