@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,11 +40,19 @@ func newReadingRoom(t *testing.T, limits *httplimit.Limits) *readingRoom {
 
 // sends sends so many bytes as somebody, announced or not. The status comes once it is answered.
 func (r *readingRoom) sends(who string, n int, announced bool) <-chan int {
-	answered := make(chan int, 1)
-	body := io.Reader(bytes.NewReader(make([]byte, n)))
+	body := io.Reader(bytes.NewReader(bytes.Repeat([]byte("x"), n)))
 	if !announced {
 		body = io.MultiReader(body)
 	}
+	return r.sendsBody(who, body)
+}
+
+func (r *readingRoom) sendsText(who, text string) <-chan int {
+	return r.sendsBody(who, strings.NewReader(text))
+}
+
+func (r *readingRoom) sendsBody(who string, body io.Reader) <-chan int {
+	answered := make(chan int, 1)
 	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.url, body)
 	if err != nil {
 		r.t.Fatal(err)
@@ -63,7 +72,7 @@ func (r *readingRoom) sends(who string, n int, announced bool) <-chan int {
 // The bodies of requests in progress are bounded, whether their length is announced or not, for a
 // person and in all; what was turned away took nothing, and what is done gives all back.
 func TestByPerson_Bytes(t *testing.T) {
-	r := newReadingRoom(t, &httplimit.Limits{Bytes: 3000, BytesPerPerson: 2000})
+	r := newReadingRoom(t, &httplimit.Limits{Bytes: 60_000, BytesPerPerson: 40_000})
 	const large, much, all = http.StatusRequestEntityTooLarge, http.StatusTooManyRequests, http.StatusServiceUnavailable
 	reads := func(who string, n int, announced bool) <-chan int {
 		t.Helper()
@@ -79,15 +88,15 @@ func TestByPerson_Bytes(t *testing.T) {
 			t.Errorf("%s's %d bytes are answered %d, want %d", who, n, status, want)
 		}
 	}
-	turned("ada", 2001, large)
-	first, second := reads("ada", 1500, true), reads("ada", 500, false)
-	turned("ada", 1, much)
-	r.sends("ada", 1, false)
+	turned("ada", 40_001, large)
+	first, second := reads("ada", 40_000, true), reads("ada", 16384+16384, false)
+	turned("ada", 16_385, much)
+	r.sends("ada", 16_385, false)
 	if err := <-r.read; err == nil {
 		t.Error("what was not announced is not counted")
 	}
-	third := reads("eve", 900, true)
-	turned("eve", 101, all)
+	third := reads("eve", 16384+19_000, true)
+	turned("eve", 16384+1001, all)
 	close(r.on)
 	for _, answered := range []<-chan int{first, second, third} {
 		if status := <-answered; status != http.StatusOK {
@@ -95,7 +104,7 @@ func TestByPerson_Bytes(t *testing.T) {
 		}
 	}
 	for deadline := time.Now().Add(time.Minute); ; { // a request has not ended the very moment that its answer has come
-		answered := r.sends("ada", 2000, true)
+		answered := r.sends("ada", 40_000, true)
 		select {
 		case err := <-r.read:
 			if status := <-answered; err != nil || status != http.StatusOK {
@@ -107,5 +116,33 @@ func TestByPerson_Bytes(t *testing.T) {
 				t.Fatalf("in the end: %d", status)
 			}
 		}
+	}
+}
+
+// What is decoded from JSON is larger than its text: that is what counts, also of a text that
+// comes in pieces.
+func TestByPerson_BytesInMemory(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want int
+	}{
+		"a string":             {`"` + strings.Repeat("x,", 100) + `"`, 202},
+		"quotes in it":         {`"\",{,[\\" ,`, 76},
+		"empty objects":        {"[{},{},{}]", 10 + 6*64},
+		"an object":            {`{"a":1,"b":[2]}`, 15 + 3*64},
+		"what is no JSON":      {"hello", 5},
+		"a string with no end": {`"{{{`, 4},
+	} {
+		for size := 1; size <= len(c.text); size++ {
+			if got := httplimit.Weigh(c.text, size); got != c.want {
+				t.Fatalf("%s, %d bytes at a time: %d, want %d", name, size, got, c.want)
+			}
+		}
+	}
+	r := newReadingRoom(t, &httplimit.Limits{BytesPerPerson: 20_000})
+	close(r.on)
+	r.sendsText("ada", "["+strings.Repeat("{},", 500)+"{}]")
+	if err := <-r.read; err == nil {
+		t.Error("1000 values in 1500 bytes are let in as 1500 bytes")
 	}
 }

@@ -61,7 +61,7 @@ func (l *Limiter) opens(w http.ResponseWriter, r *http.Request, server *mcp.Serv
 	defer opening.end()
 	read := func() int64 { return 0 }
 	if b, ok := r.Body.(*body); ok {
-		read = func() int64 { return int64(b.bytes) }
+		read = func() int64 { return int64(b.weight) }
 		r.Body = http.MaxBytesReader(w, r.Body, l.limits.OpeningBytes)
 	}
 	next.ServeHTTP(&naming{ResponseWriter: w, limiter: l, opening: opening, read: read}, r)

@@ -27,9 +27,10 @@ type Limits struct {
 	// [Limiter.Pages]. Default 240, since many people may share one.
 	Tries int
 
-	// Bytes bounds the bodies of requests in progress of all people, BytesPerPerson those of one;
-	// see [Limiter.ByPerson]. In memory a body may be many times as large. Defaults 8 MiB and
-	// 1 MiB, which is as large as one body can be.
+	// Bytes bounds the bodies of requests in progress of all people, BytesPerPerson those of one,
+	// besides 16 KiB of each, which ordinary calls do not exceed; see [Limiter.ByPerson]. Each value in the JSON of a body counts as 64 bytes besides its text,
+	// since that is what it takes in memory. Defaults 8 MiB and 1 MiB, which is as large as one
+	// body can be.
 	Bytes, BytesPerPerson int
 
 	// Sessions bounds the sessions (MCP 2025-11-25 basic/transports, "Session Management"), in
@@ -38,9 +39,8 @@ type Limits struct {
 	// in progress: its host is told 404 and opens another. Defaults 2048 and 16.
 	Sessions, SessionsPerPerson int
 
-	// SessionBytes bounds what sessions keep of the requests that opened them, in all; to make
-	// room, sessions are closed as above. In memory that is up to twenty times as much (measured
-	// with a list of capabilities that are all empty). Default 4 MiB.
+	// SessionBytes bounds what sessions keep of the requests that opened them, in all, counted as
+	// Bytes are; to make room, sessions are closed as above. Default 16 MiB.
 	SessionBytes int64
 	// OpeningBytes bounds the body of a request that belongs to no session, such as one that
 	// opens a session, whose parameters are kept for as long as that lives. Default 64 KiB. It
@@ -93,7 +93,7 @@ func New(limits *Limits) *Limiter {
 	for _, field := range []struct {
 		value *int64
 		usual int64
-	}{{&l.SessionBytes, 4 << 20}, {&l.OpeningBytes, 64 << 10}, {&l.MinRate, 1 << 10}} {
+	}{{&l.SessionBytes, 16 << 20}, {&l.OpeningBytes, 64 << 10}, {&l.MinRate, 1 << 10}} {
 		if *field.value <= 0 {
 			*field.value = field.usual
 		}
