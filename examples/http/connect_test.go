@@ -12,17 +12,18 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // A visitor is a person's browser, as far as the pages of this program need one.
 type visitor struct {
-	t      *testing.T
+	t      testing.TB
 	client http.Client
 }
 
 // visits returns a browser that is signed in to this program as a demo user.
-func visits(t *testing.T, base, user string) *visitor {
+func visits(t testing.TB, base, user string) *visitor {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -58,6 +59,26 @@ func (v *visitor) load(address string, form url.Values) string {
 		v.t.Fatal(err)
 	}
 	return string(text)
+}
+
+// connects goes on from a link, approves at the authorization server, and returns the last page.
+func (v *visitor) connects(as *fakeas.Server, user, link string) string {
+	v.t.Helper()
+	page := v.load(link, nil)
+	form := url.Values{"answer": {"continue"}}
+	for _, field := range hiddenField.FindAllStringSubmatch(page, -1) {
+		form.Set(field[1], field[2])
+	}
+	address, _, _ := strings.Cut(link, "?")
+	leaving := onward.FindStringSubmatch(v.load(address, form))
+	if leaving == nil {
+		v.t.Fatalf("the page leads nowhere: %s", page)
+	}
+	back, err := as.ApproveURLAs(v.t.Context(), user, html.UnescapeString(leaving[1]))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return v.load(back, nil)
 }
 
 var (
@@ -108,21 +129,7 @@ func TestConnectPage(t *testing.T) {
 		if page := visits(t, w.base, other).load(link, nil); !strings.Contains(page, `data-page="foreign"`) || strings.Contains(page, user) {
 			t.Errorf("%s's browser shows %s", other, page)
 		}
-		browser := visits(t, w.base, user)
-		page := browser.load(link, nil)
-		form := url.Values{"answer": {"continue"}}
-		for _, field := range hiddenField.FindAllStringSubmatch(page, -1) {
-			form.Set(field[1], field[2])
-		}
-		leaving := onward.FindStringSubmatch(browser.load(w.base+connectPath, form))
-		if leaving == nil {
-			t.Fatalf("the page leads nowhere: %s", page)
-		}
-		back, err := w.as.ApproveURLAs(t.Context(), user, html.UnescapeString(leaving[1]))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if page := browser.load(back, nil); !strings.Contains(page, `data-page="signed-in"`) {
+		if page := visits(t, w.base, user).connects(w.as, user, link); !strings.Contains(page, `data-page="signed-in"`) {
 			t.Errorf("the last page is %s", page)
 		}
 		if result := <-results; result == nil || result.IsError {

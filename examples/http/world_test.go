@@ -25,7 +25,14 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-func TestMain(m *testing.M) { hosttest.Main(m, main) }
+// TestMain lets the test binary be the program, or the sender of a flood.
+func TestMain(m *testing.M) {
+	if flood := os.Getenv(floodVariable); flood != "" {
+		sendFlood(flood)
+		return
+	}
+	hosttest.Main(m, main)
+}
 
 const (
 	hostID     = "a-host" // the client that hosts get their bearer tokens with

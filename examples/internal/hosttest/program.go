@@ -22,7 +22,7 @@ func Main(m *testing.M, main func()) {
 // Program returns the program under test as a subprocess, with little in its
 // environment, as many hosts start servers, and what it will write to standard
 // error. Its tests must have [Main] for their TestMain.
-func Program(t *testing.T, args ...string) (cmd *exec.Cmd, stderr *bytes.Buffer) {
+func Program(t testing.TB, args ...string) (cmd *exec.Cmd, stderr *bytes.Buffer) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
