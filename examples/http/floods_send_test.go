@@ -20,7 +20,7 @@ const floodVariable = "LAZYAUTH_EXAMPLE_FLOOD"
 
 const (
 	senders    = 64   // each with an address, and a connection at a time
-	perSecond  = 2000 // of all of them
+	perSecond  = 1000 // of all of them
 	mostBegun  = 60   // calls of one sender that wait
 	mostSlow   = 6000 // connections of slow callers at a time
 	slowHeld   = 3 * time.Second
@@ -279,6 +279,6 @@ func (s *sender) isSlow(n int) string {
 		return "half a body"
 	}
 	_ = conn.(*net.TCPConn).SetReadBuffer(4096) //nolint:forcetypeassert // it was dialled as that
-	_, _ = io.WriteString(conn, strings.Repeat(head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body), 20))
+	_, _ = io.WriteString(conn, strings.Repeat(head+fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body), 2))
 	return "reads nothing"
 }
