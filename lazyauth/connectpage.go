@@ -43,8 +43,9 @@ type ConnectOptions struct {
 	// error of [NewConnectPage]. Nil compares issuer and subject.
 	Map func(Principal) (Principal, error)
 
-	// Name returns what the page calls a person who is signed in, such as their mail address, so that they notice if
-	// it is not they. Nil means the subject.
+	// Name returns what the page calls a person who is signed in, such as their verified mail address, so that they
+	// notice if it is not they. Nothing that people choose for themselves will do: an attacker who has signed the
+	// victim's browser in to the attacker's account would be called what the victim is. Nil means the subject.
 	Name func(Principal) string
 
 	// SignInURL and SignOutURL are where people sign in to this program in a browser, and out of it, for links on

@@ -37,7 +37,8 @@ type Options struct {
 	// signed in as …". It is how people notice that a browser is signed in as somebody else, so that it should be
 	// nothing that people can choose: a name can be another's. They are those of the ID token, or else of the UserInfo
 	// endpoint. None means "email", which counts only
-	// if the issuer has verified it ("email_verified"), then "preferred_username"; the last resort is the subject.
+	// if the issuer has verified it ("email_verified"), then "preferred_username", unless that could be taken for
+	// somebody's address (of Entra it is the address that the tenant gave); the last resort is the subject.
 	NameClaims []string
 
 	// Scopes are asked for beside "openid", for the claims that are needed. Nil means profile and email.

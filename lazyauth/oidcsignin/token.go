@@ -5,6 +5,8 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,6 +88,17 @@ func (s *SignIn) checkClaims(claims Claims, audience []string, issued time.Time)
 // mostName is how many bytes the page is given of a name.
 const mostName = 128
 
+// isOwnName reports whether nobody else could have this name, of a claim that the author has not named: an address that
+// the issuer has verified, or a user name that cannot be taken for somebody's address. Entra's are addresses, which
+// tenants give (Microsoft, "ID token claims reference").
+func isOwnName(claim, name string, claims Claims) bool {
+	if claim == "email" {
+		return claims["email_verified"] == true
+	}
+	issuer, err := url.Parse(claims.Text("iss"))
+	return !strings.Contains(name, "@") || err == nil && slices.Contains(entraHosts, issuer.Host)
+}
+
 // name returns what the page calls whoever these claims are of; empty for their subject.
 func (s *SignIn) name(claims Claims) string {
 	names := s.options.NameClaims
@@ -93,7 +106,7 @@ func (s *SignIn) name(claims Claims) string {
 		names = []string{"email", "preferred_username"}
 	}
 	for _, claim := range names {
-		if name := claims.Text(claim); name != "" && (claim != "email" || claims["email_verified"] == true || len(s.options.NameClaims) > 0) {
+		if name := claims.Text(claim); name != "" && (len(s.options.NameClaims) > 0 || isOwnName(claim, name, claims)) {
 			if len(name) > mostName {
 				name = strings.ToValidUTF8(name[:mostName], "") + "…"
 			}

@@ -175,6 +175,10 @@ func TestIDToken_Name(t *testing.T) {
 			delete(c, "email")
 			c["preferred_username"] = "ada.l"
 		}, nil, "ada.l"},
+		"a user name like an address": {func(c map[string]any) { // of somebody else's, perhaps
+			delete(c, "email")
+			c["preferred_username"] = "grace@example.com"
+		}, nil, "ada"},
 		"the author's choice":   {nil, []string{"nickname", "name"}, "Somebody"},
 		"none of them":          {nil, []string{"nickname"}, "ada"},
 		"a long one":            {claim("name", strings.Repeat("ä", 100)), []string{"name"}, strings.Repeat("ä", 64) + "…"},
