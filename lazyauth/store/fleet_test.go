@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -497,6 +498,91 @@ func TestFleet_Hints(t *testing.T) {
 		cancel()
 		if err := <-ran; !errors.Is(err, context.Canceled) {
 			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// A row that is gone before it was ever written is made again; one that had a record has ended, and does not
+// come back.
+func TestFleet_RowIsGone(t *testing.T) {
+	d := newDatabase(nil)
+	f := aFleet(t, d, nil)
+	vanishes := func(text string) error {
+		return f.Update(t.Context(), "alice", func([]byte) ([]byte, error) {
+			ids, err := d.OfPerson(t.Context(), store.Hash{}, store.ID{}, 10)
+			for _, id := range must(t, ids, err) {
+				if err := d.Delete(t.Context(), id); err != nil {
+					t.Error(err)
+				}
+			}
+			return []byte(text), nil
+		})
+	}
+	if err := vanishes("first"); err != nil {
+		t.Errorf("of a row without a content: %v", err)
+	}
+	want(t, f, "alice", "first")
+	if err := vanishes("second"); !errors.Is(err, store.ErrEnded) {
+		t.Errorf("of a record: %v", err)
+	}
+	want(t, f, "alice", "")
+	put(t, f, "alice", "third")
+	want(t, f, "alice", "third")
+}
+
+// A record may end by itself, and that it does may be taken back.
+func TestFleet_Life(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := aFleet(t, newDatabase(nil), nil)
+		lasts := func(life time.Duration, text string) {
+			t.Helper()
+			if err := f.Update(store.WithTerms(t.Context(), &store.Terms{Life: life}), "flight", to(text)); err != nil {
+				t.Error(err)
+			}
+		}
+		lasts(time.Hour, "first")
+		lasts(0, "second")
+		time.Sleep(time.Hour)
+		want(t, f, "flight", "")
+		lasts(time.Hour, "third")
+		lasts(-1, "fourth")
+		time.Sleep(48 * time.Hour)
+		want(t, f, "flight", "fourth")
+		if err := f.Update(t.Context(), "flight", remove); err != nil {
+			t.Error(err)
+		}
+		lasts(0, "fifth") // and not as long as is remembered that it was ended
+		time.Sleep(48 * time.Hour)
+		want(t, f, "flight", "fifth")
+	})
+}
+
+// A machine keeps no more than so many records that it could not write; it reads, and then writes, what it has.
+func TestFleet_UnwrittenAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDatabase(nil)
+		f := aFleet(t, d, nil)
+		const records = 1030
+		var failed sync.WaitGroup
+		d.failing.Store(true)
+		for n := range records {
+			failed.Go(func() {
+				if err := f.Update(t.Context(), fmt.Sprint("key ", n), to("record")); !errors.Is(err, store.ErrNoAnswer) {
+					t.Errorf("Update: %v", err)
+				}
+			})
+		}
+		failed.Wait()
+		d.failing.Store(false)
+		kept := 0
+		for n := range records {
+			record, err := f.Load(t.Context(), fmt.Sprint("key ", n))
+			if must(t, record, err) != nil {
+				kept++
+			}
+		}
+		if kept != 1024 {
+			t.Errorf("%d are kept", kept)
 		}
 	})
 }

@@ -170,6 +170,10 @@ func TestFleetRotate(t *testing.T) {
 	last, err := store.NewFleet(d, namesKey, [][]byte{nextKey}, nil)
 	must(t, last, err)
 	want(t, last, "key 7", "written by the old key")
+	put(t, aFleet(t, d, nil), "lost", "by a key that was taken away too early")
+	if r, err := last.Rotate(t.Context()); !errors.Is(err, store.ErrWrongKey) || r != (store.Rotation{Left: 1}) {
+		t.Errorf("without the old key: %+v, %v", r, err)
+	}
 	want(t, last, "key 1099", "record 1099")
 	want(t, both, "key 0", "record 0")
 }
