@@ -146,14 +146,23 @@ func envToken(name string) oauth2.TokenSource {
 
 // Accounts returns who has a grant of the service, in this process or in the store, in a
 // fixed order.
-func (i *Interceptor) Accounts(ctx context.Context) (all []Principal, err error) {
+func (i *Interceptor) Accounts(ctx context.Context) ([]Principal, error) {
+	return accountsBy(ctx, i, allKeys)
+}
+
+// allKeys lists the keys of the store.
+func allKeys(ctx context.Context, i *Interceptor) ([]string, error) { return i.options.Store.Keys(ctx) }
+
+// accountsBy returns who has a grant in this process, or a record among these keys of the store, in
+// a fixed order.
+func accountsBy(ctx context.Context, i *Interceptor, keysOf func(context.Context, *Interceptor) ([]string, error)) (all []Principal, err error) {
 	for o := range i.keeper.Owners {
 		if who := Principal(o.Who()); o.Grant() != nil && !slices.Contains(all, who) {
 			all = append(all, who)
 		}
 	}
 	if i.options.Store != nil {
-		keys, failed := i.options.Store.Keys(ctx)
+		keys, failed := keysOf(ctx, i)
 		err = failed
 		for _, key := range keys {
 			if who, ok := i.service.ofKey(key); ok && !slices.Contains(all, who) {

@@ -55,10 +55,10 @@ func personsAccounts(ctx context.Context, i *Interceptor, person Principal) ([]s
 	return slices.Compact(accounts), err
 }
 
-// accountsByScan is personsAccounts by all keys of the store, which finds records of programs that noted
-// no accounts, too.
+// accountsByScan is personsAccounts by the keys of the store, by all of them if it does not tell persons
+// apart; it finds records of programs that noted no accounts, too.
 func accountsByScan(ctx context.Context, i *Interceptor, person Principal) ([]string, error) {
-	all, err := i.Accounts(ctx)
+	all, err := accountsBy(ctx, i, keysOf(person))
 	accounts := []string{""}
 	for _, who := range all {
 		if who.Issuer == person.Issuer && who.Subject == person.Subject {

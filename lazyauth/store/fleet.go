@@ -218,6 +218,15 @@ func (f *Fleet) Keys(ctx context.Context) ([]string, error) {
 	})
 }
 
+// PersonOf returns whose [FleetOptions].Classify says that a record is; empty if nobody's.
+func (f *Fleet) PersonOf(key string) string {
+	if f.o.Classify == nil {
+		return ""
+	}
+	_, person := f.o.Classify(key)
+	return person
+}
+
 // KeysOf lists the keys of the records that a person has, by what [FleetOptions].Classify says.
 func (f *Fleet) KeysOf(ctx context.Context, person string) ([]string, error) {
 	h := f.sealer.person(person)
