@@ -66,16 +66,25 @@ func (b *Book) load(ctx context.Context, key string) ([]byte, error) {
 	})
 }
 
-// update changes a record, unless change returns errUnchanged.
+// update changes a record, unless change returns errUnchanged. Where machines share the store it waits
+// for none of them, and change is called again if another was faster.
 func (b *Book) update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
-	_, err := guard.Await(ctx, &b.late, "Options.Store", storeWait, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, b.store.Update(ctx, key, change)
-	})
-	if errors.Is(err, errUnchanged) {
-		return nil
+	for again := 0; ; again++ {
+		_, err := guard.Await(ctx, &b.late, "Options.Store", storeWait, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, b.store.Update(store.WithTerms(ctx, &store.Terms{Quick: true}), key, change)
+		})
+		switch {
+		case errors.Is(err, errUnchanged):
+			return nil
+		case again < updates && (errors.Is(err, store.ErrFenced) || errors.Is(err, store.ErrEnded)):
+			continue
+		}
+		return err
 	}
-	return err
 }
+
+// updates is how often another machine may be faster.
+const updates = 10
 
 var errUnchanged = errors.New("lazyauth: nothing to write")
 
