@@ -85,6 +85,40 @@ func TestSignIn_AtTheIssuerOfTheBearer(t *testing.T) {
 	}
 }
 
+// The same in Chromium, at an authorization server that is another site to it, and that takes pushed requests alone: its
+// cookies, its answer to form-action, and what it says of where forms come from.
+func TestSignIn_InChromium(t *testing.T) {
+	t.Parallel()
+	e, err := newEntrance(t, world.strict, modern, oidcsignin.BySubject())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada := newPerson("ada-in-chromium")
+	c := e.calls(ada, modern)
+	tab := newSurfer(t, newPerson(ada.name), ada.name, providerLook)
+	loads := func(address *url.URL) *page {
+		t.Helper()
+		at, err := tab.load(c.ctx, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	link, err := url.Parse(c.link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.is(loads(link), "signed-out", http.StatusForbidden)
+	for _, step := range []struct{ button, page string }{{"form button", "consent"}, {"[value=continue]", "signed-in"}} {
+		back, err := tab.presses(c.ctx, step.button, approves)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.is(loads(back), step.page, http.StatusOK)
+	}
+	c.succeeds()
+}
+
 // An attacker's browser session in the victim's browser: the page says whose it is, "not me" ends it, and the issuer asks
 // who is there although it knows the browser.
 func TestSignIn_NotMe(t *testing.T) {

@@ -115,6 +115,15 @@ func (s *surfer) bounded(ctx context.Context) (context.Context, func()) {
 
 // walk does so in Chromium.
 func (s *surfer) walk(ctx context.Context, address string, v verdict) (*url.URL, error) {
+	return s.walkFrom(ctx, func(tab context.Context) error { return chromedp.Do(tab, chromedp.Navigate(address)) }, v)
+}
+
+// presses clicks on what a selector finds on the page that is open, and walks on from there.
+func (s *surfer) presses(ctx context.Context, selector string, v verdict) (*url.URL, error) {
+	return s.walkFrom(ctx, func(tab context.Context) error { return chromedp.Do(tab, chromedp.Click(selector)) }, v)
+}
+
+func (s *surfer) walkFrom(ctx context.Context, start func(tab context.Context) error, v verdict) (*url.URL, error) {
 	tab, done := s.bounded(ctx)
 	defer done()
 	s.giveUp(tab)
@@ -124,7 +133,7 @@ func (s *surfer) walk(ctx context.Context, address string, v verdict) (*url.URL,
 	driven, gone := make(chan error, 1), false
 	go func() {
 		var err error
-		gone, err = s.drive(tab, address, v)
+		gone, err = s.drive(tab, start, v)
 		driven <- err
 	}()
 	select {
@@ -149,13 +158,13 @@ func (s *surfer) walk(ctx context.Context, address string, v verdict) (*url.URL,
 	}
 }
 
-// drive opens an address and does what there is to do, until the person has gone away or the
-// tab's time is over.
-func (s *surfer) drive(tab context.Context, address string, v verdict) (gone bool, err error) {
+// drive starts and does what there is to do, until the person has gone away or the tab's time is
+// over.
+func (s *surfer) drive(tab context.Context, start func(context.Context) error, v verdict) (gone bool, err error) {
 	if err := s.leave(tab); err != nil {
 		return false, err
 	}
-	if err := chromedp.Do(tab, chromedp.Navigate(address)); err != nil {
+	if err := start(tab); err != nil {
 		return false, err
 	}
 	again := time.NewTicker(20 * time.Millisecond)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -62,9 +63,7 @@ func withQuery(address string, more url.Values) (string, error) {
 		return "", err
 	}
 	all := u.Query()
-	for name, values := range more {
-		all[name] = values
-	}
+	maps.Copy(all, more)
 	u.RawQuery = all.Encode()
 	return u.String(), nil
 }
