@@ -73,6 +73,13 @@ func (l *Link) To(addr string) {
 	l.end()
 }
 
+// Next leads new connections to another address, and leaves the others as they are.
+func (l *Link) Next(addr string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.to = addr
+}
+
 // Break ends the connections that there are, and takes new ones.
 func (l *Link) Break() {
 	l.mu.Lock()

@@ -173,3 +173,30 @@ func TestDiskFull(t *testing.T) {
 	}
 	t.Error("the disk was never full")
 }
+
+// A server that has become read-only ends no connection: the next one is a new one, and may be to its successor.
+func TestReadOnly_IsLeft(t *testing.T) {
+	p := newPlace(t)
+	s := subject(p)
+	db := p.open()
+	row := enginetest.Put(t, db, enginetest.Grant(1), "before")
+	restore, err := s.ReadOnly()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer restore()
+	write := func() error {
+		_, err := db.Write(t.Context(), enginetest.Grant(1), row.Fence, 1, store.Change{Generation: 2})
+		return err
+	}
+	enginetest.Eventually(t, "it is read-only", func() bool { return errors.Is(write(), store.ErrUnwritable) })
+	dialed := p.link.Dialed()
+	for range 3 {
+		if err := write(); !errors.Is(err, store.ErrUnwritable) {
+			t.Errorf("Write: %v; want an ErrUnwritable", err)
+		}
+	}
+	if now := p.link.Dialed(); now < dialed+2 {
+		t.Errorf("%d connections, and after three writes %d", dialed, now)
+	}
+}

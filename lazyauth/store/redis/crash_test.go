@@ -28,6 +28,33 @@ func TestFailover_WhatIsLostIsSeen(t *testing.T) {
 	enginetest.FailoverWhatIsLostIsSeen(t, p.common(), standby, between, follower.open())
 }
 
+// A primary becomes a replica, and ends no connection; the name leads to another one by now. Who writes finds out,
+// and the next connections are to that.
+func TestFailover_DemotedIsLeft(t *testing.T) {
+	ctx := context.WithoutCancel(t.Context())
+	old, next := start(t, durable...), start(t, durable...)
+	p := newPlace(t, old)
+	db := p.open()
+	enginetest.Put(t, db, enginetest.Grant(1), "to the old one")
+	password := old.Password()
+	if err := old.Follow(ctx, next, next.Addr()); err != nil {
+		t.Fatal(err)
+	}
+	do(t, next, "CONFIG", "SET", "requirepass", password)
+	p.link.Next(next.Addr())
+	insert := func() error {
+		_, err := db.Insert(ctx, enginetest.Grant(2), store.Change{Generation: 1, Content: []byte("to the next one")})
+		return err
+	}
+	if err := insert(); !errors.Is(err, store.ErrUnwritable) {
+		t.Errorf("Insert: %v; want an ErrUnwritable", err)
+	}
+	enginetest.Eventually(t, "it is written to the next one", func() bool { return insert() == nil })
+	if row := enginetest.Get(t, db, enginetest.Grant(2)); row == nil || string(row.Content) != "to the next one" {
+		t.Errorf("there is %+v", row)
+	}
+}
+
 // A server that has started, and reads what it has, is not taken for one that has nothing.
 func TestRestart_Reads(t *testing.T) {
 	s := start(t, durable...)

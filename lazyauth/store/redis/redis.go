@@ -41,7 +41,8 @@ type DB struct {
 	unchecked bool
 	tls       bool
 
-	wg sync.WaitGroup // those that receive hints
+	connections connections
+	wg          sync.WaitGroup // those that receive hints
 }
 
 const (
@@ -72,6 +73,7 @@ func Open(ctx context.Context, url string, opts *Options) (*DB, error) {
 		return nil, err
 	}
 	d := &DB{prefix: "{" + o.Name + "}:", where: where + ", keys of {" + o.Name + "}", timeout: o.Timeout, unchecked: o.InsecureUncheckedEviction, tls: option.TLSConfig != nil}
+	option.DialCtxFn = d.connections.dial
 	if d.client, err = d.connect(ctx, option); err != nil {
 		return nil, err
 	}

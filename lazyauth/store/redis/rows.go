@@ -27,7 +27,11 @@ func (d *DB) run(ctx context.Context, script *valkey.Lua, reads bool, key string
 		if err == nil {
 			return answer, nil
 		}
-		if _, ok := valkey.IsValkeyErr(err); ok || !reads || tries > 5 || ctx.Err() != nil || isDial(err) {
+		server, refused := valkey.IsValkeyErr(err)
+		if refused && strings.HasPrefix(server.Error(), "READONLY") {
+			d.connections.leave()
+		}
+		if refused || !reads || tries > 5 || ctx.Err() != nil || isDial(err) {
 			return answer, d.failed(ctx, err)
 		}
 		select {
