@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +14,9 @@ import (
 //
 // In front of it there is one queue a key in the process (Update), so that a process takes one
 // connection a key at the most. Begin is one short step of the store: attempt, incarnation, lease,
-// fence, and when the record is due should nobody be heard of again (begin). The call is change, which may be the network, and holds no
-// lock (attempt.call). Write is one short step again, compared on fence and generation (write).
+// fence, and when the record is due should this process not be heard of again (begin). The call is
+// change, which may be the network, and holds no lock (call). Write is one short step again, compared
+// on fence and generation (write). What these are made of is in fleetattempt.go.
 //
 // Its guards, and what each keeps from happening; package storetest has the experiments:
 //
@@ -148,22 +148,6 @@ func (a *attempt) begins(ctx context.Context) (before *Row, fence uint64, err er
 	return before, fence, ended(ctx, err)
 }
 
-// notDue says when to come again.
-func (a *attempt) notDue(ctx context.Context, before *Row) error {
-	if before == nil || before.Due.IsZero() {
-		return &NotDueError{In: -1}
-	}
-	now, err := a.fleet.now(ctx)
-	if err != nil {
-		return err
-	}
-	in := before.Due.Sub(now)
-	if before.Owner != "" {
-		in = max(in, before.Until.Sub(now))
-	}
-	return &NotDueError{In: max(in, 0)}
-}
-
 // begun finds out what an attempt began from, and whether there is still time for it. If it fails
 // the lease is given up.
 func (a *attempt) begun(ctx context.Context, before *Row, last sight) (err error) {
@@ -191,43 +175,6 @@ func (a *attempt) begun(ctx context.Context, before *Row, last sight) (err error
 	}
 	a.terms.Deadline, a.terms.bound = a.deadline, f.o.Bound
 	return nil
-}
-
-// looks finds out what a row has.
-func (a *attempt) looks(ctx context.Context, row *Row, last sight) (view, error) {
-	a.generation = row.Generation
-	v, err := a.fleet.look(ctx, a.placed, row, last)
-	if v.generation != 0 {
-		a.generation = v.generation
-	}
-	a.old, a.there = v.record, row.Content != nil || v.record != nil
-	return v, err
-}
-
-// doubts decides whether somebody who has died may have used what the record has: the last attempt
-// was neither written nor given up. One of this process is in doubt, too, unless it is known how it
-// ended: what it got is at hand (ours), or it got nothing, and giving the lease up failed. The answer
-// to a Begin may have been lost, and with it that the attempt before was in doubt.
-func (a *attempt) doubts(ctx context.Context, before *Row, ours bool) {
-	f := a.fleet
-	a.inDoubt = a.inDoubt && !ours && (before.Owner != f.incarnation || !f.kept.isSettled(a.id, before.Fence))
-	if a.terms.InDoubt = a.inDoubt; !a.inDoubt || before.Owner == f.incarnation {
-		return
-	}
-	t := TakeOver{Kind: a.id.Kind}
-	if now, err := f.now(ctx); err == nil {
-		t.After = max(now.Sub(before.Until), 0)
-	}
-	f.events.tookOver(ctx, t)
-}
-
-func (a *attempt) lateness(ctx context.Context, before *Row) {
-	if !a.terms.IfDue || before.Due.IsZero() {
-		return
-	}
-	if now, err := a.fleet.now(ctx); err == nil {
-		a.fleet.events.begunLate(ctx, Lateness{Kind: a.id.Kind, By: max(now.Sub(before.Due), 0)})
-	}
 }
 
 // beginQuickly begins what needs no lease: it is written by the fence that is there.
@@ -284,10 +231,7 @@ func (a *attempt) call(ctx context.Context, change func([]byte) ([]byte, error))
 // release gives up the lease, and changes nothing else. If that fails the lease ends by itself, as
 // does that of an attempt which leaves a doubt behind: who comes next must be told.
 func (a *attempt) release(ctx context.Context) {
-	if !a.owns {
-		return
-	}
-	if a.inDoubt {
+	if !a.owns || a.inDoubt {
 		return
 	}
 	ctx, cancel := a.fleet.answer(ctx)
@@ -299,20 +243,6 @@ func (a *attempt) release(ctx context.Context) {
 	if _, err := a.fleet.shared.Write(ctx, a.id, a.fence, a.generation, c); err != nil {
 		a.fleet.kept.settle(a.id, a.fence)
 	}
-}
-
-// due is [Terms].Next as a Change has it.
-func (a *attempt) due() time.Duration { return asChange(a.terms.Next) }
-
-// asChange is how a Change says it.
-func asChange(d time.Duration) time.Duration {
-	switch {
-	case d == 0:
-		return -1
-	case d < 0:
-		return 0
-	}
-	return d
 }
 
 // write writes what change returned, whoever has begun another attempt meanwhile, unless what they
@@ -377,81 +307,10 @@ func (a *attempt) write(ctx context.Context, record []byte) error {
 				return ErrFenced
 			}
 		}
-		// Nothing was written (or what was has been lost), or it is to be replaced. The lease stays whose it is: the generation tells
-		// them that what they began from is no longer there.
+		// Nothing was written (or what was has been lost), or it is to be replaced. The lease stays
+		// whose it is: the generation tells them that what they began from is no longer there.
 		a.fence, a.generation, a.owns, a.there = row.Fence, row.Generation, false, row.Content != nil
 	}
 	tell(Fenced{})
 	return ErrFenced
-}
-
-// change is the change to this record.
-func (a *attempt) change(record []byte) Change {
-	f := a.fleet
-	generation := max(a.generation+1, f.seen.of(a.id).generation+1)
-	if a.generation == 0 {
-		generation = max(generation, a.fence) // which is more than that of any row that was here before
-	}
-	c := Change{Person: a.person, Generation: generation, Release: a.owns, Due: a.due(), Ends: asChange(a.terms.Life)}
-	switch {
-	case record == nil:
-		c.Due, c.Ends = 0, f.o.Ended // a tombstone, for what is in flight
-		return c
-	case !a.there && a.terms.Life == 0:
-		c.Ends = 0 // and not that of the tombstone, or of the empty row
-	}
-	c.Content = f.sealer.seal(a.id, generation, &entry{a.key, record})
-	c.SealedBy = f.sealer.sealedBy()
-	return c
-}
-
-// writes tries until it knows whether c was written, as long as ctx allows.
-func (a *attempt) writes(ctx context.Context, c Change) (bool, error) {
-	f := a.fleet
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		limited, cancel := f.answer(ctx)
-		written, err := f.shared.Write(limited, a.id, a.fence, a.generation, c)
-		cancel()
-		if err == nil && written {
-			return true, nil
-		}
-		if pause > firstPause || err != nil { // this, or an earlier one, may have been written
-			if row, failed := f.read(ctx, a.id); failed == nil && row != nil && row.Generation == c.Generation && bytes.Equal(row.Content, c.Content) {
-				return true, nil
-			}
-		}
-		if err == nil {
-			return false, nil
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return false, ended(ctx, err)
-		}
-	}
-}
-
-func (a *attempt) inserts(ctx context.Context, c Change) (bool, error) {
-	ctx, cancel := a.fleet.answer(ctx)
-	defer cancel()
-	c.Due, c.Ends = max(c.Due, 0), max(c.Ends, 0)
-	inserted, err := a.fleet.shared.Insert(ctx, a.id, c)
-	if inserted {
-		a.fleet.wrote(a, c)
-	}
-	return inserted, err
-}
-
-// wrote remembers what was written.
-func (f *Fleet) wrote(a *attempt, c Change) {
-	f.kept.drop(a.id)
-	f.seen.note(a.id, sight{generation: c.Generation, person: c.Person, sealedBy: c.SealedBy, content: c.Content, lasts: c.Content == nil || c.Ends <= 0})
-}
-
-// forgotten remembers that a record was ended.
-func (f *Fleet) forgotten(id ID, row *Row) {
-	f.kept.drop(id)
-	if row != nil {
-		f.seen.note(id, sight{generation: row.Generation, person: row.Person, lasts: true})
-	}
 }
