@@ -140,7 +140,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	i.local = i.people.Person(grants.Principal{})
 	i.standIns = newStandIns(unasked, i.keeper, i.people)
 	i.persons.keeper, i.persons.standIns = i.keeper, i.standIns
-	i.hide = showOn(service.ConnectPage, i)
+	i.hide = showOn(service.ConnectPage, i, o.StateKeys)
 	return i, nil
 }
 

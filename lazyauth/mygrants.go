@@ -2,6 +2,8 @@ package lazyauth
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"slices"
 
@@ -13,10 +15,14 @@ import (
 )
 
 // shown is what a connect page shows of an interceptor's grants.
-type shown struct{ i *Interceptor }
+type shown struct {
+	i   *Interceptor
+	key []byte
+}
 
-// showOn has a page, which may be nil, show the grants of i, until hide is called.
-func showOn(page *ConnectPage, i *Interceptor) (hide func()) {
+// showOn has a page, which may be nil, show the grants of i, until hide is called. The keys are
+// Options.StateKeys, which processes share.
+func showOn(page *ConnectPage, i *Interceptor, keys [][]byte) (hide func()) {
 	if page == nil {
 		return func() {}
 	}
@@ -26,8 +32,24 @@ func showOn(page *ConnectPage, i *Interceptor) (hide func()) {
 			return bars.Person(identity), err
 		}
 	}
-	return page.page.Show(shown{i})
+	s := shown{i: i}
+	if len(keys) > 0 {
+		var err error
+		if s.key, err = hkdf.Key(sha256.New, keys[0], nil, "lazyauth my grants 1", sha256.Size); err != nil {
+			panic("lazyauth: " + err.Error()) // the length is right
+		}
+	}
+	return page.page.Show(s)
 }
+
+// Key implements [connect.Granting].
+func (s shown) Key() []byte { return s.key }
+
+// String keeps the key out of everything.
+func (s shown) String() string { return "grants of " + s.i.service.Name }
+
+// GoString keeps the key out of %#v.
+func (s shown) GoString() string { return s.String() }
 
 // Service implements [connect.Granting].
 func (s shown) Service() string { return s.i.service.Name }

@@ -478,3 +478,34 @@ func TestMyGrants_SignsIn(t *testing.T) {
 		}
 	})
 }
+
+// With a key that replicas share, what one of them shows is good at another: its addresses, and its forms. With another
+// one it is not, and that is said.
+func TestMyGrants_Replicas(t *testing.T) {
+	for name, test := range map[string]struct {
+		key    string // of the other one
+		status int
+	}{"the same key": {"thirty-two bytes of a shared key", http.StatusOK}, "another key": {"thirty-two bytes of another key.", http.StatusNotFound}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				options := lazyauth.Options{Store: store.Memory(), StateKeys: [][]byte{[]byte("thirty-two bytes of a shared key")}}
+				o := newOffice(t, world.Setup{Options: options})
+				o.connects("ada")
+				options.StateKeys = [][]byte{[]byte(test.key)}
+				other := newOffice(t, world.Setup{Shared: o.AS, Options: options})
+				ada, there, eve := o.Visitor(o.page, "ada"), other.Visitor(other.page, "ada"), other.Visitor(other.page, "eve")
+				mine := grantsOf(ada.Get(grantsURL))[0]
+				form := ada.Get(mine + "/end").Form("end")
+				if v := there.Get(mine); v.Status != test.status {
+					t.Errorf("the other one shows %q, status %d", v.Name, v.Status)
+				}
+				shows(t, eve.Get(mine), http.StatusNotFound, "no-grant")
+				shows(t, eve.Do(http.MethodPost, mine+"/end", form, nil), http.StatusForbidden, "forged")
+				v := there.Do(http.MethodPost, mine+"/end", form, nil)
+				if ended := v.Name == "over"; ended != (test.status == http.StatusOK) || !ended && v.Name != "forged" {
+					t.Errorf("the other one answers with %q", v.Name)
+				}
+			})
+		})
+	}
+}

@@ -45,7 +45,7 @@ func (p *Page) goOn(w http.ResponseWriter, r *http.Request) {
 	}
 	you := shown{You: p.name(who)}
 	code, ok := linkCode(r.PostForm)
-	if !ok || !p.isFormToken(r.PostForm.Get("token"), code, identity) {
+	if !ok || !p.sealer.isFormToken(r.PostForm.Get("token"), code, identity) {
 		p.show(w, forged, http.StatusForbidden, you)
 		return
 	}

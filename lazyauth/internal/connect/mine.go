@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/lazyauth/mcp-lazyauth/internal/names"
 )
 
 // What a [Granting] can say; compare with errors.Is. Any other error says that it is not known what came of it.
@@ -56,6 +54,9 @@ type Granting interface {
 	// Service is what people call it, and ID what tells it from others of the page, the same each time.
 	Service() string
 	ID() string
+	// Key is shared by all processes that the page's requests may come to; nil: there is one. Names and forms of one are
+	// good in the others.
+	Key() []byte
 	// GrantsOf returns a person's grants. Beside an error it has those that could be read.
 	GrantsOf(context.Context, Asker) ([]Granted, error)
 	// End ends a grant; [ErrNotRevoked].
@@ -120,13 +121,14 @@ type mine struct {
 
 // mineOf returns what a person has granted, by service and account. Beside an error it has what could be read.
 func (p *Page) mineOf(ctx context.Context, a Asker) (all []mine, err error) {
+	sealer := p.sealerOfMine()
 	for _, g := range p.all() {
 		found, failed := g.GrantsOf(ctx, a)
 		err = errors.Join(err, failed)
 		for _, one := range found {
 			m := mine{
-				Granted: one, at: g.Granting, Service: g.Service(), Name: p.sealer.name(g.ID(), one.Person.Issuer, one.Person.Subject, one.Account),
-				Label: names.Isolate(one.Account), As: one.Signed,
+				Granted: one, at: g.Granting, Service: g.Service(), Name: sealer.name(g.ID(), one.Person.Issuer, one.Person.Subject, one.Account),
+				Label: showable(one.Account, mostName), As: one.Signed,
 			}
 			if m.As != "" {
 				m.As = showable(m.As, mostName)
@@ -144,6 +146,25 @@ func (p *Page) mineOf(ctx context.Context, a Asker) (all []mine, err error) {
 		return strings.Compare(a.Account, b.Account)
 	})
 	return all, err
+}
+
+// sealerOfMine returns what makes the names of grants, and the tokens of their forms: one of all processes, if all
+// services say that there are several.
+func (p *Page) sealerOfMine() sealer {
+	grantings := p.all()
+	slices.SortFunc(grantings, func(a, b *granting) int { return strings.Compare(a.ID(), b.ID()) })
+	var keys []byte
+	for _, g := range grantings {
+		key := g.Key()
+		if len(key) == 0 {
+			return p.sealer
+		}
+		keys = append(strconv.AppendQuote(keys, g.ID()), key...)
+	}
+	if keys == nil {
+		return p.sealer
+	}
+	return sealerWith(p.config.PublicURL, keys)
 }
 
 // name returns what stands for these texts in an address, which tells nobody what they are.

@@ -94,7 +94,7 @@ func (p *Page) showMine(w http.ResponseWriter, r *http.Request, name string, end
 		return
 	}
 	s, found := sits.find(r.Context(), p, name)
-	s.Token = p.formToken(formOf(name, ends), sits.asker.Identity)
+	s.Token = p.sealerOfMine().formToken(formOf(name, ends), sits.asker.Identity)
 	switch {
 	case name == "":
 		s.Token = ""
@@ -130,7 +130,7 @@ func (p *Page) changes(w http.ResponseWriter, r *http.Request, name string, ends
 		return sitter{}, shown{}, false
 	}
 	answers := r.PostForm["answer"]
-	if !p.isFormToken(r.PostForm.Get("token"), formOf(name, ends), sits.asker.Identity) || len(answers) != 1 || answers[0] != answer {
+	if !p.sealerOfMine().isFormToken(r.PostForm.Get("token"), formOf(name, ends), sits.asker.Identity) || len(answers) != 1 || answers[0] != answer {
 		p.show(w, forged, http.StatusForbidden, shown{You: sits.you})
 		return sitter{}, shown{}, false
 	}

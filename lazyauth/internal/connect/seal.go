@@ -3,6 +3,7 @@ package connect
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -15,7 +16,7 @@ import (
 const maxSealed = 3 << 10
 
 // A sealer seals what travels through a browser: the cookies of attempts, and the tokens of forms. Each opens for
-// what it was sealed for alone. The key is the process's.
+// what it was sealed for alone. The key is the process's, or one that several share.
 type sealer struct {
 	aead  cipher.AEAD
 	page  string
@@ -23,12 +24,24 @@ type sealer struct {
 }
 
 func newSealer(page string) sealer {
-	key, names := make([]byte, 32), make([]byte, 32)
+	key := make([]byte, 32)
 	rand.Read(key) // it never fails
-	rand.Read(names)
-	block, err := aes.NewCipher(key)
+	return sealerWith(page, key)
+}
+
+// sealerWith returns a sealer whose keys are made of this one.
+func sealerWith(page string, key []byte) sealer {
+	derive := func(what string) []byte {
+		derived, err := hkdf.Key(sha256.New, key, nil, "lazyauth connect 1 "+what, 32)
+		if err != nil {
+			panic("connect: " + err.Error()) // the length is right
+		}
+		return derived
+	}
+	names := derive("names")
+	block, err := aes.NewCipher(derive("seal"))
 	if err != nil {
-		panic("connect: " + err.Error()) // the length is right
+		panic("connect: " + err.Error()) // likewise
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
@@ -98,12 +111,12 @@ func (t ticket) isOver() bool { return time.Now().Unix() >= t.Ends }
 const formTime = 30 * time.Minute
 
 // formToken returns what the form of a link's page has to bring back: it is good for that link and person.
-func (p *Page) formToken(link string, identity Person) string {
-	return p.sealer.seal(time.Now().Add(formTime).Unix(), "form", link, identity.digest())
+func (s sealer) formToken(link string, identity Person) string {
+	return s.seal(time.Now().Add(formTime).Unix(), "form", link, identity.digest())
 }
 
 // isFormToken reports whether a form was made for this link and person, not long ago.
-func (p *Page) isFormToken(token, link string, identity Person) bool {
+func (s sealer) isFormToken(token, link string, identity Person) bool {
 	var ends int64
-	return p.sealer.open(token, &ends, "form", link, identity.digest()) && time.Now().Unix() < ends
+	return s.open(token, &ends, "form", link, identity.digest()) && time.Now().Unix() < ends
 }

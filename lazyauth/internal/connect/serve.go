@@ -133,5 +133,5 @@ func (p *Page) look(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, err, who)
 		return
 	}
-	p.show(w, consent, http.StatusOK, a.about(shown{You: p.name(who), Code: code, Token: p.formToken(code, identity)}))
+	p.show(w, consent, http.StatusOK, a.about(shown{You: p.name(who), Code: code, Token: p.sealer.formToken(code, identity)}))
 }
