@@ -198,3 +198,20 @@ func TestIDToken_Name(t *testing.T) {
 		})
 	}
 }
+
+// Google's ID tokens may leave out the scheme of their issuer: the person is of the issuer all the same, as in their
+// bearer tokens (go-oidc has the exception, for this issuer alone).
+func TestIDToken_OfGoogle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as := newDouble(t)
+		as.url = "https://accounts.google.com"
+		as.claims = claim("iss", "accounts.google.com")
+		b := newSite(t, as, nil).browser()
+		b.signsIn("ada")
+		r := request(publicURL)
+		r.AddCookie(only(b))
+		if who, _, err := b.signIn.Session(r); err != nil || who.Issuer != as.url {
+			t.Errorf("%v, %v", who, err)
+		}
+	})
+}
