@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,22 +111,13 @@ func (b *browser) seesBut(passing ...string) page {
 	defer again.Stop()
 	for end := time.Now().Add(enough); time.Now().Before(end); <-again.C {
 		at, ok := evaluate[page](b, see)
-		if ok && at.URL != "" && !contains(passing, at.Name) {
+		if ok && at.URL != "" && !slices.Contains(passing, at.Name) {
 			return at
 		}
 	}
 	at, _ := evaluate[string](b, "location.href + ' ' + document.documentElement.outerHTML")
 	b.t.Fatalf("no page came; the browser is at %s", at)
 	return page{}
-}
-
-func contains(list []string, text string) bool {
-	for _, item := range list {
-		if item == text {
-			return true
-		}
-	}
-	return false
 }
 
 // shows demands that the browser ends up with this page, and with these words on it.
@@ -179,7 +171,7 @@ func (b *browser) pointsAt(selector string) (x, y float64) {
 	return 0, 0
 }
 
-// clicks clicks where the mouse is, so often.
+// clicks presses the mouse's button where the mouse is, so often.
 func (b *browser) clicks(x, y float64, times int) {
 	b.t.Helper()
 	limited, done := context.WithTimeout(b.tab, enough)
@@ -189,7 +181,7 @@ func (b *browser) clicks(x, y float64, times int) {
 	}
 }
 
-// types types into what a CSS selector names.
+// types enters text into what a CSS selector names.
 func (b *browser) types(selector, text string) {
 	b.t.Helper()
 	limited, done := context.WithTimeout(b.tab, enough)

@@ -23,9 +23,9 @@ const enough = time.Minute
 
 // startChromium starts it with a profile in a folder of its own. It reaches this machine and nothing else, finds all
 // sites there, and takes the one certificate of this run for theirs.
-func startChromium(dir string) (end func() error, err error) {
+func startChromium(dir string) (browser context.Context, end func() error, err error) {
 	if _, err := exec.LookPath(chromiumName); err != nil {
-		return nil, fmt.Errorf("Chromium is needed, in PATH as %s: %w", chromiumName, err)
+		return nil, nil, fmt.Errorf("Chromium is needed, in PATH as %s: %w", chromiumName, err)
 	}
 	ctx, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromiumName),
@@ -38,7 +38,6 @@ func startChromium(dir string) (end func() error, err error) {
 		chromedp.Flag("ignore-certificate-errors-spki-list", pinned),
 	)...)
 	ctx, cancel := chromedp.NewContext(ctx)
-	chromium = ctx
 	end = func() error {
 		limited, done := context.WithTimeout(ctx, enough)
 		defer done()
@@ -48,7 +47,7 @@ func startChromium(dir string) (end func() error, err error) {
 		return err
 	}
 	if err := chromedp.Do(ctx); err != nil {
-		return nil, errors.Join(err, end())
+		return nil, nil, errors.Join(err, end())
 	}
-	return end, nil
+	return ctx, end, nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// hits hits a key.
+// hits presses a key.
 func (b *browser) hits(key string) {
 	b.t.Helper()
 	limited, done := context.WithTimeout(b.tab, enough)

@@ -54,8 +54,8 @@ func run(m *testing.M) (code int, err error) {
 	if example, err = buildExample(dir); err != nil {
 		return 1, err
 	}
-	end, err := startChromium(dir)
-	if err != nil {
+	var end func() error
+	if chromium, end, err = startChromium(dir); err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, end()) }()

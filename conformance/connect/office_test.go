@@ -255,7 +255,7 @@ func (o *office) leadsOn(b *browser, link string) (authorization string) {
 	return authorization
 }
 
-// approves approves at the authorization server, somewhere, and returns where that sends the browser.
+// approves says yes at the authorization server, somewhere, and returns where that sends the browser.
 func (o *office) approves(authorization, subject string) (callback string) {
 	o.t.Helper()
 	callback, err := o.as.ApproveURLAs(o.t.Context(), subject, authorization)
