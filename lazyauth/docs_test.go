@@ -158,3 +158,42 @@ func missingIn(packages map[string]exports, n ast.Node) (missing []string) {
 	}
 	return missing
 }
+
+// Code that is shown as a whole is code that compiles, in a test or an example.
+func TestDocs_ShowWhatCompiles(t *testing.T) {
+	flat := func(text string) string { // without what only the place of a line decides
+		var lines []string
+		for line := range strings.Lines(text) {
+			if line = strings.TrimSpace(line); line != "" {
+				lines = append(lines, line)
+			}
+		}
+		return strings.Join(lines, "\n")
+	}
+	for _, shown := range []struct{ document, begins, source string }{
+		{"../docs/http.md", "page, err := lazyauth.NewConnectPage(lazyauth.ConnectOptions{PublicURL: \"https://mcp.example.com/connect\", Who: whoIsSignedIn})", "httplimit/example_test.go"},
+		{"../docs/http.md", "// peer is the key", "unixsocket_linux_test.go"},
+	} {
+		text, err := os.ReadFile(shown.document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, err := os.ReadFile(shown.source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, match := range goBlock.FindAllStringSubmatch(string(text), -1) {
+			if !strings.HasPrefix(match[1], shown.begins) {
+				continue
+			}
+			found = true
+			if !strings.Contains(flat(string(source)), flat(match[1])) {
+				t.Errorf("%s shows what is not in %s:\n%s", shown.document, shown.source, match[1])
+			}
+		}
+		if !found {
+			t.Errorf("%s does not show what is in %s", shown.document, shown.source)
+		}
+	}
+}

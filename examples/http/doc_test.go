@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 )
@@ -94,5 +95,91 @@ func TestTheCommandInTheHelp(t *testing.T) {
 	answer, err := command.CombinedOutput()
 	if err != nil || !strings.Contains(string(answer), w.request().UserCode) {
 		t.Errorf("%s\nprints %s, %v; want link and code", line, answer, err)
+	}
+}
+
+// block returns the first block of docs/http.md in a language.
+func block(t *testing.T, language string) string {
+	t.Helper()
+	doc, err := os.ReadFile("../../docs/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(doc), "```"+language+"\n")
+	text, _, closed := strings.Cut(rest, "```")
+	if !ok || !closed {
+		t.Fatalf("there is no block of %s", language)
+	}
+	return text
+}
+
+// The service that is shown starts this program, with the variables that are named beside it.
+func TestTheServiceInTheDocumentation(t *testing.T) {
+	unit := strings.ReplaceAll(block(t, "ini"), "\\\n", " ")
+	line := regexp.MustCompile(`(?m)^ExecStart=(.*)$`).FindStringSubmatch(unit)
+	if line == nil {
+		t.Fatal("it starts nothing")
+	}
+	args := strings.Fields(line[1])[1:]
+	for n, arg := range args {
+		if args[max(n-1, 0)] == "-store" {
+			if folder, _, _ := strings.Cut(strings.TrimPrefix(arg, "/var/lib/"), "/"); !strings.Contains(unit, "StateDirectory="+folder+"\n") {
+				t.Errorf("%s is not a folder of the service", arg)
+			}
+			args[n] = t.TempDir()
+		}
+	}
+	variables := map[string]string{clientSecretVariable: "s", introspectionSecretVariable: "s", storeKeyVariable: storeKey}
+	cfg, err := parseFlags(args, func(name string) string { return variables[name] })
+	if err != nil || cfg.publicURL != "https://mcp.example.com" {
+		t.Errorf("%+v, %v", cfg, err)
+	}
+	doc, err := os.ReadFile("../../docs/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range variables {
+		if !strings.Contains(string(doc), name) {
+			t.Errorf("%s is not named", name)
+		}
+	}
+}
+
+// The proxies that are shown lead to where this program listens, wait for as long as calls wait, and
+// log nothing that belongs to a sign-in.
+func TestTheProxiesInTheDocumentation(t *testing.T) {
+	nginx, caddy := block(t, "nginx"), block(t, "caddyfile")
+	cfg, err := parseFlags(with("-demo-users", "ada"), noEnvironment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"nginx": nginx, "caddy": caddy} {
+		if !strings.Contains(text, cfg.listen) {
+			t.Errorf("%s does not lead to %s", name, cfg.listen)
+		}
+	}
+	longest := time.Duration(0)
+	for _, host := range cfg.hosts() {
+		longest = max(longest, host.MaxWait, host.MaxWaitWithProgress)
+	}
+	found := regexp.MustCompile(`proxy_read_timeout (\d+s);`).FindStringSubmatch(nginx)
+	if found == nil {
+		t.Fatal("nginx waits for 60 s")
+	}
+	if wait, err := time.ParseDuration(found[1]); err != nil || wait <= longest {
+		t.Errorf("nginx waits for %v, and calls for %v", wait, longest)
+	}
+	format := regexp.MustCompile(`log_format (\w+) '([^']*)'`).FindStringSubmatch(nginx)
+	if format == nil || !strings.Contains(nginx, "access_log /var/log/nginx/mcp.log "+format[1]+";") {
+		t.Fatal("nginx logs by its usual format")
+	}
+	for variable := range strings.FieldsFuncSeq(format[2], func(r rune) bool { return !strings.ContainsRune("$_abcdefghijklmnopqrstuvwxyz", r) }) {
+		switch variable {
+		case "$request", "$request_uri", "$args", "$query_string", "$http_referer", "$is_args", "$http_cookie":
+			t.Errorf("%s has f, code or state in it", variable)
+		}
+	}
+	if !strings.Contains(format[2], "$uri") || !strings.Contains(nginx, "proxy_buffering off;") || !strings.Contains(nginx, "X-Forwarded-For $proxy_add_x_forwarded_for;") {
+		t.Errorf("nginx: %s", nginx)
 	}
 }

@@ -29,7 +29,7 @@ import (
 const (
 	// manyVariable says how much comes in each flood. The figures of docs/http.md are of 100000.
 	manyVariable = "LAZYAUTH_FLOOD"
-	usualFlood   = 3000
+	usualFlood   = 1500
 
 	quietCalls = 300
 	mostMemory = 256 // MiB, at its peak
