@@ -279,10 +279,9 @@ var _ Store = (*Fleet)(nil)
 
 // storeClock knows the store's time from the last time that it was asked.
 type storeClock struct {
-	mu     sync.Mutex
-	at     time.Time // here, when …
-	shown  time.Time // … the store's was this
-	reader func(context.Context) (time.Time, error)
+	mu    sync.Mutex
+	at    time.Time // here, when …
+	shown time.Time // … the store's was this
 }
 
 // clockFor is how long a look at the store's clock is good for.

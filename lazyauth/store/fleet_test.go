@@ -358,7 +358,7 @@ func TestFleet_Unsettled(t *testing.T) {
 		errLost := errors.New("the answer was lost")
 		fail := func(unsettled bool) {
 			terms := &store.Terms{Unsettled: unsettled}
-			if err := one.Update(store.WithTerms(t.Context(), terms), "alice", func([]byte) ([]byte, error) { return nil, errLost }); err != errLost { //nolint:errorlint // as it is
+			if err := one.Update(store.WithTerms(t.Context(), terms), "alice", func([]byte) ([]byte, error) { return nil, errLost }); err != errLost {
 				t.Errorf("Update: %v", err)
 			}
 		}

@@ -101,7 +101,7 @@ func (f *Fleet) notBegun(err error) error {
 type notBegun struct{ error }
 
 func (e notBegun) Unwrap() error        { return e.error }
-func (e notBegun) Is(target error) bool { return target == ErrNotBegun } //nolint:errorlint // a sentinel
+func (e notBegun) Is(target error) bool { return target == ErrNotBegun }
 
 // begin begins an attempt, once nobody else's is under way.
 func (a *attempt) begin(ctx context.Context) error {

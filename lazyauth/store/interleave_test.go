@@ -136,6 +136,11 @@ type machine struct {
 	history []string
 }
 
+func newMachine(t *testing.T, x *execution, name string, do func(*machine)) *machine {
+	ctx, kill := context.WithCancel(t.Context())
+	return &machine{x: x, name: name, do: do, ctx: ctx, kill: kill}
+}
+
 type outcome uint8
 
 const (
@@ -380,10 +385,8 @@ func (x *execution) run(t *testing.T, p *program, without func(store.Shared) sto
 	x.watcher = aFleet(t, x.engine, options)
 	p.begin(x)
 	for n, do := range p.machines {
-		m := &machine{x: x, name: string(rune('A' + n))}
-		m.ctx, m.kill = context.WithCancel(t.Context())
+		m := newMachine(t, x, string(rune('A'+n)), do)
 		m.fleet = aFleet(t, link{x.shared, m}, options)
-		m.do = do
 		x.machines = append(x.machines, m)
 	}
 	var running sync.WaitGroup
