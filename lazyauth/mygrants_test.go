@@ -231,7 +231,7 @@ func TestMyGrants_SignsInAgain(t *testing.T) {
 						t.Errorf("the store has %+v, %v", stored, err)
 					}
 				}
-				if got := strings.Join(audit, " "); got != "granted granted" {
+				if got := strings.Join(audit, ", "); got != "granted, granted" {
 					t.Errorf("the audit has %s", got)
 				}
 				h.WantPrompts(1)

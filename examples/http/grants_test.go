@@ -123,7 +123,7 @@ func TestGrantsThatAreNotRevoked(t *testing.T) {
 func TestSaysWhatIsWrongWithAnOperatorsCommandLine(t *testing.T) {
 	dir := t.TempDir()
 	open := filepath.Join(dir, "open-key")
-	if err := os.WriteFile(open, []byte(storeKey), 0o644); err != nil { //nolint:gosec // that is the story
+	if err := os.WriteFile(open, []byte(storeKey), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	bad := filepath.Join(dir, "bad-key")

@@ -50,7 +50,7 @@ func readKeyFile(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("-store-key: %w: give a file that this user can read", err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was read
 	info, err := f.Stat()
 	if err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return "", fmt.Errorf("-store-key: %s can be read by other users: chmod 600 it, and make a new key if they may have", name)
