@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -41,6 +43,9 @@ CREATE INDEX rows_person ON SCHEMA.rows (person, kind, key) WHERE person IS NOT 
 CREATE INDEX rows_sealed_by ON SCHEMA.rows (sealed_by) WHERE sealed_by <> '';
 CREATE INDEX rows_ends ON SCHEMA.rows (ends) WHERE ends IS NOT NULL;
 `}}
+
+// migrateTimeout is more than the server gives each of the statements.
+const migrateTimeout = 15 * time.Minute
 
 const noted = `
 CREATE TABLE IF NOT EXISTS SCHEMA.steps (
@@ -108,6 +113,8 @@ func (d *DB) Missing(ctx context.Context) (missing []string, err error) {
 // run it at once: one waits for the other. Its user must be allowed to make tables in the schema, and to
 // make the schema itself if there is none.
 func (d *DB) Migrate(ctx context.Context) (did []string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, migrateTimeout, errors.New("a migration takes a quarter of an hour at most"))
+	defer cancel()
 	if _, err := d.Missing(ctx); err != nil { // of a later release
 		return nil, err
 	}
