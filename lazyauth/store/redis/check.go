@@ -20,10 +20,8 @@ func (d *DB) Check(ctx context.Context) error {
 		if infoErr != nil && !forbidden(infoErr) {
 			return infoErr
 		}
-		if version := info["redis_version"]; version != "" {
-			if major, err := strconv.Atoi(version[:max(strings.IndexByte(version, '.'), 0)]); err == nil && major < 7 {
-				return d.trouble(store.ErrUnavailable, "the server is of version "+shown(version)+": it has to be 7.0 or later", nil)
-			}
+		if version := info["redis_version"]; tooOld(version) {
+			return d.trouble(store.ErrUnavailable, "the server is of version "+shown(version)+": it has to be 7.0 or later", nil)
 		}
 		policy := info["maxmemory_policy"]
 		if policy == "" {
@@ -42,6 +40,13 @@ func (d *DB) Check(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// tooOld is not for what says no version, or one that is none of Redis's.
+func tooOld(version string) bool {
+	major, _, _ := strings.Cut(version, ".")
+	n, err := strconv.Atoi(major)
+	return err == nil && n < 7
 }
 
 // Losses asks the server what of that which it acknowledges may be lost; of a cluster, the most that one of

@@ -19,7 +19,8 @@
 //
 // All keys have one hash tag, {lazyauth}, so that each method is one script on one node, and atomic. In a
 // cluster all rows of a fleet are therefore on one node: that works, and adding nodes makes nothing faster. Fleets with
-// an [Options.Name] of their own may lie on different ones.
+// an [Options.Name] of their own may lie on different ones. Scripts touch keys that they do not name beforehand, all with
+// that hash tag, which Redis and Valkey allow.
 //
 // # What the user of the server needs
 //
