@@ -3,6 +3,7 @@ package grants_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,11 +21,30 @@ import (
 // A database is shared by the machines of a story, and can be made one that cannot be written.
 type database struct {
 	*store.SharedMemory
-	standby atomic.Bool
+	standby, dead atomic.Bool
+}
+
+var errCutOff = errors.New("the database is out of reach")
+
+func (d *database) Read(ctx context.Context, id store.ID) (*store.Row, error) {
+	if d.dead.Load() {
+		return nil, errCutOff
+	}
+	return d.SharedMemory.Read(ctx, id)
+}
+
+func (d *database) Write(ctx context.Context, id store.ID, fence, generation uint64, c store.Change) (bool, error) {
+	if d.dead.Load() {
+		return false, errCutOff
+	}
+	return d.SharedMemory.Write(ctx, id, fence, generation, c)
 }
 
 func (d *database) Begin(ctx context.Context, id store.ID, a store.Attempt) (*store.Row, uint64, error) {
-	if d.standby.Load() {
+	switch {
+	case d.dead.Load():
+		return nil, 0, errCutOff
+	case d.standby.Load():
 		return nil, 0, fmt.Errorf("the database %w: it is a standby", store.ErrUnwritable)
 	}
 	return d.SharedMemory.Begin(ctx, id, a)
@@ -44,6 +64,7 @@ func (d *database) fleet(t *testing.T) *store.Fleet {
 type link struct {
 	next           http.RoundTripper
 	before, behind atomic.Bool
+	polls          atomic.Bool // stop before it, too
 }
 
 func (l *link) wire(next http.RoundTripper) http.RoundTripper {
@@ -52,6 +73,10 @@ func (l *link) wire(next http.RoundTripper) http.RoundTripper {
 }
 
 func (l *link) RoundTrip(req *http.Request) (*http.Response, error) {
+	if l.polls.Load() {
+		<-req.Context().Done()
+		return nil, context.Cause(req.Context())
+	}
 	if !l.before.Load() && !l.behind.Load() {
 		return l.next.RoundTrip(req)
 	}
@@ -178,4 +203,73 @@ func TestFleet_Standby(t *testing.T) {
 		d.standby.Store(false)
 		one.has(profile)
 	})
+}
+
+// Two machines have one sign-in: one code, one poll at a time, and both have the grant. The one that polls dies
+// in the middle of a poll, and the other one goes on within a lease and a bit.
+func TestFleet_OneSignIn(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		t.Run(fmt.Sprint("one dies=", dies), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d, line := &database{SharedMemory: store.NewSharedMemory(nil)}, new(link)
+				mine := &database{SharedMemory: d.SharedMemory} // is cut off when it dies
+				one := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour, Interval: 5 * time.Second}, store: mine.fleet(t), wire: line.wire, shares: true})
+				two := newWorld(t, setup{shared: one.as, store: d.fleet(t), shares: true})
+				ctx, leave := context.WithCancel(t.Context())
+				defer leave()
+				a := one.asksAs(ctx, one.me, profile, caller{})
+				later(time.Second)
+				b := two.asks(profile)
+				later(12 * time.Second)
+				if dies {
+					line.polls.Store(true)
+					later(6 * time.Second) // in the middle of a poll
+					mine.dead.Store(true)
+				}
+				one.approves()
+				began := time.Now()
+				(<-b).holds(profile)
+				if took := time.Since(began); took > 50*time.Second {
+					t.Errorf("the other one had it after %v", took)
+				}
+				if dies {
+					leave()
+				}
+				if o := <-a; !dies {
+					o.holds(profile)
+				}
+				one.wants(fakeas.DeviceAuthorization, 1)
+			})
+		})
+	}
+}
+
+// A poller goes on while another machine declines for its host: neither loses what the other writes, and no
+// poll is early.
+func TestFleet_DeclinesBesideAPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &database{SharedMemory: store.NewSharedMemory(nil)}
+		one := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour, Interval: 5 * time.Second}, store: d.fleet(t), shares: true})
+		two := newWorld(t, setup{shared: one.as, store: d.fleet(t), shares: true})
+		one.as.Script(fakeas.Poll, fakeas.Pass().After(8*time.Second).Times(-1))
+		a := one.asks(profile)
+		later(7 * time.Second) // in the middle of a poll
+		began := time.Now()
+		if err := two.flights.Decline(expired(t), flightKey(grants.Principal{}), "another host"); err != nil {
+			t.Errorf("Decline: %v", err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %v", took)
+		}
+		one.approves()
+		(<-a).holds(profile)
+		one.wants(fakeas.DeviceAuthorization, 1)
+	})
+}
+
+// expired returns a context in which nothing is waited for.
+func expired(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	t.Cleanup(cancel)
+	return ctx
 }

@@ -54,7 +54,7 @@ func (a *Authorization) Wait(ctx context.Context, observe func(device.PollEvent)
 func (a *Authorization) change(ctx context.Context, f func(*record) records.Decision) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingWait)
 	defer cancel()
-	_, err := a.flights.records.Update(ctx, a.asked.Key, func(text []byte) records.Decision {
+	_, err := a.flights.records.Quickly(ctx, a.asked.Key, func(text []byte) records.Decision {
 		if r, err := decode(text); err == nil && r.ID == a.id {
 			return f(r)
 		}

@@ -35,6 +35,17 @@ type failure struct {
 // written.
 const beginWait = 5 * time.Second
 
+// fleetWait is what it waits where machines share the store: one may have died while it began a sign-in, and a
+// second sign-in beside that one is what they share the store against.
+const fleetWait = 35 * time.Second
+
+func (f *Flights) beginWait() time.Duration {
+	if store.IsFleet(f.store) {
+		return fleetWait
+	}
+	return beginWait
+}
+
 // load reads a record for somebody who is about to be asked.
 func (f *Flights) load(ctx context.Context, key string) ([]byte, error) {
 	if was := f.failure.Load(); was != nil && time.Now().Before(was.until) {
@@ -157,7 +168,7 @@ func (f *Flights) begin(ctx context.Context, a Asked) (*Authorization, error) {
 	var made *Authorization
 	var failed error
 	slow := false
-	_, err := f.records.Within(beginWait).Update(ctx, a.Key, func(text []byte) records.Decision {
+	_, err := f.records.Within(f.beginWait()).Update(ctx, a.Key, func(text []byte) records.Decision {
 		r, unread := decode(text)
 		if errors.Is(unread, errForeign) {
 			failed = unread
@@ -244,7 +255,7 @@ func (f *Flights) Decline(ctx context.Context, key, program string) error {
 		return nil
 	}
 	now, hash := time.Now(), programHash(program)
-	_, err := f.records.Update(ctx, key, func(text []byte) records.Decision {
+	_, err := f.records.Quickly(ctx, key, func(text []byte) records.Decision {
 		r, err := decode(text)
 		if err != nil {
 			return records.Decision{}
@@ -264,7 +275,7 @@ func (f *Flights) Decline(ctx context.Context, key, program string) error {
 
 // tidy deletes a record that says nothing any more.
 func (f *Flights) tidy(ctx context.Context, key string) error {
-	_, err := f.records.Update(ctx, key, func(text []byte) records.Decision {
+	_, err := f.records.Quickly(ctx, key, func(text []byte) records.Decision {
 		r, err := decode(text)
 		now := time.Now()
 		switch {
@@ -292,7 +303,7 @@ func (f *Flights) Forget(ctx context.Context, key string) (token *oauth.Token, e
 		return nil, nil //nolint:nilnil // there is none
 	}
 	// Not by looking first: one may be about to be written.
-	_, err = f.records.Update(ctx, key, func(text []byte) records.Decision {
+	_, err = f.records.Quickly(ctx, key, func(text []byte) records.Decision {
 		r, err := decode(text)
 		switch {
 		case text == nil, errors.Is(err, errForeign):

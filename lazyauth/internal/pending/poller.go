@@ -165,7 +165,8 @@ func (p *poller) act(ctx context.Context) sight {
 	var s sight
 	var event *device.PollEvent
 	taking := false
-	asked, err := p.flights.records.Update(ctx, p.asked.Key, func(text []byte) records.Decision {
+	terms := new(store.Terms)
+	asked, err := p.flights.records.Update(store.WithTerms(ctx, terms), p.asked.Key, func(text []byte) records.Decision {
 		r, err := decode(text)
 		if err != nil {
 			s.err = err
@@ -188,7 +189,12 @@ func (p *poller) act(ctx context.Context) sight {
 			return records.Put(r.taken(p.flights.me, now).encode())
 		}
 		var next *record
-		next, event, s = p.polled(ctx, r)
+		limited, cancel := terms.Bound(ctx)
+		defer cancel()
+		next, event, s = p.polled(limited, r)
+		if s.token != nil {
+			terms.Over = p.isOver
+		}
 		return records.Put(next.encode())
 	})
 	if event != nil && p.observe != nil {
@@ -199,6 +205,8 @@ func (p *poller) act(ctx context.Context) sight {
 		return p.failed(ctx, err)
 	case taking:
 		p.by, p.late = p.flights.me, true
+	case errors.Is(err, store.ErrFenced): // another machine has written meanwhile, and that is to be seen
+		p.by = ""
 	case err != nil: // it was not written, or perhaps it was
 		p.ahead = true
 		p.tell(err)
@@ -211,6 +219,13 @@ func (p *poller) act(ctx context.Context) sight {
 		p.failing = false
 	}
 	return s
+}
+
+// isOver reports whether a token replaces a record that another machine has written meanwhile: it does
+// unless that has one, or says how the flight has ended.
+func (p *poller) isOver(text []byte) bool {
+	found, err := decode(text)
+	return err == nil && found.ID == p.id && found.Grant == nil && found.Over == nil
 }
 
 // tell tells of a store that fails, once until it does not.
@@ -257,6 +272,9 @@ func (p *poller) failed(ctx context.Context, err error) sight {
 	p.tell(err)
 	if !now.Before(p.Expires) {
 		return expired()
+	}
+	if store.IsFleet(p.flights.store) { // another machine may be polling
+		return sight{at: now.Add(leastLook)}
 	}
 	patience := p.auth.Save().Interval + sendWithin + 2*margin
 	_, slow := errors.AsType[*records.Slow](err)

@@ -162,6 +162,20 @@ func (r *Records) Update(ctx context.Context, key string, decide func(old []byte
 	}
 }
 
+// Quickly is [Records.Update] for a decide that asks nothing of anybody, and may be called again. Where machines
+// share the store it waits for none that works on the record, which then finds what was written.
+func (r *Records) Quickly(ctx context.Context, key string, decide func(old []byte) Decision) (asked bool, err error) {
+	for again := 0; ; again++ {
+		asked, err = r.Update(store.WithTerms(ctx, &store.Terms{Quick: true}), key, decide)
+		if again == updates || !errors.Is(err, store.ErrFenced) && !errors.Is(err, store.ErrEnded) {
+			return asked, err
+		}
+	}
+}
+
+// updates is how often another machine may be faster.
+const updates = 10
+
 func written(err error) error {
 	if errors.Is(err, errUnchanged) {
 		return nil
