@@ -38,7 +38,7 @@ func newReadingRoom(t *testing.T, limits *httplimit.Limits) *readingRoom {
 	return r
 }
 
-// sends sends so many bytes as somebody, announced or not. The status comes once it is answered.
+// sends has somebody send so many bytes, announced or not. The status comes once it is answered.
 func (r *readingRoom) sends(who string, n int, announced bool) <-chan int {
 	body := io.Reader(bytes.NewReader(bytes.Repeat([]byte("x"), n)))
 	if !announced {

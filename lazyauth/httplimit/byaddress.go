@@ -19,7 +19,7 @@ func (l *Limiter) ByAddress(next http.Handler) http.Handler {
 		}
 		defer l.addresses.Give(address)
 		timed, r := l.timed(w, r)
-		defer timed.begin() // for what net/http writes when the handler is done, and never lifted
+		defer timed.limit() // for what net/http writes when the handler is done
 		next.ServeHTTP(timed, r)
 	})
 }

@@ -39,7 +39,7 @@ func piped(t *testing.T, handler http.HandlerFunc) net.Conn {
 	ours, theirs := net.Pipe()
 	p := &pipe{conns: make(chan net.Conn, 1), closed: make(chan struct{})}
 	p.conns <- theirs
-	web := &http.Server{Handler: httplimit.New(nil).ByAddress(handler)} //nolint:gosec // its limits are those under test
+	web := &http.Server{Handler: httplimit.New(nil).ByAddress(handler)}
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = web.Serve(p) }()
 	t.Cleanup(func() {

@@ -84,10 +84,13 @@ func (t *timedWriter) FlushError() error {
 	return t.control.Flush()
 }
 
+// limit has writing end when the allowance does.
+func (t *timedWriter) limit() { _ = t.control.SetWriteDeadline(t.allowance.deadline()) }
+
 // begin sets the limit, and returns what lifts it once so many bytes are written.
 func (t *timedWriter) begin() (end func(bytes *int)) {
 	began := time.Now()
-	_ = t.control.SetWriteDeadline(t.allowance.deadline())
+	t.limit()
 	return func(bytes *int) {
 		t.allowance.waited(began, *bytes)
 		t.lift()

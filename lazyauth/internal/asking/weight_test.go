@@ -23,9 +23,11 @@ func TestWeightOf(t *testing.T) {
 		"many in _meta":   {mcp.CallToolParamsRaw{Meta: mcp.Meta{"a": many(t, 16<<10)}}, 100, 800},
 		"a long state":    {mcp.CallToolParamsRaw{RequestState: long}, 17, 17},
 		"a long answer":   {mcp.CallToolParamsRaw{InputResponses: mcp.InputResponseMap{"a": &mcp.ElicitResult{Action: "accept", Content: map[string]any{"b": long}}}}, 17, 18},
+		//nolint:staticcheck // deprecated, and hosts may send it
 		"a model's": {mcp.CallToolParamsRaw{InputResponses: mcp.InputResponseMap{"a": &mcp.CreateMessageResult{
 			Role: "assistant", Model: "m", Content: &mcp.TextContent{Text: long},
 		}}}, 17, 18},
+		//nolint:staticcheck // deprecated, and hosts may send it
 		"roots": {mcp.CallToolParamsRaw{InputResponses: mcp.InputResponseMap{"a": &mcp.ListRootsResult{Roots: []*mcp.Root{{URI: "file:///" + long}}}}}, 17, 18},
 	} {
 		if got := asking.WeightOf(&mcp.CallToolRequest{Params: &c.params}); got < c.least || got > c.most {
