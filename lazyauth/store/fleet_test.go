@@ -586,3 +586,43 @@ func TestFleet_UnwrittenAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// What could not be written is as soon as it can be, so that no other machine uses what was replaced; unless
+// they have written meanwhile.
+func TestFleet_WritesWhatWasKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDatabase(nil)
+		one, two := aFleet(t, d, nil), aFleet(t, d, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = one.Run(ctx) })
+		put(t, one, "alice", "old")
+		put(t, one, "bob", "old")
+		for _, key := range []string{"alice", "bob"} {
+			err := one.Update(t.Context(), key, func([]byte) ([]byte, error) {
+				d.failing.Store(true)
+				return []byte("token"), nil
+			})
+			if !errors.Is(err, store.ErrNoAnswer) {
+				t.Errorf("Update: %v", err)
+			}
+			d.failing.Store(false)
+			if key == "bob" { // and another machine is faster
+				if err := two.Update(store.WithTerms(t.Context(), &store.Terms{Quick: true}), key, to("signed in")); err != nil {
+					t.Error(err)
+				}
+			}
+			time.Sleep(10 * time.Second)
+		}
+		want(t, two, "alice", "token")
+		want(t, two, "bob", "signed in")
+		want(t, one, "bob", "signed in")
+		began := time.Now()
+		put(t, two, "alice", "after it")
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it took %v", took)
+		}
+		cancel()
+		running.Wait()
+	})
+}

@@ -115,6 +115,7 @@ type unwritten struct {
 }
 
 type keptRecord struct {
+	key        string
 	generation uint64 // that it began from
 	record     []byte
 }
@@ -130,7 +131,7 @@ func (u *unwritten) keep(a *attempt, record []byte) {
 	if u.records == nil {
 		u.records = make(map[ID]keptRecord)
 	}
-	u.records[a.id] = keptRecord{a.generation, append(make([]byte, 0, len(record)), record...)}
+	u.records[a.id] = keptRecord{a.key, a.generation, append(make([]byte, 0, len(record)), record...)}
 }
 
 func (u *unwritten) of(id ID) (keptRecord, bool) {
@@ -139,6 +140,16 @@ func (u *unwritten) of(id ID) (keptRecord, bool) {
 	k, ok := u.records[id]
 	k.record = append(make([]byte, 0, len(k.record)), k.record...)
 	return k, ok
+}
+
+// keys are those of the records that are kept.
+func (u *unwritten) keys() (keys []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, k := range u.records {
+		keys = append(keys, k.key)
+	}
+	return keys
 }
 
 func (u *unwritten) drop(id ID) {

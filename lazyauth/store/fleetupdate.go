@@ -199,6 +199,9 @@ func (a *attempt) beginQuickly(ctx context.Context) error {
 		row = before // somebody is about to write the first content
 	}
 	a.fence = row.Fence
+	// A lease that this process could not give up ends with the writing, and not without one; none of its other
+	// attempts is under way, since there is the queue.
+	a.owns, a.inDoubt = row.Owner == f.incarnation, true
 	if _, err = a.looks(ctx, row, last); errors.Is(err, ErrLags) {
 		return nil // nothing of the record is used, and what is written will be the newest
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -97,8 +98,12 @@ func (h *hints) hint(id ID) {
 }
 
 // Run has hints of what other machines write come in, until ctx ends, and begins again whenever
-// the store ends them. Without it all works, and waits are longer.
+// the store ends them; and writes what could not be written when it was to be. Without it all works:
+// waits are longer, and what was not written is when its record is next updated here.
 func (f *Fleet) Run(ctx context.Context) error {
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	writing.Go(func() { f.writeKept(ctx) })
 	for pause := time.Second; ctx.Err() == nil; {
 		began := time.Now()
 		_ = f.shared.Watch(ctx, f.hints.hint) // why it ended is said by what reads and writes
@@ -114,3 +119,33 @@ func (f *Fleet) Run(ctx context.Context) error {
 	}
 	return context.Cause(ctx)
 }
+
+// writeKept writes what could not be written, until ctx ends.
+func (f *Fleet) writeKept(ctx context.Context) {
+	ticker := time.NewTicker(keptPause)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		for _, key := range f.kept.keys() {
+			// Whoever has written meanwhile has a later one, and what was kept is dropped.
+			err := f.Update(WithTerms(ctx, &Terms{Quick: true}), key, func(old []byte) ([]byte, error) {
+				if old == nil {
+					return nil, errNothingKept
+				}
+				return old, nil
+			})
+			if errors.Is(err, ErrNoAnswer) || ctx.Err() != nil {
+				break // nor will it answer for the others
+			}
+		}
+	}
+}
+
+// keptPause is how long Run waits before it tries again.
+const keptPause = 5 * time.Second
+
+var errNothingKept = errors.New("store: there is nothing to write")
