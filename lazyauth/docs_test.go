@@ -15,7 +15,7 @@ import (
 var packagesShown = map[string]string{
 	"lazyauth": ".", "elicit": "../elicit", "scopes": "../scopes", "store": "store",
 	"fakeas": "../conformance/fakeas", "hostcheck": "../conformance/hostcheck", "storetest": "store/storetest",
-	"providers": "providers", "httplimit": "httplimit",
+	"providers": "providers", "httplimit": "httplimit", "httpforward": "httpforward",
 }
 
 // exports are the exported names of a package, and the fields of its structs by their names.

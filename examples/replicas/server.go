@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,13 +27,16 @@ type journal struct {
 	mu         sync.Mutex
 	presented  map[[sha256.Size]byte]*presentation // refresh tokens and authorization codes
 	polling    map[[sha256.Size]byte]string        // device codes, while a poll is answered
-	concurrent int
+	concurrent []string // how a credential was presented by two processes that live
 	again      int // credentials presented once more, after whoever did before was dead
 	notes      map[string]int
 }
 
 // A presentation is one of a credential that is good once.
-type presentation struct{ by string }
+type presentation struct {
+	by string
+	at time.Time
+}
 
 // A server is the authorization server, with its journal in front.
 type server struct {
@@ -126,7 +131,7 @@ func (j *journal) presents(by string, form url.Values) (answered func()) {
 	if code := form.Get("device_code"); code != "" {
 		sum := sha256.Sum256([]byte(code))
 		if other := j.polling[sum]; other != "" && other != by && j.alive(other) {
-			j.concurrent++
+			j.concurrent = append(j.concurrent, fmt.Sprintf("a device code by %s, whose poll is being answered, and by %s", other, by))
 		}
 		j.polling[sum] = by
 		return func() {
@@ -146,16 +151,16 @@ func (j *journal) presents(by string, form url.Values) (answered func()) {
 	switch {
 	case before == nil:
 	case before.by != by && j.alive(before.by):
-		j.concurrent++
+		j.concurrent = append(j.concurrent, fmt.Sprintf("a %s by %s, %v ago, and by %s", form.Get("grant_type"), before.by, time.Since(before.at).Round(time.Millisecond), by))
 	default:
 		j.again++
 	}
-	j.presented[sum] = &presentation{by}
+	j.presented[sum] = &presentation{by, time.Now()}
 	return func() {}
 }
 
 // figures are what the journal says in the end.
-func (j *journal) figures() (concurrent, again, doubleRuns, runs int) {
+func (j *journal) figures() (concurrent []string, again, doubleRuns, runs int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, n := range j.notes {
@@ -164,7 +169,7 @@ func (j *journal) figures() (concurrent, again, doubleRuns, runs int) {
 			doubleRuns++
 		}
 	}
-	return j.concurrent, j.again, doubleRuns, runs
+	return slices.Clone(j.concurrent), j.again, doubleRuns, runs
 }
 
 // ran returns how often a handler has created this note.
