@@ -3,6 +3,9 @@ package postgres_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -96,4 +99,33 @@ func TestOpen_AltersNothing(t *testing.T) {
 		t.Errorf("Migrate by one who may not: %v", err)
 	}
 	admin(t, "DROP OWNED BY program", "DROP ROLE program")
+}
+
+// The command says what is missing, makes it, and then says that it is there.
+func TestCommand(t *testing.T) {
+	command := filepath.Join(t.TempDir(), "migrate")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", command, "./cmd/migrate").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v: %s", err, out)
+	}
+	schema := fmt.Sprintf("fleet_%d", schemas.Add(1))
+	for _, c := range []struct {
+		flag, want string
+		fails      bool
+	}{
+		{"-check", "missing: the table of rows and its indexes\n", true},
+		{"", "made: the table of rows and its indexes\n", false},
+		{"", "the schema was complete\n", false},
+		{"-check", "the schema is complete\n", false},
+	} {
+		args := []string{"-schema", schema}
+		if c.flag != "" {
+			args = append(args, c.flag)
+		}
+		cmd := exec.CommandContext(t.Context(), command, args...)
+		cmd.Env = append(os.Environ(), "DATABASE_URL="+server.URL("", "postgres"))
+		out, err := cmd.Output()
+		if string(out) != c.want || (err != nil) != c.fails {
+			t.Errorf("migrate %s: %q, %v; want %q", c.flag, out, err, c.want)
+		}
+	}
 }
