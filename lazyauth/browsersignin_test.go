@@ -109,6 +109,41 @@ func TestBrowserSignIn_ComesBackToTheLink(t *testing.T) {
 	})
 }
 
+// Whose session ends, or is another's, while they are at the authorization server, signs in again from there, and is
+// back at the link; what they had brought stays nowhere.
+func TestBrowserSignIn_SessionOverMeanwhile(t *testing.T) {
+	for name, change := range map[string]struct {
+		cookie, page string
+	}{"nobody's": {"", "signed-out"}, "somebody else's": {"eve", "foreign"}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o, _ := newLobby(t)
+				call, link := o.asks(world.Modern)
+				v := o.Visitor(o.page, "")
+				v.Cookies()["porter"] = &http.Cookie{Name: "porter", Value: "ada"}
+				back := v.SignsIn(v.Continues(link), "ada")
+				delete(v.Cookies(), "porter")
+				if change.cookie != "" {
+					v.Cookies()["porter"] = &http.Cookie{Name: "porter", Value: change.cookie}
+				}
+				page := v.ComesBack(back)
+				shows(t, page, http.StatusForbidden, change.page)
+				o.waits(call)
+				if change.cookie != "" {
+					page = v.Do(http.MethodPost, connectURL+"/sign-out", fields(page), nil)
+				}
+				shows(t, v.Do(http.MethodPost, connectURL+"/sign-in", fields(page), nil), http.StatusOK, "signing-in")
+				if at := v.Get(connectURL + "/signed-in?as=ada").Location; at != link {
+					t.Errorf("they are led to %q", at)
+				}
+				v.User = "ada"
+				shows(t, v.Connects(link), http.StatusOK, "signed-in")
+				(<-call).Succeeds(t, "Ada")
+			})
+		})
+	}
+}
+
 // Whoever is signed in as somebody else is signed out by saying so, and signs in anew.
 func TestBrowserSignIn_NotMe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -79,13 +79,13 @@ func (p *Page) callback(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	who, identity, err := p.who(r)
-	if err != nil {
-		p.stranger(w, r)
+	if err != nil { // any more: with a session as before the answer is good, if the browser loads it again
+		p.show(w, signedOut, http.StatusForbidden, shown{Back: p.field(p.link(t.Link))})
 		return
 	}
 	if !authcode.Same(identity.digest(), t.Person) {
 		tell("somebody else is signed in at the browser now")
-		p.leads(w, p.config.PublicURL) // which says as whom
+		p.leads(w, p.link(t.Link)) // which says as whom
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), tableWait)
