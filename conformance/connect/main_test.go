@@ -74,7 +74,7 @@ func installed(name, file string) (text string, err error) {
 	dir := filepath.Join("axe", "node_modules", name)
 	have, err := version(filepath.Join(dir, "package.json"), "")
 	if err != nil || have != want {
-		return "", fmt.Errorf("%s %s is needed: run npm ci --prefix conformance/connect/axe (found %q, %w)", name, want, have, err)
+		return "", fmt.Errorf("%s %s is needed: run npm ci --prefix conformance/connect/axe (found %q: %v)", name, want, have, err)
 	}
 	content, err := os.ReadFile(filepath.Join(dir, file))
 	return string(content), err
