@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
@@ -22,6 +24,10 @@ var (
 // nameHeader says to the journal which process sends a request.
 const nameHeader = "Demo-Replica"
 
+// sentHeader says when, by the clock of this machine: what arrives after its sender has given it up was
+// on its way for longer than anything here can know of.
+const sentHeader = "Demo-Sent"
+
 // named is a transport that says which process it is of.
 type named struct {
 	name string
@@ -31,6 +37,7 @@ type named struct {
 func (n named) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.Header.Set(nameHeader, n.name)
+	r.Header.Set(sentHeader, strconv.FormatInt(time.Now().UnixMilli(), 10))
 	return n.next.RoundTrip(r)
 }
 

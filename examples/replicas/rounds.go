@@ -309,7 +309,7 @@ func (r *round) report() error {
 	// asked again, at the most: nothing else costs a person a prompt.
 	lost := max(0, t.reprompts-max(inDoubt, again))
 	fmt.Fprintf(r.out, "concurrent-uses=%d lost-acknowledged-grants=%d early-polls=%d double-runs=%d\n", len(concurrent), lost, early, doubleRuns)
-	fmt.Fprintf(r.out, "in-doubt=%d reprompts=%d presented-again=%d abandoned=%d\n", inDoubt, t.reprompts, again, t.abandoned)
+	fmt.Fprintf(r.out, "in-doubt=%d reprompts=%d presented-again=%d arrived-late=%d abandoned=%d\n", inDoubt, t.reprompts, again, r.server.arrivedLate(), t.abandoned)
 	fmt.Fprintf(r.out, "calls=%d answered=%d handler-runs=%d prompts=%d protocol-errors=%d\n", t.calls, t.answered, runs, t.prompts, t.protocolErrors)
 	for _, how := range slices.Sorted(keysOf(r.histogram)) {
 		fmt.Fprintf(r.out, "  %-24s %3d %s\n", how, r.histogram[how], strings.Repeat("#", r.histogram[how]))

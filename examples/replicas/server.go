@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type journal struct {
 	presented  map[[sha256.Size]byte]*presentation // refresh tokens and authorization codes
 	polling    map[[sha256.Size]byte]string        // device codes, while a poll is answered
 	concurrent []string // how a credential was presented by two processes that live
+	late       int // credentials that were on their way for longer than their senders waited
 	again      int // credentials presented once more, after whoever did before was dead
 	notes      map[string]int
 }
@@ -93,7 +95,7 @@ func (j *journal) before(next http.Handler) http.Handler {
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/token"):
 			if form, err := url.ParseQuery(string(body)); err == nil {
-				defer j.presents(r.Header.Get(nameHeader), form)()
+				defer j.presents(r.Header.Get(nameHeader), isLate(r.Header.Get(sentHeader)), form)()
 			}
 		case strings.HasSuffix(r.URL.Path, "/notes"):
 			var n note
@@ -125,9 +127,13 @@ func (a *answered) WriteHeader(status int) {
 
 // presents notes that a process presents a credential, and returns what is to be called when it has its
 // answer.
-func (j *journal) presents(by string, form url.Values) (answered func()) {
+func (j *journal) presents(by string, late bool, form url.Values) (answered func()) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if late {
+		j.late++
+		return func() {}
+	}
 	if code := form.Get("device_code"); code != "" {
 		sum := sha256.Sum256([]byte(code))
 		if other := j.polling[sum]; other != "" && other != by && j.alive(other) {
@@ -159,6 +165,12 @@ func (j *journal) presents(by string, form url.Values) (answered func()) {
 	return func() {}
 }
 
+// isLate reports whether a request was on its way for longer than its sender waits for an answer.
+func isLate(sent string) bool {
+	at, err := strconv.ParseInt(sent, 10, 64)
+	return err == nil && time.Since(time.UnixMilli(at)) > bound
+}
+
 // figures are what the journal says in the end.
 func (j *journal) figures() (concurrent []string, again, doubleRuns, runs int) {
 	j.mu.Lock()
@@ -170,6 +182,12 @@ func (j *journal) figures() (concurrent []string, again, doubleRuns, runs int) {
 		}
 	}
 	return slices.Clone(j.concurrent), j.again, doubleRuns, runs
+}
+
+func (j *journal) arrivedLate() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.late
 }
 
 // ran returns how often a handler has created this note.
