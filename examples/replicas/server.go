@@ -28,9 +28,9 @@ type journal struct {
 	mu         sync.Mutex
 	presented  map[[sha256.Size]byte]*presentation // refresh tokens and authorization codes
 	polling    map[[sha256.Size]byte]string        // device codes, while a poll is answered
-	concurrent []string // how a credential was presented by two processes that live
-	late       int // credentials that were on their way for longer than their senders waited
-	again      int // credentials presented once more, after whoever did before was dead
+	concurrent []string                            // how a credential was presented by two processes that live
+	late       int                                 // credentials that were on their way for longer than their senders waited
+	again      int                                 // credentials presented once more, after whoever did before was dead
 	notes      map[string]int
 }
 
