@@ -248,7 +248,10 @@ func endOne(ctx context.Context, i *Interceptor, who Principal, by ender) error 
 	if p.IsLocal() { // for whom it is about what there was, and not about the prompt that they read
 		err = owner.Forget(ctx)
 	} else {
-		err = grants.ForgetEnded(ctx, owner, grants.End(owner, grants.ErrLoggedOut))
+		had := grants.End(owner, grants.ErrLoggedOut)
+		// Before it is gone, for what ends with a grant just now; and after, for who looks whether it is.
+		err = i.persons.book.Ended(ctx, personOfPrincipal(p), p.Account, false)
+		err = errors.Join(err, grants.ForgetEnded(ctx, owner, had))
 		err = errors.Join(err, i.persons.book.Ended(ctx, personOfPrincipal(p), p.Account, false))
 	}
 	if had != nil {

@@ -84,6 +84,9 @@ func endAll(ctx context.Context, i *Interceptor, person Principal, accounts []st
 	p := grants.Principal(person)
 	had, looked := statuses(ctx, i, person, accounts, nil) // before they are gone
 	here := i.persons.endHere(p, why)
+	if !person.IsLocal() { // for what ends with a grant just now
+		err = i.persons.book.Ended(ctx, personOfPrincipal(p), "", true)
+	}
 	accounts = slices.AppendSeq(accounts, maps.Keys(here))
 	slices.Sort(accounts)
 	for _, account := range slices.Compact(accounts) {
