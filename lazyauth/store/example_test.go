@@ -1,7 +1,10 @@
 package store_test
 
 import (
+	"context"
+	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"log"
 	"os"
 	"path/filepath"
@@ -66,4 +69,32 @@ func ExampleFirstAvailable() {
 		log.Fatal(err)
 	}
 	_ = grants // for lazyauth's Options.Store
+}
+
+// Two machines share a record by way of a database, which has neither its key nor what is in it.
+func ExampleNewFleet() {
+	names, key := make([]byte, store.KeySize), make([]byte, store.KeySize) // 32 bytes each, of the operator's
+	_, _ = rand.Read(names)
+	_, _ = rand.Read(key)
+	database := store.NewSharedMemory(nil) // or that of lazyauth/store/postgres, or of lazyauth/store/redis
+	machine, err := store.NewFleet(database, names, [][]byte{key}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	terms := &store.Terms{Over: func(found []byte) bool { return string(found) == "token 1" }}
+	err = machine.Update(store.WithTerms(context.Background(), terms), "grant of ada", func(old []byte) ([]byte, error) {
+		ctx, cancel := terms.Bound(context.Background()) // for the request, which must not outlast the lease
+		defer cancel()
+		return []byte("token 1"), ctx.Err()
+	})
+	fmt.Println("written:", err == nil, "in doubt:", terms.InDoubt)
+	another, err := store.NewFleet(database, names, [][]byte{key}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	record, err := another.Load(context.Background(), "grant of ada")
+	fmt.Printf("%s %v\n", record, err)
+	// Output:
+	// written: true in doubt: false
+	// token 1 <nil>
 }
