@@ -113,6 +113,7 @@ func TestExampleHTTP(t *testing.T) {
 			t.Fatalf("the link is %q", call.link)
 		}
 		other := e.visitor(t, people.other)
+		other.reads("who") // which is the example's own
 		other.opens(call.link)
 		foreign := other.shows(403, "foreign", "This link is not for "+people.other)
 		if strings.Contains(foreign.Text, people.asks) || strings.Contains(foreign.Text, "Notes") {

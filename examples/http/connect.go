@@ -59,10 +59,13 @@ func demoUser(cfg *config, r *http.Request) string {
 var signInPage = template.Must(template.New("").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <title>Who are you?</title>
+<body data-page="who">
+<main>
 <h1>Who are you?</h1>
 {{with .Now}}<p role="status">You are {{.}}. Return to the other window and load it again.</p>{{end}}
 <form method="post">{{range .Users}}<p><button name="user" value="{{.}}">I am {{.}}</button></p>{{end}}
 <p><button name="user" value="">Sign out</button></p></form>
+</main>
 `))
 
 // demoSignIn has people say which of the demo users they are. The POST is kept to this site's own pages by
