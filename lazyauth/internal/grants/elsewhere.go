@@ -9,6 +9,20 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
+// asked says what f's authorizations are for; settled is set if the first one has come to its end
+// already.
+func asked(f *Flight, settled *bool) Asked {
+	o := f.owner
+	return Asked{
+		Want: f.gather, Who: o.who, Link: f.link, Client: f.client, Program: f.program,
+		Chosen:   func(c ClientChoice) { o.keeper.config.Observer.ClientChosen(f, c) },
+		Joins:    func(asked scopes.Set) bool { return joins(f, asked) },
+		Settled:  func() { *settled = true },
+		Brought:  func(ctx context.Context, since time.Time) bool { return brought(ctx, o, since) },
+		Forgiven: forgiven(o),
+	}
+}
+
 // joins has f be for these scopes, for which another process has asked the person already; false if
 // f has been shown, and is for others.
 func joins(f *Flight, asked scopes.Set) bool {

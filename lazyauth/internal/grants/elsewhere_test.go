@@ -179,6 +179,57 @@ func TestElsewhere_TheNextProcess(t *testing.T) {
 	})
 }
 
+// A person approves while nobody polls: the next process finds that out, and shows no prompt. What they
+// refuse it tells likewise.
+func TestElsewhere_DecidedMeanwhile(t *testing.T) {
+	for name, test := range map[string]struct {
+		decide func(*fakeas.Server, string) error
+		killed bool
+		within time.Duration
+		want   error
+	}{
+		"approved":                 {func(as *fakeas.Server, code string) error { return as.Approve(code) }, false, 0, nil},
+		"approved, after a kill":   {func(as *fakeas.Server, code string) error { return as.Approve(code) }, true, 3 * time.Second, nil},
+		"denied":                   {func(as *fakeas.Server, code string) error { return as.Deny(code) }, false, 0, oauth.ErrDenied},
+		"not decided, and no more": {func(*fakeas.Server, string) error { return nil }, false, 0, context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t, setup{})
+				a, dies := f.starts()
+				one := a.asks(profile)
+				later(time.Second)
+				dies.dead.Store(test.killed)
+				a.close()
+				<-one
+				later(9 * time.Second)
+				if err := test.decide(f.as, f.as.Waiting()[0].UserCode); err != nil {
+					t.Fatal(err)
+				}
+				b, _ := f.starts()
+				prompts := 0
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				began := time.Now()
+				o := <-b.asksAs(ctx, b.me, profile, caller{shown: func(*grants.Flight) { prompts++ }})
+				switch {
+				case test.want == nil:
+					o.holds(profile)
+				default:
+					o.fails(test.want)
+				}
+				if shown := errors.Is(test.want, context.DeadlineExceeded); shown != (prompts == 1) || !shown && time.Since(began) > test.within {
+					t.Errorf("%d prompts, after %v", prompts, time.Since(began))
+				}
+				b.wants(fakeas.DeviceAuthorization, 1)
+				if polled := len(b.told("polled")); polled != f.as.Count(fakeas.Poll, "") {
+					t.Errorf("told of %d polls", polled)
+				}
+			})
+		})
+	}
+}
+
 // A killed process is replaced, a whole interval later, by one that waits, or by the next one.
 func TestElsewhere_Killed(t *testing.T) {
 	for name, waits := range map[string]bool{"one waits": true, "the next one": false} {

@@ -236,7 +236,7 @@ func (f *Flight) run() {
 		err = cmp.Or(context.Cause(f.wanted), ErrLoggedOut)
 	}
 	if err != nil {
-		err = o.setbacks.ended(isClosed(f.ready), f.link != LinkOpened, err)
+		err = o.setbacks.ended(f.shown.Load() != nil, f.link != LinkOpened, err)
 	}
 	if f.err = err; err == nil {
 		f.grant = g
@@ -256,7 +256,7 @@ func (f *Flight) run() {
 		o.save(ctx, g)
 	}
 	if f.signIn != nil { // after the grant is stored, so that others find it there
-		f.signIn.ends(o.keeper.ctx, f.outcome(), func(end func()) { o.keeper.Go("the last page of a sign-in", end) })
+		f.signIn.ends(o.keeper.ctx, outcomeOf(f), func(end func()) { o.keeper.Go("the last page of a sign-in", end) })
 	}
 	o.keeper.config.Observer.Ended(f, time.Since(f.began))
 	for _, hook := range hooks {
@@ -269,44 +269,19 @@ func (o *Owner) revokeLate(g *Grant) {
 	o.keeper.Spawn("a revocation", func() { _ = o.keeper.config.Server.revoke(o.keeper.ctx, g) })
 }
 
-// outcome is what the person in the browser is told.
-func (f *Flight) outcome() Outcome {
-	o := Outcome{Err: f.err}
-	o.Flow, _ = f.Flow()
-	if f.grant != nil {
-		o.Who = f.grant.identity
-		o.Unsaved = f.adopted && f.owner.keeper.config.Store != nil && !f.grant.stored.Load()
-	}
-	return o
-}
-
-// show makes this authorization's prompt the one that is shown.
-func (f *Flight) show(b begun) {
-	config := &f.owner.keeper.config
-	p := b.Prompt()
-	p.Service, p.Account = config.Service, f.owner.who.Account
-	p.Scopes, p.Access = f.want, config.Words(f.want)
-	p.Held, p.HeldAccess = f.given, config.Words(f.given)
-	p.Instead = f.signIn.takesAPlace()
-	b.Shows(p)
-	f.shown.Store(&shown{&p, b.way.Flow(), f.signIn.objections(b.way)})
-}
-
 // fly gets the prompt, waits for the token, and makes sure whose it is. The number is that
 // of the owner's logouts when the token came.
 func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 	o, config := f.owner, &f.owner.keeper.config
-	f.signIn = newSignIn(config.Ways, Asked{
-		Want: f.gather, Who: o.who, Link: f.link, Client: f.client, Program: f.program,
-		Chosen:  func(c ClientChoice) { config.Observer.ClientChosen(f, c) },
-		Joins:   func(asked scopes.Set) bool { return joins(f, asked) },
-		Brought: func(ctx context.Context, since time.Time) bool { return brought(ctx, o, since) }, Forgiven: forgiven(o),
-	}, f.show, func(t *oauth.Token) { o.revokeLate(newGrant(config.Hierarchy, t, false)) })
+	settled := false
+	f.signIn = newSignIn(config.Ways, asked(f, &settled), func(b begun) { shows(f, b) }, func(t *oauth.Token) { o.revokeLate(newGrant(config.Hierarchy, t, false)) })
 	first, err := f.signIn.begin(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	close(f.ready)
+	if !settled {
+		close(f.ready)
+	}
 	way, passed, token, err := f.signIn.wait(f.wanted, first, Heard{
 		Polled: func(e device.PollEvent) {
 			f.polls = e.Attempt

@@ -134,7 +134,7 @@ func (o *Owner) Became(f *Flight, need scopes.Requirement) (*Grant, error) {
 	case f.adopted && f.grant.Holds(need):
 		return f.grant, nil
 	case f.covers(need):
-		return nil, o.narrowed(f, need)
+		return nil, narrowed(o, f, need)
 	}
 	return nil, nil //nolint:nilnil // the next one will tell
 }
@@ -157,16 +157,6 @@ func (o *Owner) await(ctx context.Context, r *renewal, a Asker) error {
 //go:noinline
 func (o *Owner) waits(ctx context.Context, need scopes.Requirement, a Asker) {
 	o.keeper.config.Observer.Waiting(ctx, o, a.Tool(), o.missing(need))
-}
-
-// narrowed is what f came to, which asked for need and did not get it. The need is
-// remembered by its own names, too: it may have been asked for by what implies it.
-func (o *Owner) narrowed(f *Flight, need scopes.Requirement) error {
-	missing := o.missing(need)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.setbacks.refuse(missing, f.endedAt)
-	return &Setback{Err: &Narrowed{Missing: missing}, Wait: time.Until(f.endedAt.Add(coolDown)), Asked: true}
 }
 
 // A step is what somebody who needs a grant does next: one of these is set.

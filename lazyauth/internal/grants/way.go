@@ -42,6 +42,9 @@ type Asked struct {
 	// a grant that was given then or later. Both may be nil.
 	Joins   func(scopes.Set) bool
 	Brought func(ctx context.Context, since time.Time) bool
+	// Settled is told that the authorization that is joined has come to its end, as Wait says, so that nobody need
+	// be shown its prompt; may be nil.
+	Settled func()
 	// Forgiven is when what the person declined, or approved in vain, ceased to count.
 	Forgiven time.Time
 }

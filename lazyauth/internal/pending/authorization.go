@@ -21,6 +21,9 @@ type Authorization struct {
 
 	unwritten bool // the record could not be written when it was begun
 
+	poller  *poller // of settle, for Wait to go on with
+	settled *sight  // what the flight has come to before it was waited for
+
 	mu    sync.Mutex
 	ended ended
 }
@@ -42,8 +45,11 @@ func (a *Authorization) Wait(ctx context.Context, observe func(device.PollEvent)
 	if a.flights == nil {
 		return a.asked.Client.Poll(ctx, a.Authorization, observe)
 	}
-	p := &poller{Authorization: a, auth: a.Authorization, by: a.by, observe: observe, unwritten: a.unwritten}
-	token, err := p.wait(ctx)
+	p := a.poller
+	if p == nil {
+		p = newPoller(a)
+	}
+	token, err := p.wait(ctx, observe)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ended = ended{brings: token != nil, over: p.over, left: p.left}
@@ -62,6 +68,29 @@ func (a *Authorization) change(ctx context.Context, f func(*record) records.Deci
 	})
 	if err != nil {
 		a.asked.Failed(err)
+	}
+}
+
+// settleWithin is for how long who joins finds out first whether the person has decided.
+const settleWithin = 8 * time.Second
+
+// settle finds out whether the person has decided by now, and reports whether they have, before they are
+// shown again what they have seen: nobody may have polled since the process that showed it has ended. It
+// takes no longer than it takes until the next poll can be made. Where another process is there to poll it
+// returns at once.
+func (a *Authorization) settle(ctx context.Context) bool {
+	p, most := newPoller(a), time.Now().Add(settleWithin)
+	a.poller = p
+	for {
+		s := p.look(ctx)
+		if s.final {
+			a.settled = &s
+			return true
+		}
+		p.next = s.at
+		if p.polls > 0 || s.at.After(most) || p.isWatched() || !oauth.Sleep(ctx, time.Until(s.at)) {
+			return false
+		}
 	}
 }
 

@@ -74,6 +74,9 @@ type Asked struct {
 	// Joins is told that what is under way is for these scopes, and reports whether that will do;
 	// if not, the authorization is this process's alone.
 	Joins func(scopes.Set) bool
+	// Settled is told that what is under way has come to its end, as Wait says: nobody need be shown the
+	// prompt.
+	Settled func()
 	// Brought reports whether the grant's record has one that was given then or later.
 	Brought func(ctx context.Context, since time.Time) bool
 	// Failed is told of a store that fails.
@@ -81,7 +84,8 @@ type Asked struct {
 }
 
 // Begin returns the authorization that is under way, or begins one. It blocks for two requests to
-// the authorization server, and for a store that does not answer 5 s before each.
+// the authorization server, and for a store that does not answer 5 s before each; where it
+// joins, until it is known whether the person has decided.
 //
 // Errors: those of [device.Client.Authorize]. A store that fails is none: then the authorization
 // is this process's alone.
@@ -133,7 +137,11 @@ func (f *Flights) join(ctx context.Context, r *record, a Asked) (*Authorization,
 	if err != nil {
 		return alone(ctx, a)
 	}
-	return &Authorization{flights: f, asked: a, id: r.ID, Authorization: auth, by: r.By}, nil
+	joined := &Authorization{flights: f, asked: a, id: r.ID, Authorization: auth, by: r.By}
+	if joined.settle(ctx) && a.Settled != nil {
+		a.Settled()
+	}
+	return joined, nil
 }
 
 var errAnother = errors.New("lazyauth: it is not this process's to join")

@@ -21,7 +21,9 @@ type poller struct {
 	over    bool                  // the record was made to say how the flight has ended
 	left    bool                  // ctx has ended
 	polls   int
-	observe func(device.PollEvent)
+	next    time.Time              // when it looks at the record
+	observe func(device.PollEvent) // nil while nobody waits
+	untold  []device.PollEvent     // until then
 
 	unwritten bool      // there is no record yet
 	failing   bool      // the store has failed, as was told
@@ -55,16 +57,30 @@ func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 	return later, func() { stop(); cancel(nil) }
 }
 
-func (p *poller) wait(ctx context.Context) (*oauth.Token, error) {
-	next := time.Now()
-	if p.by == p.flights.me {
-		next = p.auth.Next()
+func newPoller(a *Authorization) *poller {
+	p := &poller{Authorization: a, auth: a.Authorization, by: a.by, next: time.Now(), unwritten: a.unwritten}
+	if p.by == a.flights.me {
+		p.next = p.auth.Next()
+	}
+	return p
+}
+
+func (p *poller) wait(ctx context.Context, observe func(device.PollEvent)) (*oauth.Token, error) {
+	if observe == nil {
+		observe = func(device.PollEvent) {}
+	}
+	p.observe = observe
+	for _, event := range p.untold {
+		observe(event)
+	}
+	if s := p.settled; s != nil {
+		return s.token, p.verdict(ctx, s.err)
 	}
 	for {
-		if next.After(p.Expires) && time.Now().Before(p.Expires) {
-			next = p.Expires
+		if p.next.After(p.Expires) && time.Now().Before(p.Expires) {
+			p.next = p.Expires
 		}
-		if !oauth.Sleep(ctx, time.Until(next)) {
+		if !oauth.Sleep(ctx, time.Until(p.next)) {
 			p.left = true
 			p.leave(ctx)
 			return nil, oauth.Ended(ctx, "poll")
@@ -73,8 +89,22 @@ func (p *poller) wait(ctx context.Context) (*oauth.Token, error) {
 		if s.final {
 			return s.token, p.verdict(ctx, s.err)
 		}
-		next = s.at
+		p.next = s.at
 	}
+}
+
+// isWatched reports whether another process is there whose turn it is, as far as can be seen.
+func (p *poller) isWatched() bool {
+	return p.by != "" && p.by != p.flights.me && time.Now().Before(p.auth.Next().Add(sendWithin))
+}
+
+// polledFor tells of a poll.
+func (p *poller) polledFor(event device.PollEvent) {
+	if p.observe == nil {
+		p.untold = append(p.untold, event)
+		return
+	}
+	p.observe(event)
 }
 
 // verdict returns what the flight has come to, of which this process has heard err.
@@ -197,8 +227,8 @@ func (p *poller) act(ctx context.Context) sight {
 		}
 		return records.Put(next.encode())
 	})
-	if event != nil && p.observe != nil {
-		p.observe(*event)
+	if event != nil {
+		p.polledFor(*event)
 	}
 	switch {
 	case !asked, taking && err != nil:
@@ -317,9 +347,7 @@ func (p *poller) pollAlone(ctx context.Context) sight {
 	}
 	s, event := p.pollOnce(ctx)
 	p.ahead = true
-	if p.observe != nil {
-		p.observe(*event)
-	}
+	p.polledFor(*event)
 	return s
 }
 
