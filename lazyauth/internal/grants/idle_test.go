@@ -226,3 +226,26 @@ func TestIdle_Beside(t *testing.T) {
 		}
 	})
 }
+
+// Of very many who are told that there is no room nothing is kept, and nobody has to wait for that.
+func TestIdle_TurnedAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, setup{store: store.Memory(), keeper: func(_ *world, c *grants.Config) { c.MaxSignIns = 1 }})
+		first := w.asksAs(t.Context(), w.keeper.Owner(somebody(0)), profile, caller{})
+		synctest.Wait()
+		for n := range 1000 {
+			if out := <-w.asksAs(t.Context(), w.keeper.Owner(somebody(n+1)), profile, caller{}); !errors.Is(out.err, grants.ErrBusy) {
+				t.Fatalf("%d: %v", n, out.err)
+			}
+		}
+		w.events.forget()
+		for range 3 {
+			runtime.GC()
+		}
+		if n := w.owners(); n > 2 { // the first, and perhaps the last
+			t.Errorf("%d owners are kept", n)
+		}
+		w.approves()
+		(<-first).holds(profile)
+	})
+}

@@ -262,8 +262,12 @@ func (o *Owner) leave(need *scopes.Requirement, a Asker) {
 		o.keeper.waiting.GiveMany(o.who.Person(), a.Weight())
 	}
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	delete(o.waiting, need)
+	hasNothing := o.flight == nil && o.Grant() == nil
+	o.mu.Unlock()
+	if hasNothing { // or very many who get nothing would be kept for a while
+		o.keeper.owners.Rest(o.who)
+	}
 }
 
 // missing returns what has to be added to the grant to satisfy need.

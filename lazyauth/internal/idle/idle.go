@@ -124,6 +124,29 @@ func (m *Map[K, V]) Sweep() {
 	}
 }
 
+// Rest stops keeping the value of a key now, if it is idle, however short ago it was asked for.
+func (m *Map[K, V]) Rest(key K) {
+	found, ok := m.slots.Load(key)
+	if !ok {
+		return
+	}
+	s := found.(*slot[V]) //nolint:forcetypeassert // nothing else is put there
+	v := s.kept.Load()
+	if v == nil {
+		return
+	}
+	s.used.Store(false)
+	if !m.rest(v) {
+		s.used.Store(true)
+		return
+	}
+	s.kept.Store(nil)
+	if s.used.Load() { // see Sweep
+		s.kept.Store(v)
+		m.wake()
+	}
+}
+
 // Close ends the sweeps: what is kept then is kept.
 func (m *Map[K, V]) Close() {
 	m.mu.Lock()

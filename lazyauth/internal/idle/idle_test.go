@@ -133,9 +133,11 @@ func TestMap_SideBySide(t *testing.T) {
 					t.Error("it is busy by somebody else")
 				}
 				runtime.Gosched()
+				m.Rest(key)
 				if !m.Get(key).busy.Swap(false) {
 					t.Error("a busy one was forgotten")
 				}
+				m.Rest(key)
 				holders[key].Add(1)
 			}
 		})
@@ -164,4 +166,27 @@ func TestMap_Empty(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// A value that is idle can be forgotten at once; one that is busy, or was asked for since, is not.
+func TestMap_Rest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMap(t)
+		for key := range 1000 {
+			m.Get(key)
+		}
+		m.Get(7).busy.Store(true)
+		for key := range 2000 {
+			m.Rest(key)
+		}
+		m.Get(8).used = 1
+		collect()
+		if got := keys(m); !slices.Equal(got, []int{7, 8}) {
+			t.Errorf("these are kept: %v", got)
+		}
+		time.Sleep(30 * time.Second)
+		if m.Get(7); !m.Get(7).busy.Load() || m.Get(8).used != 1 {
+			t.Error("a value was lost")
+		}
+	})
 }
