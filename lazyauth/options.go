@@ -21,7 +21,7 @@ const (
 	// give a call up.
 	defaultMaxWait    = 55 * time.Second
 	defaultMaxCalls   = 4096
-	defaultMaxSignIns = 4096
+	defaultMaxSignIns = 2048
 	// closeWait bounds how long Close waits for handlers.
 	closeWait = 5 * time.Second
 )
@@ -133,7 +133,7 @@ type Options struct {
 	MaxCalls int
 	// MaxSignIns bounds the authorizations in progress; calls that need another one get
 	// [ReasonBusy] until one ends. One principal, with all accounts, gets sixteen at the
-	// most. Zero means 4096.
+	// most. Zero means 2048.
 	MaxSignIns int
 
 	// ExperimentalDenials adds to the _meta of results what programs can read of a denial

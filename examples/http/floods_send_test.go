@@ -165,7 +165,7 @@ func (s *sender) hangUp() {
 	}
 }
 
-// writes writes a request; target has its method. It reports whether that went out.
+// writes has a request go out, whose method target has, and reports whether it did.
 func (s *sender) writes(target, body string, fields ...string) bool {
 	if s.conn == nil {
 		conn, err := s.dial()
@@ -180,7 +180,7 @@ func (s *sender) writes(target, body string, fields ...string) bool {
 	return err == nil
 }
 
-// sends sends a request, and says how it was answered.
+// sends has a request go out, and says how it was answered.
 func (s *sender) sends(target, body string, fields ...string) string {
 	if !s.writes(target, body, fields...) {
 		s.hangUp()

@@ -195,7 +195,7 @@ func (p *besieged) end() {
 	_ = p.program.Wait() // it says that it was killed
 }
 
-// calls calls until it is enough, and returns how long each call took.
+// calls has the other person call until it is enough, and returns how long each call took.
 func (p *besieged) calls(isEnough func(n int) bool) (took []time.Duration) {
 	p.b.Helper()
 	for len(took) == 0 || !isEnough(len(took)) {
