@@ -91,10 +91,10 @@ func (m marks) prompts(ctx context.Context, call string, runs bool, p *elicit.Pr
 // handler, as far as can be told, and nobody is asked for it. It is looked at again before it starts.
 func (m marks) against(ctx context.Context, call string) *Error {
 	holder, err := m.replicas.Holder(ctx, state.Mark(call))
-	if err != nil || holder == "" || holder == m.replicas.Incarnation() {
-		return nil
+	if err == nil && holder != "" && holder != m.replicas.Incarnation() {
+		return m.fail(ReasonAbandoned, errElsewhere)
 	}
-	return m.fail(ReasonAbandoned, errElsewhere)
+	return nil
 }
 
 // mark makes sure that no other process starts the call's handler, if one knows it by a state. After

@@ -100,8 +100,8 @@ func (s *suspended) follow(r *request, run handler) (outcome, error) {
 		case r.Ctx.Err() != nil:
 			return outcome{}, context.Cause(r.Ctx)
 		case err == nil:
-			if err := s.mark(r.Ctx); err != nil {
-				return outcome{err: err}, nil
+			if unmarked := s.mark(r.Ctx); unmarked != nil {
+				return outcome{err: unmarked}, nil //nolint:nilerr // it is the answer
 			}
 			s.begin(r, run)
 		case waitsNoMore && !s.isAlone(): // others can wait longer

@@ -37,12 +37,16 @@ func withPeer(ctx context.Context, conn net.Conn) context.Context {
 	if err != nil {
 		return ctx
 	}
+	uid := ""
 	_ = raw.Control(func(fd uintptr) {
 		if cred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED); err == nil {
-			ctx = context.WithValue(ctx, peer{}, strconv.Itoa(int(cred.Uid)))
+			uid = strconv.Itoa(int(cred.Uid))
 		}
 	})
-	return ctx
+	if uid == "" {
+		return ctx
+	}
+	return context.WithValue(ctx, peer{}, uid)
 }
 
 // byPeer takes the user of a connection for its caller. That goes by way of the SDK's check of
@@ -73,7 +77,7 @@ func sameUser(_ context.Context, req *mcp.CallToolRequest) (lazyauth.Principal, 
 // serveUnix serves a world's tools on a Unix socket that every user of the machine can reach.
 func serveUnix(t *testing.T, w *world.World) (socket string, client *http.Client) {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "s") // the path of a socket is short
+	folder, err := os.MkdirTemp("", "s") //nolint:usetesting // the path of a socket is short
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -154,7 +154,7 @@ func (p *processes) start(ctx context.Context, one *process, dieAt string) error
 			return context.Cause(ctx)
 		case <-time.After(20 * time.Millisecond):
 		}
-		res, err := http.DefaultClient.Do(ready) //nolint:bodyclose // it is closed
+		res, err := http.DefaultClient.Do(ready)
 		if err != nil {
 			continue
 		}
@@ -203,19 +203,6 @@ func (p *processes) signal(one *process, sig syscall.Signal) {
 	_ = cmd.Process.Signal(sig) // it may have ended
 	if sig == syscall.SIGKILL || sig == syscall.SIGTERM {
 		<-ended
-	}
-}
-
-// isRunning reports whether the process has not ended.
-func (p *process) isRunning() bool {
-	p.mu.Lock()
-	ended := p.ended
-	p.mu.Unlock()
-	select {
-	case <-ended:
-		return false
-	default:
-		return true
 	}
 }
 

@@ -91,7 +91,7 @@ func serveReplica(ctx context.Context, cfg replicaConfig) error {
 		Store: shared.store, StateKeys: [][]byte{k.states}, MaxWait: 20 * time.Second,
 		Transport: dyingTransport{named{cfg.Name, http.DefaultTransport}, cfg.DieAt},
 	}
-	var page http.Handler = http.NotFoundHandler()
+	page := http.NotFoundHandler()
 	if cfg.Flow == lazyauth.FlowRedirect {
 		connect, err := lazyauth.NewConnectPage(lazyauth.ConnectOptions{PublicURL: cfg.Public + "/connect", Who: k.who})
 		if err != nil {

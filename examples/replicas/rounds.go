@@ -142,6 +142,11 @@ func (r *round) count(change func(*tally)) {
 	change(&r.tally)
 }
 
+// upTo returns a random number from 0 on.
+func upTo[N int | time.Duration](end N) N {
+	return N(rand.Int64N(int64(end))) //nolint:gosec // chance will do
+}
+
 // errFound is that a figure is not what it is to be.
 var errFound = errors.New("a figure is not what it is to be")
 
@@ -184,7 +189,7 @@ func (r *round) chaos(ctx context.Context, people []string, o options) error {
 					var hosts sync.WaitGroup
 					for m := range hostsEach {
 						hosts.Go(func() {
-							r.call(ctx, user, fmt.Sprintf("%s-%d-%d", user, n, m), &signedIn, time.Duration(rand.Int64N(int64(2*time.Second))))
+							r.call(ctx, user, fmt.Sprintf("%s-%d-%d", user, n, m), &signedIn, upTo(2*time.Second))
 						})
 						if n == 0 { // who signs in does so once
 							break
@@ -226,8 +231,8 @@ func (r *round) breakAll(ctx context.Context, o options) error {
 			}
 		}
 		for range o.kills {
-			one := p.all[rand.IntN(len(p.all)-1)]
-			time.Sleep(time.Duration(rand.Int64N(int64(time.Second))))
+			one := p.all[upTo(len(p.all)-1)]
+			time.Sleep(upTo(time.Second))
 			p.signal(one, syscall.SIGKILL)
 			r.died("at random")
 			if err := p.start(ctx, one, ""); err != nil {

@@ -173,7 +173,7 @@ func FuzzRecord(f *testing.F) {
 			return
 		}
 		if time.Until(auth.Expires) > time.Hour || time.Until(auth.Next()) > time.Hour {
-			t.Fatal("it is waited for for more than an hour")
+			t.Fatal("there is a wait of more than an hour")
 		}
 		if m, next := r.decide("me", now, false); m == wait && r.By != "me" && next.Sub(now) > mostLook {
 			t.Fatalf("it is looked at after %v", next.Sub(now))
