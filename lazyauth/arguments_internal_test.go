@@ -35,7 +35,7 @@ func TestCompleted(t *testing.T) {
 		}
 	}
 	for _, sent := range []string{
-		` `, `null0`, `null`+" null", `null{}`, `null,`, `{}{}`, `{"a":1} {"b":2}`, `{"a":1}]`, `{} x`, `[]`, `[{}]`, `1`, `"{}"`, `false`, `{`, `nul`, "\u00a0null", "\ufeff{}", `{"a":1}` + "\x00",
+		` `, `null0`, `null` + " null", `null{}`, `null,`, `{}{}`, `{"a":1} {"b":2}`, `{"a":1}]`, `{} x`, `[]`, `[{}]`, `1`, `"{}"`, `false`, `{`, `nul`, "\u00a0null", "\ufeff{}", `{"a":1}` + "\x00",
 	} {
 		for _, with := range []map[string]any{nil, defaults()} {
 			got, err := completed(json.RawMessage(sent), with)
@@ -54,7 +54,7 @@ func TestCompleted(t *testing.T) {
 func FuzzCompleted(f *testing.F) {
 	for _, seed := range []string{
 		``, `null`, `{}`, `{"a":1,"A":2}`, `{"a":{"b":[{"c":1e400},{"c":-0}]}}`, `{"\u017f":1,"s":2}`, `{"a":1} {"b":2}`, `[[[[`, `{"a":"\ud800"}`, `{"":{"":{}}}`,
-		`null0`, `null`+" null", `{} x`, `null,{"a":1}`, ` null` + "\n", "\u00a0null",
+		`null0`, `null` + " null", `{} x`, `null,{"a":1}`, ` null` + "\n", "\u00a0null",
 	} {
 		f.Add(seed)
 	}

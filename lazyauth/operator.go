@@ -36,7 +36,9 @@ func (o *Operator) Grants(ctx context.Context, person Principal) ([]Status, erro
 }
 
 // End is [Interceptor.Revoke], by the operator.
-func (o *Operator) End(ctx context.Context, who Principal) error { return endOne(ctx, o.i, who, o.by()) }
+func (o *Operator) End(ctx context.Context, who Principal) error {
+	return endOne(ctx, o.i, who, o.by())
+}
 
 // EndAll is [Interceptor.RevokeAll], by the operator. It returns how many grants there were.
 func (o *Operator) EndAll(ctx context.Context, person Principal) (int, error) {
