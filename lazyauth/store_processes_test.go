@@ -28,6 +28,7 @@ import (
 type program struct {
 	t       *testing.T
 	session *mcp.ClientSession
+	server  *os.Process
 	stderr  bytes.Buffer // of the server; to be read when that has ended
 	prompts atomic.Int64
 }
@@ -80,7 +81,7 @@ func start(t *testing.T, era, origin, folder string) *program {
 	if err != nil {
 		t.Fatalf("%v: %s", err, &p.stderr)
 	}
-	p.session = session
+	p.session, p.server = session, cmd.Process
 	t.Cleanup(func() { session.Close() })
 	return p
 }
