@@ -212,10 +212,9 @@ func TestElsewhere_DecidedMeanwhile(t *testing.T) {
 				defer cancel()
 				began := time.Now()
 				o := <-b.asksAs(ctx, b.me, profile, caller{shown: func(*grants.Flight) { prompts++ }})
-				switch {
-				case test.want == nil:
+				if test.want == nil {
 					o.holds(profile)
-				default:
+				} else {
 					o.fails(test.want)
 				}
 				if shown := errors.Is(test.want, context.DeadlineExceeded); shown != (prompts == 1) || !shown && time.Since(began) > test.within {
