@@ -1,0 +1,58 @@
+package lazyauth_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+)
+
+// frequent is a store in memory that is for frequent writes, as one's own is.
+type frequent struct{ store.Store }
+
+// Who has declined is not asked by the next process of the same host for a minute. After that they
+// are shown the same prompt, which is good.
+func TestSharedFlights_Declined(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		kept := frequent{store.Memory()}
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Store: kept}})
+		(<-w.Host(era, world.Says("decline", 3*time.Second)).Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		synctest.Wait()
+		if err := w.Auth.Close(); err != nil {
+			t.Error(err)
+		}
+		next := world.New(t, world.Setup{Shared: w.AS, Options: lazyauth.Options{Store: kept}})
+		h := next.Host(era, world.Accepts)
+		(<-h.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		h.WantPrompts(0)
+		world.Later(61 * time.Second)
+		call := h.Call(t.Context(), "whoami", nil)
+		world.Later(10 * time.Second) // it looks first whether they have decided
+		next.Approves()
+		(<-call).Succeeds(t, "Ada")
+		h.WantPrompts(1)
+		next.WantAuthorizations(1)
+	})
+}
+
+// Sign-ins that are not to be shared are each process's own.
+func TestSharedFlights_Unshared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		options := lazyauth.Options{Store: frequent{store.Memory()}, UnsharedSignIns: true}
+		w := world.New(t, world.Setup{Options: options})
+		next := world.New(t, world.Setup{Shared: w.AS, Options: options})
+		one, two := w.Host(world.Modern, world.Accepts).Call(t.Context(), "whoami", nil), next.Host(world.Modern, world.Accepts).Call(t.Context(), "whoami", nil)
+		world.Later(2 * time.Second)
+		for _, req := range w.AS.Waiting() {
+			if err := w.AS.Approve(req.UserCode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		(<-one).Succeeds(t, "Ada")
+		(<-two).Succeeds(t, "Ada")
+		w.WantAuthorizations(2)
+	})
+}
