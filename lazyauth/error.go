@@ -261,6 +261,9 @@ func (e *Error) Error() string {
 		if errors.Is(e.Cause, bars.ErrUnknown) {
 			return fmt.Sprintf("This server keeps a list of who may use its access to %s, and cannot read it at the moment. Call again in a minute; if that does not help, the server's log says more.", e.service)
 		}
+		if errors.Is(e.Cause, grants.ErrUnseen) {
+			return fmt.Sprintf("The store that keeps this server's access to %s has not said for minutes whether it was ended, and so it is not used. Call again in a minute; if that does not help, the server's log says more.", e.service)
+		}
 		if errors.Is(e.Cause, grants.ErrClosed) {
 			return fmt.Sprintf("This server is shutting down, and the sign-in to %s with it.", e.service)
 		}
@@ -412,6 +415,7 @@ func translate(err error) *Error {
 		{bars.ErrUnknown, ReasonUnavailable, err},
 		{bars.ErrEnded, ReasonDenied, grants.ErrLoggedOut},
 		{grants.ErrNoNeed, ReasonExceeded, errUnlisted},
+		{grants.ErrUnseen, ReasonUnavailable, grants.ErrUnseen},
 		{grants.ErrStoreNotAnswered, ReasonPending, grants.ErrStoreNotAnswered},
 		{grants.ErrNotAnswered, ReasonPending, errNoPrompt},
 		{grants.ErrUnverified, ReasonUnverified, cause},

@@ -21,7 +21,7 @@ func SignInAgain(ctx context.Context, o *Owner, a Asker) (*Flight, error) {
 		return nil, ErrNoGrant
 	}
 	if o.Grant() == nil && o.keeper.config.Store != nil { // it says what is asked for
-		if err := o.restore(ctx); err != nil {
+		if err := restore(ctx, o); err != nil {
 			return nil, err
 		}
 	}

@@ -21,6 +21,9 @@ var (
 	ErrNotAnswered = errors.New("lazyauth: the store or the authorization server has not answered")
 	// ErrStoreNotAnswered is an ErrNotAnswered of the store.
 	ErrStoreNotAnswered = fmt.Errorf("%w: it is the store", ErrNotAnswered)
+	// ErrUnseen: the store has not said for long whether a grant is still there, which another process may have
+	// ended, and so it is not used.
+	ErrUnseen = errors.New("lazyauth: the store does not say whether the grant was ended by another process")
 	// ErrUnverified: Config.Verify did not confirm that the new grant is the principal's.
 	ErrUnverified = errors.New("lazyauth: the grant is not known to be the principal's")
 	// ErrLoggedOut: the person logged out while the flight was under way.

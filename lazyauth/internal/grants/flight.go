@@ -241,7 +241,7 @@ func (f *Flight) run() {
 	if f.err = err; err == nil {
 		f.grant = g
 		o.setbacks.granted(f.Missing())
-		if f.adopted = g.instead || o.improves(g, f.want); f.adopted {
+		if f.adopted = g.instead || improves(o, g, f.want); f.adopted {
 			o.adopt(g)
 			o.refusals.begin()
 		}
@@ -286,7 +286,7 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 		Polled: func(e device.PollEvent) {
 			f.polls = e.Attempt
 			if e.Outcome == device.Pending { // the client is good
-				o.dropUnexplained()
+				dropUnexplained(o)
 			}
 			config.Observer.Polled(f, e)
 		},

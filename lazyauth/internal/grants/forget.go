@@ -90,6 +90,12 @@ func (o *Owner) Look(ctx context.Context) (*Grant, error) {
 		}
 		g = o.Grant()
 	}
+	if g.isStale() {
+		if err := restore(ctx, o); err != nil {
+			return nil, err
+		}
+		g = o.Grant()
+	}
 	if g != nil || o.keeper.config.Store == nil {
 		return g, nil
 	}

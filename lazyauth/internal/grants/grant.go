@@ -39,11 +39,12 @@ type Grant struct {
 	since, renewed time.Time // when the person gave it, and when it was last refreshed; zero if that is not known
 
 	stored atomic.Bool   // the store has it
-	state  atomic.Uint32 // expired and due; zero on the path of every call
+	state  atomic.Uint32 // expired, due and unsure; zero on the path of every call
 
 	// Of the owner's grant alone, from when it is adopted; guarded by Owner.mu.
 	dueTimer, endTimer *time.Timer
 	doubt              doubt
+	watch              watch
 }
 
 // A doubt is what is thought of a grant's refresh token, of which the server has not said
@@ -67,6 +68,7 @@ const (
 	expired = 1 << iota // the token has ended, or is about to
 	due                 // the next call should have it refreshed
 	ended               // it was given up for good, and nothing that comes of it is taken
+	unsure              // it is to be looked at again in the store: see watch
 )
 
 var serials atomic.Uint64
@@ -169,7 +171,9 @@ func (g *Grant) Operators() bool { return g.operators }
 func (g *Grant) Alive() bool { return g != nil && g.state.Load()&expired == 0 }
 
 // Covers reports whether g serves need now.
-func (g *Grant) Covers(need scopes.Requirement) bool { return g.Alive() && g.Holds(need) }
+func (g *Grant) Covers(need scopes.Requirement) bool {
+	return g.Alive() && !g.isStale() && g.Holds(need)
+}
 
 // Holds reports whether g has the scopes that need asks for. An operator's token of which
 // the service does not tell is taken to have them: who gave it had no prompt in mind.
@@ -210,13 +214,19 @@ func (o *Owner) Authorizes(gate *Gate) bool {
 }
 
 // authorizes is Authorizes for a grant that the gate does not remember, or that is not
-// what it was. It has a grant that is due refreshed in the background.
+// what it was. It has a grant that is due refreshed, and one that is unsure looked at, in the background.
 func (o *Owner) authorizes(g *Grant, gate *Gate) bool {
-	if !g.Covers(gate.Need) {
+	if !g.Alive() || !g.Holds(gate.Need) {
 		return false
 	}
 	if old := g.state.And(^uint32(due)); old&due != 0 {
 		o.refreshAhead(g)
+	}
+	if g.state.Load()&unsure != 0 {
+		if g.isStale() {
+			return false
+		}
+		lookAhead(o, g)
 	}
 	gate.serial.Store(g.serial)
 	return true
@@ -296,4 +306,5 @@ func (g *Grant) stop() {
 			t.Stop()
 		}
 	}
+	g.watch.stop()
 }

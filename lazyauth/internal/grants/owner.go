@@ -173,7 +173,10 @@ func (o *Owner) next(ctx context.Context, need *scopes.Requirement, a Asker, tri
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	g := o.Grant()
-	if g.Covers(*need) {
+	if s, err := lookFirst(ctx, o, g, tried); s.renewal != nil || err != nil {
+		return s, err
+	}
+	if g.Alive() && g.Holds(*need) {
 		return step{grant: g}, nil
 	}
 	if o.renewal != nil && o.flight == nil {
@@ -222,7 +225,7 @@ func (o *Owner) renew(ctx context.Context, need scopes.Requirement, tried renewa
 		}
 		return o.start(ctx, fromOperator, o.takeToken)
 	case o.keeper.config.Store != nil && tried&fromStore == 0 && o.flight == nil:
-		return o.start(ctx, fromStore, o.restore)
+		return o.start(ctx, fromStore, func(ctx context.Context) error { return restore(ctx, o) })
 	case g != nil && g.refresh != "" && tried&g.refreshKind() == 0 && g.mayHold(need) && (o.flight == nil || g.doubt < useless):
 		if o.renewal != nil { // under way, beside a flight
 			return o.renewal, nil
@@ -286,6 +289,7 @@ func (o *Owner) adopt(g *Grant) {
 		return
 	}
 	g.start(o.changed)
+	watched(o, g)
 	o.keep()
 	o.grant.Swap(g).stop()
 	o.lost, o.setbacks.vain = scopes.Set{}, nil
@@ -315,7 +319,7 @@ func (o *Owner) IsBeingAsked() bool {
 // was new in the flight that asked for it, and some of what is held, is not. A step-up that
 // came to nothing leaves the first grant working. The service's own scopes do not count:
 // nobody needs them. o.mu is held.
-func (o *Owner) improves(g *Grant, asked scopes.Set) bool {
+func improves(o *Owner, g *Grant, asked scopes.Set) bool {
 	old := o.Grant()
 	if !old.Alive() {
 		return true

@@ -98,7 +98,7 @@ func (o *Owner) noteOutdated(access string) {
 }
 
 // isOutdated reports whether a record with this access token should have been replaced.
-func (o *Owner) isOutdated(access string) bool {
+func isOutdated(o *Owner, access string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return access != "" && access == o.outdated

@@ -46,11 +46,12 @@ const (
 	fromOperator             // where the operator put a token
 	byName                   // a refresh for what the last one left out
 	unattended               // from a Source
+	looking                  // whether the store still has it
 )
 
 func (k renewalKind) String() string {
 	switch k {
-	case fromStore:
+	case fromStore, looking:
 		return "reading the store"
 	case refreshing, byName:
 		return "a refresh"
@@ -100,33 +101,6 @@ func (r *renewal) wait(ctx context.Context, left time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// restore takes over what the store has, if that is any better than what is at hand:
-// another process may have signed in, refreshed or stepped up. A store that fails is no
-// reason not to ask the person.
-func (o *Owner) restore(ctx context.Context) error {
-	o.mu.Lock()
-	logouts := o.logouts
-	o.mu.Unlock()
-	found, err := o.record.load(ctx)
-	if err != nil {
-		o.storeFailed(ctx, err)
-		return nil
-	}
-	if err := o.record.admits(ctx, found); err != nil {
-		return err
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch now := o.Grant(); {
-	case found == nil || o.logouts != logouts:
-	case found.token.AccessToken == o.rejected || found.token.AccessToken == o.outdated:
-	case now != nil && (now.token.AccessToken == found.token.AccessToken || now.Alive() && !found.Holds(now.Known())):
-	default:
-		o.adopt(found)
-	}
-	return nil
 }
 
 // refresh renews old. The refresh token is used by one request at a time, in this
@@ -213,7 +187,7 @@ func (o *Owner) refreshWith(ctx context.Context, terms *store.Terms, s stored, o
 	from := old
 	if s.grant != nil {
 		switch access := s.grant.token.AccessToken; {
-		case access == old.token.AccessToken, o.isOutdated(access):
+		case access == old.token.AccessToken, isOutdated(o, access):
 		case s.grant.Alive() && s.grant.Holds(old.Known()):
 			return decision{use: s.grant}
 		case s.grant.refresh != "":
@@ -349,7 +323,7 @@ func (o *Owner) notRefreshed(old *Grant, err error) (ask bool) {
 // dropUnexplained gives up a refresh token of which the server has said nothing, with an empty
 // 400: it is the token and not the client that is bad, since the client has a device code by now
 // that is polled for. Until then a typo in the client's secret would log everybody out.
-func (o *Owner) dropUnexplained() {
+func dropUnexplained(o *Owner) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if g := o.Grant(); g != nil && g.doubt == unexplained && !g.Alive() && o.renewal == nil {

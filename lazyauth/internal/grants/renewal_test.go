@@ -229,6 +229,7 @@ func TestRefresh_DueDuringARestore(t *testing.T) {
 		w := newWorld(t, setup{as: fakeas.Options{TokenLifetime: time.Hour}, store: kept})
 		w.signsIn(profile)
 		later(58 * time.Minute)
+		w.has(profile) // and is looked at
 		hold := make(chan struct{})
 		kept.loads(func(ctx context.Context, key string) ([]byte, error) {
 			<-hold

@@ -60,7 +60,7 @@ func (o *Owner) drawFor(ctx context.Context, want scopes.Set) error {
 	if o.logouts != logouts {
 		g, err = nil, ErrLoggedOut
 	}
-	if err = o.setbacks.drawn(g, want, o.Grant().knownOrNone(), err); err == nil && o.improves(g, want) {
+	if err = o.setbacks.drawn(g, want, o.Grant().knownOrNone(), err); err == nil && improves(o, g, want) {
 		o.adopt(g)
 	}
 	o.mu.Unlock()
