@@ -40,15 +40,23 @@ var ends = map[string]func(context.Context, *lazyauth.Interceptor, lazyauth.Prin
 func endings(t *testing.T, story func(t *testing.T, kept store.Store, end func(here *office, who lazyauth.Principal))) {
 	t.Helper()
 	for name, end := range ends {
-		for where, kept := range map[string]func() store.Store{"in memory": func() store.Store { return nil }, "stored": store.Memory, "elsewhere": store.Memory} {
+		for where, kept := range map[string]func(*testing.T) (here, there store.Store){
+			"in memory": func(*testing.T) (here, there store.Store) { return nil, nil },
+			"stored":    func(*testing.T) (here, there store.Store) { return store.Memory(), nil },
+			"elsewhere": func(*testing.T) (here, there store.Store) { s := store.Memory(); return s, s },
+			"at another replica": func(t *testing.T) (here, there store.Store) {
+				all := fleetsOf(t, false)
+				return all[0], all[1]
+			},
+		} {
 			t.Run(name+" "+where, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					s := kept()
+					s, there := kept(t)
 					story(t, s, func(here *office, who lazyauth.Principal) {
 						t.Helper()
 						process := here.Auth
-						if where == "elsewhere" {
-							process = newOffice(t, world.Setup{Shared: here.AS, Options: lazyauth.Options{Store: s}}).Auth
+						if there != nil {
+							process = newOffice(t, world.Setup{Shared: here.AS, Options: lazyauth.Options{Store: there}}).Auth
 						}
 						if err := end(t.Context(), process, who); err != nil && !errors.Is(err, lazyauth.ErrNotRevoked) {
 							t.Error(err)

@@ -106,6 +106,26 @@ func (a guardedAuthorization) Wait(ctx context.Context, heard grants.Heard) (*oa
 	return token, nil
 }
 
+// End implements [grants.Authorization]. By now what has come of it is stored: whoever ends the person's grants
+// from now on finds it there, and of whoever has done so meanwhile the book tells.
+func (a guardedAuthorization) End(ctx context.Context, o grants.Outcome) {
+	if o.Err == nil {
+		if err := a.pass.Still(ctx); isBarred(err) || errors.Is(err, bars.ErrEnded) {
+			owner := a.persons.keeper.Owner(a.who)
+			o.Err = err
+			if err := grants.ForgetEnded(ctx, owner, grants.End(owner, err)); err != nil && !isNotRevoked(err) {
+				a.persons.failed(ctx, a.who, err)
+			}
+		}
+	}
+	a.Authorization.End(ctx, o)
+}
+
+func isNotRevoked(err error) bool {
+	just, _ := grants.IsJustNotRevoked(err)
+	return just
+}
+
 // note notes what it takes to find the grant that who has from now on.
 func (p *persons) note(ctx context.Context, who grants.Principal) error {
 	person := personOfPrincipal(who)
@@ -131,17 +151,19 @@ func (p *persons) guard(token tokenOf) tokenOf {
 }
 
 // wake has the store looked at from time to time, as long as somebody has something here.
-func (p *persons) wake() {
+func (p *persons) wake() { p.wakeIn(lookEvery) }
+
+func (p *persons) wakeIn(wait time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.timer == nil && !p.closed {
-		p.timer = time.AfterFunc(lookEvery, func() { p.keeper.Spawn("looking for grants that were ended elsewhere", p.look) })
+		p.timer = time.AfterFunc(wait, func() { p.keeper.Spawn("looking for grants that were ended elsewhere", p.look) })
 	}
 }
 
 // look gives up what others have ended.
 func (p *persons) look() {
-	ctx := p.keeper.Context()
+	ctx, began := p.keeper.Context(), time.Now()
 	p.mu.Lock()
 	p.timer = nil
 	p.mu.Unlock()
@@ -162,7 +184,7 @@ func (p *persons) look() {
 		p.recheck(ctx, o)
 	}
 	if p.standIns.recheck(ctx, concerns, p.restored) || left {
-		p.wake()
+		p.wakeIn(max(time.Second, lookEvery-time.Since(began))) // however long this one took
 	}
 }
 
