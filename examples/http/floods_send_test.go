@@ -20,7 +20,6 @@ const floodVariable = "LAZYAUTH_EXAMPLE_FLOOD"
 
 const (
 	senders    = 64   // each with an address, and a connection at a time
-	perSecond  = 1000 // of all of them
 	mostBegun  = 60   // calls of one sender that wait
 	mostSlow   = 6000 // connections of slow callers at a time
 	slowHeld   = 3 * time.Second
@@ -116,8 +115,8 @@ func opening(capabilities string) string {
 // sendFlood sends a flood, as what says, and prints what came of its parts.
 func sendFlood(what string) {
 	var kind, address string
-	var many int
-	if _, err := fmt.Sscan(what, &kind, &many, &address); err != nil {
+	var many, perSecond int
+	if _, err := fmt.Sscan(what, &kind, &many, &perSecond, &address); err != nil {
 		fmt.Fprintln(os.Stderr, floodVariable, err)
 		os.Exit(1)
 	}
@@ -130,7 +129,7 @@ func sendFlood(what string) {
 		wg.Go(func() {
 			s := &sender{from: net.IPv4(127, 0, 1, byte(number+1)), to: address}
 			for n := number; n < many; n += senders {
-				time.Sleep(time.Until(began.Add(time.Duration(n) * time.Second / perSecond)))
+				time.Sleep(time.Until(began.Add(time.Duration(n) * time.Second / time.Duration(perSecond))))
 				answer := f.send(s, n)
 				mu.Lock()
 				answers[answer]++

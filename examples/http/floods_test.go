@@ -27,9 +27,11 @@ import (
 )
 
 const (
-	// manyVariable says how much comes in each flood. The figures of docs/http.md are of 100000.
+	// These say how much comes in each flood, and how much of it in a second.
 	manyVariable = "LAZYAUTH_FLOOD"
-	usualFlood   = 1500
+	rateVariable = "LAZYAUTH_FLOOD_RATE"
+	usualFlood   = 250
+	usualRate    = 200
 
 	quietCalls = 300
 	mostMemory = 256 // MiB, at its peak
@@ -44,19 +46,13 @@ func BenchmarkFloods(b *testing.B) {
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		b.Skip("the peak is read from /proc")
 	}
-	many := usualFlood
-	if text := os.Getenv(manyVariable); text != "" {
-		var err error
-		if many, err = strconv.Atoi(text); err != nil {
-			b.Fatal(err)
-		}
-	}
+	many, perSecond := number(b, manyVariable, usualFlood), number(b, rateVariable, usualRate)
 	for _, kind := range slices.Sorted(maps.Keys(floods)) {
 		b.Run(kind, func(b *testing.B) {
 			for b.Loop() {
 				p := besiege(b, floods[kind].flags...)
 				quiet := p.calls(func(n int) bool { return n == quietCalls })
-				f := p.flooded(b, kind, many)
+				f := p.flooded(b, kind, many, perSecond)
 				meanwhile := p.calls(func(int) bool { return f.isOver() })
 				peak := p.peak(b)
 				b.ReportMetric(peak, "MiB-peak")
@@ -72,6 +68,20 @@ func BenchmarkFloods(b *testing.B) {
 			}
 		})
 	}
+}
+
+// number returns what a variable says, or the usual number.
+func number(b *testing.B, variable string, usual int) int {
+	b.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		b.Fatalf("%s is %q", variable, text)
+	}
+	return n
 }
 
 func mean(all []time.Duration) float64 {
@@ -103,9 +113,10 @@ func besiege(b *testing.B, flags ...string) *besieged {
 	p := &besieged{b: b, address: freeAddress(b)}
 	issuer := "http://" + as.Listener.Addr().String()
 	fake := fakeas.New(&fakeas.Options{
-		Issuer: issuer, Interval: 5 * time.Second, TokenLifetime: 2 * time.Hour,
+		Issuer: issuer, Interval: time.Second, TokenLifetime: 2 * time.Hour,
 		Clients: []fakeas.Client{{ID: "notes", Secret: clientKey, RedirectURIs: []string{"http://127.0.0.1/connect/callback"}, RedirectBelow: true}},
 	})
+	var isSignedIn atomic.Bool
 	as.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/introspect" { // every name is a token
 			w.Header().Set("Content-Type", "application/json")
@@ -114,7 +125,16 @@ func besiege(b *testing.B, flags ...string) *besieged {
 			})
 			return
 		}
-		fake.ServeHTTP(w, r)
+		if !isSignedIn.Load() {
+			fake.ServeHTTP(w, r)
+			return
+		}
+		answer := httptest.NewRecorder() // the flood's codes are polled as usual, and not as fast as the other person's
+		fake.ServeHTTP(answer, r)
+		maps.Copy(w.Header(), answer.Header())
+		w.Header().Del("Content-Length")
+		w.WriteHeader(answer.Code)
+		_, _ = io.WriteString(w, strings.Replace(answer.Body.String(), `"interval":1,`, `"interval":5,`, 1))
 	})
 	as.Start()
 	args := append([]string{"-issuer", issuer, "-client-id", "notes", "-api", issuer, "-listen", p.address, "-log", os.DevNull, "-debug", freeAddress(b)}, flags...)
@@ -153,6 +173,7 @@ func besiege(b *testing.B, flags ...string) *besieged {
 	if err := p.call(); err != nil { // and sign in
 		b.Fatal(err)
 	}
+	isSignedIn.Store(true)
 	return p
 }
 
@@ -237,7 +258,7 @@ type flooding struct {
 }
 
 // flooded begins a flood of the program.
-func (p *besieged) flooded(b *testing.B, kind string, many int) *flooding {
+func (p *besieged) flooded(b *testing.B, kind string, many, perSecond int) *flooding {
 	b.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -245,7 +266,7 @@ func (p *besieged) flooded(b *testing.B, kind string, many int) *flooding {
 	}
 	f, began := new(flooding), time.Now()
 	cmd := exec.CommandContext(b.Context(), self)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %s", floodVariable, kind, many, p.address))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %d %s", floodVariable, kind, many, perSecond, p.address))
 	cmd.Stdout, cmd.Stderr = &f.out, os.Stderr
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
