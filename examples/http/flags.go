@@ -77,8 +77,9 @@ Where grants are kept:
                            http grants finds them. If it is not given: in memory
   -store-key FILE          a file with the key that they are sealed with, which
                            nobody else can read. If it is not given, the key is
-                           in ` + storeKeyVariable + `; make one with: openssl rand -base64 32.
-                           Several, with commas, are tried to read with
+                           in ` + storeKeyVariable + `. Make one with:
+                           openssl rand -base64 32. Several, with commas,
+                           are tried to read with
 
 Where it listens:
   -listen ADDRESS          127.0.0.1:8080 if not given; port 0 takes a free one

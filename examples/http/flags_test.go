@@ -138,7 +138,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	}
 	for _, flag := range []string{
 		"issuer", "device-url", "client-id", "client-auth", "api", "introspection-url", "introspection-id", "demo-users", "single-user",
-		"listen", "public-url", "debug", "patience", "log", "help",
+		"listen", "public-url", "proxies", "debug", "patience", "log", "help",
 	} {
 		if !strings.Contains(stdout.String(), "\n  -"+flag+" ") {
 			t.Errorf("the help does not explain -%s", flag)
