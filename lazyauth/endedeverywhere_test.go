@@ -137,19 +137,6 @@ func (b *branch) starts(after time.Duration) bool {
 	return b.Starts("whoami") > before
 }
 
-// used calls at a replica all the time, and returns how long its handler was started.
-func (b *branch) used() time.Duration {
-	b.T.Helper()
-	began := time.Now()
-	for b.starts(0) {
-		if time.Since(began) > time.Hour {
-			b.T.Fatal("it is used for ever")
-		}
-		world.Later(time.Second)
-	}
-	return time.Since(began)
-}
-
 // Whatever ends a grant at one replica, no other one uses it for longer than half a minute, and not a moment longer
 // where hints come.
 func TestEndedEverywhere(t *testing.T) {

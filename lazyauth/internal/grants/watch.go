@@ -214,7 +214,7 @@ func restore(ctx context.Context, o *Owner) error {
 	}
 	defer cancel()
 	found, err := o.record.load(loading)
-	if err != nil && !(looks && errors.Is(err, errForeign)) {
+	if err != nil && (!looks || !errors.Is(err, errForeign)) { // another version's is there, too
 		o.mu.Lock()
 		tell := true
 		if looks && o.Grant() == g {
