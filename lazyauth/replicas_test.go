@@ -67,7 +67,7 @@ type fleet struct {
 func newFleet(t *testing.T, size int, tools func(*world.World)) *fleet {
 	t.Helper()
 	f := &fleet{t: t, database: &database{rows: store.NewSharedMemory(nil)}}
-	as := fakeas.New(&fakeas.Options{Interval: time.Second})
+	as := fakeas.New(&fakeas.Options{Interval: time.Second, TokenLifetime: 10 * time.Minute})
 	for range size {
 		shared, err := store.NewFleet(f.database.rows, bytes.Repeat([]byte("names-key-16byte"), 2), [][]byte{bytes.Repeat([]byte("seals-key-16byte"), 2)}, nil)
 		if err != nil {
@@ -256,5 +256,36 @@ func TestReplicas_AloneWithoutAStoreOfTheirs(t *testing.T) {
 		r.Action = "accept"
 		(<-other.Endpoint().Send(t.Context(), r)).RefusesState(t)
 		(<-one.Endpoint().Send(t.Context(), r)).Succeeds(t, "ada")
+	})
+}
+
+// A refresh token that was refused to one replica, while it was in doubt whether a third one had used it
+// up, is not presented by another that still has it in memory.
+func TestReplicas_RefusedTokenIsPresentedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2, nil)
+		state := (<-f.sends(0, world.Request{})).State(t)
+		f.worlds[0].Approves()
+		time.Sleep(5 * time.Second)
+		(<-f.sends(0, world.Request{State: state, Action: "accept"})).Succeeds(t, "ada")
+		(<-f.sends(1, world.Request{})).Succeeds(t, "ada")
+
+		time.Sleep(10 * time.Minute) // the access token is over, and a replica that dies has begun to refresh
+		ids, err := f.database.rows.NotSealedBy(t.Context(), "", store.ID{}, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range ids {
+			if _, _, err := f.database.rows.Begin(t.Context(), id, store.Attempt{Owner: "dead", Lease: 5 * time.Second}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.worlds[0].AS.RevokeRefreshTokens() // as if it had been used up
+		one, other := f.sends(0, world.Request{}), f.sends(1, world.Request{})
+		(<-one).State(t) // the person is asked
+		(<-other).State(t)
+		if n := f.worlds[0].AS.Count(fakeas.Refresh, ""); n != 1 {
+			t.Errorf("the token was presented %d times, want once", n)
+		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -55,6 +56,14 @@ type stored struct {
 	absent  bool   // there is no record
 	foreign bool   // there is one of another version: it is not written over
 	err     error  // why it cannot be read
+}
+
+// errRefusedElsewhere is why a refresh token is not presented that another process still had.
+var errRefusedElsewhere = &oauth.Error{Op: "refresh", Kind: oauth.ErrRevoked, Reason: "another process of this server was refused it"}
+
+// refused reports whether what is stored is g without its refresh token: whoever wrote that was refused it.
+func (s stored) refused(g *Grant) bool {
+	return s.grant.refresh == "" && g.refresh != "" && s.grant.token.AccessToken == g.token.AccessToken
 }
 
 func (r *ownRecord) read(record []byte) stored {

@@ -187,6 +187,8 @@ func (o *Owner) refreshWith(ctx context.Context, terms *store.Terms, s stored, o
 	from := old
 	if s.grant != nil {
 		switch access := s.grant.token.AccessToken; {
+		case s.refused(old):
+			return decision{err: errRefusedElsewhere}
 		case access == old.token.AccessToken, isOutdated(o, access):
 		case s.grant.Alive() && s.grant.Holds(old.Known()):
 			return decision{use: s.grant}
