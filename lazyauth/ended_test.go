@@ -3,6 +3,7 @@ package lazyauth_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -220,6 +221,54 @@ type hanging struct {
 func (s *hanging) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
 	if s.hangs.Load() {
 		<-s.release
+	}
+	return s.Store.Update(ctx, key, change)
+}
+
+// Somebody's grants are ended elsewhere between the last look at the journal and the writing of what has come of a
+// sign-in: it is taken back once it is stored.
+func TestEnded_BeforeItIsStored(t *testing.T) {
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				kept := &interrupted{Store: store.Memory()}
+				as := fakeas.New(&fakeas.Options{Interval: time.Second})
+				deaf := withoutRevocation{as.Transport()} // or the token would be refused
+				o := newOffice(t, world.Setup{Shared: as, Options: lazyauth.Options{Store: kept, VerifyUser: world.Anybody, Transport: deaf}}, lazyauth.FlowDevice, lazyauth.FlowRedirect)
+				other := newOffice(t, world.Setup{Shared: as, Options: lazyauth.Options{Store: kept.Store, Transport: deaf}}).Auth
+				kept.interrupt = func() {
+					if err := end(t.Context(), other, adaCalls); err != nil && !errors.Is(err, lazyauth.ErrNotRevoked) {
+						t.Error(err)
+					}
+				}
+				h := o.HostWith(world.Modern, world.Manners{Name: "ada", URL: true, React: world.Accepts})
+				call := h.Call(t.Context(), "whoami", nil)
+				if err := o.AS.Approve(o.Person().UserCode); err != nil {
+					t.Fatal(err)
+				}
+				<-call
+				if !kept.was.Load() {
+					t.Error("nothing was ended")
+				}
+				world.Later(time.Second)
+				if all, err := o.Auth.GrantsOf(t.Context(), adaCalls); err != nil || len(all) != 0 {
+					t.Errorf("it is back: %+v, %v", all, err)
+				}
+			})
+		})
+	}
+}
+
+// An interrupted store has something happen once, before a grant is written.
+type interrupted struct {
+	store.Store
+	interrupt func()
+	was       atomic.Bool
+}
+
+func (s *interrupted) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
+	if !strings.HasPrefix(key, "lazyauth ") && !s.was.Swap(true) { // which those have that are no grants
+		s.interrupt()
 	}
 	return s.Store.Update(ctx, key, change)
 }
