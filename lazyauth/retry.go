@@ -43,7 +43,7 @@ func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler)
 		return outcome{err: denialOf(g.auth, req, err)}
 	}
 	if req.Params.RequestState == "" {
-		s := newSuspended(g, p, in, asking.Request{Ctx: ctx, Call: req, Arrived: g.auth.now()})
+		s := g.begins(ctx, req, p, in)
 		return s.serve(&s.first, run)
 	}
 	s, r, err := g.retry(ctx, req, p, in)
@@ -53,16 +53,19 @@ func (g *gate) serve(ctx context.Context, req *mcp.CallToolRequest, run handler)
 	return s.serve(r, run)
 }
 
+// begins returns the call of a first request. It is kept out of line: see BenchmarkWaiting.
+//
+//go:noinline
+func (g *gate) begins(ctx context.Context, req *mcp.CallToolRequest, p *asking.Person, in *standIn) *suspended {
+	return newSuspended(g, p, in, asking.Request{Ctx: ctx, Call: req, Arrived: g.auth.now()})
+}
+
 // retry returns the call that the request's state names, and the request as the call
 // sees it. It is apart from serve so that a call that waits does not keep its stack.
 func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Person, in *standIn) (*suspended, *request, error) {
 	r := &request{Request: asking.Request{Ctx: ctx, Call: req, Arrived: g.auth.now(), Again: true}}
 	c := asking.ClientOf(req, p.Who())
-	b, err := g.binding(req, p, c)
-	if err != nil {
-		return nil, nil, errState
-	}
-	opened, err := g.auth.sealer.Open(req.Params.RequestState, b, r.Arrived)
+	opened, err := g.open(req, p, c, r.Arrived)
 	if err != nil {
 		return nil, nil, errState
 	}
@@ -74,7 +77,7 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 	if answer, ok := req.Params.InputResponses[responseKey].(*mcp.ElicitResult); ok {
 		action = answer.Action
 	}
-	moved := s == nil && !g.auth.sealer.Own(opened)
+	moved := s == nil && !g.auth.sealer.Own(*opened)
 	switch {
 	case moved && g.auth.replicas == nil:
 		return nil, nil, errState
@@ -87,7 +90,7 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 	if opened.Round || moved {
 		fresh := newSuspended(g, p, in, r.Request)
 		fresh.id, fresh.again, fresh.moves = opened.Call, opened.Round, true // which no other goroutine has yet
-		if s, err = g.auth.suspended.Begin(opened, p.QuotaKey(), asking.WeightOf(req), fresh); errors.Is(err, state.ErrFull) {
+		if s, err = g.auth.suspended.Begin(*opened, p.QuotaKey(), asking.WeightOf(req), fresh); errors.Is(err, state.ErrFull) {
 			return nil, nil, g.auth.fail(ReasonBusy, nil)
 		}
 	}
@@ -107,13 +110,26 @@ func (g *gate) retry(ctx context.Context, req *mcp.CallToolRequest, p *asking.Pe
 			return nil, nil, err
 		}
 	}
-	if !g.auth.sealer.Own(opened) {
-		r.Shown = shownElsewhere(opened, action)
+	if !g.auth.sealer.Own(*opened) {
+		r.Shown = shownElsewhere(*opened, action)
 	} else if action != "" {
 		s.answered(opened.Prompt, action, r)
 	}
 	r.Call = withState(req, "", rest)
 	return s, r, nil
+}
+
+// open returns what the request's state says. It is apart from retry so that what opening takes of a
+// stack is not on top of what that takes: there may be very many who come back, and wait.
+//
+//go:noinline
+func (g *gate) open(req *mcp.CallToolRequest, p *asking.Person, c asking.Client, now time.Duration) (*state.State, error) {
+	b, err := g.binding(req, p, c)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := g.auth.sealer.Open(req.Params.RequestState, b, now)
+	return &opened, err
 }
 
 // withState returns a copy of req with this state and these responses.
