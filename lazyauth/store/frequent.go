@@ -2,7 +2,8 @@ package store
 
 // SuitsFrequentWrites reports whether s is for records that are written every few seconds for some
 // minutes, as those of sign-ins under way are. A store of your own is, unless it has a method of this
-// name, without parameters, that says otherwise.
+// name, without parameters, that says otherwise; one that wraps another, and says which by a method
+// Unwrap() Store, is what that is.
 //
 // Folders are. Keychains are not: each write starts programs or goes over a bus, and some ask the
 // person. Neither is [Memory], which no other process sees. What [FirstAvailable] returns is what the
@@ -10,6 +11,9 @@ package store
 func SuitsFrequentWrites(s Store) bool {
 	if own, ok := s.(interface{ SuitsFrequentWrites() bool }); ok {
 		return own.SuitsFrequentWrites()
+	}
+	if w, ok := s.(interface{ Unwrap() Store }); ok {
+		return SuitsFrequentWrites(w.Unwrap())
 	}
 	return true
 }

@@ -9,6 +9,14 @@ import (
 // own is a store of somebody's own.
 type own struct{ store.Store }
 
+// around wraps another store, and says which.
+type around struct {
+	own
+	next store.Store
+}
+
+func (a around) Unwrap() store.Store { return a.next }
+
 // Folders, and stores that do not say otherwise, are for frequent writes; what is in front of another
 // store is what that is, once it is known.
 func TestSuitsFrequentWrites(t *testing.T) {
@@ -26,6 +34,7 @@ func TestSuitsFrequentWrites(t *testing.T) {
 		want  bool
 	}{
 		{"a folder", folder, true}, {"a keychain", keychain, false}, {"memory", store.Memory(), false}, {"one's own", own{store.Memory()}, true},
+		{"around a keychain", around{own{keychain}, keychain}, false}, {"around a folder", around{own{folder}, folder}, true},
 	} {
 		if store.SuitsFrequentWrites(test.store) != test.want {
 			t.Errorf("%s: %t", test.name, !test.want)
