@@ -66,6 +66,7 @@ func TestStore_ASignInOutlivesItsProcess(t *testing.T) {
 		}
 		p.close()
 	}
+	_ = first.session.Close() // it waits for what was killed, and for what that has written
 	if strings.Contains(first.stderr.String(), "level=ERROR") {
 		t.Error(first.stderr.String())
 	}
