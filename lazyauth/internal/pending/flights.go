@@ -119,6 +119,8 @@ func (f *Flights) isLive(ctx context.Context, r *record, a Asked) bool {
 	switch {
 	case r.ID == "" || r.Over != nil:
 		return false
+	case r.Grant != nil && r.By == f.me: // this process has had it, and could not bring it
+		return false
 	case r.Grant != nil:
 		return a.Brought == nil || !a.Brought(ctx, r.Grant.Got)
 	}
