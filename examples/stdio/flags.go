@@ -239,7 +239,7 @@ func (c *config) options() *lazyauth.Options {
 		o.Store = c.store // and not a nil *T in an interface
 	}
 	o.UnsharedSignIns = c.command == loginCommand // whoever runs it sits there: what they break off leaves nothing
-	if c.command != "" { // it is about the grants that are stored, whatever token takes precedence
+	if c.command != "" {                          // it is about the grants that are stored, whatever token takes precedence
 		o.Trace = lazyauth.CombineTraces(o.Trace, &lazyauth.Trace{StoreFailed: func(_ context.Context, e lazyauth.StoreFailedInfo) { c.unkept = e.Err }})
 		return o
 	}
