@@ -3,6 +3,7 @@ package records_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,8 +60,8 @@ func TestRecords_Silence(t *testing.T) {
 				t.Errorf("%v after %v", err, time.Since(began))
 			}
 		}
-		if s.calls != 4 {
-			t.Errorf("%d calls", s.calls)
+		if n := s.calls.Load(); n != 4 {
+			t.Errorf("%d calls", n)
 		}
 		asked, err := r.Update(t.Context(), "a", func([]byte) records.Decision { t.Error("decided"); return records.Decision{} })
 		if _, slow := errors.AsType[*records.Slow](err); !slow || asked {
@@ -72,11 +73,11 @@ func TestRecords_Silence(t *testing.T) {
 type silent struct {
 	store.Store
 	end   chan struct{}
-	calls int
+	calls atomic.Int32
 }
 
 func (s *silent) Load(context.Context, string) ([]byte, error) {
-	s.calls++
+	s.calls.Add(1)
 	<-s.end
 	return nil, errors.New("it has ended")
 }
