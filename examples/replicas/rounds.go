@@ -38,6 +38,9 @@ type tally struct {
 	failures        map[string]int // other reasons, of calls that were given up
 }
 
+// lastCalls is how long calls may still take once nothing is broken any more.
+const lastCalls = 30 * time.Second
+
 // hostsEach is how many hosts of a user call at once.
 const hostsEach = 3
 
@@ -166,6 +169,8 @@ func (r *round) first(ctx context.Context, name string) error {
 // chaos has people sign in and call, while processes die at their points, stand still, and are killed at random.
 func (r *round) chaos(ctx context.Context, people []string, o options) error {
 	playing, over := context.WithCancel(ctx)
+	calling, hangUp := context.WithCancel(ctx) // of calls that are not answered by then
+	defer hangUp()
 	var players sync.WaitGroup
 	next := make(chan string)
 	go func() {
@@ -189,7 +194,7 @@ func (r *round) chaos(ctx context.Context, people []string, o options) error {
 					var hosts sync.WaitGroup
 					for m := range hostsEach {
 						hosts.Go(func() {
-							r.call(ctx, user, fmt.Sprintf("%s-%d-%d", user, n, m), &signedIn, upTo(2*time.Second))
+							r.call(calling, user, fmt.Sprintf("%s-%d-%d", user, n, m), &signedIn, upTo(2*time.Second))
 						})
 						if n == 0 { // who signs in does so once
 							break
@@ -203,6 +208,7 @@ func (r *round) chaos(ctx context.Context, people []string, o options) error {
 	}
 	breaking := r.breakAll(ctx, o)
 	over()
+	defer time.AfterFunc(lastCalls, hangUp).Stop()
 	players.Wait()
 	return errors.Join(breaking, r.report())
 }
