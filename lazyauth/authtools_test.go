@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -291,7 +292,7 @@ func TestAuthTools_LogoutStoreFails(t *testing.T) {
 		w := world.New(t, world.Setup{Options: lazyauth.Options{Store: kept}, Tools: withAuthTools(nil)})
 		h := w.Host(era, world.Accepts)
 		signsIn(w, h, nil).Succeeds(t, "")
-		kept.broken = true
+		kept.broken.Store(true)
 		r := <-h.Call(t.Context(), "auth_logout", nil)
 		if r.Err != nil || !r.Result.IsError || !strings.Contains(r.Text(), "could not be taken out of the store") || strings.Contains(r.Text(), "/secret/place") {
 			t.Errorf("%q, %v", r.Text(), r.Err)
@@ -306,18 +307,18 @@ func TestAuthTools_LogoutStoreFails(t *testing.T) {
 // stubborn is a store that fails from some moment on.
 type stubborn struct {
 	store.Store
-	broken bool
+	broken atomic.Bool
 }
 
 func (s *stubborn) Load(ctx context.Context, key string) ([]byte, error) {
-	if s.broken {
+	if s.broken.Load() {
 		return nil, errors.New("/secret/place: no such disk")
 	}
 	return s.Store.Load(ctx, key)
 }
 
 func (s *stubborn) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
-	if s.broken {
+	if s.broken.Load() {
 		return errors.New("/secret/place: no such disk")
 	}
 	return s.Store.Update(ctx, key, change)
