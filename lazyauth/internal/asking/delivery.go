@@ -227,44 +227,6 @@ func (d *Delivery) Shown(ctx context.Context, req *mcp.CallToolRequest, slot Slo
 	return id, true
 }
 
-// resume takes it that the prompt was shown elsewhere, unless it was shown here as well, or is
-// another flight's. by is the call that was answered with it. It returns why the call ends without a
-// grant, if the host's answer says so.
-func (d *Delivery) resume(r Request, by Carrier) error {
-	e := r.Shown
-	if e.Flight != FlightOf(d.Prompt()) {
-		return nil
-	}
-	d.resumes(e, by, d.config().MaxWait(r.Call), programOf(r.Call))
-	if e.Action == "" {
-		return nil
-	}
-	declined := d.Answer(e.ID, e.Action, r.Reach())
-	if declined == nil {
-		return nil
-	}
-	if declined.HostOnly {
-		d.Pass(e.ID)
-	}
-	return declined
-}
-
-func (d *Delivery) resumes(e *ShownElsewhere, by Carrier, maxWait time.Duration, program string) {
-	d.board.person.mu.Lock()
-	defer d.board.person.mu.Unlock()
-	if d.shown != 0 || d.isRefused() || !Elicits(e.Mode) {
-		return
-	}
-	select {
-	case <-d.slot:
-	default: // another call is about to show it
-		return
-	}
-	d.prompt, d.mode, d.at, d.answered, d.carrier, d.maxWait = e.ID, e.Mode, time.Now().Add(-e.Age), false, by, maxWait
-	d.current, d.lately, d.program = d.Prompt(), d.at, program
-	d.shown++
-}
-
 // handOver notes that a call is about to be answered with the prompt.
 func (d *Delivery) handOver() {
 	d.board.person.mu.Lock()

@@ -2,8 +2,6 @@ package asking
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
@@ -53,23 +51,6 @@ type Request struct {
 	Silent  bool                 // a program asks nobody, and waits for whom a call asks
 	Failed  Reach                // modes that its host declares and does not deliver
 	Shown   *ShownElsewhere      // the prompt that another process has answered the call with; nil if none has
-}
-
-// ShownElsewhere is a prompt that another process has had a call's host show, of a flight that
-// this one knows from the store.
-type ShownElsewhere struct {
-	ID     string // the prompt's, and …
-	Flight string // … its flight's: see FlightOf
-	Mode   elicit.Channel
-	Age    time.Duration // how long ago that was
-	Action string        // what the host has said to it; empty if it has not
-}
-
-// FlightOf tells the flight of a prompt from every other, also where several processes go on with
-// it, and tells nothing else of it.
-func FlightOf(p *elicit.Prompt) string {
-	sum := sha256.Sum256([]byte(p.VerificationURI + "\n" + p.VerificationURIComplete + "\n" + p.UserCode))
-	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
 // left is how much longer the request can wait from now on.

@@ -161,18 +161,6 @@ func (w *waiter) join() error {
 	return w.seek()
 }
 
-// resume takes it that the prompt was shown, if another process has had this call's host show it.
-//
-//go:noinline
-func (w *waiter) resume() error {
-	r := w.host.Request()
-	by, ok := w.host.(Carrier)
-	if !ok || r.Shown == nil || r.Call == nil {
-		return nil
-	}
-	return w.delivery.resume(r, by)
-}
-
 // another has the flight go another way if the person seems to get nowhere by the present
 // one. A request that comes back is no sign of that: the person may have consented just now.
 //
