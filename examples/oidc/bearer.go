@@ -11,11 +11,14 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/auth"
 )
 
-// asking asks the issuer for its keys. It follows no redirect.
+// asking asks the issuer. It follows no redirect.
 var asking = &http.Client{
 	Timeout:       10 * time.Second,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
+
+// errUnchecked is all that a caller learns of a fault behind this server: it does not send them to sign in anew.
+var errUnchecked = errors.New("the token could not be checked: try again later")
 
 // verifier returns what tells whose a bearer token is: one that the issuer signed, for this server (aud). A token that
 // the same issuer made out for another server must not be taken: that server could use the person's access here (MCP
@@ -25,13 +28,18 @@ func verifier(ctx context.Context, cfg *config, signIn *oidcsignin.SignIn) (auth
 	if err != nil {
 		return nil, err
 	}
-	verify := provider.Verifier(&oidc.Config{ClientID: cfg.publicURL + mcpPath})
+	keys := &keys{base: http.DefaultTransport}
+	verify := provider.VerifierContext(oidc.ClientContext(context.WithoutCancel(ctx), &http.Client{Transport: keys, Timeout: asking.Timeout}),
+		&oidc.Config{ClientID: cfg.publicURL + mcpPath})
 	return func(ctx context.Context, raw string, _ *http.Request) (*auth.TokenInfo, error) {
 		if len(raw) > 16<<10 {
 			return nil, auth.ErrInvalidToken
 		}
 		token, err := verify.Verify(ctx, raw)
-		if err != nil {
+		switch {
+		case err != nil && keys.failing():
+			return nil, errUnchecked
+		case err != nil:
 			return nil, auth.ErrInvalidToken
 		}
 		claims := oidcsignin.Claims{}

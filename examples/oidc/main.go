@@ -3,7 +3,8 @@
 // the same issuer, and from there to the notes service. It is a module of its own, since it needs go-oidc.
 //
 // It is what examples/http leaves open, and leaves out what examples/http has: hosts that speak revisions before 2026-07-28,
-// introspection, logs and counters. Start to read here; bearer.go says whose call it is, and tools.go has the tools.
+// introspection, logs and counters. Start to read here; bearer.go says whose call it is, keys.go asks for the keys that it takes
+// to know, and tools.go has the tools.
 //
 //	go run . -help
 package main
@@ -16,6 +17,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"os/signal"
@@ -55,6 +57,10 @@ them, who signs in through a page of this server when one is first called.
   -api URL                  base URL of the notes API: GET /me, GET /notes
   -listen ADDRESS           127.0.0.1:8080 if not given. There is no TLS here: a
                             proxy has it
+  -proxies PREFIXES         networks of the proxies in front, such as
+                            127.0.0.1/32,::1/128: whom these say they were asked
+                            by (X-Forwarded-For) is who is limited. Otherwise
+                            all that come by a proxy are limited as one
   -help                     this text
 
 It prints the two redirect URIs that are to be registered. docs/http.md has the
@@ -67,6 +73,7 @@ type config struct {
 	identity                                  oidcsignin.Identity
 	serviceIssuer, serviceClientID, api       string
 	listen                                    string
+	proxies                                   []netip.Prefix
 }
 
 func parseFlags(args []string, getenv func(string) string) (*config, error) {
@@ -80,6 +87,16 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	flags.StringVar(&cfg.serviceClientID, "service-client-id", "", "")
 	flags.StringVar(&cfg.api, "api", "", "")
 	flags.StringVar(&cfg.listen, "listen", "127.0.0.1:8080", "")
+	flags.Func("proxies", "", func(text string) error {
+		for part := range strings.SplitSeq(text, ",") {
+			network, err := netip.ParsePrefix(part)
+			if err != nil {
+				return errors.New("give networks such as 127.0.0.1/32,::1/128")
+			}
+			cfg.proxies = append(cfg.proxies, network)
+		}
+		return nil
+	})
 	flags.Func("identity", "", func(how string) error {
 		claim, byClaim := strings.CutPrefix(how, "claim:")
 		switch {
@@ -112,6 +129,15 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 		cfg.serviceIssuer = cfg.issuer
 	}
 	return cfg, nil
+}
+
+// limiter bounds what callers can have this server hold. Without the proxies they are told apart by their connections.
+func (c *config) limiter() *httplimit.Limiter {
+	var limits httplimit.Limits
+	if len(c.proxies) > 0 {
+		limits.Address = httplimit.BehindProxies(c.proxies...)
+	}
+	return httplimit.New(&limits)
 }
 
 func main() {
@@ -172,7 +198,7 @@ func serve(ctx context.Context, cfg *config, stdout io.Writer) (err error) {
 	lazyauth.AddTool(server, interceptor, whoamiTool, scopes.Of("profile"), notes.whoami)
 	lazyauth.AddTool(server, interceptor, listNotesTool, scopes.Of("notes:read"), notes.list)
 
-	limiter := httplimit.New(nil)
+	limiter := cfg.limiter()
 	listener, err := net.Listen("tcp", cfg.listen)
 	if err != nil {
 		return err

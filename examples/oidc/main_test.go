@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +27,7 @@ func TestRun_Misused(t *testing.T) {
 		"no API":                   {[]string{"-api", ""}, "-api"},
 		"an identity of nobody's":  {[]string{"-identity", "name"}, "give subject, entra, or claim:NAME"},
 		"an identity to choose":    {[]string{"-identity", "claim:email"}, "email"},
+		"proxies that are none":    {[]string{"-proxies", "127.0.0.1/32,proxy"}, "networks"},
 		"what is no flag":          {[]string{"x"}, "not a flag"},
 	} {
 		var stdout, stderr bytes.Buffer
@@ -36,5 +39,34 @@ func TestRun_Misused(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	if code := run(t.Context(), []string{"-help"}, func(string) string { return "" }, &stdout, &stderr); code != 0 || stdout.String() != help {
 		t.Errorf("%d, %s%s", code, stdout.String(), stderr.String())
+	}
+}
+
+// Behind a proxy people are limited by their own addresses, as the proxy has them: one of them does not use up everybody's
+// tries. Who is no proxy can say nothing of an address.
+func TestRun_BehindAProxy(t *testing.T) {
+	cfg, err := parseFlags([]string{
+		"-public-url", "https://mcp.example.com", "-service-client-id", "s", "-api", "https://api.example.com", "-proxies", "10.1.0.0/16,::1/128",
+	}, func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	limiter := cfg.limiter()
+	tries := func(connection, forwarded string) bool {
+		r := httptest.NewRequest(http.MethodGet, "/connect", nil)
+		r.RemoteAddr = connection
+		r.Header.Set("X-Forwarded-For", forwarded)
+		_, ok := limiter.Try(r)
+		return ok
+	}
+	for tries("10.1.2.3:1", "192.0.2.1") {
+	}
+	if !tries("10.1.2.3:1", "192.0.2.2") || !tries("[::1]:1", "192.0.2.3") {
+		t.Error("somebody else at the same proxy is limited, too")
+	}
+	for tries("192.0.2.9:1", "192.0.2.4") {
+	}
+	if tries("192.0.2.9:1", "192.0.2.5") {
+		t.Error("who is no proxy is believed")
 	}
 }
