@@ -56,7 +56,7 @@ type ConnectOptions struct {
 // A ConnectPage is the page of an MCP server by which people who call it over HTTP sign in to services with the
 // redirect flow: see [Service].ConnectPage. It is an [http.Handler] for its PublicURL and all below that, and can
 // serve any number of services. It keeps what is under way in the memory of this process: all requests for it have
-// to come to the process that the person's calls came to.
+// to come to the process that the person's calls came to, or be forwarded there, as package httpforward does it.
 //
 // The link of a prompt is a page of it. That says which service, account and access is asked for, and who is signed
 // in at the browser; nothing happens before they continue. It is good for the person alone whose call it is (MCP
