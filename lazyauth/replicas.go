@@ -72,17 +72,14 @@ func (m marks) make(ctx context.Context, mark string) *Error {
 	return nil
 }
 
-// prompts marks whose a call is before the host has a state of it: if its handler runs, or if the
-// prompt is of a sign-in that no other process can wait for, since it ends in a browser that comes
-// back to this one.
-func (m marks) prompts(ctx context.Context, call string, runs bool, p *elicit.Prompt) *Error {
-	switch {
-	case runs:
-		return m.make(ctx, state.Mark(call))
-	case p.UserCode == "":
-		if err := m.make(ctx, state.WaitMark(call)); err != nil && err.Reason != ReasonAbandoned {
-			return err
-		}
+// waits marks who waits for the sign-in of a call whose handler has not started, before the host has a
+// state of it, if no other process can: it ends in a browser that comes back to this one.
+func (m marks) waits(ctx context.Context, call string, p *elicit.Prompt) error {
+	if p.UserCode != "" {
+		return nil
+	}
+	if err := m.make(ctx, state.WaitMark(call)); err != nil && err.Reason != ReasonAbandoned {
+		return err
 	}
 	return nil
 }

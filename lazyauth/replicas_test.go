@@ -14,6 +14,8 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // A database is what the replicas of these tests share.
@@ -184,6 +186,67 @@ func TestReplicas_HandlerThatHadItsGrantStays(t *testing.T) {
 		saga.State, saga.Action = (<-f.sends(0, saga)).State(t), "accept"
 		(<-f.sends(1, saga)).Fails(t, lazyauth.ReasonAbandoned)
 		f.wants("saga", 1)
+	})
+}
+
+// withTwoServices adds a tool that needs a second service, whose interceptor is younger, and alone.
+func withTwoServices(w *world.World) {
+	time.Sleep(time.Hour)
+	drive, err := lazyauth.New(lazyauth.Service{Name: "Drive", Issuer: w.AS.Issuer(), ClientID: fakeas.DefaultClientID, APIOrigins: []string{w.AS.API()}},
+		&lazyauth.Options{Transport: w.AS.Transport(), VerifyUser: world.Anybody})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	w.T.Cleanup(func() {
+		if err := drive.Close(); err != nil {
+			w.T.Error(err)
+		}
+	})
+	w.AddTools()
+	lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "both"}, scopes.Of("profile"),
+		lazyauth.Also(drive, "both", scopes.Of("notes:read"), world.Counted(w, "both",
+			func(ctx context.Context, _ *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+				return world.ReadAnswer(w.Auth.Client(ctx).Get(w.AS.API() + "/me"))
+			})))
+}
+
+// A call is the first service's, whichever of them asks: it is marked where that has its calls, and its
+// states last as long as that keeps it.
+func TestReplicas_SecondServiceAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2, withTwoServices)
+		whoami := world.Request{}
+		whoami.State, whoami.Action = (<-f.sends(0, whoami)).State(t), "accept"
+		signedIn := f.sends(0, whoami)
+		f.worlds[0].Approves()
+		(<-signedIn).Succeeds(t, "ada")
+
+		both := world.Request{Tool: "both"} // the first service has its grant, and no state names the call yet
+		both.State, both.Action = (<-f.sends(0, both)).State(t), "accept"
+		(<-f.sends(1, both)).Fails(t, lazyauth.ReasonAbandoned)
+		last := f.sends(0, both)
+		f.worlds[0].Approves()
+		(<-last).Succeeds(t, "ada")
+		f.wants("both", 1)
+	})
+}
+
+// While its call cannot be marked a handler shows no prompt, and is told so: no state would bring a
+// request to it, and other replicas would not know of it.
+func TestReplicas_HandlerAsksNobodyUnmarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2, world.WithSaga)
+		note := world.Request{Tool: "create_note", Text: "x"}
+		note.State, note.Action = (<-f.sends(0, note)).State(t), "accept"
+		created := f.sends(0, note)
+		f.worlds[0].Approves()
+		(<-created).Succeeds(t, "x")
+
+		f.database.fails(errors.New("the database is gone"))
+		(<-f.sends(0, world.Request{Tool: "saga", Text: "y"})).Fails(t, lazyauth.ReasonUnavailable)
+		if n := f.worlds[0].Stops("saga"); n != 1 {
+			t.Errorf("%d of its handlers have ended, want 1: it waits for who can never come", n)
+		}
 	})
 }
 

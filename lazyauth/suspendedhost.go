@@ -127,6 +127,9 @@ func (w *working) Show(ctx context.Context, d *asking.Delivery, slot asking.Slot
 	if err := w.keep(d); err != nil {
 		return err
 	}
+	if err := w.gate.auth.marks().make(ctx, state.Mark(w.name())); err != nil { // before a host has a state
+		return err
+	}
 	if !w.Attended() {
 		d.PutBack(slot)
 	}
@@ -215,12 +218,14 @@ func (s *suspended) answerWith(r *request, d *asking.Delivery, slot asking.Slot,
 		d.Withdraw(id)
 		return s.collect(r), true
 	}
-	if err := auth.marks().prompts(r.Ctx, s.name(), s.wasStarted(), d.Prompt()); err != nil {
-		d.Withdraw(id)
-		return outcome{err: err}, true
+	if c == nil {
+		if err := s.gate.auth.marks().waits(r.Ctx, s.name(), d.Prompt()); err != nil {
+			d.Withdraw(id)
+			return outcome{err: err}, true
+		}
 	}
 	sealed, err := s.gate.seal(r.Call, s.person, s.client, state.State{
-		Call: s.name(), Prompt: id, Flight: asking.FlightOf(d.Prompt()), Mode: int(mode), End: auth.keptFor(d),
+		Call: s.name(), Prompt: id, Flight: asking.FlightOf(d.Prompt()), Mode: int(mode), End: s.gate.auth.keptFor(d),
 	})
 	if err != nil {
 		d.Withdraw(id)
