@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -288,11 +287,11 @@ func TestAuthTools_LogoutNotRevoked(t *testing.T) {
 
 func TestAuthTools_LogoutStoreFails(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
-		kept := &stubborn{Store: store.Memory()}
+		kept := &world.FailingStore{Store: store.Memory()}
 		w := world.New(t, world.Setup{Options: lazyauth.Options{Store: kept}, Tools: withAuthTools(nil)})
 		h := w.Host(era, world.Accepts)
 		signsIn(w, h, nil).Succeeds(t, "")
-		kept.broken.Store(true)
+		kept.Fails(errors.New("/secret/place: no such disk"))
 		r := <-h.Call(t.Context(), "auth_logout", nil)
 		if r.Err != nil || !r.Result.IsError || !strings.Contains(r.Text(), "could not be taken out of the store") || strings.Contains(r.Text(), "/secret/place") {
 			t.Errorf("%q, %v", r.Text(), r.Err)
@@ -302,26 +301,6 @@ func TestAuthTools_LogoutStoreFails(t *testing.T) {
 			t.Errorf("%q, %v", r.Text(), r.Err)
 		}
 	})
-}
-
-// stubborn is a store that fails from some moment on.
-type stubborn struct {
-	store.Store
-	broken atomic.Bool
-}
-
-func (s *stubborn) Load(ctx context.Context, key string) ([]byte, error) {
-	if s.broken.Load() {
-		return nil, errors.New("/secret/place: no such disk")
-	}
-	return s.Store.Load(ctx, key)
-}
-
-func (s *stubborn) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
-	if s.broken.Load() {
-		return errors.New("/secret/place: no such disk")
-	}
-	return s.Store.Update(ctx, key, change)
 }
 
 // A token of the operator's makes a sign-in unnecessary, and is not logged out of.

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -420,43 +419,23 @@ func TestMyGrants_Barred(t *testing.T) {
 // A store that does not answer has the pages say so; what was to end may still be there then.
 func TestMyGrants_StoreFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		kept := &moody{Store: store.Memory()}
+		kept := &world.FailingStore{Store: store.Memory()}
 		o := newOffice(t, world.Setup{Options: lazyauth.Options{Store: kept}})
 		o.connects("ada")
 		ada := o.Visitor(o.page, "ada")
 		mine := grantsOf(ada.Get(grantsURL))[0]
 		page, all := ada.Get(mine+"/end"), ada.Get(grantsURL+"/all/end")
-		kept.broken.Store(true)
+		kept.Fails(errors.New("broken"))
 		shows(t, ada.Get(grantsURL), http.StatusOK, "granted", "This may not be all", "Notes")
 		shows(t, ada.Get(grantsURL+"/AAAAAAAAAAAAAAAAAAAAAA"), http.StatusServiceUnavailable, "unreachable")
 		shows(t, ada.Do(http.MethodPost, mine+"/end", page.Form("end"), nil), http.StatusServiceUnavailable, "over", "Not everything has ended", "not ended")
 		shows(t, ada.Do(http.MethodPost, grantsURL+"/all/end", all.Form("end"), nil), http.StatusServiceUnavailable, "over", "Not everything has ended")
-		kept.broken.Store(false)
+		kept.Fails(nil)
 		shows(t, posts(ada, grantsURL+"/all/end", "end"), http.StatusOK, "over", "has ended")
 		if keys, err := kept.Keys(t.Context()); err != nil || slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(key, "\"") }) {
 			t.Errorf("the store has %q, %v", keys, err)
 		}
 	})
-}
-
-// A moody store breaks down, and comes back.
-type moody struct {
-	store.Store
-	broken atomic.Bool
-}
-
-func (m *moody) Load(ctx context.Context, key string) ([]byte, error) {
-	if m.broken.Load() {
-		return nil, errors.New("broken")
-	}
-	return m.Store.Load(ctx, key)
-}
-
-func (m *moody) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
-	if m.broken.Load() {
-		return errors.New("broken")
-	}
-	return m.Store.Update(ctx, key, change)
 }
 
 // Who signs in by the page comes back to what they have granted, and signs out there.

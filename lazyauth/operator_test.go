@@ -296,7 +296,9 @@ func TestOperator_ARefreshDoesNotBringAGrantBack(t *testing.T) {
 // A store that does not answer does not say who is barred: nobody is asked.
 func TestOperator_AStoreThatFailsBarsNewSignIns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newAudited(t, deadStore{store.Memory()}, nil, nil)
+		dead := &world.FailingStore{Store: store.Memory()}
+		dead.Fails(errors.New("broken"))
+		o := newAudited(t, dead, nil, nil)
 		h := o.Host(world.Modern, world.Accepts)
 		(<-h.Call(t.Context(), "create_note", world.Note{Text: "work"})).Fails(t, lazyauth.ReasonUnavailable)
 		o.WantAuthorizations(0)
@@ -305,14 +307,6 @@ func TestOperator_AStoreThatFailsBarsNewSignIns(t *testing.T) {
 		}
 		(<-h.Call(t.Context(), "create_note", world.Note{Text: "work"})).Fails(t, lazyauth.ReasonBarred)
 	})
-}
-
-type deadStore struct{ store.Store }
-
-func (deadStore) Load(context.Context, string) ([]byte, error) { return nil, errors.New("broken") }
-
-func (deadStore) Update(context.Context, string, func([]byte) ([]byte, error)) error {
-	return errors.New("broken")
 }
 
 func TestOperator_AuthorizeOfABarredPersonFails(t *testing.T) {
