@@ -1,7 +1,6 @@
 package lazyauth_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -84,10 +83,7 @@ func fleetsOf(t *testing.T, hints bool) (all []store.Store) {
 	t.Helper()
 	rows := store.NewSharedMemory(nil)
 	for range 3 {
-		f, err := store.NewFleet(rows, bytes.Repeat([]byte("names-key-16byte"), 2), [][]byte{bytes.Repeat([]byte("seals-key-16byte"), 2)}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		f := world.JoinFleet(t, rows)
 		if hints {
 			go func() { _ = f.Run(t.Context()) }()
 		}

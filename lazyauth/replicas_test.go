@@ -1,11 +1,9 @@
 package lazyauth_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,89 +16,13 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// A database is what the replicas of these tests share.
-type database struct {
-	rows store.Shared
-
-	mu   sync.Mutex
-	down error // of marks
-}
-
-// A seat is a database as one replica uses it.
-type seat struct {
-	*store.Fleet
-	*database
-}
-
-func (s seat) Mark(ctx context.Context, name string, life time.Duration) (string, error) {
-	if err := s.failed(); err != nil {
-		return "", err
-	}
-	return s.Fleet.Mark(ctx, name, life)
-}
-
-func (s seat) Holder(ctx context.Context, name string) (string, error) {
-	if err := s.failed(); err != nil {
-		return "", err
-	}
-	return s.Fleet.Holder(ctx, name)
-}
-
-func (d *database) failed() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.down
-}
-
-func (d *database) fails(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.down = err
-}
-
-// A fleet is a few replicas of one server, with one authorization server.
-type fleet struct {
-	t        *testing.T
-	database *database
-	worlds   []*world.World
-	seats    []*world.Endpoint
-}
-
-func newFleet(t *testing.T, size int, tools func(*world.World)) *fleet {
+// newFleet returns replicas whose tokens live for ten minutes.
+func newFleet(t *testing.T, size int, tools func(*world.World)) *world.Fleet {
 	t.Helper()
-	f := &fleet{t: t, database: &database{rows: store.NewSharedMemory(nil)}}
 	as := fakeas.New(&fakeas.Options{Interval: time.Second, TokenLifetime: 10 * time.Minute})
-	for range size {
-		shared, err := store.NewFleet(f.database.rows, bytes.Repeat([]byte("names-key-16byte"), 2), [][]byte{bytes.Repeat([]byte("seals-key-16byte"), 2)}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := world.New(t, world.Setup{Shared: as, Tools: tools, Options: lazyauth.Options{
-			VerifyUser: world.Anybody, Store: seat{shared, f.database},
-		}})
-		f.worlds, f.seats = append(f.worlds, w), append(f.seats, w.Endpoint())
-	}
-	return f
-}
-
-// sends has replica n answer a request.
-func (f *fleet) sends(n int, r world.Request) <-chan world.Reply {
-	r.Caps = world.URLAlone
-	out := f.seats[n].Send(f.t.Context(), r)
-	synctest.Wait()
-	return out
-}
-
-// wants demands that the handler of a tool was started so often, on all replicas.
-func (f *fleet) wants(tool string, starts int) {
-	f.t.Helper()
-	n := 0
-	for _, w := range f.worlds {
-		n += w.Starts(tool)
-	}
-	if n != starts {
-		f.t.Errorf("%d starts of %s, want %d", n, tool, starts)
-	}
+	return world.NewFleet(t, size, as, func(int) world.Setup {
+		return world.Setup{Tools: tools, Options: lazyauth.Options{VerifyUser: world.Anybody}}
+	})
 }
 
 // The first request of a call meets one replica, and its retry another one: it is the same call,
@@ -108,21 +30,21 @@ func (f *fleet) wants(tool string, starts int) {
 func TestReplicas_CallGoesOnAtAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 3, nil)
-		state := (<-f.sends(0, world.Request{})).State(t)
-		f.worlds[0].Approves()
+		state := (<-f.Sends(0, world.Request{})).State(t)
+		f.Worlds[0].Approves()
 		time.Sleep(5 * time.Second) // it is polled for, and stored
-		(<-f.sends(1, world.Request{State: state, Action: "accept"})).Succeeds(t, "ada")
-		f.wants("whoami", 1)
+		(<-f.Sends(1, world.Request{State: state, Action: "accept"})).Succeeds(t, "ada")
+		f.Wants("whoami", 1)
 
 		// Whoever presents the state after that does not have it run again.
-		gone := <-f.sends(2, world.Request{State: state, Action: "accept"})
+		gone := <-f.Sends(2, world.Request{State: state, Action: "accept"})
 		gone.Fails(t, lazyauth.ReasonAbandoned)
 		if !strings.Contains(gone.Text(), "may be done") {
 			t.Errorf("the model is told %q", gone.Text())
 		}
-		(<-f.sends(0, world.Request{State: state, Action: "accept"})).Fails(t, lazyauth.ReasonAbandoned)
-		(<-f.sends(1, world.Request{State: state, Action: "accept"})).Succeeds(t, "ada") // what it came to
-		f.wants("whoami", 1)
+		(<-f.Sends(0, world.Request{State: state, Action: "accept"})).Fails(t, lazyauth.ReasonAbandoned)
+		(<-f.Sends(1, world.Request{State: state, Action: "accept"})).Succeeds(t, "ada") // what it came to
+		f.Wants("whoami", 1)
 	})
 }
 
@@ -130,12 +52,12 @@ func TestReplicas_CallGoesOnAtAnother(t *testing.T) {
 func TestReplicas_HandlerStartsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 3, nil)
-		state := (<-f.sends(0, world.Request{})).State(t)
-		f.worlds[0].Approves()
+		state := (<-f.Sends(0, world.Request{})).State(t)
+		f.Worlds[0].Approves()
 		time.Sleep(5 * time.Second)
 		var replies []<-chan world.Reply
-		for n := range f.seats {
-			replies = append(replies, f.seats[n].Send(t.Context(), world.Request{State: state, Action: "accept", Caps: world.URLAlone}))
+		for n := range f.Seats {
+			replies = append(replies, f.Seats[n].Send(t.Context(), world.Request{State: state, Action: "accept", Caps: world.URLAlone}))
 		}
 		done := 0
 		for _, reply := range replies {
@@ -148,7 +70,7 @@ func TestReplicas_HandlerStartsOnce(t *testing.T) {
 		if done != 1 {
 			t.Errorf("%d replicas have run it", done)
 		}
-		f.wants("whoami", 1)
+		f.Wants("whoami", 1)
 	})
 }
 
@@ -156,18 +78,18 @@ func TestReplicas_HandlerStartsOnce(t *testing.T) {
 func TestReplicas_HandlerInItsMiddleStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 2, world.WithSaga)
-		first := (<-f.sends(0, world.Request{Tool: "saga", Text: "x"})).State(t)
-		again := f.sends(0, world.Request{Tool: "saga", Text: "x", State: first, Action: "accept"})
-		f.worlds[0].Approves()
+		first := (<-f.Sends(0, world.Request{Tool: "saga", Text: "x"})).State(t)
+		again := f.Sends(0, world.Request{Tool: "saga", Text: "x", State: first, Action: "accept"})
+		f.Worlds[0].Approves()
 		second := (<-again).State(t) // it has created a note, and needs more
-		f.worlds[0].WantSaga(1, 1)
-		(<-f.sends(1, world.Request{Tool: "saga", Text: "x", State: second, Action: "accept"})).Fails(t, lazyauth.ReasonAbandoned)
-		f.wants("saga", 1)
+		f.Worlds[0].WantSaga(1, 1)
+		(<-f.Sends(1, world.Request{Tool: "saga", Text: "x", State: second, Action: "accept"})).Fails(t, lazyauth.ReasonAbandoned)
+		f.Wants("saga", 1)
 
-		last := f.sends(0, world.Request{Tool: "saga", Text: "x", State: second, Action: "accept"})
-		f.worlds[0].Approves()
+		last := f.Sends(0, world.Request{Tool: "saga", Text: "x", State: second, Action: "accept"})
+		f.Worlds[0].Approves()
 		(<-last).Succeeds(t, "x")
-		f.worlds[0].WantSaga(1, 1)
+		f.Worlds[0].WantSaga(1, 1)
 	})
 }
 
@@ -177,15 +99,15 @@ func TestReplicas_HandlerThatHadItsGrantStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 2, world.WithSaga)
 		note := world.Request{Tool: "create_note", Text: "x"}
-		note.State, note.Action = (<-f.sends(0, note)).State(t), "accept"
-		created := f.sends(0, note)
-		f.worlds[0].Approves()
+		note.State, note.Action = (<-f.Sends(0, note)).State(t), "accept"
+		created := f.Sends(0, note)
+		f.Worlds[0].Approves()
 		(<-created).Succeeds(t, "x")
 
 		saga := world.Request{Tool: "saga", Text: "y"} // starts at once
-		saga.State, saga.Action = (<-f.sends(0, saga)).State(t), "accept"
-		(<-f.sends(1, saga)).Fails(t, lazyauth.ReasonAbandoned)
-		f.wants("saga", 1)
+		saga.State, saga.Action = (<-f.Sends(0, saga)).State(t), "accept"
+		(<-f.Sends(1, saga)).Fails(t, lazyauth.ReasonAbandoned)
+		f.Wants("saga", 1)
 	})
 }
 
@@ -216,18 +138,18 @@ func TestReplicas_SecondServiceAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 2, withTwoServices)
 		whoami := world.Request{}
-		whoami.State, whoami.Action = (<-f.sends(0, whoami)).State(t), "accept"
-		signedIn := f.sends(0, whoami)
-		f.worlds[0].Approves()
+		whoami.State, whoami.Action = (<-f.Sends(0, whoami)).State(t), "accept"
+		signedIn := f.Sends(0, whoami)
+		f.Worlds[0].Approves()
 		(<-signedIn).Succeeds(t, "ada")
 
 		both := world.Request{Tool: "both"} // the first service has its grant, and no state names the call yet
-		both.State, both.Action = (<-f.sends(0, both)).State(t), "accept"
-		(<-f.sends(1, both)).Fails(t, lazyauth.ReasonAbandoned)
-		last := f.sends(0, both)
-		f.worlds[0].Approves()
+		both.State, both.Action = (<-f.Sends(0, both)).State(t), "accept"
+		(<-f.Sends(1, both)).Fails(t, lazyauth.ReasonAbandoned)
+		last := f.Sends(0, both)
+		f.Worlds[0].Approves()
 		(<-last).Succeeds(t, "ada")
-		f.wants("both", 1)
+		f.Wants("both", 1)
 	})
 }
 
@@ -237,14 +159,14 @@ func TestReplicas_HandlerAsksNobodyUnmarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 2, world.WithSaga)
 		note := world.Request{Tool: "create_note", Text: "x"}
-		note.State, note.Action = (<-f.sends(0, note)).State(t), "accept"
-		created := f.sends(0, note)
-		f.worlds[0].Approves()
+		note.State, note.Action = (<-f.Sends(0, note)).State(t), "accept"
+		created := f.Sends(0, note)
+		f.Worlds[0].Approves()
 		(<-created).Succeeds(t, "x")
 
-		f.database.fails(errors.New("the database is gone"))
-		(<-f.sends(0, world.Request{Tool: "saga", Text: "y"})).Fails(t, lazyauth.ReasonUnavailable)
-		if n := f.worlds[0].Stops("saga"); n != 1 {
+		f.MarksFail(errors.New("the database is gone"))
+		(<-f.Sends(0, world.Request{Tool: "saga", Text: "y"})).Fails(t, lazyauth.ReasonUnavailable)
+		if n := f.Worlds[0].Stops("saga"); n != 1 {
 			t.Errorf("%d of its handlers have ended, want 1: it waits for who can never come", n)
 		}
 	})
@@ -254,15 +176,15 @@ func TestReplicas_HandlerAsksNobodyUnmarked(t *testing.T) {
 func TestReplicas_RoundBeginsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 3, world.WithConfirm)
-		state := (<-f.sends(0, world.Request{Tool: "confirm"})).State(t)
-		again := f.sends(0, world.Request{Tool: "confirm", State: state, Action: "accept"})
-		f.worlds[0].Approves()
+		state := (<-f.Sends(0, world.Request{Tool: "confirm"})).State(t)
+		again := f.Sends(0, world.Request{Tool: "confirm", State: state, Action: "accept"})
+		f.Worlds[0].Approves()
 		state = (<-again).State(t)
-		(<-f.sends(1, world.Request{Tool: "confirm", State: state, Sure: "accept"})).Succeeds(t, "accept step-2")
-		(<-f.sends(2, world.Request{Tool: "confirm", State: state, Sure: "accept"})).Fails(t, lazyauth.ReasonAbandoned)
-		(<-f.sends(0, world.Request{Tool: "confirm", State: state, Sure: "accept"})).Fails(t, lazyauth.ReasonAbandoned)
-		(<-f.sends(1, world.Request{Tool: "confirm", State: state, Sure: "accept"})).Succeeds(t, "accept step-2")
-		f.wants("confirm", 2)
+		(<-f.Sends(1, world.Request{Tool: "confirm", State: state, Sure: "accept"})).Succeeds(t, "accept step-2")
+		(<-f.Sends(2, world.Request{Tool: "confirm", State: state, Sure: "accept"})).Fails(t, lazyauth.ReasonAbandoned)
+		(<-f.Sends(0, world.Request{Tool: "confirm", State: state, Sure: "accept"})).Fails(t, lazyauth.ReasonAbandoned)
+		(<-f.Sends(1, world.Request{Tool: "confirm", State: state, Sure: "accept"})).Succeeds(t, "accept step-2")
+		f.Wants("confirm", 2)
 	})
 }
 
@@ -270,17 +192,17 @@ func TestReplicas_RoundBeginsOnce(t *testing.T) {
 func TestReplicas_NothingStartsUnmarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 2, nil)
-		state := (<-f.sends(0, world.Request{})).State(t)
-		f.worlds[0].Approves()
+		state := (<-f.Sends(0, world.Request{})).State(t)
+		f.Worlds[0].Approves()
 		time.Sleep(5 * time.Second)
-		f.database.fails(errors.New("the database is gone"))
-		for n := range f.seats {
-			(<-f.sends(n, world.Request{State: state, Action: "accept"})).Fails(t, lazyauth.ReasonUnavailable)
+		f.MarksFail(errors.New("the database is gone"))
+		for n := range f.Seats {
+			(<-f.Sends(n, world.Request{State: state, Action: "accept"})).Fails(t, lazyauth.ReasonUnavailable)
 		}
-		f.wants("whoami", 0)
-		f.database.fails(nil)
-		(<-f.sends(1, world.Request{State: state, Action: "accept"})).Succeeds(t, "ada")
-		f.wants("whoami", 1)
+		f.Wants("whoami", 0)
+		f.MarksFail(nil)
+		(<-f.Sends(1, world.Request{State: state, Action: "accept"})).Succeeds(t, "ada")
+		f.Wants("whoami", 1)
 	})
 }
 
@@ -289,7 +211,7 @@ func TestReplicas_StateIsBoundEverywhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 2, world.WithSaga)
 		note := world.Request{Tool: "create_note", Text: "x", Action: "accept"}
-		note.State = (<-f.sends(0, world.Request{Tool: "create_note", Text: "x"})).State(t)
+		note.State = (<-f.Sends(0, world.Request{Tool: "create_note", Text: "x"})).State(t)
 		for _, change := range []func(*world.Request){
 			func(r *world.Request) { r.User = "eve" },
 			func(r *world.Request) { r.Tool = "saga" },
@@ -297,11 +219,11 @@ func TestReplicas_StateIsBoundEverywhere(t *testing.T) {
 		} {
 			other := note
 			change(&other)
-			(<-f.sends(1, other)).RefusesState(t)
+			(<-f.Sends(1, other)).RefusesState(t)
 		}
 		time.Sleep(time.Hour)
-		(<-f.sends(1, note)).RefusesState(t)
-		f.wants("create_note", 0)
+		(<-f.Sends(1, note)).RefusesState(t)
+		f.Wants("create_note", 0)
 	})
 }
 
@@ -327,27 +249,27 @@ func TestReplicas_AloneWithoutAStoreOfTheirs(t *testing.T) {
 func TestReplicas_RefusedTokenIsPresentedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 2, nil)
-		state := (<-f.sends(0, world.Request{})).State(t)
-		f.worlds[0].Approves()
+		state := (<-f.Sends(0, world.Request{})).State(t)
+		f.Worlds[0].Approves()
 		time.Sleep(5 * time.Second)
-		(<-f.sends(0, world.Request{State: state, Action: "accept"})).Succeeds(t, "ada")
-		(<-f.sends(1, world.Request{})).Succeeds(t, "ada")
+		(<-f.Sends(0, world.Request{State: state, Action: "accept"})).Succeeds(t, "ada")
+		(<-f.Sends(1, world.Request{})).Succeeds(t, "ada")
 
 		time.Sleep(10 * time.Minute) // the access token is over, and a replica that dies has begun to refresh
-		ids, err := f.database.rows.NotSealedBy(t.Context(), "", store.ID{}, 100)
+		ids, err := f.Rows.NotSealedBy(t.Context(), "", store.ID{}, 100)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, id := range ids {
-			if _, _, err := f.database.rows.Begin(t.Context(), id, store.Attempt{Owner: "dead", Lease: 5 * time.Second}); err != nil {
+			if _, _, err := f.Rows.Begin(t.Context(), id, store.Attempt{Owner: "dead", Lease: 5 * time.Second}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		f.worlds[0].AS.RevokeRefreshTokens() // as if it had been used up
-		one, other := f.sends(0, world.Request{}), f.sends(1, world.Request{})
+		f.Worlds[0].AS.RevokeRefreshTokens() // as if it had been used up
+		one, other := f.Sends(0, world.Request{}), f.Sends(1, world.Request{})
 		(<-one).State(t) // the person is asked
 		(<-other).State(t)
-		if n := f.worlds[0].AS.Count(fakeas.Refresh, ""); n != 1 {
+		if n := f.Worlds[0].AS.Count(fakeas.Refresh, ""); n != 1 {
 			t.Errorf("the token was presented %d times, want once", n)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,62 +22,14 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// A database is what the replicas of these tests share.
-type database struct {
-	store.Store
-
-	mu        sync.Mutex
-	marks     map[string]string
-	addresses map[string]string
-	down      error
-}
-
-// A seat is a database as one replica uses it.
-type seat struct {
-	*database
-	name string
-}
-
-func (s seat) Incarnation() string { return s.name }
-
-func (s seat) Mark(_ context.Context, name string, _ time.Duration) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.marks[name] == "" {
-		s.marks[name] = s.name
-	}
-	return s.marks[name], s.down
-}
-
-func (s seat) Holder(_ context.Context, name string) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.marks[name], s.down
-}
-
-func (s seat) Announce(_ context.Context, address string, _ time.Duration) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.addresses[s.name] = address
-	return s.down
-}
-
-func (s seat) Address(_ context.Context, incarnation string) (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.addresses[incarnation], s.down
-}
-
-// A fleet is a few replicas, which reach each other without a network.
+// A fleet is a few replicas, which reach each other without a network: replica 0 at http://a, and so on.
 type fleet struct {
-	t        *testing.T
-	database *database
-	worlds   []*world.World
-	seats    []*world.Endpoint
-	pages    []http.Handler
-	gone     map[string]bool // hosts that do not answer
-	hops     int             // requests from one to another
-	turn     int             // counts requests of browsers
+	*world.Fleet
+	leaves []context.CancelFunc // end what announces each
+	pages  []http.Handler
+	gone   sync.Map     // hosts that do not answer
+	hops   atomic.Int64 // requests from one to another
+	turn   atomic.Int64 // counts requests of browsers
 }
 
 // page returns a connect page, which each replica has one of.
@@ -85,12 +38,12 @@ func (*fleet) page() (*lazyauth.ConnectPage, error) {
 }
 
 // redirects has every replica ask by the redirect flow, and its own page.
-func (f *fleet) redirects(n int, s *world.Setup) {
+func (f *fleet) redirects(s *world.Setup) {
 	page, err := f.page()
 	if err != nil {
-		f.t.Fatal(err)
+		f.T.Fatal(err)
 	}
-	f.pages[n] = page
+	f.pages = append(f.pages, page)
 	s.Options.VerifyUser = nil
 	s.Service = func(service *lazyauth.Service) {
 		service.Flows, service.ConnectPage = []lazyauth.Flow{lazyauth.FlowRedirect}, page
@@ -99,17 +52,16 @@ func (f *fleet) redirects(n int, s *world.Setup) {
 
 // ServeHTTP implements [http.Handler]: each request of a browser meets another replica.
 func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.turn++
-	f.seats[f.turn%len(f.seats)].ServeHTTP(w, r)
+	f.Seats[f.turn.Add(1)%int64(len(f.Seats))].ServeHTTP(w, r)
 }
 
 var _ httpforward.Directory = (*store.Fleet)(nil)
 
 var key = bytes.Repeat([]byte("hop-key-"), 4)
 
-func newFleet(t *testing.T, size int, changes ...func(f *fleet, n int, s *world.Setup)) *fleet {
+func newFleet(t *testing.T, size int, changes ...func(f *fleet, s *world.Setup)) *fleet {
 	t.Helper()
-	f := &fleet{t: t, pages: make([]http.Handler, size), database: &database{Store: store.Memory(), marks: map[string]string{}, addresses: map[string]string{}}, gone: map[string]bool{}}
+	f := &fleet{Fleet: &world.Fleet{T: t}}
 	page, err := f.page()
 	if err != nil {
 		t.Fatal(err)
@@ -117,29 +69,30 @@ func newFleet(t *testing.T, size int, changes ...func(f *fleet, n int, s *world.
 	as := fakeas.New(&fakeas.Options{Interval: time.Second, Clients: []fakeas.Client{{
 		ID: fakeas.DefaultClientID, RedirectURIs: []string{page.RedirectURI(lazyauth.Service{Name: "Notes", Issuer: fakeas.DefaultIssuer})},
 	}}, People: []fakeas.Person{{Subject: "ada", Name: "Ada Example"}}})
-	for n := range size {
-		s := seat{f.database, string(rune('a' + n))}
-		setup := world.Setup{Shared: as, Tools: world.WithSaga, Options: lazyauth.Options{VerifyUser: world.Anybody, Store: s}}
+	f.Fleet = world.NewFleet(t, size, as, func(int) world.Setup {
+		setup := world.Setup{Tools: world.WithSaga, Options: lazyauth.Options{VerifyUser: world.Anybody}}
 		for _, change := range changes {
-			change(f, n, &setup)
+			change(f, &setup)
 		}
-		w := world.New(t, setup)
-		forwarder, err := httpforward.New(s, httpforward.Options{Address: "http://" + s.name, Key: key, Transport: f})
+		return setup
+	})
+	for n, seat := range f.Seats {
+		forwarder, err := httpforward.New(f.Stores[n], httpforward.Options{Address: "http://" + string(rune('a'+n)), Key: key, Transport: f})
 		if err != nil {
 			t.Fatal(err)
 		}
-		go forwarder.Announce(t.Context())
-		e := w.Endpoint()
-		e.Behind(func(endpoint http.Handler) http.Handler {
+		ctx, leave := context.WithCancel(t.Context())
+		f.leaves = append(f.leaves, leave)
+		go forwarder.Announce(ctx)
+		seat.Behind(func(endpoint http.Handler) http.Handler {
 			return forwarder.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if page := f.pages[n]; page != nil && strings.HasPrefix(r.URL.Path, "/connect") {
-					page.ServeHTTP(w, r)
+				if f.pages != nil && strings.HasPrefix(r.URL.Path, "/connect") {
+					f.pages[n].ServeHTTP(w, r)
 				} else {
 					endpoint.ServeHTTP(w, r)
 				}
 			}))
 		})
-		f.worlds, f.seats = append(f.worlds, w), append(f.seats, e)
 	}
 	synctest.Wait()
 	return f
@@ -147,33 +100,26 @@ func newFleet(t *testing.T, size int, changes ...func(f *fleet, n int, s *world.
 
 // RoundTrip implements [http.RoundTripper].
 func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
-	if f.gone[r.URL.Host] {
+	if _, gone := f.gone.Load(r.URL.Host); gone {
 		return nil, errors.New("connection refused")
 	}
-	f.hops++
+	f.hops.Add(1)
 	answer := httptest.NewRecorder()
 	there := r.Clone(r.Context())
 	there.RemoteAddr, there.RequestURI = "192.0.2.1:1", ""
-	f.seats[r.URL.Host[0]-'a'].ServeHTTP(answer, there)
+	f.Seats[r.URL.Host[0]-'a'].ServeHTTP(answer, there)
 	return answer.Result(), nil
-}
-
-func (f *fleet) sends(n int, r world.Request) <-chan world.Reply {
-	r.Caps = world.URLAlone
-	out := f.seats[n].Send(f.t.Context(), r)
-	synctest.Wait()
-	return out
 }
 
 // begun returns the last request of a call whose handler is in its middle, at the first replica.
 func (f *fleet) begun() world.Request {
-	f.t.Helper()
+	f.T.Helper()
 	saga := world.Request{Tool: "saga", Text: "x"}
-	saga.State, saga.Action = (<-f.sends(0, saga)).State(f.t), "accept"
-	again := f.sends(0, saga)
-	f.worlds[0].Approves()
-	saga.State = (<-again).State(f.t)
-	f.worlds[0].WantSaga(1, 1)
+	saga.State, saga.Action = (<-f.Sends(0, saga)).State(f.T), "accept"
+	again := f.Sends(0, saga)
+	f.Worlds[0].Approves()
+	saga.State = (<-again).State(f.T)
+	f.Worlds[0].WantSaga(1, 1)
 	return saga
 }
 
@@ -181,15 +127,15 @@ func TestForward_ToTheHandlerInItsMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 3)
 		saga := f.begun()
-		last := f.sends(1, saga)
-		f.worlds[0].Approves()
+		last := f.Sends(1, saga)
+		f.Worlds[0].Approves()
 		(<-last).Succeeds(t, "x")
-		f.worlds[0].WantSaga(1, 1)
-		(<-f.sends(2, saga)).Succeeds(t, "x") // what it came to is handed out there, too
-		(<-f.sends(0, saga)).Succeeds(t, "x")
-		f.worlds[0].WantSaga(1, 1)
-		if f.hops != 2 {
-			t.Errorf("%d hops, want 2", f.hops)
+		f.Worlds[0].WantSaga(1, 1)
+		(<-f.Sends(2, saga)).Succeeds(t, "x") // what it came to is handed out there, too
+		(<-f.Sends(0, saga)).Succeeds(t, "x")
+		f.Worlds[0].WantSaga(1, 1)
+		if n := f.hops.Load(); n != 2 {
+			t.Errorf("%d hops, want 2", n)
 		}
 	})
 }
@@ -199,16 +145,17 @@ func TestForward_NothingThatHasNotBegun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 2)
 		r := world.Request{Action: "accept"}
-		r.State = (<-f.sends(0, world.Request{})).State(t)
-		f.worlds[0].Approves()
+		r.State = (<-f.Sends(0, world.Request{})).State(t)
+		f.Worlds[0].Approves()
 		time.Sleep(5 * time.Second)
-		(<-f.sends(1, r)).Succeeds(t, "ada")
-		if f.hops != 0 {
-			t.Errorf("%d hops", f.hops)
+		(<-f.Sends(1, r)).Succeeds(t, "ada")
+		if n := f.hops.Load(); n != 0 {
+			t.Errorf("%d hops", n)
 		}
-		(<-f.sends(0, r)).Succeeds(t, "ada") // by a hop
-		if n := f.worlds[0].Starts("whoami") + f.worlds[1].Starts("whoami"); n != 1 || f.hops != 1 {
-			t.Errorf("%d starts, %d hops", n, f.hops)
+		(<-f.Sends(0, r)).Succeeds(t, "ada") // by a hop
+		f.Wants("whoami", 1)
+		if n := f.hops.Load(); n != 1 {
+			t.Errorf("%d hops, want 1", n)
 		}
 	})
 }
@@ -216,22 +163,23 @@ func TestForward_NothingThatHasNotBegun(t *testing.T) {
 // Where the owner is gone nobody starts the handler again, and the model is told that it may have run.
 func TestForward_OwnerIsGone(t *testing.T) {
 	for how, end := range map[string]func(*fleet){
-		"unreachable": func(f *fleet) { f.gone["a"] = true },
-		"unknown":     func(f *fleet) { f.database.addresses = map[string]string{} },
+		"unreachable": func(f *fleet) { f.gone.Store("a", true) },
+		"unknown":     func(f *fleet) { f.leaves[0](); time.Sleep(time.Minute) },
 	} {
 		t.Run(how, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFleet(t, 3)
 				saga := f.begun()
 				end(f)
-				reply := <-f.sends(1, saga)
+				reply := <-f.Sends(1, saga)
 				reply.Fails(t, lazyauth.ReasonAbandoned)
 				if !strings.Contains(reply.Text(), "may be done") {
 					t.Errorf("the model is told %q", reply.Text())
 				}
-				f.worlds[0].WantSaga(1, 1)
-				if n := f.worlds[1].Starts("saga"); n != 0 {
-					t.Errorf("it started %d times more", n)
+				f.Worlds[0].WantSaga(1, 1)
+				f.Wants("saga", 1)
+				if n := f.hops.Load(); n != 0 {
+					t.Errorf("%d hops", n)
 				}
 			})
 		})
@@ -243,18 +191,36 @@ func TestForward_OneHop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 3)
 		saga := f.begun()
-		f.database.mu.Lock()
-		f.database.addresses["a"] = "http://b" // whoever is asked sends it to b, which sends it nowhere
-		f.database.mu.Unlock()
-		(<-f.sends(2, saga)).Fails(t, lazyauth.ReasonAbandoned)
-		if f.hops != 1 {
-			t.Errorf("%d hops, want 1", f.hops)
+		f.leaves[0]()
+		synctest.Wait()
+		// Whoever is asked sends it to b, which sends it nowhere.
+		if err := f.Stores[0].Announce(t.Context(), "http://b", time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		(<-f.Sends(2, saga)).Fails(t, lazyauth.ReasonAbandoned)
+		if n := f.hops.Load(); n != 1 {
+			t.Errorf("%d hops, want 1", n)
 		}
 	})
 }
 
+// beside returns the directory of a replica beside another one, at http://other, which has begun CALL.
+func beside(t *testing.T) *store.Fleet {
+	t.Helper()
+	rows := store.NewSharedMemory(nil)
+	other := world.JoinFleet(t, rows)
+	holder, err := other.Mark(t.Context(), "start CALL", time.Hour)
+	if err != nil || holder != other.Incarnation() {
+		t.Fatalf("%q, %v", holder, err)
+	}
+	if err := other.Announce(t.Context(), "http://other", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	return world.JoinFleet(t, rows)
+}
+
 func TestForward_CallersCannotSayThatTheyAreReplicas(t *testing.T) {
-	directory := seat{&database{marks: map[string]string{"start CALL": "other"}, addresses: map[string]string{"other": "http://other"}}, "this"}
+	directory := beside(t)
 	sent := make(chan *http.Request, 1)
 	forwarder, err := httpforward.New(directory, httpforward.Options{Address: "http://this", Key: key, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		sent <- r
@@ -312,7 +278,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 // What has no call in it reaches the next handler as it was.
 func TestForward_LeavesOthersAlone(t *testing.T) {
-	directory := seat{&database{marks: map[string]string{"start CALL": "other"}, addresses: map[string]string{"other": "http://other"}}, "this"}
+	directory := beside(t)
 	forwarder, err := httpforward.New(directory, httpforward.Options{Address: "https://this:8443/", Key: key, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("it was forwarded")
 	}), Failed: func(err error) { t.Error(err) }})
@@ -339,7 +305,7 @@ func TestForward_LeavesOthersAlone(t *testing.T) {
 }
 
 func TestNew_RefusesWhatCannotBe(t *testing.T) {
-	d := seat{&database{}, "this"}
+	d := world.JoinFleet(t, store.NewSharedMemory(nil))
 	for _, o := range []httpforward.Options{
 		{Address: "", Key: key}, {Address: "10.0.0.7:80", Key: key}, {Address: "ftp://x", Key: key}, {Address: "http://x/path", Key: key},
 		{Address: "http://user:secret@x", Key: key}, {Address: "http://x", Key: key[1:]}, {Address: "http://x?y", Key: key},
@@ -358,23 +324,23 @@ func TestNew_RefusesWhatCannotBe(t *testing.T) {
 func TestForward_ConnectPageAnywhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 3, (*fleet).redirects)
-		first := <-f.sends(0, world.Request{})
+		first := <-f.Sends(0, world.Request{})
 		retry := world.Request{State: first.State(t), Action: "accept"}
 		link := first.Result.InputRequests[world.ResponseKey].(*mcp.ElicitParams).URL
-		waiting := f.sends(1, retry) // before its person has done anything
-		browser := f.worlds[0].Visitor(f, "ada")
+		waiting := f.Sends(1, retry) // before its person has done anything
+		browser := f.Worlds[0].Visitor(f, "ada")
 		if page := browser.Connects(link); page.Name != "signed-in" {
 			t.Errorf("the last page is %q: %s", page.Name, page.HTML)
 		}
 		(<-waiting).Succeeds(t, "ada")
-		(<-f.sends(2, retry)).Succeeds(t, "ada")
-		starts, prompts := 0, 0
-		for _, w := range f.worlds {
-			starts += w.Starts("whoami")
+		(<-f.Sends(2, retry)).Succeeds(t, "ada")
+		f.Wants("whoami", 1)
+		prompts := 0
+		for _, w := range f.Worlds {
 			prompts += len(w.Trace.Channels())
 		}
-		if starts != 1 || prompts != 1 {
-			t.Errorf("%d starts, %d prompts", starts, prompts)
+		if prompts != 1 {
+			t.Errorf("%d prompts", prompts)
 		}
 	})
 }
