@@ -76,8 +76,8 @@ const settleWithin = 8 * time.Second
 
 // settle finds out whether the person has decided by now, and reports whether they have, before they are
 // shown again what they have seen: nobody may have polled since the process that showed it has ended. It
-// takes no longer than it takes until the next poll can be made. Where another process is there to poll it
-// returns at once.
+// takes no longer than it takes until the next poll can be made. Where another process is there to poll, or
+// brings the token, it returns at once.
 func (a *Authorization) settle(ctx context.Context) bool {
 	p, most := newPoller(a), time.Now().Add(settleWithin)
 	a.poller = p
@@ -88,6 +88,9 @@ func (a *Authorization) settle(ctx context.Context) bool {
 			return true
 		}
 		p.next = s.at
+		if s.come {
+			return true
+		}
 		if p.polls > 0 || s.at.After(most) || p.isWatched() || !oauth.Sleep(ctx, time.Until(s.at)) {
 			return false
 		}

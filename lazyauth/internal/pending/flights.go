@@ -74,8 +74,8 @@ type Asked struct {
 	// Joins is told that what is under way is for these scopes, and reports whether that will do;
 	// if not, the authorization is this process's alone.
 	Joins func(scopes.Set) bool
-	// Settled is told that what is under way has come to its end, as Wait says: nobody need be shown the
-	// prompt.
+	// Settled is told that what is under way has come to its end, as Wait says, perhaps once another process
+	// has brought the token or has failed to: nobody need be shown the prompt.
 	Settled func()
 	// Brought reports whether the grant's record has one that was given then or later.
 	Brought func(ctx context.Context, since time.Time) bool

@@ -34,6 +34,7 @@ type poller struct {
 // A sight is what came of looking at the record.
 type sight struct {
 	final bool // it is the end: these are returned
+	come  bool // the token has come, and another process brings it: the code is used
 	token *oauth.Token
 	err   error
 	at    time.Time // otherwise: when to look again
@@ -165,7 +166,7 @@ func (p *poller) see(ctx context.Context, r *record) (move, sight) {
 	case r.Grant != nil && (r.By == "" || !now.Before(r.Grant.Until)):
 		return take, sight{}
 	case r.Grant != nil:
-		return wait, sight{at: now.Add(leastLook)}
+		return wait, sight{come: true, at: now.Add(leastLook)}
 	}
 	p.by = r.By
 	if p.by != p.flights.me {
