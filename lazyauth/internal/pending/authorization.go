@@ -88,7 +88,7 @@ func (a *Authorization) settle(ctx context.Context) bool {
 			return true
 		}
 		p.next = s.at
-		if s.come {
+		if p.come {
 			return true
 		}
 		if p.polls > 0 || s.at.After(most) || p.isWatched() || !oauth.Sleep(ctx, time.Until(s.at)) {

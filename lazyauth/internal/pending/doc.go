@@ -29,7 +29,8 @@
 //
 // The token comes with the update that has polled for it, so that it is there after whatever
 // happens then. Whoever had it, or comes when that one has ended (bringWithin), brings it into the
-// grant's record; it is used by nobody else.
+// grant's record; it is used by nobody else. A machine that takes it over has it once that is written, and
+// not before.
 //
 // # Clocks
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,32 @@ func later(d time.Duration) {
 	synctest.Wait()
 }
 
+// A slow store takes a while to write what the next change has returned, if that is set.
+type slow struct {
+	store.Store
+	writing atomic.Int64 // a time.Duration
+}
+
+func (s *slow) Unwrap() store.Store { return s.Store }
+
+func (s *slow) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
+	return s.Store.Update(ctx, key, func(old []byte) ([]byte, error) {
+		record, err := change(old)
+		time.Sleep(time.Duration(s.writing.Swap(0)))
+		return record, err
+	})
+}
+
+// machine returns the store of one of the machines that share s.
+func machine(t *testing.T, s store.Shared) *slow {
+	t.Helper()
+	f, err := store.NewFleet(s, []byte("0123456789abcdefghijklmnopqrstuv"), [][]byte{[]byte("ABCDEFGHIJKLMNOPQRSTUVWXYZ543210")}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &slow{Store: f}
+}
+
 // frequent is a store in memory that is for sign-ins under way.
 type frequent struct{ store.Store }
 
@@ -34,7 +61,7 @@ type process struct {
 	asked   pending.Asked
 
 	settled bool
-	brought bool // the grant's record has one
+	brought atomic.Bool // the grant's record has one
 	polled  []device.PollEvent
 }
 
@@ -60,7 +87,7 @@ func starts(t *testing.T, as *fakeas.Server, s store.Store, wire http.RoundTripp
 		Key: key, Server: server, Client: client,
 		Want:    func(context.Context) scopes.Set { return scopes.Of("profile") },
 		Settled: func() { p.settled = true },
-		Brought: func(context.Context, time.Time) bool { return p.brought },
+		Brought: func(context.Context, time.Time) bool { return p.brought.Load() },
 		Failed:  func(err error) { t.Errorf("the store has failed: %v", err) },
 	}
 	return p
@@ -142,7 +169,7 @@ func TestBegin_TheTokenHasCome(t *testing.T) {
 				waiting := b.waits(t.Context(), second)
 				later(30 * time.Second)
 				if brought {
-					b.brought = true
+					b.brought.Store(true)
 					first.End(t.Context(), pending.Outcome{Kept: true})
 				}
 				began := time.Now()

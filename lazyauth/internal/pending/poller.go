@@ -18,6 +18,7 @@ type poller struct {
 	by      string                // whose turn it was then
 	ahead   bool                  // auth is newer than the record
 	late    bool                  // the turn was taken just now
+	come    bool                  // the record has the token, or had it: the code is used
 	over    bool                  // the record was made to say how the flight has ended
 	left    bool                  // ctx has ended
 	polls   int
@@ -34,7 +35,6 @@ type poller struct {
 // A sight is what came of looking at the record.
 type sight struct {
 	final bool // it is the end: these are returned
-	come  bool // the token has come, and another process brings it: the code is used
 	token *oauth.Token
 	err   error
 	at    time.Time // otherwise: when to look again
@@ -149,6 +149,7 @@ func (p *poller) look(ctx context.Context) sight {
 // see says what is to be done about a record, and what is known if that is nothing.
 func (p *poller) see(ctx context.Context, r *record) (move, sight) {
 	now := time.Now()
+	p.come = p.come || r.ID == p.id && r.Grant != nil
 	switch {
 	case r.ID == "" && p.unwritten:
 		return poll, sight{}
@@ -166,7 +167,7 @@ func (p *poller) see(ctx context.Context, r *record) (move, sight) {
 	case r.Grant != nil && (r.By == "" || !now.Before(r.Grant.Until)):
 		return take, sight{}
 	case r.Grant != nil:
-		return wait, sight{come: true, at: now.Add(leastLook)}
+		return wait, sight{at: now.Add(leastLook)}
 	}
 	p.by = r.By
 	if p.by != p.flights.me {
@@ -234,10 +235,15 @@ func (p *poller) act(ctx context.Context) sight {
 	switch {
 	case !asked, taking && err != nil:
 		return p.failed(ctx, err)
+	case err != nil && s.token != nil && event == nil && store.IsFleet(p.flights.store): // another machine may bring it, too
+		return p.failed(ctx, err)
 	case taking:
 		p.by, p.late = p.flights.me, true
 	case errors.Is(err, store.ErrFenced): // another machine has written meanwhile, and that is to be seen
 		p.by = ""
+		if s.token == nil {
+			p.over, s = false, sight{at: time.Now()}
+		}
 	case err != nil: // it was not written, or perhaps it was
 		p.ahead = true
 		p.tell(err)

@@ -1,0 +1,51 @@
+package pending_test
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+)
+
+// A machine that has taken a token from the record to bring it, and stands still before that is written, has
+// it no more: two that have the same refresh token would both use it.
+func TestWait_OneBringsTheToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as, rows := fakeas.New(nil), store.NewSharedMemory(nil)
+		a := starts(t, as, machine(t, rows), nil)
+		first := a.begins()
+		approves(t, as, first.UserCode)
+		if r := <-a.waits(t.Context(), first); r.err != nil {
+			t.Fatal(r.err)
+		}
+		first.End(t.Context(), pending.Outcome{Closed: true})
+
+		stands := machine(t, rows)
+		stands.writing.Store(int64(40 * time.Second)) // longer than its lease
+		b, c := starts(t, as, stands, nil), starts(t, as, machine(t, rows), nil)
+		var failed atomic.Int32
+		b.asked.Failed = func(error) { failed.Add(1) }
+		c.asked.Failed = func(error) {} // it waits for the lease
+		two := make(chan result, 1)
+		go func() { two <- <-b.waits(t.Context(), b.begins()) }()
+		later(time.Second)
+		third := c.begins()
+		if r := <-c.waits(t.Context(), third); r.err != nil {
+			t.Fatal(r.err)
+		}
+		later(time.Minute)
+		b.brought.Store(true) // to the store that they share
+		third.End(t.Context(), pending.Outcome{Kept: true})
+		if r := <-two; !errors.Is(r.err, pending.ErrElsewhere) {
+			t.Errorf("it has a token: %t; %v", r.token != nil, r.err)
+		}
+		if !b.settled || failed.Load() == 0 {
+			t.Errorf("settled: %t; told of %d failures", b.settled, failed.Load())
+		}
+	})
+}
