@@ -24,7 +24,8 @@
 // ended, perhaps in the middle of a poll, whose answer nobody knows. The record is then in doubt,
 // until the next answer: a server that does not know the code any more has given its token away,
 // and that is [device.ErrInterrupted]. A process that ends in an orderly way leaves its turn
-// (By is empty), and who comes polls when it is due. To replace a process is an update of its own
+// (By is empty), and who comes polls when it is due. So does one whose poll was not answered: it may be cut
+// off from the authorization server, and another one not. To replace a process is an update of its own
 // before the poll, so that one which ends right then does not have the next one poll too early.
 //
 // The token comes with the update that has polled for it, so that it is there after whatever

@@ -245,7 +245,7 @@ func (p *poller) act(ctx context.Context) sight {
 			p.over, s = false, sight{at: time.Now()}
 		}
 	case err != nil: // it was not written, or perhaps it was
-		p.ahead = true
+		p.ahead, p.by = true, p.flights.me
 		p.tell(err)
 	case s.err != nil && !s.final:
 		return p.failed(ctx, s.err)
@@ -289,6 +289,9 @@ func (p *poller) polled(ctx context.Context, r *record) (*record, *device.PollEv
 	case s.final:
 		next.Code, next.By, next.Over = nil, "", overWith(s.err, now)
 		p.over = true
+	case event.Outcome == device.Fault: // perhaps it is cut off, and another process is not
+		next.By, p.by = "", ""
+		s.at = s.at.Add(margin)
 	}
 	return &next, event, s
 }
@@ -376,9 +379,9 @@ func (p *poller) leave(ctx context.Context) {
 	})
 }
 
-// clear deletes the record of a code that has expired, if it was this process's turn.
+// clear deletes the record of a code that has expired, if it was this process's turn, or nobody's.
 func (p *poller) clear(ctx context.Context) {
-	if p.by == p.flights.me {
+	if p.by == p.flights.me || p.by == "" {
 		p.change(ctx, func(r *record) records.Decision {
 			if r.Grant != nil || r.Over != nil {
 				return records.Decision{}

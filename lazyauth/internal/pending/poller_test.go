@@ -1,7 +1,9 @@
 package pending_test
 
 import (
+	"context"
 	"errors"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -48,4 +50,62 @@ func TestWait_OneBringsTheToken(t *testing.T) {
 			t.Errorf("settled: %t; told of %d failures", b.settled, failed.Load())
 		}
 	})
+}
+
+// A process that reaches the store and not the authorization server leaves its turn to one that does. Alone it
+// goes on.
+func TestWait_CutOff(t *testing.T) {
+	for name, alone := range map[string]bool{"one of two": false, "alone": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				as, s := fakeas.New(nil), frequent{store.Memory()}
+				cut := &link{next: as.Transport()}
+				a, b := starts(t, as, s, cut), starts(t, as, s, nil)
+				first := a.begins()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				one := a.waits(ctx, first)
+				var two <-chan result
+				if !alone {
+					two = b.waits(t.Context(), b.begins())
+				}
+				later(8 * time.Second)
+				cut.off.Store(true)
+				later(time.Minute)
+				approves(t, as, first.UserCode)
+				if alone {
+					cut.off.Store(false)
+					two = one
+				}
+				began := time.Now()
+				r := <-two
+				if r.err != nil {
+					t.Fatal(r.err)
+				}
+				if took := time.Since(began); took > 30*time.Second || !alone && took > 6*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				if v := as.Violations(); len(v) != 0 {
+					t.Errorf("violations: %v", v)
+				}
+				cancel()
+				if !alone {
+					<-one
+				}
+			})
+		})
+	}
+}
+
+// A link to a server can be cut.
+type link struct {
+	next http.RoundTripper
+	off  atomic.Bool
+}
+
+func (l *link) RoundTrip(req *http.Request) (*http.Response, error) {
+	if l.off.Load() {
+		return nil, errors.New("no route")
+	}
+	return l.next.RoundTrip(req)
 }
