@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"mime"
 	"net"
 	"net/http"
@@ -89,7 +90,9 @@ func New(d Directory, o Options) (*Forwarder, error) {
 	if transport == nil {
 		transport = &http.Transport{DialContext: (&net.Dialer{Timeout: dialWait}).DialContext, TLSHandshakeTimeout: dialWait, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute}
 	}
-	f.proxy = &httputil.ReverseProxy{Rewrite: f.rewrite, Transport: transport, FlushInterval: -1, ErrorHandler: f.unreachable}
+	f.proxy = &httputil.ReverseProxy{
+		Rewrite: f.rewrite, Transport: transport, FlushInterval: -1, ErrorHandler: f.unreachable, ErrorLog: log.New(brokenOff{f}, "", 0),
+	}
 	return f, nil
 }
 
@@ -117,6 +120,8 @@ func (f *Forwarder) Announce(ctx context.Context) {
 // handler, or has the sign-in under way of which they ask the connect page, and all others by next. It
 // stands before the MCP endpoint, behind what limits and verifies callers, and before the connect page,
 // behind what limits those, so that nobody else has the directory asked; the other replica does both once more.
+// There X-Forwarded-For ends with whom this one was asked by, and what goes by addresses has to count the
+// replicas among the proxies that it believes. A request waits for the other replica as long as its context allows.
 func (f *Forwarder) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hop := r.Header.Get(hopHeader)
@@ -137,12 +142,12 @@ func (f *Forwarder) Handler(next http.Handler) http.Handler {
 
 // marksIn returns the marks of what a request is about, if there are any; the first that there is counts.
 func marksIn(r *http.Request, body []byte) []string {
-	switch kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); {
+	switch kind := kindOf(r); {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		return connect.MarksOf(r, nil)
 	case r.Method != http.MethodPost:
 		return nil
-	case kind == "application/json":
+	case kind == kindOfCalls:
 		if call, ok := callOf(body); ok {
 			return []string{state.Mark(call), state.WaitMark(call)}
 		}
@@ -152,6 +157,14 @@ func marksIn(r *http.Request, body []byte) []string {
 		}
 	}
 	return nil
+}
+
+// kindOfCalls is what kindOf returns of a request that may be a call.
+const kindOfCalls = "application/json"
+
+func kindOf(r *http.Request) string {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // none if it is malformed
+	return kind
 }
 
 // take reads the body of a POST, and leaves the request as it was. It reports whether that was all.
@@ -196,41 +209,6 @@ func (f *Forwarder) lookUp(ctx context.Context, marks []string) string {
 		return address
 	}
 	return ""
-}
-
-// A forward is a request on its way.
-type forward struct {
-	address string
-	body    []byte
-	next    http.Handler
-	from    *http.Request
-}
-
-type forwardKey struct{}
-
-func (f *Forwarder) rewrite(p *httputil.ProxyRequest) {
-	to := p.In.Context().Value(forwardKey{}).(*forward) //nolint:forcetypeassert // Handler has put it there
-	u, err := url.Parse(to.address)
-	if err != nil || u.Host == "" {
-		u = &url.URL{Scheme: "invalid"} // which no transport takes
-	}
-	p.SetURL(u)
-	p.Out.Host = p.In.Host
-	p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
-	p.SetXForwarded()
-	p.Out.Header.Set(hopHeader, f.hops.sign(p.Out, to.body))
-}
-
-// unreachable answers a request here that the other replica could not be brought: as abandoned, since
-// this one has not started its handler, and does not.
-func (f *Forwarder) unreachable(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil { // its caller has gone
-		return
-	}
-	to := r.Context().Value(forwardKey{}).(*forward) //nolint:forcetypeassert // Handler has put it there
-	f.failed(fmt.Errorf("httpforward: the replica at %s: %w", to.address, err))
-	to.from.Body = io.NopCloser(bytes.NewReader(to.body))
-	to.next.ServeHTTP(w, to.from)
 }
 
 // callOf returns the call that a request's state names.
