@@ -204,8 +204,8 @@ func TestForward_OneHop(t *testing.T) {
 	})
 }
 
-// beside returns the directory of a replica beside another one, at http://other, which has begun CALL.
-func beside(t *testing.T) *store.Fleet {
+// beside returns the directory of a replica beside another one, at this address, which has begun CALL.
+func beside(t *testing.T, address string) *store.Fleet {
 	t.Helper()
 	rows := store.NewSharedMemory(nil)
 	other := world.JoinFleet(t, rows)
@@ -213,14 +213,14 @@ func beside(t *testing.T) *store.Fleet {
 	if err != nil || holder != other.Incarnation() {
 		t.Fatalf("%q, %v", holder, err)
 	}
-	if err := other.Announce(t.Context(), "http://other", time.Hour); err != nil {
+	if err := other.Announce(t.Context(), address, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	return world.JoinFleet(t, rows)
 }
 
 func TestForward_CallersCannotSayThatTheyAreReplicas(t *testing.T) {
-	directory := beside(t)
+	directory := beside(t, "http://other")
 	sent := make(chan *http.Request, 1)
 	forwarder, err := httpforward.New(directory, httpforward.Options{Address: "http://this", Key: key, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		sent <- r
@@ -278,7 +278,7 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 // What has no call in it reaches the next handler as it was.
 func TestForward_LeavesOthersAlone(t *testing.T) {
-	directory := beside(t)
+	directory := beside(t, "http://other")
 	forwarder, err := httpforward.New(directory, httpforward.Options{Address: "https://this:8443/", Key: key, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		return nil, errors.New("it was forwarded")
 	}), Failed: func(err error) { t.Error(err) }})

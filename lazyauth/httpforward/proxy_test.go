@@ -17,8 +17,7 @@ import (
 // forwards returns a handler that forwards the requests of one call, and answers others with 418.
 func forwards(t *testing.T, address string, transport http.RoundTripper, failed func(error)) http.Handler {
 	t.Helper()
-	directory := seat{&database{marks: map[string]string{"start CALL": "other"}, addresses: map[string]string{"other": address}}, "this"}
-	forwarder, err := httpforward.New(directory, httpforward.Options{Address: "http://this", Key: key, Transport: transport, Failed: failed})
+	forwarder, err := httpforward.New(beside(t, address), httpforward.Options{Address: "http://this", Key: key, Transport: transport, Failed: failed})
 	if err != nil {
 		t.Fatal(err)
 	}
