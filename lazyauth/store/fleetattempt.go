@@ -61,6 +61,13 @@ func (a *attempt) lateness(ctx context.Context, before *Row) {
 	}
 }
 
+// late tells how late change has begun what was due by what is in the record.
+func (a *attempt) late(ctx context.Context) {
+	if a.terms.Late > 0 {
+		a.fleet.events.begunLate(ctx, Lateness{Kind: a.id.Kind, By: a.terms.Late})
+	}
+}
+
 // due is [Terms].Next as a Change has it.
 func (a *attempt) due() time.Duration { return asChange(a.terms.Next) }
 

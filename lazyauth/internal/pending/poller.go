@@ -217,10 +217,14 @@ func (p *poller) act(ctx context.Context) sight {
 			next.Grant.Got = r.Grant.Got
 			return records.Put(next.encode())
 		case m == take:
+			terms.Late = now.Sub(r.Code.Next)
 			taking, s.at = true, now
 			return records.Put(r.taken(p.flights.me, now).encode())
 		}
 		var next *record
+		if r.Code != nil {
+			terms.Late = now.Sub(r.Code.Next)
+		}
 		limited, cancel := terms.Bound(ctx)
 		defer cancel()
 		next, event, s = p.polled(limited, r)

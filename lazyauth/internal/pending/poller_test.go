@@ -97,6 +97,26 @@ func TestWait_CutOff(t *testing.T) {
 	}
 }
 
+// How late polls are is among the figures of a store that machines share: one that takes the turn of another,
+// which has ended without a word, is late by the whole interval that it waited.
+func TestWait_Late(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as, rows := fakeas.New(nil), store.NewSharedMemory(nil)
+		s := machine(t, rows)
+		a, b := starts(t, as, machine(t, rows), nil), starts(t, as, s, nil)
+		first := a.begins() // and never polls
+		two := b.waits(t.Context(), b.begins())
+		approves(t, as, first.UserCode)
+		if r := <-two; r.err != nil {
+			t.Fatal(r.err)
+		}
+		c := s.Store.(*store.Fleet).Counts()
+		if c.Late != 1 || c.MostLateBy < 7*time.Second || c.MostLateBy > 9*time.Second {
+			t.Errorf("%d late, by %v at most", c.Late, c.MostLateBy)
+		}
+	})
+}
+
 // A link to a server can be cut.
 type link struct {
 	next http.RoundTripper
