@@ -79,7 +79,7 @@ type Options struct {
 	Store store.Store
 	// UnsharedSignIns keeps sign-ins that are under way out of the Store. Otherwise the device flow's are
 	// records there for as long as they last, if the store is for that ([store.SuitsFrequentWrites]: folders
-	// are, and keychains are not): a process that is started finds what the last one began, shows the same
+	// and databases are, and keychains are not): a process that is started finds what the last one began, shows the same
 	// prompt and polls on, and processes that run at the same time poll once among them. That is a write for
 	// each poll, and what is written can be approved until its code ends.
 	UnsharedSignIns bool

@@ -39,7 +39,7 @@ const ClockStep = 2 * time.Second
 
 // A Fleet is a [Store] whose records many machines share: as a [Shared] store keeps them, sealed.
 // Its Update is a protocol of three steps, which holds no lock while change is called: see
-// fleet_update.go. It is made by [NewFleet].
+// fleetupdate.go. It is made by [NewFleet].
 type Fleet struct {
 	shared      Shared
 	sealer      rowSealer

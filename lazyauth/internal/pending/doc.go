@@ -35,13 +35,14 @@
 //
 // # Clocks
 //
-// Times are those of the machine that the processes share. One that is set back makes no wait
-// longer than a code's life, and one that is set forward can have a poll come early.
+// Times are those of the machine that the processes share, or of several whose clocks agree within sendWithin.
+// One that is set back makes no wait longer than a code's life, and one that is set forward, or ahead of the
+// others', can have a poll come early.
 //
 // # A store that fails
 //
-// In front of a store that cannot be read or written the process whose turn it is polls on by
-// itself, as it would without a store, and looks again at each poll. Others wait for the store, and then for as long
-// as that process may take to be seen there again; unless
-// that can only be read: whoever polled last is then not heard of any more.
+// In front of a store that machines share nobody polls while that cannot be read or written. In front of
+// another one the process whose turn it is polls on by itself, as it would without a store, and looks again at
+// each poll. Others wait for the store, and then for as long as that process may take to be seen there again;
+// unless that can only be read: whoever polled last is then not heard of any more.
 package pending

@@ -84,8 +84,8 @@ type Asked struct {
 }
 
 // Begin returns the authorization that is under way, or begins one. It blocks for two requests to
-// the authorization server, and for a store that does not answer 5 s before each; where it
-// joins, until it is known whether the person has decided.
+// the authorization server, and for a store that does not answer 5 s before each, or 35 s before the
+// second where machines share it; where it joins, until it is known whether the person has decided.
 //
 // Errors: those of [device.Client.Authorize]. A store that fails is none: then the authorization
 // is this process's alone.
