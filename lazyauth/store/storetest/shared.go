@@ -1,9 +1,6 @@
 package storetest
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,25 +39,16 @@ type SharedSubject struct {
 // kill the engine for that.
 func RunShared(t *testing.T, subject func(t *testing.T) SharedSubject) {
 	t.Helper()
-	for _, c := range sharedChecks {
-		t.Run(c.name, func(t *testing.T) {
-			s := subject(t)
-			if s.Open == nil {
-				t.Fatal("SharedSubject.Open is nil")
-			}
-			if c.needs != nil && !c.needs(s) {
-				t.Skip("the subject has no way to do that")
-			}
-			c.run(&sharedRun{t, s})
-		})
-	}
+	runAll(t, sharedChecks, func(t *testing.T) (SharedSubject, *sharedRun) {
+		s := subject(t)
+		if s.Open == nil {
+			t.Fatal("SharedSubject.Open is nil")
+		}
+		return s, &sharedRun{t, s}
+	})
 }
 
-type sharedCheck struct {
-	name  string
-	run   func(*sharedRun)
-	needs func(SharedSubject) bool // nil needs nothing
-}
+type sharedCheck = checkOf[SharedSubject, *sharedRun]
 
 var sharedChecks = []sharedCheck{
 	{"life of a row", lifeOfARow, nil},
@@ -206,260 +194,10 @@ func (r *sharedRun) until(what string, f func() bool) {
 // ends calls f, which has to return soon.
 func (r *sharedRun) ends(what string, f func() error) error {
 	r.Helper()
-	done := make(chan error, 1)
-	go func() { done <- f() }()
-	select {
-	case err := <-done:
-		return err
-	case <-time.After(patience):
-		r.Fatalf("%s does not return", what)
-		return nil
-	}
+	return returns(r, patience, what, f)
 }
 
-// A row is made by the first attempt, written, and ended.
-func lifeOfARow(r *sharedRun) {
-	s, another := r.open(), r.open()
-	id := grant(1)
-	if row := r.read(s, id); row != nil {
-		r.Fatalf("there is a row: %+v", row)
-	}
-	before, fence := r.attempt(s, id, store.Attempt{Person: hash("alice", 1), Owner: "one", Lease: long, Ends: long})
-	if before != nil || fence == 0 {
-		r.Fatalf("Begin: %+v, fence %d; want no row, and a fence", before, fence)
-	}
-	row := r.wantRow(another, id, none)
-	if row.Person != hash("alice", 1) || row.Generation != 0 || row.Fence != fence || row.Owner != "one" || row.Until.IsZero() || !row.Due.IsZero() || row.Ends.IsZero() || row.SealedBy != "" {
-		r.Errorf("begun: %+v", row)
-	}
-	content := secret + "\x00\xff"
-	r.write(s, id, fence, 0, store.Change{Person: hash("bob", 2), Content: []byte(content), SealedBy: "k1", Release: true}, true)
-	row = r.wantRow(another, id, content)
-	if row.Person != hash("bob", 2) || row.Generation != 1 || row.Fence != fence || row.Owner != "" || !row.Until.IsZero() || !row.Due.IsZero() || !row.Ends.IsZero() || row.SealedBy != "k1" {
-		r.Errorf("written: %+v", row)
-	}
-	before, next := r.begin(another, id, "two")
-	if before == nil || string(before.Content) != content || before.Owner != "" || before.Fence != fence || before.Generation != row.Generation || next <= fence {
-		r.Fatalf("begun again: fence %d after %d, %+v", next, fence, before)
-	}
-	r.write(another, id, next, row.Generation, store.Change{Ends: long, Release: true}, true)
-	ended := r.wantRow(s, id, none)
-	if ended.Generation != row.Generation+1 || ended.SealedBy != "" || ended.Ends.IsZero() || ended.Person != (store.Hash{}) {
-		r.Errorf("ended: %+v after generation %d", ended, row.Generation)
-	}
-	if r.read(s, grant(2)) != nil || r.read(s, store.ID{Kind: "flight", Key: id.Key}) != nil {
-		r.Errorf("there are rows that nobody made")
-	}
-	if err := s.Delete(r.Context(), id); err != nil {
-		r.Errorf("Delete: %v", err)
-	}
-	if row := r.read(another, id); row != nil {
-		r.Errorf("after Delete: %+v", row)
-	}
-	if err := s.Delete(r.Context(), id); err != nil {
-		r.Errorf("Delete of what is not there: %v", err)
-	}
-}
-
-// A name says where the rows are, in a few words.
-func sharedName(r *sharedRun) {
-	s := r.open()
-	if text := s.String(); text == "" || strings.ContainsAny(text, "\n\r") || len(text) > 300 {
-		r.Errorf("its name is %.400q", text)
-	}
-}
-
-// Contents may be anything, as long as the longest, and belong to who gave or got them.
-func contents(r *sharedRun) {
-	s := r.open()
-	large := bytes.Repeat([]byte("012345\x00\xff"), store.MaxContent/8)
-	for n, content := range [][]byte{{0}, []byte("\xff\xfe"), []byte("'; --"), large} {
-		id := grant(n)
-		given := bytes.Clone(content)
-		r.insert(s, id, store.Change{Content: given, SealedBy: "k1"}, true)
-		given[0]++
-		got := r.wantRow(s, id, string(content)).Content
-		got[0]++
-		r.wantRow(s, id, string(content))
-	}
-	r.insert(s, grant(9), store.Change{Content: []byte("open to all")}, true)
-	if row := r.wantRow(s, grant(9), "open to all"); row.SealedBy != "" {
-		r.Errorf("sealed by %q, though it is not", row.SealedBy)
-	}
-	r.insert(s, grant(10), store.Change{Ends: long}, true)
-	r.wantRow(s, grant(10), none)
-}
-
-// What an engine cannot keep it refuses, and keeps nothing of it.
-func whatIsNone(r *sharedRun) {
-	s := r.open()
-	huge := bytes.Repeat([]byte("x"), store.MaxContent+1)
-	for what, f := range map[string]func(store.ID) error{
-		"too long": func(id store.ID) error {
-			_, err := s.Insert(r.Context(), id, store.Change{Content: huge, Generation: 1})
-			return err
-		},
-		"empty content": func(id store.ID) error {
-			_, err := s.Insert(r.Context(), id, store.Change{Content: []byte{}, Generation: 1})
-			return err
-		},
-		"no owner": func(id store.ID) error {
-			_, _, err := s.Begin(r.Context(), id, store.Attempt{Lease: long})
-			return err
-		},
-		"an owner of two lines": func(id store.ID) error {
-			_, _, err := s.Begin(r.Context(), id, store.Attempt{Owner: "a\nb", Lease: long})
-			return err
-		},
-		"no lease": func(id store.ID) error {
-			_, _, err := s.Begin(r.Context(), id, store.Attempt{Owner: "one"})
-			return err
-		},
-		"a generation of 0": func(id store.ID) error {
-			_, err := s.Insert(r.Context(), id, store.Change{Content: []byte("x")})
-			return err
-		},
-		"due before now": func(id store.ID) error {
-			_, err := s.Insert(r.Context(), id, store.Change{Content: []byte("x"), Due: -1, Generation: 1})
-			return err
-		},
-	} {
-		if err := f(grant(1)); err == nil {
-			r.Errorf("%s: taken", what)
-		}
-	}
-	for _, kind := range []string{"", "Grant", "grant*", strings.Repeat("k", 17)} {
-		if _, err := s.Insert(r.Context(), store.ID{Kind: kind, Key: grant(1).Key}, next(0, "x")); err == nil {
-			r.Errorf("kind %q: taken", kind)
-		}
-	}
-	if row := r.read(s, grant(1)); row != nil {
-		r.Errorf("there is %+v", row)
-	}
-}
-
-// The clock is the store's, everywhere the same, and goes on.
-func clock(r *sharedRun) {
-	s, another := r.open(), r.open()
-	at := func(s store.Shared) time.Time {
-		now, err := s.Now(r.Context())
-		if err != nil {
-			r.Fatalf("Now: %v", err)
-		}
-		return now
-	}
-	first := at(s)
-	if first.IsZero() {
-		r.Fatalf("Now is zero")
-	}
-	_, _ = r.attempt(s, grant(1), store.Attempt{Owner: "one", Lease: long, Due: 2 * long, Ends: 3 * long})
-	row := r.read(another, grant(1))
-	last := at(another)
-	for what, c := range map[string]struct {
-		t time.Time
-		d time.Duration
-	}{"Until": {row.Until, long}, "Due": {row.Due, 2 * long}, "Ends": {row.Ends, 3 * long}} {
-		const grain = time.Millisecond // that an engine may round by
-		if c.t.Before(first.Add(c.d-grain)) || c.t.After(last.Add(c.d+grain)) {
-			r.Errorf("%s is %v; want %v from a time between %v and %v", what, c.t, c.d, first, last)
-		}
-	}
-	r.until("the clock goes on", func() bool { return at(another).After(first) })
-}
-
-// Who has stopped waiting gets nothing done.
-func sharedContextHasEnded(r *sharedRun) {
-	s := r.open()
-	r.insert(s, grant(1), of("old"), true)
-	row := r.read(s, grant(1))
-	ctx, cancel := context.WithCancelCause(r.Context())
-	cancel(errTired)
-	for what, f := range methods(s, row) {
-		err := r.ends(what+" after the end", func() error { return f(ctx) })
-		if err == nil {
-			r.Errorf("%s: no error", what)
-		}
-	}
-	if now := r.wantRow(s, grant(1), "old"); now.Fence != row.Fence || now.Generation != row.Generation {
-		r.Errorf("it was changed: %+v", now)
-	}
-	if r.read(s, grant(2)) != nil {
-		r.Errorf("it was inserted")
-	}
-}
-
-// methods are those that ask the store for something, about a row that is there.
-func methods(s store.Shared, row *store.Row) map[string]func(context.Context) error {
-	all := writing(s, row)
-	all["Now"] = func(ctx context.Context) error { _, err := s.Now(ctx); return err }
-	all["Read"] = func(ctx context.Context) error { _, err := s.Read(ctx, row.ID); return err }
-	all["Due"] = func(ctx context.Context) error { _, _, err := s.Due(ctx, row.Kind, 1); return err }
-	all["OfPerson"] = func(ctx context.Context) error { _, err := s.OfPerson(ctx, row.Person, store.ID{}, 1); return err }
-	all["NotSealedBy"] = func(ctx context.Context) error { _, err := s.NotSealedBy(ctx, "k2", store.ID{}, 1); return err }
-	all["Watch"] = func(ctx context.Context) error { return s.Watch(ctx, func(store.ID) {}) }
-	return all
-}
-
-func writing(s store.Shared, row *store.Row) map[string]func(context.Context) error {
-	return map[string]func(context.Context) error{
-		"Begin": func(ctx context.Context) error {
-			_, _, err := s.Begin(ctx, row.ID, store.Attempt{Owner: "one", Lease: long})
-			return err
-		},
-		"Write": func(ctx context.Context) error {
-			_, err := s.Write(ctx, row.ID, row.Fence, row.Generation, next(row.Generation, "new"))
-			return err
-		},
-		"Insert": func(ctx context.Context) error { _, err := s.Insert(ctx, grant(2), next(0, "new")); return err },
-		"Delete": func(ctx context.Context) error { return s.Delete(ctx, row.ID) },
-	}
-}
-
-// A store that cannot be written says so, and can be read.
-func sharedUnwritable(r *sharedRun) {
-	s := r.open()
-	r.insert(s, grant(1), of(secret), true)
-	row := r.read(s, grant(1))
-	restore, err := r.subject.ReadOnly()
-	if err != nil {
-		r.Fatalf("ReadOnly: %v", err)
-	}
-	for what, f := range writing(s, row) {
-		if err := f(r.Context()); !errors.Is(err, store.ErrUnwritable) || strings.Contains(err.Error(), secret) {
-			r.Errorf("%s: %v; want an ErrUnwritable", what, err)
-		}
-	}
-	r.wantRow(s, grant(1), secret)
-	restore()
-	r.until("it can be written again", func() bool {
-		_, err := s.Write(r.Context(), row.ID, row.Fence, row.Generation, next(row.Generation, "new"))
-		return err == nil
-	})
-	r.wantRow(s, grant(1), "new")
-}
-
-// Whatever a store waits for, its methods return when the context ends.
-func sharedSilent(r *sharedRun) {
-	s := r.open()
-	r.insert(s, grant(1), of(secret), true)
-	row := r.read(s, grant(1))
-	restore, err := r.subject.Silence()
-	if err != nil {
-		r.Fatalf("Silence: %v", err)
-	}
-	for what, f := range methods(s, row) {
-		ctx, cancel := context.WithTimeout(r.Context(), short)
-		err := r.ends(what+" of a silent store", func() error { return f(ctx) })
-		cancel()
-		if err == nil || strings.Contains(err.Error(), secret) {
-			r.Errorf("%s: %v", what, err)
-		}
-	}
-	restore()
-	r.until("it answers again", func() bool { _, err := s.Read(r.Context(), row.ID); return err == nil })
-}
-
-// same reports whether two lists have the same ids, in any order.
+// sameIDs reports whether two lists have the same ids, in any order.
 func sameIDs(a, b []store.ID) bool {
 	if len(a) != len(b) {
 		return false

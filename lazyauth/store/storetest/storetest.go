@@ -42,16 +42,32 @@ type Subject struct {
 // Run checks a store, each part of its contract with a new subject.
 func Run(t *testing.T, subject func(t *testing.T) Subject) {
 	t.Helper()
+	runAll(t, checks, func(t *testing.T) (Subject, *run) {
+		s := subject(t)
+		if s.Open == nil {
+			t.Fatal("Subject.Open is nil")
+		}
+		return s, &run{t, s}
+	})
+}
+
+// A checkOf is one part of a contract; R is a run of it, of a subject S.
+type checkOf[S, R any] struct {
+	name  string
+	run   func(R)
+	needs func(S) bool // nil needs nothing
+}
+
+// runAll runs checks, each with a new subject.
+func runAll[S, R any](t *testing.T, checks []checkOf[S, R], begin func(*testing.T) (S, R)) {
+	t.Helper()
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {
-			s := subject(t)
-			if s.Open == nil {
-				t.Fatal("Subject.Open is nil")
-			}
+			s, r := begin(t)
 			if c.needs != nil && !c.needs(s) {
 				t.Skip("the subject has no way to do that")
 			}
-			c.run(&run{t, s})
+			c.run(r)
 		})
 	}
 }
@@ -64,11 +80,7 @@ type reporter interface {
 	Fatalf(format string, args ...any)
 }
 
-type check struct {
-	name  string
-	run   func(*run)
-	needs func(Subject) bool // nil needs nothing
-}
+type check = checkOf[Subject, *run]
 
 // A run is one check of one subject.
 type run struct {
@@ -133,12 +145,18 @@ func (r *run) wantKeys(s store.Store, want ...string) {
 // ends calls f, which has to return soon.
 func (r *run) ends(what string, f func() error) error {
 	r.Helper()
+	return returns(r, soon, what, f)
+}
+
+// returns calls f, which has to return within a time.
+func returns(r reporter, within time.Duration, what string, f func() error) error {
+	r.Helper()
 	done := make(chan error, 1)
 	go func() { done <- f() }()
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(soon):
+	case <-time.After(within):
 		r.Fatalf("%s does not return", what)
 		return nil
 	}
