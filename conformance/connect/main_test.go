@@ -6,9 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/testmain"
 )
 
 // atOnce is how many stories run at once unless -parallel says otherwise. It is the browser that keeps two processors
@@ -20,22 +21,7 @@ var (
 	axe     string // the script of axe-core
 )
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	explicit := false
-	flag.Visit(func(f *flag.Flag) { explicit = explicit || f.Name == "test.parallel" })
-	if !explicit {
-		if err := flag.Set("test.parallel", atOnce); err != nil {
-			panic(err)
-		}
-	}
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "connect:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testmain.Run(m, "connect", atOnce, run) }
 
 // run starts what all stories share. What is missing fails: a test that skips where Chromium is not there would pass
 // for ever on a machine without it.
@@ -51,7 +37,7 @@ func run(m *testing.M) (code int, err error) {
 	if err := writeCertificate(dir); err != nil {
 		return 1, err
 	}
-	if example, err = buildExample(dir); err != nil {
+	if example, err = testmain.BuildExample(dir, "http"); err != nil {
 		return 1, err
 	}
 	var end func() error
@@ -95,16 +81,4 @@ func version(file, of string) (string, error) {
 		read.Version = read.Packages["node_modules/"+of].Version
 	}
 	return read.Version, err
-}
-
-// buildExample builds examples/http in the main module, with the versions that its go.mod names.
-func buildExample(dir string) (string, error) {
-	binary := filepath.Join(dir, "http.exe") // the suffix is needed on one system and harmless on the others
-	build := exec.Command("go", "build", "-o", binary, "./examples/http")
-	build.Dir = filepath.Join("..", "..")
-	build.Env = append(os.Environ(), "GOWORK=off")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building examples/http: %w\n%s", err, out)
-	}
-	return binary, nil
 }

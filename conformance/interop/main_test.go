@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/testmain"
 )
 
 // stories is how many stories run at once unless -parallel says otherwise. They
@@ -39,20 +41,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == serveCommand {
 		os.Exit(serve(os.Args[2:]))
 	}
-	flag.Parse()
-	explicit := false
-	flag.Visit(func(f *flag.Flag) { explicit = explicit || f.Name == "test.parallel" })
-	if !explicit {
-		if err := flag.Set("test.parallel", stories); err != nil {
-			panic(err)
-		}
-	}
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "interop:", err)
-		code = 1
-	}
-	os.Exit(code)
+	testmain.Run(m, "interop", stories, run)
 }
 
 // run sets up the world. What is missing fails: a test that skips when Node is
@@ -109,18 +98,10 @@ func hasNode() error {
 	return fmt.Errorf("Node.js 20 or later is needed, in PATH as node: found %q, %v", out, err)
 }
 
-// buildServer builds examples/stdio in the main module, with the versions that
-// its go.mod names and not with those that this module's dependencies ask for.
+// buildServer builds examples/stdio, unless the flag names another server.
 func buildServer(dir string) (string, error) {
 	if *serverFlag != "" {
 		return filepath.Abs(*serverFlag)
 	}
-	binary := filepath.Join(dir, "stdio.exe") // the suffix is needed on one system and harmless on the others
-	build := exec.Command("go", "build", "-o", binary, "./examples/stdio")
-	build.Dir = filepath.Join("..", "..")
-	build.Env = append(os.Environ(), "GOWORK=off")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building examples/stdio: %w\n%s", err, out)
-	}
-	return binary, nil
+	return testmain.BuildExample(dir, "stdio")
 }

@@ -3,11 +3,12 @@ package official_test
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"testing"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/testmain"
 )
 
 // atOnce is how many runs of the suite there are at once unless -parallel says otherwise. They
@@ -21,22 +22,7 @@ var everything, everythingClient string
 // scratch is a folder that is there as long as the tests run.
 var scratch string
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	explicit := false
-	flag.Visit(func(f *flag.Flag) { explicit = explicit || f.Name == "test.parallel" })
-	if !explicit {
-		if err := flag.Set("test.parallel", atOnce); err != nil {
-			panic(err)
-		}
-	}
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "official:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testmain.Run(m, "official", atOnce, run) }
 
 // run builds server and client. What is missing fails: a test that skips where Node.js is not
 // there would pass for ever on a machine without it.
