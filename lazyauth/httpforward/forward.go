@@ -151,7 +151,7 @@ func marksIn(r *http.Request, body []byte) []string {
 		if call, ok := callOf(body); ok {
 			return []string{state.Mark(call), state.WaitMark(call)}
 		}
-	case kind == "application/x-www-form-urlencoded" && len(body) <= maxForm:
+	case kind == kindOfForms:
 		if form, err := url.ParseQuery(string(body)); err == nil {
 			return connect.MarksOf(r, form)
 		}
@@ -159,21 +159,31 @@ func marksIn(r *http.Request, body []byte) []string {
 	return nil
 }
 
-// kindOfCalls is what kindOf returns of a request that may be a call.
-const kindOfCalls = "application/json"
+// What kindOf returns of requests that may be calls, and forms of the connect page.
+const (
+	kindOfCalls = "application/json"
+	kindOfForms = "application/x-www-form-urlencoded"
+)
 
 func kindOf(r *http.Request) string {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")) // none if it is malformed
 	return kind
 }
 
-// take reads the body of a POST, and leaves the request as it was. It reports whether that was all.
+// take reads the body of a POST that may be about a call or a sign-in, as far as one of those goes, and
+// leaves the request as it was. It reports whether that was all.
 func take(r *http.Request) (body []byte, whole bool) {
-	if r.Method != http.MethodPost || r.Body == nil {
+	limit := int64(maxBody)
+	switch {
+	case r.Method != http.MethodPost || r.Body == nil:
 		return nil, true
+	case kindOf(r) == kindOfForms:
+		limit = maxForm
+	case kindOf(r) != kindOfCalls:
+		return nil, false
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	whole = err == nil && len(body) <= maxBody
+	body, err := io.ReadAll(io.LimitReader(r.Body, limit+1))
+	whole = err == nil && int64(len(body)) <= limit
 	var after io.Reader = r.Body
 	if err != nil { // next meets it as well
 		after = failing{err}

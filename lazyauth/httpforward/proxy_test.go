@@ -80,6 +80,40 @@ func TestForward_ConnectionHasEnded(t *testing.T) {
 	}
 }
 
+// Of a form no more is kept than one of the connect page has, and of what is no form and no call nothing:
+// anybody may send it there.
+func TestForward_KeepsLittleOfWhatIsNoCall(t *testing.T) {
+	for kind, most := range map[string]int{"application/x-www-form-urlencoded": 4<<10 + 1, "text/plain": 0, "": 0} {
+		body := &counting{Reader: strings.NewReader(strings.Repeat("x", 1<<20))}
+		forwarder, err := httpforward.New(beside(t, "http://other"), httpforward.Options{Address: "http://this", Key: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://public.example/connect", body)
+		r.Header.Set("Content-Type", kind)
+		forwarder.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if body.n > most {
+				t.Errorf("%q: %d bytes were read, at most %d are needed", kind, body.n, most)
+			}
+			if all, err := io.ReadAll(r.Body); err != nil || len(all) != 1<<20 {
+				t.Errorf("%q: the next handler reads %d bytes, %v", kind, len(all), err)
+			}
+		})).ServeHTTP(httptest.NewRecorder(), r)
+	}
+}
+
+// A counting reader counts what was read.
+type counting struct {
+	io.Reader
+	n int
+}
+
+func (c *counting) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += n
+	return n, err
+}
+
 // Who is told that a request's time is over is not told that all went well.
 func TestForward_TimeIsOver(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
