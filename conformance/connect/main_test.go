@@ -1,6 +1,7 @@
 package connect_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -37,7 +38,7 @@ func run(m *testing.M) (code int, err error) {
 	if err := writeCertificate(dir); err != nil {
 		return 1, err
 	}
-	if example, err = testmain.BuildExample(dir, "http"); err != nil {
+	if example, err = testmain.BuildExample(context.Background(), dir, "http"); err != nil {
 		return 1, err
 	}
 	var end func() error

@@ -58,11 +58,11 @@ func run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dir)
-	if world.server, err = buildServer(dir); err != nil {
-		return 1, err
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	if world.server, err = buildServer(ctx, dir); err != nil {
+		return 1, err
+	}
 	for into, config := range map[**provider]providerConfig{
 		&world.as:     {},
 		&world.strict: {Strict: true, PAR: "required", Host: "localhost"},
@@ -99,9 +99,9 @@ func hasNode() error {
 }
 
 // buildServer builds examples/stdio, unless the flag names another server.
-func buildServer(dir string) (string, error) {
+func buildServer(ctx context.Context, dir string) (string, error) {
 	if *serverFlag != "" {
 		return filepath.Abs(*serverFlag)
 	}
-	return testmain.BuildExample(dir, "stdio")
+	return testmain.BuildExample(ctx, dir, "stdio")
 }

@@ -3,6 +3,7 @@
 package testmain
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -34,9 +35,9 @@ func Run(m *testing.M, name, atOnce string, run func(*testing.M) (code int, err 
 // BuildExample builds a program of the main module's examples into a folder, for a suite in a
 // module two folders below: with the versions that the main module's go.mod names, and not with
 // those that the suite's dependencies ask for.
-func BuildExample(dir, name string) (binary string, err error) {
-	binary = filepath.Join(dir, name+".exe")                               // the suffix is needed on one system and harmless on the others
-	build := exec.Command("go", "build", "-o", binary, "./examples/"+name) //nolint:gosec // the suite names it
+func BuildExample(ctx context.Context, dir, name string) (binary string, err error) {
+	binary = filepath.Join(dir, name+".exe")                                           // the suffix is needed on one system and harmless on the others
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./examples/"+name) //nolint:gosec // the suite names it
 	build.Dir = filepath.Join("..", "..")
 	build.Env = append(os.Environ(), "GOWORK=off")
 	if out, err := build.CombinedOutput(); err != nil {
