@@ -1,6 +1,8 @@
 package asking
 
 import (
+	"strings"
+
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -26,9 +28,20 @@ func programOf(call *mcp.CallToolRequest) string {
 		return ""
 	}
 	if info := call.ClientInfo(); info != nil {
-		return info.Name
+		return keepable(info.Name)
 	}
 	return ""
+}
+
+// mostKept is how much of a name is kept, in bytes: more than is shown of one.
+const mostKept = 512
+
+// keepable returns what a flight may keep of a host's text, for longer than the request lasts that brought it.
+func keepable(text string) string {
+	if len(text) > mostKept {
+		return strings.Clone(text[:mostKept])
+	}
+	return text
 }
 
 // OfferedClientID returns the client id that a host offers to be known by: auth.cimd.clientId

@@ -2,6 +2,7 @@ package asking_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/asking"
@@ -41,6 +42,20 @@ func TestOfferedClientID(t *testing.T) {
 	}
 	if asking.OfferedClientID(nil) != "" {
 		t.Error("without _meta")
+	}
+}
+
+// A sign-in outlives the call that began it, and so does what that called its program: no more of it than is shown.
+func TestProgram_IsKeptShort(t *testing.T) {
+	for name, want := range map[string]string{
+		"": "", "Sample Agent": "Sample Agent", strings.Repeat("W", 1<<20): strings.Repeat("W", 512), strings.Repeat("W", 512): strings.Repeat("W", 512),
+	} {
+		call := &mcp.CallToolRequest{Params: &mcp.CallToolParamsRaw{Meta: mcp.Meta{
+			mcp.MetaKeyProtocolVersion: "2026-07-28", mcp.MetaKeyClientInfo: map[string]any{"name": name, "version": "1"},
+		}}}
+		if got := asking.ProgramOf(call); got != want {
+			t.Errorf("of a name of %d bytes %d are kept, and not %d", len(name), len(got), len(want))
+		}
 	}
 }
 

@@ -1,0 +1,4 @@
+package asking
+
+// ProgramOf is programOf.
+var ProgramOf = programOf
