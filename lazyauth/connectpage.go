@@ -58,8 +58,10 @@ type ConnectOptions struct {
 // serve any number of services. It keeps what is under way in the memory of this process: all requests for it have
 // to come to the process that the person's calls came to, or be forwarded there, as package httpforward does it.
 //
-// The link of a prompt is a page of it. That says which service, account and access is asked for, and who is signed
-// in at the browser; nothing happens before they continue. It is good for the person alone whose call it is (MCP
+// The link of a prompt is a page of it. That says which service, account and access is asked for, what the program that
+// asks calls itself, and who is signed in at the browser. It also names the client that the call's bearer token was
+// issued to, if the token's verifier has put that into the SDK's TokenInfo.Extra: as "client_id" (RFC 9068 §2.2, RFC
+// 7662 §2.2) or "azp". Nothing happens before they continue. It is good for the person alone whose call it is (MCP
 // 2026-07-28 client/elicitation, "Phishing"): at the page, and again when the browser comes back from the authorization
 // server, for which it must have the cookie that it got when the person continued. What that shows is who sat at the
 // browser. It does not show whose account at the service they used, of which the last page and [MetaAccount] tell.

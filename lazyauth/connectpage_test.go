@@ -13,6 +13,8 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/oauth2"
 )
 
@@ -106,6 +108,49 @@ func TestConnectPage_HeldCallGoesOn(t *testing.T) {
 		}
 		shows(t, ada.Get(link), http.StatusForbidden, "foreign")
 	})
+}
+
+// What a program calls itself is its own to choose. As which client it has got its bearer token is the issuer's word, and
+// the page says that beside it.
+func TestConnectPage_CallersClient(t *testing.T) {
+	for name, claims := range map[string]map[string]any{
+		"RFC 9068":        {"client_id": "https://agent.example/client.json"},
+		"OpenID Connect":  {"azp": "https://agent.example/client.json"},
+		"not known":       nil,
+		"no text":         {"client_id": 7},
+		"a hostile text":  {"client_id": "x</q><h1>Continue\u202e"},
+		"longer than all": {"client_id": strings.Repeat("W", 10_000)},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			o := newOffice(t, world.Setup{Options: lazyauth.Options{Principal: func(_ context.Context, req *mcp.CallToolRequest) (lazyauth.Principal, error) {
+				return lazyauth.Principal{Subject: req.Extra.TokenInfo.UserID}, nil
+			}}})
+			endpoint := o.EndpointBehind(func(_ context.Context, token string, _ *http.Request) (*auth.TokenInfo, error) {
+				return &auth.TokenInfo{UserID: token, Extra: claims, Expiration: time.Now().Add(time.Hour)}, nil
+			})
+			asked := <-endpoint.Send(t.Context(), world.Request{User: "ada", Caps: world.URLAlone})
+			asked.State(t)
+			prompt, ok := asked.Result.InputRequests[world.ResponseKey].(*mcp.ElicitParams)
+			if !ok {
+				t.Fatalf("%s: ada is not asked", name)
+			}
+			v := o.Visitor(o.page, "ada").Get(prompt.URL)
+			shows(t, v, http.StatusOK, "consent")
+			said := strings.Contains(v.HTML, "as the client <q>")
+			switch name {
+			case "RFC 9068", "OpenID Connect":
+				shows(t, v, http.StatusOK, "consent", "as the client <q>https://agent.example/client.json</q>")
+			case "not known", "no text":
+				if said {
+					t.Errorf("%s: the page names a client: %s", name, v.HTML)
+				}
+			default:
+				if !said || strings.Contains(v.HTML, "<h1>Continue") || strings.Contains(v.HTML, "\u202e") || strings.Contains(v.HTML, strings.Repeat("W", 300)) {
+					t.Errorf("%s: %s", name, v.HTML)
+				}
+			}
+		})
+	}
 }
 
 // Another person's browser with the link learns nothing, whatever the link is, and the call waits on.

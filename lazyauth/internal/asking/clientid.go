@@ -23,6 +23,23 @@ func (a *asker) ClientID() string {
 //go:noinline
 func (a *asker) Program() string { return programOf(a.host.Request().Call) }
 
+// CallersClient implements [grants.Asker]: "client_id" (RFC 9068 §2.2, RFC 7662 §2.2), or else "azp" (OpenID Connect
+// Core 1.0 §2), of what the verifier of the bearer token has put into its Extra.
+//
+//go:noinline
+func (a *asker) CallersClient() string {
+	call := a.host.Request().Call
+	if call == nil || call.Extra == nil || call.Extra.TokenInfo == nil {
+		return ""
+	}
+	for _, claim := range []string{"client_id", "azp"} {
+		if id, _ := call.Extra.TokenInfo.Extra[claim].(string); id != "" {
+			return keepable(id)
+		}
+	}
+	return ""
+}
+
 func programOf(call *mcp.CallToolRequest) string {
 	if call == nil {
 		return ""

@@ -46,6 +46,7 @@ type Shown struct {
 	Service string
 	Account string   // the name of the account that is asked for; empty if there is one alone
 	Host    string   // what the program that asks calls itself: anybody's text
+	Client  string   // the client that its bearer token was issued to, if that is known: the id that an issuer has for it
 	New     []string // the access that is asked for, and that the person has not given
 	Held    []string // what they have given
 }

@@ -97,6 +97,9 @@ func (a *Authorization) about(s shown) shown {
 	if s.Sign.Host != "" {
 		s.Sign.Host = showable(s.Sign.Host, mostHost)
 	}
+	if s.Sign.Client != "" {
+		s.Sign.Client = showable(s.Sign.Client, mostName)
+	}
 	s.Sign.Account = names.Isolate(s.Sign.Account)
 	return s
 }

@@ -36,7 +36,7 @@ func (w *RedirectFlow) beginOnPage(ctx context.Context, a Asked, client *oauth.C
 	case err != nil:
 		return nil, err
 	}
-	return pageAuthorization{authorization, w.Server, client, a.Program}, nil
+	return pageAuthorization{authorization, w.Server, client, a.Program, a.CallersClient}, nil
 }
 
 // A pageAuthorization is one by way of the connect page.
@@ -45,6 +45,7 @@ type pageAuthorization struct {
 	server  *AuthorizationServer
 	as      *oauth.Client // who asked
 	program string
+	callers string // the client of its bearer token
 }
 
 // Prompt implements [Authorization].
@@ -54,7 +55,7 @@ func (a pageAuthorization) Prompt() elicit.Prompt {
 
 // Shows implements [Authorization]: the page says what the prompt does, and what asks.
 func (a pageAuthorization) Shows(p elicit.Prompt) {
-	s := connect.Shown{Service: p.Service, Account: p.Account, Host: a.program}
+	s := connect.Shown{Service: p.Service, Account: p.Account, Host: a.program, Client: a.callers}
 	asked := inWords(slices.Collect(p.Scopes.All()), p.Access)
 	n := 0
 	for scope := range p.Scopes.All() {

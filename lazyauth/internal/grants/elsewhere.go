@@ -14,7 +14,7 @@ import (
 func asked(f *Flight, settled *bool) Asked {
 	o := f.owner
 	return Asked{
-		Want: f.gather, Who: o.who, Link: f.link, Client: f.client, Program: f.program,
+		Want: f.gather, Who: o.who, Link: f.link, Client: f.client, Program: f.program, CallersClient: f.callers,
 		Chosen:   func(c ClientChoice) { o.keeper.config.Observer.ClientChosen(f, c) },
 		Joins:    func(asked scopes.Set) bool { return joins(f, asked) },
 		Settled:  func() { *settled = true },

@@ -33,6 +33,7 @@ type Flight struct {
 	tool            string             // whose call that was
 	link            Link               // how a link gets to its person
 	client, program string             // the id that its host offers, and what that calls itself
+	callers         string             // the client that its caller's bearer token was issued to
 	cause           context.Context    // of that call: for its values
 	began           time.Time
 
@@ -71,7 +72,7 @@ type Flight struct {
 
 // newFlight returns a flight that begins with this need; o.mu is held.
 func newFlight(ctx context.Context, o *Owner, need scopes.Requirement, a Asker) *Flight {
-	f := &Flight{owner: o, need: need, tool: a.Tool(), link: a.Link(), client: a.ClientID(), program: a.Program(), cause: context.WithoutCancel(ctx), began: time.Now(), gathering: true, ready: make(chan struct{})}
+	f := &Flight{owner: o, need: need, tool: a.Tool(), link: a.Link(), client: a.ClientID(), program: a.Program(), callers: a.CallersClient(), cause: context.WithoutCancel(ctx), began: time.Now(), gathering: true, ready: make(chan struct{})}
 	f.want = o.wanted(need)
 	f.wanted, f.abandon = context.WithCancelCause(f.cause)
 	f.done, f.end = context.WithCancel(context.Background())

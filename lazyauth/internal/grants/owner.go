@@ -62,6 +62,9 @@ type Asker interface {
 	ClientID() string
 	// Program is what the host calls itself, which anybody can say. It is called with the owner's mutex locked.
 	Program() string
+	// CallersClient is the client that the caller's bearer token was issued to, as its verifier has it; empty if
+	// that is not known. It is called with the owner's mutex locked.
+	CallersClient() string
 	// Weight is how many of the calls that may wait this one counts as: one at least, and the same each time.
 	Weight() int
 	// Left is how much longer the asker can wait for a renewal, which it does for four

@@ -100,6 +100,8 @@ func (traveller) Left() time.Duration { return time.Hour }
 func (traveller) Link() grants.Link   { return grants.LinkShown }
 func (traveller) ClientID() string    { return "" }
 func (traveller) Program() string     { return "" }
+
+func (traveller) CallersClient() string { return "" }
 func (t traveller) Follow(_ context.Context, f *grants.Flight) error {
 	select {
 	case <-f.Ready():

@@ -35,6 +35,9 @@ type Asked struct {
 
 	Client  string             // the client id that the host offers; empty if it offers none
 	Program string             // what the program calls itself through which the person is asked: anybody's text
+	// CallersClient is the client that the caller's bearer token was issued to, as its verifier has it: an id that an
+	// issuer knows. It is empty if that is not known.
+	CallersClient string
 	Chosen  func(ClientChoice) // is told as which client the person is asked; may be nil
 
 	// Joins is told that what is under way already, in another process, is for these scopes, and

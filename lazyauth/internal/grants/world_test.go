@@ -189,6 +189,8 @@ func (c caller) ClientID() string { return c.id }
 
 func (c caller) Program() string { return c.program }
 
+func (c caller) CallersClient() string { return "" }
+
 func (c caller) Left() time.Duration {
 	if c.left == 0 {
 		return time.Hour
