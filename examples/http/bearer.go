@@ -157,6 +157,7 @@ type introspected struct {
 	Issuer   string   `json:"iss"`
 	Subject  string   `json:"sub"`
 	Audience audience `json:"aud"`
+	Client   string   `json:"client_id"`
 	Scope    string   `json:"scope"`
 	Expires  int64    `json:"exp"`
 }
@@ -173,7 +174,7 @@ func (a *introspected) info(issuer string, audience []string) (*auth.TokenInfo, 
 	}
 	info := &auth.TokenInfo{
 		UserID: a.Subject,
-		Extra:  map[string]any{"iss": issuer},
+		Extra:  map[string]any{"iss": issuer, "client_id": a.Client}, // of which the connect page tells
 		Scopes: strings.Fields(a.Scope),
 	}
 	if a.Expires > 0 { // the SDK refuses tokens that last for ever

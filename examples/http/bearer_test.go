@@ -49,7 +49,7 @@ func judge(t *testing.T, status int, answer string) (*auth.TokenInfo, error) {
 
 func TestTokensThatAreTaken(t *testing.T) {
 	for name, answer := range map[string]string{
-		"everything":     `{"active":true,"iss":"` + issuer + `","sub":"ada","aud":["` + server + `"],"scope":"a b","exp":4102444800}`,
+		"everything":     `{"active":true,"iss":"` + issuer + `","sub":"ada","aud":["` + server + `"],"scope":"a b","client_id":"host","exp":4102444800}`,
 		"one audience":   `{"active":true,"sub":"ada","aud":"` + server + `","scope":"a b","exp":4102444800}`,
 		"more audiences": `{"active":true,"sub":"ada","aud":["https://api.example.com","` + server + `"],"scope":"a b","exp":4102444800}`,
 	} {
@@ -59,7 +59,7 @@ func TestTokensThatAreTaken(t *testing.T) {
 				t.Fatal(err)
 			}
 			if info.UserID != "ada" || info.Extra["iss"] != issuer || !slices.Equal(info.Scopes, []string{"a", "b"}) ||
-				!info.Expiration.Equal(time.Unix(4102444800, 0)) {
+				!info.Expiration.Equal(time.Unix(4102444800, 0)) || (info.Extra["client_id"] == "host") != (name == "everything") {
 				t.Errorf("%+v", info)
 			}
 		})

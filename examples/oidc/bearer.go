@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -50,6 +51,7 @@ func verifier(ctx context.Context, cfg *config, signIn *oidcsignin.SignIn) (auth
 		if err != nil {
 			return nil, errors.Join(auth.ErrInvalidToken, err)
 		}
-		return &auth.TokenInfo{UserID: who.Subject, Extra: map[string]any{"iss": who.Issuer}, Expiration: token.Expiry}, nil
+		client := cmp.Or(claims.Text("client_id"), claims.Text("azp")) // of which the connect page tells
+		return &auth.TokenInfo{UserID: who.Subject, Extra: map[string]any{"iss": who.Issuer, "client_id": client}, Expiration: token.Expiry}, nil
 	}, nil
 }
