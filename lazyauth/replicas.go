@@ -24,12 +24,19 @@ type replicas interface {
 	Holder(ctx context.Context, name string) (holder string, err error)
 }
 
-// replicasOf returns what a store offers for that, or nil, and the name of this process.
+// replicasOf returns what a store offers for that, or the one that it wraps, or nil, and the name of
+// this process.
 func replicasOf(s store.Store) (replicas, string) {
-	if r, ok := s.(replicas); ok {
-		return r, r.Incarnation()
+	for {
+		if r, ok := s.(replicas); ok {
+			return r, r.Incarnation()
+		}
+		wraps, ok := s.(interface{ Unwrap() store.Store })
+		if !ok {
+			return nil, rand.Text()
+		}
+		s = wraps.Unwrap()
 	}
-	return nil, rand.Text()
 }
 
 // markOf returns what marks that something is under way in this process, for others to have it answer;

@@ -244,6 +244,30 @@ func TestReplicas_AloneWithoutAStoreOfTheirs(t *testing.T) {
 	})
 }
 
+// A wrapped store is one that an author has put something of theirs around.
+type wrapped struct{ store.Store }
+
+func (w wrapped) Unwrap() store.Store { return w.Store }
+
+// What an author puts around the replicas' store does not leave them alone.
+func TestReplicas_StoreIsWrapped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rows := store.NewSharedMemory(nil)
+		as := fakeas.New(&fakeas.Options{Interval: time.Second})
+		join := func() *world.World {
+			return world.New(t, world.Setup{Shared: as, Options: lazyauth.Options{VerifyUser: world.Anybody, Store: wrapped{wrapped{world.JoinFleet(t, rows)}}}})
+		}
+		one, other := join(), join()
+		r := world.Request{Caps: world.URLAlone}
+		r.State = (<-one.Endpoint().Send(t.Context(), r)).State(t)
+		one.Approves()
+		time.Sleep(5 * time.Second)
+		r.Action = "accept"
+		(<-other.Endpoint().Send(t.Context(), r)).Succeeds(t, "ada")
+		(<-one.Endpoint().Send(t.Context(), r)).Fails(t, lazyauth.ReasonAbandoned)
+	})
+}
+
 // A refresh token that was refused to one replica, while it was in doubt whether a third one had used it
 // up, is not presented by another that still has it in memory.
 func TestReplicas_RefusedTokenIsPresentedOnce(t *testing.T) {
