@@ -18,7 +18,7 @@ func asked(f *Flight, settled *bool) Asked {
 		Chosen:   func(c ClientChoice) { o.keeper.config.Observer.ClientChosen(f, c) },
 		Joins:    func(asked scopes.Set) bool { return joins(f, asked) },
 		Settled:  func() { *settled = true },
-		Brought:  func(ctx context.Context, since time.Time) bool { return brought(ctx, o, since) },
+		Brought:  func(ctx context.Context, since time.Time) (bool, error) { return brought(ctx, o, since) },
 		Forgiven: forgiven(o),
 	}
 }
@@ -49,10 +49,10 @@ func settle(f *Flight, want scopes.Set) {
 	}
 }
 
-// brought reports whether the store has a grant of o's that was given then or later.
-func brought(ctx context.Context, o *Owner, since time.Time) bool {
+// brought reports whether the store has a grant of o's that was given then or later, or why that cannot be told.
+func brought(ctx context.Context, o *Owner, since time.Time) (bool, error) {
 	found, err := o.record.load(ctx)
-	return err == nil && found != nil && !found.since.Before(since)
+	return err == nil && found != nil && !found.since.Before(since), err
 }
 
 // takenOver returns the grant that another process has stored, by which a flight here has ended.

@@ -77,8 +77,9 @@ type Asked struct {
 	// Settled is told that what is under way has come to its end, as Wait says, perhaps once another process
 	// has brought the token or has failed to: nobody need be shown the prompt.
 	Settled func()
-	// Brought reports whether the grant's record has one that was given then or later.
-	Brought func(ctx context.Context, since time.Time) bool
+	// Brought reports whether the grant's record has one that was given then or later, or why that cannot be
+	// told.
+	Brought func(ctx context.Context, since time.Time) (bool, error)
 	// Failed is told of a store that fails.
 	Failed func(error)
 }
@@ -122,7 +123,8 @@ func (f *Flights) isLive(ctx context.Context, r *record, a Asked) bool {
 	case r.Grant != nil && r.By == f.me: // this process has had it, and could not bring it
 		return false
 	case r.Grant != nil:
-		return a.Brought == nil || !a.Brought(ctx, r.Grant.Got)
+		brought, _ := a.brought(ctx, r.Grant.Got) // who joins looks again
+		return !brought
 	}
 	left := min(r.Code.Expires.Sub(now), r.Code.Life)
 	return left > leastLeft || left > 0 && now.Before(r.takeover())
@@ -144,6 +146,14 @@ func (f *Flights) join(ctx context.Context, r *record, a Asked) (*Authorization,
 		a.Settled()
 	}
 	return joined, nil
+}
+
+// brought is a.Brought; false of nil.
+func (a *Asked) brought(ctx context.Context, since time.Time) (bool, error) {
+	if a.Brought == nil {
+		return false, nil
+	}
+	return a.Brought(ctx, since)
 }
 
 var errAnother = errors.New("lazyauth: it is not this process's to join")

@@ -61,6 +61,7 @@ type process struct {
 	asked   pending.Asked
 
 	settled bool
+	blind   atomic.Bool // the grant's record cannot be read
 	brought atomic.Bool // the grant's record has one
 	polled  []device.PollEvent
 }
@@ -87,8 +88,13 @@ func starts(t *testing.T, as *fakeas.Server, s store.Store, wire http.RoundTripp
 		Key: key, Server: server, Client: client,
 		Want:    func(context.Context) scopes.Set { return scopes.Of("profile") },
 		Settled: func() { p.settled = true },
-		Brought: func(context.Context, time.Time) bool { return p.brought.Load() },
-		Failed:  func(err error) { t.Errorf("the store has failed: %v", err) },
+		Brought: func(context.Context, time.Time) (bool, error) {
+			if p.blind.Load() {
+				return false, errors.New("it cannot be read")
+			}
+			return p.brought.Load(), nil
+		},
+		Failed: func(err error) { t.Errorf("the store has failed: %v", err) },
 	}
 	return p
 }

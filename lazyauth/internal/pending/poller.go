@@ -26,10 +26,11 @@ type poller struct {
 	observe func(device.PollEvent) // nil while nobody waits
 	untold  []device.PollEvent     // until then
 
-	unwritten bool      // there is no record yet
-	failing   bool      // the store has failed, as was told
-	without   time.Time // until then the store is done without
-	patient   time.Time // until then nobody's turn is taken: they may poll in front of a store that failed
+	unwritten   bool      // there is no record yet
+	failing     bool      // the store has failed, as was told
+	without     time.Time // until then the store is done without
+	untoldSince time.Time // since then the grant's record cannot be read
+	patient     time.Time // until then nobody's turn is taken: they may poll in front of a store that failed
 }
 
 // A sight is what came of looking at the record.
@@ -162,12 +163,8 @@ func (p *poller) see(ctx context.Context, r *record) (move, sight) {
 		return leave, final(ErrReplaced)
 	case r.Over != nil:
 		return leave, final(r.Over.err())
-	case r.Grant != nil && p.brought(ctx, r.Grant.Got):
-		return leave, final(ErrElsewhere)
-	case r.Grant != nil && (r.By == "" || !now.Before(r.Grant.Until)):
-		return take, sight{}
 	case r.Grant != nil:
-		return wait, sight{at: now.Add(leastLook)}
+		return p.seeToken(ctx, r, now)
 	}
 	p.by = r.By
 	if p.by != p.flights.me {
@@ -189,7 +186,28 @@ func (p *poller) see(ctx context.Context, r *record) (move, sight) {
 }
 
 func (p *poller) brought(ctx context.Context, since time.Time) bool {
-	return p.asked.Brought != nil && p.asked.Brought(ctx, since)
+	brought, err := p.asked.brought(ctx, since)
+	return err == nil && brought
+}
+
+// seeToken is see where the record has the token. What was brought already is not brought again: the grant may
+// have been refreshed since, and a refresh token would be used a second time. So while that cannot be told the
+// token is left alone, for as long as somebody else may take to bring it.
+func (p *poller) seeToken(ctx context.Context, r *record, now time.Time) (move, sight) {
+	brought, err := p.asked.brought(ctx, r.Grant.Got)
+	switch {
+	case err == nil:
+		p.untoldSince = time.Time{}
+	case p.untoldSince.IsZero():
+		p.untoldSince = now
+	}
+	switch {
+	case err == nil && brought:
+		return leave, final(ErrElsewhere)
+	case r.By != "" && now.Before(r.Grant.Until), err != nil && now.Before(p.untoldSince.Add(bringWithin)):
+		return wait, sight{at: now.Add(leastLook)}
+	}
+	return take, sight{}
 }
 
 // act does what is to be done, while the record is locked.

@@ -52,6 +52,43 @@ func TestWait_OneBringsTheToken(t *testing.T) {
 	})
 }
 
+// A token that a process has left behind, which was killed once it had brought it, is not brought again by one that
+// cannot read the grant's record at that moment: the grant in there may have been refreshed since. If it cannot be
+// read for long, the token is used.
+func TestWait_BroughtPerhaps(t *testing.T) {
+	for name, brought := range map[string]bool{"it was": true, "it cannot be told": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				as, s := fakeas.New(nil), frequent{store.Memory()}
+				a, b := starts(t, as, s, nil), starts(t, as, s, nil)
+				first := a.begins()
+				approves(t, as, first.UserCode)
+				if r := <-a.waits(t.Context(), first); r.err != nil {
+					t.Fatal(r.err)
+				}
+				later(time.Hour)
+				b.blind.Store(true)
+				began := time.Now()
+				waiting := b.waits(t.Context(), b.begins())
+				later(10 * time.Second)
+				if brought {
+					b.brought.Store(true)
+					b.blind.Store(false)
+				}
+				switch r := <-waiting; {
+				case brought && !errors.Is(r.err, pending.ErrElsewhere):
+					t.Errorf("it has a token: %t; %v", r.token != nil, r.err)
+				case !brought && r.err != nil:
+					t.Error(r.err)
+				}
+				if took := time.Since(began); brought && took > 12*time.Second || took > 92*time.Second {
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+}
+
 // A process that reaches the store and not the authorization server leaves its turn to one that does. Alone it
 // goes on.
 func TestWait_CutOff(t *testing.T) {
