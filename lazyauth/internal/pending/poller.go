@@ -33,19 +33,6 @@ type poller struct {
 	patient     time.Time // until then nobody's turn is taken: they may poll in front of a store that failed
 }
 
-// A sight is what came of looking at the record.
-type sight struct {
-	final bool // it is the end: these are returned
-	token *oauth.Token
-	err   error
-	at    time.Time // otherwise: when to look again
-}
-
-func final(err error) sight { return sight{final: true, err: err} }
-
-// expired is the end of a code.
-func expired() sight { return final(&oauth.Error{Op: "poll", Kind: device.ErrExpired}) }
-
 // closingWait is how long a poll and the store may take once ctx has ended: what the server has given away by
 // then is written down.
 const closingWait = 3 * time.Second
@@ -147,69 +134,6 @@ func (p *poller) look(ctx context.Context) sight {
 	return p.act(ctx)
 }
 
-// see says what is to be done about a record, and what is known if that is nothing.
-func (p *poller) see(ctx context.Context, r *record) (move, sight) {
-	now := time.Now()
-	p.come = p.come || r.ID == p.id && r.Grant != nil
-	switch {
-	case r.ID == "" && p.unwritten:
-		return poll, sight{}
-	case r.ID == "":
-		if !now.Before(p.Expires) && !p.brought(ctx, p.issued()) {
-			return leave, expired()
-		}
-		return leave, final(ErrElsewhere)
-	case r.ID != p.id:
-		return leave, final(ErrReplaced)
-	case r.Over != nil:
-		return leave, final(r.Over.err())
-	case r.Grant != nil:
-		return p.seeToken(ctx, r, now)
-	}
-	p.by = r.By
-	if p.by != p.flights.me {
-		p.late, p.ahead = false, false
-	}
-	if !p.ahead {
-		if auth, err := p.asked.Client.Resume(*r.Code); err == nil {
-			p.auth = auth
-		}
-	}
-	if !now.Before(p.Expires) {
-		return leave, expired()
-	}
-	m, at := r.decide(p.flights.me, now, p.late)
-	if m == take && r.By != p.flights.me && now.Before(p.patient) {
-		return wait, sight{at: earliest(p.patient, now.Add(leastLook))}
-	}
-	return m, sight{at: at}
-}
-
-func (p *poller) brought(ctx context.Context, since time.Time) bool {
-	brought, err := p.asked.brought(ctx, since)
-	return err == nil && brought
-}
-
-// seeToken is see where the record has the token. What was brought already is not brought again: the grant may
-// have been refreshed since, and a refresh token would be used a second time. So while that cannot be told the
-// token is left alone, for as long as somebody else may take to bring it.
-func (p *poller) seeToken(ctx context.Context, r *record, now time.Time) (move, sight) {
-	brought, err := p.asked.brought(ctx, r.Grant.Got)
-	switch {
-	case err == nil:
-		p.untoldSince = time.Time{}
-	case p.untoldSince.IsZero():
-		p.untoldSince = now
-	}
-	switch {
-	case err == nil && brought:
-		return leave, final(ErrElsewhere)
-	case r.By != "" && now.Before(r.Grant.Until), err != nil && now.Before(p.untoldSince.Add(bringWithin)):
-		return wait, sight{at: now.Add(leastLook)}
-	}
-	return take, sight{}
-}
-
 // act does what is to be done, while the record is locked.
 func (p *poller) act(ctx context.Context) sight {
 	var s sight
@@ -287,14 +211,6 @@ func (p *poller) isOver(text []byte) bool {
 	return err == nil && found.ID == p.id && found.Grant == nil && found.Over == nil
 }
 
-// tell tells of a store that fails, once until it does not.
-func (p *poller) tell(err error) {
-	if !p.failing {
-		p.asked.Failed(err)
-	}
-	p.failing = true
-}
-
 // polled polls, and returns what becomes of the record; it is locked.
 func (p *poller) polled(ctx context.Context, r *record) (*record, *device.PollEvent, sight) {
 	p.late, p.ahead, p.by = false, false, p.flights.me
@@ -326,61 +242,6 @@ func (p *poller) pollOnce(ctx context.Context) (sight, *device.PollEvent) {
 		return sight{final: true, token: token, err: err}, &event
 	}
 	return sight{at: p.auth.Next()}, &event
-}
-
-// failed decides what to do in front of a store that fails.
-func (p *poller) failed(ctx context.Context, err error) sight {
-	now := time.Now()
-	p.tell(err)
-	if !now.Before(p.Expires) {
-		return expired()
-	}
-	if store.IsFleet(p.flights.store) { // another machine may be polling
-		return sight{at: now.Add(leastLook)}
-	}
-	patience := p.auth.Save().Interval + sendWithin + 2*margin
-	_, slow := errors.AsType[*records.Slow](err)
-	if slow {
-		patience += withoutFor
-	}
-	silent := errors.Is(err, store.ErrUnwritable) && now.After(p.auth.Next().Add(withoutAfter))
-	if p.by != p.flights.me && !silent {
-		p.patient = now.Add(patience)
-		return sight{at: now.Add(leastLook)}
-	}
-	if slow {
-		p.without = now.Add(withoutFor)
-	}
-	return p.pollAlone(ctx)
-}
-
-func earliest(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
-const (
-	// withoutFor is how long a store is done without that has not answered.
-	withoutFor = time.Minute
-	// withoutAfter is for how long nobody has polled, as far as can be read in a store that cannot be
-	// written, after whom somebody else does.
-	withoutAfter = 30 * time.Second
-)
-
-// pollAlone polls without the store, if a poll is due.
-func (p *poller) pollAlone(ctx context.Context) sight {
-	switch now, at := time.Now(), p.auth.Next(); {
-	case !now.Before(p.Expires):
-		return expired()
-	case now.Before(at):
-		return sight{at: at}
-	}
-	s, event := p.pollOnce(ctx)
-	p.ahead = true
-	p.polledFor(*event)
-	return s
 }
 
 // leave gives the turn to whoever comes, as the process or its interest ends.
