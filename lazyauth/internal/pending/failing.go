@@ -33,7 +33,7 @@ func (p *poller) failed(ctx context.Context, err error) sight {
 		patience += withoutFor
 	}
 	silent := errors.Is(err, store.ErrUnwritable) && now.After(p.auth.Next().Add(withoutAfter))
-	if p.by != p.flights.me && !silent {
+	if p.by != p.flights.me && !p.gave && !silent {
 		p.patient = now.Add(patience)
 		return sight{at: now.Add(leastLook)}
 	}

@@ -18,6 +18,7 @@ type poller struct {
 	by      string                // whose turn it was then
 	ahead   bool                  // auth is newer than the record
 	late    bool                  // the turn was taken just now
+	gave    bool                  // the turn was left to whoever comes, and nobody has been seen to take it
 	come    bool                  // the record has the token, or had it: the code is used
 	over    bool                  // the record was made to say how the flight has ended
 	left    bool                  // ctx has ended
@@ -213,7 +214,7 @@ func (p *poller) isOver(text []byte) bool {
 
 // polled polls, and returns what becomes of the record; it is locked.
 func (p *poller) polled(ctx context.Context, r *record) (*record, *device.PollEvent, sight) {
-	p.late, p.ahead, p.by = false, false, p.flights.me
+	p.late, p.ahead, p.gave, p.by = false, false, false, p.flights.me
 	limited, cancel := context.WithTimeout(ctx, records.ExchangeWait)
 	defer cancel()
 	s, event := p.pollOnce(limited)
@@ -228,7 +229,7 @@ func (p *poller) polled(ctx context.Context, r *record) (*record, *device.PollEv
 		next.Code, next.By, next.Over = nil, "", overWith(s.err, now)
 		p.over = true
 	case event.Outcome == device.Fault: // perhaps it is cut off, and another process is not
-		next.By, p.by = "", ""
+		next.By, p.by, p.gave = "", "", true
 		s.at = s.at.Add(margin)
 	}
 	return &next, event, s

@@ -134,6 +134,53 @@ func TestWait_CutOff(t *testing.T) {
 	}
 }
 
+// A process that has left its turn after a poll which was not answered polls on in front of a store that fails then:
+// nobody else has taken the turn, as far as it has seen.
+func TestWait_CutOffFromBoth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as, s := fakeas.New(nil), &broken{Store: store.Memory()}
+		cut := &link{next: as.Transport()}
+		p := starts(t, as, s, cut)
+		p.asked.Failed = func(error) {}
+		a := p.begins()
+		done := p.waits(t.Context(), a)
+		later(time.Second)
+		cut.off.Store(true)
+		later(6 * time.Second)
+		s.fails.Store(true)
+		later(20 * time.Second)
+		cut.off.Store(false)
+		approves(t, as, a.UserCode)
+		began := time.Now()
+		if r := <-done; r.err != nil {
+			t.Error(r.err)
+		}
+		if took := time.Since(began); took > time.Minute {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// A broken store fails at everything.
+type broken struct {
+	store.Store
+	fails atomic.Bool
+}
+
+func (s *broken) Load(ctx context.Context, key string) ([]byte, error) {
+	if s.fails.Load() {
+		return nil, errors.New("no disk")
+	}
+	return s.Store.Load(ctx, key)
+}
+
+func (s *broken) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
+	if s.fails.Load() {
+		return errors.New("no disk")
+	}
+	return s.Store.Update(ctx, key, change)
+}
+
 // How late polls are is among the figures of a store that machines share: one that takes the turn of another,
 // which has ended without a word, is late by the whole interval that it waited.
 func TestWait_Late(t *testing.T) {

@@ -44,6 +44,7 @@ func (p *poller) see(ctx context.Context, r *record) (move, sight) {
 	if p.by != p.flights.me {
 		p.late, p.ahead = false, false
 	}
+	p.gave = p.gave && p.by == ""
 	if !p.ahead {
 		if auth, err := p.asked.Client.Resume(*r.Code); err == nil {
 			p.auth = auth
