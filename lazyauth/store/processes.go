@@ -63,8 +63,8 @@ func readMarks(record []byte) (map[string]markOf, error) {
 // errKept ends an update that writes nothing.
 var errKept = errors.New("store: the mark is somebody else's")
 
-// Mark is [Fleet.Mark], by the machine's clock. There is room for some 30,000 marks at a time; without room the
-// error wraps an [ErrUnwritable].
+// Mark is [Fleet.Mark], by the machine's clock. There is room for some 30,000 marks at a time, of all people; calls are
+// marked for a day. Without room the error wraps an [ErrUnwritable].
 func (p *Processes) Mark(ctx context.Context, name string, life time.Duration) (holder string, err error) {
 	if name == "" || len(name) > MaxKey || life <= 0 {
 		return "", fmt.Errorf("store: a mark has a name of 1 to %d bytes, and a life", MaxKey)
