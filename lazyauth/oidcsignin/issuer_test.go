@@ -32,17 +32,17 @@ type double struct {
 	key *ecdsa.PrivateKey
 
 	metadata func(map[string]any)
-	answer   func(url.Values)                              // of the authorization endpoint
-	claims   func(map[string]any)                          // of an ID token, before it is signed
-	sign     func(claims string) string                    // in place of its key
-	tokens   func(map[string]any)                          // the token response
-	userInfo func(map[string]any)                          // there is no such endpoint if it is nil
-	serve    func(http.ResponseWriter, *http.Request) bool // in place of everything
+	answer   func(url.Values)           // of the authorization endpoint
+	claims   func(map[string]any)       // of an ID token, before it is signed
+	sign     func(claims string) string // in place of its key
+	tokens   func(map[string]any)       // the token response
+	userInfo func(map[string]any)       // there is no such endpoint if it is nil
 
 	mu     sync.Mutex
-	codes  map[string]url.Values // the requests that they were given for
-	pushed map[string]url.Values // requests, by their names
-	asked  map[string]int        // by path
+	serve  func(http.ResponseWriter, *http.Request) bool // in place of everything
+	codes  map[string]url.Values                         // the requests that they were given for
+	pushed map[string]url.Values                         // requests, by their names
+	asked  map[string]int                                // by path
 }
 
 func newDouble(t *testing.T) *double {
@@ -54,6 +54,13 @@ func newDouble(t *testing.T) *double {
 	return &double{t: t, url: issuerURL, key: key, codes: map[string]url.Values{}, pushed: map[string]url.Values{}, asked: map[string]int{}}
 }
 
+// serves has f answer from now on, where it returns true; nil: nothing.
+func (d *double) serves(f func(http.ResponseWriter, *http.Request) bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.serve = f
+}
+
 // RoundTrip implements [http.RoundTripper].
 func (d *double) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
@@ -62,8 +69,9 @@ func (d *double) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	d.mu.Lock()
 	d.asked[r.URL.Path]++
+	serve := d.serve
 	d.mu.Unlock()
-	if d.serve == nil || !d.serve(w, r) {
+	if serve == nil || !serve(w, r) {
 		d.serveHTTP(w, r)
 	}
 	return w.Result(), nil

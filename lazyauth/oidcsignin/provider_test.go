@@ -112,7 +112,7 @@ func TestCheck_Unreached(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				as := newDouble(t)
-				as.serve = serve
+				as.serves(serve)
 				s := newSite(t, as, nil)
 				began := time.Now()
 				if err := s.signIn.Check(t.Context()); !errors.Is(err, lazyauth.ErrSignInUnreached) || time.Since(began) > 11*time.Second {
@@ -123,14 +123,14 @@ func TestCheck_Unreached(t *testing.T) {
 				if n := as.count("/.well-known/openid-configuration"); n != 1 {
 					t.Errorf("asked %d times", n)
 				}
-				as.serve = nil
+				as.serves(nil)
 				time.Sleep(6 * time.Second)
 				b.signsIn("ada")
-				as.serve = serve
+				as.serves(serve)
 				time.Sleep(25 * time.Hour)
-				as.serve = func(w http.ResponseWriter, r *http.Request) bool {
+				as.serves(func(w http.ResponseWriter, r *http.Request) bool {
 					return strings.HasPrefix(r.URL.Path, "/.well-known") && serve(w, r)
-				}
+				})
 				b.signsIn("eve")
 			})
 		})
@@ -141,7 +141,7 @@ func TestCheck_Unreached(t *testing.T) {
 func TestCheck_Shared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		as := newDouble(t)
-		as.serve = func(http.ResponseWriter, *http.Request) bool { time.Sleep(3 * time.Second); return false }
+		as.serves(func(http.ResponseWriter, *http.Request) bool { time.Sleep(3 * time.Second); return false })
 		s := newSite(t, as, nil)
 		hasty, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -188,11 +188,11 @@ func TestSignIn_TokenEndpoint(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newSite(t, newDouble(t), nil).browser()
 				at := b.as.approves(b.leaves(publicURL), "ada")
-				b.as.serve = func(w http.ResponseWriter, r *http.Request) bool {
+				b.as.serves(func(w http.ResponseWriter, r *http.Request) bool {
 					return r.URL.Path != "/keys" && story.serve(w, r)
-				}
+				})
 				b.shows(b.get(at), story.status, story.page)
-				b.as.serve = nil
+				b.as.serves(nil)
 				if b.as.count("/") != 0 || b.as.count("/token") != 1 {
 					t.Errorf("asked %v", b.as.asked)
 				}

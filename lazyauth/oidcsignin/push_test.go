@@ -69,12 +69,12 @@ func TestPush_Refused(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			as := newDouble(t)
 			as.metadata = pushedOnly
-			as.serve = func(w http.ResponseWriter, r *http.Request) bool {
+			as.serves(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path == "/par" {
 					story.answer(w)
 				}
 				return r.URL.Path == "/par"
-			}
+			})
 			b := newSite(t, as, func(o *oidcsignin.Options) { o.Prompt = "login" }).browser()
 			b.shows(b.posts(b.get(publicURL), "/sign-in"), story.status, story.page)
 			if log := b.log.String(); !strings.Contains(log, story.log) || len(b.cookies) != 0 || as.count("/") != 0 {

@@ -122,22 +122,22 @@ func TestIDToken(t *testing.T) {
 		"that is not there": {as: func(d *double) { d.tokens = func(v map[string]any) { delete(v, "id_token") } }},
 		"that is a number":  {as: func(d *double) { d.tokens = func(v map[string]any) { v["id_token"] = 7 } }},
 		"with keys of a flood": {as: func(d *double) {
-			d.serve = func(w http.ResponseWriter, r *http.Request) bool {
+			d.serves(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path == "/keys" {
 					w.Header().Set("Content-Type", "application/json")
 					_, _ = w.Write([]byte(`{"keys":[` + strings.Repeat(`{},`, 1<<19)))
 				}
 				return r.URL.Path == "/keys"
-			}
+			})
 		}},
 		"with keys from elsewhere": {as: func(d *double) {
-			d.serve = func(w http.ResponseWriter, r *http.Request) bool {
+			d.serves(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path == "/keys" && r.URL.Host != "evil.example" {
 					http.Redirect(w, r, "https://evil.example/keys", http.StatusFound)
 					return true
 				}
 				return false
-			}
+			})
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
