@@ -528,6 +528,16 @@ func TestConnectPage_VerifyUser(t *testing.T) {
 	})
 }
 
+// byTable is a Map that goes by a table, as of the ids that a tenant has for its people.
+func byTable(oid map[lazyauth.Principal]string) func(lazyauth.Principal) (lazyauth.Principal, error) {
+	return func(p lazyauth.Principal) (lazyauth.Principal, error) {
+		if oid[p] == "" {
+			return lazyauth.Principal{}, errors.New("unknown")
+		}
+		return lazyauth.Principal{Issuer: "tenant", Subject: oid[p]}, nil
+	}
+}
+
 // Two sides that know one person by different names are compared by what both are mapped to, exactly.
 func TestConnectPage_Map(t *testing.T) {
 	oid := map[lazyauth.Principal]string{
@@ -535,12 +545,7 @@ func TestConnectPage_Map(t *testing.T) {
 	}
 	page, err := lazyauth.NewConnectPage(lazyauth.ConnectOptions{
 		PublicURL: connectURL, Who: world.SignedInAs("web"),
-		Map: func(p lazyauth.Principal) (lazyauth.Principal, error) {
-			if oid[p] == "" {
-				return lazyauth.Principal{}, errors.New("unknown")
-			}
-			return lazyauth.Principal{Issuer: "tenant", Subject: oid[p]}, nil
-		},
+		Map: byTable(oid),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -332,12 +332,7 @@ func TestMyGrants_Mapped(t *testing.T) {
 				newPage := func() *lazyauth.ConnectPage {
 					page, err := lazyauth.NewConnectPage(lazyauth.ConnectOptions{
 						PublicURL: connectURL, Who: world.SignedInAs("web"),
-						Map: func(p lazyauth.Principal) (lazyauth.Principal, error) {
-							if oid[p] == "" {
-								return lazyauth.Principal{}, errors.New("unknown")
-							}
-							return lazyauth.Principal{Issuer: "tenant", Subject: oid[p]}, nil
-						},
+						Map: byTable(oid),
 					})
 					if err != nil {
 						t.Fatal(err)
