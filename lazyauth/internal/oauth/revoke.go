@@ -30,7 +30,8 @@ func (c *Client) CanRevoke() bool { return c.config.Endpoints.Revocation != "" }
 // speaks of an error or of anything but success, is that of something in between, and
 // whoever logs out relies on the answer.
 //
-// There is one request, of at most 30 s. Without a revocation endpoint nothing is sent,
+// There is one request, of at most 30 s, and once more only if a connection that was kept is
+// closed under it. Without a revocation endpoint nothing is sent,
 // and the error is ErrRefused.
 //
 // Errors: ErrUnavailable if it may help to try again; ErrRefused if this client is not
@@ -41,10 +42,10 @@ func (c *Client) Revoke(ctx context.Context, token string, kind TokenKind) error
 	if !c.CanRevoke() {
 		return &Error{Op: op, Kind: ErrRefused, Reason: NoRevocation}
 	}
-	a := c.Post(ctx, c.config.Endpoints.Revocation, url.Values{
+	a := c.post(ctx, c.config.Endpoints.Revocation, url.Values{
 		"token":           {token},
 		"token_type_hint": {string(kind)},
-	})
+	}, retried)
 	switch end := comesTo[a.Verdict.Means].revoke; {
 	case a.trace != "" && ctx.Err() != nil:
 		return Ended(ctx, op)

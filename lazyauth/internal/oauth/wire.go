@@ -44,17 +44,20 @@ func (c *Client) Post(ctx context.Context, endpoint string, form url.Values) *An
 	return c.post(ctx, endpoint, form, kept)
 }
 
-// A connection says what becomes of the one that a request used.
-type connection bool
+// A connection says what becomes of the one that a request used. Servers close connections that have been idle for some
+// seconds (Node.js: five), and a request that goes out on one just then is lost.
+type connection uint8
 
 const (
 	// kept: another request can use it.
-	kept connection = false
-	// closed: it is for this request. Servers close connections that have been idle for some
-	// seconds (Node.js: five), and a request that goes out on one just then is lost. A code
-	// comes some seconds after its request was made, and cannot be presented again. So
-	// whatever is sent before it, and with it, leaves no connection behind.
-	closed connection = true
+	kept connection = iota
+	// retried: likewise, and a request that is lost on one that was kept is sent again at once, on another. Its effect,
+	// had twice, does no harm.
+	retried
+	// closed: it is for this request. A code comes some seconds after its request was made, and
+	// cannot be presented again. So whatever is sent before it, and with it, leaves no
+	// connection behind.
+	closed
 )
 
 // post is Post, and says what becomes of the connections.
@@ -87,7 +90,7 @@ func (c *Client) post(ctx context.Context, endpoint string, form url.Values, the
 // the server's Retry-After if that is short. It is for requests whose effect, had twice,
 // does no harm. It returns when the one that was answered was sent.
 func (c *Client) PostAgain(ctx context.Context, endpoint string, form url.Values) (a *Answer, sent time.Time) {
-	return c.postAgain(ctx, endpoint, form, kept)
+	return c.postAgain(ctx, endpoint, form, retried)
 }
 
 // postAgain is PostAgain, and says what becomes of the connections.
@@ -152,6 +155,9 @@ func (c *Client) send(ctx context.Context, endpoint string, form url.Values, sty
 		req.SetBasicAuth(url.QueryEscape(c.config.Credentials.ID), url.QueryEscape(c.config.Credentials.Secret))
 	}
 	req.Close = then == closed
+	if then == retried {
+		req.Header["Idempotency-Key"] = nil // sends nothing, and tells http.Transport that it may
+	}
 	a := roundTrip(c.config.Transport, c.config.UserAgent, req)
 	a.lift(c.config.Spelling.TokenMember)
 	a.judge()

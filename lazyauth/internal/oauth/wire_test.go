@@ -1,11 +1,14 @@
 package oauth_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -102,6 +105,61 @@ func TestExchange_ConnectionOfItsOwn(t *testing.T) {
 		if len(paths) != 1 {
 			t.Errorf("on one connection: %q", paths)
 		}
+	}
+}
+
+// A server closes a connection that it has kept, while a request is on its way. One that does no harm
+// twice is sent again; a refresh token is not, since the server may have taken it.
+func TestOnAConnectionThatIsClosed(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		send func(context.Context, *oauth.Client) error
+		want error
+	}{
+		{"a revocation", func(ctx context.Context, c *oauth.Client) error {
+			return c.Revoke(ctx, accessToken, oauth.AccessToken)
+		}, nil},
+		{"a refresh", func(ctx context.Context, c *oauth.Client) error {
+			_, err := c.Refresh(ctx, refreshToken, scopes.Set{})
+			return err
+		}, oauth.ErrUnavailable},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var mu sync.Mutex
+			seen := map[string]int{}
+			lost := 0
+			as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+				if _, ok := req.Header["Idempotency-Key"]; ok {
+					t.Error("the server sees a header that was for the transport")
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				if seen[req.RemoteAddr]++; seen[req.RemoteAddr] > 1 {
+					lost++
+					panic(http.ErrAbortHandler)
+				}
+				w.Header().Set("Content-Type", "application/json")
+				io.WriteString(w, "{}")
+			}))
+			defer as.Close()
+			transport := &http.Transport{}
+			defer transport.CloseIdleConnections()
+			c := client(t, nil, func(config *oauth.Config) {
+				config.Endpoints = oauth.Endpoints{Revocation: as.URL, Token: as.URL, DeviceAuthorization: as.URL}
+				config.Transport = transport
+			})
+			if err := c.Revoke(t.Context(), accessToken, oauth.AccessToken); err != nil {
+				t.Fatal(err)
+			}
+			if err := test.send(t.Context(), c); !errors.Is(err, test.want) || (err == nil) != (test.want == nil) {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if lost != 1 {
+				t.Errorf("%d requests were lost", lost)
+			}
+		})
 	}
 }
 
