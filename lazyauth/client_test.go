@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -539,6 +540,8 @@ func TestClient_SignInHint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var who []lazyauth.Principal
+				var browsing sync.WaitGroup
+				defer browsing.Wait() // the last page, too
 				d := newDesk(t, world.Setup{AS: test.as, Options: lazyauth.Options{
 					Account: func(context.Context, *mcp.CallToolRequest) (string, error) { return "work", nil },
 					SignInHint: func(p lazyauth.Principal) lazyauth.SignInHint {
@@ -551,7 +554,7 @@ func TestClient_SignInHint(t *testing.T) {
 						if strings.Contains(p.VerificationURI, "ada") {
 							t.Errorf("the link is %q", p.VerificationURI)
 						}
-						go d.browser.Approves(p.VerificationURI)
+						browsing.Go(func() { d.browser.Approves(p.VerificationURI) })
 						return nil
 					})
 					if err != nil {

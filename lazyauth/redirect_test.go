@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -390,10 +391,12 @@ func TestRedirect_BrowserCannotBeOpened_NoStorm(t *testing.T) {
 func TestRedirect_DeniedInAWindow(t *testing.T) {
 	world.InBothEras(t, func(t *testing.T, era string) {
 		var d *desk
+		var windows sync.WaitGroup
+		defer windows.Wait() // the last page, too
 		opened := 0
 		d = newDesk(t, world.Setup{Options: lazyauth.Options{OpenBrowser: func(_ context.Context, link string) error {
 			opened++
-			go d.browser.Denies(link)
+			windows.Go(func() { d.browser.Denies(link) })
 			return nil
 		}}}, lazyauth.FlowRedirect, lazyauth.FlowDevice)
 		h := d.Host(era, nil)
