@@ -370,6 +370,13 @@ func advice(cause error) string {
 // have known them any more, which some servers answer in the same way.
 var ErrNotRevoked = grants.ErrNotRevoked
 
+// IsJustNotRevoked reports whether all that an error says is [ErrNotRevoked]: everything that was to end has ended here
+// and in the store. Where errors.Is alone finds it, something else may have failed besides, and has to be done again.
+func IsJustNotRevoked(err error) bool {
+	just, _ := grants.IsJustNotRevoked(err)
+	return just
+}
+
 // fail returns an error of this service.
 func (i *Interceptor) fail(reason Reason, cause error) *Error {
 	return &Error{Reason: reason, Cause: cause, service: i.service.Name, signIn: i.signIn.Load()}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/bars"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
 // An Operator acts on other people's grants. Nothing here asks whether they may: it is for programs
@@ -60,7 +61,7 @@ type Bar struct {
 // again. Calls under way may go on with a token that they have in hand, if it could not be revoked.
 //
 // Other processes that share the store follow within half a minute, and at once where they begin
-// something. An error that is not just [ErrNotRevoked] says that they may not: do it again. In this
+// something. An error for which [IsJustNotRevoked] is false says that they may not: do it again. In this
 // process the bar is in force whatever the error.
 func (o *Operator) Bar(ctx context.Context, person Principal, until time.Time) (int, error) {
 	if person.IsLocal() {
@@ -68,12 +69,15 @@ func (o *Operator) Bar(ctx context.Context, person Principal, until time.Time) (
 	}
 	bar := bars.Bar{Since: time.Now(), Until: until, By: o.name}
 	err := o.i.persons.book.Bar(ctx, personOfPrincipal(grants.Principal(person)), bar)
-	if err == nil {
-		o.i.observer.audit.about(ctx, AuditBarred, person, o.by())
-	} else {
-		err = errors.Join(errNotBarredElsewhere, err)
-	}
 	accounts, unlisted := accountsByScan(ctx, o.i, person)
+	switch {
+	case err != nil:
+		err = errors.Join(errNotBarredElsewhere, err)
+	case errors.Is(unlisted, store.ErrWrongKey): // the bar is written, for whoever has this key: not for the servers
+		err = errNotBarredElsewhere
+	default:
+		o.i.observer.audit.about(ctx, AuditBarred, person, o.by())
+	}
 	n, failed := endAll(ctx, o.i, person, accounts, &bars.Barred{Bar: bar}, o.by())
 	return n, errors.Join(err, unlisted, failed)
 }
@@ -127,11 +131,14 @@ var Remains = []string{
 
 // Erase ends all grants of a person and deletes every record of them from the store. It returns how
 // many grants there were. Of a bar a hash of the person is left, which bars them still; lift it
-// before, to leave nothing. See [Remains]. If it fails, do it again.
+// before, to leave nothing. See [Remains]. An error for which [IsJustNotRevoked] is false says that
+// something may be left: do it again.
 func (o *Operator) Erase(ctx context.Context, person Principal) (int, error) {
 	n, err := o.EndAll(ctx, person)
 	err = errors.Join(err, o.i.persons.book.Forget(ctx, personOfPrincipal(grants.Principal(person))))
-	o.i.observer.audit.about(ctx, AuditErased, person, o.by())
+	if err == nil || IsJustNotRevoked(err) {
+		o.i.observer.audit.about(ctx, AuditErased, person, o.by())
+	}
 	return n, err
 }
 

@@ -63,7 +63,9 @@ func (o *operation) run(ctx context.Context) error {
 		return o.end(ctx)
 	case "bar":
 		n, err := o.op.Bar(ctx, o.person, o.until)
-		o.say("%s is barred%s, and has lost %s.", o.name(), until(o.until), grants(n))
+		if isDone(err) {
+			o.say("%s is barred%s, and has lost %s.", o.name(), until(o.until), grants(n))
+		}
 		return err
 	case "lift":
 		was, err := o.op.Lift(ctx, o.person)
@@ -79,7 +81,7 @@ func (o *operation) run(ctx context.Context) error {
 		return o.bars(ctx)
 	case "erase":
 		n, err := o.op.Erase(ctx, o.person)
-		if err == nil || errors.Is(err, lazyauth.ErrNotRevoked) {
+		if isDone(err) {
 			o.say("%s is erased, with %s. What this does not reach:\n- %s", o.name(), grants(n), strings.Join(lazyauth.Remains, "\n- "))
 		}
 		return err
@@ -142,7 +144,7 @@ func (o *operation) end(ctx context.Context) (err error) {
 		}
 		err = o.op.End(ctx, who)
 	}
-	if err == nil || errors.Is(err, lazyauth.ErrNotRevoked) {
+	if isDone(err) {
 		o.say("%s has lost %s, and is asked anew by the next call.", o.name(), grants(n))
 	}
 	return err
@@ -163,6 +165,9 @@ func (o *operation) bars(ctx context.Context) error {
 	return err
 }
 
+// isDone reports whether what was to end has ended in the store, whatever the authorization server says.
+func isDone(err error) bool { return err == nil || lazyauth.IsJustNotRevoked(err) }
+
 func (o *operation) say(format string, args ...any) { fmt.Fprintf(o.stdout, format+"\n", args...) }
 
 func (o *operation) name() string { return fmt.Sprintf("%q of %q", o.person.Subject, o.person.Issuer) }
@@ -173,7 +178,7 @@ func (o *operation) explain(err error) {
 	switch {
 	case errors.Is(err, store.ErrWrongKey):
 		text += ". Give the key that the server has, in " + storeKeyVariable + " or by -store-key"
-	case errors.Is(err, lazyauth.ErrNotRevoked):
+	case lazyauth.IsJustNotRevoked(err):
 		text += ". What this server knew is forgotten, and what the authorization server gave may work until it expires: end it there, too"
 	default:
 		text += ". Do it again: it may not be done everywhere"

@@ -199,8 +199,17 @@ func TestStoreKeys(t *testing.T) {
 		out, said := w.operates(code, "list", "-person", "ada", "-store", filepath.Join(dir, "grants"), "-store-key", file)
 		if code == 0 {
 			has(t, out, "has granted:")
-		} else {
+			continue
+		}
+		has(t, said, "Give the key that the server has")
+		for _, command := range []string{"bar", "erase"} { // nothing of which is done
+			audit := filepath.Join(dir, command)
+			out, said := w.operates(code, command, "-person", "ada", "-store", filepath.Join(dir, "grants"), "-store-key", file, "-log", audit)
 			has(t, said, "Give the key that the server has")
+			log, err := os.ReadFile(audit)
+			if err != nil || out != "" || strings.Contains(string(log), `"msg":"erased"`) || strings.Contains(string(log), `"msg":"barred"`) {
+				t.Errorf("%s failed, and says %q, and in the log: %s, %v", command, out, log, err)
+			}
 		}
 	}
 }
