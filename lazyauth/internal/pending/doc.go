@@ -31,7 +31,8 @@
 // The token comes with the update that has polled for it, so that it is there after whatever
 // happens then. Whoever had it, or comes when that one has ended (bringWithin), brings it into the
 // grant's record; it is used by nobody else. A machine that takes it over has it once that is written, and
-// not before.
+// not before. What the grant's record says was brought is left alone, and so is, for bringWithin, a token of
+// which that cannot be told.
 //
 // # Clocks
 //
@@ -42,7 +43,7 @@
 // # A store that fails
 //
 // In front of a store that machines share nobody polls while that cannot be read or written. In front of
-// another one the process whose turn it is polls on by itself, as it would without a store, and looks again at
+// another one the process whose turn it is, or that left it unanswered, polls on by itself, as it would without a store, and looks again at
 // each poll. Others wait for the store, and then for as long as that process may take to be seen there again;
 // unless that can only be read: whoever polled last is then not heard of any more.
 package pending

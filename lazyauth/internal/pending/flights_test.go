@@ -66,7 +66,7 @@ type process struct {
 	polled  []device.PollEvent
 }
 
-// starts starts a process, whose requests go over wire, if that is not nil.
+// starts has a process start, whose requests go over wire, if that is not nil.
 func starts(t *testing.T, as *fakeas.Server, s store.Store, wire http.RoundTripper) *process {
 	t.Helper()
 	if wire == nil {
