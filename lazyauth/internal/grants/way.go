@@ -33,12 +33,12 @@ type Asked struct {
 	Who  Principal
 	Link Link // how the prompt's link gets to the person
 
-	Client  string             // the client id that the host offers; empty if it offers none
-	Program string             // what the program calls itself through which the person is asked: anybody's text
+	Client  string // the client id that the host offers; empty if it offers none
+	Program string // what the program calls itself through which the person is asked: anybody's text
 	// CallersClient is the client that the caller's bearer token was issued to, as its verifier has it: an id that an
 	// issuer knows. It is empty if that is not known.
 	CallersClient string
-	Chosen  func(ClientChoice) // is told as which client the person is asked; may be nil
+	Chosen        func(ClientChoice) // is told as which client the person is asked; may be nil
 
 	// Joins is told that what is under way already, in another process, is for these scopes, and
 	// reports whether that will do. It is called before Want, or in its place. Brought reports whether the store has
