@@ -114,7 +114,7 @@ func (d *DB) failed(ctx context.Context, err error) error {
 	case strings.Contains(text, "read only"), strings.Contains(text, "hot standby"):
 		return d.trouble(store.ErrUnwritable, "all servers in the URL are read-only", nil)
 	case isConnect:
-		return d.trouble(store.ErrNoAnswer, "it cannot be reached ("+network(err)+"): does it run, and may this machine reach it?", nil)
+		return d.trouble(store.ErrNoAnswer, "there is no connection to it ("+network(err)+"): does it run, and may this machine reach it?", nil)
 	}
 	return d.trouble(store.ErrNoAnswer, "the connection was lost ("+network(err)+")", nil)
 }

@@ -108,7 +108,7 @@ func (d *DB) failed(ctx context.Context, err error) error {
 		return d.trouble(store.ErrUnavailable, "the server's certificate is not that of this name, or by an authority that is not trusted here: set Options.TLS", nil)
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && isDial(err) {
-		return d.trouble(store.ErrNoAnswer, "it cannot be reached ("+shown(op.Err.Error())+"): does it run, and may this machine reach it?", nil)
+		return d.trouble(store.ErrNoAnswer, "there is no connection to it ("+shown(op.Err.Error())+"): does it run, and may this machine reach it?", nil)
 	}
 	switch {
 	case errors.Is(err, valkey.ErrClosing):
