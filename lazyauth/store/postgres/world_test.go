@@ -54,11 +54,17 @@ func newPlace(t *testing.T) *place {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = link.Close() })
-	p := &place{t: t, link: link, opts: postgres.Options{Schema: fmt.Sprintf("fleet_%d", schemas.Add(1))}}
-	if _, err := postgres.Migrate(t.Context(), server.URL("", "postgres"), &p.opts); err != nil {
-		t.Fatal(err)
+	return &place{t: t, link: link, opts: migrated(t)}
+}
+
+// migrated makes a schema that nobody else uses.
+func migrated(tb testing.TB) postgres.Options {
+	tb.Helper()
+	opts := postgres.Options{Schema: fmt.Sprintf("fleet_%d", schemas.Add(1))}
+	if _, err := postgres.Migrate(tb.Context(), server.URL("", "postgres"), &opts); err != nil {
+		tb.Fatal(err)
 	}
-	return p
+	return opts
 }
 
 func (p *place) url() string { return server.URL(p.link.Addr(), "postgres") + "?pool_max_conns=3" }
