@@ -29,6 +29,11 @@ type FleetOptions struct {
 	// Wait bounds each answer of the store; zero: 10 s.
 	Wait time.Duration
 
+	// Format is that of the contents that this machine writes: [Format1], [Format2]. It opens all of them, and leaves alone what
+	// is in a later one ([ErrFormat]). Zero is the format that the release before this one writes, so that machines of both work side by side. Set it
+	// once all machines run a release that opens it: docs/scale.md, "Restart", has the steps, and those back.
+	Format int
+
 	// Trace is told what happens.
 	Trace FleetTrace
 }
@@ -72,7 +77,7 @@ func NewFleet(s Shared, names []byte, keys [][]byte, o *FleetOptions) (*Fleet, e
 		f.o = *o
 	}
 	var err error
-	if f.sealer, err = newRowSealer(names, keys); err != nil {
+	if f.sealer, err = newRowSealer(names, keys, f.o.Format); err != nil {
 		return nil, err
 	}
 	for _, d := range []struct {

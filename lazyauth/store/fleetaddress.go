@@ -26,13 +26,13 @@ func (f *Fleet) Announce(ctx context.Context, address string, life time.Duration
 	if err != nil {
 		return f.named(ended(ctx, err))
 	}
-	c := Change{Generation: 1, SealedBy: f.sealer.sealedBy(), Ends: life, Release: true}
+	c := Change{Generation: 1, Ends: life, Release: true}
 	generation := uint64(0)
 	if before != nil {
 		generation = before.Generation
 		c.Generation = generation + 1
 	}
-	c.Content = f.sealer.seal(id, c.Generation, &entry{f.incarnation, []byte(address)})
+	f.sealer.seal(id, &c, &entry{f.incarnation, []byte(address)})
 	written, err := f.shared.Write(ctx, id, fence, generation, c)
 	if err == nil && !written {
 		err = errors.New("store: an address is announced by two goroutines at once")

@@ -97,8 +97,7 @@ func (a *attempt) change(record []byte) Change {
 	case !a.there && a.terms.Life == 0:
 		c.Ends = 0 // and not that of the tombstone, or of the empty row
 	}
-	c.Content = f.sealer.seal(a.id, generation, &entry{a.key, record})
-	c.SealedBy = f.sealer.sealedBy()
+	f.sealer.seal(a.id, &c, &entry{a.key, record})
 	return c
 }
 

@@ -60,12 +60,13 @@ func (f *Fleet) heal(ctx context.Context, p placed, row *Row, last sight) (v vie
 	}
 	c := Change{Person: last.person, Generation: last.generation + 1, Due: -1, Ends: f.o.Ended}
 	if last.content != nil {
-		e, err := f.sealer.open(&Row{ID: p.id, Generation: last.generation, SealedBy: last.sealedBy, Content: last.content})
+		e, err := f.sealer.open(&Row{ID: p.id, Person: last.person, Generation: last.generation, SealedBy: last.sealedBy, Content: last.content})
 		if err != nil {
 			return view{generation: row.Generation}, err
 		}
 		v.record = e.record
-		c.Content, c.SealedBy, c.Ends = f.sealer.seal(p.id, c.Generation, e), f.sealer.sealedBy(), 0
+		f.sealer.seal(p.id, &c, e)
+		c.Ends = 0
 	}
 	limited, cancel := f.answer(ctx)
 	defer cancel()

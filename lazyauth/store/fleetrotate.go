@@ -8,13 +8,14 @@ import (
 // A Rotation is how far one has come.
 type Rotation struct {
 	Sealed int // rows that were sealed anew
-	Left   int // rows that another key than the first one still seals
+	Left   int // rows that another key than the first one still seals, or that are in another format
 }
 
-// Rotate seals anew, by the first key, what other keys have sealed, in batches: it can be ended at any
+// Rotate seals anew, by the first key and in the format that this machine writes, what other keys have sealed, or is in another
+// format, in batches: it can be ended at any
 // time and begun again, on any machine, while all of them work. Rows that another machine works on
 // are left, since that writes them anew; so are those that no key opens, which the error is about. Call it until
-// nothing is left, and then take the older keys away.
+// nothing is left, and then take the older keys away, or the release that writes the other format.
 func (f *Fleet) Rotate(ctx context.Context) (r Rotation, err error) {
 	var failed []error
 	err = f.notSealed(ctx, func(id ID) error {
@@ -83,8 +84,8 @@ func (f *Fleet) sealAnew(ctx context.Context, id ID) (bool, error) {
 	}
 	limited, cancel := f.answer(ctx)
 	defer cancel()
-	c := Change{Person: row.Person, Generation: row.Generation + 1, SealedBy: f.sealer.sealedBy(), Due: -1, Ends: -1}
-	c.Content = f.sealer.seal(id, c.Generation, e)
+	c := Change{Person: row.Person, Generation: row.Generation + 1, Due: -1, Ends: -1}
+	f.sealer.seal(id, &c, e)
 	written, err := f.shared.Write(limited, id, row.Fence, row.Generation, c)
 	return written, ended(limited, err)
 }

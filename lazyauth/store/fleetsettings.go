@@ -66,7 +66,7 @@ func (f *Fleet) compareSettings(ctx context.Context, settings map[string]string,
 		if err != nil {
 			return f.named(ended(ctx, err))
 		}
-		c := Change{Generation: 1, SealedBy: f.sealer.sealedBy(), Ends: settingsLife}
+		c := Change{Generation: 1, Ends: settingsLife}
 		if row != nil {
 			c.Generation = row.Generation + 1
 			if !replace {
@@ -75,7 +75,7 @@ func (f *Fleet) compareSettings(ctx context.Context, settings map[string]string,
 				}
 			}
 		}
-		c.Content = f.sealer.seal(id, c.Generation, &entry{kindSettings, text})
+		f.sealer.seal(id, &c, &entry{kindSettings, text})
 		var done bool
 		if row == nil {
 			done, err = f.shared.Insert(ctx, id, c)
@@ -112,7 +112,10 @@ func hashSetting(name, value string) string {
 // sameSettings compares them with what a row has.
 func (f *Fleet) sameSettings(row *Row, mine map[string]string) error {
 	e, err := f.sealer.openAny(row)
-	if errors.Is(err, ErrWrongKey) {
+	switch {
+	case errors.Is(err, ErrFormat):
+		return f.named(err)
+	case errors.Is(err, ErrWrongKey):
 		return &SettingsError{Differ: []string{settingSealKeys}}
 	}
 	theirs := make(map[string]string)

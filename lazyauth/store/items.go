@@ -57,7 +57,7 @@ func parseHead(line string) (*head, error) {
 	}
 	version, rest, _ := strings.Cut(rest, " ")
 	if version != "1" {
-		return nil, fmt.Errorf("store: an item of the keychain: %w: another version of this program wrote it", ErrWrongKey)
+		return nil, fmt.Errorf("store: an item of the keychain: %w: it is %w of this program", ErrWrongKey, ErrFormat)
 	}
 	fields := strings.Split(rest, " ")
 	if len(fields) != 3 || fields[0] != "a" && fields[0] != "b" {

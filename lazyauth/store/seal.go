@@ -132,7 +132,7 @@ func (r ring) open(name string, file []byte) (*entry, error) {
 	case kind == formatPlain:
 		return nil, fmt.Errorf("%w: it is not encrypted", ErrWrongKey)
 	case kind != formatAES:
-		return nil, fmt.Errorf("%w: another version of this program wrote it", ErrWrongKey)
+		return nil, fmt.Errorf("%w: it is %w of this program", ErrWrongKey, ErrFormat)
 	case len(file) < headerSize:
 		return nil, damage("it was cut short")
 	}
@@ -194,7 +194,7 @@ func (plain) open(name string, file []byte) (*entry, error) {
 	case kind == formatAES:
 		return nil, fmt.Errorf("%w: it is encrypted", ErrWrongKey)
 	case kind != formatPlain:
-		return nil, fmt.Errorf("%w: another version of this program wrote it", ErrWrongKey)
+		return nil, fmt.Errorf("%w: it is %w of this program", ErrWrongKey, ErrFormat)
 	case len(rest) < sha256.Size:
 		return nil, damage("it was cut short")
 	}

@@ -47,7 +47,7 @@ type Row struct {
 	Due time.Time
 	// Ends is when the row is no longer there, whoever holds it; zero if it stays.
 	Ends time.Time
-	// SealedBy names the key that Content is sealed by, for rotation; empty if there is no content,
+	// SealedBy names the key that Content is sealed by, and how, for rotation: printable ASCII; empty if there is no content,
 	// or it is not sealed.
 	SealedBy string
 	// Content is nil if there never was any, or if what there was has ended: with a Generation of

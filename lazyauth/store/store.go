@@ -54,6 +54,10 @@ var (
 	// sealed although it should be, or the reverse. It was left as it is.
 	ErrWrongKey = errors.New("no key that was given opens it")
 
+	// ErrFormat is an [ErrWrongKey]: a later release wrote it, in a format that this one does not
+	// know. It was left as it is.
+	ErrFormat = errors.New("in a format of a later release")
+
 	// ErrUnsafe: users other than the one who runs the program could have read
 	// or written the file or its folder. It was left as it is, and the error
 	// says what to do.
