@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -30,7 +31,7 @@ func visits(t testing.TB, base, user string) *visitor {
 		t.Fatal(err)
 	}
 	v := &visitor{t, http.Client{Jar: jar}}
-	v.load(base+signInPath, url.Values{"user": {user}})
+	v.load(base+server.SignInPath, url.Values{"user": {user}})
 	return v
 }
 
@@ -96,9 +97,9 @@ func TestConnectPage(t *testing.T) {
 	free.Close()
 	w := started(t, "-demo-users", "ada,eve", "-connect", "-listen", listen)
 	for _, protocol := range []string{"2026-07-28", "2025-11-25"} {
-		user, path := "ada", modernPath
+		user, path := "ada", server.ModernPath
 		if protocol != "2026-07-28" {
-			user, path = "eve", legacyPath
+			user, path = "eve", server.LegacyPath
 		}
 		links := make(chan string, 1)
 		client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, &mcp.ClientOptions{
@@ -122,7 +123,7 @@ func TestConnectPage(t *testing.T) {
 			}
 		}()
 		link := <-links
-		if !strings.HasPrefix(link, w.base+connectPath+"?f=") {
+		if !strings.HasPrefix(link, w.base+server.ConnectPath+"?f=") {
 			t.Fatalf("the link is %q", link)
 		}
 		other := map[string]string{"ada": "eve", "eve": "ada"}[user]

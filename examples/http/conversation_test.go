@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 )
 
-var bothPaths = []string{modernPath, legacyPath}
+var bothPaths = []string{server.ModernPath, server.LegacyPath}
 
 func TestStrangersLearnWhereTokensAreIssued(t *testing.T) {
 	t.Parallel()
@@ -119,7 +120,7 @@ func TestHostsThatCannotPromptGetText(t *testing.T) {
 		},
 		"an old request on the stateless endpoint": func(w *world, token string) func() *reply {
 			return func() *reply {
-				return send(w.t, append(caller(token), w.base+modernPath,
+				return send(w.t, append(caller(token), w.base+server.ModernPath,
 					"-d", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami"}}`)...)
 			}
 		},
@@ -157,7 +158,7 @@ func TestHostsThatCannotPromptGetText(t *testing.T) {
 func TestAnOldRequestOnTheStatelessEndpointGetsProgress(t *testing.T) {
 	t.Parallel()
 	w := started(t)
-	call := curl(t, append(caller(w.bearer("ada")), w.base+modernPath,
+	call := curl(t, append(caller(w.bearer("ada")), w.base+server.ModernPath,
 		"-d", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","_meta":{"progressToken":"p"}}}`)...)
 	m := call.event()
 	if m.Method != "notifications/progress" || !strings.Contains(m.Params.Message, w.request().UserCode) {
@@ -202,7 +203,7 @@ func TestHangingUpEndsWhatNobodyWaitsFor(t *testing.T) {
 	t.Parallel()
 	w := started(t)
 	token := w.bearer("ada")
-	w.host(modernPath, "2026-07-28", token).WantAnswer("whoami", nil, ada)
+	w.host(server.ModernPath, "2026-07-28", token).WantAnswer("whoami", nil, ada)
 	w.as.Script(fakeas.Me, fakeas.Stall())
 	before := w.arrived("/me")
 	call := w.call(token, "whoami", "{}", "")
@@ -236,7 +237,7 @@ func TestALegacyStreamCanBeResumed(t *testing.T) {
 func TestNewRequestsAreRefusedOnTheLegacyEndpoint(t *testing.T) {
 	t.Parallel()
 	w := started(t)
-	r := curl(t, append(caller(w.bearer("ada")), w.base+legacyPath, "-H", "MCP-Protocol-Version: 2026-07-28",
+	r := curl(t, append(caller(w.bearer("ada")), w.base+server.LegacyPath, "-H", "MCP-Protocol-Version: 2026-07-28",
 		"-H", "Mcp-Method: tools/list", "-d", `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{
 			"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`)...)
 	if body := r.body(); r.status != http.StatusBadRequest || !strings.Contains(body, `"supported":["2025-11-25"`) {
@@ -269,7 +270,7 @@ func TestOtherSitesAreRefused(t *testing.T) {
 	if r := curl(t, w.counterURL, "-H", "Host: evil.example"); r.status != http.StatusForbidden {
 		t.Errorf("the counters: status %d, want 403", r.status)
 	}
-	if r := curl(t, append(append(caller(""), w.base+modernPath, "-H", "Origin: "+w.base), body...)...); r.status != http.StatusOK {
+	if r := curl(t, append(append(caller(""), w.base+server.ModernPath, "-H", "Origin: "+w.base), body...)...); r.status != http.StatusOK {
 		t.Errorf("its own origin: status %d, want 200", r.status)
 	}
 }
@@ -340,7 +341,7 @@ func TestEndingAnswersWhatWaits(t *testing.T) {
 	// Streams in which a host only listens, in either era, end without a word.
 	idle := []*reply{
 		curl(t, s.caller...),
-		curl(t, append(caller(ada), w.base+modernPath, "-H", "MCP-Protocol-Version: 2026-07-28", "-H", "Mcp-Method: subscriptions/listen",
+		curl(t, append(caller(ada), w.base+server.ModernPath, "-H", "MCP-Protocol-Version: 2026-07-28", "-H", "Mcp-Method: subscriptions/listen",
 			"-d", `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},
 				"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`)...),
 	}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 )
 
 // A reply is what curl prints of a response, as it comes.
@@ -195,7 +197,7 @@ func (w *world) callWith(token, tool, arguments, state, capabilities string) *re
 	if state != "" {
 		retry = `,"requestState":"` + state + `","inputResponses":{"authorization":{"action":"accept"}}`
 	}
-	return send(w.t, append(caller(token), w.base+modernPath,
+	return send(w.t, append(caller(token), w.base+server.ModernPath,
 		"-H", "MCP-Protocol-Version: 2026-07-28", "-H", "Mcp-Method: tools/call", "-H", "Mcp-Name: "+tool,
 		"-d", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+tool+`","arguments":`+arguments+retry+`,
 			"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",
@@ -226,7 +228,7 @@ type session struct {
 // initialize opens a session with these capabilities.
 func (w *world) initialize(token, capabilities string) session {
 	w.t.Helper()
-	s := session{w, append(caller(token), w.base+legacyPath)}
+	s := session{w, append(caller(token), w.base+server.LegacyPath)}
 	first := s.post(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25",
 		"capabilities":{` + capabilities + `},"clientInfo":{"name":"curl","version":"1"}}}`)
 	id := first.header.Get("Mcp-Session-Id")

@@ -131,7 +131,7 @@ func TestTheServiceInTheDocumentation(t *testing.T) {
 	}
 	variables := map[string]string{clientSecretVariable: "s", introspectionSecretVariable: "s", storeKeyVariable: storeKey}
 	cfg, err := parseFlags(args, func(name string) string { return variables[name] })
-	if err != nil || cfg.publicURL != "https://mcp.example.com" {
+	if err != nil || cfg.PublicURL != "https://mcp.example.com" {
 		t.Errorf("%+v, %v", cfg, err)
 	}
 	doc, err := os.ReadFile("../../docs/http.md")
@@ -154,8 +154,8 @@ func TestTheProxiesInTheDocumentation(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{"nginx": nginx, "caddy": caddy} {
-		if !strings.Contains(text, cfg.listen) {
-			t.Errorf("%s does not lead to %s", name, cfg.listen)
+		if !strings.Contains(text, cfg.Listen) {
+			t.Errorf("%s does not lead to %s", name, cfg.Listen)
 		}
 	}
 	longest := time.Duration(0)

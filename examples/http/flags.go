@@ -5,17 +5,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/httplimit"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
-	"go.uber.org/zap"
 	"golang.org/x/oauth2"
 )
 
@@ -124,50 +122,39 @@ var errHelp = flag.ErrHelp
 
 // A config is what the command line says.
 type config struct {
-	issuer, deviceURL, clientID, clientSecret              string
-	clientAuth                                             oauth2.AuthStyle
-	api                                                    string
-	introspectionURL, introspectionID, introspectionSecret string
-	demoUsers                                              []string
-	singleUser, connect                                    bool
-	listen, publicURL, debug                               string
-	patience                                               time.Duration
-	logFile                                                string
-	storeDir                                               string
-	store                                                  store.Store // nil: in memory
+	server.Config
+	patience time.Duration
+	logFile  string
+	storeDir string
 	operatorsConfig
 
-	page        *lazyauth.ConnectPage // from newServer; nil without -connect
-	redirectURI string
-	limiter     *httplimit.Limiter
-	log         *zap.Logger  // from openLog
-	sdkLog      *slog.Logger // the same
-	closeLog    func()
+	closeLog func() // from openLog
 }
 
 // parseFlags returns the settings in args, or an error that says which flag is
 // wrong and what would be right. What lazyauth.New checks is left to it.
 func parseFlags(args []string, getenv func(string) string) (*config, error) {
-	cfg := &config{clientSecret: getenv(clientSecretVariable), introspectionSecret: getenv(introspectionSecretVariable)}
+	cfg := new(config)
+	cfg.ClientSecret, cfg.IntrospectionSecret = getenv(clientSecretVariable), getenv(introspectionSecretVariable)
 	flags := flag.NewFlagSet("http", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // run prints the error
 	var keyFile string
 	cfg.serviceFlags(flags, &keyFile)
-	flags.StringVar(&cfg.deviceURL, "device-url", "", "")
-	flags.StringVar(&cfg.api, "api", "", "")
-	flags.StringVar(&cfg.introspectionURL, "introspection-url", "", "")
-	flags.StringVar(&cfg.introspectionID, "introspection-id", "", "")
+	flags.StringVar(&cfg.DeviceURL, "device-url", "", "")
+	flags.StringVar(&cfg.API, "api", "", "")
+	flags.StringVar(&cfg.IntrospectionURL, "introspection-url", "", "")
+	flags.StringVar(&cfg.IntrospectionID, "introspection-id", "", "")
 	var proxies []netip.Prefix
 	users := flags.String("demo-users", "", "")
-	flags.BoolVar(&cfg.singleUser, "single-user", false, "")
-	flags.BoolVar(&cfg.connect, "connect", false, "")
-	flags.StringVar(&cfg.listen, "listen", "127.0.0.1:8080", "")
-	flags.StringVar(&cfg.publicURL, "public-url", "", "")
+	flags.BoolVar(&cfg.SingleUser, "single-user", false, "")
+	flags.BoolVar(&cfg.Connect, "connect", false, "")
+	flags.StringVar(&cfg.Listen, "listen", "127.0.0.1:8080", "")
+	flags.StringVar(&cfg.PublicURL, "public-url", "", "")
 	flags.Func("proxies", "", func(text string) (err error) {
 		proxies, err = prefixes(text)
 		return err
 	})
-	flags.StringVar(&cfg.debug, "debug", "", "")
+	flags.StringVar(&cfg.Debug, "debug", "", "")
 	flags.DurationVar(&cfg.patience, "patience", 0, "")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -176,22 +163,23 @@ func parseFlags(args []string, getenv func(string) string) (*config, error) {
 	if len(proxies) > 0 {
 		limits.Address = httplimit.BehindProxies(proxies...)
 	}
-	cfg.limiter = httplimit.New(&limits)
-	cfg.api = strings.TrimSuffix(cfg.api, "/")
-	cfg.publicURL = strings.TrimSuffix(cfg.publicURL, "/")
-	cfg.demoUsers = strings.FieldsFunc(*users, func(r rune) bool { return r == ',' })
+	cfg.Limiter = httplimit.New(&limits)
+	cfg.API = strings.TrimSuffix(cfg.API, "/")
+	cfg.PublicURL = strings.TrimSuffix(cfg.PublicURL, "/")
+	cfg.DemoUsers = strings.FieldsFunc(*users, func(r rune) bool { return r == ',' })
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("%q is not a flag: give flags only, such as -issuer URL", flags.Arg(0))
 	}
+	cfg.Options.MaxWait, cfg.Options.Hosts = cfg.patience, cfg.hosts()
 	return cfg, errors.Join(cfg.checkService(), cfg.checkCallers(), cfg.checkAddresses(), cfg.openStore(keyFile, getenv(storeKeyVariable)))
 }
 
 // serviceFlags adds those that the server and the commands have alike, by which grants are found and revoked.
 func (c *config) serviceFlags(flags *flag.FlagSet, keyFile *string) {
-	flags.StringVar(&c.issuer, "issuer", "", "")
-	flags.StringVar(&c.clientID, "client-id", "", "")
+	flags.StringVar(&c.Issuer, "issuer", "", "")
+	flags.StringVar(&c.ClientID, "client-id", "", "")
 	flags.Func("client-auth", "", func(text string) (err error) {
-		c.clientAuth, err = authStyle(text)
+		c.ClientAuth, err = authStyle(text)
 		return err
 	})
 	flags.StringVar(&c.storeDir, "store", "", "")
@@ -201,13 +189,13 @@ func (c *config) serviceFlags(flags *flag.FlagSet, keyFile *string) {
 
 func (c *config) checkService() error {
 	switch {
-	case c.issuer == "":
+	case c.Issuer == "":
 		return errors.New("-issuer is missing: give the URL of the authorization server")
-	case c.clientID == "":
+	case c.ClientID == "":
 		return errors.New("-client-id is missing: give the identifier that the authorization server issued")
-	case c.api == "":
+	case c.API == "":
 		return errors.New("-api is missing: give the base URL of the notes API, such as https://api.example.com")
-	case !isBaseURL(c.api):
+	case !isBaseURL(c.API):
 		return errors.New("-api is not a base URL: give scheme, host and perhaps a path, such as https://api.example.com/v1")
 	case c.patience < 0:
 		return errors.New("-patience is negative: give a duration such as 55s")
@@ -217,28 +205,28 @@ func (c *config) checkService() error {
 
 func (c *config) checkCallers() error {
 	ways := 0
-	for _, given := range []bool{c.introspectionURL != "", len(c.demoUsers) > 0, c.singleUser} {
+	for _, given := range []bool{c.IntrospectionURL != "", len(c.DemoUsers) > 0, c.SingleUser} {
 		if given {
 			ways++
 		}
 	}
-	open := len(c.demoUsers) > 0 || c.singleUser
+	open := len(c.DemoUsers) > 0 || c.SingleUser
 	switch {
 	case ways == 0:
 		return errors.New("it is not said whose calls these are: give -introspection-url, or on loopback -demo-users or -single-user")
-	case c.connect && len(c.demoUsers) == 0:
+	case c.Connect && len(c.DemoUsers) == 0:
 		return errors.New("-connect needs -demo-users: whoever copies this has a web sign-in of their own for the page")
-	case c.connect && c.publicURL == "" && strings.HasSuffix(c.listen, ":0"):
+	case c.Connect && c.PublicURL == "" && strings.HasSuffix(c.Listen, ":0"):
 		return errors.New("-connect needs a -listen with a port, or a -public-url: the redirect URI is registered with it")
 	case ways > 1:
 		return errors.New("-introspection-url, -demo-users and -single-user exclude each other: give one of them")
-	case open && !isLoopback(c.listen):
+	case open && !server.IsLoopback(c.Listen):
 		return errors.New("-demo-users and -single-user let in whoever reaches the port: give a loopback -listen, such as 127.0.0.1:8080")
-	case open && c.publicURL != "" && !isOfLoopback(c.publicURL):
+	case open && c.PublicURL != "" && !isOfLoopback(c.PublicURL):
 		return errors.New("-demo-users and -single-user let everybody in: give no -public-url with them but one on loopback")
-	case c.introspectionURL != "" && !isSafeURL(c.introspectionURL):
+	case c.IntrospectionURL != "" && !isSafeURL(c.IntrospectionURL):
 		return errors.New("-introspection-url is neither https nor http on loopback: tokens are sent there")
-	case c.introspectionURL != "" && (c.introspectionID == "" || c.introspectionSecret == ""):
+	case c.IntrospectionURL != "" && (c.IntrospectionID == "" || c.IntrospectionSecret == ""):
 		return errors.New("introspection needs credentials (RFC 7662 section 2.1): give -introspection-id, and the secret in " +
 			introspectionSecretVariable)
 	}
@@ -246,15 +234,15 @@ func (c *config) checkCallers() error {
 }
 
 func (c *config) checkAddresses() error {
-	if _, _, err := net.SplitHostPort(c.listen); err != nil {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return errors.New("-listen is not an address: give host and port, such as 127.0.0.1:8080")
 	}
 	switch {
-	case c.publicURL == "" && !isLoopback(c.listen):
+	case c.PublicURL == "" && !server.IsLoopback(c.Listen):
 		return errors.New("-public-url is missing: on other than loopback give the https URL that hosts see")
-	case c.publicURL != "" && !isOrigin(c.publicURL):
+	case c.PublicURL != "" && !isOrigin(c.PublicURL):
 		return errors.New("-public-url is not an origin: give https and a host, and no path, such as https://mcp.example.com")
-	case c.debug != "" && !isLoopback(c.debug):
+	case c.Debug != "" && !server.IsLoopback(c.Debug):
 		return errors.New("-debug is not a loopback address: give one such as 127.0.0.1:8081")
 	}
 	return nil
@@ -296,15 +284,6 @@ func prefixes(text string) (all []netip.Prefix, err error) {
 	return all, nil
 }
 
-// apiOrigin is the part of -api that says who may get the token.
-func (c *config) apiOrigin() string {
-	u, err := url.Parse(c.api)
-	if err != nil {
-		return c.api // lazyauth.New refuses it
-	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host}).String()
-}
-
 func isBaseURL(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
@@ -319,29 +298,13 @@ func isOrigin(text string) bool {
 // isSafeURL reports whether a secret may be sent to an address.
 func isSafeURL(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Host))
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && server.IsLoopback(u.Host))
 }
 
 // isOfLoopback reports whether the host of an address is this machine by its own account.
 func isOfLoopback(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && isLoopback(u.Host)
-}
-
-// isLoopback reports whether a host, with or without a port, is this machine
-// by its own account: a name that somebody else's DNS resolves never is.
-func isLoopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return strings.ToLower(host) == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// resources are the names by which a bearer token may say that it is for this
-// server (RFC 8707 §2): each endpoint, and all of it.
-func resources(public string) []string {
-	return []string{public, public + modernPath, public + legacyPath}
+	return err == nil && server.IsLoopback(u.Host)
 }
 
 // misused reports a mistake on the command line and returns the exit code for

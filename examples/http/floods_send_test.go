@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 )
 
 // floodVariable makes the test binary the sender of a flood.
@@ -38,42 +40,42 @@ type flood struct {
 var floods = map[string]flood{
 	// Another name each time, who is asked to sign in.
 	"principals": {send: func(s *sender, n int) string {
-		return s.posts(modernPath, fmt.Sprint("name-", n), "", call("whoami", "{}"))
+		return s.posts(server.ModernPath, fmt.Sprint("name-", n), "", call("whoami", "{}"))
 	}},
 	// 64 names with many large calls, of which the first is prompted and the others wait.
 	"calls": {send: func(s *sender, n int) string {
-		return s.begins(modernPath, fmt.Sprint("name-", n%senders), call("create_note", longNote))
+		return s.begins(server.ModernPath, fmt.Sprint("name-", n%senders), call("create_note", longNote))
 	}},
 	// The same in sessions, by hosts that hang up, where calls wait on.
 	"hangups": {send: func(s *sender, n int) string {
 		name := fmt.Sprint("name-", n%senders)
 		if s.session == "" {
-			s.posts(legacyPath, name, "", opening(`"elicitation":{"url":{}}`))
-			s.posts(legacyPath, name, s.session, `{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+			s.posts(server.LegacyPath, name, "", opening(`"elicitation":{"url":{}}`))
+			s.posts(server.LegacyPath, name, s.session, `{"jsonrpc":"2.0","method":"notifications/initialized"}`)
 		}
-		return s.hangsUp(legacyPath, name, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"create_note","arguments":%s}}`, n, longNote))
+		return s.hangsUp(server.LegacyPath, name, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"create_note","arguments":%s}}`, n, longNote))
 	}},
 	// 256 names with many sessions, opened with as much as that may be.
 	"sessions": {send: func(s *sender, n int) string {
-		return s.posts(legacyPath, fmt.Sprint("name-", n%256), "", opening(`"experimental":{`+manyCapabilities+`}`))
+		return s.posts(server.LegacyPath, fmt.Sprint("name-", n%256), "", opening(`"experimental":{`+manyCapabilities+`}`))
 	}},
 	// 64 names with requests that are small, and large in memory.
 	"values": {send: func(s *sender, n int) string {
-		return s.posts(modernPath, fmt.Sprint("name-", n%senders), "", list(`"x":[`+strings.Repeat("{},", 1500)+`{}],`))
+		return s.posts(server.ModernPath, fmt.Sprint("name-", n%senders), "", list(`"x":[`+strings.Repeat("{},", 1500)+`{}],`))
 	}},
 	// Links that nobody was given, callbacks and forms.
 	"links": {flags: []string{"-demo-users", "ada", "-connect"}, send: func(s *sender, n int) string {
 		switch n % 3 {
 		case 0:
-			return s.sends("GET "+connectPath+"/callback/x?code=y&state="+rand.Text()[:16]+"."+strings.Repeat("z", 43), "")
+			return s.sends("GET "+server.ConnectPath+"/callback/x?code=y&state="+rand.Text()[:16]+"."+strings.Repeat("z", 43), "")
 		case 1:
-			return s.sends("POST "+connectPath, "f="+rand.Text()[:22]+"&answer=continue", "Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin", "Cookie: "+demoCookie+"=ada")
+			return s.sends("POST "+server.ConnectPath, "f="+rand.Text()[:22]+"&answer=continue", "Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: same-origin", "Cookie: "+server.DemoCookie+"=ada")
 		}
-		return s.sends("GET "+connectPath+"?f="+rand.Text()[:22], "", "Cookie: "+demoCookie+"=ada")
+		return s.sends("GET "+server.ConnectPath+"?f="+rand.Text()[:22], "", "Cookie: "+server.DemoCookie+"=ada")
 	}},
 	// Bearer tokens that nobody was given.
 	"strangers": {flags: []string{"-demo-users", "ada"}, send: func(s *sender, n int) string {
-		return s.posts(modernPath, rand.Text(), "", call("whoami", "{}"))
+		return s.posts(server.ModernPath, rand.Text(), "", call("whoami", "{}"))
 	}},
 	// Connections that say nothing, or half of a request, or do not read what they asked for.
 	"slow": {held: slowHeld, send: func(s *sender, n int) string {
@@ -209,7 +211,7 @@ func (s *sender) sends(target, body string, fields ...string) string {
 // messageTo returns how a request begins that has a message.
 func messageTo(path, token, session, body string) (target string, fields []string) {
 	fields = []string{"Authorization: Bearer " + token, "Content-Type: application/json", "Accept: application/json, text/event-stream"}
-	if path == modernPath {
+	if path == server.ModernPath {
 		method, rest, _ := strings.Cut(body[strings.Index(body, `"method":"`)+10:], `"`)
 		fields = append(fields, "MCP-Protocol-Version: 2026-07-28", "Mcp-Method: "+method)
 		if method == "tools/call" {
@@ -264,7 +266,7 @@ func (s *sender) isSlow(n int) string {
 	}
 	s.others = append(s.others, conn) // which ends with the process
 	body := list("")
-	target, fields := messageTo(modernPath, fmt.Sprint("name-", n%256), "", body)
+	target, fields := messageTo(server.ModernPath, fmt.Sprint("name-", n%256), "", body)
 	head := target + " HTTP/1.1\r\nHost: " + s.to + "\r\n" + strings.Join(fields, "\r\n") + "\r\n"
 	_ = conn.SetDeadline(time.Now().Add(time.Second)) // until it takes no more
 	switch n % 4 {

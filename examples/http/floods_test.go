@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 	"github.com/lazyauth/mcp-lazyauth/examples/internal/hosttest"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -146,7 +147,7 @@ func besiege(b *testing.B, flags ...string) *besieged {
 	client := mcp.NewClient(&mcp.Implementation{Name: "somebody else's", Version: "1"}, &mcp.ClientOptions{
 		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
 		ElicitationHandler: func(ctx context.Context, req *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-			if strings.Contains(req.Params.URL, connectPath) {
+			if strings.Contains(req.Params.URL, server.ConnectPath) {
 				visits(b, "http://"+p.address, "ada").connects(fake, "ada", req.Params.URL)
 				return &mcp.ElicitResult{Action: "accept"}, nil
 			}
@@ -158,7 +159,7 @@ func besiege(b *testing.B, flags ...string) *besieged {
 		},
 	})
 	session, err := client.Connect(b.Context(), &mcp.StreamableClientTransport{
-		Endpoint: "http://" + p.address + modernPath, HTTPClient: &http.Client{Transport: bearing("ada")},
+		Endpoint: "http://" + p.address + server.ModernPath, HTTPClient: &http.Client{Transport: bearing("ada")},
 	}, nil)
 	if err != nil {
 		b.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
@@ -30,9 +31,9 @@ func operate(ctx context.Context, args []string, getenv func(string) string, std
 		return 2
 	}
 	defer cfg.closeLog()
-	auth, err := lazyauth.New(cfg.service(), &lazyauth.Options{
-		Store: cfg.store, Audit: cfg.audit(), Trace: lazyauth.ZapTrace(cfg.log),
-		VerifyUser: verifyUser(cfg.issuer), // nobody is asked here
+	auth, err := lazyauth.New(cfg.Service(), &lazyauth.Options{
+		Store: cfg.Options.Store, Audit: cfg.audit(), Trace: lazyauth.ZapTrace(cfg.Log),
+		VerifyUser: server.VerifyUser(cfg.Issuer), // nobody is asked here
 	})
 	if err != nil {
 		fmt.Fprintf(stderr, "http grants: %v\n", err)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 	"github.com/lazyauth/mcp-lazyauth/examples/internal/hosttest"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 )
@@ -53,12 +54,12 @@ func TestGrantsInAStore(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "grants")
 	w := started(t, "-store", dir)
-	ada := w.host(modernPath, "2026-07-28", w.bearer("ada"))
+	ada := w.host(server.ModernPath, "2026-07-28", w.bearer("ada"))
 	ada.WantAnswer("whoami", nil, `{"name":"Ada Example","sub":"ada"}`)
 	ada.WantAsked("profile")
 
 	w.restarts()
-	again := w.host(modernPath, "2026-07-28", w.bearer("ada"))
+	again := w.host(server.ModernPath, "2026-07-28", w.bearer("ada"))
 	again.WantAnswer("whoami", nil, `{"name":"Ada Example","sub":"ada"}`)
 	again.WantAsked()
 
@@ -109,7 +110,7 @@ func TestGrantsThatAreNotRevoked(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "grants")
 	w := started(t, "-store", dir)
-	ada := w.host(legacyPath, "2025-11-25", w.bearer("ada"))
+	ada := w.host(server.LegacyPath, "2025-11-25", w.bearer("ada"))
 	ada.WantAnswer("whoami", nil, `{"name":"Ada Example","sub":"ada"}`)
 	ada.WantAsked("profile")
 	gone := fakeas.Error(503, "temporarily_unavailable")
@@ -188,7 +189,7 @@ func TestStoreKeys(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "key")
 	w := started(t, "-store", filepath.Join(dir, "grants"))
-	ada := w.host(modernPath, "2026-07-28", w.bearer("ada"))
+	ada := w.host(server.ModernPath, "2026-07-28", w.bearer("ada"))
 	ada.WantAnswer("whoami", nil, `{"name":"Ada Example","sub":"ada"}`)
 	ada.WantAsked("profile")
 	other := hex.EncodeToString([]byte("another key, which has 32 bytes."))

@@ -66,7 +66,8 @@ type operatorsConfig struct {
 
 // parseGrantsFlags returns the settings in args, or an error that says what is wrong and what would be right.
 func parseGrantsFlags(args []string, getenv func(string) string) (*config, error) {
-	cfg := &config{clientSecret: getenv(clientSecretVariable)}
+	cfg := new(config)
+	cfg.ClientSecret = getenv(clientSecretVariable)
 	var keyFile string
 	flags := flag.NewFlagSet("http grants", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // operate prints the error
@@ -88,8 +89,8 @@ func parseGrantsFlags(args []string, getenv func(string) string) (*config, error
 	}
 	given := make(map[string]bool)
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	cfg.person.Issuer = cmp.Or(cfg.person.Issuer, cfg.issuer)
-	cfg.api = cfg.issuer // nothing is called
+	cfg.person.Issuer = cmp.Or(cfg.person.Issuer, cfg.Issuer)
+	cfg.API = cfg.Issuer // nothing is called
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("%q is not a flag: give one command, and flags behind it", flags.Arg(0))
 	}
@@ -107,9 +108,9 @@ func (c *config) checkGrants(given map[string]bool) error {
 		return fmt.Errorf("%q is no command: give list, end, bar, lift, bars, erase or export", c.command)
 	}
 	switch {
-	case c.issuer == "":
+	case c.Issuer == "":
 		return errors.New("-issuer is missing: give that of the server, by which grants are found")
-	case c.clientID == "":
+	case c.ClientID == "":
 		return errors.New("-client-id is missing: give that of the server, by which grants are found")
 	case c.storeDir == "":
 		return errors.New("-store is missing: give that of the server. Without one it keeps grants in memory, where no command finds them")
@@ -145,10 +146,10 @@ func parseTime(text string) (time.Time, error) {
 // openOperatorsLog opens the log, if there is to be one. What there is to say stands on standard error in any case.
 func (c *config) openOperatorsLog() (err error) {
 	if c.logFile == "" {
-		c.log, c.closeLog = zap.NewNop(), func() {}
+		c.Log, c.closeLog = zap.NewNop(), func() {}
 		return nil
 	}
-	if c.log, c.closeLog, err = logfile.Open(c.logFile); err != nil {
+	if c.Log, c.closeLog, err = logfile.Open(c.logFile); err != nil {
 		return fmt.Errorf("-log: %w: give a file that can be written", err)
 	}
 	return nil
@@ -156,7 +157,7 @@ func (c *config) openOperatorsLog() (err error) {
 
 // audit has the log tell who got access, who lost it, and by whom.
 func (c *config) audit() *lazyauth.Audit {
-	log := c.log.Named("audit")
+	log := c.Log.Named("audit")
 	return &lazyauth.Audit{Record: func(_ context.Context, e lazyauth.AuditEntry) {
 		log.Info(string(e.Event), zap.String("service", e.Service), zap.String("person", e.Person), zap.String("account", e.Account), zap.Stringer("scopes", e.Scopes),
 			zap.String("by", string(e.By)), zap.String("operator", e.Operator), zap.String("id", e.ID), zap.Int("lost", e.Lost))

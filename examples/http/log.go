@@ -19,17 +19,17 @@ func (c *config) openLog(stderr io.Writer) (err error) {
 		encoding := zap.NewProductionEncoderConfig()
 		encoding.EncodeTime = zapcore.ISO8601TimeEncoder
 		encoding.EncodeDuration = zapcore.StringDurationEncoder
-		c.log = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(encoding), zapcore.Lock(zapcore.AddSync(stderr)), zap.InfoLevel))
+		c.Log = zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(encoding), zapcore.Lock(zapcore.AddSync(stderr)), zap.InfoLevel))
 		c.closeLog = func() {}
-	} else if c.log, c.closeLog, err = logfile.Open(c.logFile); err != nil {
+	} else if c.Log, c.closeLog, err = logfile.Open(c.logFile); err != nil {
 		return fmt.Errorf("-log: %w: give a file that can be written", err)
 	}
 	// Below warnings the SDK has a line for every request of the stateless
 	// endpoint, and the ids of sessions, which are nobody's business.
-	core, err := zapcore.NewIncreaseLevelCore(c.log.Core(), zap.WarnLevel)
+	core, err := zapcore.NewIncreaseLevelCore(c.Log.Core(), zap.WarnLevel)
 	if err != nil {
 		return err
 	}
-	c.sdkLog = slog.New(zapslog.NewHandler(core, zapslog.WithName("mcp")))
+	c.SDKLog = slog.New(zapslog.NewHandler(core, zapslog.WithName("mcp")))
 	return nil
 }

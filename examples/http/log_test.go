@@ -14,10 +14,10 @@ func TestWithoutAFileOperatorsSeeWhatTheyShould(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cfg.closeLog()
-	cfg.log.Debug("a poll")
-	cfg.log.Info("a prompt")
-	cfg.sdkLog.Info("a session", "session_id", "secret")
-	cfg.sdkLog.Warn("a refusal", "version", "2026-07-28")
+	cfg.Log.Debug("a poll")
+	cfg.Log.Info("a prompt")
+	cfg.SDKLog.Info("a session", "session_id", "secret")
+	cfg.SDKLog.Warn("a refusal", "version", "2026-07-28")
 	var lines []map[string]any
 	for text := range strings.Lines(stderr.String()) {
 		var line map[string]any

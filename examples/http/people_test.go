@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 	"github.com/lazyauth/mcp-lazyauth/examples/internal/hosttest"
 )
 
@@ -14,10 +15,10 @@ import (
 func onBothEndpoints(t *testing.T, story func(t *testing.T, w *world, connect func(token string) *hosttest.Host)) {
 	t.Helper()
 	for _, test := range []struct{ name, path, protocol string }{
-		{"modern", modernPath, "2026-07-28"},
-		{"legacy", legacyPath, "2025-11-25"},
-		{"either on modern", modernPath, ""},
-		{"either on legacy", legacyPath, ""},
+		{"modern", server.ModernPath, "2026-07-28"},
+		{"legacy", server.LegacyPath, "2025-11-25"},
+		{"either on modern", server.ModernPath, ""},
+		{"either on legacy", server.LegacyPath, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -94,8 +95,8 @@ func TestOneSignInServesBothEndpoints(t *testing.T) {
 	t.Parallel()
 	w := started(t)
 	token := w.bearer("ada")
-	w.host(legacyPath, "2025-11-25", token).WantAnswer("whoami", nil, `{"name":"Ada Example","sub":"ada"}`)
-	modern := w.host(modernPath, "2026-07-28", token)
+	w.host(server.LegacyPath, "2025-11-25", token).WantAnswer("whoami", nil, `{"name":"Ada Example","sub":"ada"}`)
+	modern := w.host(server.ModernPath, "2026-07-28", token)
 	modern.WantAnswer("whoami", nil, `{"name":"Ada Example","sub":"ada"}`)
 	modern.WantAsked()
 	counters := w.counters()
@@ -107,10 +108,10 @@ func TestOneSignInServesBothEndpoints(t *testing.T) {
 func TestASingleUser(t *testing.T) {
 	t.Parallel()
 	w := started(t, "-single-user")
-	first := w.host(modernPath, "2026-07-28", "")
+	first := w.host(server.ModernPath, "2026-07-28", "")
 	first.WantAnswer("whoami", nil, `{"name":"Ada Example","sub":"ada"}`)
 	// Whoever else comes is taken for the same person.
-	second := w.host(legacyPath, "2025-11-25", "")
+	second := w.host(server.LegacyPath, "2025-11-25", "")
 	second.WantAnswer("whoami", nil, `{"name":"Ada Example","sub":"ada"}`)
 	second.WantAsked()
 }

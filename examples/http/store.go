@@ -24,7 +24,7 @@ func (c *config) openStore(keyFile, key string) error {
 		return errors.New("-store-key is for -store: say where grants are kept, too")
 	case c.storeDir == "":
 		return nil
-	case c.singleUser:
+	case c.SingleUser:
 		return errors.New("-store is for many people, and with -single-user every caller is one: leave out one of them")
 	}
 	place := cmp.Or(keyFile, storeKeyVariable)
@@ -40,7 +40,7 @@ func (c *config) openStore(keyFile, key string) error {
 	if err != nil {
 		return err
 	}
-	c.store, err = store.File(c.storeDir, keys...)
+	c.Options.Store, err = store.File(c.storeDir, keys...)
 	return err
 }
 

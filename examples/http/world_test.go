@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 	"github.com/lazyauth/mcp-lazyauth/examples/internal/hosttest"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -42,6 +43,9 @@ const (
 	storeKey   = "Y2FuYXJ5IG9mIHRoZSBzdG9yZSwgaXMgMzIgYnl0ZXM="
 	enough     = time.Minute // for anything that has to happen
 	metaReason = "io.github.lazyauth/reason"
+
+	metadataPath = "/.well-known/oauth-protected-resource" // in front of a resource's own (RFC 9728 §3.1)
+	maxBody      = 1 << 20                                 // bytes of a request
 )
 
 // A world is this program, on a free port, with an authorization server that can
@@ -140,11 +144,11 @@ func (w *world) begin() {
 		case "counters":
 			w.counterURL = strings.TrimSpace(where)
 		case "up to 2025-11-25": // the last
-			w.base = strings.TrimSuffix(strings.TrimSpace(where), legacyPath)
+			w.base = strings.TrimSuffix(strings.TrimSpace(where), server.LegacyPath)
 		}
 	}
 	w.mu.Lock()
-	w.audience = w.base + modernPath
+	w.audience = w.base + server.ModernPath
 	w.mu.Unlock()
 	go func(program *exec.Cmd, ended chan struct{}) {
 		defer close(ended)

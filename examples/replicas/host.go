@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 )
 
@@ -147,8 +148,8 @@ func read(res *http.Response) (answer, error) {
 
 // A person sits at a browser, and approves what their host shows them.
 type person struct {
-	name, token string
-	server      *server
+	name   string
+	server *authServer
 }
 
 // userCode is what the person enters, as this authorization server has them.
@@ -159,8 +160,7 @@ func (p *person) approves(ctx context.Context, a answer) error {
 	if code := userCode.FindString(a.message); code != "" {
 		return p.server.ApproveAs(p.name, code)
 	}
-	link := a.url
-	u, err := url.Parse(link)
+	u, err := url.Parse(a.url)
 	if err != nil {
 		return err
 	}
@@ -168,13 +168,15 @@ func (p *person) approves(ctx context.Context, a answer) error {
 	if err != nil {
 		return err
 	}
-	jar.SetCookies(u, []*http.Cookie{{Name: "demo", Value: p.token, Path: "/"}}) //nolint:gosec // a browser's own, on loopback
 	b := &browser{client: &http.Client{Jar: jar}, origin: u.Scheme + "://" + u.Host}
-	page, err := b.do(ctx, http.MethodGet, link, nil)
+	if _, err := b.do(ctx, http.MethodPost, b.origin+server.SignInPath, url.Values{"user": {p.name}}); err != nil {
+		return err
+	}
+	page, err := b.do(ctx, http.MethodGet, a.url, nil)
 	if err != nil {
 		return err
 	}
-	onward, err := b.goesOn(ctx, link, page)
+	onward, err := b.goesOn(ctx, a.url, page)
 	if err != nil {
 		return err
 	}

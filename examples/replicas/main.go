@@ -5,7 +5,7 @@
 //
 // It starts what it needs on loopback: an authorization server that keeps a journal, the database (which has to be
 // installed), the processes and the proxy; and it plays the hosts, and the people who approve. Start to read at
-// replica.go, which is the server: store.go has what its processes share, and all else is the play around it.
+// replica.go, which makes examples/http one of several: store.go has what they share, and all else is the play around it.
 // docs/scale.md says how such a server is deployed.
 package main
 

@@ -13,15 +13,15 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 )
 
 // A round is one server of several processes, and who calls it.
 type round struct {
 	out       io.Writer
-	keys      keys
 	processes *processes
-	server    *server
+	server    *authServer
 
 	mu        sync.Mutex
 	tally     tally
@@ -55,20 +55,16 @@ func users(n int) []string {
 
 // begin starts the authorization server and the processes.
 func begin(ctx context.Context, out io.Writer, o options, store string, flow lazyauth.Flow, people []string) (*round, error) {
-	k, err := keysFrom(o.key)
-	if err != nil {
-		return nil, err
-	}
 	p, err := newProcesses(ctx, 3, o.key)
 	if err != nil {
 		return nil, err
 	}
-	s, err := startServer(ctx, p.public, p.alive, people)
+	s, err := startAuthServer(ctx, p.public, p.alive, people)
 	if err != nil {
 		return nil, errors.Join(err, p.proxy.Close())
 	}
-	p.base = replicaConfig{Server: s.url, Store: store, Flow: flow, Without: o.without, Namespace: o.namespace()}
-	r := &round{out: out, keys: k, processes: p, server: s, histogram: map[string]int{}, tally: tally{failures: map[string]int{}}}
+	p.base = replicaConfig{Server: s.url, Store: store, People: people, Flow: flow, Without: o.without, Namespace: o.namespace()}
+	r := &round{out: out, processes: p, server: s, histogram: map[string]int{}, tally: tally{failures: map[string]int{}}}
 	for _, one := range p.all {
 		if err := p.start(ctx, one, ""); err != nil {
 			r.end()
@@ -86,8 +82,8 @@ func (r *round) end() {
 // call makes one call for a user, until it is answered or given up, and reports whether it was answered with what the
 // tool returns. hesitation is how long the person takes.
 func (r *round) call(ctx context.Context, user, text string, signedIn *bool, hesitation time.Duration) bool {
-	h := &host{at: r.processes.public + "/mcp", token: r.keys.bearerOf(user)}
-	who := &person{name: user, token: r.keys.bearerOf(user), server: r.server}
+	h := &host{at: r.processes.public + server.ModernPath, token: user}
+	who := &person{name: user, server: r.server}
 	r.count(func(t *tally) { t.calls++ })
 	state, action := "", ""
 	for patience := time.Now().Add(90 * time.Second); time.Now().Before(patience) && ctx.Err() == nil; {

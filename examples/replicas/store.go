@@ -23,7 +23,6 @@ type sharedStore struct {
 	store     store.Store
 	directory httpforward.Directory // nil: calls go on where they began
 	ready     func(context.Context) error
-	counts    func() store.FleetCounts
 	close     func()
 }
 
@@ -36,7 +35,7 @@ func openShared(ctx context.Context, cfg replicaConfig, k keys) (*sharedStore, e
 			return nil, err
 		}
 		return &sharedStore{
-			store: store.NewProcesses(files), ready: func(context.Context) error { return nil }, counts: func() store.FleetCounts { return store.FleetCounts{} }, close: func() {},
+			store: store.NewProcesses(files), ready: func(context.Context) error { return nil }, close: func() {},
 		}, nil
 	}
 	var rows store.Shared
@@ -75,7 +74,7 @@ func openShared(ctx context.Context, cfg replicaConfig, k keys) (*sharedStore, e
 		_ = fleet.Run(following) // hints: without them all is found out by looking
 	}()
 	return &sharedStore{
-		store: fleet, directory: fleet, ready: fleet.Ready, counts: fleet.Counts,
+		store: fleet, directory: fleet, ready: fleet.Ready,
 		close: func() { stop(); <-ended; closeRows() },
 	}, nil
 }

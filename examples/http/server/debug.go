@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"expvar"
@@ -7,25 +7,23 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 )
 
 // serveDebug serves the counters, among what expvar has by itself, at /debug/vars
 // on an address of their own, which is loopback: they are for whoever operates
-// the server. The caller must close what it returns. Without -debug there is
+// the server. The caller must close what it returns. Without Debug there is
 // nothing to serve.
-func serveDebug(cfg *config, counters *lazyauth.Counters, stdout io.Writer) (*http.Server, error) {
+func (s *Server) serveDebug(stdout io.Writer) (*http.Server, error) {
 	mux := http.NewServeMux()
-	debug := newWeb(knownHosts("", mux), cfg.log)
-	if cfg.debug == "" {
+	debug := newWeb(knownHosts("", mux), s.cfg.Log)
+	if s.cfg.Debug == "" {
 		return debug, nil
 	}
-	listener, err := net.Listen("tcp", cfg.debug)
+	listener, err := net.Listen("tcp", s.cfg.Debug)
 	if err != nil {
 		return nil, fmt.Errorf("-debug: %w", err)
 	}
-	expvar.Publish("lazyauth", counters)
+	expvar.Publish("lazyauth", s.counters)
 	mux.Handle("GET /debug/vars", expvar.Handler())
 	debug.WriteTimeout = 10 * time.Second     // nothing waits here
 	go func() { _ = debug.Serve(listener) }() // ends with Close

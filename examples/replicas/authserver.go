@@ -17,8 +17,13 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 )
+
+// A note is what a tool call adds, and the API is sent.
+type note struct {
+	Text string `json:"text"`
+}
 
 // A journal is what an authorization server and an API have seen of the replicas. It is what the
 // figures are taken from: a replica that is killed tells nothing.
@@ -40,8 +45,8 @@ type presentation struct {
 	at time.Time
 }
 
-// A server is the authorization server, with its journal in front.
-type server struct {
+// An authServer is the authorization server, with its journal in front.
+type authServer struct {
 	*fakeas.Server
 	*journal
 	url  string
@@ -51,7 +56,7 @@ type server struct {
 // tokenLife is short, so that there are many refreshes.
 const tokenLife = 3 * time.Second
 
-func startServer(ctx context.Context, public string, alive func(string) bool, users []string) (*server, error) {
+func startAuthServer(ctx context.Context, public string, alive func(string) bool, users []string) (*authServer, error) {
 	var listening net.ListenConfig
 	listener, err := listening.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -62,17 +67,11 @@ func startServer(ctx context.Context, public string, alive func(string) bool, us
 	for _, user := range users {
 		people = append(people, fakeas.Person{Subject: user, Name: strings.ToUpper(user[:1]) + user[1:]})
 	}
-	page, err := lazyauth.NewConnectPage(lazyauth.ConnectOptions{PublicURL: public + "/connect", Who: keys{}.who})
-	if err != nil {
-		return nil, err
-	}
 	as := fakeas.New(&fakeas.Options{
 		Issuer: at, Interval: time.Second, TokenLifetime: tokenLife, DetectReuse: true, Latency: 20 * time.Millisecond, People: people,
-		Clients: []fakeas.Client{{
-			ID: fakeas.DefaultClientID, RedirectURIs: []string{page.RedirectURI(lazyauth.Service{Name: "Notes", Issuer: at, ClientID: fakeas.DefaultClientID})},
-		}},
+		Clients: []fakeas.Client{{ID: fakeas.DefaultClientID, RedirectURIs: []string{public + server.ConnectPath + "/callback"}, RedirectBelow: true}},
 	})
-	s := &server{Server: as, url: at, journal: &journal{
+	s := &authServer{Server: as, url: at, journal: &journal{
 		alive: alive, presented: map[[sha256.Size]byte]*presentation{}, polling: map[[sha256.Size]byte]string{}, notes: map[string]int{},
 	}}
 	s.http = &http.Server{Handler: s.journal.before(as), ReadHeaderTimeout: 10 * time.Second}

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"context"
@@ -29,14 +29,14 @@ var asking = &http.Client{
 
 // verifier returns what tells whose a bearer token is. lazyauth takes the person
 // from UserID and Extra["iss"]; the SDK lets nobody else into their session.
-func verifier(cfg *config, audience []string) auth.TokenVerifier {
-	if len(cfg.demoUsers) > 0 {
-		return demo(cfg.issuer, cfg.demoUsers)
+func verifier(cfg *Config, audience []string) auth.TokenVerifier {
+	if len(cfg.DemoUsers) > 0 {
+		return demo(cfg.Issuer, cfg.DemoUsers)
 	}
 	i := &introspection{
-		url: cfg.introspectionURL, id: cfg.introspectionID, secret: cfg.introspectionSecret,
-		issuer: cfg.issuer, audience: audience, log: cfg.log.Named("introspection"),
-		known: newMemory(), try: cfg.limiter.Try,
+		url: cfg.IntrospectionURL, id: cfg.IntrospectionID, secret: cfg.IntrospectionSecret,
+		issuer: cfg.Issuer, audience: audience, log: cfg.Log.Named("introspection"),
+		known: newMemory(), try: cfg.Limiter.Try,
 	}
 	return i.verify
 }
@@ -196,7 +196,7 @@ func (a *audience) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, (*[]string)(a))
 }
 
-// verifyUser returns an Options.VerifyUser that asks the API whose token a new
+// VerifyUser returns an Options.VerifyUser that asks the API whose token a new
 // grant is. Somebody else may have approved the code: a caller who sends it
 // to a victim would otherwise act with the victim's grant (RFC 8628 §5.4).
 //
@@ -204,9 +204,9 @@ func (a *audience) UnmarshalJSON(text []byte) error {
 // issuer names both. Where two do, compare what links the accounts, and nothing
 // that people can choose for themselves, such as a name or an unverified e-mail
 // address.
-func verifyUser(api string) func(context.Context, lazyauth.Principal, *oauth2.Token) error {
+func VerifyUser(api string) func(context.Context, lazyauth.Principal, *oauth2.Token) error {
 	return func(ctx context.Context, who lazyauth.Principal, token *oauth2.Token) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, api+"/me", nil) //nolint:gosec // the address is the operator's
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, api+"/me", nil)
 		if err != nil {
 			return err
 		}
@@ -225,7 +225,7 @@ func verifyUser(api string) func(context.Context, lazyauth.Principal, *oauth2.To
 // decode sends a request and decodes the answer, which is bounded. Its errors
 // repeat nothing of that.
 func decode(req *http.Request, out any) error {
-	resp, err := asking.Do(req) //nolint:gosec // the addresses are the operator's
+	resp, err := asking.Do(req)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"cmp"
@@ -12,45 +12,47 @@ import (
 )
 
 const (
-	connectPath = "/connect"
-	signInPath  = "/sign-in"
-	// demoCookie says who somebody says they are. That of a real session is a secret.
-	demoCookie = "notes-demo-user"
+	// ConnectPath is where the page is.
+	ConnectPath = "/connect"
+	// SignInPath is where people say who they are, in a server with Config.Connect.
+	SignInPath = "/sign-in"
+	// DemoCookie says who somebody says they are. That of a real session is a secret.
+	DemoCookie = "notes-demo-user"
 )
 
 var errSignedOut = errors.New("nobody is signed in at this browser")
 
 // connectPage returns the page by which people sign in to the notes service. Who sits at a browser is
 // whoever they say: it is for trying out, on loopback, where a bearer token is a name as well.
-func connectPage(cfg *config) (*lazyauth.ConnectPage, error) {
-	base := cmp.Or(cfg.publicURL, "http://"+cfg.listen)
+func connectPage(cfg *Config) (*lazyauth.ConnectPage, error) {
+	base := cmp.Or(cfg.PublicURL, "http://"+cfg.Listen)
 	return lazyauth.NewConnectPage(lazyauth.ConnectOptions{
-		PublicURL: base + connectPath,
+		PublicURL: base + ConnectPath,
 		Who: func(r *http.Request) (lazyauth.Principal, error) {
 			user := demoUser(cfg, r)
 			if user == "" {
 				return lazyauth.Principal{}, errSignedOut
 			}
-			return lazyauth.Principal{Issuer: cfg.issuer, Subject: user}, nil // as the verifier has it
+			return lazyauth.Principal{Issuer: cfg.Issuer, Subject: user}, nil // as the verifier has it
 		},
-		SignInURL: base + signInPath, SignOutURL: base + signInPath,
+		SignInURL: base + SignInPath, SignOutURL: base + SignInPath,
 	})
 }
 
 // demoCookieName returns the cookie's name. With https it is one that browsers take from this very host alone.
-func demoCookieName(cfg *config) string {
-	if isHTTPS(cfg) {
-		return "__Host-" + demoCookie
+func (c *Config) demoCookieName() string {
+	if c.isHTTPS() {
+		return "__Host-" + DemoCookie
 	}
-	return demoCookie
+	return DemoCookie
 }
 
-func isHTTPS(cfg *config) bool { return strings.HasPrefix(cfg.publicURL, "https:") }
+func (c *Config) isHTTPS() bool { return strings.HasPrefix(c.PublicURL, "https:") }
 
 // demoUser returns who is signed in at a browser; empty: nobody.
-func demoUser(cfg *config, r *http.Request) string {
-	c, err := r.Cookie(demoCookieName(cfg))
-	if err != nil || !slices.Contains(cfg.demoUsers, c.Value) {
+func demoUser(cfg *Config, r *http.Request) string {
+	c, err := r.Cookie(cfg.demoCookieName())
+	if err != nil || !slices.Contains(cfg.DemoUsers, c.Value) {
 		return ""
 	}
 	return c.Value
@@ -70,26 +72,26 @@ var signInPage = template.Must(template.New("").Parse(`<!doctype html>
 
 // demoSignIn has people say which of the demo users they are. The POST is kept to this site's own pages by
 // http.CrossOriginProtection, in front of all of it.
-func demoSignIn(cfg *config, mux *http.ServeMux) {
-	mux.HandleFunc("GET "+signInPath, func(w http.ResponseWriter, r *http.Request) {
+func demoSignIn(cfg *Config, mux *http.ServeMux) {
+	mux.HandleFunc("GET "+SignInPath, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'")
-		_ = signInPage.Execute(w, map[string]any{"Now": demoUser(cfg, r), "Users": cfg.demoUsers}) // the browser is gone otherwise
+		_ = signInPage.Execute(w, map[string]any{"Now": demoUser(cfg, r), "Users": cfg.DemoUsers}) // the browser is gone otherwise
 	})
-	mux.HandleFunc("POST "+signInPath, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST "+SignInPath, func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 1<<10)
 		user := r.PostFormValue("user")
-		if user != "" && !slices.Contains(cfg.demoUsers, user) {
+		if user != "" && !slices.Contains(cfg.DemoUsers, user) {
 			http.Error(w, "there is no such demo user", http.StatusBadRequest)
 			return
 		}
 		cookie := &http.Cookie{ //nolint:gosec // where there is no https there is no Secure
-			Name: demoCookieName(cfg), Value: user, Path: "/", Secure: isHTTPS(cfg), HttpOnly: true, SameSite: http.SameSiteLaxMode,
+			Name: cfg.demoCookieName(), Value: user, Path: "/", Secure: cfg.isHTTPS(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		}
 		if user == "" {
 			cookie.MaxAge = -1
 		}
 		http.SetCookie(w, cookie)
-		http.Redirect(w, r, signInPath, http.StatusSeeOther)
+		http.Redirect(w, r, SignInPath, http.StatusSeeOther)
 	})
 }

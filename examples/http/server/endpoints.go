@@ -1,9 +1,11 @@
-package main
+package server
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
@@ -12,8 +14,10 @@ import (
 )
 
 const (
-	modernPath = "/mcp"
-	legacyPath = "/mcp/legacy"
+	// ModernPath is for hosts of revision 2026-07-28.
+	ModernPath = "/mcp"
+	// LegacyPath is for hosts of the revisions before that.
+	LegacyPath = "/mcp/legacy"
 	maxBody    = 1 << 20 // bytes of a request
 	// metadataPath comes before a resource's path (RFC 9728 §3.1).
 	metadataPath = "/.well-known/oauth-protected-resource"
@@ -25,10 +29,11 @@ const (
 
 // endpoints returns everything that is served, at a public base URL, until ctx
 // ends.
-func endpoints(ctx context.Context, cfg *config, server *mcp.Server, public string) http.Handler {
-	one := func(*http.Request) *mcp.Server { return server }
+func (s *Server) endpoints(ctx context.Context, public string) http.Handler {
+	cfg := &s.cfg
+	one := func(*http.Request) *mcp.Server { return s.mcp }
 	modern := mcp.NewStreamableHTTPHandler(one, &mcp.StreamableHTTPOptions{
-		Logger:                     cfg.sdkLog,
+		Logger:                     cfg.SDKLog,
 		Stateless:                  true, // the only way in which the SDK serves 2026-07-28
 		DisableLocalhostProtection: true, // knownHosts does it, and knows the public name
 		MaxRequestBodyBytes:        maxBody,
@@ -37,7 +42,7 @@ func endpoints(ctx context.Context, cfg *config, server *mcp.Server, public stri
 		PropagateRequestCancellation: true,
 	})
 	legacy := mcp.NewStreamableHTTPHandler(one, &mcp.StreamableHTTPOptions{
-		Logger:                     cfg.sdkLog,
+		Logger:                     cfg.SDKLog,
 		DisableLocalhostProtection: true,
 		MaxRequestBodyBytes:        maxBody,
 		SessionTimeout:             idle,
@@ -46,34 +51,40 @@ func endpoints(ctx context.Context, cfg *config, server *mcp.Server, public stri
 		EventStore: mcp.NewMemoryEventStore(nil),
 	})
 
-	limiter := cfg.limiter
+	limiter, forward := cfg.Limiter, func(next http.Handler) http.Handler { return next }
+	if cfg.Forwarder != nil {
+		forward = cfg.Forwarder.Handler
+	}
 	var verify auth.TokenVerifier // of both endpoints, which remembers what it has learnt
-	if !cfg.singleUser {
+	if !cfg.SingleUser {
 		verify = verifier(cfg, resources(public))
 	}
 	mux := http.NewServeMux()
 	for path, handler := range map[string]http.Handler{
-		modernPath: limiter.ByPerson(nil, modern), legacyPath: limiter.ByPerson(server, legacy),
+		ModernPath: limiter.ByPerson(nil, forward(modern)), LegacyPath: limiter.ByPerson(s.mcp, legacy),
 	} {
 		handler = listening(ctx, handler)
-		if !cfg.singleUser {
+		if !cfg.SingleUser {
 			handler = auth.RequireBearerToken(verify, &auth.RequireBearerTokenOptions{
 				ResourceMetadataURL: public + metadataPath + path,
 			})(handler)
 			mux.Handle(metadataPath+path, auth.ProtectedResourceMetadataHandler(&oauthex.ProtectedResourceMetadata{
 				Resource:               public + path,
 				ResourceName:           "Notes",
-				AuthorizationServers:   []string{cfg.issuer},
+				AuthorizationServers:   []string{cfg.Issuer},
 				BearerMethodsSupported: []string{"header"},
 			}))
 		}
 		mux.Handle(path, handler)
 	}
-	if cfg.page != nil {
+	if s.page != nil {
 		demoSignIn(cfg, mux)
-		pages := limiter.Pages(cfg.page)
-		mux.Handle(connectPath, pages)
-		mux.Handle(connectPath+"/", pages)
+		pages := limiter.Pages(forward(s.page))
+		mux.Handle(ConnectPath, pages)
+		mux.Handle(ConnectPath+"/", pages)
+	}
+	if cfg.Ready != nil {
+		probes(ctx, cfg, mux)
 	}
 	// What a web page of another site makes a browser send is refused (MCP
 	// basic/transports: servers MUST validate the Origin header).
@@ -95,6 +106,17 @@ func listening(ctx context.Context, next http.Handler) http.Handler {
 	})
 }
 
+// probes tell whoever runs this process two things: that it is alive, and is to be left alone if it is, and whether it
+// can do its work. One that cannot gets no requests for now; to end it would help nobody.
+func probes(ctx context.Context, cfg *Config, mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := cfg.Ready(r.Context()); err != nil || ctx.Err() != nil {
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+		}
+	})
+}
+
 // knownHosts refuses requests for any host but this machine and that of the
 // public URL. A web page whose own name is made to resolve to 127.0.0.1 would
 // otherwise count as the same site (DNS rebinding). The SDK's own check does
@@ -106,10 +128,26 @@ func knownHosts(public string, next http.Handler) http.Handler {
 		name = u.Host
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Host != name && !isLoopback(r.Host) {
+		if r.Host != name && !IsLoopback(r.Host) {
 			http.Error(w, "this server has another name", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// IsLoopback reports whether a host, with or without a port, is this machine
+// by its own account: a name that somebody else's DNS resolves never is.
+func IsLoopback(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return strings.ToLower(host) == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// resources are the names by which a bearer token may say that it is for this
+// server (RFC 8707 §2): each endpoint, and all of it.
+func resources(public string) []string {
+	return []string{public, public + ModernPath, public + LegacyPath}
 }

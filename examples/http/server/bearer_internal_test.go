@@ -1,4 +1,4 @@
-package main
+package server
 
 import (
 	"encoding/json"
@@ -216,7 +216,7 @@ func TestWhoseGrantItIs(t *testing.T) {
 		_, _ = io.WriteString(w, `{"sub":"ada"}`)
 	}))
 	defer api.Close()
-	confirm := verifyUser(api.URL + "/v1")
+	confirm := VerifyUser(api.URL + "/v1")
 	for _, test := range []struct {
 		subject, token string
 		confirmed      bool
