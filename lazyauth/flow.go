@@ -15,7 +15,11 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect/browser"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/schedule"
 )
+
+// maxPolls is how many polls of a service's device flows are under way at a time; the others wait for their turn.
+const maxPolls = 32
 
 // OpenBrowser opens a link in the user's browser on this machine, for [Options].OpenBrowser and
 // for programs that sign in at a terminal. Other users of the machine cannot read the link: it
@@ -157,7 +161,7 @@ func (s *Service) ways(transport http.RoundTripper, o *Options, told observer, s
 		} else {
 			ways = append(ways, grants.DeviceFlow{
 				Server: server, Options: device.Options{UseComplete: s.InsecureCodeInLink}, LocalOnly: o.VerifyUser == nil,
-				Flights: shared.flights, Key: shared.key, Failed: told.storeFailed,
+				Schedule: schedule.New(maxPolls), Flights: shared.flights, Key: shared.key, Failed: told.storeFailed,
 			})
 		}
 	}

@@ -222,7 +222,9 @@ func (o *Options) withDefaults() (Options, error) {
 // and is meant to see all requests: it is used as it is.
 func defaultTransport() http.RoundTripper {
 	if t, ok := http.DefaultTransport.(*http.Transport); ok {
-		return t.Clone()
+		t = t.Clone()
+		t.MaxIdleConnsPerHost = max(t.MaxIdleConnsPerHost, maxPolls) // polls of many flights share a few connections
+		return t
 	}
 	return http.DefaultTransport
 }

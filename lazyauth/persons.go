@@ -88,12 +88,18 @@ type guardedAuthorization struct {
 	who     grants.Principal
 }
 
-// Wait implements [grants.Authorization]. A token that nobody may have is ended.
-func (a guardedAuthorization) Wait(ctx context.Context, heard grants.Heard) (*oauth.Token, error) {
-	token, err := a.Authorization.Wait(ctx, heard)
-	if err != nil {
-		return nil, err
-	}
+// Start implements [grants.Authorization]. A token that nobody may have is ended.
+func (a guardedAuthorization) Start(ctx context.Context, heard grants.Heard, done func(*oauth.Token, error)) {
+	a.Authorization.Start(ctx, heard, func(token *oauth.Token, err error) {
+		if err == nil {
+			token, err = a.admit(ctx, token)
+		}
+		done(token, err)
+	})
+}
+
+// admit returns a token that the person may still have.
+func (a guardedAuthorization) admit(ctx context.Context, token *oauth.Token) (*oauth.Token, error) {
 	if err := a.pass.Still(ctx); err != nil {
 		p := a.persons
 		p.keeper.Spawn("a revocation", func() { _ = p.server.RevokeToken(p.keeper.Context(), token) })

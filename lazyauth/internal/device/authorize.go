@@ -97,7 +97,6 @@ func (c *Client) readAuthorization(a *oauth.Answer, sent time.Time, asked scopes
 	code := &deviceCode{
 		text:  a.Text("device_code"),
 		asked: asked,
-		turn:  make(chan struct{}, 1),
 	}
 	switch {
 	case code.text == "":

@@ -35,7 +35,7 @@ func TestClientAuth_FoundOutAtTheDeviceEndpoint(t *testing.T) {
 				s := new(server).On("/device_authorization", scripted.InBody(refusal, ok(issued))).
 					On("/token", scripted.InBody(scripted.RefusesClient, ok(granted))).On("/revoke", scripted.InBody(scripted.RefusesClient, answer(200, "", "")))
 				c := confidential(t, s)
-				if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
+				if _, err := poll(t.Context(), c, authorize(t, c, s), nil); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := c.Refresh(t.Context(), refreshToken, scopes.Set{}); err != nil {
@@ -69,7 +69,7 @@ func TestClientAuth_FoundOutByPolls(t *testing.T) {
 				s := new(server).On("/token", script.token...)
 				c := confidential(t, s)
 				auth := authorize(t, c, s)
-				if _, err := c.Poll(t.Context(), auth, nil); err != nil {
+				if _, err := poll(t.Context(), c, auth, nil); err != nil {
 					t.Fatal(err)
 				}
 				s.CheckAuth(t, "/device_authorization", "basic")
@@ -96,7 +96,7 @@ func TestClientAuth_EndpointsThatDisagree(t *testing.T) {
 		s := new(server).On("/device_authorization", scripted.InBody(scripted.NoClient, ok(issued))).
 			On("/token", scripted.InHeader(scripted.RefusesClient, ok(granted)))
 		c := confidential(t, s)
-		if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
+		if _, err := poll(t.Context(), c, authorize(t, c, s), nil); err != nil {
 			t.Fatal(err)
 		}
 		s.CheckAuth(t, "/token", "post+basic")
@@ -129,7 +129,7 @@ func TestClientAuth_WrongSecret(t *testing.T) {
 			s := new(server).On("/token", scripted.RefusesClient)
 			c := confidential(t, s)
 			for range 2 { // and the next sign-in looks again
-				_, err := c.Poll(t.Context(), authorize(t, c, s), nil)
+				_, err := poll(t.Context(), c, authorize(t, c, s), nil)
 				check(t, err)
 			}
 			s.CheckAuth(t, "/token", "basic+post+basic+post")
@@ -146,7 +146,7 @@ func TestClientAuth_TwoPollersAtOnce(t *testing.T) {
 		for range 2 {
 			auth := authorize(t, c, s)
 			go func() {
-				_, err := c.Poll(t.Context(), auth, nil)
+				_, err := poll(t.Context(), c, auth, nil)
 				ended <- err
 			}()
 		}

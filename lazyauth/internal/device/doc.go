@@ -1,6 +1,6 @@
 // Package device speaks the OAuth 2.0 device authorization grant (RFC 8628) as a client
-// of package oauth: it asks for a device code ([Client.Authorize]) and waits until the
-// person has decided ([Client.Poll]).
+// of package oauth: it asks for a device code ([Client.Authorize]) and then, time and again,
+// whether the person has decided ([Client.Poll]).
 //
 // What package oauth says of servers holds here, too: they are trusted with tokens and
 // with nothing else.
@@ -38,7 +38,5 @@
 // to the first until the second is sent. A fault makes the wait before the retry longer,
 // and no other. The last poll is put off until just before the code's end, so that no
 // approval is missed; where the interval is not shorter than the code's life it is the
-// only one, and sent then all the same. Everything that waits uses the time
-// package, so that it runs in a testing/synctest bubble, and leaves no goroutine
-// behind.
+// only one, and sent then all the same. When that is says [Authorization.Next]; nothing here waits.
 package device

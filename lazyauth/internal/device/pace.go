@@ -1,7 +1,6 @@
 package device
 
 import (
-	"context"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
@@ -33,36 +32,30 @@ type deviceCode struct {
 	life    time.Duration // until then, from when it was asked for
 	proof   proof
 
-	// turn holds a token while somebody polls, so that two calls of Poll do not
-	// come closer together than one. It guards the fields below.
-	turn     chan struct{}
+	// The account, of whoever polls.
 	interval time.Duration // only ever grows
 	rare     bool          // the server asked for an interval that is not shorter than the life
 	backOff  time.Duration // after a fault, for the retry; 0 once there is an answer
 	next     time.Time     // when the next poll may be sent
+	fault    *oauth.Error  // what came of the last poll, if that was a fault
 	unread   int           // successes that could not be read since the last answer
 	lost     bool          // since the last answer a poll was sent whose answer never came
 	doubt    bool          // since the last answer another process may have sent one; see Saved.Doubt
 }
 
-// wait returns nil when the next poll may be sent. If there is none before the code
-// expires, it waits for that: until then the person's prompt is still true.
-func (code *deviceCode) wait(ctx context.Context, lastFault *oauth.Error) error {
-	until := code.next
-	if until.After(code.expires) {
-		until = code.expires
-	}
-	if !oauth.Sleep(ctx, time.Until(until)) {
-		return oauth.Ended(ctx, "poll")
-	}
-	if time.Now().Before(code.expires) {
-		return nil
-	}
+// Next returns when [Client.Poll] is to be called: when the next poll may be sent, or at the code's end if that
+// is earlier: until then the person's prompt is still true.
+func (a *Authorization) Next() time.Time { return earlier(a.code.next, a.code.expires) }
+
+// Expired returns the error of a code that has expired.
+func (a *Authorization) Expired() error { return a.code.expired() }
+
+func (code *deviceCode) expired() *oauth.Error {
 	e := &oauth.Error{Op: "poll", Kind: ErrExpired}
-	if lastFault != nil {
+	if code.fault != nil {
 		// Perhaps the person did approve and we could not hear of it.
 		e.Reason = "the last poll got no usable answer"
-		e.Status, e.Detail = lastFault.Status, lastFault.Detail
+		e.Status, e.Detail = code.fault.Status, code.fault.Detail
 	}
 	return e
 }

@@ -38,7 +38,7 @@ const (
 // A PollEvent tells an observer about one poll. It holds no secret, and nothing that
 // the server wrote but in Detail.
 type PollEvent struct {
-	Attempt int           // counts the polls of this call of Poll, from 1
+	Attempt int           // counts the polls, from 1
 	Outcome Outcome       // one of the constants
 	Code    string        // the OAuth error code as in Error.Code, if there was one
 	Status  int           // the HTTP status, 0 if there was no answer
@@ -52,10 +52,10 @@ type PollEvent struct {
 	Detail string
 }
 
-// Poll waits for the person's decision (RFC 8628 §3.4, §3.5) and returns the
-// token. It blocks until the server has decided, the code expires or ctx ends, and
-// leaves nothing behind. It may be called again for the same authorization, also
-// at the same time: it then goes on where the other call is or was.
+// Poll asks once what the person has decided (RFC 8628 §3.4, §3.5). It returns the token; or an error if the login
+// has ended; or neither, and it is to be called again at [Authorization.Next]. It is called by one goroutine at a time,
+// and not before Next. attempt counts the calls, from 1, for the event. At the code's end it sends nothing, and the event has no
+// outcome.
 //
 // The first poll is sent one interval after the code was issued, each further one
 // an interval after the answer to the one before, and later if a Retry-After says
@@ -76,52 +76,35 @@ type PollEvent struct {
 // error. An error that this package does not know ends it if it comes as JSON under a
 // 4xx. Under 429, 408 and 425 any other word than these two is taken for slow_down.
 //
-// After each poll observe is called on the same goroutine, unless it is nil; it
-// should return soon.
-//
-// Errors: ErrDenied, ErrExpired, ErrUnknownCode (with ErrAnswerLost), ErrRefused,
-// ErrUnavailable, ErrInvalid (with ErrTokenType), or that of ctx. A token that was
-// received is returned even if ctx has ended meanwhile.
-func (c *Client) Poll(ctx context.Context, auth *Authorization, observe func(PollEvent)) (*oauth.Token, error) {
+// Errors: ErrDenied, ErrExpired, ErrUnknownCode (with ErrAnswerLost), ErrInterrupted, ErrRefused,
+// ErrUnavailable, ErrInvalid (with ErrTokenType). If ctx ends meanwhile that is a fault. A token that was
+// received is returned even if ctx has ended.
+func (c *Client) Poll(ctx context.Context, auth *Authorization, attempt int) (*oauth.Token, PollEvent, error) {
+	event := PollEvent{Attempt: attempt}
 	if auth == nil || auth.code == nil {
-		return nil, errors.New("device: poll: not an Authorization that Authorize returned")
+		return nil, event, errors.New("device: poll: not an Authorization that Authorize returned")
 	}
 	code := auth.code
-	select {
-	case code.turn <- struct{}{}:
-		defer func() { <-code.turn }()
-	case <-ctx.Done():
-		return nil, oauth.Ended(ctx, "poll")
+	if !time.Now().Before(code.expires) {
+		return nil, event, code.expired()
 	}
-	var lastFault *oauth.Error
-	for attempt := 1; ; attempt++ {
-		if err := code.wait(ctx, lastFault); err != nil {
-			return nil, err
-		}
-		event := PollEvent{Attempt: attempt}
-		token, err := c.pollOnce(ctx, code, auth.UserCode, &event)
-		if err != nil && event.Outcome == Fault && ctx.Err() != nil {
-			return nil, oauth.Ended(ctx, "poll")
-		}
-		if observe != nil {
-			observe(event)
-		}
-		switch event.Outcome {
-		case Pending, SlowDown:
-			lastFault = nil
-		case Fault:
-			lastFault = err
-		case Granted:
-			return token, nil
-		default:
-			return nil, err
-		}
+	token, err := c.poll(ctx, code, auth.UserCode, &event)
+	code.fault = nil
+	switch event.Outcome {
+	case Pending, SlowDown:
+		return nil, event, nil
+	case Fault:
+		code.fault = err
+		return nil, event, nil
+	case Granted:
+		return token, event, nil
 	}
+	return nil, event, err
 }
 
-// pollOnce sends one poll, says in event what came of it, and sets the time of the
+// poll sends one poll, says in event what came of it, and sets the time of the
 // next. The error is nil after Granted, Pending and SlowDown.
-func (c *Client) pollOnce(ctx context.Context, code *deviceCode, userCode string, event *PollEvent) (*oauth.Token, *oauth.Error) {
+func (c *Client) poll(ctx context.Context, code *deviceCode, userCode string, event *PollEvent) (*oauth.Token, *oauth.Error) {
 	// Nothing is waited for beyond the expiry.
 	limited, cancel := context.WithDeadline(ctx, code.expires)
 	defer cancel()

@@ -30,7 +30,7 @@ func TestApproved(t *testing.T) {
 		c := client(t, s, nil)
 		start := time.Now()
 		var events []device.PollEvent
-		token, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) })
+		token, err := poll(t.Context(), c, authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestTheLoginSurvivesAnyFault(t *testing.T) {
 				s := new(server).On("/token", pending, fault, ok(granted))
 				c := client(t, s, nil)
 				var events []device.PollEvent
-				token, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) })
+				token, err := poll(t.Context(), c, authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) })
 				if err != nil || token.Access != accessToken {
 					t.Fatalf("login lost: %v", err)
 				}
@@ -120,7 +120,7 @@ func TestAnEndlessAnswerIsNotReadToItsEnd(t *testing.T) {
 		}
 		s := new(server).On("/token", endless, ok(granted))
 		c := client(t, s, nil)
-		if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
+		if _, err := poll(t.Context(), c, authorize(t, c, s), nil); err != nil {
 			t.Fatal(err)
 		}
 		if read > 128<<10 {
@@ -161,7 +161,7 @@ func TestFaults_SuccessesThatCannotBeRead(t *testing.T) {
 				s := new(server).On("/token", test.reply, test.reply, pending, test.reply, broken(io.EOF), test.reply, test.reply, ok(granted))
 				c := client(t, s, nil)
 				var events []device.PollEvent
-				_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) })
+				_, err := poll(t.Context(), c, authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) })
 				e := wantError(t, err, oauth.ErrInvalid)
 				if !strings.Contains(e.Error(), "three successes could not be read: "+test.reason) || !strings.Contains(e.Detail, test.detail) {
 					t.Errorf("%v, detail %s", e, e.Detail)
@@ -194,7 +194,7 @@ func TestPoll_UnusableTokens(t *testing.T) {
 				s := new(server).On("/token", ok(text))
 				c := client(t, s, nil)
 				var last device.PollEvent
-				_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { last = e })
+				_, err := poll(t.Context(), c, authorize(t, c, s), func(e device.PollEvent) { last = e })
 				if e := wantError(t, err, oauth.ErrInvalid); errors.Is(e, oauth.ErrTokenType) != (name == "DPoP") {
 					t.Errorf("it is %v", e)
 				}
@@ -212,7 +212,7 @@ func TestPoll_TellsWhatCannotBeScopes(t *testing.T) {
 		s := new(server).On("/token", ok(`{"access_token":"`+accessToken+`","scope":"profile \\`+accessToken+`"}`))
 		c := client(t, s, nil)
 		var last device.PollEvent
-		token, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { last = e })
+		token, err := poll(t.Context(), c, authorize(t, c, s), func(e device.PollEvent) { last = e })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +238,7 @@ func TestCancelledWhileWaitingAndWhileAsking(t *testing.T) {
 				}
 				time.AfterFunc(after, func() { cancel(reason) })
 				start := time.Now()
-				_, err := c.Poll(ctx, auth, nil)
+				_, err := poll(ctx, c, auth, nil)
 				wantError(t, err, context.Canceled)
 				if !errors.Is(err, reason) || time.Since(start) != after {
 					t.Errorf("after %v: %v", time.Since(start), err)
@@ -257,7 +257,7 @@ func TestATokenThatArrivedIsKept(t *testing.T) {
 			return ok(granted)(req)
 		})
 		c := client(t, s, nil)
-		if token, err := c.Poll(ctx, authorize(t, c, s), nil); err != nil || token.Access != accessToken {
+		if token, err := poll(ctx, c, authorize(t, c, s), nil); err != nil || token.Access != accessToken {
 			t.Errorf("the token was dropped: %v", err)
 		}
 	})
@@ -267,7 +267,7 @@ func TestPollRefusesAForeignAuthorization(t *testing.T) {
 	s := new(server)
 	c := client(t, s, nil)
 	for _, auth := range []*device.Authorization{nil, {}, {UserCode: userCode, Expires: time.Now().Add(time.Hour)}} {
-		if _, err := c.Poll(t.Context(), auth, nil); err == nil {
+		if _, _, err := c.Poll(t.Context(), auth, 1); err == nil {
 			t.Error("accepted")
 		}
 	}
@@ -288,7 +288,7 @@ func FuzzPollAnswer(f *testing.F) {
 			c := client(t, s, nil)
 			start := time.Now()
 			var events []device.PollEvent
-			_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) })
+			_, err := poll(t.Context(), c, authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) })
 			if took := time.Since(start); took > 15*time.Minute {
 				t.Errorf("it took %v", took)
 			}

@@ -56,7 +56,7 @@ func TestPKCE_OnTheWire(t *testing.T) {
 		c := client(t, s, s256)
 		seen := map[string]bool{}
 		for range 2 {
-			if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
+			if _, err := poll(t.Context(), c, authorize(t, c, s), nil); err != nil {
 				t.Fatal(err)
 			}
 			devices, polls := s.To("/device_authorization"), s.To("/token")
@@ -94,7 +94,7 @@ func TestPKCE_NotListedOrNotWanted(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := new(server).On("/token", ok(granted))
 			c := client(t, s, change)
-			if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
+			if _, err := poll(t.Context(), c, authorize(t, c, s), nil); err != nil {
 				t.Fatal(err)
 			}
 			for _, r := range s.Requests {
@@ -124,7 +124,7 @@ func TestPKCE_AnEchoedVerifierIsBlottedOut(t *testing.T) {
 			}))(req)
 		})
 		c := client(t, s, s256)
-		_, err := c.Poll(t.Context(), authorize(t, c, s), nil)
+		_, err := poll(t.Context(), c, authorize(t, c, s), nil)
 		if e := wantError(t, err, device.ErrUnknownCode); !strings.Contains(e.Detail, `"notes-client sent [secret]"`) {
 			t.Errorf("detail %s", e.Detail)
 		}
@@ -177,7 +177,7 @@ func TestRequest_FoundMalformed(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := c.Poll(t.Context(), auth, nil); err != nil {
+				if _, err := poll(t.Context(), c, auth, nil); err != nil {
 					t.Fatal(err)
 				}
 				if got := parts(t, s.To("/token")[0]); got != test.polled {
@@ -238,7 +238,7 @@ func TestPKCE_AtAServer(t *testing.T) {
 						t.Error(err)
 					}
 				})
-				if _, err := c.Poll(t.Context(), auth, nil); err != nil {
+				if _, err := poll(t.Context(), flow{Client: c}, auth, nil); err != nil {
 					t.Error(err)
 				}
 				for _, v := range as.Violations() {

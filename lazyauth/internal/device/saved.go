@@ -1,13 +1,11 @@
 package device
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -75,7 +73,7 @@ func (c *Client) Resume(s Saved) (*Authorization, error) {
 	expires := earlier(s.Expires, now.Add(s.Life))
 	a := &Authorization{UserCode: s.UserCode, Expires: expires, Interval: s.Interval, code: &deviceCode{
 		text: s.DeviceCode, asked: s.Scopes, expires: expires, life: s.Life, proof: proof{s.Verifier, s.ClientID},
-		turn: make(chan struct{}, 1), interval: s.Interval, rare: s.Rare, backOff: s.BackOff, next: earlier(s.Next, expires),
+		interval: s.Interval, rare: s.Rare, backOff: s.BackOff, next: earlier(s.Next, expires),
 		unread: s.Unread, lost: s.Lost, doubt: s.Doubt,
 	}}
 	if why := c.setVerification(a, s.VerificationURI, s.VerificationURIComplete); why != "" {
@@ -102,29 +100,4 @@ func isVerifier(text string) bool {
 		}
 	}
 	return true
-}
-
-// Next returns when the next poll may be sent. Nobody polls meanwhile.
-func (a *Authorization) Next() time.Time { return a.code.next }
-
-// PollOnce is one poll of [Client.Poll], now: the caller has waited until Next, and sees to it
-// that nobody else polls. attempt is for the event. The token and the error are nil if polling
-// goes on.
-func (c *Client) PollOnce(ctx context.Context, auth *Authorization, attempt int) (*oauth.Token, PollEvent, error) {
-	code := auth.code
-	event := PollEvent{Attempt: attempt}
-	select {
-	case code.turn <- struct{}{}:
-		defer func() { <-code.turn }()
-	case <-ctx.Done():
-		return nil, event, oauth.Ended(ctx, "poll")
-	}
-	token, err := c.pollOnce(ctx, code, auth.UserCode, &event)
-	switch event.Outcome {
-	case Pending, SlowDown, Fault:
-		return nil, event, nil
-	case Granted:
-		return token, event, nil
-	}
-	return nil, event, err
 }

@@ -49,7 +49,7 @@ func TestSaved_GoesOn(t *testing.T) {
 				t.Errorf("another prompt: %v", a)
 			}
 			time.Sleep(time.Until(a.Next()))
-			token, event, err := c.PollOnce(t.Context(), a, n)
+			token, event, err := c.Poll(t.Context(), a, n)
 			if err != nil || event.Attempt != n {
 				t.Fatalf("%+v, %v", event, err)
 			}
@@ -85,7 +85,7 @@ func TestSaved_InDoubt(t *testing.T) {
 				for n := 1; ; n++ {
 					a = moved(t, c, a, nil)
 					time.Sleep(time.Until(a.Next()))
-					_, event, err := c.PollOnce(t.Context(), a, n)
+					_, event, err := c.Poll(t.Context(), a, n)
 					if err == nil {
 						continue
 					}
@@ -106,7 +106,7 @@ func TestSaved_Proof(t *testing.T) {
 		c := client(t, s, s256)
 		a := moved(t, c, authorize(t, c, s), nil)
 		time.Sleep(time.Until(a.Next()))
-		_, _, err := c.PollOnce(t.Context(), a, 1)
+		_, _, err := c.Poll(t.Context(), a, 1)
 		challenge, verifier := form(t, s.To("/device_authorization")[0]).Get("code_challenge"), form(t, s.To("/token")[0]).Get("code_verifier")
 		if err != nil || oauth2.S256ChallengeFromVerifier(verifier) != challenge {
 			t.Errorf("the verifier has %d characters, %v", len(verifier), err)

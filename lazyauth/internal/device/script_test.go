@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
@@ -115,4 +116,20 @@ func with(name, raw string) string {
 		}
 	}
 	return "{" + strings.Join(list, ",") + "}"
+}
+
+// poll polls until something comes of it, or ctx ends.
+func poll(ctx context.Context, c flow, auth *device.Authorization, observe func(device.PollEvent)) (*oauth.Token, error) {
+	for attempt := 1; ; attempt++ {
+		if auth != nil && !oauth.Sleep(ctx, time.Until(auth.Next())) {
+			return nil, oauth.Ended(ctx, "poll")
+		}
+		token, event, err := c.Poll(ctx, auth, attempt)
+		if observe != nil && event.Outcome != "" {
+			observe(event)
+		}
+		if token != nil || err != nil {
+			return token, err
+		}
+	}
 }

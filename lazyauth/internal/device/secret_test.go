@@ -37,7 +37,7 @@ func TestNoExportedTypePrintsASecret(t *testing.T) {
 			t.Errorf("an authorization prints as %s", text)
 		}
 
-		token, err := c.Poll(t.Context(), auth, func(event device.PollEvent) { checkNoSecret(t, event) })
+		token, err := poll(t.Context(), c, auth, func(event device.PollEvent) { checkNoSecret(t, event) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestEchoedSecretsAreBlottedOut(t *testing.T) {
 					})
 					auth := authorize(t, c, s)
 					s.On("/token", answer)
-					_, pollErr := c.Poll(t.Context(), auth, nil)
+					_, pollErr := poll(t.Context(), c, auth, nil)
 					_, refreshErr := c.Refresh(t.Context(), refreshToken, scopes.Set{})
 					for _, err := range []error{pollErr, refreshErr} {
 						e, isError := errors.AsType[*oauth.Error](err)

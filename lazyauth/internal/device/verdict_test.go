@@ -61,7 +61,7 @@ func TestVerdicts(t *testing.T) {
 					s := new(server).On("/token", pending, reply)
 					c := client(t, s, nil)
 					var last device.PollEvent
-					_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { last = e })
+					_, err := poll(t.Context(), c, authorize(t, c, s), func(e device.PollEvent) { last = e })
 					e := wantError(t, err, test.kind)
 					if e.Code != test.code || e.Status != status || last.Outcome != test.outcome || last.Code != test.code {
 						t.Errorf("%s under %d as %s: %v, event %+v", test.sent, status, encoding, e, last)
@@ -96,7 +96,7 @@ func TestVerdict_UnheardOf(t *testing.T) {
 					s := new(server).On("/token", reply, ok(granted))
 					c := client(t, s, nil)
 					var first device.PollEvent
-					_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) {
+					_, err := poll(t.Context(), c, authorize(t, c, s), func(e device.PollEvent) {
 						if e.Attempt == 1 {
 							first = e
 						}
@@ -124,7 +124,7 @@ func TestVerdict_UnderALimit(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := new(server).On("/token", answer(429, "", `{"error":"`+sent+`"}`), pending, ok(granted))
 			c := client(t, s, nil)
-			if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
+			if _, err := poll(t.Context(), c, authorize(t, c, s), nil); err != nil {
 				t.Errorf("%s: %v", sent, err)
 			}
 			if got := gaps(s); !slices.Equal(got, []time.Duration{10*time.Second + margin, 10*time.Second + margin}) {
@@ -155,7 +155,7 @@ func TestVerdict_InAMessage(t *testing.T) {
 			s := new(server).On("/token", answer(400, "application/json", test.body), ok(granted))
 			c := client(t, s, nil)
 			var first device.PollEvent
-			c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) {
+			poll(t.Context(), c, authorize(t, c, s), func(e device.PollEvent) {
 				if e.Attempt == 1 {
 					first = e
 				}
@@ -176,7 +176,7 @@ func TestPendingUnderAnyStatus(t *testing.T) {
 				answer(status, "application/json", `{"error":"slow_down"}`),
 				ok(granted))
 			c := client(t, s, nil)
-			if _, err := c.Poll(t.Context(), authorize(t, c, s), nil); err != nil {
+			if _, err := poll(t.Context(), c, authorize(t, c, s), nil); err != nil {
 				t.Errorf("%d: %v", status, err)
 			}
 			if got := gaps(s); !slices.Equal(got, []time.Duration{5*time.Second + margin, 5*time.Second + margin, 10*time.Second + margin}) {
@@ -191,7 +191,7 @@ func TestA429WithAnUnheardOfCodeIsSlowDown(t *testing.T) {
 		s := new(server).On("/token", answer(429, "application/json", `{"error":"too_many_polls"}`, "Retry-After", "13"), ok(granted))
 		c := client(t, s, nil)
 		var events []device.PollEvent
-		if _, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) }); err != nil {
+		if _, err := poll(t.Context(), c, authorize(t, c, s), func(e device.PollEvent) { events = append(events, e) }); err != nil {
 			t.Fatal(err)
 		}
 		if e := events[0]; e.Outcome != device.SlowDown || e.Code != oauth.CodeOther || e.Wait != 13*time.Second {
@@ -239,7 +239,7 @@ func TestFaults_TheTokenIsLostOnItsWay(t *testing.T) {
 				s := new(server).On("/token", test.replies...)
 				c := client(t, s, nil)
 				var last device.PollEvent
-				_, err := c.Poll(t.Context(), authorize(t, c, s), func(e device.PollEvent) { last = e })
+				_, err := poll(t.Context(), c, authorize(t, c, s), func(e device.PollEvent) { last = e })
 				wantError(t, err, test.want)
 				if errors.Is(err, device.ErrAnswerLost) != test.lost || errors.Is(err, oauth.ErrDenied) != (test.want == oauth.ErrDenied) {
 					t.Errorf("%v", err)
@@ -257,9 +257,9 @@ func TestFaults_TheTokenIsLostOnItsWay(t *testing.T) {
 			auth := authorize(t, c, s)
 			ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 			defer cancel()
-			_, err := c.Poll(ctx, auth, nil) // gives up in the middle of a poll
+			_, err := poll(ctx, c, auth, nil) // gives up in the middle of a poll
 			wantError(t, err, context.DeadlineExceeded)
-			_, err = c.Poll(t.Context(), auth, nil)
+			_, err = poll(t.Context(), c, auth, nil)
 			wantError(t, err, device.ErrAnswerLost)
 		})
 	})
@@ -267,7 +267,7 @@ func TestFaults_TheTokenIsLostOnItsWay(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := new(server).On("/device_authorization", ok(with("expires_in", "20"))).On("/token", broken(io.EOF), late)
 			c := client(t, s, nil)
-			_, err := c.Poll(t.Context(), authorize(t, c, s), nil)
+			_, err := poll(t.Context(), c, authorize(t, c, s), nil)
 			wantError(t, err, device.ErrExpired)
 		})
 	})

@@ -69,7 +69,7 @@ func TestRequestsOnTheWire(t *testing.T) {
 				})
 				params.Set("audience", "changed after New")
 				auth := authorize(t, c, s)
-				if _, err := c.Poll(t.Context(), auth, nil); err != nil {
+				if _, err := poll(t.Context(), c, auth, nil); err != nil {
 					t.Fatal(err)
 				}
 				if _, err := c.Refresh(t.Context(), refreshToken, scopes.Of("profile")); err != nil {

@@ -76,11 +76,13 @@ func inWords(set, words []string) []string {
 	return set
 }
 
-// Wait implements [Authorization].
-func (a pageAuthorization) Wait(ctx context.Context, heard Heard) (*oauth.Token, error) {
-	token, err := a.Authorization.Wait(ctx, heard.Redirected)
-	a.server.judge(a.as, err)
-	return token, err
+// Start implements [Authorization].
+func (a pageAuthorization) Start(ctx context.Context, heard Heard, done func(*oauth.Token, error)) {
+	await(func() (*oauth.Token, error) {
+		token, err := a.Wait(ctx, heard.Redirected)
+		a.server.judge(a.as, err)
+		return token, err
+	}, done)
 }
 
 // Passed implements [Authorization]: the callback takes no code but from the browser, and the person, that passed

@@ -9,6 +9,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/schedule"
 )
 
 // DeviceFlow is the way of RFC 8628.
@@ -18,6 +19,9 @@ type DeviceFlow struct {
 	// LocalOnly says that nothing could confirm whose grant it is but the local user's, since anybody can enter a
 	// code.
 	LocalOnly bool
+
+	// Schedule has flights polled for.
+	Schedule *schedule.Schedule
 
 	// Flights are what processes that share a store share of it; nil: each is for itself. Key is the key of a
 	// principal's record, and Failed is told of a store that fails.
@@ -47,7 +51,7 @@ func (w DeviceFlow) Begin(ctx context.Context, a Asked) (Authorization, error) {
 		if err != nil {
 			return nil, err
 		}
-		asked := pending.Asked{Server: server, Client: client, Want: a.Want, Joins: a.Joins, Settled: a.Settled, Brought: a.Brought}
+		asked := pending.Asked{Server: server, Client: client, Schedule: w.Schedule, Want: a.Want, Joins: a.Joins, Settled: a.Settled, Brought: a.Brought}
 		if w.Flights != nil {
 			asked.Key = w.Key(a.Who)
 			asked.Failed = func(err error) { w.Failed(context.WithoutCancel(ctx), a.Who, err) }
@@ -76,17 +80,18 @@ func (a deviceAuthorization) Prompt() elicit.Prompt {
 	}
 }
 
-// Wait implements [Authorization]. Its error is [pending.ErrElsewhere] if the store has what the flight has come to.
-func (a deviceAuthorization) Wait(ctx context.Context, heard Heard) (*oauth.Token, error) {
-	token, err := a.shared.Wait(ctx, heard.Polled)
-	a.server.refused(a.as, err)
-	switch {
-	case errors.Is(err, pending.ErrReplaced): // whoever waits looks again
-		err = ErrAbandoned
-	case errors.Is(err, pending.ErrUnverified):
-		err = failure{ErrUnverified, err}
-	}
-	return token, err
+// Start implements [Authorization]. The error is [pending.ErrElsewhere] if the store has what the flight has come to.
+func (a deviceAuthorization) Start(ctx context.Context, heard Heard, done func(*oauth.Token, error)) {
+	a.shared.Start(ctx, heard.Polled, func(token *oauth.Token, err error) {
+		a.server.refused(a.as, err)
+		switch {
+		case errors.Is(err, pending.ErrReplaced): // whoever waits looks again
+			err = ErrAbandoned
+		case errors.Is(err, pending.ErrUnverified):
+			err = failure{ErrUnverified, err}
+		}
+		done(token, err)
+	})
 }
 
 // Reached implements [Authorization].

@@ -1,9 +1,7 @@
 package grants
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -12,7 +10,6 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -22,9 +19,8 @@ const (
 	batchWindow = 100 * time.Millisecond
 )
 
-// A Flight is one authorization in progress. The goroutine that runs it owns it, and how
-// far that has come is the flight's state: it has a prompt once Ready is closed, and has
-// come to its end once Done is. It lives as long as its prompt, whoever waits for it, and
+// A Flight is one authorization in progress, in three parts: ask, on a goroutine, until there is a prompt and
+// Ready is closed; then the wait for the person, on none; and land, on another one, until Done is closed. It lives as long as its prompt, whoever waits for it, and
 // no answer of a host is needed for it to succeed: only the authorization server's word
 // counts.
 type Flight struct {
@@ -62,7 +58,11 @@ type Flight struct {
 	elsewhere bool // another process was given it, and has stored it
 	endedAt   time.Time
 
-	polls int // of the goroutine that runs it
+	ctx     context.Context // ends with the keeper, and with the flight
+	cancel  context.CancelCauseFunc
+	unwatch func() bool // ends what waits for the keeper to be closed
+	release func()      // has the keeper's Join wait no longer
+	polls   int         // so far, and all once the outcome is settled
 
 	ended   atomic.Bool  // its outcome is settled, and nobody can be asked any more; set under Owner.mu
 	before  []func()     // to be called before done; guarded by Owner.mu
@@ -212,78 +212,35 @@ func (f *Flight) gather(ctx context.Context) scopes.Set {
 	return f.want
 }
 
-// run is the flight.
-func (f *Flight) run() {
-	o := f.owner
-	defer f.end()
-	ctx, cancel := context.WithCancelCause(f.cause)
-	defer cancel(nil)
-	defer context.AfterFunc(o.keeper.ctx, func() { cancel(ErrClosed); f.abandon(ErrClosed) })()
-	defer f.abandon(nil)
-	var g *Grant
-	var logouts int
+// begin begins the flight. It reports false if the keeper is closed.
+func (f *Flight) begin() (ok bool) {
+	keeper := f.owner.keeper
+	if f.release, ok = keeper.Hold("a sign-in"); !ok {
+		return false
+	}
+	f.ctx, f.cancel = context.WithCancelCause(f.cause)
+	f.unwatch = context.AfterFunc(keeper.ctx, func() { f.cancel(ErrClosed); f.abandon(ErrClosed) })
+	keeper.Go("a sign-in", f.ask)
+	return true
+}
+
+// ask gets the prompt, and has land called with what comes of it.
+func (f *Flight) ask() {
+	o, config := f.owner, &f.owner.keeper.config
+	var first begun
 	err := guard.Call("a sign-in", func() (err error) {
-		g, logouts, err = f.fly(ctx)
+		settled := false
+		f.signIn = newSignIn(config.Ways, asked(f, &settled), func(b begun) { shows(f, b) }, func(t *oauth.Token) { o.revokeLate(newGrant(config.Hierarchy, t, false)) })
+		if first, err = f.signIn.begin(f.ctx); err == nil && !settled {
+			close(f.ready)
+		}
 		return err
 	})
-
-	o.mu.Lock()
-	switch {
-	case err != nil:
-	case o.keeper.ctx.Err() != nil:
-		err = ErrClosed
-	case o.logouts != logouts:
-		o.revokeLate(g)
-		err = cmp.Or(context.Cause(f.wanted), ErrLoggedOut)
-	}
 	if err != nil {
-		err = o.setbacks.ended(f.shown.Load() != nil, f.link != LinkOpened, err)
+		f.land(result{err: err})
+		return
 	}
-	if f.err = err; err == nil {
-		f.grant = g
-		o.setbacks.granted(f.Missing())
-		if f.adopted = g.instead || improves(o, g, f.want); f.adopted {
-			o.adopt(g)
-			o.refusals.begin()
-		}
-	}
-	o.flight, f.endedAt = nil, time.Now()
-	f.ended.Store(true)
-	hooks := f.before
-	o.mu.Unlock()
-	o.keeper.signIns.Give(o.who.Person())
-
-	if f.adopted && !f.elsewhere {
-		o.save(ctx, g)
-	}
-	if f.signIn != nil { // after the grant is stored, so that others find it there
-		f.signIn.ends(o.keeper.ctx, outcomeOf(f), func(end func()) { o.keeper.Go("the last page of a sign-in", end) })
-	}
-	o.keeper.config.Observer.Ended(f, time.Since(f.began))
-	for _, hook := range hooks {
-		o.keeper.call("the end of a sign-in", hook)
-	}
-}
-
-// revokeLate ends the tokens of a grant that nobody gets, as far as the server lets it.
-func (o *Owner) revokeLate(g *Grant) {
-	o.keeper.Spawn("a revocation", func() { _ = o.keeper.config.Server.revoke(o.keeper.ctx, g) })
-}
-
-// fly gets the prompt, waits for the token, and makes sure whose it is. The number is that
-// of the owner's logouts when the token came.
-func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
-	o, config := f.owner, &f.owner.keeper.config
-	settled := false
-	f.signIn = newSignIn(config.Ways, asked(f, &settled), func(b begun) { shows(f, b) }, func(t *oauth.Token) { o.revokeLate(newGrant(config.Hierarchy, t, false)) })
-	first, err := f.signIn.begin(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	if !settled {
-		close(f.ready)
-	}
-	way, passed, token, err := f.signIn.wait(f.wanted, first, Heard{
+	f.signIn.start(f.wanted, first, Heard{
 		Polled: func(e device.PollEvent) {
 			f.polls = e.Attempt
 			if e.Outcome == device.Pending { // the client is good
@@ -292,30 +249,5 @@ func (f *Flight) fly(ctx context.Context) (*Grant, int, error) {
 			config.Observer.Polled(f, e)
 		},
 		Redirected: func(e authcode.Event) { config.Observer.Redirected(f, e) },
-	})
-	if way != nil {
-		f.shown.Store(&shown{f.Prompt(), way.Flow(), f.signIn.objections(way)})
-	}
-	switch {
-	case errors.Is(err, ErrAbandoned):
-		return nil, 0, ErrAbandoned
-	case errors.Is(err, pending.ErrElsewhere):
-		f.elsewhere = true
-		return takenOver(ctx, o)
-	case err != nil:
-		return nil, 0, err
-	}
-	g := newGrant(o.keeper.config.Hierarchy, token, false)
-	g.signedIn()
-	o.mu.Lock()
-	follow(g, f)
-	logouts := o.logouts
-	o.mu.Unlock()
-	if config.Verify != nil && !o.who.IsLocal() {
-		if err := config.Verify(ctx, o.who, g.token, passed); err != nil {
-			return nil, 0, failure{ErrUnverified, err}
-		}
-	}
-	o.identify(ctx, g)
-	return g, logouts, nil
+	}, func(r result) { o.keeper.call("a sign-in", func() { f.land(r) }) })
 }

@@ -32,6 +32,22 @@ func (g *goroutines) Spawn(what string, f func()) bool {
 	return true
 }
 
+// Hold has Join wait, as for a goroutine, until the function that it returns is called: something goes on meanwhile,
+// perhaps on no goroutine. It reports false, and holds nothing, once they are closed.
+func (g *goroutines) Hold(what string) (release func(), ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil, false
+	}
+	g.running[what]++
+	g.wg.Add(1)
+	return func() {
+		g.ended(what)
+		g.wg.Done()
+	}, true
+}
+
 // Go is Spawn for a goroutine that Join waits for already: it works while they are being closed,
 // too.
 func (g *goroutines) Go(what string, f func()) {
@@ -44,15 +60,17 @@ func (g *goroutines) Go(what string, f func()) {
 func (g *goroutines) spawn(what string, f func()) {
 	g.running[what]++
 	g.wg.Go(func() {
-		defer func() {
-			g.mu.Lock()
-			defer g.mu.Unlock()
-			if g.running[what]--; g.running[what] == 0 {
-				delete(g.running, what)
-			}
-		}()
+		defer g.ended(what)
 		g.call(what, f)
 	})
+}
+
+func (g *goroutines) ended(what string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.running[what]--; g.running[what] == 0 {
+		delete(g.running, what)
+	}
 }
 
 // call calls f, which is ours, so that its panic ends nothing.

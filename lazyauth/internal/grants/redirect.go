@@ -195,11 +195,13 @@ func (a redirectAuthorization) Prompt() elicit.Prompt {
 	return elicit.Prompt{VerificationURI: a.Link(), Expires: a.Expires(), Opened: a.opening != nil}
 }
 
-// Wait implements [Authorization].
-func (a redirectAuthorization) Wait(ctx context.Context, heard Heard) (*oauth.Token, error) {
-	token, err := a.Authorization.Wait(ctx, heard.Redirected)
-	a.server.judge(a.as, err)
-	return token, err
+// Start implements [Authorization].
+func (a redirectAuthorization) Start(ctx context.Context, heard Heard, done func(*oauth.Token, error)) {
+	await(func() (*oauth.Token, error) {
+		token, err := a.Wait(ctx, heard.Redirected)
+		a.server.judge(a.as, err)
+		return token, err
+	}, done)
 }
 
 // Passed implements [Authorization]: whoever has seen the link may have sent the code.

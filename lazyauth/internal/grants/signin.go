@@ -1,7 +1,6 @@
 package grants
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -37,8 +36,14 @@ type signIn struct {
 	all     []begun       // the last one's prompt is shown
 	unshown bool          // nobody has seen the prompt that the present one takes the place of
 	turning chan struct{} // is closed when it is known whether there is another prompt; nil if none is being had
+	running int           // authorizations that are waited for, or being begun beside those
+	end     result        // what they have come to so far
 
-	turn chan struct{} // has one token while another way is asked for
+	// Of start, and nil before that.
+	ctx    context.Context
+	cancel context.CancelFunc // ends what is left
+	heard  Heard
+	done   func(result)
 }
 
 // A begun authorization is one by this way.
@@ -57,7 +62,7 @@ type objection struct {
 // nothing speaks against come first. What speaks against a way is no reason not to go it
 // where no other is left.
 func newSignIn(ways []Way, asked Asked, show func(begun), refused func(*oauth.Token)) *signIn {
-	s := &signIn{asked: asked, show: show, refused: refused, turn: make(chan struct{}, 1)}
+	s := &signIn{asked: asked, show: show, refused: refused}
 	var unlikely []Way
 	for _, way := range ways {
 		err := way.Suits(asked.Who, asked.Link)
@@ -173,13 +178,14 @@ func (s *signIn) another(why error) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.turning == nil {
-		if len(s.ways) == 0 || len(s.all) == 0 || s.all[len(s.all)-1].Reached() {
+		isOver := s.ctx != nil && s.running == 0
+		if isOver || len(s.ways) == 0 || len(s.all) == 0 || s.all[len(s.all)-1].Reached() {
 			return nil
 		}
 		s.turning = make(chan struct{})
 		s.against = append(s.against, objection{s.all[len(s.all)-1].way, why})
 		s.unshown = errors.Is(why, ErrUnshown)
-		s.turn <- struct{}{}
+		s.turn()
 	}
 	return s.turning
 }
@@ -202,78 +208,89 @@ func (s *signIn) turned() {
 	}
 }
 
-// wait returns the token of the authorization that brings one first, with its way, and whether that one is known to
-// have been approved by who was asked; otherwise why none did.
-// first is what begin has returned. What a person refuses by one way, they refuse by all; and what is
-// shown has ended for all.
-func (s *signIn) wait(ctx context.Context, first begun, heard Heard) (Way, bool, *oauth.Token, error) {
-	if s.isLast() {
-		token, err := first.Wait(ctx, heard)
-		return first.way, token != nil && first.Passed(), token, err
+// start waits for the authorization that begin has returned, and for those that are begun beside it. It returns at once. done is
+// called when all have ended: with the token of the one that brings one first, or with why none did. What a person refuses
+// by one way, they refuse by all; and what is shown has ended for all.
+func (s *signIn) start(ctx context.Context, first begun, heard Heard, done func(result)) {
+	s.mu.Lock()
+	cancel := func() {}
+	if len(s.ways) > 0 || s.turning != nil { // there may be others
+		ctx, cancel = context.WithCancel(ctx)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	results, running := make(chan result), 0
-	start := func(f func() result) {
-		running++
-		go func() { // ends with ctx, and is waited for
-			var r result
-			err := guard.Call("a sign-in", func() error {
-				r = f()
-				return nil
-			})
-			results <- result{r.way, r.passed, r.token, cmp.Or(err, r.err)}
-		}()
+	s.ctx, s.cancel, s.heard, s.done, s.running = ctx, cancel, heard, done, 1
+	if s.turning != nil { // it was asked for as soon as there was a prompt
+		s.turn()
 	}
-	waitFor := func(b begun) result {
-		token, err := b.Wait(ctx, heard)
-		return result{b.way, token != nil && b.Passed(), token, err}
+	s.mu.Unlock()
+	s.follow(first)
+}
+
+// follow waits for an authorization, which is one of those that run.
+func (s *signIn) follow(b begun) {
+	b.Start(s.ctx, s.heard, func(token *oauth.Token, err error) {
+		s.came(result{b.way, token != nil && b.Passed(), token, err})
+	})
+}
+
+// turn has another authorization begun, once the first one is waited for; s.mu is held.
+func (s *signIn) turn() {
+	if s.ctx == nil {
+		return
 	}
-	start(func() result { return waitFor(first) })
-	var end result
-	for running > 0 {
-		select {
-		case <-s.turn:
-			start(func() result {
-				defer func() {
-					if ctx.Err() == nil { // otherwise all is over in a moment
-						s.turned()
-					}
-				}()
-				b, err := s.begin(ctx)
-				if err != nil {
-					return result{}
-				}
-				s.turned()
-				return waitFor(b)
-			})
-		case r := <-results:
-			running--
-			if end.token != nil || errors.Is(end.err, oauth.ErrDenied) {
-				// The second of two tokens is left to expire: where one browser session has one
-				// grant, to revoke it ends the first one as well.
-				if r.token != nil && end.token == nil {
-					s.refused(r.token)
-				}
-				continue
-			}
-			if r.way == nil && r.err == nil || r.token == nil && end.err != nil && ctx.Err() != nil {
-				continue
-			}
-			end = r
-			if r.token != nil || errors.Is(r.err, oauth.ErrDenied) || errors.Is(r.err, pending.ErrElsewhere) || s.isDead(r.way) {
-				cancel()
-			}
+	s.running++
+	go func() { // ends with ctx, and is waited for
+		var b begun
+		err := guard.Call("a sign-in", func() (err error) {
+			b, err = s.begin(s.ctx)
+			return err
+		})
+		if err == nil || s.ctx.Err() == nil { // otherwise all is over in a moment
+			s.turned()
 		}
+		switch {
+		case err == nil:
+			s.follow(b)
+		case guard.IsMishap(err):
+			s.came(result{err: err})
+		default:
+			s.came(result{})
+		}
+	}()
+}
+
+// came takes account of what one of those that run has come to.
+func (s *signIn) came(r result) {
+	s.mu.Lock()
+	s.running--
+	var unwanted *oauth.Token
+	isEnd := false
+	switch {
+	case s.end.token != nil:
+		// The second of two tokens is left to expire: where one browser session has one
+		// grant, to revoke it ends the first one as well.
+	case errors.Is(s.end.err, oauth.ErrDenied):
+		unwanted = r.token
+	case r.way == nil && r.err == nil, r.token == nil && s.end.err != nil && s.ctx.Err() != nil:
+	default:
+		s.end = r
+		isEnd = r.token != nil || errors.Is(r.err, oauth.ErrDenied) || errors.Is(r.err, pending.ErrElsewhere) || s.isDead(r.way)
 	}
-	return end.way, end.passed, end.token, end.err
+	isLast, end := s.running == 0, s.end
+	s.mu.Unlock()
+	if unwanted != nil {
+		s.refused(unwanted)
+	}
+	if isEnd || isLast {
+		s.cancel()
+	}
+	if isLast {
+		s.done(end)
+	}
 }
 
 // isDead reports whether what ended by this way is the second prompt, which is shown in the place of the
-// first, and nobody is on their way by that: who is asked now would be shown what has ended.
+// first, and nobody is on their way by that: who is asked now would be shown what has ended. s.mu is held.
 func (s *signIn) isDead(way Way) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	last := len(s.all) - 1
 	return last > 0 && way != nil && s.all[last].way.Flow() == way.Flow() && !slices.ContainsFunc(s.all[:last], func(b begun) bool { return b.Reached() })
 }
@@ -284,13 +301,6 @@ type result struct {
 	passed bool // see Authorization.Passed
 	token  *oauth.Token
 	err    error
-}
-
-// isLast reports whether no way is left.
-func (s *signIn) isLast() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.ways) == 0
 }
 
 // ends says what became of the sign-in to each authorization, for as long as somebody may still

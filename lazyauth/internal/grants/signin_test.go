@@ -67,21 +67,24 @@ func (p onPath) Prompt() elicit.Prompt {
 	return elicit.Prompt{VerificationURI: "https://as.example/" + p.path.flow, Expires: p.end}
 }
 
-func (p onPath) Wait(ctx context.Context, _ grants.Heard) (*oauth.Token, error) {
+func (p onPath) Start(ctx context.Context, _ grants.Heard, done func(*oauth.Token, error)) {
 	if p.path.insists {
 		ctx = context.WithoutCancel(ctx)
 	}
-	select {
-	case err := <-p.path.approved:
-		if err != nil {
-			return nil, err
+	go func() {
+		select {
+		case err := <-p.path.approved:
+			if err != nil {
+				done(nil, err)
+				return
+			}
+			done(&oauth.Token{Access: p.path.flow, Type: "Bearer", Scopes: scopes.Of("notes:read")}, nil)
+		case <-time.After(time.Until(p.end)):
+			done(nil, &oauth.Error{Op: "device token", Kind: device.ErrExpired})
+		case <-ctx.Done():
+			done(nil, context.Cause(ctx))
 		}
-		return &oauth.Token{Access: p.path.flow, Type: "Bearer", Scopes: scopes.Of("notes:read")}, nil
-	case <-time.After(time.Until(p.end)):
-		return nil, &oauth.Error{Op: "device token", Kind: device.ErrExpired}
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
+	}()
 }
 
 func (p onPath) Reached() bool { return p.path.reached.Load() }

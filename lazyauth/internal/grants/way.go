@@ -8,6 +8,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -45,7 +46,7 @@ type Asked struct {
 	// a grant that was given then or later, or why that cannot be told. Both may be nil.
 	Joins   func(scopes.Set) bool
 	Brought func(ctx context.Context, since time.Time) (bool, error)
-	// Settled is told that the authorization that is joined has come to its end, as Wait says, so that nobody need
+	// Settled is told that the authorization that is joined has come to its end, as Start says, so that nobody need
 	// be shown its prompt; may be nil.
 	Settled func()
 	// Forgiven is when what the person declined, or approved in vain, ceased to count.
@@ -72,28 +73,40 @@ type Authorization interface {
 	// Prompt returns what the person is shown. The way sets its links, its code, if it
 	// has one, and its end; the flight sets the rest.
 	Prompt() elicit.Prompt
-	// Wait returns the token once the person has approved. It ends with ctx, and by
-	// itself once the prompt has expired. It is called at most once.
-	Wait(ctx context.Context, heard Heard) (*oauth.Token, error)
+	// Start has done called once, on a goroutine of its own: with the token once the person has approved, or with why
+	// there is none, when ctx has ended or the prompt has expired at the latest. It is called at most once.
+	Start(ctx context.Context, heard Heard, done func(*oauth.Token, error))
 	// Reached reports whether a browser has come to this program, as it does in the end by
 	// a way that leads back to it; true if the way does not, and there is no telling.
 	Reached() bool
 	// Shows says what the person is shown, before they can see any of it.
 	Shows(elicit.Prompt)
-	// Passed reports, of one whose Wait has returned a token, whether who approved is known to be
+	// Passed reports, of one that has come to a token, whether who approved is known to be
 	// who was asked: before and after, they were seen to sit at the browser.
 	Passed() bool
 	// End says what became of the flight, for as long as a browser may look at that or until ctx
 	// ends, and then ends what Begin has begun, in a bounded time. It is called once, after
-	// Wait if that was called.
+	// done if Start was called.
 	End(context.Context, Outcome)
 }
 
-// A Heard hears what happens while an authorization is waited for: of each way what there is, on
-// one goroutine.
+// A Heard hears what happens while an authorization is waited for: of each way what there is, one thing
+// after the other.
 type Heard struct {
 	Polled     func(device.PollEvent) // an answer of the server to a poll
 	Redirected func(authcode.Event)   // a browser came back, or is sent on
+}
+
+// await is [Authorization].Start for one by which something waits: until wait returns, which ends with its context.
+func await(wait func() (*oauth.Token, error), done func(*oauth.Token, error)) {
+	go func() {
+		var token *oauth.Token
+		err := guard.Call("a sign-in", func() (err error) {
+			token, err = wait()
+			return err
+		})
+		done(token, err)
+	}()
 }
 
 // An Outcome is what a flight came to, as the person in the browser is told.

@@ -17,6 +17,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/registration"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/schedule"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -95,7 +96,7 @@ func newWorld(t *testing.T, s setup) *world {
 		t.Fatal(err)
 	}
 	config := grants.Config{
-		Service: "Notes", Words: func(scopes.Set) []string { return nil }, Ways: []grants.Way{grants.DeviceFlow{Server: server}}, Server: server,
+		Service: "Notes", Words: func(scopes.Set) []string { return nil }, Ways: []grants.Way{grants.DeviceFlow{Server: server, Schedule: schedule.New(8)}}, Server: server,
 		Declared:   func() scopes.Set { return scopes.Of("profile", "notes:read", "notes:write") },
 		MaxSignIns: 1000, MaxWaiting: 16_000,
 		Store: s.store, Key: func(who grants.Principal) string { return "notes of " + who.Key() },
@@ -104,7 +105,7 @@ func newWorld(t *testing.T, s setup) *world {
 	if s.shares {
 		flights := pending.New(s.store)
 		config.Ways = []grants.Way{grants.Remembering{Flights: flights, Key: flightKey, Way: grants.DeviceFlow{
-			Server: server, Flights: flights, Key: flightKey, Failed: func(_ context.Context, who grants.Principal, err error) {
+			Server: server, Schedule: schedule.New(8), Flights: flights, Key: flightKey, Failed: func(_ context.Context, who grants.Principal, err error) {
 				w.add(event{name: "flight's store failed", who: who, err: err})
 			},
 		}}}

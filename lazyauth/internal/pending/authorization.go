@@ -21,39 +21,32 @@ type Authorization struct {
 
 	unwritten bool // the record could not be written when it was begun
 
-	poller  *poller // of settle, for Wait to go on with
+	poller  *poller // of settle, for Start to go on with
 	settled *sight  // what the flight has come to before it was waited for
 
 	mu    sync.Mutex
 	ended ended
 }
 
-// ended is what Wait has come to that has to be cleared away.
+// ended is what waiting has come to that has to be cleared away.
 type ended struct {
-	brings bool // it has returned a token that is in the record
+	brings bool // there was a token, which is in the record
 	over   bool // the record says why not
 	left   bool // nobody waits any more
 }
 
-// Wait returns the token once the person has approved, whichever process has polled for it. It
-// ends with the code, and with ctx. observe is called after each poll of this process's, on the
-// goroutine of the caller. It is called at most once.
+// Start has done called once, on a goroutine of its own: with the token once the person has approved, whichever
+// process has polled for it, or with why there is none: at the latest when the code or ctx ends. observe is called after each
+// poll of this process's, on a goroutine of [Asked].Schedule's, before done. Start is called at most once.
 //
-// Errors: those of [device.Client.Poll], and [ErrElsewhere], [ErrReplaced] and [ErrUnverified]. Who gets a
+// Errors: those of [device.Client.Poll], that of ctx, and [ErrElsewhere], [ErrReplaced] and [ErrUnverified]. Who gets a
 // token calls End once it has done with it.
-func (a *Authorization) Wait(ctx context.Context, observe func(device.PollEvent)) (*oauth.Token, error) {
-	if a.flights == nil {
-		return a.asked.Client.Poll(ctx, a.Authorization, observe)
-	}
+func (a *Authorization) Start(ctx context.Context, observe func(device.PollEvent), done func(*oauth.Token, error)) {
 	p := a.poller
 	if p == nil {
 		p = newPoller(a)
 	}
-	token, err := p.wait(ctx, observe)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.ended = ended{brings: token != nil, over: p.over, left: p.left}
-	return token, err
+	p.start(ctx, observe, done)
 }
 
 // change changes the record, if it is still of this flight.

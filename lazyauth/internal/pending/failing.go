@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/records"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
@@ -22,7 +23,7 @@ func (p *poller) failed(ctx context.Context, err error) sight {
 	now := time.Now()
 	p.tell(err)
 	if !now.Before(p.Expires) {
-		return expired()
+		return final(p.auth.Expired())
 	}
 	if store.IsFleet(p.flights.store) { // another machine may be polling
 		return sight{at: now.Add(leastLook)}
@@ -62,12 +63,14 @@ const (
 func (p *poller) pollAlone(ctx context.Context) sight {
 	switch now, at := time.Now(), p.auth.Next(); {
 	case !now.Before(p.Expires):
-		return expired()
+		return final(p.auth.Expired())
 	case now.Before(at):
 		return sight{at: at}
 	}
 	s, event := p.pollOnce(ctx)
 	p.ahead = true
-	p.polledFor(*event)
+	if event.Outcome != device.Fault || ctx.Err() == nil {
+		p.polledFor(*event)
+	}
 	return s
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/records"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/schedule"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -69,12 +70,14 @@ type Asked struct {
 	Key    string        // of the record
 	Server *oauth.Client // who asks
 	Client *device.Client
+	// Schedule has it polled for.
+	Schedule *schedule.Schedule
 	// Want returns the scopes to ask for. It is called if nothing is under way, and may take a moment.
 	Want func(context.Context) scopes.Set
 	// Joins is told that what is under way is for these scopes, and reports whether that will do;
 	// if not, the authorization is this process's alone.
 	Joins func(scopes.Set) bool
-	// Settled is told that what is under way has come to its end, as Wait says, perhaps once another process
+	// Settled is told that what is under way has come to its end, as Start says, perhaps once another process
 	// has brought the token or has failed to: nobody need be shown the prompt.
 	Settled func()
 	// Brought reports whether the grant's record has one that was given then or later, or why that cannot be

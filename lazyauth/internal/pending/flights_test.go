@@ -13,6 +13,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/schedule"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -85,7 +86,7 @@ func starts(t *testing.T, as *fakeas.Server, s store.Store, wire http.RoundTripp
 	}
 	p := &process{t: t, flights: pending.New(s)}
 	p.asked = pending.Asked{
-		Key: key, Server: server, Client: client,
+		Key: key, Server: server, Client: client, Schedule: schedule.New(8),
 		Want:    func(context.Context) scopes.Set { return scopes.Of("profile") },
 		Settled: func() { p.settled = true },
 		Brought: func(context.Context, time.Time) (bool, error) {
@@ -108,7 +109,7 @@ func (p *process) begins() *pending.Authorization {
 	return a
 }
 
-// A result is what a Wait has returned.
+// A result is what a sign-in has come to.
 type result struct {
 	token *oauth.Token
 	err   error
@@ -117,10 +118,7 @@ type result struct {
 // waits has p wait for a.
 func (p *process) waits(ctx context.Context, a *pending.Authorization) <-chan result {
 	done := make(chan result, 1)
-	go func() {
-		token, err := a.Wait(ctx, func(e device.PollEvent) { p.polled = append(p.polled, e) })
-		done <- result{token, err}
-	}()
+	a.Start(ctx, func(e device.PollEvent) { p.polled = append(p.polled, e) }, func(token *oauth.Token, err error) { done <- result{token, err} })
 	return done
 }
 

@@ -6,14 +6,17 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/records"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
-// A poller is one call of Wait, on its goroutine.
+// A poller looks at a record at its times, and polls. It is a job of a schedule, which runs it.
 type poller struct {
 	*Authorization
+	ctx     context.Context
+	done    func(*oauth.Token, error)
 	auth    *device.Authorization // as it was last seen, or polled for
 	by      string                // whose turn it was then
 	ahead   bool                  // auth is newer than the record
@@ -21,7 +24,6 @@ type poller struct {
 	gave    bool                  // the turn was left to whoever comes, and nobody has been seen to take it
 	come    bool                  // the record has the token, or had it: the code is used
 	over    bool                  // the record was made to say how the flight has ended
-	left    bool                  // ctx has ended
 	polls   int
 	next    time.Time              // when it looks at the record
 	observe func(device.PollEvent) // nil while nobody waits
@@ -49,38 +51,75 @@ func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 
 func newPoller(a *Authorization) *poller {
 	p := &poller{Authorization: a, auth: a.Authorization, by: a.by, next: time.Now(), unwritten: a.unwritten}
-	if p.by == a.flights.me {
+	if p.isAlone() || p.by == a.flights.me {
 		p.next = p.auth.Next()
 	}
 	return p
 }
 
-func (p *poller) wait(ctx context.Context, observe func(device.PollEvent)) (*oauth.Token, error) {
+// isAlone reports whether the store knows nothing of the authorization.
+func (p *poller) isAlone() bool { return p.flights == nil }
+
+// start has the poller run by its schedule.
+func (p *poller) start(ctx context.Context, observe func(device.PollEvent), done func(*oauth.Token, error)) {
+	p.ctx, p.observe, p.done = ctx, observe, done
 	if observe == nil {
-		observe = func(device.PollEvent) {}
+		p.observe = func(device.PollEvent) {}
 	}
-	p.observe = observe
 	for _, event := range p.untold {
-		observe(event)
+		p.observe(event)
 	}
-	if s := p.settled; s != nil {
-		return s.token, p.verdict(ctx, s.err)
+	p.untold = nil
+	if p.settled != nil {
+		p.next = time.Now()
 	}
-	for {
-		if p.next.After(p.Expires) && time.Now().Before(p.Expires) {
-			p.next = p.Expires
-		}
-		if !oauth.Sleep(ctx, time.Until(p.next)) {
-			p.left = true
-			p.leave(ctx)
-			return nil, oauth.Ended(ctx, "poll")
-		}
-		s := p.look(ctx)
-		if s.final {
-			return s.token, p.verdict(ctx, s.err)
-		}
+	p.asked.Schedule.Add(ctx, p.due(), p)
+}
+
+// due returns when the poller runs next.
+func (p *poller) due() time.Time {
+	if p.next.After(p.Expires) && time.Now().Before(p.Expires) {
+		p.next = p.Expires
+	}
+	return p.next
+}
+
+// Run implements [schedule.Job].
+func (p *poller) Run() time.Time {
+	var s sight
+	err := guard.Call("a sign-in", func() error {
+		s = p.step()
+		return nil
+	})
+	switch {
+	case err != nil:
+		s = final(err)
+	case !s.final:
 		p.next = s.at
+		return p.due()
 	}
+	p.mu.Lock()
+	p.ended.brings, p.ended.over = s.token != nil && !p.isAlone(), p.over
+	p.mu.Unlock()
+	go p.done(s.token, s.err) // whose goroutine it is from now on
+	return time.Time{}
+}
+
+// step is what is done when the poller is due.
+func (p *poller) step() sight {
+	if p.ctx.Err() != nil {
+		p.leave(p.ctx)
+		return final(oauth.Ended(p.ctx, "poll"))
+	}
+	s := p.settled
+	if s == nil {
+		looked := p.look(p.ctx)
+		s = &looked
+	}
+	if !s.final {
+		return *s
+	}
+	return sight{final: true, token: s.token, err: p.verdict(p.ctx, s.err)}
 }
 
 // isWatched reports whether another process is there whose turn it is, as far as can be seen.
@@ -90,16 +129,19 @@ func (p *poller) isWatched() bool {
 
 // polledFor tells of a poll.
 func (p *poller) polledFor(event device.PollEvent) {
-	if p.observe == nil {
+	switch {
+	case event.Outcome == "": // nothing was sent
+	case p.observe == nil:
 		p.untold = append(p.untold, event)
-		return
+	default:
+		p.observe(event)
 	}
-	p.observe(event)
 }
 
 // verdict returns what the flight has come to, of which this process has heard err.
 func (p *poller) verdict(ctx context.Context, err error) error {
 	switch {
+	case p.isAlone():
 	case errors.Is(err, device.ErrExpired) && !p.over:
 		p.clear(ctx)
 	case (errors.Is(err, device.ErrUnknownCode) || errors.Is(err, ErrReplaced)) && p.brought(ctx, p.issued()): // used up, and the grant is there
@@ -113,6 +155,9 @@ func (p *poller) issued() time.Time { return p.Expires.Add(-p.auth.Save().Life) 
 
 // look looks at the record, and polls if it is this process's turn.
 func (p *poller) look(ctx context.Context) sight {
+	if p.isAlone() {
+		return p.pollAlone(ctx)
+	}
 	ctx, cancel := lingering(ctx)
 	defer cancel()
 	if time.Now().Before(p.without) {
@@ -238,7 +283,7 @@ func (p *poller) polled(ctx context.Context, r *record) (*record, *device.PollEv
 // pollOnce polls, and sets the time of the next poll.
 func (p *poller) pollOnce(ctx context.Context) (sight, *device.PollEvent) {
 	p.polls++
-	token, event, err := p.asked.Client.PollOnce(ctx, p.auth, p.polls)
+	token, event, err := p.asked.Client.Poll(ctx, p.auth, p.polls)
 	if token != nil || err != nil {
 		return sight{final: true, token: token, err: err}, &event
 	}
@@ -247,6 +292,12 @@ func (p *poller) pollOnce(ctx context.Context) (sight, *device.PollEvent) {
 
 // leave gives the turn to whoever comes, as the process or its interest ends.
 func (p *poller) leave(ctx context.Context) {
+	if p.isAlone() {
+		return
+	}
+	p.mu.Lock()
+	p.ended.left = true
+	p.mu.Unlock()
 	if p.by != p.flights.me || time.Now().Before(p.without) {
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 )
 
@@ -18,9 +17,6 @@ type sight struct {
 
 func final(err error) sight { return sight{final: true, err: err} }
 
-// expired is the end of a code.
-func expired() sight { return final(&oauth.Error{Op: "poll", Kind: device.ErrExpired}) }
-
 // see says what is to be done about a record, and what is known if that is nothing.
 func (p *poller) see(ctx context.Context, r *record) (move, sight) {
 	now := time.Now()
@@ -30,7 +26,7 @@ func (p *poller) see(ctx context.Context, r *record) (move, sight) {
 		return poll, sight{}
 	case r.ID == "":
 		if !now.Before(p.Expires) && !p.brought(ctx, p.issued()) {
-			return leave, expired()
+			return leave, final(p.auth.Expired())
 		}
 		return leave, final(ErrElsewhere)
 	case r.ID != p.id:
@@ -51,7 +47,7 @@ func (p *poller) see(ctx context.Context, r *record) (move, sight) {
 		}
 	}
 	if !now.Before(p.Expires) {
-		return leave, expired()
+		return leave, final(p.auth.Expired())
 	}
 	m, at := r.decide(p.flights.me, now, p.late)
 	if m == take && r.By != p.flights.me && now.Before(p.patient) {
