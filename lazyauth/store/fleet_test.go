@@ -39,6 +39,7 @@ type database struct {
 	lose             atomic.Bool // writes are made and then reported as failed
 	failing          atomic.Bool // writes fail
 	writes           atomic.Int32
+	falls            atomic.Bool // silent, once it has answered a write
 }
 
 func newDatabase(now func() time.Time) *database {
@@ -86,6 +87,9 @@ func (d *database) Write(ctx context.Context, id store.ID, fence, generation uin
 	}
 	d.writes.Add(1)
 	written, err := d.SharedMemory.Write(ctx, id, fence, generation, c)
+	if d.falls.Swap(false) {
+		d.silent.Store(true)
+	}
 	if d.lose.Swap(false) {
 		return false, errors.New("database: connection reset")
 	}

@@ -42,7 +42,11 @@ func (a *attempt) looks(ctx context.Context, row *Row, last sight) (view, error)
 func (a *attempt) doubts(ctx context.Context, before *Row, ours bool) {
 	f := a.fleet
 	a.inDoubt = a.inDoubt && !ours && (before.Owner != f.incarnation || !f.kept.isSettled(a.id, before.Fence))
-	if a.terms.InDoubt = a.inDoubt; !a.inDoubt || before.Owner == f.incarnation {
+	if a.terms.InDoubt = a.inDoubt; !a.inDoubt {
+		return
+	}
+	f.events.inDoubt.Add(1)
+	if before.Owner == f.incarnation {
 		return
 	}
 	t := TakeOver{Kind: a.id.Kind}
@@ -125,6 +129,13 @@ func (a *attempt) writes(ctx context.Context, c Change) (bool, error) {
 			return false, ended(ctx, err)
 		}
 	}
+}
+
+// unwritten keeps what could not be written, and tells of it.
+func (a *attempt) unwritten(ctx context.Context, record []byte, err error) error {
+	a.fleet.kept.keep(a, record)
+	a.fleet.events.notWritten(ctx, Unwritten{Kind: a.id.Kind, Err: a.fleet.named(err)})
+	return err
 }
 
 func (a *attempt) inserts(ctx context.Context, c Change) (bool, error) {

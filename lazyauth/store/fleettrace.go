@@ -55,9 +55,11 @@ type Unwritten struct {
 	Err  error
 }
 
-// FleetCounts are since the process began.
+// FleetCounts are since the process began. docs/scale.md, "Metrics", says what to do about each; their WriteTo writes
+// them for Prometheus.
 type FleetCounts struct {
 	TakeOvers  uint64 // attempts whose machine did not end them, and which this one went on from: they were in doubt
+	InDoubt    uint64 // attempts begun in doubt of what the last one had done: those taken over, and after this process's own
 	Fenced     uint64 // writes that came late, and of these
 	FencedOver uint64 // those that were written all the same
 	Ended      uint64 // and those that found the record ended
@@ -71,17 +73,19 @@ type FleetCounts struct {
 
 // fleetEvents counts, and tells the trace.
 type fleetEvents struct {
-	trace                                                                     FleetTrace
-	takeOvers, fenced, fencedOver, ended, failedOver, healed, unwritten, late atomic.Uint64
-	lateBy, mostLateBy                                                        atomic.Int64
+	trace FleetTrace
+
+	takeOvers, inDoubt, fenced, fencedOver, ended, failedOver, healed, unwritten, late atomic.Uint64
+	lateBy, mostLateBy                                                                 atomic.Int64
 }
 
-func (e *fleetEvents) counts() FleetCounts {
-	return FleetCounts{
-		TakeOvers: e.takeOvers.Load(), Fenced: e.fenced.Load(), FencedOver: e.fencedOver.Load(), Ended: e.ended.Load(),
-		FailedOver: e.failedOver.Load(), Healed: e.healed.Load(), Unwritten: e.unwritten.Load(),
-		Late: e.late.Load(), LateBy: time.Duration(e.lateBy.Load()), MostLateBy: time.Duration(e.mostLateBy.Load()),
-	}
+// counts loads a part before the whole, which is counted first: there is never more of it.
+func (e *fleetEvents) counts() (c FleetCounts) {
+	c.FencedOver, c.Ended, c.Healed, c.TakeOvers = e.fencedOver.Load(), e.ended.Load(), e.healed.Load(), e.takeOvers.Load()
+	c.Fenced, c.FailedOver, c.InDoubt = e.fenced.Load(), e.failedOver.Load(), e.inDoubt.Load()
+	c.Unwritten, c.Late = e.unwritten.Load(), e.late.Load()
+	c.LateBy, c.MostLateBy = time.Duration(e.lateBy.Load()), time.Duration(e.mostLateBy.Load())
+	return c
 }
 
 func tell[T any](ctx context.Context, hook func(context.Context, T), v T) {

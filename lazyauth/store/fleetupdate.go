@@ -271,9 +271,7 @@ func (a *attempt) write(ctx context.Context, record []byte) error {
 		c := a.change(record)
 		written, err := a.writes(ctx, c)
 		if err != nil {
-			f.kept.keep(a, record)
-			f.events.notWritten(ctx, Unwritten{Kind: a.id.Kind, Err: f.named(err)})
-			return err
+			return a.unwritten(ctx, record, err)
 		}
 		if written {
 			f.wrote(a, c)
@@ -283,8 +281,7 @@ func (a *attempt) write(ctx context.Context, record []byte) error {
 		// Another attempt has been begun since. What matters is what was written.
 		row, err := f.read(ctx, a.id)
 		if err != nil {
-			f.kept.keep(a, record)
-			return err
+			return a.unwritten(ctx, record, err)
 		}
 		late = true
 		switch {
@@ -304,6 +301,7 @@ func (a *attempt) write(ctx context.Context, record []byte) error {
 		case row.Generation > base:
 			e, err := f.sealer.open(row)
 			if err != nil {
+				tell(Fenced{})
 				return err
 			}
 			if a.terms.Over == nil || !a.terms.Over(e.record) {
