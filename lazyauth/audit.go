@@ -8,10 +8,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/bars"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -53,7 +55,7 @@ const (
 	ByPerson              AuditActor = "person"
 	ByOperator            AuditActor = "operator"
 	ByAuthorizationServer AuditActor = "authorization_server" // by refusing the refresh token
-	ByServer              AuditActor = "server"               // this program, by Options.VerifyUser
+	ByServer              AuditActor = "server"               // this program: by Options.VerifyUser, or because the person's grants were ended during the sign-in
 )
 
 // An AuditEntry is one entry. It has no secret.
@@ -92,6 +94,8 @@ type auditor struct {
 	mu      sync.Mutex
 	queue   []queuedAudit
 	lost    int
+	over    [256]string   // the grants whose end was told last; an end can be seen by two
+	newest  int           // of them
 	running chan struct{} // is closed when the queue is empty; nil while it is
 	once    sync.Once
 }
@@ -206,11 +210,39 @@ func (a *auditor) about(ctx context.Context, event AuditEvent, person Principal,
 	a.tell(ctx, grants.Principal(person), AuditEntry{Event: event, By: by.by, Operator: by.operator, ID: rand.Text()})
 }
 
-// ended tells of the end of what had this status.
+// ended tells of the end of what had this status, unless that was told.
 func (a *auditor) ended(ctx context.Context, s Status, by ender) {
+	if a == nil || !a.isFirst(s.ID) {
+		return
+	}
 	a.tell(ctx, grants.Principal(s.Principal), AuditEntry{
 		Event: AuditEnded, Identity: s.Identity, Scopes: s.Scopes, By: by.by, Operator: by.operator, ID: s.ID,
 	})
+}
+
+// isFirst notes the end of a grant, and reports whether it is news.
+func (a *auditor) isFirst(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if id == "" {
+		return true
+	}
+	if slices.Contains(a.over[:], id) {
+		return false
+	}
+	a.newest = (a.newest + 1) % len(a.over)
+	a.over[a.newest] = id
+	return true
+}
+
+// endedMeanwhile tells of the end of a grant that came while somebody ended what the person had, or barred them: that
+// one may not have seen it.
+func (a *auditor) endedMeanwhile(ctx context.Context, who grants.Principal, g *grants.Grant, why error) {
+	by := ender{by: ByServer}
+	if barred, ok := errors.AsType[*bars.Barred](why); ok {
+		by = ender{ByOperator, barred.By}
+	}
+	a.ended(ctx, Status{Principal: Principal(who), Identity: Identity(g.Identity()), Scopes: g.Scopes(), ID: g.ID()}, by)
 }
 
 // flight tells of a flight that has come to its end.

@@ -121,6 +121,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 	i.persons = &persons{
 		book: bars.New(i.options.Store, service.bookName()), server: server,
 		failed: func(ctx context.Context, who grants.Principal, err error) { i.observer.storeFailed(ctx, who, err) },
+		ended:  i.observer.audit.endedMeanwhile,
 	}
 	for _, w := range unasked {
 		w.token = i.persons.guard(w.token)

@@ -26,6 +26,7 @@ type persons struct {
 	standIns *standIns
 	identity func(bars.Person) (bars.Person, error)         // by which the connect page knows people; nil: by their own names
 	failed   func(context.Context, grants.Principal, error) // of the store
+	ended    func(context.Context, grants.Principal, *grants.Grant, error)
 
 	mu     sync.Mutex
 	timer  *time.Timer // until the next look; nil while there is nobody to look for
@@ -119,7 +120,11 @@ func (a guardedAuthorization) End(ctx context.Context, o grants.Outcome) {
 		if err := a.pass.Still(ctx); isBarred(err) || errors.Is(err, bars.ErrEnded) {
 			owner := a.persons.keeper.Owner(a.who)
 			o.Err = err
-			if err := grants.ForgetEnded(ctx, owner, grants.End(owner, err)); err != nil && !isNotRevoked(err) {
+			had := grants.End(owner, err)
+			if had != nil {
+				a.persons.ended(ctx, a.who, had, err)
+			}
+			if err := grants.ForgetEnded(ctx, owner, had); err != nil && !isNotRevoked(err) {
 				a.persons.failed(ctx, a.who, err)
 			}
 		}
