@@ -30,6 +30,7 @@ type lifecycle struct {
 	first    request // that the call came with; not written while a request serves the call
 	started  bool    // the handler was
 	finished bool
+	fetched  bool // what it came to was, by a request
 	serving  []*request
 	room     [1]*request             // for serving, in the usual case
 	abandon  *time.Timer             // runs while no request serves a call whose handler runs
@@ -91,6 +92,7 @@ func (l *lifecycle) exit(r *request, reason error, after time.Duration) {
 	defer l.mu.Unlock()
 	n := slices.Index(l.serving, r)
 	l.serving = slices.Delete(l.serving, n, n+1)
+	l.fetched = l.fetched || l.finished && reason == nil
 	l.slim()
 	l.shed()
 	switch {
@@ -178,6 +180,14 @@ func (l *lifecycle) wasStarted() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.started
+}
+
+// stage reports how far the call has come: whether its handler was started, whether it is finished, and whether
+// what it came to was fetched.
+func (l *lifecycle) stage() (started, finished, fetched bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.started, l.finished, l.fetched
 }
 
 // start is called before the handler runs, with the cancel function of its context. It

@@ -83,6 +83,8 @@ type Authorization struct {
 	over      bool // nothing is accepted any more
 	granted   bool
 	outcome   Outcome // once finished
+	ended     time.Time
+	seen      bool // its last page was
 }
 
 // Begin opens a link for a person, after calling want for what is asked for, for as long as that takes.
@@ -181,7 +183,7 @@ func (a *Authorization) Finish(outcome Outcome) {
 	if len(outcome.Account) > mostName || !names.Check(outcome.Account) {
 		outcome.Account = ""
 	}
-	a.outcome = outcome
+	a.outcome, a.ended = outcome, time.Now()
 	close(a.finished)
 	wanted := len(a.brought) > 0
 	a.mu.Unlock()

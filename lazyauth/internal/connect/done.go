@@ -56,6 +56,7 @@ func (p *Page) done(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if s.what != "" {
+			a.see()
 			you.Again = p.link(t.Link)
 			p.show(w, s.what, http.StatusOK, a.about(you))
 			return
@@ -74,6 +75,7 @@ func (p *Page) done(w http.ResponseWriter, r *http.Request) {
 		what = unfinished
 	}
 	you.Account = o.Account
+	a.see()
 	p.show(w, what, http.StatusOK, a.about(you))
 }
 

@@ -122,6 +122,17 @@ func (t *Table[Owner, V]) HasRoom(name string, owner Owner, many int) bool {
 	return t.rows[name] != nil || t.room.HasRoom(owner, many)
 }
 
+// All returns the values that are kept.
+func (t *Table[Owner, V]) All() []V {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make([]V, 0, len(t.rows))
+	for _, r := range t.rows {
+		all = append(all, r.value)
+	}
+	return all
+}
+
 // end is called when the value's time is over, unless it is to be kept longer by now.
 func (t *Table[Owner, V]) end(name string) {
 	if r := t.remove(name); r != nil {
