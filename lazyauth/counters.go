@@ -3,8 +3,13 @@ package lazyauth
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
+
+	"github.com/lazyauth/mcp-lazyauth/internal/exposition"
 )
 
 // Counters count events, for whatever a program exports its metrics with. The zero value
@@ -88,4 +93,55 @@ func (c *Counters) String() string {
 		panic(err) // a map of numbers
 	}
 	return string(text)
+}
+
+// WriteTo writes the counters that are not zero in the text format that Prometheus reads, version 0.0.4: "prompted.url" is
+// lazyauth_prompted_total{kind="url"}, and "seconds" is lazyauth_granted_seconds_total. Serve them where callers do not get to:
+//
+//	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+//		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+//		_, _ = counters.WriteTo(w)
+//	})
+func (c *Counters) WriteTo(w io.Writer) (int64, error) {
+	counts := c.All()
+	samples := make(map[string][]exposition.Sample)
+	for _, counter := range slices.Sorted(maps.Keys(counts)) {
+		name, kind, ok := strings.Cut(counter, ".")
+		s := exposition.Sample{Is: float64(counts[counter])}
+		if ok {
+			s.Label, s.Value = "kind", kind
+		}
+		samples[name] = append(samples[name], s)
+	}
+	var text exposition.Text
+	for _, name := range slices.Sorted(maps.Keys(samples)) {
+		metric := name
+		if name == "seconds" {
+			metric = "granted_seconds"
+		}
+		text.Add("lazyauth_"+metric+"_total", "counter", counterHelp[name], samples[name]...)
+	}
+	return text.WriteTo(w)
+}
+
+// counterHelp says for operators what is counted.
+var counterHelp = map[string]string{
+	"waiting":        "Calls that began to wait for a sign-in.",
+	"prompted":       "Prompts that were shown, by channel.",
+	"clientchosen":   "Sign-ins, by where the client came from as which they are asked for.",
+	"registered":     "Registrations of this program as a client; failed: those that were refused.",
+	"polled":         "Answers to polls, by what they said.",
+	"redirected":     "Browsers that came back, or were sent on, by what came of it.",
+	"granted":        "Sign-ins that succeeded.",
+	"seconds":        "How long people needed for them, in all.",
+	"refreshed":      "Grants that were refreshed.",
+	"unattended":     "Grants got without a person, by how; refused and failed: those that were not.",
+	"parked":         "Handlers that began to wait for a person in their middle.",
+	"resumed":        "Those that went on.",
+	"storefailed":    "Failures of the store of grants.",
+	"unidentified":   "Sign-ins of which could not be learnt whose they are.",
+	"refused":        "Requests that the API refused for what cannot be met.",
+	"warned":         "Things that are probably not as the program's author meant them: see the log.",
+	"callbackfailed": "Functions of the program's own that panicked, or did not return.",
+	"failed":         "Sign-ins and refreshes that failed or were refused, by reason.",
 }

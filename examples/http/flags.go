@@ -89,7 +89,7 @@ Where it listens:
                            127.0.0.1/32,::1/128: whom these say they were asked
                            by (X-Forwarded-For) is who is limited. Otherwise
                            all that come by a proxy are limited as one
-  -debug ADDRESS           serve counters at /debug/vars there, on loopback
+  -debug ADDRESS           counters there, on loopback: /debug/vars, /metrics
 
 Other:
   -patience DURATION       how long a call waits for its person, such as 2m, of

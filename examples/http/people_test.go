@@ -103,6 +103,9 @@ func TestOneSignInServesBothEndpoints(t *testing.T) {
 	if counters["granted"] != 1 || counters["prompted.url"] != 1 {
 		t.Errorf("counters: %v, want one prompt and one grant", counters)
 	}
+	if text := w.metrics(); !strings.Contains(text, "\nlazyauth_granted_total 1\n") || !strings.Contains(text, "\nlazyauth_prompted_total{kind=\"url\"} 1\n") {
+		t.Errorf("as Prometheus has them:\n%s", text)
+	}
 }
 
 func TestASingleUser(t *testing.T) {

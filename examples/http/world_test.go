@@ -359,7 +359,23 @@ func (w *world) waiting(n int) {
 
 func (w *world) counters() map[string]int {
 	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, w.counterURL, nil)
+	var vars struct{ Lazyauth map[string]int }
+	if err := json.Unmarshal(w.debug(w.counterURL), &vars); err != nil {
+		w.t.Fatal(err)
+	}
+	return vars.Lazyauth
+}
+
+// metrics returns the same as Prometheus gets it.
+func (w *world) metrics() string {
+	w.t.Helper()
+	return string(w.debug(strings.Replace(w.counterURL, "/debug/vars", "/metrics", 1)))
+}
+
+// debug returns what is served at a URL for operators.
+func (w *world) debug(url string) []byte {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -368,11 +384,11 @@ func (w *world) counters() map[string]int {
 		w.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var vars struct{ Lazyauth map[string]int }
-	if err := json.NewDecoder(resp.Body).Decode(&vars); err != nil {
-		w.t.Fatal(err)
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		w.t.Fatalf("%s: %d, %v", url, resp.StatusCode, err)
 	}
-	return vars.Lazyauth
+	return body
 }
 
 // host connects a host of the Go SDK to an endpoint, with a bearer token unless
