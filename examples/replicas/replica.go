@@ -58,9 +58,19 @@ func keysFrom(text string) (keys, error) {
 // maxWait is how long a call waits for its person before its host has to send it again.
 const maxWait = 20 * time.Second
 
-// serveReplica is one process of the server, until ctx ends: examples/http with a store that it shares, with keys that
+// A proxy notices within noticeWait that a replica is not ready. One that is to end takes as long as the people of this
+// demonstration do, drainWait at most; a server whose people are no program drains for eleven minutes, if they sign in by the
+// connect page: see docs/scale.md, "Restart".
+const (
+	noticeWait = 500 * time.Millisecond
+	drainWait  = 25 * time.Second
+)
+
+// serveReplica is one process of the server, until told ends, and it has drained: examples/http with a store that it shares, with keys that
 // all of them have, and with what brings a request to the one that has its call.
-func serveReplica(ctx context.Context, cfg replicaConfig) error {
+func serveReplica(told context.Context, cfg replicaConfig) error {
+	ctx, stop := context.WithCancel(context.WithoutCancel(told)) // what works goes on while it drains
+	defer stop()
 	k, err := keysFrom(os.Getenv(keyVariable))
 	if err != nil {
 		return err
@@ -83,7 +93,7 @@ func serveReplica(ctx context.Context, cfg replicaConfig) error {
 		},
 		// The others, too, say by whom they were asked.
 		Limiter: httplimit.New(&httplimit.Limits{Address: httplimit.BehindProxies(netip.MustParsePrefix("127.0.0.1/32"))}),
-		Ready:   shared.ready, Log: log,
+		Ready:   shared.ready, Notice: noticeWait, Drain: drainWait, Log: log,
 	}
 	if shared.directory != nil {
 		of.Forwarder, err = httpforward.New(shared.directory, httpforward.Options{
@@ -98,11 +108,11 @@ func serveReplica(ctx context.Context, cfg replicaConfig) error {
 	if err != nil {
 		return err
 	}
-	listener, err := listen(ctx, cfg.Listen)
+	listener, err := listen(told, cfg.Listen)
 	if err != nil {
 		return errors.Join(err, notes.Close())
 	}
-	return notes.Serve(ctx, listener, io.Discard) // where it is to be found its parent knows
+	return notes.Serve(told, listener, io.Discard) // where it is to be found its parent knows
 }
 
 // listen listens at an address that somebody's connection may have for a moment.

@@ -27,9 +27,9 @@ const (
 	idle = time.Hour
 )
 
-// endpoints returns everything that is served, at a public base URL, until ctx
-// ends.
-func (s *Server) endpoints(ctx context.Context, public string) http.Handler {
+// endpoints returns everything that is served, at a public base URL, which is ready until ctx ends. Streams in which
+// hosts only listen end with a context of their own.
+func (s *Server) endpoints(ctx, streams context.Context, public string) http.Handler {
 	cfg := &s.cfg
 	one := func(*http.Request) *mcp.Server { return s.mcp }
 	modern := mcp.NewStreamableHTTPHandler(one, &mcp.StreamableHTTPOptions{
@@ -63,7 +63,7 @@ func (s *Server) endpoints(ctx context.Context, public string) http.Handler {
 	for path, handler := range map[string]http.Handler{
 		ModernPath: limiter.ByPerson(nil, forward(modern)), LegacyPath: limiter.ByPerson(s.mcp, legacy),
 	} {
-		handler = listening(ctx, handler)
+		handler = listening(streams, handler)
 		if !cfg.SingleUser {
 			handler = auth.RequireBearerToken(verify, &auth.RequireBearerTokenOptions{
 				ResourceMetadataURL: public + metadataPath + path,

@@ -61,6 +61,10 @@ type Config struct {
 	Forwarder *httpforward.Forwarder
 	// Ready tells why this process cannot do its work for now, at /readyz. Nil: nothing is served there.
 	Ready func(context.Context) error
+	// Notice and Drain are for one of several, which is to end without anybody's noticing: how long it may take until
+	// the proxy has seen that it is not ready, and how long it then serves, at most, what it alone can go on with.
+	// Eleven minutes are enough for all, with Connect (docs/scale.md, "Restart"). Zero ends it at once.
+	Notice, Drain time.Duration
 
 	Log    *zap.Logger  // nil: there is none
 	SDKLog *slog.Logger // what the SDK of MCP has to say; nil: nowhere
@@ -137,19 +141,16 @@ func New(cfg Config) (*Server, error) {
 // Close ends a server that does not serve.
 func (s *Server) Close() error { return s.auth.Close() }
 
-// lastWords bounds how long answers may take once the server is to end.
-const lastWords = 10 * time.Second
-
-// Serve says on stdout where the server is to be found, and serves until ctx ends. Then calls that wait are
+// Serve says on stdout where the server is to be found, and serves until ctx ends. Then it drains, if it is to, calls that wait are
 // answered, streams that nobody waits in are closed, and it returns; the listener is closed, and so is the server.
 func (s *Server) Serve(ctx context.Context, listener net.Listener, stdout io.Writer) error {
 	public := s.cfg.PublicURL
 	if public == "" {
 		public = "http://" + listener.Addr().String()
 	}
-	web := newWeb(s.endpoints(ctx, public), s.cfg.Log)
-	closed := make(chan error, 1)
-	web.RegisterOnShutdown(func() { closed <- s.auth.Close() }) // the calls that wait are answered
+	streams, endStreams := context.WithCancel(context.WithoutCancel(ctx)) // in which hosts only listen
+	defer endStreams()
+	web := newWeb(s.endpoints(ctx, streams, public), s.cfg.Log)
 	debug, err := s.serveDebug(stdout)
 	if err != nil {
 		return errors.Join(err, listener.Close(), s.auth.Close())
@@ -169,13 +170,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener, stdout io.Wri
 		return errors.Join(err, s.auth.Close())
 	case <-ctx.Done(): // a signal is how a server is meant to end
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
-	defer cancel()
-	err = web.Shutdown(last)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("requests did not end: %w", err), web.Close())
-	}
-	return errors.Join(err, <-closed)
+	return s.end(context.WithoutCancel(ctx), web, endStreams)
 }
 
 // readTime bounds how long a request may take to arrive. Once it has, net/http

@@ -1,0 +1,130 @@
+package server_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
+	"github.com/lazyauth/mcp-lazyauth/examples/internal/hosttest"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// bearing is a transport that adds a bearer token.
+type bearing string
+
+func (b bearing) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+string(b))
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// A server is told to end while a person has their prompt before them. It is not ready from then on, and serves as ever: the person
+// approves, their call is answered, and then it ends.
+func TestDrain(t *testing.T) {
+	for protocol, path := range map[string]string{"2026-07-28": server.ModernPath, "2025-11-25": server.LegacyPath} {
+		t.Run(protocol, func(t *testing.T) {
+			web := httptest.NewUnstartedServer(nil)
+			as := fakeas.New(&fakeas.Options{Issuer: "http://" + web.Listener.Addr().String(), Interval: time.Second, People: []fakeas.Person{{Subject: "ada", Name: "Ada"}}})
+			web.Config.Handler = as
+			web.Start()
+			t.Cleanup(web.Close)
+			s, err := server.New(server.Config{
+				Issuer: web.URL, ClientID: fakeas.DefaultClientID, API: web.URL, DemoUsers: []string{"ada"},
+				Ready: func(context.Context) error { return nil }, Notice: time.Millisecond, Drain: time.Minute,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, end := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- s.Serve(ctx, listener, io.Discard) }()
+
+			at := "http://" + listener.Addr().String()
+			status := func(path string) int {
+				res, err := http.Get(at + path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Body.Close()
+				return res.StatusCode
+			}
+			host := hosttest.Connect(t, as, protocol, &mcp.StreamableClientTransport{Endpoint: at + path, HTTPClient: &http.Client{Transport: bearing("ada")}})
+			if got := status("/readyz"); got != http.StatusOK {
+				t.Errorf("/readyz has status %d", got)
+			}
+			host.Decide = func(r fakeas.Request) string {
+				end()
+				for range 3 {
+					if ready, lives := status("/readyz"), status("/healthz"); ready != http.StatusServiceUnavailable || lives != http.StatusOK {
+						t.Errorf("told to end: /readyz has status %d, and /healthz %d", ready, lives)
+					}
+				}
+				select {
+				case err := <-ended:
+					t.Errorf("it has ended, with %v", err)
+				default:
+				}
+				if err := as.ApproveAs("ada", r.UserCode); err != nil {
+					t.Error(err)
+				}
+				return "accept"
+			}
+			if result := host.Call("whoami", nil); result.IsError || !strings.Contains(hosttest.Text(result), "ada") {
+				t.Errorf("the call came to %s", hosttest.Text(result))
+			}
+			_ = host.Close()
+			http.DefaultClient.CloseIdleConnections()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			if _, err := net.Dial("tcp", listener.Addr().String()); err == nil {
+				t.Error("it still listens")
+			}
+			if n := as.Count(fakeas.DeviceAuthorization, fakeas.OK); n != 1 {
+				t.Errorf("asked %d times", n)
+			}
+		})
+	}
+}
+
+// What nobody finishes does not keep a server for longer than it is to.
+func TestDrain_InVain(t *testing.T) {
+	web := httptest.NewUnstartedServer(nil)
+	as := fakeas.New(&fakeas.Options{Issuer: "http://" + web.Listener.Addr().String(), Interval: time.Second})
+	web.Config.Handler = as
+	web.Start()
+	t.Cleanup(web.Close)
+	s, err := server.New(server.Config{Issuer: web.URL, ClientID: fakeas.DefaultClientID, API: web.URL, DemoUsers: []string{"ada"}, Drain: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, listener, io.Discard) }()
+	host := hosttest.Connect(t, as, "2026-07-28", &mcp.StreamableClientTransport{
+		Endpoint: "http://" + listener.Addr().String() + server.ModernPath, HTTPClient: &http.Client{Transport: bearing("ada")},
+	})
+	host.Decide = func(fakeas.Request) string { end(); return "accept" } // and does nothing about it
+	if result := host.Call("whoami", nil); !result.IsError {
+		t.Errorf("the call came to %s", hosttest.Text(result))
+	}
+	_ = host.Close()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "1 sign-ins, 1 calls") {
+		t.Errorf("it ended with %v", err)
+	}
+}
