@@ -19,11 +19,13 @@ const drainLook = 100 * time.Millisecond
 // forward ([httpforward]): call it then, before [http.Server.Shutdown], which ends all connections, and that before
 // [Interceptor.Close]. Where replicas share a store ([store.NewFleet]), what stays is
 //
-//   - a handler in its middle, and what it came to, until its host has fetched that, for 30 seconds at most;
+//   - a call that is being served, since its handler may start at any moment, for [Options].MaxWait at most; a handler in its
+//     middle, and what it came to, until its host has fetched that, for 30 seconds at most;
 //   - a sign-in that ends in a browser which comes back to this process, such as one by a [ConnectPage]: it takes as long
 //     as its person does, ten minutes at most, after which its link is no longer good.
 //
-// A device flow, and a call whose handler has not started, go on at another replica. Without such a store they stay, too.
+// A device flow, and a call whose handler has not started and which no request serves, go on at another replica. Without
+// such a store they stay, too.
 //
 // [httpforward]: https://pkg.go.dev/github.com/lazyauth/mcp-lazyauth/lazyauth/httpforward
 func (i *Interceptor) Drain(ctx context.Context) error {
@@ -55,8 +57,8 @@ func (i *Interceptor) left(unfetched map[*suspended]time.Time) (left []string) {
 	}
 	calls, outcomes := 0, 0
 	for _, s := range i.suspended.All() {
-		switch ran, finished, fetched := s.stage(); {
-		case finished && (fetched || !ran):
+		switch starts, finished, fetched := s.stage(); {
+		case finished && (fetched || !starts):
 		case finished:
 			if unfetched[s].IsZero() {
 				unfetched[s] = time.Now()
@@ -64,7 +66,7 @@ func (i *Interceptor) left(unfetched map[*suspended]time.Time) (left []string) {
 			if time.Since(unfetched[s]) < attendWait {
 				outcomes++
 			}
-		case ran || i.replicas == nil:
+		case starts || i.replicas == nil:
 			calls++
 		}
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
+	"github.com/lazyauth/mcp-lazyauth/scopes"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // drains has an interceptor drain for so long, and returns what comes of that.
@@ -89,6 +91,41 @@ func TestDrain_HandlerInItsMiddle(t *testing.T) {
 		(<-f.Sends(0, saga)).Succeeds(t, "x")
 		wantDrained(t, drained)
 		f.Worlds[0].WantSaga(1, 1)
+	})
+}
+
+// A call that waits for its person may begin to run at any moment, and its host may hang up then, and come back: it keeps its
+// process until that is over, too.
+func TestDrain_CallThatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		goesOn := make(chan struct{})
+		f := newFleet(t, 2, func(w *world.World) {
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "long"}, scopes.Of("notes:write"), world.Counted(w, "long",
+				func(context.Context, *mcp.CallToolRequest, world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+					<-goesOn
+					return nil, world.Answer{}, nil
+				}))
+		})
+		long := world.Request{Tool: "long", Caps: world.URLAlone}
+		long.State, long.Action = (<-f.Sends(0, long)).State(t), "accept"
+		hold, hangUp := context.WithCancel(t.Context())
+		waiting := f.Seats[0].Send(hold, long)
+		synctest.Wait()
+		drained := drains(t, f.Worlds[0].Auth, time.Hour)
+		drainsStill(t, drained, 5*time.Second)
+		f.Worlds[0].Approves()
+		drainsStill(t, drained, 5*time.Second)
+		f.Wants("long", 1)
+		hangUp()
+		<-waiting
+		drainsStill(t, drained, 5*time.Second)
+		close(goesOn)
+		drainsStill(t, drained, 5*time.Second)
+		if reply := <-f.Sends(0, long); reply.Result.IsError {
+			t.Errorf("the host that comes back gets %s", reply.Text())
+		}
+		wantDrained(t, drained)
+		f.Wants("long", 1)
 	})
 }
 

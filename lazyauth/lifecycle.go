@@ -182,12 +182,12 @@ func (l *lifecycle) wasStarted() bool {
 	return l.started
 }
 
-// stage reports how far the call has come: whether its handler was started, whether it is finished, and whether
-// what it came to was fetched.
-func (l *lifecycle) stage() (started, finished, fetched bool) {
+// stage reports how far the call has come: whether its handler was started, or may be at any moment, since a request
+// serves the call; whether it is finished; and whether what it came to was fetched.
+func (l *lifecycle) stage() (starts, finished, fetched bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.started, l.finished, l.fetched
+	return l.started || len(l.serving) > 0, l.finished, l.fetched
 }
 
 // start is called before the handler runs, with the cancel function of its context. It
