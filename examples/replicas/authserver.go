@@ -37,6 +37,7 @@ type journal struct {
 	late       int                                 // credentials that were on their way for longer than their senders waited
 	again      int                                 // credentials presented once more, after whoever did before was dead
 	notes      map[string]int
+	begun      sync.Map // slow notes, by their texts
 }
 
 // A presentation is one of a credential that is good once.
@@ -100,6 +101,7 @@ func (j *journal) before(next http.Handler) http.Handler {
 			var n note
 			answer := &answered{ResponseWriter: w}
 			if w = answer; json.Unmarshal(body, &n) == nil {
+				j.takesItsTime(n.Text)
 				defer func() {
 					if answer.status == http.StatusCreated || answer.status == http.StatusOK {
 						j.mu.Lock()

@@ -52,6 +52,8 @@ type options struct {
 	store                string
 	without              string
 	deaths, halts, kills int
+	rolling              bool
+	drain                time.Duration
 	key                  string
 	rounds               int
 }
@@ -68,6 +70,8 @@ func parse(args []string, out io.Writer) (options, error) {
 	flags.IntVar(&o.deaths, "deaths", 5, "how often a process dies at each of the points")
 	flags.IntVar(&o.halts, "halts", 2, "how often one stands still at each of them, for longer than its lease")
 	flags.IntVar(&o.kills, "kills", 100, "how many are killed at random")
+	flags.BoolVar(&o.rolling, "rolling", true, "replace the processes one after the other by SIGTERM, under load, also from one format of rows to another and back")
+	flags.DurationVar(&o.drain, "drain", 25*time.Second, "how long a process that is to end goes on, at most, with what no other one can; 0: not at all, to see what that costs")
 	if len(guards) > 0 {
 		flags.StringVar(&o.without, "without", "", "a guard to take out, to see that it is missed: "+strings.Join(guards, ", "))
 	}
@@ -81,8 +85,8 @@ func parse(args []string, out io.Writer) (options, error) {
 		return o, errors.New("nobody is there to approve a hundred sign-ins: give -approve, which plays the people")
 	case o.without != "" && !slices.Contains(guards, o.without):
 		return o, fmt.Errorf("-without: there is no guard %q; there are %s", o.without, strings.Join(guards, ", "))
-	case min(o.deaths, o.halts, o.kills) < 0:
-		return o, errors.New("-deaths, -halts and -kills are numbers from 0 on")
+	case min(o.deaths, o.halts, o.kills) < 0 || o.drain < 0:
+		return o, errors.New("-deaths, -halts, -kills and -drain are from 0 on")
 	}
 	secret := make([]byte, 32)
 	rand.Read(secret) // never fails, see crypto/rand
@@ -137,6 +141,10 @@ func (o options) play(ctx context.Context, out io.Writer, at string) error {
 		}); err != nil {
 			failed = errors.Join(failed, err)
 		}
+	}
+	if o.rolling {
+		failed = errors.Join(failed, o.roll(ctx, out, at))
+		o.rounds += len(flows)
 	}
 	if o.deaths+o.halts+o.kills == 0 {
 		return failed

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -75,15 +77,30 @@ func newProcesses(ctx context.Context, size int, key string) (*processes, error)
 	return p, nil
 }
 
-// ServeHTTP sends each request to the next process that is ready, as a proxy does that knows nothing of calls.
+// ServeHTTP sends each request to the next process that is ready, as a proxy does that knows nothing of calls. One that cannot be
+// connected to is passed over.
 func (p *processes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	if err != nil {
+		return
+	}
 	for range p.all {
 		to := p.all[p.turn.Add(1)%uint64(len(p.all))]
-		if to.isUp() {
-			proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: to.listen})
-			proxy.FlushInterval = -1
-			proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
-			proxy.ServeHTTP(w, r)
+		if !to.isUp() {
+			continue
+		}
+		refused := false
+		proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: to.listen})
+		proxy.FlushInterval = -1
+		proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err error) {
+			if failed, ok := errors.AsType[*net.OpError](err); ok && failed.Op == "dial" {
+				refused = true
+				return
+			}
+			w.WriteHeader(http.StatusBadGateway)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if proxy.ServeHTTP(w, r); !refused {
 			return
 		}
 	}

@@ -34,6 +34,10 @@ type replicaConfig struct {
 	DieAt     string // a point at which the process kills itself; see points
 	Without   string // a guard that is taken out; in a build with the tag faults alone
 	Namespace string // of the rows in the database
+	Format    int    // in which it writes rows; zero: that of the release before
+	// Drain is how long it drains, at most, once it is to end: as long as the people of this demonstration take. A server
+	// whose people are no program drains for eleven minutes, if they sign in by the connect page: docs/scale.md, "Restart".
+	Drain time.Duration
 }
 
 // keyVariable has the key from which the replicas' keys are derived, in hexadecimal.
@@ -58,13 +62,8 @@ func keysFrom(text string) (keys, error) {
 // maxWait is how long a call waits for its person before its host has to send it again.
 const maxWait = 20 * time.Second
 
-// A proxy notices within noticeWait that a replica is not ready. One that is to end takes as long as the people of this
-// demonstration do, drainWait at most; a server whose people are no program drains for eleven minutes, if they sign in by the
-// connect page: see docs/scale.md, "Restart".
-const (
-	noticeWait = 500 * time.Millisecond
-	drainWait  = 25 * time.Second
-)
+// noticeWait is within what the proxy notices that a replica is not ready.
+const noticeWait = 500 * time.Millisecond
 
 // serveReplica is one process of the server, until told ends, and it has drained: examples/http with a store that it shares, with keys that
 // all of them have, and with what brings a request to the one that has its call.
@@ -93,7 +92,7 @@ func serveReplica(told context.Context, cfg replicaConfig) error {
 		},
 		// The others, too, say by whom they were asked.
 		Limiter: httplimit.New(&httplimit.Limits{Address: httplimit.BehindProxies(netip.MustParsePrefix("127.0.0.1/32"))}),
-		Ready:   shared.ready, Notice: noticeWait, Drain: drainWait, Log: log,
+		Ready:   shared.ready, Notice: noticeWait, Drain: cfg.Drain, Log: log,
 	}
 	if shared.directory != nil {
 		of.Forwarder, err = httpforward.New(shared.directory, httpforward.Options{

@@ -63,7 +63,7 @@ func begin(ctx context.Context, out io.Writer, o options, store string, flow laz
 	if err != nil {
 		return nil, errors.Join(err, p.proxy.Close())
 	}
-	p.base = replicaConfig{Server: s.url, Store: store, People: people, Flow: flow, Without: o.without, Namespace: o.namespace()}
+	p.base = replicaConfig{Server: s.url, Store: store, People: people, Flow: flow, Without: o.without, Namespace: o.namespace(), Drain: o.drain}
 	r := &round{out: out, processes: p, server: s, histogram: map[string]int{}, tally: tally{failures: map[string]int{}}}
 	for _, one := range p.all {
 		if err := p.start(ctx, one, ""); err != nil {

@@ -38,26 +38,12 @@ func openShared(ctx context.Context, cfg replicaConfig, k keys) (*sharedStore, e
 			store: store.NewProcesses(files), ready: func(context.Context) error { return nil }, close: func() {},
 		}, nil
 	}
-	var rows store.Shared
-	var closeRows func()
-	switch u.Scheme {
-	case "postgres", "postgresql":
-		db, err := postgres.Open(ctx, cfg.Store, &postgres.Options{Schema: cfg.Namespace})
-		if err != nil {
-			return nil, err
-		}
-		rows, closeRows = db, db.Close
-	case "redis", "rediss", "valkey", "valkeys":
-		db, err := redis.Open(ctx, cfg.Store, &redis.Options{Name: cfg.Namespace})
-		if err != nil {
-			return nil, err
-		}
-		rows, closeRows = db, db.Close
-	default:
-		return nil, fmt.Errorf("-store: there is no store for %s://", u.Scheme)
+	rows, closeRows, err := openRows(ctx, cfg)
+	if err != nil {
+		return nil, err
 	}
 	fleet, err := store.NewFleet(dyingStore{without(rows, cfg.Without), cfg.DieAt}, k.names, [][]byte{k.seal}, &store.FleetOptions{
-		Bound: bound, Lease: lease,
+		Bound: bound, Lease: lease, Format: cfg.Format,
 		Trace: store.FleetTrace{TookOver: func(context.Context, store.TakeOver) { fmt.Println(doubtLine) }},
 	})
 	if err != nil {
@@ -77,4 +63,28 @@ func openShared(ctx context.Context, cfg replicaConfig, k keys) (*sharedStore, e
 		store: fleet, directory: fleet, ready: fleet.Ready,
 		close: func() { stop(); <-ended; closeRows() },
 	}, nil
+}
+
+// openRows opens a database.
+func openRows(ctx context.Context, cfg replicaConfig) (rows store.Shared, closeRows func(), err error) {
+	u, err := url.Parse(cfg.Store)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch u.Scheme {
+	case "postgres", "postgresql":
+		db, err := postgres.Open(ctx, cfg.Store, &postgres.Options{Schema: cfg.Namespace})
+		if err != nil {
+			return nil, nil, err
+		}
+		return db, db.Close, nil
+	case "redis", "rediss", "valkey", "valkeys":
+		db, err := redis.Open(ctx, cfg.Store, &redis.Options{Name: cfg.Namespace})
+		if err != nil {
+			return nil, nil, err
+		}
+		return db, db.Close, nil
+	default:
+		return nil, nil, fmt.Errorf("-store: there is no store for %s://", u.Scheme)
+	}
 }

@@ -111,7 +111,7 @@ func listening(ctx context.Context, next http.Handler) http.Handler {
 func probes(ctx context.Context, cfg *Config, mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := cfg.Ready(r.Context()); err != nil || ctx.Err() != nil {
+		if ctx.Err() != nil || cfg.Ready(r.Context()) != nil {
 			http.Error(w, "not ready", http.StatusServiceUnavailable)
 		}
 	})
