@@ -116,7 +116,10 @@ func (c *Client) poll(ctx context.Context, code *deviceCode, userCode string, ev
 	heed(a)
 	received := time.Now()
 	event.Status, event.Took, event.Code = a.Status, received.Sub(sent), a.Verdict.Code
-	hidden := []string{code.text, code.proof.verifier, userCode, strings.NewReplacer("-", "", " ", "").Replace(userCode)}
+	var hidden []string // from what is told; nothing is while the person has not decided
+	if a.Verdict.Means != oauth.MeansPending {
+		hidden = []string{code.text, code.proof.verifier, userCode, strings.NewReplacer("-", "", " ", "").Replace(userCode)}
+	}
 
 	var token *oauth.Token
 	var err *oauth.Error

@@ -41,7 +41,7 @@ type Flight struct {
 	programs []string // what the hosts call themselves whose calls wait, or have; guarded by Owner.mu
 	anew     bool     // the grant takes the place of the one that there is, whatever it has; guarded by Owner.mu
 
-	wanted  context.Context // ends with its cause if the flight is abandoned: what waits for the token has it
+	wanted  context.Context // ends with its cause if the flight is abandoned, and at its end: what leads to the token has it
 	abandon context.CancelCauseFunc
 
 	ready  chan struct{}
@@ -58,11 +58,8 @@ type Flight struct {
 	elsewhere bool // another process was given it, and has stored it
 	endedAt   time.Time
 
-	ctx     context.Context // ends with the keeper, and with the flight
-	cancel  context.CancelCauseFunc
-	unwatch func() bool // ends what waits for the keeper to be closed
-	release func()      // has the keeper's Join wait no longer
-	polls   int         // so far, and all once the outcome is settled
+	release func() // has the keeper's Join wait no longer
+	polls   int    // so far, and all once the outcome is settled
 
 	ended   atomic.Bool  // its outcome is settled, and nobody can be asked any more; set under Owner.mu
 	before  []func()     // to be called before done; guarded by Owner.mu
@@ -218,8 +215,6 @@ func (f *Flight) begin() (ok bool) {
 	if f.release, ok = keeper.Hold("a sign-in"); !ok {
 		return false
 	}
-	f.ctx, f.cancel = context.WithCancelCause(f.cause)
-	f.unwatch = context.AfterFunc(keeper.ctx, func() { f.cancel(ErrClosed); f.abandon(ErrClosed) })
 	keeper.Go("a sign-in", f.ask)
 	return true
 }
@@ -231,12 +226,15 @@ func (f *Flight) ask() {
 	err := guard.Call("a sign-in", func() (err error) {
 		settled := false
 		f.signIn = newSignIn(config.Ways, asked(f, &settled), func(b begun) { shows(f, b) }, func(t *oauth.Token) { o.revokeLate(newGrant(config.Hierarchy, t, false)) })
-		if first, err = f.signIn.begin(f.ctx); err == nil && !settled {
+		if first, err = f.signIn.begin(f.wanted); err == nil && !settled {
 			close(f.ready)
 		}
 		return err
 	})
 	if err != nil {
+		if f.wanted.Err() != nil {
+			err = context.Cause(f.wanted)
+		}
 		f.land(result{err: err})
 		return
 	}

@@ -3,7 +3,10 @@ package grants_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -84,6 +87,47 @@ func TestFlight_OneForEachPrincipal(t *testing.T) {
 			}
 		}
 		w.wants(fakeas.DeviceAuthorization, 5)
+	})
+}
+
+// While people decide nothing runs for them: no goroutine, and few requests at a time. All are polled for, and none too early.
+func TestFlight_WaitsOnNoGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const people = 500
+		var now, most atomic.Int32
+		slow := func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(req *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(req.URL.Path, "/token") {
+					defer now.Add(-1)
+					if n := now.Add(1); n > most.Load() {
+						most.Store(n)
+					}
+				}
+				time.Sleep(50 * time.Millisecond)
+				return next.RoundTrip(req)
+			})
+		}
+		w := newWorld(t, setup{wire: slow})
+		before := runtime.NumGoroutine()
+		for n := range people {
+			who := grants.Principal{Issuer: "https://idp.example", Subject: fmt.Sprint(n)}
+			if _, err := w.keeper.Owner(who).Obtain(t.Context(), profile, leaves{}); !errors.Is(err, errLeft) {
+				t.Fatal(err)
+			}
+		}
+		later(time.Minute)
+		if n := runtime.NumGoroutine() - before; n > 8 || most.Load() > 8 || most.Load() < 4 {
+			t.Errorf("%d goroutines, and %d polls at a time", n, most.Load())
+		}
+		polls := make(map[string]int)
+		for _, e := range w.told("polled") {
+			polls[e.flight.Owner().Who().Subject]++
+		}
+		for n := range people {
+			if polls[fmt.Sprint(n)] < 8 {
+				t.Errorf("person %d was polled for %d times in a minute", n, polls[fmt.Sprint(n)])
+			}
+		}
 	})
 }
 

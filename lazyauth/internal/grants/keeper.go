@@ -162,7 +162,7 @@ func (k *Keeper) Close() []*Grant {
 	k.owners.Close()
 	var grants []*Grant
 	for o := range k.Owners {
-		if g := o.drop(); g != nil && !g.operators {
+		if g := End(o, ErrClosed); g != nil && !g.operators {
 			grants = append(grants, g)
 		}
 	}

@@ -12,11 +12,12 @@ import (
 
 // land settles the outcome, and tells everybody.
 func (f *Flight) land(r result) {
-	o, ctx := f.owner, f.ctx
+	o := f.owner
 	defer f.release()
 	defer f.end()
-	defer f.cancel(nil)
-	defer f.unwatch()
+	ctx, cancel := context.WithCancelCause(f.cause)
+	defer cancel(nil)
+	defer context.AfterFunc(o.keeper.ctx, func() { cancel(ErrClosed) })()
 	defer f.abandon(nil)
 	var g *Grant
 	var logouts int
