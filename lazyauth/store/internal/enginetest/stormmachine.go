@@ -13,6 +13,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/schedule"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -51,7 +52,7 @@ func (s *storm) machine() *stormMachine {
 		s.tb.Fatal(err)
 	}
 	m.keeper = grants.New(grants.Config{
-		Service: "Notes", Words: func(scopes.Set) []string { return nil }, Ways: []grants.Way{grants.DeviceFlow{Server: server}}, Server: server,
+		Service: "Notes", Words: func(scopes.Set) []string { return nil }, Ways: []grants.Way{grants.DeviceFlow{Server: server, Schedule: schedule.New(8)}}, Server: server,
 		Declared: func() scopes.Set { return stormNeed }, MaxSignIns: 10_000, MaxWaiting: 100_000,
 		Store: m.fleet, Key: func(who grants.Principal) string { return "grant of " + who.Key() }, Observer: unobserved{},
 	})
