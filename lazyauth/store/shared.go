@@ -43,7 +43,8 @@ type Row struct {
 	// attempt in doubt: it may have done what it began, or not.
 	Owner string
 	Until time.Time
-	// Due is when somebody has something to do with it; zero if nobody has.
+	// Due is when an attempt may be begun that is for what is due then; zero if none may. Nobody looks for rows that are due: whoever
+	// has to do with one knows it. So no index has it, which would make each write dearer.
 	Due time.Time
 	// Ends is when the row is no longer there, whoever holds it; zero if it stays.
 	Ends time.Time
@@ -118,10 +119,6 @@ type Shared interface {
 	// Insert makes a row with this content and no owner, and reports whether it did: false if there
 	// is one that has not ended.
 	Insert(ctx context.Context, id ID, c Change) (inserted bool, err error)
-
-	// Due returns rows of a kind that are due and nobody's attempt is under way for, the longest due
-	// first, limit at most, and how long it is until the next one is due; negative if none is.
-	Due(ctx context.Context, kind string, limit int) (due []ID, next time.Duration, err error)
 
 	// OfPerson lists what there is of one person, tombstones too, in the order of the ids (by kind,
 	// then by key), after one, limit at most.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -129,35 +128,6 @@ func (m *SharedMemory) Insert(ctx context.Context, id ID, c Change) (inserted bo
 	m.rows[id] = r
 	m.tell(id)
 	return true, nil
-}
-
-// Due implements [Shared].
-func (m *SharedMemory) Due(ctx context.Context, kind string, limit int) (due []ID, next time.Duration, err error) {
-	if ctx.Err() != nil {
-		return nil, 0, context.Cause(ctx)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := m.now()
-	next = -1
-	var rows []*Row
-	for id, r := range m.rows {
-		switch {
-		case id.Kind != kind, r.ended(now), r.held(now), r.Due.IsZero():
-		case r.isDue(now):
-			rows = append(rows, r)
-		case next < 0 || r.Due.Sub(now) < next:
-			next = r.Due.Sub(now)
-		}
-	}
-	slices.SortFunc(rows, func(a, b *Row) int { return cmp.Or(a.Due.Compare(b.Due), a.ID.compare(b.ID)) })
-	for _, r := range rows[:min(len(rows), max(limit, 0))] {
-		due = append(due, r.ID)
-	}
-	if len(rows) > len(due) {
-		next = 0
-	}
-	return due, next, nil
 }
 
 // list returns the ids after one of the rows that f takes.

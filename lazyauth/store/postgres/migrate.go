@@ -38,7 +38,6 @@ CREATE TABLE SCHEMA.rows (
 	PRIMARY KEY (kind, key)
 );
 ALTER TABLE SCHEMA.rows ALTER COLUMN content SET STORAGE EXTERNAL; -- what is sealed cannot be compressed
-CREATE INDEX rows_due ON SCHEMA.rows (kind, due) WHERE due IS NOT NULL;
 CREATE INDEX rows_person ON SCHEMA.rows (person, kind, key) WHERE person IS NOT NULL;
 CREATE INDEX rows_sealed_by ON SCHEMA.rows (sealed_by) WHERE sealed_by <> '';
 CREATE INDEX rows_ends ON SCHEMA.rows (ends) WHERE ends IS NOT NULL;

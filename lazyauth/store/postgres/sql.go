@@ -10,8 +10,8 @@ import (
 // and not now(), which stands still in a transaction. What a statement compares and what it changes
 // is one step: an UPDATE that waited for another's looks at the row anew.
 type statements struct {
-	read, begin, write, keep, insert, remove        string
-	due, next, ofPerson, notSealedBy, notify, sweep string
+	read, begin, write, keep, insert, remove string
+	ofPerson, notSealedBy, notify, sweep     string
 }
 
 // clock is in front of every statement that needs the time, and columns are a row's, without its id.
@@ -88,16 +88,6 @@ ON CONFLICT (kind, key) DO UPDATE SET person = excluded.person, generation = exc
 WHERE r.ends <= (SELECT now FROM c)`),
 
 		remove: sql(`DELETE FROM ROWS r WHERE r.kind = $1::text AND r.key = $2::bytea`),
-
-		due: sql(clock + `
-SELECT r.key FROM ROWS r
-WHERE r.kind = $1::text AND r.due <= (SELECT now FROM c) AND (r.owner = '' OR r.until <= (SELECT now FROM c)) AND ` + there + `
-ORDER BY r.due, r.key LIMIT $2::bigint`),
-
-		next: sql(clock + `
-SELECT greatest(0, extract(epoch FROM r.due - c.now) * 1000000)::bigint FROM c, ROWS r
-WHERE r.kind = $1::text AND r.due > (SELECT now FROM c) AND (r.owner = '' OR r.until <= (SELECT now FROM c)) AND ` + there + `
-ORDER BY r.due LIMIT 1`),
 
 		ofPerson: sql(clock + `
 SELECT r.kind, r.key FROM ROWS r

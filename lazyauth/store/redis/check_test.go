@@ -86,9 +86,6 @@ func TestOpen_Rights(t *testing.T) {
 	if _, _, err := db.Begin(t.Context(), enginetest.Grant(1), store.Attempt{Owner: "one", Lease: enginetest.Long}); err != nil {
 		t.Errorf("Begin: %v", err)
 	}
-	if _, _, err := db.Due(t.Context(), "grant", 1); err != nil {
-		t.Errorf("Due: %v", err)
-	}
 	if ids, err := db.OfPerson(t.Context(), store.Hash{1}, store.ID{}, 1); err != nil || len(ids) != 1 {
 		t.Errorf("OfPerson: %v, %v", ids, err)
 	}

@@ -10,7 +10,6 @@ import (
 //
 //	row:ID         a hash: p person, g generation, f fence, o owner, u until, d due, e ends, s sealed by,
 //	               and c content, which is not there if there is none; it expires when the row ends
-//	due:KIND       a sorted set of the ids, by when they are due
 //	person:PERSON  a sorted set of the ids, all with the same score and so in their order
 //	sealed:KEY     likewise, of what is sealed by a key; keys is the set of those keys
 //	ends           a sorted set of "ID:PERSON:KEY", by when rows end: what is to be taken out of the others
@@ -38,10 +37,6 @@ var (
 	luaInsert string
 	//go:embed scripts/delete.lua
 	luaDelete string
-	//go:embed scripts/sweep.lua
-	luaSweep string
-	//go:embed scripts/due.lua
-	luaDue string
 	//go:embed scripts/ofperson.lua
 	luaOfPerson string
 	//go:embed scripts/notsealedby.lua
@@ -51,7 +46,6 @@ var (
 var (
 	scriptNow         = valkey.NewLuaScriptReadOnly(common + luaNow)
 	scriptRead        = valkey.NewLuaScriptReadOnly(common + luaRead)
-	scriptDue         = valkey.NewLuaScriptReadOnly(common + luaDue)
 	scriptOfPerson    = valkey.NewLuaScriptReadOnly(common + listing + luaOfPerson)
 	scriptNotSealedBy = valkey.NewLuaScriptReadOnly(common + listing + luaNotSealedBy)
 
@@ -59,5 +53,4 @@ var (
 	scriptWrite  = valkey.NewLuaScript(common + changing + luaWrite)
 	scriptInsert = valkey.NewLuaScript(common + changing + luaInsert)
 	scriptDelete = valkey.NewLuaScript(common + changing + luaDelete)
-	scriptSweep  = valkey.NewLuaScript(common + changing + luaSweep)
 )

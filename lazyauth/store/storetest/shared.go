@@ -59,7 +59,6 @@ var sharedChecks = []sharedCheck{
 	{"insert", inserts, nil},
 	{"one wins", oneWins, nil},
 	{"one step at a time", oneStepAtATime, nil},
-	{"due", dueRows, nil},
 	{"begin if due", beginIfDue, nil},
 	{"keep", keeps, nil},
 	{"as it was", asItWas, nil},

@@ -21,7 +21,6 @@ type faultyShared struct {
 	begin  func(context.Context, store.ID, store.Attempt) (*store.Row, uint64, error)
 	write  func(ctx context.Context, id store.ID, fence, generation uint64, c store.Change) (bool, error)
 	insert func(context.Context, store.ID, store.Change) (bool, error)
-	due    func(ctx context.Context, kind string, limit int) ([]store.ID, time.Duration, error)
 	person func(ctx context.Context, person store.Hash, after store.ID, limit int) ([]store.ID, error)
 	sealed func(ctx context.Context, key string, after store.ID, limit int) ([]store.ID, error)
 	watch  func(context.Context, func(store.ID)) error
@@ -61,13 +60,6 @@ func (f faultyShared) Insert(ctx context.Context, id store.ID, c store.Change) (
 		return f.insert(ctx, id, c)
 	}
 	return f.Shared.Insert(ctx, id, c)
-}
-
-func (f faultyShared) Due(ctx context.Context, kind string, limit int) ([]store.ID, time.Duration, error) {
-	if f.due != nil {
-		return f.due(ctx, kind, limit)
-	}
-	return f.Shared.Due(ctx, kind, limit)
 }
 
 func (f faultyShared) OfPerson(ctx context.Context, person store.Hash, after store.ID, limit int) ([]store.ID, error) {
@@ -145,12 +137,6 @@ func sameShared(s store.Shared) SharedSubject {
 				ok, err = s.Insert(ctx, id, c)
 			}
 			return ok, err
-		},
-		due: func(ctx context.Context, kind string, limit int) (ids []store.ID, next time.Duration, err error) {
-			if err = wait(ctx); err == nil {
-				ids, next, err = s.Due(ctx, kind, limit)
-			}
-			return ids, next, err
 		},
 		person: func(ctx context.Context, p store.Hash, after store.ID, limit int) (ids []store.ID, err error) {
 			if err = wait(ctx); err == nil {
@@ -343,28 +329,6 @@ func sharedFaults() map[string][]sharedFault {
 				return good.Write(ctx, id, f, g, c)
 			}}
 		}}},
-		"due": {
-			{"lists all kinds", func(good store.Shared) store.Shared {
-				return faultyShared{Shared: good, due: func(ctx context.Context, kind string, limit int) ([]store.ID, time.Duration, error) {
-					ids, next, err := good.Due(ctx, kind, limit)
-					others, _, _ := good.Due(ctx, "flight", limit)
-					return append(ids, others...), next, err
-				}}
-			}},
-			{"knows no next", func(good store.Shared) store.Shared {
-				return faultyShared{Shared: good, due: func(ctx context.Context, kind string, limit int) ([]store.ID, time.Duration, error) {
-					ids, _, err := good.Due(ctx, kind, limit)
-					return ids, -1, err
-				}}
-			}},
-			{"the last ones first", func(good store.Shared) store.Shared {
-				return faultyShared{Shared: good, due: func(ctx context.Context, kind string, limit int) ([]store.ID, time.Duration, error) {
-					ids, next, err := good.Due(ctx, kind, 1000)
-					slices.Reverse(ids)
-					return ids[:min(len(ids), limit)], next, err
-				}}
-			}},
-		},
 		"begin if due": {
 			{"begins in any case", func(good store.Shared) store.Shared { return begins(good, func(a *store.Attempt) { a.IfDue = false }) }},
 			{"leaves it due", func(good store.Shared) store.Shared { return begins(good, func(a *store.Attempt) { a.Due = 0 }) }},

@@ -11,54 +11,6 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
-// Rows that are due are listed, the longest due first, those of other kinds and under a lease left out.
-func dueRows(r *sharedRun) {
-	s, another := r.open(), r.open()
-	due := func(limit int) ([]store.ID, time.Duration) {
-		ids, next, err := another.Due(r.Context(), "grant", limit)
-		if err != nil {
-			r.Fatalf("Due: %v", err)
-		}
-		return ids, next
-	}
-	if ids, next := due(10); len(ids) != 0 || next >= 0 {
-		r.Fatalf("of nothing: %v, %v", ids, next)
-	}
-	r.insert(s, grant(1), store.Change{Content: []byte("later"), Due: long}, true)
-	r.insert(s, grant(2), store.Change{Content: []byte("never")}, true)
-	if ids, next := due(10); len(ids) != 0 || next <= 0 || next > long {
-		r.Fatalf("none is due: %v, %v", ids, next)
-	}
-	for n, d := range map[int]time.Duration{5: 2 * short, 4: short, 3: 1} {
-		r.insert(s, grant(n), store.Change{Content: []byte("soon"), Due: d}, true)
-	}
-	r.insert(s, store.ID{Kind: "flight", Key: grant(3).Key}, store.Change{Content: []byte("of another kind"), Due: 1}, true)
-	r.insert(s, grant(6), store.Change{Content: []byte("held"), Due: 1}, true)
-	r.begin(s, grant(6), "one")
-	r.until("three are due", func() bool { ids, _ := due(10); return len(ids) >= 3 })
-	want := []store.ID{grant(3), grant(4), grant(5)}
-	if ids, _ := due(10); !sameIDs(ids, want) {
-		r.Errorf("due are %v; want %v", ids, want)
-	}
-	var order []time.Time
-	ids, _ := due(2)
-	for _, id := range ids {
-		order = append(order, r.read(s, id).Due)
-	}
-	if len(ids) != 2 || !slices.IsSortedFunc(order, time.Time.Compare) || r.read(s, ids[1]).Due.After(dueOf(r, s, want)[1]) {
-		r.Errorf("the first two of %v are %v", want, ids)
-	}
-}
-
-// dueOf is when rows are due, in order.
-func dueOf(r *sharedRun, s store.Shared, ids []store.ID) (at []time.Time) {
-	for _, id := range ids {
-		at = append(at, r.read(s, id).Due)
-	}
-	slices.SortFunc(at, time.Time.Compare)
-	return at
-}
-
 // An attempt that is for what is due begins not before, and puts off when it is due next.
 func beginIfDue(r *sharedRun) {
 	s, another := r.open(), r.open()
@@ -143,8 +95,8 @@ func rowsEnd(r *sharedRun) {
 	first := r.read(s, grant(1))
 	r.attempt(s, grant(2), store.Attempt{Person: alice, Owner: "one", Lease: long, Ends: short})
 	r.until("rows end", func() bool { return r.read(s, grant(1)) == nil && r.read(s, grant(2)) == nil })
-	if ids, _, err := s.Due(r.Context(), "grant", 10); err != nil || len(ids) != 0 {
-		r.Errorf("due: %v, %v", ids, err)
+	if before, fence := r.attempt(s, grant(1), store.Attempt{Owner: "one", Lease: long, IfDue: true}); before != nil || fence != 0 {
+		r.Errorf("due: fence %d, %+v", fence, before)
 	}
 	if ids, err := s.OfPerson(r.Context(), alice, store.ID{}, 10); err != nil || len(ids) != 0 {
 		r.Errorf("of a person: %v, %v", ids, err)

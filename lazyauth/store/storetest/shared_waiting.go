@@ -64,7 +64,6 @@ func methods(s store.Shared, row *store.Row) map[string]func(context.Context) er
 	all := writing(s, row)
 	all["Now"] = func(ctx context.Context) error { _, err := s.Now(ctx); return err }
 	all["Read"] = func(ctx context.Context) error { _, err := s.Read(ctx, row.ID); return err }
-	all["Due"] = func(ctx context.Context) error { _, _, err := s.Due(ctx, row.Kind, 1); return err }
 	all["OfPerson"] = func(ctx context.Context) error { _, err := s.OfPerson(ctx, row.Person, store.ID{}, 1); return err }
 	all["NotSealedBy"] = func(ctx context.Context) error { _, err := s.NotSealedBy(ctx, "k2", store.ID{}, 1); return err }
 	all["Watch"] = func(ctx context.Context) error { return s.Watch(ctx, func(store.ID) {}) }

@@ -1,12 +1,10 @@
 -- In front of the scripts that change rows, behind common.lua. ARGV[2] is the id of the row.
-local none = {p = '', s = '', d = 0, e = 0}
+local none = {p = '', s = '', e = 0}
 local function index(id, old, new) -- either may be nil
 	old, new = old or none, new or none
 	local was, is = id .. ':' .. old.p .. ':' .. old.s, id .. ':' .. new.p .. ':' .. new.s
 	if old.e > 0 and (was ~= is or new.e == 0) then redis.call('ZREM', prefix .. 'ends', was) end
 	if new.e > 0 then redis.call('ZADD', prefix .. 'ends', str(new.e), is) end
-	local due = prefix .. 'due:' .. string.match(id, '^%l+')
-	if new.d > 0 then redis.call('ZADD', due, str(new.d), id) else redis.call('ZREM', due, id) end
 	if old.p ~= new.p then
 		if old.p ~= '' then has(prefix .. 'person:' .. old.p, id, false) end
 		if new.p ~= '' then has(prefix .. 'person:' .. new.p, id, true) end
@@ -30,7 +28,6 @@ local function sweep(limit) -- what has ended is taken out of the sets; a row ma
 		if not id then error('a member of ' .. prefix .. 'ends is of another program: it was removed') end
 		local r, old = get(id)
 		if old then redis.call('DEL', prefix .. 'row:' .. id) end
-		if not r then redis.call('ZREM', prefix .. 'due:' .. string.match(id, '^%l+'), id) end
 		if person ~= '' and not (r and r.p == person) then has(prefix .. 'person:' .. person, id, false) end
 		if key ~= '' and not (r and r.s == key) then sealed(key, id, false) end
 	end
