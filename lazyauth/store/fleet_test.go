@@ -96,12 +96,14 @@ func (d *database) Write(ctx context.Context, id store.ID, fence, generation uin
 	return written, err
 }
 
-// What a fleet keeps is a store like any other, whoever of its machines is asked.
+// What a fleet keeps is a store like any other, whoever of its machines is asked, and whichever format that writes.
 func TestFleet_IsAStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Subject {
-		d := newDatabase(nil)
+		d, opened := newDatabase(nil), atomic.Int32{}
 		return storetest.Subject{
-			Open:     func() (store.Store, error) { return aFleet(t, d, nil), nil },
+			Open: func() (store.Store, error) {
+				return aFleet(t, d, &store.FleetOptions{Format: store.Format1 + int(opened.Add(1))%2}), nil
+			},
 			ReadOnly: func() (func(), error) { d.readOnly.Store(true); return func() { d.readOnly.Store(false) }, nil },
 			Silence:  func() (func(), error) { d.silent.Store(true); return func() { d.silent.Store(false) }, nil },
 		}

@@ -302,8 +302,14 @@ func TestNewFleet_Refuses(t *testing.T) {
 		"no store":     func() (*store.Fleet, error) { return store.NewFleet(nil, namesKey, [][]byte{sealKey}, nil) },
 		"no names":     func() (*store.Fleet, error) { return store.NewFleet(d, nil, [][]byte{sealKey}, nil) },
 		"names of one": func() (*store.Fleet, error) { return store.NewFleet(d, same, [][]byte{sealKey}, nil) },
-		"no keys":      func() (*store.Fleet, error) { return store.NewFleet(d, namesKey, nil, nil) },
-		"a short key":  func() (*store.Fleet, error) { return store.NewFleet(d, namesKey, [][]byte{sealKey[1:]}, nil) },
+		"a format that is none": func() (*store.Fleet, error) {
+			return store.NewFleet(d, namesKey, [][]byte{sealKey}, &store.FleetOptions{Format: 3})
+		},
+		"a format below zero": func() (*store.Fleet, error) {
+			return store.NewFleet(d, namesKey, [][]byte{sealKey}, &store.FleetOptions{Format: -1})
+		},
+		"no keys":     func() (*store.Fleet, error) { return store.NewFleet(d, namesKey, nil, nil) },
+		"a short key": func() (*store.Fleet, error) { return store.NewFleet(d, namesKey, [][]byte{sealKey[1:]}, nil) },
 		"a short lease": func() (*store.Fleet, error) {
 			return store.NewFleet(d, namesKey, [][]byte{sealKey}, &store.FleetOptions{Lease: 20 * time.Second})
 		},
