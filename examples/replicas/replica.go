@@ -101,7 +101,12 @@ func serveReplica(told context.Context, cfg replicaConfig) error {
 		if err != nil {
 			return err
 		}
-		go of.Forwarder.Announce(ctx)
+		announced := make(chan struct{})
+		go func() {
+			defer close(announced)
+			of.Forwarder.Announce(ctx)
+		}()
+		defer func() { stop(); <-announced }() // it does not listen any more
 	}
 	notes, err := server.New(of)
 	if err != nil {

@@ -96,20 +96,24 @@ func New(d Directory, o Options) (*Forwarder, error) {
 	return f, nil
 }
 
-// Announce makes this process known to the others until ctx ends, and returns then. What the
-// directory fails at is tried again.
+// Announce makes this process known to the others until ctx ends, which is to be once it has stopped to listen. Then it
+// takes that back, so that nobody tries to connect to a process that has gone, and returns: a moment later, or five
+// seconds if the directory does not answer. What the directory fails at is tried again.
 func (f *Forwarder) Announce(ctx context.Context) {
 	ticker := time.NewTicker(announceLife / 3)
 	defer ticker.Stop()
-	for {
+	announce := func(ctx context.Context, life time.Duration) {
 		asked, cancel := context.WithTimeout(ctx, lookupWait)
-		err := f.directory.Announce(asked, f.address, announceLife)
-		cancel()
-		if err != nil && ctx.Err() == nil {
+		defer cancel()
+		if err := f.directory.Announce(asked, f.address, life); err != nil && ctx.Err() == nil {
 			f.failed(fmt.Errorf("httpforward: announcing %s: %w", f.address, err))
 		}
+	}
+	for {
+		announce(ctx, announceLife)
 		select {
 		case <-ctx.Done():
+			announce(context.WithoutCancel(ctx), time.Millisecond)
 			return
 		case <-ticker.C:
 		}
