@@ -16,8 +16,10 @@ const (
 	// ExchangeWait bounds what may be asked of another machine while a record is locked. It is less
 	// than what is waited for a lock, so that one that is held for longer is that of a process that hangs.
 	ExchangeWait = 15 * time.Second
-	// storeCalls is how many calls a store may leave unanswered.
+	// storeCalls is how many calls a store may leave unanswered, and fleetCalls how many one that machines
+	// share, which is asked for many people at once: a poll is made within a call. Each of its answers is bounded.
 	storeCalls = 4
+	fleetCalls = 128
 )
 
 // Records are those of one kind in a store.
@@ -28,7 +30,13 @@ type Records struct {
 }
 
 // New returns the use of a store.
-func New(s store.Store) *Records { return &Records{s, storeWait, make(chan struct{}, storeCalls)} }
+func New(s store.Store) *Records {
+	calls := storeCalls
+	if store.IsFleet(s) {
+		calls = fleetCalls
+	}
+	return &Records{s, storeWait, make(chan struct{}, calls)}
+}
 
 // Within returns the same records for somebody who waits no longer than that for the store to read, or to
 // begin an update.
