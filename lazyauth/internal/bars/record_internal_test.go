@@ -55,3 +55,22 @@ func TestRecord_Fits(t *testing.T) {
 		t.Errorf("the journal has %d bytes and %d entries", n, len(j.Entries))
 	}
 }
+
+// What an earlier release has written reads as it did, and is written like that; what a later one has added is passed over.
+// The texts are never to be changed: of processes that share a store some are of the release before.
+func TestRecord_WrittenBefore(t *testing.T) {
+	const person = `{"v":1,"issuer":"https://as.example","subject":"ada","accounts":["home","work"],"more":true,"bar":{"since":"2026-01-02T03:04:05Z",` +
+		`"until":"2027-01-02T03:04:05Z","by":"eve"},"known":"57de4cf40144bdf7d00010f2f5557a7d","names":[{"issuer":"https://other.example","subject":"a"}]}`
+	const entries = `{"v":1,"n":2,"last":[{"n":1,"who":"a"},{"n":2,"who":"b"}]}`
+	later := func(text string) string { return text[:len(text)-1] + `,"later":{"than":"this"}}` }
+	for _, written := range []string{person, later(person)} {
+		if r, err := decodeRecord([]byte(written)); err != nil || string(r.encode()) != person {
+			t.Errorf("it is written as\n%s, and was\n%s: %v", r.encode(), person, err)
+		}
+	}
+	for _, written := range []string{entries, later(entries)} {
+		if j, err := decodeJournal([]byte(written)); err != nil || string(j.encode()) != entries {
+			t.Errorf("it is written as\n%s, and was\n%s: %v", j.encode(), entries, err)
+		}
+	}
+}

@@ -180,3 +180,27 @@ func FuzzRecord(f *testing.F) {
 		}
 	})
 }
+
+// What an earlier release has written reads as it did, and is written like that; what a later one has added is passed over.
+// The texts are never to be changed: of processes that share a store some are of the release before.
+func TestRecord_WrittenBefore(t *testing.T) {
+	const asker = `"asker":{"issuer":"https://as.example","device":"https://as.example/device","token":"https://as.example/token","client":"notes"}`
+	for _, text := range []string{
+		`{"v":1,"id":"f",` + asker + `,"code":{"device_code":"d","user_code":"WDJB-MJHT","verification_uri":"https://as.example/device",` +
+			`"verification_uri_complete":"https://as.example/device?user_code=WDJB-MJHT","scopes":"profile","expires":"2026-11-26T12:10:00Z","life":600000000000,` +
+			`"interval":5000000000,"next":"2026-11-26T12:00:05Z","rare":true,"backoff":1000000000,"unread":1,"lost":true,"doubt":true,"verifier":"verifier"},"by":"p",` +
+			`"grant":{"access":"access","refresh":"refresh","expires":"2026-11-26T12:00:00Z","scopes":"profile","missing":"notes:read","client":"notes","confidential":true,` +
+			`"got":"2026-11-26T12:00:00Z","until":"2026-11-26T12:01:30Z"},"declines":[{"program":"57de4cf40144bdf7d00010f2f5557a7d","at":"2026-11-26T12:00:00Z"}]}`,
+		`{"v":1,"id":"f",` + asker + `,"over":{"kind":"interrupted","code":"invalid_grant","status":400,"at":"2026-11-26T12:00:00Z"}}`,
+	} {
+		for _, written := range []string{text, text[:len(text)-1] + `,"later":{"than":"this"}}`} {
+			r, err := decode([]byte(written))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.TrimSpace(string(r.encode())); got != text {
+				t.Errorf("it is written as\n%s, and was\n%s", got, text)
+			}
+		}
+	}
+}

@@ -97,3 +97,19 @@ func FuzzRecord(f *testing.F) {
 		}
 	})
 }
+
+// What an earlier release has written reads as it did, and is written like that; what a later one has added is passed over.
+// The text is never to be changed: of processes that share a store some are of the release before.
+func TestRecord_WrittenBefore(t *testing.T) {
+	const text = `{"v":1,"client_id":"id","client_secret":"s3cr3t","auth_style":2,"client_secret_expires_at":"2026-11-01T03:03:04Z",` +
+		`"registration_access_token":"s3cr3t-token","registration_client_uri":"https://as.example.test/register/s3cr3t","at":"2026-11-01T02:03:04Z","row":3}`
+	for _, written := range []string{text, text[:len(text)-1] + `,"later":{"than":"this"}}`} {
+		r, _, err := decode(aServer(t), []byte(written))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(r.encode()); got != text {
+			t.Errorf("it is written as\n%s, and was\n%s", got, text)
+		}
+	}
+}

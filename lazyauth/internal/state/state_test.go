@@ -164,3 +164,27 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// What an earlier release has sealed opens, since hosts come back with it to whatever process there is. The text is
+// never to be changed: without it each update would answer calls under way with an error of the protocol.
+func TestState_SealedBefore(t *testing.T) {
+	const text = "CALL2345.k8IAjDBaRedWLlyTTribbPcYeXG6D6xD8RCx6gReAVDczuin7kNK06RUJqeILwCj-JEe2rwJc5cGeO2gSf9mqHJR1xbdZyOQr3peoEkKS8za0qIze1_" +
+		"sf5ptKN0a4cY7Y-MX60Rb7ZK2wPtlo3kzl4JK0H_HWj7o-RQ-gKNEQwmNUqF4T-1vcgAk7GwhIK71Wej_bCgl-x_-BdSUrlL83ZjPkMykUaRnoas"
+	synctest.Test(t, func(t *testing.T) {
+		b := binding
+		b.Arguments = [32]byte(bytes.Repeat([]byte{7}, 32))
+		s := newSealer(t, bytes.Repeat([]byte("0th3rkey"), 4), bytes.Repeat([]byte("st4t3key"), 4))
+		time.Sleep(time.Minute)
+		got, err := s.Open(text, b, time.Hour)
+		if err != nil || s.Own(got) {
+			t.Fatalf("opened %+v, %v", got, err)
+		}
+		if got.Age != time.Minute || got.End != 24*365*100*time.Hour-time.Minute+time.Hour {
+			t.Errorf("its age is %v, and it ends at %v", got.Age, got.End)
+		}
+		got.Age, got.End, got.Sealed, got.Until = 0, 0, time.Time{}, time.Time{}
+		if want := (state.State{Call: "CALL2345", Prompt: "prompt", Flight: "flight", Mode: 2, Round: true, Inner: "inner", Sealer: "that"}); got != want {
+			t.Errorf("opened %+v, want %+v", got, want)
+		}
+	})
+}
