@@ -2,11 +2,8 @@ package store_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -235,49 +232,5 @@ func TestFleetFormat_Lengths(t *testing.T) {
 	}
 	if len(lengths[store.Format1]) != 13 || len(lengths[store.Format2]) != 3 {
 		t.Errorf("%v", lengths)
-	}
-}
-
-// A written row is one as a release has written it, for all that come after it to open.
-type writtenRow struct {
-	Kind       string
-	Key        []byte
-	Person     []byte
-	Generation uint64
-	SealedBy   string
-	Content    []byte
-}
-
-// What earlier releases have written is found, and opens, whatever a machine writes itself. The files are never to be changed:
-// a new format gets one of its own.
-func TestFleetFormat_WrittenBefore(t *testing.T) {
-	files, err := filepath.Glob("testdata/formats/*.json")
-	if must(t, files, err); len(files) != store.Format2 {
-		t.Fatalf("%d files for %d formats", len(files), store.Format2)
-	}
-	for _, name := range files {
-		text, err := os.ReadFile(name)
-		var w writtenRow
-		if err := json.Unmarshal(must(t, text, err), &w); err != nil {
-			t.Fatal(err)
-		}
-		for _, format := range []int{store.Format1, store.Format2} {
-			for _, keys := range [][][]byte{{sealKey}, {nextKey, sealKey}} {
-				d := newDatabase(nil)
-				id := store.ID{Kind: w.Kind, Key: store.Hash(w.Key)}
-				c := store.Change{Person: store.Hash(w.Person), Generation: w.Generation, SealedBy: w.SealedBy, Content: w.Content}
-				if ok, err := d.Insert(t.Context(), id, c); err != nil || !ok {
-					t.Fatal(ok, err)
-				}
-				f, err := store.NewFleet(d, namesKey, keys, &store.FleetOptions{Format: format, Classify: persons})
-				must(t, f, err)
-				want(t, f, "grant of alice", "the record")
-				if keys, err := f.KeysOf(t.Context(), "alice"); err != nil || len(keys) != 1 || keys[0] != "grant of alice" {
-					t.Errorf("%s: of alice: %q, %v", name, keys, err)
-				}
-				put(t, f, "grant of alice", "anew")
-				want(t, f, "grant of alice", "anew")
-			}
-		}
 	}
 }
