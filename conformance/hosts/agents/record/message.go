@@ -32,6 +32,9 @@ type params struct {
 	Capabilities capabilities
 	ClientInfo   implementation
 
+	// of a cancellation
+	RequestID json.RawMessage
+
 	// of an elicitation, and of progress
 	elicitation
 }

@@ -25,9 +25,11 @@ func (p *Prompt) Automatic() bool {
 
 // A Call is one of the tool, with all requests that it took.
 type Call struct {
+	Process      int       // of the server's that it was made to
 	Began, Ended time.Time // Ended is zero until it has
 	Requests     int
 	Failed       bool
+	GivenUp      bool   // the agent has cancelled it
 	Reason       string // why, as lazyauth says it
 	Text         string // of the result, or of the error
 
@@ -36,11 +38,12 @@ type Call struct {
 
 // A Sighting is a message of the server in which a person can read where to go.
 type Sighting struct {
-	Way    string // the mode of an elicitation, progress, or text
-	URL    string
-	Code   string // none if the sign-in has none
-	At     time.Time
-	Prompt *Prompt // of which it is, if it is of one
+	Way     string // the mode of an elicitation, progress, or text
+	URL     string
+	Code    string // none if the sign-in has none
+	At      time.Time
+	Process int     // of the server's that showed it
+	Prompt  *Prompt // of which it is, if it is of one
 }
 
 // A Record is what a recording comes to. It is not safe for concurrent use.
@@ -49,15 +52,17 @@ type Record struct {
 	Tool string
 	// Codes says whether a link without a code is of no use to a person.
 	Codes bool
-	// Seen, if set, is told of each sighting, and Answered of each answer to a
-	// prompt, as they are read.
+	// Seen, if set, is told of each sighting, Answered of each answer to a
+	// prompt, and Over of each process of the server's that has ended, as they are read.
 	Seen     func(*Sighting)
 	Answered func(*Prompt)
+	Over     func(process int)
 
 	Agent    string // name and version, as it says
 	Protocol string
-	Declares string // the modes of elicitation
-	Servers  int    // how often the server was started
+	Declares string            // the modes of elicitation
+	Servers  int               // how often the server was started
+	Ended    map[int]time.Time // its processes, when they had
 	Calls    []*Call
 	Prompts  []*Prompt
 	Sighted  []*Sighting
@@ -71,6 +76,14 @@ func (r *Record) Read(l Line) {
 	switch l.From {
 	case Started:
 		r.Servers++
+	case Ended:
+		if r.Ended == nil {
+			r.Ended = make(map[int]time.Time)
+		}
+		r.Ended[l.Process] = l.At
+		if r.Over != nil {
+			r.Over(l.Process)
+		}
 	case Stderr:
 		r.Trouble = l.Text
 	case Agent, Server:
@@ -109,6 +122,10 @@ func (r *Record) agent(l Line, m message, key func(Speaker, json.RawMessage) str
 			r.declare(can, who)
 		}
 		r.open[key(Agent, m.ID)] = r.call(l, m.Params)
+	case "notifications/cancelled":
+		if c, ok := r.open[key(Agent, m.Params.RequestID)].(*Call); ok && c.Ended.IsZero() {
+			c.GivenUp = true
+		}
 	case "":
 		if p, ok := r.open[key(Server, m.ID)].(*Prompt); ok {
 			action := "error"
@@ -145,7 +162,7 @@ func (r *Record) call(l Line, p params) *Call {
 			return c
 		}
 	}
-	c := &Call{Began: l.At, Requests: 1}
+	c := &Call{Process: l.Process, Began: l.At, Requests: 1}
 	r.Calls = append(r.Calls, c)
 	return c
 }
@@ -162,7 +179,7 @@ func (r *Record) server(l Line, m message, key func(Speaker, json.RawMessage) st
 	case "elicitation/create":
 		r.open[key(Server, m.ID)] = r.prompt(l, m.Params.elicitation, "", "")
 	case "notifications/progress":
-		r.sight(l.At, "progress", nil, m.Params.Message)
+		r.sight(l, "progress", nil, m.Params.Message)
 	case "":
 		switch o := r.open[key(Agent, m.ID)].(type) {
 		case string:
@@ -190,7 +207,7 @@ func (r *Record) outcome(l Line, c *Call, m message) {
 	default:
 		c.Ended, c.Failed, c.Text = l.At, m.Result.IsError, m.Result.text()
 		meta(m.Result.Meta, metaReason, &c.Reason)
-		r.sight(l.At, "text", nil, c.Text)
+		r.sight(l, "text", nil, c.Text)
 	}
 }
 
@@ -200,6 +217,6 @@ func (r *Record) prompt(l Line, e elicitation, key, state string) *Prompt {
 	}
 	p := &Prompt{Mode: e.Mode, At: l.At, key: key, state: state}
 	r.Prompts = append(r.Prompts, p)
-	r.sight(l.At, e.Mode, p, e.URL+" \n "+e.Message)
+	r.sight(l, e.Mode, p, e.URL+" \n "+e.Message)
 	return p
 }

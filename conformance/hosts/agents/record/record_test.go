@@ -1,8 +1,10 @@
 package record_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,12 +19,13 @@ var start = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 type wire struct {
 	record.Record
 
-	at time.Duration
+	at      time.Duration
+	process int
 }
 
 func (w *wire) says(from record.Speaker, text string) {
 	w.at += time.Second
-	w.Read(record.Line{At: start.Add(w.at), Process: 1, From: from, Text: text})
+	w.Read(record.Line{At: start.Add(w.at), Process: w.process, From: from, Text: text})
 }
 
 // The older era: one request, a prompt by a request of the server's, a good result.
@@ -70,6 +73,46 @@ func TestRecord_SuspendedCall(t *testing.T) {
 	}
 	if len(w.Sighted) != 1 || w.Sighted[0].URL != "https://127.0.0.1:1/device" {
 		t.Errorf("sightings: %+v", w.Sighted)
+	}
+}
+
+// Two processes of the server, one after the other: each call and each sighting is known by its
+// own, although both count their messages from the same number.
+func TestRecord_Processes(t *testing.T) {
+	var over []int
+	w := &wire{Record: record.Record{Tool: "whoami", Codes: true, Over: func(process int) { over = append(over, process) }}}
+	for process := 1; process <= 2; process++ {
+		w.process = process
+		w.says(record.Started, "")
+		w.says(record.Agent, `{"id":1,"method":"tools/call","params":{"name":"whoami"}}`)
+		w.says(record.Server, `{"id":1,"result":{"isError":true,"content":[{"text":"Open https://a.test/device and enter BCDF-GHJK."}]}}`)
+		w.says(record.Ended, "exit status 0")
+	}
+	if len(w.Calls) != 2 || w.Calls[0].Process != 1 || w.Calls[1].Process != 2 || w.Servers != 2 {
+		t.Errorf("calls: %+v", w.Calls)
+	}
+	if len(w.Sighted) != 2 || w.Sighted[0].Process != 1 || w.Sighted[1].Process != 2 {
+		t.Errorf("sightings: %+v", w.Sighted)
+	}
+	if !slices.Equal(over, []int{1, 2}) || !w.Ended[1].Equal(start.Add(4*time.Second)) || !w.Ended[2].Equal(start.Add(8*time.Second)) {
+		t.Errorf("ended: %v, %v", over, w.Ended)
+	}
+}
+
+// A call that the agent has cancelled is given up, whatever is answered; one that had ended is not.
+func TestRecord_GivenUp(t *testing.T) {
+	w := &wire{Record: record.Record{Tool: "whoami"}}
+	for _, end := range []string{`{"id":%d,"result":{"content":[{"text":"Ada"}]}}`, ""} {
+		id := len(w.Calls) + 1
+		w.says(record.Agent, fmt.Sprintf(`{"id":%d,"method":"tools/call","params":{"name":"whoami"}}`, id))
+		if end != "" {
+			w.says(record.Server, fmt.Sprintf(end, id))
+		}
+		w.says(record.Agent, fmt.Sprintf(`{"method":"notifications/cancelled","params":{"requestId":%d}}`, id))
+	}
+	w.says(record.Server, `{"id":2,"result":{"isError":true,"content":[{"text":"context canceled"}]}}`)
+	if len(w.Calls) != 2 || w.Calls[0].GivenUp || !w.Calls[1].GivenUp {
+		t.Errorf("calls: %+v, %+v", w.Calls[0], w.Calls[1])
 	}
 }
 

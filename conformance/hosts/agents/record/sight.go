@@ -3,7 +3,6 @@ package record
 import (
 	"regexp"
 	"strings"
-	"time"
 )
 
 var (
@@ -16,7 +15,7 @@ var (
 
 // sight notes a message in which a person can read all that they need: a link,
 // and a code if there is one to this sign-in. Anything else is of no use to them.
-func (r *Record) sight(at time.Time, way string, p *Prompt, text string) {
+func (r *Record) sight(l Line, way string, p *Prompt, text string) {
 	url := strings.TrimRight(link.FindString(text), ".,;:!?)")
 	if found := strings.TrimRight(address.FindString(text), ".,;:!?)"); url == "" && found != "" {
 		url = "https://" + found
@@ -25,7 +24,7 @@ func (r *Record) sight(at time.Time, way string, p *Prompt, text string) {
 	if url == "" || code == "" && r.Codes {
 		return
 	}
-	s := &Sighting{Way: way, URL: url, Code: code, At: at, Prompt: p}
+	s := &Sighting{Way: way, URL: url, Code: code, At: l.At, Process: l.Process, Prompt: p}
 	r.Sighted = append(r.Sighted, s)
 	if r.Seen != nil {
 		r.Seen(s)
