@@ -8,6 +8,7 @@ package agents
 
 import (
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -20,8 +21,9 @@ type Agent struct {
 	// ShowsProgress says whether a person sees the messages of progress
 	// notifications. It was looked up on screens, which this package keeps.
 	ShowsProgress bool
-	// Declines is set where the person is to decline.
-	Declines bool
+	// Declines is set where the person is to decline, and Quits where they quit the
+	// program once it has asked them.
+	Declines, Quits bool
 	// Asks says that prompts come to whoever drives the agent ([Session].Ask), and
 	// not to a person before a terminal.
 	Asks bool
@@ -42,6 +44,15 @@ type launch struct {
 
 // All are the agents of the page, in its order.
 var All = slices.Concat(codexes, copilots, claudes, geminis, qwens, []Agent{opencode, kilo, cline, continued})
+
+// ErrQuit is what [Session].Ask returns if the person quits the program that asks.
+var ErrQuit = errors.New("the person has quit the program")
+
+// Named is the agent of that name, which there must be.
+func Named(name string) Agent {
+	i := slices.IndexFunc(All, func(a Agent) bool { return a.Name == name })
+	return All[i]
+}
 
 // The task of an agent, as a person would put it.
 const task = "please call the tool"

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
+	"time"
 )
 
 // driveAppServer runs Codex's app server as an editor does: it opens a thread,
@@ -28,7 +30,7 @@ func driveAppServer(ctx context.Context, s *Session, l launch) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	e := &editor{session: s, in: in, answers: make(map[int]chan answered)}
+	e := &editor{session: s, end: cancel, in: in, answers: make(map[int]chan answered)}
 	failed := make(chan error, 1)
 	go func() { failed <- e.do(ctx) }()
 	e.listen(ctx, out)
@@ -41,6 +43,7 @@ func driveAppServer(ctx context.Context, s *Session, l launch) error {
 // An editor is the app server's client.
 type editor struct {
 	session *Session
+	end     func() // ends the app server
 	dialogs sync.WaitGroup
 
 	mu      sync.Mutex // of what follows, and of writing
@@ -131,11 +134,19 @@ func (e *editor) listen(ctx context.Context, out io.Reader) {
 		case n.ID != nil:
 			e.send(object{"id": n.ID, "result": object{"decision": "accept"}})
 		case n.Method == "turn/completed":
-			e.mu.Lock()
-			_ = e.in.Close()
-			e.mu.Unlock()
+			e.close()
 		}
 	}
+}
+
+// quits is how long the app server may take to end after an editor that quits has closed its input.
+const quits = 3 * time.Second
+
+// close tells the app server to end.
+func (e *editor) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	_ = e.in.Close()
 }
 
 func (e *editor) answer(n notice) {
@@ -159,6 +170,10 @@ func (e *editor) ask(ctx context.Context, n notice) {
 		return
 	}
 	action, err := e.session.Ask(ctx, p.Mode, p.Message, p.URL)
+	if errors.Is(err, ErrQuit) {
+		e.close()
+		time.AfterFunc(quits, e.end) // in the middle of a call the end of its input is not always enough
+	}
 	if err != nil {
 		return // the person has gone, or there is no time left
 	}

@@ -109,6 +109,13 @@ func about(folder, what string) string {
 	return string(raw)
 }
 
+// Lives reports whether a process is there, and has not ended.
+func Lives(id int) bool {
+	stat := about(filepath.Join("/proc", strconv.Itoa(id)), "stat")
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	return len(fields) > 0 && fields[0] != "Z" && fields[0] != "X"
+}
+
 // judge tells what the agent left from what the server did. A server that a
 // process of the agent's holds is no fault of the server's.
 func judge(found []process) (l Leftovers) {

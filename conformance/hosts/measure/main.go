@@ -162,18 +162,21 @@ func (o order) measure(ctx context.Context, bin string) error {
 	return errors.Join(open...)
 }
 
-// named are those of a list that the command line names, or all.
+// named are those of a list that the command line names, or all. Several may have the same name.
 func named[T any](names []string, all []T, name func(T) string) ([]T, error) {
 	if len(names) == 0 {
 		return all, nil
 	}
-	var out []T
 	for _, n := range names {
-		i := slices.IndexFunc(all, func(v T) bool { return name(v) == n })
-		if i < 0 {
+		if !slices.ContainsFunc(all, func(v T) bool { return name(v) == n }) {
 			return nil, fmt.Errorf("there is nothing to measure of the name %q", n)
 		}
-		out = append(out, all[i])
+	}
+	var out []T
+	for _, v := range all {
+		if slices.Contains(names, name(v)) {
+			out = append(out, v)
+		}
 	}
 	return out, nil
 }

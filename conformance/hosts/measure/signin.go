@@ -21,11 +21,11 @@ var flows = []string{"device", "redirect"}
 
 // signIns runs sign-ins, and writes or compares their part of the page.
 func (o order) signIns(ctx context.Context, bin string) error {
-	all, err := subjects(bin)
+	all, err := trials(bin)
 	if err != nil {
 		return err
 	}
-	chosen, err := named(o.names, all, func(a agents.Agent) string { return a.Name })
+	chosen, err := named(o.names, all, func(t signin.Trial) string { return t.Name })
 	if err != nil {
 		return err
 	}
@@ -62,6 +62,20 @@ func compareRows(page, tables string) error {
 		return errors.New(strings.Join(open, "\n"))
 	}
 	return nil
+}
+
+// trials are all sign-ins, in the order of the tables: each host by each of the flows.
+func trials(bin string) (out []signin.Trial, err error) {
+	all, err := subjects(bin)
+	if err != nil {
+		return nil, err
+	}
+	for _, flow := range flows {
+		for _, a := range all {
+			out = append(out, signin.Trial{Name: a.Name, Hosts: []agents.Agent{a}, Flow: flow})
+		}
+	}
+	return out, nil
 }
 
 // subjects are all that sign in: agents, and the hosts that have an adapter.
@@ -132,9 +146,9 @@ func withDaemons(out []agents.Agent) ([]agents.Agent, error) {
 	return append(out, agents.Inspector(version, script)), err
 }
 
-// signIn runs a sign-in in each of the agents, by each of the flows, some of them
+// signIn runs the trials, some of them
 // side by side: an agent mostly waits, but to start one takes a processor.
-func (o order) signIn(ctx context.Context, chosen []agents.Agent, bin string) ([]signin.Result, error) {
+func (o order) signIn(ctx context.Context, chosen []signin.Trial, bin string) ([]signin.Result, error) {
 	dir, err := os.MkdirTemp("", "m")
 	if err != nil {
 		return nil, err
@@ -146,28 +160,18 @@ func (o order) signIn(ctx context.Context, chosen []agents.Agent, bin string) ([
 			return nil, err
 		}
 	}
-	type turn struct {
-		agent agents.Agent
-		flow  string
-	}
-	var turns []turn
-	for _, flow := range flows {
-		for _, a := range chosen {
-			turns = append(turns, turn{a, flow})
-		}
-	}
-	results, failures := make([]signin.Result, len(turns)), make([]error, len(turns))
+	results, failures := make([]signin.Result, len(chosen)), make([]error, len(chosen))
 	room := make(chan struct{}, o.atOnce)
 	var all sync.WaitGroup
-	for i, t := range turns {
+	for i, t := range chosen {
 		room <- struct{}{}
 		all.Go(func() {
 			defer func() { <-room }()
 			if ctx.Err() != nil {
 				return
 			}
-			results[i], failures[i] = setting.Measure(ctx, t.agent, t.flow)
-			fmt.Fprintf(os.Stderr, "%s, %s: %s\n", t.agent.Name, t.flow, summary(results[i], failures[i]))
+			results[i], failures[i] = setting.Measure(ctx, t)
+			fmt.Fprintf(os.Stderr, "%s, %s: %s\n", t.Name, t.Flow, summary(results[i], failures[i]))
 		})
 	}
 	all.Wait()

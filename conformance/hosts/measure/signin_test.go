@@ -13,7 +13,7 @@ import (
 func signedIn(took time.Duration) []signin.Result {
 	common := signin.Result{
 		Agent: agents.Agent{Title: "An agent, `-p`"}, Version: "1.2.3", Protocol: "2025-11-25", Declares: "url, form",
-		Ways: []string{"url"}, Learnt: 100 * time.Millisecond, Drawn: true, Resumed: true, Ends: []string{"result"}, Prompts: 1,
+		Ways: []string{"url"}, Learnt: 100 * time.Millisecond, Drawn: true, Ends: []string{"result"}, Prompts: 1,
 		Answered: true, Resumes: took,
 	}
 	device, redirect := common, common

@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -15,13 +16,14 @@ import (
 type control struct {
 	session *agents.Session
 	steps   [][]map[string]any
+	ready   func(context.Context) // returns when there is sense in another call; nil: there is
 }
 
 // maxReport bounds what an adapter reports, in bytes.
 const maxReport = 1 << 20
 
-func newControl(calls int, s *agents.Session) http.Handler {
-	c := &control{session: s}
+func newControl(calls int, s *agents.Session, ready func(context.Context)) http.Handler {
+	c := &control{session: s, ready: ready}
 	for range calls {
 		c.steps = append(c.steps, []map[string]any{{"id": "call", "tool": Tool, "arguments": map[string]any{}}})
 	}
@@ -74,6 +76,9 @@ func (c *control) outcome(w http.ResponseWriter, r *http.Request) {
 		case <-time.After(pause):
 		case <-r.Context().Done():
 			return
+		}
+		if c.ready != nil {
+			c.ready(r.Context())
 		}
 	}
 	w.WriteHeader(http.StatusNoContent)

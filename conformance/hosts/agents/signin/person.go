@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/conformance/hosts/agents"
 	"github.com/lazyauth/mcp-lazyauth/conformance/hosts/agents/record"
 )
 
@@ -20,21 +21,31 @@ type person struct {
 	as       *authorizationServer
 	progress bool // the agent shows it
 	codes    bool // there is one to each link
+	waits    bool // for the end of the process that has shown it
+	leaves   bool // they quit the program that asks them, and go nevertheless
 	record   record.Record
 
-	mu     sync.Mutex
-	sight  *record.Sighting // by which they went, or are about to
-	timer  *time.Timer
-	done   time.Time // when they had approved
-	failed error
-	gone   sync.WaitGroup
+	mu      sync.Mutex
+	sight   *record.Sighting // by which they went, or are about to
+	timer   *time.Timer
+	went    time.Time // when they were there
+	done    time.Time // when they had approved
+	failed  error
+	gone    sync.WaitGroup
+	decided chan struct{} // closed when they have, or could not
 }
 
-// hurry is from when they could read everything to their approval.
-const hurry = 3 * time.Second
+const (
+	// hurry is from when they could read everything to their approval.
+	hurry = 3 * time.Second
+	// leisure is the same where they quit the program, which may have killed the server: another process
+	// takes its turn to poll within eight seconds.
+	leisure = 10 * time.Second
+)
 
 func (p *person) begin() {
-	p.record = record.Record{Tool: Tool, Codes: p.codes, Seen: p.sees, Answered: p.answered}
+	p.decided = make(chan struct{})
+	p.record = record.Record{Tool: Tool, Codes: p.codes, Seen: p.sees, Answered: p.answered, Over: p.over}
 }
 
 // sees has the person on their way, if it is the first that they see.
@@ -48,11 +59,56 @@ func (p *person) sees(s *record.Sighting) {
 		return
 	}
 	p.sight = s
+	if !p.waits {
+		p.goes()
+	}
+}
+
+// over has them on their way, if the process that has ended is the one that has shown them where to go.
+func (p *person) over(process int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waits && p.sight != nil && p.sight.Process == process && p.timer == nil {
+		p.goes()
+	}
+}
+
+// looksWhetherItLives has them on their way if the process was killed, which no recording can say. It is
+// called by whoever reads the recording.
+func (p *person) looksWhetherItLives() {
+	p.mu.Lock()
+	s, wait := p.sight, p.waits && p.timer == nil
+	p.mu.Unlock()
+	if wait && s != nil && !agents.Lives(s.Process) {
+		p.record.Read(record.Line{At: time.Now(), Process: s.Process, From: record.Ended})
+	}
+}
+
+// goes is called with the mutex held.
+func (p *person) goes() {
+	s, after := p.sight, hurry
+	if p.leaves {
+		after = leisure
+	}
 	p.gone.Add(1)
-	p.timer = time.AfterFunc(hurry, func() {
+	p.timer = time.AfterFunc(after, func() {
 		defer p.gone.Done()
 		p.approve(s)
 	})
+}
+
+// wait returns once they have decided, if they have seen anything, and with ctx.
+func (p *person) wait(ctx context.Context) {
+	p.mu.Lock()
+	idle := p.sight == nil
+	p.mu.Unlock()
+	if idle {
+		return
+	}
+	select {
+	case <-p.decided:
+	case <-ctx.Done():
+	}
 }
 
 // answered stops them if the prompt by which they would go was refused: either
@@ -60,9 +116,13 @@ func (p *person) sees(s *record.Sighting) {
 func (p *person) answered(q *record.Prompt) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if q.Answer != "accept" && p.sight != nil && p.sight.Prompt == q && p.timer.Stop() {
-		p.gone.Done()
+	switch {
+	case q.Answer == "accept", p.sight == nil, p.sight.Prompt != q, p.leaves && !q.Automatic():
+	case p.timer == nil:
 		p.sight = nil
+	case p.timer.Stop():
+		p.gone.Done()
+		p.sight, p.timer = nil, nil
 	}
 }
 
@@ -70,10 +130,12 @@ func (p *person) answered(q *record.Prompt) {
 func (p *person) approve(s *record.Sighting) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
+	went := time.Now()
 	err := p.visit(ctx, s)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.done, p.failed = time.Now(), err
+	p.went, p.done, p.failed = went, time.Now(), err
+	close(p.decided)
 }
 
 func (p *person) visit(ctx context.Context, s *record.Sighting) error {

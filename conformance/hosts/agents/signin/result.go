@@ -6,20 +6,21 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/conformance/hosts/agents"
 	"github.com/lazyauth/mcp-lazyauth/conformance/hosts/agents/record"
 )
 
 // A Result is what a sign-in came to with one agent.
 type Result struct {
-	Agent         agents.Agent
+	Agent         agents.Agent // the last of the trial
 	Version, Flow string
+	Kept          *Kept // nil if the server keeps nothing
 
 	Protocol, Declares string
 	Ways               []string      // in which the person was asked, or would have been
 	Learnt             time.Duration // from the call until they could read what they need; 0 if never
 	Drawn              bool          // it stood in what the agent printed or drew
-	Resumed            bool          // the first call came back with what was wanted
 	Ends               []string      // of the calls
 	Prompts            int
 	Answered           bool          // a call came to a result after the approval
@@ -28,6 +29,39 @@ type Result struct {
 	Left               agents.Leftovers
 	Took               time.Duration
 	Trouble            error // what kept the person from approving
+}
+
+// Kept is what becomes of a sign-in that the server keeps in files.
+type Kept struct {
+	Title       string
+	First, Next []string // the ends of the calls to the first process of the server's, and to the others
+	Outlived    bool     // the first had ended before the person approved
+	Shown       int      // how often somebody was shown where to go
+	Codes       int      // that the authorization server has given out
+	Broken      int      // rules of the RFCs, as it counts them
+}
+
+// kept reads the same record for that.
+func (p *person) kept(title string) *Kept {
+	k := &Kept{Title: title, Codes: p.as.Count(fakeas.DeviceAuthorization, ""), Broken: len(p.as.Violations())}
+	r := &p.record
+	for _, c := range r.Calls {
+		if c.Process == r.Calls[0].Process {
+			k.First = append(k.First, end(c))
+		} else {
+			k.Next = append(k.Next, end(c))
+		}
+	}
+	for _, s := range r.Sighted {
+		if s.Way != "progress" || p.progress {
+			k.Shown++
+		}
+	}
+	if len(r.Calls) > 0 {
+		ended := r.Ended[r.Calls[0].Process]
+		k.Outlived = !ended.IsZero() && ended.Before(p.went)
+	}
+	return k
 }
 
 // result reads the record. Printed is all that stood on the agent's screen.
@@ -49,9 +83,6 @@ func (p *person) result(printed string) Result {
 			break // an adapter goes on, and learns nothing more
 		}
 	}
-	if len(r.Calls) > 0 {
-		res.Resumed = good(r.Calls[0])
-	}
 	if s := p.sight; s != nil {
 		res.Learnt = s.At.Sub(r.Calls[0].Began)
 		res.Drawn = stands(printed, s)
@@ -62,12 +93,15 @@ func (p *person) result(printed string) Result {
 // good says whether a call came to what was wanted.
 func good(c *record.Call) bool { return !c.Failed && strings.Contains(c.Text, wanted) }
 
+// came is the end of a call that has come to what was wanted.
+const came = "result"
+
 // end is what became of a call, in a word.
 func end(c *record.Call) string {
 	switch {
 	case good(c):
-		return "result"
-	case c.Ended.IsZero():
+		return came
+	case c.GivenUp, c.Ended.IsZero():
 		return "given up"
 	case c.Reason != "":
 		return c.Reason
@@ -113,12 +147,26 @@ func stands(printed string, s *record.Sighting) bool {
 }
 
 // First says what became of the first call, and of those after it.
-func (r Result) First() string {
-	if r.Resumed {
+func (r Result) First() string { return first(r.Ends) }
+
+// first says what became of a call, and of those after it.
+func first(ends []string) string {
+	switch {
+	case ends[0] == came:
 		return "resumed"
+	case len(ends) == 1:
+		return "ended: " + ends[0]
 	}
-	if len(r.Ends) == 1 {
-		return "ended: " + r.Ends[0]
+	return fmt.Sprintf("ended: %s; then %s", ends[0], strings.Join(ends[1:], ", "))
+}
+
+// Begun says what the calls to the first process came to.
+func (k *Kept) Begun() string { return first(k.First) }
+
+// Later says what the calls to the processes after it came to.
+func (k *Kept) Later() string {
+	if len(k.Next) == 0 {
+		return "there was none"
 	}
-	return fmt.Sprintf("ended: %s; then %s", r.Ends[0], strings.Join(r.Ends[1:], ", "))
+	return strings.Join(k.Next, ", ")
 }

@@ -5,18 +5,17 @@ package signin
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hosts/agents"
 	"github.com/lazyauth/mcp-lazyauth/conformance/hosts/agents/model"
-	"github.com/lazyauth/mcp-lazyauth/conformance/hosts/agents/record"
 )
 
 // The tool that is called, and what its result has in it once the person is
@@ -38,9 +37,24 @@ type Setting struct {
 // anybody for a minute, twice.
 const limit = 240 * time.Second
 
-// Measure has an agent call a tool, by one of the server's flows.
-func (s Setting) Measure(ctx context.Context, a agents.Agent, flow string) (res Result, err error) {
-	version, err := a.Version()
+// A Trial is what is measured once: one host, or several one after the other, in the
+// same home directory and with the same server.
+type Trial struct {
+	Name  string
+	Hosts []agents.Agent
+	Flow  string
+	// Kept is set where the server keeps sign-ins and grants in files, so that a process
+	// finds what the last one began. The tool is called again when the person has approved.
+	Kept  bool
+	Title string // of what is kept
+}
+
+// waits says whether the program in which the person is asked has ended before they go.
+func (t Trial) waits() bool { return t.Kept && (t.Hosts[0].Calls() > 1 || t.Hosts[0].Quits) }
+
+// Measure has hosts call a tool.
+func (s Setting) Measure(ctx context.Context, t Trial) (res Result, err error) {
+	version, err := t.Hosts[0].Version()
 	if err != nil {
 		return Result{}, err
 	}
@@ -49,7 +63,7 @@ func (s Setting) Measure(ctx context.Context, a agents.Agent, flow string) (res 
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() { err = errors.Join(err, s.putAway(dir, a.Name+"-"+flow)) }()
+	defer func() { err = errors.Join(err, s.putAway(dir, t.Name+"-"+t.Flow)) }()
 	session, err := agents.NewSession(dir)
 	if err != nil {
 		return Result{}, err
@@ -61,42 +75,24 @@ func (s Setting) Measure(ctx context.Context, a agents.Agent, flow string) (res 
 		return Result{}, err
 	}
 	defer as.close()
-
-	script := newScript()
-	provider, stop, err := listen(ctx, model.New("notes", script))
-	if err != nil {
-		return Result{}, err
-	}
-	defer stop()
 	printed, err := os.Create(filepath.Join(dir, "printed")) //nolint:gosec // a folder of our own
 	if err != nil {
 		return Result{}, err
 	}
 	defer func() { _ = printed.Close() }()
 
-	control, hangUp, err := listen(ctx, newControl(a.Calls(), session))
-	if err != nil {
-		return Result{}, err
-	}
-	defer hangUp()
-	session.Control = control
-	session.Server.Name, session.Model, session.Done, session.Log = "notes", provider, script.done, printed
-	session.Relay(s.Relay, append(as.environment(), s.Server, "-issuer", as.issuer, "-client-id", as.client, "-api", as.issuer, "-flows", flow))
-	session.Ask = func(ctx context.Context, _, _, _ string) (string, error) {
-		select {
-		case <-time.After(reads):
-			if a.Declines {
-				return "decline", nil
-			}
-			return "accept", nil
-		case <-ctx.Done():
-			return "", context.Cause(ctx)
-		}
-	}
-	p := &person{as: as, progress: a.ShowsProgress, codes: flow == "device"}
+	p := &person{as: as, progress: t.Hosts[0].ShowsProgress, codes: t.Flow == "device", waits: t.waits(), leaves: t.Hosts[0].Quits}
+	session.Server.Name, session.Log = "notes", printed
+	session.Relay(s.Relay, s.server(t, as, dir))
 	follow := newFollower(session.Recording(), p)
 	began := time.Now()
-	failed := session.Run(ctx, a)
+	var failed []error
+	for i, a := range t.Hosts {
+		if i > 0 {
+			p.wait(ctx)
+		}
+		failed = append(failed, p.uses(ctx, session, a, t.Kept))
+	}
 	took := time.Since(began)
 	left := session.End()
 	follow.stop()
@@ -106,11 +102,63 @@ func (s Setting) Measure(ctx context.Context, a agents.Agent, flow string) (res 
 	}
 	res = p.result(string(raw) + session.Screens())
 	res.Opened = session.Opened() != ""
-	res.Agent, res.Version, res.Flow, res.Left, res.Took = a, version, flow, left, took
+	res.Agent, res.Version, res.Flow, res.Left, res.Took = t.Hosts[len(t.Hosts)-1], version, t.Flow, left, took
 	if len(p.record.Calls) == 0 {
-		return res, fmt.Errorf("%s did not call the tool: %w; it printed: %s", a.Name, errors.Join(failed, ctx.Err()), tail(string(raw)))
+		return res, fmt.Errorf("%s did not call the tool: %w; it printed: %s", t.Name, errors.Join(append(failed, ctx.Err())...), tail(string(raw)))
+	}
+	if t.Kept {
+		res.Kept = p.kept(t.Title)
 	}
 	return res, nil
+}
+
+// server is the command of the server of a trial.
+func (s Setting) server(t Trial, as *authorizationServer, dir string) []string {
+	command := as.environment()
+	var keeps []string
+	if t.Kept {
+		key := make([]byte, 32)
+		_, _ = rand.Read(key) // it never fails
+		command = append(command, "NOTES_STORE_KEY="+hex.EncodeToString(key))
+		keeps = []string{"-store", "file", "-store-dir", filepath.Join(dir, "grants")}
+	}
+	command = append(command, s.Server, "-issuer", as.issuer, "-client-id", as.client, "-api", as.issuer, "-flows", t.Flow)
+	return append(command, keeps...)
+}
+
+// uses has the person use a host, to its end.
+func (p *person) uses(ctx context.Context, session *agents.Session, a agents.Agent, kept bool) error {
+	script := newScript()
+	provider, stop, err := listen(ctx, model.New(session.Server.Name, script))
+	if err != nil {
+		return err
+	}
+	defer stop()
+	var ready func(context.Context)
+	if kept {
+		ready = p.wait
+	}
+	control, hangUp, err := listen(ctx, newControl(a.Calls(), session, ready))
+	if err != nil {
+		return err
+	}
+	defer hangUp()
+	session.Control, session.Model, session.Done = control, provider, script.done
+	session.Ask = func(ctx context.Context, _, _, _ string) (string, error) {
+		select {
+		case <-time.After(reads):
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+		switch {
+		case a.Quits:
+			return "", agents.ErrQuit
+		case a.Declines:
+			return "decline", nil
+		}
+		return "accept", nil
+	}
+	return session.Run(ctx, a)
 }
 
 // putAway removes a session's folder, or moves what is of interest in it.
@@ -144,77 +192,4 @@ func tail(text string) string {
 	const length = 600
 	text = strings.TrimSpace(text)
 	return text[max(0, len(text)-length):]
-}
-
-// A script is what a sensible agent does: it calls the tool, and again, after a
-// while, if the result says that a sign-in is needed.
-type script struct {
-	done chan struct{}
-	once sync.Once
-}
-
-func newScript() *script { return &script{done: make(chan struct{})} }
-
-// How often the tool is called at most, and how long after a result that wants
-// another call.
-const (
-	tries = 3
-	pause = 6 * time.Second
-)
-
-// First is the tool.
-func (*script) First() string { return Tool }
-
-// Next decides by the last result.
-func (s *script) Next(r *http.Request, results []string) ([]model.Call, string) {
-	again := []model.Call{{Tool: Tool}}
-	if len(results) == 0 {
-		return again, ""
-	}
-	latest := results[len(results)-1]
-	if !strings.Contains(latest, wanted) && len(results) < tries {
-		select {
-		case <-time.After(pause):
-			return again, ""
-		case <-r.Context().Done():
-		}
-	}
-	s.once.Do(func() { close(s.done) })
-	return nil, agents.LastWords(latest)
-}
-
-// A follower reads a recording while it is written.
-type follower struct {
-	ended chan struct{}
-	done  sync.WaitGroup
-}
-
-func newFollower(file string, p *person) *follower {
-	f := &follower{ended: make(chan struct{})}
-	p.begin()
-	f.done.Go(func() {
-		var read record.File
-		look := time.NewTicker(30 * time.Millisecond)
-		defer look.Stop()
-		for over := false; ; {
-			for _, line := range read.More(file) {
-				p.record.Read(line)
-			}
-			if over {
-				return
-			}
-			select {
-			case <-f.ended:
-				over = true // once more
-			case <-look.C:
-			}
-		}
-	})
-	return f
-}
-
-// stop reads what is left.
-func (f *follower) stop() {
-	close(f.ended)
-	f.done.Wait()
 }
