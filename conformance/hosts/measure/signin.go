@@ -39,14 +39,14 @@ func (o order) signIns(ctx context.Context, bin string) error {
 	case len(o.names) == 0:
 		return settle(partSignIn, signInPage(results), o.check, timeless)
 	case !o.check:
-		fmt.Print(deviceTable(results) + "\n" + redirectTable(results))
+		fmt.Print(tables(results))
 		return nil
 	}
 	before, err := os.ReadFile(page)
 	if err != nil {
 		return err
 	}
-	return compareRows(string(before), deviceTable(results)+redirectTable(results))
+	return compareRows(string(before), tables(results))
 }
 
 // compareRows says which rows of tables are not on the page, times apart.
@@ -64,7 +64,8 @@ func compareRows(page, tables string) error {
 	return nil
 }
 
-// trials are all sign-ins, in the order of the tables: each host by each of the flows.
+// trials are all sign-ins, in the order of the tables: each host by each of the flows, and
+// what the server keeps.
 func trials(bin string) (out []signin.Trial, err error) {
 	all, err := subjects(bin)
 	if err != nil {
@@ -75,7 +76,7 @@ func trials(bin string) (out []signin.Trial, err error) {
 			out = append(out, signin.Trial{Name: a.Name, Hosts: []agents.Agent{a}, Flow: flow})
 		}
 	}
-	return out, nil
+	return append(out, kept(all)...), nil
 }
 
 // subjects are all that sign in: agents, and the hosts that have an adapter.

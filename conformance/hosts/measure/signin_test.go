@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +42,56 @@ func TestTables(t *testing.T) {
 	never := signin.Result{Agent: agents.Agent{Title: "Another"}, Flow: "device", Ends: []string{"declined", "declined"}}
 	if got := deviceTable([]signin.Result{never}); !strings.Contains(got, "| not at all | 0 | – | – | ended: declined; then declined | 2 | – | none |\n") {
 		t.Errorf("of one that came to nothing: %s", got)
+	}
+}
+
+// What is kept has a table of its own, and no row in the others.
+func TestTables_Kept(t *testing.T) {
+	both := signedIn(2 * time.Second)
+	one := both[0]
+	one.Kept = &signin.Kept{Title: "An agent; then `-p`", First: []string{"pending"}, Next: []string{"result"}, Outlived: true, Shown: 1, Codes: 1}
+	const row = "| An agent; then `-p` | 1.2.3 | 2025-11-25 | URL | ended: pending | yes | result | 1 | 1 | 0 | 2 s | 1 of its own |\n"
+	if got := tables([]signin.Result{one}); !strings.HasSuffix(got, row) || strings.Count(got, "\n") != 3 {
+		t.Errorf("%s", got)
+	}
+	text := signInPage(append(both, one))
+	if !strings.Contains(text, row) || strings.Count(text, "- An agent, `-p`: agent daemon.\n") != 1 {
+		t.Errorf("the page:\n%s", text)
+	}
+}
+
+// The hosts that start the server for each call are those of the other tables, and each trial
+// has a name of its own.
+func TestKept(t *testing.T) {
+	var all []agents.Agent
+	for _, name := range startAnew {
+		all = append(all, agents.Adapted(name, name, agents.Adapter{Calls: 3}))
+	}
+	names := make(map[string]bool)
+	trials := kept(append(all, agents.All...))
+	for _, trial := range trials {
+		if names[trial.Name] || trial.Title == "" || !trial.Kept || trial.Flow != "device" || len(trial.Hosts) == 0 {
+			t.Errorf("%+v", trial)
+		}
+		names[trial.Name] = true
+	}
+	if len(trials) != len(startAnew)+len(pairs) {
+		t.Errorf("%d trials", len(trials))
+	}
+}
+
+// The page has the words that are written here, so that one changes with the other.
+func TestWords(t *testing.T) {
+	raw, err := os.ReadFile("../" + page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(raw), "\n")
+	all := strings.Join([]string{opening, words, aboutHostcheck, middle, columns, aboutFailures, aboutWarnings, closing}, "\n")
+	for line := range strings.SplitSeq(all, "\n") {
+		if !strings.HasPrefix(line, "{{") && !slices.Contains(lines, line) {
+			t.Errorf("the page lacks: %s", line)
+		}
 	}
 }
 

@@ -17,13 +17,14 @@ var words string
 // signInPage is the part of the page about sign-ins.
 func signInPage(results []signin.Result) string {
 	return headSignIn + strings.NewReplacer(
-		"{{device}}\n", deviceTable(results), "{{redirect}}\n", redirectTable(results), "{{left}}\n", leftBehind(results),
+		"{{device}}\n", deviceTable(results), "{{redirect}}\n", redirectTable(results), "{{kept}}\n", keptTable(results),
+		"{{left}}\n", leftBehind(results),
 	).Replace(words)
 }
 
 func byFlow(results []signin.Result, flow string) (out []signin.Result) {
 	for _, r := range results {
-		if r.Flow == flow {
+		if r.Flow == flow && r.Kept == nil {
 			out = append(out, r)
 		}
 	}
@@ -52,6 +53,32 @@ func redirectTable(results []signin.Result) string {
 			asked(r), r.Prompts, learnt(r), drawn(r), yes(r.Opened), r.First(), len(r.Ends), resumes(r))
 	}
 	return b.String()
+}
+
+// keptTable has the sign-ins that the server keeps in files.
+func keptTable(results []signin.Result) string {
+	var b strings.Builder
+	b.WriteString("| host | version | protocol | how the person was asked | first process | over before the approval | processes after it | " +
+		"shown | codes | rules broken | approval to result | left behind |\n" +
+		"| --- | --- | --- | --- | --- | --- | --- | ---: | ---: | ---: | ---: | --- |\n")
+	for _, r := range results {
+		if k := r.Kept; k != nil {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %d | %d | %d | %s | %s |\n", k.Title, r.Version, r.Protocol,
+				asked(r), k.Begun(), yes(k.Outlived), k.Later(), k.Shown, k.Codes, k.Broken, resumes(r), r.Left)
+		}
+	}
+	return b.String()
+}
+
+// tables are those that have rows.
+func tables(results []signin.Result) string {
+	var out []string
+	for _, table := range []string{deviceTable(results), redirectTable(results), keptTable(results)} {
+		if strings.Count(table, "\n") > 2 {
+			out = append(out, table)
+		}
+	}
+	return strings.Join(out, "\n")
 }
 
 // asked are the ways in which the person was asked.

@@ -83,7 +83,7 @@ go run -C conformance/hosts ./measure -check    # fails if this page would chang
 ` + "```" + `
 
 [conformance/hosts](../conformance/hosts) says how to measure one of them, what is pinned where, and how to add another. Continuous
-integration runs Codex, Copilot and Gemini, and compares their rows.
+integration runs Codex, Copilot and Gemini, and the command lines with a server that keeps files, and compares their rows.
 `
 )
 
