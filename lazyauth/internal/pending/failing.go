@@ -41,6 +41,7 @@ func (p *poller) failed(ctx context.Context, err error) sight {
 	if slow {
 		p.without = now.Add(withoutFor)
 	}
+	p.unwritten = p.unwritten || errors.Is(err, store.ErrDamaged) // and set aside: the next poll writes it anew
 	return p.pollAlone(ctx)
 }
 

@@ -103,6 +103,8 @@ func (f *Flights) Begin(ctx context.Context, a Asked) (*Authorization, error) {
 	}
 	r, unread := decode(text)
 	switch {
+	case errors.Is(err, store.ErrDamaged): // and set aside
+		a.Failed(err)
 	case err != nil:
 		a.Failed(err)
 		return alone(ctx, a)
