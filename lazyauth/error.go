@@ -236,7 +236,7 @@ func (e *Error) Error() string {
 			return fmt.Sprintf("The store that keeps this server's access to %s has not answered yet: it may wait for a password, or for another process. Call this tool again in a minute; the server's log says more.", e.service)
 		}
 		if errors.Is(e.Cause, errNoPrompt) {
-			return fmt.Sprintf("The authorization server of %s has not answered yet. Call this tool again in a minute.", e.service)
+			return fmt.Sprintf("Nobody need do anything for the sign-in to %s now: its authorization server has not answered yet, or another process of this server is finishing it. Call this tool again in a minute.", e.service)
 		}
 		return fmt.Sprintf("The sign-in to %s is not finished yet. Finish it in the browser, then call this tool again, which also shows the prompt again where it is needed.", e.service)
 	case ReasonExceeded:
@@ -491,8 +491,8 @@ func (i *Interceptor) explain(err error, p *asking.Person, need scopes.Requireme
 // errExited is the cause of a call whose handler neither returned nor panicked.
 var errExited = errors.New("lazyauth: the handler's goroutine exited")
 
-// errNoPrompt is the cause of a wait that ended before there was a code.
-var errNoPrompt = errors.New("lazyauth: the authorization server has not answered, and there is no prompt yet")
+// errNoPrompt is the cause of a wait that ended before there was a code, or after it was used.
+var errNoPrompt = errors.New("lazyauth: there is nothing to be shown: the authorization server has not answered yet, or another process has the token and brings it")
 
 // errNoCall is what Client and TokenSource report outside of a call.
 var errNoCall = errors.New("lazyauth: the context does not come from a tool registered with lazyauth.AddTool")

@@ -1,6 +1,9 @@
 package lazyauth_test
 
 import (
+	"context"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +37,55 @@ func TestSharedFlights_Declined(t *testing.T) {
 		next.Approves()
 		(<-call).Succeeds(t, "Ada")
 		h.WantPrompts(1)
+		next.WantAuthorizations(1)
+	})
+}
+
+// onlyFlights is what a process sees of a store that is killed as it stores a grant.
+type onlyFlights struct {
+	store.Store
+	never chan struct{}
+
+	mu     sync.Mutex
+	flight string // the key of the first record that it writes
+}
+
+func (s *onlyFlights) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
+	s.mu.Lock()
+	if s.flight == "" {
+		s.flight = key
+	}
+	is := s.flight == key
+	s.mu.Unlock()
+	if !is {
+		<-s.never
+		return context.Canceled
+	}
+	return s.Store.Update(ctx, key, change)
+}
+
+// A process that ends while it brings the grant is replaced after a minute and a half. Until then nobody
+// is shown the code, which is used up, and calls say that nothing is to be done.
+func TestSharedFlights_EndedWhileItBrought(t *testing.T) {
+	world.InBothEras(t, func(t *testing.T, era string) {
+		kept := frequent{store.Memory()}
+		killed := &onlyFlights{Store: kept, never: make(chan struct{})}
+		w := world.New(t, world.Setup{Options: lazyauth.Options{Store: killed}})
+		t.Cleanup(func() { close(killed.never) })
+		_ = w.Host(era, world.Accepts).Call(t.Context(), "whoami", nil)
+		world.Later(2 * time.Second)
+		w.Approves()
+		world.Later(5 * time.Second) // it has polled
+
+		next := world.New(t, world.Setup{Shared: w.AS, Options: lazyauth.Options{Store: kept}})
+		h := next.Host(era, world.Accepts)
+		pending := <-h.Call(t.Context(), "whoami", nil)
+		pending.Fails(t, lazyauth.ReasonPending)
+		if text := pending.Text(); !strings.Contains(text, "another process of this server is finishing it") || strings.Contains(text, "open http") {
+			t.Errorf("the call says: %s", text)
+		}
+		(<-h.Call(t.Context(), "whoami", nil)).Succeeds(t, "Ada")
+		h.WantPrompts(0)
 		next.WantAuthorizations(1)
 	})
 }
