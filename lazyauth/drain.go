@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/connect"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
@@ -29,11 +31,34 @@ const drainLook = 100 * time.Millisecond
 //
 // [httpforward]: https://pkg.go.dev/github.com/lazyauth/mcp-lazyauth/lazyauth/httpforward
 func (i *Interceptor) Drain(ctx context.Context) error {
+	d := drain{
+		keeper: i.keeper, page: i.service.ConnectPage, alone: i.replicas == nil, polledElsewhere: sharesDeviceFlows(&i.options),
+		calls: func() (all []*lifecycle) {
+			for _, s := range i.suspended.All() {
+				all = append(all, &s.lifecycle)
+			}
+			return all
+		},
+		unfetched: make(map[*lifecycle]time.Time),
+	}
+	return d.wait(ctx)
+}
+
+// A drain looks for what no other process can go on with.
+type drain struct {
+	keeper          *grants.Keeper
+	page            *ConnectPage // nil: there is none
+	alone           bool         // no other process goes on with a call
+	polledElsewhere bool         // another one polls on in a device flow
+	calls           func() []*lifecycle
+	unfetched       map[*lifecycle]time.Time // since when calls were seen to have come to something that nobody has fetched
+}
+
+func (d *drain) wait(ctx context.Context) error {
 	ticker := time.NewTicker(drainLook)
 	defer ticker.Stop()
-	unfetched := make(map[*suspended]time.Time)
 	for {
-		left := i.left(unfetched)
+		left := d.left()
 		if len(left) == 0 {
 			return nil
 		}
@@ -45,28 +70,27 @@ func (i *Interceptor) Drain(ctx context.Context) error {
 	}
 }
 
-// left says what no other process can go on with. unfetched has since when calls were seen to have come to
-// something that nobody has fetched.
-func (i *Interceptor) left(unfetched map[*suspended]time.Time) (left []string) {
-	byCode, inBrowsers := i.keeper.UnderWay()
-	if i.sharesDeviceFlows() {
+// left says what there is.
+func (d *drain) left() (left []string) {
+	byCode, inBrowsers := grants.UnderWay(d.keeper)
+	if d.polledElsewhere {
 		byCode = 0
 	}
-	if page := i.service.ConnectPage; page != nil {
-		inBrowsers = max(inBrowsers, page.page.UnderWay())
+	if d.page != nil {
+		inBrowsers = max(inBrowsers, connect.UnderWay(d.page.page))
 	}
 	calls, outcomes := 0, 0
-	for _, s := range i.suspended.All() {
-		switch starts, finished, fetched := s.stage(); {
+	for _, l := range d.calls() {
+		switch starts, finished, fetched := l.stage(); {
 		case finished && (fetched || !starts):
 		case finished:
-			if unfetched[s].IsZero() {
-				unfetched[s] = time.Now()
+			if d.unfetched[l].IsZero() {
+				d.unfetched[l] = time.Now()
 			}
-			if time.Since(unfetched[s]) < attendWait {
+			if time.Since(d.unfetched[l]) < attendWait {
 				outcomes++
 			}
-		case starts || i.replicas == nil:
+		case starts || d.alone:
 			calls++
 		}
 	}
@@ -82,6 +106,6 @@ func (i *Interceptor) left(unfetched map[*suspended]time.Time) (left []string) {
 }
 
 // sharesDeviceFlows reports whether another process polls on in a device flow of this one.
-func (i *Interceptor) sharesDeviceFlows() bool {
-	return i.options.Store != nil && !i.options.UnsharedSignIns && store.SuitsFrequentWrites(i.options.Store)
+func sharesDeviceFlows(o *Options) bool {
+	return o.Store != nil && !o.UnsharedSignIns && store.SuitsFrequentWrites(o.Store)
 }

@@ -56,7 +56,7 @@ func (p *Page) done(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if s.what != "" {
-			a.see()
+			saw(a)
 			you.Again = p.link(t.Link)
 			p.show(w, s.what, http.StatusOK, a.about(you))
 			return
@@ -75,7 +75,7 @@ func (p *Page) done(w http.ResponseWriter, r *http.Request) {
 		what = unfinished
 	}
 	you.Account = o.Account
-	a.see()
+	saw(a)
 	p.show(w, what, http.StatusOK, a.about(you))
 }
 

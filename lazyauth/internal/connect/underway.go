@@ -5,9 +5,9 @@ import "time"
 // lastPageWait is how long a browser may take to load the last page, to which it is on its way.
 const lastPageWait = 5 * time.Second
 
-// UnderWay counts the sign-ins of which somebody may still want a page of this process: those that are not
+// UnderWay counts the sign-ins of which somebody may still want one of these pages: those that are not
 // finished, and those whose last page a browser is about to load.
-func (p *Page) UnderWay() int {
+func UnderWay(p *Page) int {
 	n := 0
 	p.mu.Lock()
 	all := make([]*Authorization, 0, len(p.local))
@@ -16,14 +16,14 @@ func (p *Page) UnderWay() int {
 	}
 	p.mu.Unlock()
 	for _, a := range all {
-		if a.isUnderWay() {
+		if isUnderWay(a) {
 			n++
 		}
 	}
 	return n
 }
 
-func (a *Authorization) isUnderWay() bool {
+func isUnderWay(a *Authorization) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	select {
@@ -34,8 +34,8 @@ func (a *Authorization) isUnderWay() bool {
 	}
 }
 
-// see notes that a browser was answered with the last page.
-func (a *Authorization) see() {
+// saw notes that a browser was answered with the last page.
+func saw(a *Authorization) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.seen = true

@@ -1,8 +1,8 @@
 package grants
 
-// UnderWay counts the flights under way: those by a code that the person enters anywhere, and all others,
+// UnderWay counts a keeper's flights under way: those by a code that the person enters anywhere, and all others,
 // whose browser comes back to this process, or of which it is not known yet.
-func (k *Keeper) UnderWay() (byCode, others int) {
+func UnderWay(k *Keeper) (byCode, others int) {
 	for o := range k.Owners {
 		o.mu.Lock()
 		f := o.flight
