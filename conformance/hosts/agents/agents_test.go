@@ -1,6 +1,9 @@
 package agents_test
 
 import (
+	"encoding/json"
+	"errors"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -28,6 +31,20 @@ func TestAll(t *testing.T) {
 		lock, err := os.ReadFile(filepath.Join(agents.Root, "npm", folder, "package-lock.json"))
 		if err != nil || !strings.Contains(string(lock), `"integrity"`) || strings.Contains(string(lock), `"resolved"`) {
 			t.Errorf("%s is not pinned, or names a registry: %v", folder, err)
+		}
+		asked, err := os.ReadFile(filepath.Join(agents.Root, "npm", folder, "package.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list struct{ Dependencies map[string]string }
+		var locked struct {
+			Packages map[string]struct{ Dependencies map[string]string }
+		}
+		if err := errors.Join(json.Unmarshal(asked, &list), json.Unmarshal(lock, &locked)); err != nil {
+			t.Errorf("%s: %v", folder, err)
+		}
+		if got := locked.Packages[""].Dependencies; len(got) == 0 || !maps.Equal(got, list.Dependencies) {
+			t.Errorf("%s asks for %v, and its lock file is for %v", folder, list.Dependencies, got)
 		}
 	}
 }

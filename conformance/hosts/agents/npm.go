@@ -22,19 +22,22 @@ func modules(folder string) string {
 	return path
 }
 
-// Install installs what folders of npm ask for, exactly as their lock files have
-// it. No script of a package is run. What is there already is left alone.
+// Install installs what folders of npm ask for, as their lock files have it. No
+// script of a package is run. What is there already is left alone.
+//
+// It is not npm ci, which refuses a lock file that lacks a package of some other
+// platform: registries do not have all of those, and none of them is installed here.
 func Install(ctx context.Context, folders []string, log io.Writer) error {
 	for _, folder := range folders {
 		if installed(folder) {
 			continue
 		}
 		fmt.Fprintln(log, "installing", folder)
-		cmd := exec.CommandContext(ctx, "npm", "ci", "--prefix", filepath.Join(Root, "npm", folder), //nolint:gosec // folders of our own
-			"--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error")
+		cmd := exec.CommandContext(ctx, "npm", "install", "--prefix", filepath.Join(Root, "npm", folder), //nolint:gosec // folders of our own
+			"--no-save", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error")
 		cmd.Stdout, cmd.Stderr = log, log
 		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("npm ci in %s: %w", folder, err)
+			return fmt.Errorf("npm install in %s: %w", folder, err)
 		}
 	}
 	return nil
