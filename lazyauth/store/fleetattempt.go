@@ -56,19 +56,13 @@ func (a *attempt) doubts(ctx context.Context, before *Row, ours bool) {
 	f.events.tookOver(ctx, t)
 }
 
+// lateness tells how late an attempt begins for what was due.
 func (a *attempt) lateness(ctx context.Context, before *Row) {
 	if !a.terms.IfDue || before.Due.IsZero() {
 		return
 	}
 	if now, err := a.fleet.now(ctx); err == nil {
 		a.fleet.events.begunLate(ctx, Lateness{Kind: a.id.Kind, By: max(now.Sub(before.Due), 0)})
-	}
-}
-
-// late tells how late change has begun what was due by what is in the record.
-func (a *attempt) late(ctx context.Context) {
-	if a.terms.Late > 0 {
-		a.fleet.events.begunLate(ctx, Lateness{Kind: a.id.Kind, By: a.terms.Late})
 	}
 }
 

@@ -13,7 +13,7 @@ type FleetTrace struct {
 	// TookOver: an attempt was begun on a record whose last one, of another machine, had not
 	// ended when its lease did. InDoubt: see [Terms].
 	TookOver func(context.Context, TakeOver)
-	// Late: an attempt was begun for what was due (see [Terms].IfDue and [Terms].Late).
+	// Late: an attempt was begun for what was due (see [Terms].IfDue), late or not.
 	Late func(context.Context, Lateness)
 	// Fenced: what took longer than its lease came to be written, and others were faster.
 	Fenced func(context.Context, Fenced)

@@ -189,15 +189,23 @@ func TestFleetCounts(t *testing.T) {
 		},
 		"polls are late": {
 			happens: func(s *countStory) {
+				const interval = 5 * time.Second
+				poll := func() ([]byte, error) { return []byte("pending"), nil }
+				if err := s.inUpdate(&store.Terms{Next: interval}, poll); err != nil {
+					s.t.Error(err)
+				}
+				if err := s.inUpdate(&store.Terms{IfDue: true, Interval: interval, Next: interval}, poll); !isNotDue(err, interval) {
+					s.t.Errorf("too early: %v", err)
+				}
 				for _, late := range []time.Duration{2 * time.Second, 5 * time.Second, 0, time.Second} {
-					terms := &store.Terms{}
-					if err := s.inUpdate(terms, func() ([]byte, error) { terms.Late = late; return []byte("pending"), nil }); err != nil {
+					time.Sleep(interval + late)
+					if err := s.inUpdate(&store.Terms{IfDue: true, Interval: interval, Next: interval}, poll); err != nil {
 						s.t.Error(err)
 					}
 				}
 			},
-			counts: store.FleetCounts{Late: 3, LateBy: 8 * time.Second, MostLateBy: 5 * time.Second},
-			told:   "late record by 2s, late record by 5s, late record by 1s",
+			counts: store.FleetCounts{Late: 4, LateBy: 8 * time.Second, MostLateBy: 5 * time.Second},
+			told:   "late record by 2s, late record by 5s, late record by 0s, late record by 1s",
 		},
 	} {
 		t.Run(what, func(t *testing.T) {

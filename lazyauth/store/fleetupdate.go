@@ -224,7 +224,6 @@ func (a *attempt) call(ctx context.Context, change func([]byte) ([]byte, error))
 		a.release(later)
 	}()
 	record, err = change(a.old)
-	a.late(ctx)
 	if err == nil && len(record) > MaxRecord {
 		err = fmt.Errorf("store: a record of %d bytes is over the limit of %d", len(record), MaxRecord)
 	}

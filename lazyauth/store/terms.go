@@ -25,9 +25,9 @@ type Terms struct {
 	// it need not wait for an attempt that is under way, on another machine or on one that has died.
 	// It is for what a person wants at once: a sign-in that is to be kept, or an end.
 	Quick bool
-	// IfDue begins when the record is due, and otherwise fails with a [*NotDueError]. From then on it is due
-	// again after what change may take and Interval, even if this machine dies: see Next. It is for programs
-	// with records of their own that are due: the polls of lazyauth go by what is in theirs.
+	// IfDue begins when the record is due, by the store's clock, and otherwise fails with a [*NotDueError], also while
+	// another machine works on it. From then on it is due again after what change may take and Interval, even if this
+	// machine dies: see Next. The polls of a sign-in are on these terms.
 	IfDue    bool
 	Interval time.Duration
 
@@ -51,9 +51,6 @@ type Terms struct {
 	// Unsettled says, beside an error of change, that what it sent may yet be answered, or
 	// have been done. The lease is not given up then, and who comes after it is told (InDoubt).
 	Unsettled bool
-	// Late is how late change has begun what was due by what is in the record, for the figures: see [FleetTrace].
-	// Zero is not counted.
-	Late time.Duration
 	// Next is how long after the writing the record is due. Zero leaves that as it was, negative
 	// means never.
 	Next time.Duration

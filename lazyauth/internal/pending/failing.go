@@ -52,6 +52,13 @@ func earliest(a, b time.Time) time.Time {
 	return b
 }
 
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
 const (
 	// withoutFor is how long a store is done without that has not answered.
 	withoutFor = time.Minute

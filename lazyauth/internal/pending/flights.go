@@ -193,7 +193,8 @@ func (f *Flights) begin(ctx context.Context, a Asked) (*Authorization, error) {
 	var made *Authorization
 	var failed error
 	slow := false
-	_, err := f.records.Within(f.beginWait()).Update(ctx, a.Key, func(text []byte) records.Decision {
+	terms := new(store.Terms)
+	_, err := f.records.Within(f.beginWait()).Update(store.WithTerms(ctx, terms), a.Key, func(text []byte) records.Decision {
 		r, unread := decode(text)
 		if errors.Is(unread, errForeign) {
 			failed = unread
@@ -217,6 +218,7 @@ func (f *Flights) begin(ctx context.Context, a Asked) (*Authorization, error) {
 		fresh := r.without(time.Now())
 		fresh.ID, fresh.Asker, fresh.Code, fresh.By = rand.Text(), askerOf(a.Server), &saved, f.me
 		made = &Authorization{flights: f, asked: a, id: fresh.ID, Authorization: auth, by: f.me}
+		terms.Next = fresh.dueIn()
 		return records.Put(fresh.encode())
 	})
 	switch {

@@ -180,17 +180,31 @@ func (p *poller) look(ctx context.Context) sight {
 	return p.act(ctx)
 }
 
-// act does what is to be done, while the record is locked.
+// act does what is to be done, while the record is locked. Where machines share the store that is not before the record is
+// due by its clock, whatever theirs say, unless this process alone knows when it has polled last.
 func (p *poller) act(ctx context.Context) sight {
-	var s sight
+	if !p.ahead {
+		s, never := p.actOn(ctx, &store.Terms{IfDue: true, Interval: p.auth.Save().Interval})
+		if !never {
+			return s
+		}
+	}
+	s, _ := p.actOn(ctx, new(store.Terms))
+	return s
+}
+
+// actOn acts on these terms. It reports if the record is never due: there is none, or another release has written it.
+func (p *poller) actOn(ctx context.Context, terms *store.Terms) (s sight, never bool) {
 	var event *device.PollEvent
 	taking := false
-	terms := new(store.Terms)
 	asked, err := p.flights.records.Update(store.WithTerms(ctx, terms), p.asked.Key, func(text []byte) records.Decision {
 		r, err := decode(text)
 		if err != nil {
 			s.err = err
 			return records.Decision{}
+		}
+		if terms.IfDue {
+			terms.Next = time.Nanosecond // it stays due, if nothing comes of this
 		}
 		var m move
 		if m, s = p.see(ctx, r); m == wait || m == leave {
@@ -205,30 +219,37 @@ func (p *poller) act(ctx context.Context) sight {
 			next.Grant.Got = r.Grant.Got
 			return records.Put(next.encode())
 		case m == take:
-			terms.Late = now.Sub(r.Code.Next)
 			taking, s.at = true, now
-			return records.Put(r.taken(p.flights.me, now).encode())
+			next := r.taken(p.flights.me, now)
+			terms.Next = next.dueIn()
+			return records.Put(next.encode())
 		}
 		var next *record
-		if r.Code != nil {
-			terms.Late = now.Sub(r.Code.Next)
-		}
 		limited, cancel := terms.Bound(ctx)
 		defer cancel()
 		next, event, s = p.polled(limited, r)
 		if s.token != nil {
 			terms.Over = p.isOver
 		}
+		terms.Next = next.dueIn()
 		return records.Put(next.encode())
 	})
 	if event != nil {
 		p.polledFor(*event)
+		// By the store's clock it is due so long after it was written.
+		s.at = latest(s.at, time.Now().Add(terms.Next))
 	}
+	early, tooEarly := errors.AsType[*store.NotDueError](err)
 	switch {
+	case tooEarly && early.In < 0:
+		return s, true
+	case tooEarly: // another machine polls, or has polled; or a clock is ahead
+		p.failing, p.by = false, ""
+		return sight{at: time.Now().Add(min(max(early.In, leastWait), leastLook))}, false
 	case !asked, taking && err != nil:
-		return p.failed(ctx, err)
+		return p.failed(ctx, err), false
 	case err != nil && s.token != nil && event == nil && store.IsFleet(p.flights.store): // another machine may bring it, too
-		return p.failed(ctx, err)
+		return p.failed(ctx, err), false
 	case taking:
 		p.by, p.late = p.flights.me, true
 	case errors.Is(err, store.ErrFenced): // another machine has written meanwhile, and that is to be seen
@@ -240,14 +261,14 @@ func (p *poller) act(ctx context.Context) sight {
 		p.ahead, p.by = true, p.flights.me
 		p.tell(err)
 	case s.err != nil && !s.final:
-		return p.failed(ctx, s.err)
+		return p.failed(ctx, s.err), false
 	case event != nil:
 		p.unwritten = false
 		fallthrough
 	default:
 		p.failing = false
 	}
-	return s
+	return s, false
 }
 
 // isOver reports whether a token replaces a record that another machine has written meanwhile: it does

@@ -14,7 +14,18 @@ const (
 	// leastLook and mostLook are how often who waits looks at the record.
 	leastLook = time.Second
 	mostLook  = 15 * time.Second
+	// leastWait is how long a process waits at least that is too early by the store's clock, which it knows roughly.
+	leastWait = 10 * time.Millisecond
 )
+
+// dueIn is how long it is until something is to be done about the record: the next poll, or, once there is no more to poll
+// for, at once.
+func (r *record) dueIn() time.Duration {
+	if r.Code == nil || r.Grant != nil {
+		return time.Nanosecond
+	}
+	return max(time.Until(r.Code.Next), time.Nanosecond)
+}
 
 // takeover returns when somebody else polls in the place of the process whose turn it is. The record
 // is waiting.
