@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -194,17 +193,4 @@ func (r *sharedRun) until(what string, f func() bool) {
 func (r *sharedRun) ends(what string, f func() error) error {
 	r.Helper()
 	return returns(r, patience, what, f)
-}
-
-// sameIDs reports whether two lists have the same ids, in any order.
-func sameIDs(a, b []store.ID) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for _, id := range a {
-		if !slices.Contains(b, id) {
-			return false
-		}
-	}
-	return true
 }
