@@ -11,11 +11,15 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
-// drainLook is how often Drain looks at what is left.
-const drainLook = 100 * time.Millisecond
+const (
+	// drainLook is how often Drain looks at what is left.
+	drainLook = 100 * time.Millisecond
+	// drainQuiet is how long there has to be nothing: a request that came before the proxy knew begins what it begins.
+	drainQuiet = time.Second
+)
 
-// Drain returns nil once nothing is left that this process alone can go on with, or else, when ctx has ended,
-// an error that says what is. It ends and refuses nothing. Several interceptors of a process drain side by side.
+// Drain returns nil once nothing has been left for a second that this process alone can go on with, or else, when ctx has
+// ended, an error that says what is. It ends and refuses nothing. Several interceptors of a process drain side by side.
 //
 // It is for a process that is to end, and that a proxy in front of it sends no more than what other replicas
 // forward ([httpforward]): call it then, before [http.Server.Shutdown], which ends all connections, and that before
@@ -57,14 +61,20 @@ type drain struct {
 func (d *drain) wait(ctx context.Context) error {
 	ticker := time.NewTicker(drainLook)
 	defer ticker.Stop()
-	for {
+	for busy := time.Now(); ; {
 		left := d.left()
-		if len(left) == 0 {
+		switch {
+		case len(left) > 0:
+			busy = time.Now()
+		case time.Since(busy) >= drainQuiet:
 			return nil
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
+			if len(left) == 0 {
+				return nil
+			}
 			return fmt.Errorf("lazyauth: what no other process can go on with: %s: %w", strings.Join(left, ", "), context.Cause(ctx))
 		}
 	}

@@ -40,10 +40,10 @@ func drainsStill(t *testing.T, drained <-chan error, after time.Duration) {
 	}
 }
 
-// wantDrained demands that it has drained, a moment later.
+// wantDrained demands that it has drained, two seconds later.
 func wantDrained(t *testing.T, drained <-chan error) {
 	t.Helper()
-	time.Sleep(time.Second)
+	time.Sleep(2 * time.Second)
 	synctest.Wait()
 	select {
 	case err := <-drained:
@@ -72,6 +72,24 @@ func TestDrain_WhatMovesIsLeft(t *testing.T) {
 		if n := len(f.Worlds[1].Trace.Channels()); n != 0 {
 			t.Errorf("%d prompts more", n)
 		}
+	})
+}
+
+// What a request begins that came just before is waited for, too.
+func TestDrain_LastRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2, world.WithSaga)
+		drained := drains(t, f.Worlds[0].Auth, time.Hour)
+		drainsStill(t, drained, 900*time.Millisecond)
+		saga := world.Request{Tool: "saga", Text: "x"}
+		saga.State, saga.Action = (<-f.Sends(0, saga)).State(t), "accept"
+		again := f.Sends(0, saga)
+		f.Worlds[0].Approves()
+		saga.State = (<-again).State(t)
+		drainsStill(t, drained, 10*time.Second)
+		f.Worlds[0].Approves()
+		(<-f.Sends(0, saga)).Succeeds(t, "x")
+		wantDrained(t, drained)
 	})
 }
 
