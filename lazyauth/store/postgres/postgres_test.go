@@ -12,10 +12,8 @@ func subject(p *place) storetest.SharedSubject {
 	return storetest.SharedSubject{
 		Open: func() (store.Shared, error) { return p.open(), nil },
 		ReadOnly: func() (func(), error) {
-			admin(p.t, "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
-			return func() {
-				admin(p.t, "ALTER SYSTEM RESET default_transaction_read_only", "SELECT pg_reload_conf()")
-			}, nil
+			readOnly(p.t, "on")
+			return func() { readOnly(p.t, "off") }, nil
 		},
 		Silence: func() (func(), error) {
 			p.link.Drop()

@@ -114,6 +114,26 @@ func admin(t *testing.T, statements ...string) {
 	}
 }
 
+// readOnly has the server be read-only, or not any more, for all sessions. The server reloads its settings when it comes
+// to that, and tells its sessions before it takes a new one.
+func readOnly(t *testing.T, setting string) {
+	t.Helper()
+	admin(t, "ALTER SYSTEM SET default_transaction_read_only = "+setting, "SELECT pg_reload_conf()")
+	enginetest.Eventually(t, "new sessions are read-only: "+setting, func() bool {
+		ctx := context.WithoutCancel(t.Context())
+		conn, err := pgx.Connect(ctx, server.URL("", "postgres"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(ctx)
+		var is string
+		if err := conn.QueryRow(ctx, "SHOW default_transaction_read_only").Scan(&is); err != nil {
+			t.Fatal(err)
+		}
+		return is == setting
+	})
+}
+
 // folder is one that other accounts get to.
 func folder(t *testing.T) string {
 	t.Helper()
