@@ -1,0 +1,23 @@
+package main
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/rotate"
+)
+
+// Without a server it says what it does not take, and no password.
+func TestRun(t *testing.T) {
+	environment := map[string]string{
+		"REDIS_URL": "mysql://lazyauth:hunter2@db/0", rotate.KeysVariable: base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")),
+	}
+	for _, args := range [][]string{nil, {"-url", "x"}, {environment["REDIS_URL"]}, {"-format", "two"}} {
+		var out strings.Builder
+		err := rotate.Run(t.Context(), engine, args, func(name string) string { return environment[name] }, &out)
+		if err == nil || strings.Contains(err.Error()+out.String(), "hunter2") {
+			t.Errorf("%q: %v: %s", args, err, out.String())
+		}
+	}
+}
