@@ -8,7 +8,6 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/connect"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
 const (
@@ -28,7 +27,8 @@ const (
 //   - a call that is being served, since its handler may start at any moment, for [Options].MaxWait at most; a handler in its
 //     middle, and what it came to, until its host has fetched that, for 30 seconds at most;
 //   - a sign-in that ends in a browser which comes back to this process, such as one by a [ConnectPage]: it takes as long
-//     as its person does, ten minutes at most, after which its link is no longer good.
+//     as its person does, ten minutes at most, after which its link is no longer good. If you do not wait for it, the link works
+//     again, without another prompt, once the call comes to another replica.
 //
 // A device flow, and a call whose handler has not started and which no request serves, go on at another replica. Without
 // such a store they stay, too.
@@ -36,7 +36,7 @@ const (
 // [httpforward]: https://pkg.go.dev/github.com/lazyauth/mcp-lazyauth/lazyauth/httpforward
 func (i *Interceptor) Drain(ctx context.Context) error {
 	d := drain{
-		keeper: i.keeper, page: i.service.ConnectPage, alone: i.replicas == nil, polledElsewhere: sharesDeviceFlows(&i.options),
+		keeper: i.keeper, page: i.service.ConnectPage, alone: i.replicas == nil,
 		calls: func() (all []*lifecycle) {
 			for _, s := range i.suspended.All() {
 				all = append(all, &s.lifecycle)
@@ -50,12 +50,11 @@ func (i *Interceptor) Drain(ctx context.Context) error {
 
 // A drain looks for what no other process can go on with.
 type drain struct {
-	keeper          *grants.Keeper
-	page            *ConnectPage // nil: there is none
-	alone           bool         // no other process goes on with a call
-	polledElsewhere bool         // another one polls on in a device flow
-	calls           func() []*lifecycle
-	unfetched       map[*lifecycle]time.Time // since when calls were seen to have come to something that nobody has fetched
+	keeper    *grants.Keeper
+	page      *ConnectPage // nil: there is none
+	alone     bool         // no other process goes on with a call
+	calls     func() []*lifecycle
+	unfetched map[*lifecycle]time.Time // since when calls were seen to have come to something that nobody has fetched
 }
 
 func (d *drain) wait(ctx context.Context) error {
@@ -82,12 +81,9 @@ func (d *drain) wait(ctx context.Context) error {
 
 // left says what there is.
 func (d *drain) left() (left []string) {
-	byCode, inBrowsers := grants.UnderWay(d.keeper)
-	if d.polledElsewhere {
-		byCode = 0
-	}
+	signIns := grants.Staying(d.keeper)
 	if d.page != nil {
-		inBrowsers = max(inBrowsers, connect.UnderWay(d.page.page))
+		signIns += connect.LastPages(d.page.page)
 	}
 	calls, outcomes := 0, 0
 	for _, l := range d.calls() {
@@ -107,15 +103,10 @@ func (d *drain) left() (left []string) {
 	for _, kind := range []struct {
 		n    int
 		what string
-	}{{byCode + inBrowsers, "sign-ins"}, {calls, "calls"}, {outcomes, "results of calls"}} {
+	}{{signIns, "sign-ins"}, {calls, "calls"}, {outcomes, "results of calls"}} {
 		if kind.n > 0 {
 			left = append(left, fmt.Sprintf("%d %s", kind.n, kind.what))
 		}
 	}
 	return left
-}
-
-// sharesDeviceFlows reports whether another process polls on in a device flow of this one.
-func sharesDeviceFlows(o *Options) bool {
-	return o.Store != nil && !o.UnsharedSignIns && store.SuitsFrequentWrites(o.Store)
 }

@@ -122,6 +122,7 @@ func (s *Service) ways(transport http.RoundTripper, o *Options, told observer, s
 	if err := s.checkConnectPage(o); err != nil {
 		return nil, nil, err
 	}
+	polls := schedule.New(maxPolls)
 	redirects := &grants.RedirectFlow{
 		Config: redirect.Config{
 			Name: s.program(), Service: s.Name, RedirectURI: s.RedirectURI, InsecureAssumePKCE: s.InsecureAssumePKCE, Listen: o.listen,
@@ -131,6 +132,7 @@ func (s *Service) ways(transport http.RoundTripper, o *Options, told observer, s
 	if s.ConnectPage != nil {
 		redirects.Page, redirects.Issuer = s.ConnectPage.page, cmp.Or(s.Issuer, s.Endpoint.AuthURL)
 		redirects.Mark = markOf(o.replicas)
+		redirects.Shared = shared.pages(o.replicas, polls)
 	}
 	var wants []func(oauth.Endpoints) error
 	for _, f := range s.flows() {
@@ -161,7 +163,7 @@ func (s *Service) ways(transport http.RoundTripper, o *Options, told observer, s
 		} else {
 			ways = append(ways, grants.DeviceFlow{
 				Server: server, Options: device.Options{UseComplete: s.InsecureCodeInLink}, LocalOnly: o.VerifyUser == nil,
-				Schedule: schedule.New(maxPolls), Flights: shared.flights, Key: shared.key, Failed: told.storeFailed,
+				Schedule: polls, Flights: shared.flights, Key: shared.key, Failed: told.storeFailed,
 			})
 		}
 	}

@@ -3,9 +3,11 @@ package lazyauth
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/schedule"
 )
 
 // sharedFlights are what processes share of the sign-ins under way, by way of Options.Store.
@@ -27,6 +29,33 @@ func newSharedFlights(s *Service, o *Options, told observer) *sharedFlights {
 	}
 	return shared
 }
+
+// pages returns what processes share of sign-ins by the connect page; nil if there are none, or none that could be
+// forwarded to.
+func (s *sharedFlights) pages(r replicas, polls *schedule.Schedule) *grants.SharedPages {
+	directory, ok := r.(interface {
+		Address(ctx context.Context, incarnation string) (string, error)
+	})
+	if s.flights == nil || !ok {
+		return nil
+	}
+	answers := func(ctx context.Context, process string) (bool, error) {
+		ctx, cancel := context.WithTimeout(ctx, lookUpWait)
+		defer cancel()
+		address, err := directory.Address(ctx, process)
+		return address != "", err
+	}
+	return &grants.SharedPages{
+		Flights: s.flights, Key: s.key, Schedule: polls, Failed: s.failed, Me: r.Incarnation(), Answers: answers,
+		Reached: func(ctx context.Context) bool {
+			reached, err := answers(ctx, r.Incarnation())
+			return err == nil && reached
+		},
+	}
+}
+
+// lookUpWait is how long it may take to find out whether another process can be reached.
+const lookUpWait = 3 * time.Second
 
 // remembers returns ways that are not gone where the person has declined, or approved in vain, in another
 // process.

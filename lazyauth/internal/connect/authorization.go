@@ -37,8 +37,17 @@ type Request struct {
 	// Mark notes, for so long, that what has this name is under way in this process, so that others
 	// can have it answer requests for that; nil if there are none. It may wait until its context ends.
 	Mark func(ctx context.Context, name string, life time.Duration) error
+	// Again is set if the link is one that another process has had, which is gone: this one's page answers from now on.
+	Again *Again
 	// LoginHint and Prompt are OpenID Connect's. No host sees them: they are not in the link.
 	LoginHint, Prompt string
+}
+
+// Again says which link it is. What browsers have begun by it at the other process does not count here: they begin anew.
+type Again struct {
+	Code    string // what [Authorization.Code] was
+	Expires time.Time
+	Turn    int // how many processes have had it before
 }
 
 // Shown is what the page says of a sign-in.
@@ -87,9 +96,9 @@ type Authorization struct {
 	seen      bool // its last page was
 }
 
-// Begin opens a link for a person, after calling want for what is asked for, for as long as that takes.
+// Begin opens a link for a person, or opens it again, after calling want for what is asked for, for as long as that takes.
 //
-// Errors: [ErrUnknown] if the person's identity is not known; [ErrBusy]; an oauth.ErrUnavailable if the table does not
+// Errors: [ErrEnded] of one that is no link any more; [ErrUnknown] if the person's identity is not known; [ErrBusy]; an oauth.ErrUnavailable if the table does not
 // answer; what authcode.Endpoint has against the server; that of ctx.
 func (p *Page) Begin(ctx context.Context, request Request, want func(context.Context) scopes.Set) (*Authorization, error) {
 	endpoints := request.Client.Endpoints()
@@ -111,6 +120,13 @@ func (p *Page) Begin(ctx context.Context, request Request, want func(context.Con
 		events: make(chan authcode.Event, 16), arrived: make(chan *submission, mostRefused+1),
 		here: make(chan struct{}), finished: make(chan struct{}), brought: make(map[string]*submission),
 	}
+	turn := 0
+	if again := request.Again; again != nil {
+		if !isCode(again.Code, codeLength) || !time.Now().Before(again.Expires) || again.Expires.After(a.expires) {
+			return nil, ErrEnded
+		}
+		a.code, a.expires, turn = again.Code, again.Expires, again.Turn
+	}
 	a.id = digest(a.code)
 	if ctx.Err() != nil {
 		return nil, oauth.Ended(ctx, authcode.Op)
@@ -121,7 +137,7 @@ func (p *Page) Begin(ctx context.Context, request Request, want func(context.Con
 	case err != nil:
 		return nil, noTable(err)
 	}
-	if err := a.mark(ctx, markOfLink(a.id)); err != nil {
+	if err := a.mark(ctx, markOfLink(a.id, turn)); err != nil {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), tableWait)
 		defer cancel()
 		return nil, noTable(errors.Join(err, p.table.Close(closing, a.id)))
@@ -143,8 +159,14 @@ func (a *Authorization) Show(s Shown) {
 	a.shown = s
 }
 
+// Code is what its link has, for another process to open it again.
+func (a *Authorization) Code() string { return a.code }
+
 // Link is where the person goes. It has no personal data in it, and no use for anybody else.
 func (a *Authorization) Link() string { return a.page.link(a.code) }
+
+// Link is where the person goes whose sign-in has this code.
+func (p *Page) Link(code string) string { return p.link(code) }
 
 func (p *Page) link(code string) string { return p.config.PublicURL + "?f=" + code }
 

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 )
 
-// MarksOf returns the mark, in a store that processes share, of whose the sign-in is that a request for
-// a page is about. form is what its body has, if that is a form. There is none if the request is about
+// MarksOf returns the marks, in a store that processes share, of whose the sign-in is that a request for
+// a page is about: the first that there is counts. form is what its body has, if that is a form. There is none if the request is about
 // none, or none that can be told: every process answers such a request alike.
 //
 // What stands in a link is not in its mark, so that who reads the store has no link.
@@ -26,7 +27,12 @@ func MarksOf(r *http.Request, form url.Values) []string {
 		return nil
 	}
 	if code, ok := linkCode(values); ok {
-		return []string{markOfLink(digest(code))}
+		id := digest(code)
+		marks := make([]string, 0, MostTurns)
+		for turn := MostTurns - 1; turn >= 0; turn-- {
+			marks = append(marks, markOfLink(id, turn))
+		}
+		return marks
 	}
 	if got, ok := authcode.ReadAnswer(r.URL.RawQuery); ok {
 		if id, named := attemptOf(got.State); named {
@@ -39,7 +45,18 @@ func MarksOf(r *http.Request, form url.Values) []string {
 	return nil
 }
 
-func markOfLink(id string) string    { return "link " + id }
+// MostTurns is how many processes have a link, one after the other.
+const MostTurns = 3
+
+// markOfLink returns the mark of the process that has a link after so many others. A mark cannot be taken back, so
+// that each has another one.
+func markOfLink(id string, turn int) string {
+	if turn == 0 {
+		return "link " + id
+	}
+	return "link " + id + " " + strconv.Itoa(turn)
+}
+
 func markOfAttempt(id string) string { return "attempt " + id }
 
 // mark has a sign-in's link or attempt marked as this process's, if there are others.

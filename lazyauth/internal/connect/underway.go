@@ -5,9 +5,8 @@ import "time"
 // lastPageWait is how long a browser may take to load the last page, to which it is on its way.
 const lastPageWait = 5 * time.Second
 
-// UnderWay counts the sign-ins of which somebody may still want one of these pages: those that are not
-// finished, and those whose last page a browser is about to load.
-func UnderWay(p *Page) int {
+// LastPages counts the sign-ins that are finished, and whose last page a browser is about to load.
+func LastPages(p *Page) int {
 	n := 0
 	p.mu.Lock()
 	all := make([]*Authorization, 0, len(p.local))
@@ -16,21 +15,21 @@ func UnderWay(p *Page) int {
 	}
 	p.mu.Unlock()
 	for _, a := range all {
-		if isUnderWay(a) {
+		if isAboutToBeSeen(a) {
 			n++
 		}
 	}
 	return n
 }
 
-func isUnderWay(a *Authorization) bool {
+func isAboutToBeSeen(a *Authorization) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	select {
 	case <-a.finished:
 		return len(a.brought) > 0 && !a.seen && time.Since(a.ended) < lastPageWait
 	default:
-		return true
+		return false
 	}
 }
 

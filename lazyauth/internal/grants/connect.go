@@ -27,16 +27,21 @@ func (w *RedirectFlow) beginOnPage(ctx context.Context, a Asked, client *oauth.C
 	if w.Hint != nil {
 		request.LoginHint, request.Prompt = w.Hint(a.Who)
 	}
-	authorization, err := w.Page.Begin(ctx, request, a.Want)
-	switch {
-	case errors.Is(err, connect.ErrBusy):
-		return nil, ErrManySignIns
-	case errors.Is(err, connect.ErrUnknown): // the author's mapping does not know who calls
-		return nil, failure{ErrUnverified, err}
-	case err != nil:
-		return nil, err
+	open := func(ctx context.Context, again *connect.Again, want func(context.Context) scopes.Set) (pageAuthorization, error) {
+		request.Again = again
+		authorization, err := w.Page.Begin(ctx, request, want)
+		switch {
+		case errors.Is(err, connect.ErrBusy):
+			err = ErrManySignIns
+		case errors.Is(err, connect.ErrUnknown): // the author's mapping does not know who calls
+			err = failure{ErrUnverified, err}
+		}
+		return pageAuthorization{authorization, w.Server, client, a.Program, a.CallersClient}, err
 	}
-	return pageAuthorization{authorization, w.Server, client, a.Program, a.CallersClient}, nil
+	if w.Shared == nil || !w.Shared.Reached(ctx) {
+		return open(ctx, nil, a.Want)
+	}
+	return w.Shared.begin(ctx, a, client, w.Page, open)
 }
 
 // A pageAuthorization is one by way of the connect page.
@@ -84,6 +89,9 @@ func (a pageAuthorization) Start(ctx context.Context, heard Heard, done func(*oa
 		return token, err
 	}, done)
 }
+
+// Moves implements [Authorization]: the browser comes back to this process.
+func (pageAuthorization) Moves() bool { return false }
 
 // Passed implements [Authorization]: the callback takes no code but from the browser, and the person, that passed
 // the page.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
@@ -84,13 +85,7 @@ func (a deviceAuthorization) Prompt() elicit.Prompt {
 func (a deviceAuthorization) Start(ctx context.Context, heard Heard, done func(*oauth.Token, error)) {
 	a.shared.Start(ctx, heard.Polled, func(token *oauth.Token, err error) {
 		a.server.refused(a.as, err)
-		switch {
-		case errors.Is(err, pending.ErrReplaced): // whoever waits looks again
-			err = ErrAbandoned
-		case errors.Is(err, pending.ErrUnverified):
-			err = failure{ErrUnverified, err}
-		}
-		done(token, err)
+		done(token, fromOthers(err))
 	})
 }
 
@@ -100,14 +95,35 @@ func (deviceAuthorization) Reached() bool { return true }
 // Passed implements [Authorization]: anybody may have entered the code.
 func (deviceAuthorization) Passed() bool { return false }
 
+// Moves implements [Authorization].
+func (a deviceAuthorization) Moves() bool { return a.shared.IsShared() }
+
 // Shows implements [Authorization].
 func (deviceAuthorization) Shows(elicit.Prompt) {}
 
 // End implements [Authorization]: the code lapses by itself, and what others wait for is cleared away.
 func (a deviceAuthorization) End(ctx context.Context, o Outcome) {
+	a.shared.End(ctx, outcomeForOthers(o))
+}
+
+// outcomeForOthers is what other processes learn of an outcome.
+func outcomeForOthers(o Outcome) pending.Outcome {
 	ended := pending.Outcome{Kept: !o.Unsaved, Err: o.Err, Closed: errors.Is(o.Err, ErrClosed), Unwanted: errors.Is(o.Err, ErrAbandoned)}
 	if errors.Is(o.Err, ErrUnverified) {
 		ended.Err = pending.ErrUnverified
 	}
-	a.shared.End(ctx, ended)
+	return ended
+}
+
+// fromOthers is what another process's outcome is here.
+func fromOthers(err error) error {
+	switch {
+	case errors.Is(err, pending.ErrReplaced): // whoever waits looks again
+		return ErrAbandoned
+	case errors.Is(err, pending.ErrUnverified):
+		return failure{ErrUnverified, err}
+	case errors.Is(err, pending.ErrLapsed):
+		return authcode.Lapsed(nil)
+	}
+	return err
 }

@@ -56,6 +56,7 @@ type RedirectFlow struct {
 	Page   *connect.Page
 	Issuer string
 	Mark   func(ctx context.Context, name string, life time.Duration) error
+	Shared *SharedPages // nil: its sign-ins are this process's alone
 
 	mu   sync.Mutex
 	of   *oauth.Client // what flow speaks to
@@ -203,6 +204,9 @@ func (a redirectAuthorization) Start(ctx context.Context, heard Heard, done func
 		return token, err
 	}, done)
 }
+
+// Moves implements [Authorization]: the browser comes back to this process.
+func (redirectAuthorization) Moves() bool { return false }
 
 // Passed implements [Authorization]: whoever has seen the link may have sent the code.
 func (redirectAuthorization) Passed() bool { return false }

@@ -87,6 +87,8 @@ func (p onPath) Start(ctx context.Context, _ grants.Heard, done func(*oauth.Toke
 	}()
 }
 
+func (onPath) Moves() bool { return false }
+
 func (p onPath) Reached() bool { return p.path.reached.Load() }
 
 func (p onPath) End(_ context.Context, o grants.Outcome) { p.path.ended = append(p.path.ended, o) }

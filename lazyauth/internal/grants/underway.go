@@ -1,20 +1,26 @@
 package grants
 
-// UnderWay counts a keeper's flights under way: those by a code that the person enters anywhere, and all others,
-// whose browser comes back to this process, or of which it is not known yet.
-func UnderWay(k *Keeper) (byCode, others int) {
+// Staying counts the flights under way that no other process can go on with, or of which that is not known yet.
+func Staying(k *Keeper) (n int) {
 	for o := range k.Owners {
 		o.mu.Lock()
 		f := o.flight
 		o.mu.Unlock()
-		if f == nil {
-			continue
-		}
-		if s := f.shown.Load(); s != nil && s.prompt.UserCode != "" {
-			byCode++
-		} else {
-			others++
+		if f != nil && (f.shown.Load() == nil || !f.signIn.moves()) {
+			n++
 		}
 	}
-	return byCode, others
+	return n
+}
+
+// moves reports whether another process can go on with every authorization, once there is one.
+func (s *signIn) moves() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.all {
+		if !b.Moves() {
+			return false
+		}
+	}
+	return true
 }

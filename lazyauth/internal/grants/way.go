@@ -79,6 +79,8 @@ type Authorization interface {
 	// Reached reports whether a browser has come to this program, as it does in the end by
 	// a way that leads back to it; true if the way does not, and there is no telling.
 	Reached() bool
+	// Moves reports whether another process can go on with it, as it is now, if this one ends.
+	Moves() bool
 	// Shows says what the person is shown, before they can see any of it.
 	Shows(elicit.Prompt)
 	// Passed reports, of one that has come to a token, whether who approved is known to be

@@ -49,6 +49,9 @@ func (a *Authorization) Start(ctx context.Context, observe func(device.PollEvent
 	p.start(ctx, observe, done)
 }
 
+// IsShared reports whether other processes can go on with it.
+func (a *Authorization) IsShared() bool { return a.flights != nil }
+
 // change changes the record, if it is still of this flight.
 func (a *Authorization) change(ctx context.Context, f func(*record) records.Decision) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingWait)

@@ -3,6 +3,7 @@ package pending
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
@@ -48,13 +49,16 @@ type over struct {
 	At     time.Time `json:"at"`
 }
 
-// kinds are what a flight can come to, by what records call it. The first that an error is, is
-// its kind.
-var kinds = []struct {
+// A kind is what a flight can come to.
+type kind struct {
 	name string
 	err  error
 	vain bool // the next one would come to the same
-}{
+}
+
+// kinds are what a flight can come to, by what records call it. The first that an error is, is
+// its kind.
+var kinds = []kind{
 	{"denied", oauth.ErrDenied, false},
 	{"expired", device.ErrExpired, false},
 	{"interrupted", device.ErrInterrupted, false},
@@ -65,6 +69,11 @@ var kinds = []struct {
 	{"unavailable", oauth.ErrUnavailable, true},
 	{"refused", oauth.ErrRefused, true},
 	{"unverified", ErrUnverified, false},
+}
+
+// isKind reports whether err is one that others can be told of.
+func isKind(err error) bool {
+	return slices.ContainsFunc(kinds, func(k kind) bool { return errors.Is(err, k.err) })
 }
 
 // overWith returns what is recorded of err.
@@ -83,14 +92,17 @@ func overWith(err error, now time.Time) *over {
 }
 
 // err returns the error that it was; nil if it is none that is known.
-func (o *over) err() error {
+func (o *over) err() error { return o.errOf("poll") }
+
+// errOf is err, of what has this name.
+func (o *over) errOf(op string) error {
 	for _, k := range kinds {
 		switch {
 		case k.name != o.Kind:
 		case k.err == ErrUnverified: //nolint:errorlint // it is that very one
 			return fmt.Errorf("%w", ErrUnverified)
 		default:
-			e := &oauth.Error{Op: "poll", Kind: k.err, Reason: "heard by another process"}
+			e := &oauth.Error{Op: op, Kind: k.err, Reason: "heard by another process"}
 			if v := oauth.Known(o.Code); v.Code == o.Code {
 				e.Code = o.Code
 			}

@@ -40,6 +40,8 @@ type record struct {
 	Grant    *grant        `json:"grant,omitempty"`
 	Over     *over         `json:"over,omitempty"`
 	Declines []decline     `json:"declines,omitempty"`
+
+	Page *Link `json:"page,omitempty"` // that of a page of this program, if there is one
 }
 
 // An asker says who has asked for the code, and where: nobody else can poll for it.
@@ -122,7 +124,7 @@ func (r *record) isSound() bool {
 		}
 	}
 	switch {
-	case len(r.Declines) > maxDeclines:
+	case len(r.Declines) > maxDeclines, r.Page != nil && !r.Page.isSound():
 		return false
 	case r.ID == "":
 		return r.Code == nil && r.Grant == nil && r.Over == nil
@@ -136,7 +138,7 @@ func (r *record) isSound() bool {
 
 // encode returns nil for a record that says nothing.
 func (r *record) encode() []byte {
-	if r.ID == "" && len(r.Declines) == 0 {
+	if r.ID == "" && len(r.Declines) == 0 && r.Page == nil {
 		return nil
 	}
 	var b bytes.Buffer
@@ -148,9 +150,13 @@ func (r *record) encode() []byte {
 	return b.Bytes()
 }
 
-// without returns the record without its flight, and without declines that count no more.
+// without returns the record without its device flow, and without what counts no more.
 func (r *record) without(now time.Time) *record {
-	return &record{Version: recordVersion, Declines: slices.DeleteFunc(slices.Clone(r.Declines), func(d decline) bool { return !d.holds(now) })}
+	page := r.Page
+	if page != nil && !now.Before(page.Expires) {
+		page = nil
+	}
+	return &record{Version: recordVersion, Page: page, Declines: slices.DeleteFunc(slices.Clone(r.Declines), func(d decline) bool { return !d.holds(now) })}
 }
 
 // holds reports whether a decline counts: a clock that was set back does not make it longer.

@@ -140,6 +140,7 @@ func FuzzRecord(f *testing.F) {
 		f.Add(r.encode())
 	}
 	f.Add([]byte(`{"v":1,"id":"x","code":null,"over":{}}`))
+	f.Add([]byte(`{"v":1,"page":{"code":"x","scopes":"a","expires":"2026-01-01T00:00:00Z","by":"p","turn":-1,"over":{"kind":"denied"}}}`))
 	server, err := oauth.New(oauth.Config{
 		Endpoints:   oauth.Endpoints{DeviceAuthorization: "https://as.example/device", Token: "https://as.example/token"},
 		Credentials: oauth.Credentials{ID: "notes"},

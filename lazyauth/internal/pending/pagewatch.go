@@ -1,0 +1,98 @@
+package pending
+
+import (
+	"context"
+	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+)
+
+// Watch waits for a sign-in whose page is another process's. done is called once, on a goroutine of its own: with
+// nil if this process's page is to answer from now on; or else with what the sign-in has come to, as [Authorization.Start]
+// says it, with [ErrLapsed], or with why ctx ended.
+func (p *Page) Watch(ctx context.Context, done func(error)) {
+	p.asked.Schedule.Add(ctx, time.Now().Add(lookAtPage), &pageWatch{page: p, ctx: ctx, done: done, every: lookAtPage})
+}
+
+// Hold looks whether a sign-in is this process's still, until ctx ends. If it is not, lost is called, on a goroutine of its
+// own: with [ErrElsewhere] if it has ended, with [ErrTaken], or with [ErrReplaced] if another one has begun.
+func (p *Page) Hold(ctx context.Context, lost func(error)) {
+	if p.unkept {
+		return
+	}
+	p.asked.Schedule.Add(ctx, time.Now().Add(lookAtOwn), &pageWatch{page: p, ctx: ctx, done: lost, every: lookAtOwn, mine: true})
+}
+
+// A pageWatch is a job of a schedule.
+type pageWatch struct {
+	page    *Page
+	ctx     context.Context
+	done    func(error)
+	every   time.Duration
+	mine    bool
+	failing bool
+}
+
+// Run implements [schedule.Job].
+func (w *pageWatch) Run() (again time.Time) {
+	isOver, result := false, error(nil)
+	err := guard.Call("a sign-in", func() error {
+		isOver, result = w.look()
+		return nil
+	})
+	if err != nil {
+		isOver, result = true, err
+	}
+	if !isOver {
+		return time.Now().Add(w.every)
+	}
+	go w.done(result) // whose goroutine it is
+	return time.Time{}
+}
+
+// look looks at the record, and reports whether the waiting is over.
+func (w *pageWatch) look() (isOver bool, result error) {
+	p := w.page
+	if w.ctx.Err() != nil {
+		return true, oauth.Ended(w.ctx, pageOp)
+	}
+	text, err := p.flights.records.Load(w.ctx, p.asked.Key)
+	var r *record
+	if err == nil {
+		r, err = decode(text)
+	}
+	now, link := time.Now(), p.Link()
+	switch {
+	case err != nil && !w.failing:
+		w.failing = true
+		p.asked.Failed(err)
+	case err != nil:
+	case r.Page == nil && w.mine && !p.isBrought(w.ctx): // who knows of no pages has written it; what was ended is seen when the token comes
+	case r.Page == nil:
+		return true, ErrElsewhere
+	case r.Page.Code != link.Code:
+		return true, ErrReplaced
+	case w.mine && r.Page.By != p.asked.Me:
+		p.saw(r.Page, false)
+		return true, ErrTaken
+	case w.mine:
+		w.failing = false
+	case r.Page.Over != nil:
+		return true, r.Page.Over.errOf(pageOp)
+	default:
+		w.failing = false
+		p.saw(r.Page, false)
+		switch {
+		case !r.Page.isOpen(now) || p.answers(w.ctx, r.Page):
+		case r.Page.Turn+1 >= p.asked.Turns: // whoever waits asks anew
+			return true, ErrReplaced
+		case p.takeOver(w.ctx):
+			return true, nil
+		}
+	}
+	if !now.Before(link.Expires) {
+		return true, ErrLapsed
+	}
+	return false, nil
+}
