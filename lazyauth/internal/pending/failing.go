@@ -41,6 +41,13 @@ func (p *poller) failed(ctx context.Context, err error) sight {
 	if slow {
 		p.without = now.Add(withoutFor)
 	}
+	if p.by != p.flights.me && silent { // whoever polled last may have polled on without the store, as this does
+		saved := p.auth.Save()
+		saved.Doubt = true
+		if auth, err := p.asked.Client.Resume(saved); err == nil {
+			p.auth = auth
+		}
+	}
 	p.unwritten = p.unwritten || errors.Is(err, store.ErrDamaged) // and set aside: the next poll writes it anew
 	return p.pollAlone(ctx)
 }
@@ -77,6 +84,9 @@ func (p *poller) pollAlone(ctx context.Context) sight {
 	}
 	s, event := p.pollOnce(ctx)
 	p.ahead = true
+	if s.final && !p.isAlone() { // which the record does not say
+		p.flights.spent.Store(&p.id)
+	}
 	if event.Outcome != device.Fault || ctx.Err() == nil {
 		p.polledFor(*event)
 	}

@@ -23,6 +23,7 @@ type Flights struct {
 	records *records.Records
 	me      string // the name of this incarnation of the process, which no other has
 
+	spent   atomic.Pointer[string]  // the id of the last flight that has ended and has a record which does not say so
 	failure atomic.Pointer[failure] // of the store, as it was last looked at for somebody who is to be asked
 }
 
@@ -124,6 +125,8 @@ func (f *Flights) isLive(ctx context.Context, r *record, a Asked) bool {
 	now := time.Now()
 	switch {
 	case r.ID == "" || r.Over != nil:
+		return false
+	case f.spent.Load() != nil && *f.spent.Load() == r.ID:
 		return false
 	case r.Grant != nil && r.By == f.me: // this process has had it, and could not bring it
 		return false
