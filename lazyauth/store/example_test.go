@@ -6,8 +6,11 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
@@ -97,4 +100,25 @@ func ExampleNewFleet() {
 	// Output:
 	// written: true in doubt: false
 	// token 1 <nil>
+}
+
+// What happens to a machine that shares a store, for Prometheus, at an address where callers do not get to.
+func ExampleFleetCounts_WriteTo() {
+	fleet, err := store.NewFleet(store.NewSharedMemory(nil), []byte("a key of names, of 32 bytes ...."), [][]byte{[]byte("a sealing key, of 32 bytes .....")}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		_, _ = fleet.Counts().WriteTo(w)
+	})
+	answer := httptest.NewRecorder()
+	mux.ServeHTTP(answer, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/metrics", nil))
+	lines := strings.SplitAfterN(answer.Body.String(), "\n", 4)
+	fmt.Print(lines[0], lines[1], lines[2])
+	// Output:
+	// # HELP lazyauth_fleet_takeovers_total Attempts of other machines that did not end them, and which this one went on from.
+	// # TYPE lazyauth_fleet_takeovers_total counter
+	// lazyauth_fleet_takeovers_total 0
 }
