@@ -11,14 +11,15 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres"
 )
 
+func TestSignIns(t *testing.T)           { enginetest.TestSignIns(t, stormEngine(t)) }
 func TestRefreshStorm(t *testing.T)      { enginetest.TestStorm(t, stormEngine(t)) }
 func BenchmarkRefreshStorm(b *testing.B) { enginetest.BenchmarkStorm(b, stormEngine(b)) }
 
 // stormEngine is a schema of its own, as a program opens it that says nothing of its pool.
-func stormEngine(tb testing.TB) enginetest.StormEngine {
+func stormEngine(tb testing.TB) enginetest.Engine {
 	tb.Helper()
 	url, opts := server.URL("", "postgres"), migrated(tb)
-	return enginetest.StormEngine{
+	return enginetest.Engine{
 		Open: func() (store.Shared, func(), error) {
 			db, err := postgres.Open(tb.Context(), url, &opts)
 			if err != nil {

@@ -12,18 +12,19 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/redis"
 )
 
+func TestSignIns(t *testing.T)           { enginetest.TestSignIns(t, stormEngine(t)) }
 func TestRefreshStorm(t *testing.T)      { enginetest.TestStorm(t, stormEngine(t)) }
 func BenchmarkRefreshStorm(b *testing.B) { enginetest.BenchmarkStorm(b, stormEngine(b)) }
 
 // stormEngine has keys of its own.
-func stormEngine(tb testing.TB) enginetest.StormEngine {
+func stormEngine(tb testing.TB) enginetest.Engine {
 	tb.Helper()
 	opts := redis.Options{Name: fmt.Sprintf("fleet-%d", names.Add(1))}
 	others, err := clients(tb) // those of this question are among them
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return enginetest.StormEngine{
+	return enginetest.Engine{
 		Open: func() (store.Shared, func(), error) {
 			db, err := redis.Open(tb.Context(), server.URL(""), &opts)
 			if err != nil {

@@ -1,5 +1,5 @@
 // Package enginetest has what the tests of all engines for machines that share a store have in common: stories of
-// servers that end, links that fail, and refreshes that come all at once, which take a real server.
+// servers that end, links that fail, and sign-ins and refreshes of many people, which take a real server.
 package enginetest
 
 import (

@@ -9,8 +9,8 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
-// A StormEngine is one that a refresh storm meets.
-type StormEngine struct {
+// An Engine is one that the machines of a story share.
+type Engine struct {
 	// Open opens it, as a machine of its own, with a function that closes it.
 	Open func() (store.Shared, func(), error)
 	// Connections is how many the server has, of all machines; nil: there is no server.
@@ -64,7 +64,7 @@ func (s Storm) Check() error {
 }
 
 // TestStorm has a storm come over some people, and checks it.
-func TestStorm(t *testing.T, e StormEngine) {
+func TestStorm(t *testing.T, e Engine) {
 	s := BreakStorm(t, 20, e)
 	if err := s.Check(); err != nil {
 		t.Error(err)
@@ -75,7 +75,7 @@ func TestStorm(t *testing.T, e StormEngine) {
 }
 
 // BenchmarkStorm reports what storms over 100 people come to. p99-lateness is in quiet times of a call; the others are counts.
-func BenchmarkStorm(b *testing.B, e StormEngine) {
+func BenchmarkStorm(b *testing.B, e Engine) {
 	people := 100
 	if testing.Short() {
 		people = 20

@@ -9,8 +9,8 @@ import (
 )
 
 // inMemory is what costs nothing, to compare the engines with.
-func inMemory(rows store.Shared) enginetest.StormEngine {
-	return enginetest.StormEngine{Open: func() (store.Shared, func(), error) { return rows, func() {}, nil }}
+func inMemory(rows store.Shared) enginetest.Engine {
+	return enginetest.Engine{Open: func() (store.Shared, func(), error) { return rows, func() {}, nil }}
 }
 
 func TestRefreshStorm(t *testing.T) { enginetest.TestStorm(t, inMemory(store.NewSharedMemory(nil))) }

@@ -32,7 +32,7 @@ const (
 // A storm is about to break over people who have signed in at a machine that is gone, and whose tokens have expired.
 type storm struct {
 	tb       testing.TB
-	engine   StormEngine
+	engine   Engine
 	as       *fakeas.Server
 	wire     stormWire
 	people   []grants.Principal // the first ones are the quiet ones
@@ -42,7 +42,7 @@ type storm struct {
 var storms atomic.Int64
 
 // BreakStorm has a storm come over so many people, and returns what came of it.
-func BreakStorm(tb testing.TB, people int, e StormEngine) Storm {
+func BreakStorm(tb testing.TB, people int, e Engine) Storm {
 	tb.Helper()
 	s := &storm{tb: tb, engine: e, as: newStormServer()}
 	s.wire.next = s.as.Transport()
