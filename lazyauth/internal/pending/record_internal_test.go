@@ -193,6 +193,8 @@ func TestRecord_WrittenBefore(t *testing.T) {
 			`"grant":{"access":"access","refresh":"refresh","expires":"2026-11-26T12:00:00Z","scopes":"profile","missing":"notes:read","client":"notes","confidential":true,` +
 			`"got":"2026-11-26T12:00:00Z","until":"2026-11-26T12:01:30Z"},"declines":[{"program":"57de4cf40144bdf7d00010f2f5557a7d","at":"2026-11-26T12:00:00Z"}]}`,
 		`{"v":1,"id":"f",` + asker + `,"over":{"kind":"interrupted","code":"invalid_grant","status":400,"at":"2026-11-26T12:00:00Z"}}`,
+		`{"v":1,"page":{"code":"0123456789abcdefghijkl","scopes":"notes:read profile","expires":"2026-11-26T12:10:00Z","by":"p","turn":1,` +
+			asker + `,"over":{"kind":"denied","at":"2026-11-26T12:00:00Z"}}}`,
 	} {
 		for _, written := range []string{text, text[:len(text)-1] + `,"later":{"than":"this"}}`} {
 			r, err := decode([]byte(written))
