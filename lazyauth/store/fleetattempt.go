@@ -24,6 +24,28 @@ func (a *attempt) notDue(ctx context.Context, before *Row) error {
 	return &NotDueError{In: max(in, 0)}
 }
 
+// finds looks at what has become of the attempt under way because of which this one was not begun, where change would not
+// be called for what that brings. It reports whether it is under way still, and fails with an [ErrFound].
+func (a *attempt) finds(ctx context.Context, before *Row) (waits bool, err error) {
+	f := a.fleet
+	if a.terms.Found == nil {
+		return false, nil
+	}
+	last := f.seen.of(a.id)
+	row, err := f.read(ctx, a.id)
+	switch {
+	case err != nil, row == nil, before == nil:
+		return false, err
+	case row.Generation == before.Generation:
+		now, err := f.now(ctx)
+		return err == nil && row.Fence == before.Fence && row.held(now), nil // or Begin tells
+	}
+	if v, err := f.look(ctx, a.placed, row, last); err == nil && v.record != nil && a.terms.Found(v.record) {
+		return false, ErrFound
+	}
+	return false, nil
+}
+
 // looks finds out what a row has.
 func (a *attempt) looks(ctx context.Context, row *Row, last sight) (view, error) {
 	a.generation = row.Generation

@@ -108,7 +108,7 @@ func (a *attempt) begin(ctx context.Context) error {
 	f := a.fleet
 	heard, stop := f.hints.wait(a.id)
 	defer stop()
-	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+	for pause := firstPause; ; {
 		// The lease is counted from before it was taken, by this machine's monotonic clock, and ends
 		// for this machine before it does for the store.
 		began, last := time.Now(), f.seen.of(a.id)
@@ -123,12 +123,17 @@ func (a *attempt) begin(ctx context.Context) error {
 		case a.terms.IfDue:
 			return a.notDue(ctx, before)
 		}
-		select {
-		case <-heard:
-			pause = firstPause
-		case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // so that those who wait do not look in step
-		case <-ctx.Done():
-			return noAnswer{"another machine has worked on the record all the while, or has died and its lease has not ended", context.Cause(ctx)}
+		for waits := true; waits; pause = min(2*pause, lastPause) {
+			select {
+			case <-heard:
+				pause = firstPause
+			case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // so that those who wait do not look in step
+			case <-ctx.Done():
+				return noAnswer{"another machine has worked on the record all the while, or has died and its lease has not ended", context.Cause(ctx)}
+			}
+			if waits, err = a.finds(ctx, before); err != nil {
+				return err
+			}
 		}
 	}
 }

@@ -86,13 +86,17 @@ func (x *execution) stored() int {
 
 var errNothing = errors.New("there is nothing to refresh")
 
-// refresh refreshes what is stored, as package grants does. looks is whether it looks at the time.
-func refresh(m *machine, looks bool) {
+// refresh refreshes what is stored, as package grants does. looks is whether it looks at the time. If it knows a token,
+// another one will do.
+func refresh(m *machine, looks bool, known int) {
 	x := m.x
 	issued := 0
 	terms := &store.Terms{Over: func(found []byte) bool { return number(found) < issued }}
+	if known != 0 {
+		terms.Found = func(found []byte) bool { return number(found) > known }
+	}
 	err := m.fleet.Update(store.WithTerms(m.ctx, terms), grantKey, func(old []byte) ([]byte, error) {
-		if number(old) == 0 {
+		if number(old) == 0 || known != 0 && number(old) > known {
 			return nil, errNothing
 		}
 		if _, err := m.step("asks"); err != nil {
@@ -127,7 +131,7 @@ func refresh(m *machine, looks bool) {
 		issued = next
 		return []byte(strconv.Itoa(next)), nil
 	})
-	m.notes("came to %t %t", err == nil, errors.Is(err, store.ErrEnded))
+	m.notes("came to %t %t %t", err == nil, errors.Is(err, store.ErrEnded), errors.Is(err, store.ErrFound))
 	if err == nil && issued != 0 {
 		x.mu.Lock()
 		x.acked = max(x.acked, issued)
@@ -138,14 +142,19 @@ func refresh(m *machine, looks bool) {
 // A trial is of two machines that refresh one grant.
 type trial struct {
 	times int  // each of them
+	known bool // each knows the first token, and what the other one brings will do
 	grace bool // of the server
 	blind bool // they do not look at the time before they ask
 }
 
 func refreshes(c trial) *program {
 	one := func(m *machine) {
+		known := 0
+		if c.known {
+			known = 1
+		}
 		for range c.times {
-			refresh(m, !c.blind)
+			refresh(m, !c.blind, known)
 		}
 	}
 	return &program{
@@ -161,6 +170,8 @@ func refreshes(c trial) *program {
 				x.violate("G5: the grant is lost, and nothing was in doubt")
 			case !x.server.revoked && stored < x.acked:
 				x.violate("G2: token %d was acknowledged, and %d is stored", x.acked, stored)
+			case c.known && len(x.server.uses) > 1+x.doubts:
+				x.violate("one token would have done, and %d were presented", len(x.server.uses))
 			}
 		},
 		state: func(x *execution) string { return fmt.Sprint(x.stored()) + rowState(x) },
@@ -197,7 +208,7 @@ func ends() *program {
 	return &program{
 		begin: signedIn,
 		machines: []func(*machine){
-			func(m *machine) { refresh(m, true) },
+			func(m *machine) { refresh(m, true, 0) },
 			func(m *machine) {
 				err := m.fleet.Update(store.WithTerms(m.ctx, &store.Terms{Quick: true, Over: func([]byte) bool { return true }}), grantKey, remove)
 				m.x.mu.Lock()

@@ -39,6 +39,7 @@ func TestInterleavings_Hold(t *testing.T) {
 		{"one refresh each, with a grace", refreshes(trial{times: 1, grace: true}), []budgets{{kills: 1, losses: 1}, {kills: 1, pauses: 1}, {pauses: 1, steps: 1}}, budgets{kills: 1, losses: 1, pauses: 1, steps: 1}},
 		{"two refreshes each", refreshes(trial{times: 2}), []budgets{{kills: 1}, {losses: 1}, {pauses: 1}, {steps: 1}}, budgets{kills: 1, losses: 1, pauses: 1}},
 		{"two refreshes each, with a grace", refreshes(trial{times: 2, grace: true}), []budgets{{pauses: 1}}, budgets{kills: 1, losses: 1, pauses: 1}},
+		{"one refresh for both", refreshes(trial{times: 1, known: true}), []budgets{{kills: 1, losses: 1}, {kills: 1, pauses: 1}, {losses: 1, steps: 1}, {pauses: 2}, {pauses: 1, steps: 1}}, budgets{kills: 1, pauses: 2, steps: 1}},
 		{"a refresh and an end", ends(), []budgets{{kills: 1, pauses: 1}, {losses: 1, pauses: 1}, {pauses: 1, steps: 1}}, budgets{kills: 1, losses: 1, pauses: 1, steps: 1}},
 		{"two polls each", polls(), []budgets{{kills: 1, pauses: 1}, {losses: 1, pauses: 1}, {pauses: 1, steps: 1}}, budgets{kills: 1, losses: 1, pauses: 1, steps: 1}},
 		{"the start of a handler", starts(), []budgets{{kills: 1, losses: 1, steps: 1}}, budgets{kills: 1, losses: 2, pauses: 1, steps: 1}},

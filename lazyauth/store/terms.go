@@ -31,6 +31,11 @@ type Terms struct {
 	IfDue    bool
 	Interval time.Duration
 
+	// Found is asked about a record that another machine has written while this one waited for its attempt to end: whether that is
+	// what change is to bring. Then no attempt is begun, change is not called, and Update fails with an [ErrFound]. Nil: it
+	// is change that finds out, at the price of two changes of the store.
+	Found func(record []byte) bool
+
 	// Deadline is by when what change asks of others has been answered, or given up: afterwards
 	// another machine may ask the same. It is for requests to begin, too: see Bound. Zero: there is no
 	// such time. It has a monotonic reading.
@@ -98,6 +103,9 @@ var (
 	// ErrNotBegun: change was not called. Whoever has a copy of the record must not use a credential in
 	// it: another machine may be doing that now.
 	ErrNotBegun = errors.New("not begun")
+
+	// ErrFound: another machine has written what change was to bring, and change was not called: see [Terms].Found.
+	ErrFound = errors.New("another machine has brought it")
 
 	// ErrFenced: others have written the record meanwhile, and what change returned was not
 	// written: see [Terms].Over.

@@ -66,6 +66,9 @@ func (s stored) refused(g *Grant) bool {
 	return s.grant.refresh == "" && g.refresh != "" && s.grant.token.AccessToken == g.token.AccessToken
 }
 
+// serves reports whether what is stored can be used in the place of g.
+func (s stored) serves(g *Grant) bool { return s.grant.Alive() && s.grant.Holds(g.Known()) }
+
 func (r *ownRecord) read(record []byte) stored {
 	if record == nil {
 		r.sees(nil)

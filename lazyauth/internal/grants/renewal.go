@@ -137,6 +137,7 @@ func (o *Owner) refreshed(ctx context.Context, old *Grant) (*Grant, error) {
 		return o.exchange(ctx, old, old)
 	}
 	terms := new(store.Terms)
+	found := awaits(terms, o, old)
 	u, err := o.record.update(ctx, terms, func(s stored) decision { return o.refreshWith(ctx, terms, s, old, true) })
 	if errors.Is(err, store.ErrDamaged) && !u.made {
 		// It was set aside, so that nothing there says nothing.
@@ -150,6 +151,8 @@ func (o *Owner) refreshed(ctx context.Context, old *Grant) (*Grant, error) {
 			o.noteOutdated("")
 		}
 		return u.use, nil
+	case errors.Is(err, store.ErrFound):
+		return found(), nil
 	case ctx.Err() != nil && !u.made:
 		return nil, err
 	case errors.Is(err, store.ErrEnded):
@@ -190,7 +193,7 @@ func (o *Owner) refreshWith(ctx context.Context, terms *store.Terms, s stored, o
 		case s.refused(old):
 			return decision{err: errRefusedElsewhere}
 		case access == old.token.AccessToken, isOutdated(o, access):
-		case s.grant.Alive() && s.grant.Holds(old.Known()):
+		case s.serves(old):
 			return decision{use: s.grant}
 		case s.grant.refresh != "":
 			from = s.grant

@@ -61,6 +61,22 @@ func (r *ownRecord) replaces(g *Grant) func([]byte) bool {
 	}
 }
 
+// awaits has an update on these terms end if another machine brings what a refresh of old is to bring, while this one waits for it.
+// The function that it returns says what that was.
+func awaits(terms *store.Terms, o *Owner, old *Grant) (found func() *Grant) {
+	var brought atomic.Pointer[Grant]
+	terms.Found = func(record []byte) bool {
+		s := o.record.read(record)
+		if s.grant == nil || !o.isCurrent(old) || s.grant.token.AccessToken == old.token.AccessToken ||
+			isOutdated(o, s.grant.token.AccessToken) || !s.serves(old) {
+			return false
+		}
+		brought.Store(s.grant)
+		return true
+	}
+	return brought.Load
+}
+
 // isUnsettled reports whether a refresh that failed may have used the refresh token.
 func isUnsettled(ctx context.Context, err error) bool {
 	return err != nil && (ctx.Err() != nil || errors.Is(err, oauth.ErrUnreadable))
