@@ -3,17 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
-	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
@@ -25,39 +21,28 @@ type note struct {
 	Text string `json:"text"`
 }
 
-// A journal is what an authorization server and an API have seen of the replicas. It is what the
-// figures are taken from: a replica that is killed tells nothing.
-type journal struct {
-	alive func(name string) bool // whether a process runs, and has not been stopped since
-
-	mu         sync.Mutex
-	presented  map[[sha256.Size]byte]*presentation // refresh tokens and authorization codes
-	polling    map[[sha256.Size]byte]string        // device codes, while a poll is answered
-	concurrent []string                            // how a credential was presented by two processes that live
-	late       int                                 // credentials that were on their way for longer than their senders waited
-	again      int                                 // credentials presented once more, after whoever did before was dead
-	notes      map[string]int
-	begun      sync.Map // slow notes, by their texts
-}
-
-// A presentation is one of a credential that is good once.
-type presentation struct {
-	by string
-	at time.Time
-}
-
-// An authServer is the authorization server, with its journal in front.
+// An authServer is the authorization server and the API, with a journal in front.
 type authServer struct {
 	*fakeas.Server
 	*journal
-	url  string
-	http *http.Server
+	url      string
+	http     *http.Server
+	slowOnes atomic.Int64 // one request of so many is answered slowly
 }
 
-// tokenLife is short, so that there are many refreshes.
-const tokenLife = 3 * time.Second
+const (
+	// tokenLife is how long clients are told that a token lives: not long, so that there are many refreshes. It lives for
+	// longer: whoever finishes a sign-in that a dead process has begun to store has to find out whose the token is.
+	tokenLife = 3 * time.Second
+	reallyFor = 5 * time.Minute
+	// slowAnswer is how long the token endpoint takes to answer one request of slowUsually: long, and not too long.
+	slowAnswer  = bound * 3 / 5
+	slowUsually = 8
+	slowAlways  = 1
+	slowNever   = 1 << 30
+)
 
-func startAuthServer(ctx context.Context, public string, alive func(string) bool, users []string) (*authServer, error) {
+func startAuthServer(ctx context.Context, public string, alive, stood func(string) bool, users []string) (*authServer, error) {
 	var listening net.ListenConfig
 	listener, err := listening.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -69,131 +54,98 @@ func startAuthServer(ctx context.Context, public string, alive func(string) bool
 		people = append(people, fakeas.Person{Subject: user, Name: strings.ToUpper(user[:1]) + user[1:]})
 	}
 	as := fakeas.New(&fakeas.Options{
-		Issuer: at, Interval: time.Second, TokenLifetime: tokenLife, DetectReuse: true, Latency: 20 * time.Millisecond, People: people,
+		Issuer: at, Interval: time.Second, TokenLifetime: reallyFor, DetectReuse: true, Latency: 20 * time.Millisecond, People: people,
 		Clients: []fakeas.Client{{ID: fakeas.DefaultClientID, RedirectURIs: []string{public + server.ConnectPath + "/callback"}, RedirectBelow: true}},
 	})
-	s := &authServer{Server: as, url: at, journal: &journal{
-		alive: alive, presented: map[[sha256.Size]byte]*presentation{}, polling: map[[sha256.Size]byte]string{}, notes: map[string]int{},
-	}}
-	s.http = &http.Server{Handler: s.journal.before(as), ReadHeaderTimeout: 10 * time.Second}
+	s := &authServer{Server: as, url: at, journal: newJournal(alive, stood)}
+	s.slowOnes.Store(slowNever)
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.http.Serve(listener) }() // until it is closed
 	return s, nil
 }
 
-// before notes what a request presents, and has next answer it.
-func (j *journal) before(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost {
-			next.ServeHTTP(w, r)
-			return
+// ServeHTTP notes in the journal what a request presents, and what it is given for it.
+func (s *authServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		s.Server.ServeHTTP(w, r)
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<16))
+	if err != nil {
+		return
+	}
+	r = r.WithContext(context.WithoutCancel(r.Context())) // whoever has died meanwhile: what was presented is used up
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	began := time.Now()
+	by, answer := r.Header.Get(nameHeader), &heard{ResponseWriter: w, status: http.StatusOK}
+	defer answer.sends()
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/token"):
+		if form, err := url.ParseQuery(string(body)); err == nil {
+			answered := s.presents(by, isLate(r.Header.Get(sentHeader)), form)
+			defer answered()
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<16))
-		if err != nil {
-			return
+		if upTo(int(s.slowOnes.Load())) == 0 {
+			time.Sleep(slowAnswer)
 		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		switch {
-		case strings.HasSuffix(r.URL.Path, "/token"):
-			if form, err := url.ParseQuery(string(body)); err == nil {
-				defer j.presents(r.Header.Get(nameHeader), isLate(r.Header.Get(sentHeader)), form)()
-			}
-		case strings.HasSuffix(r.URL.Path, "/notes"):
-			var n note
-			answer := &answered{ResponseWriter: w}
-			if w = answer; json.Unmarshal(body, &n) == nil {
-				j.takesItsTime(n.Text)
-				defer func() {
-					if answer.status == http.StatusCreated || answer.status == http.StatusOK {
-						j.mu.Lock()
-						defer j.mu.Unlock()
-						j.notes[n.Text]++
-					}
-				}()
-			}
+		s.Server.ServeHTTP(answer, r)
+		s.given(answer, by, time.Since(began))
+	case strings.HasSuffix(r.URL.Path, "/device_authorization"):
+		s.Server.ServeHTTP(answer, r)
+		var issued struct {
+			Code string `json:"user_code"`
 		}
-		next.ServeHTTP(w, r)
-	})
+		if json.Unmarshal(answer.body, &issued) == nil {
+			s.begins(issued.Code, by)
+		}
+	case strings.HasSuffix(r.URL.Path, "/notes"):
+		var n note
+		understood := json.Unmarshal(body, &n) == nil
+		s.takesItsTime(n.Text)
+		s.Server.ServeHTTP(answer, r)
+		if understood && answer.status/100 == 2 {
+			s.adds(n.Text, by)
+		}
+	default:
+		s.Server.ServeHTTP(answer, r)
+	}
 }
 
-// answered knows what was answered.
-type answered struct {
+// given notes the token in an answer, if there is one, and what the client is told of its life.
+func (s *authServer) given(answer *heard, by string, took time.Duration) {
+	var token map[string]any
+	if answer.status != http.StatusOK || json.Unmarshal(answer.body, &token) != nil {
+		return
+	}
+	access, _ := token["access_token"].(string)
+	refresh, _ := token["refresh_token"].(string)
+	about, ok := s.Introspect(access)
+	if !ok {
+		return
+	}
+	s.issues(about.Subject, refresh, by)
+	token["expires_in"] = int((took + tokenLife).Seconds()) // which clients count from when they asked
+	if text, err := json.Marshal(token); err == nil {
+		answer.body = text
+	}
+}
+
+// heard is an answer that is looked at before it is sent.
+type heard struct {
 	http.ResponseWriter
 	status int
+	body   []byte
 }
 
-func (a *answered) WriteHeader(status int) {
-	a.status = status
-	a.ResponseWriter.WriteHeader(status)
+func (h *heard) WriteHeader(status int) { h.status = status }
+
+func (h *heard) Write(text []byte) (int, error) {
+	h.body = append(h.body, text...)
+	return len(text), nil
 }
 
-// presents notes that a process presents a credential, and returns what is to be called when it has its
-// answer.
-func (j *journal) presents(by string, late bool, form url.Values) (answered func()) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if late {
-		j.late++
-		return func() {}
-	}
-	if code := form.Get("device_code"); code != "" {
-		sum := sha256.Sum256([]byte(code))
-		if other := j.polling[sum]; other != "" && other != by && j.alive(other) {
-			j.concurrent = append(j.concurrent, fmt.Sprintf("a device code by %s, whose poll is being answered, and by %s", other, by))
-		}
-		j.polling[sum] = by
-		return func() {
-			j.mu.Lock()
-			defer j.mu.Unlock()
-			if j.polling[sum] == by {
-				delete(j.polling, sum)
-			}
-		}
-	}
-	credential := form.Get("refresh_token") + form.Get("code")
-	if credential == "" {
-		return func() {}
-	}
-	sum := sha256.Sum256([]byte(credential))
-	before := j.presented[sum]
-	switch {
-	case before == nil:
-	case before.by != by && j.alive(before.by):
-		j.concurrent = append(j.concurrent, fmt.Sprintf("a %s by %s, %v ago, and by %s", form.Get("grant_type"), before.by, time.Since(before.at).Round(time.Millisecond), by))
-	default:
-		j.again++
-	}
-	j.presented[sum] = &presentation{by, time.Now()}
-	return func() {}
-}
-
-// isLate reports whether a request was on its way for longer than its sender waits for an answer.
-func isLate(sent string) bool {
-	at, err := strconv.ParseInt(sent, 10, 64)
-	return err == nil && time.Since(time.UnixMilli(at)) > bound
-}
-
-// figures are what the journal says in the end.
-func (j *journal) figures() (concurrent []string, again, doubleRuns, runs int) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, n := range j.notes {
-		runs += n
-		if n > 1 {
-			doubleRuns++
-		}
-	}
-	return slices.Clone(j.concurrent), j.again, doubleRuns, runs
-}
-
-func (j *journal) arrivedLate() int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.late
-}
-
-// ran returns how often a handler has created this note.
-func (j *journal) ran(text string) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.notes[text]
+func (h *heard) sends() {
+	h.Header().Del("Content-Length")
+	h.ResponseWriter.WriteHeader(h.status)
+	_, _ = h.ResponseWriter.Write(h.body) // whoever asked may have died
 }

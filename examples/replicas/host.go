@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,6 +38,9 @@ type answer struct {
 	failed  bool
 }
 
+// shown is by what a prompt can be told from others: its code, or its link.
+func (a answer) shown() string { return cmp.Or(userCode.FindString(a.message), a.url) }
+
 // send sends one request of a call.
 func (h *host) send(ctx context.Context, text, state, action string) (answer, error) {
 	h.id++
@@ -70,7 +74,11 @@ func (h *host) send(ctx context.Context, text, state, action string) (answer, er
 		return answer{}, err
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
+	switch res.StatusCode {
+	case http.StatusOK:
+	case http.StatusServiceUnavailable:
+		return answer{}, errNobody
+	default:
 		return answer{}, fmt.Errorf("status %d", res.StatusCode)
 	}
 	return read(res)
@@ -98,6 +106,9 @@ func (h *host) sendTwice(ctx context.Context, text, state, action string) (answe
 	}
 	return a, err
 }
+
+// errNobody is that the request has come to no process.
+var errNobody = errors.New("no process is ready")
 
 // errProtocol is a JSON-RPC error, which no call of this demonstration is to get.
 var errProtocol = errors.New("JSON-RPC error")

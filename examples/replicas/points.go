@@ -2,23 +2,44 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
-// points are where a replica can be made to die: before and after each step of the store, and before
-// and after each request to the token endpoint. What is between two of them is what cannot be undone.
+// points are where a replica can be made to die, or to stand still: before and after each step of the store on what
+// people have, and each request. What is between two of them is what cannot be undone. What a process does to its own
+// rows as it starts is none of them.
 var (
-	requestPoints = []string{"before request", "after request"}
-	points        = append([]string{"before begin", "after begin", "before write", "after write", "before insert", "after insert"}, requestPoints...)
+	storePoints   = around("begin", "write", "start") // of an attempt, of what came of it, of a handler
+	requestPoints = around("request", "handler")      // to the token endpoint, and by a handler in its middle to the API
+	forwardPoints = around("forward")                 // to another replica
+	points        = slices.Concat(storePoints, requestPoints, forwardPoints)
+)
+
+func around(steps ...string) (all []string) {
+	for _, step := range steps {
+		all = append(all, before+step, after+step)
+	}
+	return all
+}
+
+const (
+	before = "before "
+	after  = "after "
+	// stops is in front of a point at which the process is not to die, but to stand still, once.
+	stops = "stop "
 )
 
 // nameHeader says to the journal which process sends a request.
@@ -41,10 +62,10 @@ func (n named) RoundTrip(r *http.Request) (*http.Response, error) {
 	return n.next.RoundTrip(r)
 }
 
-// stops is in front of a point at which the process is not to die, but to stand still, once.
-const stops = "stop "
+// standing is the one time that the process stands still, for all who come to the point within gatherWait.
+var standing sync.Once
 
-var stopped atomic.Bool
+const gatherWait = 200 * time.Millisecond
 
 // die ends the process as a power cut does, or stops it as a laptop that is closed does, if this is where
 // it is to.
@@ -54,10 +75,11 @@ func die(at, here string) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	case stops + here:
-		if !stopped.Swap(true) {
+		standing.Do(func() { // the others wait
+			time.Sleep(gatherWait)
 			fmt.Println(stoppedLine)
 			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-		}
+		})
 	}
 }
 
@@ -65,23 +87,36 @@ func die(at, here string) {
 const (
 	stoppedLine = "stopped"
 	doubtLine   = "in doubt"
+	wroteLine   = "wrote " // and the hash of what
+	cameLine    = "came "  // and that of a token that a sign-in has brought, which is not a grant yet
 )
 
-// A dyingTransport dies before or after a request to the token endpoint.
+// A dyingTransport dies before or after a request that is one of these steps; empty: it is none.
 type dyingTransport struct {
 	next  http.RoundTripper
 	dieAt string
+	step  func(*http.Request) string
 }
 
 func (t dyingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !strings.HasSuffix(r.URL.Path, "/token") {
-		return t.next.RoundTrip(r)
-	}
-	die(t.dieAt, "before request")
+	step := t.step(r)
+	die(t.dieAt, before+step)
 	res, err := t.next.RoundTrip(r)
-	die(t.dieAt, "after request")
+	die(t.dieAt, after+step)
 	return res, err
 }
+
+func ofService(r *http.Request) string {
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/token"):
+		return "request"
+	case strings.HasSuffix(r.URL.Path, "/notes"):
+		return "handler"
+	}
+	return ""
+}
+
+func ofForwarder(*http.Request) string { return "forward" }
 
 // A dyingStore dies before or after a step.
 type dyingStore struct {
@@ -89,23 +124,75 @@ type dyingStore struct {
 	dieAt string
 }
 
+// These are the kinds of rows that are about people. The others a process writes as it starts.
+const (
+	recordKind = "record"
+	markKind   = "mark"
+)
+
+func (s dyingStore) at(point, kind string, id store.ID) {
+	if id.Kind == kind {
+		die(s.dieAt, point)
+	}
+}
+
 func (s dyingStore) Begin(ctx context.Context, id store.ID, a store.Attempt) (*store.Row, uint64, error) {
-	die(s.dieAt, "before begin")
+	s.at(before+"begin", recordKind, id)
 	row, fence, err := s.Shared.Begin(ctx, id, a)
-	die(s.dieAt, "after begin")
+	s.at(after+"begin", recordKind, id)
 	return row, fence, err
 }
 
 func (s dyingStore) Write(ctx context.Context, id store.ID, fence, generation uint64, c store.Change) (bool, error) {
-	die(s.dieAt, "before write")
+	s.at(before+"write", recordKind, id)
 	written, err := s.Shared.Write(ctx, id, fence, generation, c)
-	die(s.dieAt, "after write")
+	s.at(after+"write", recordKind, id)
 	return written, err
 }
 
 func (s dyingStore) Insert(ctx context.Context, id store.ID, c store.Change) (bool, error) {
-	die(s.dieAt, "before insert")
+	s.at(before+"start", markKind, id)
 	inserted, err := s.Shared.Insert(ctx, id, c)
-	die(s.dieAt, "after insert")
+	s.at(after+"start", markKind, id)
 	return inserted, err
+}
+
+// A tellingStore tells which refresh tokens and codes are safe: those of records whose write has returned.
+type tellingStore struct{ store.Store }
+
+// Unwrap leads to what else the store can do.
+func (s tellingStore) Unwrap() store.Store { return s.Store }
+
+// These are in a record, of a grant or of a device flow, which may have brought a token.
+var (
+	refreshToken = regexp.MustCompile(`"refresh":"([^"]+)"`)
+	codeShown    = regexp.MustCompile(`"user_code":"([^"]+)"`)
+)
+
+// Update implements [store.Store].
+func (s tellingStore) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
+	var written []byte
+	err := s.Store.Update(ctx, key, func(old []byte) (record []byte, err error) {
+		record, err = change(old)
+		written = record
+		return record, err
+	})
+	if err != nil {
+		return err
+	}
+	line := wroteLine
+	if code := codeShown.FindSubmatch(written); code != nil {
+		fmt.Println(wroteLine + told(string(code[1])))
+		line = cameLine
+	}
+	if token := refreshToken.FindSubmatch(written); token != nil {
+		fmt.Println(line + told(string(token[1])))
+	}
+	return nil
+}
+
+// told is what is told of a credential in place of it.
+func told(credential string) string {
+	sum := sha256.Sum256([]byte(credential))
+	return hex.EncodeToString(sum[:])
 }

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -44,12 +45,15 @@ type processes struct {
 	all    []*process
 	public string
 	proxy  *http.Server
+	wrote  func(what string, comes bool) // see journal.writes
 	turn   atomic.Uint64
 	births atomic.Int64
 
 	mu      sync.Mutex
 	dead    map[string]bool // incarnations that were killed, or stopped
+	stood   map[string]bool // and those that were stopped
 	inDoubt int             // attempts that one went on from, of one that is dead
+	failed  []string        // how incarnations have ended that were to go on
 }
 
 // newProcesses makes a place for so many, and starts none.
@@ -63,7 +67,7 @@ func newProcesses(ctx context.Context, size int, key string) (*processes, error)
 	if err != nil {
 		return nil, err
 	}
-	p := &processes{key: key, self: self, public: "http://" + listener.Addr().String(), dead: map[string]bool{}}
+	p := &processes{key: key, self: self, public: "http://" + listener.Addr().String(), dead: map[string]bool{}, stood: map[string]bool{}}
 	for n := range size {
 		place, err := listening.Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
@@ -113,11 +117,34 @@ func (p *process) isUp() bool {
 	return p.up
 }
 
+// address is where it serves.
+func (p *process) address() string { return "http://" + p.listen }
+
+// hasEnded is closed when the present incarnation has, and hasHalted when that has stopped itself.
+func (p *process) hasEnded() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
+
+func (p *process) hasHalted() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.halted
+}
+
 // alive reports whether an incarnation runs, and was never stopped.
 func (p *processes) alive(name string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return name != "" && !p.dead[name]
+}
+
+// hasStood reports whether an incarnation has stood still.
+func (p *processes) hasStood(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stood[name]
 }
 
 func (p *processes) bury(name string) {
@@ -137,7 +164,7 @@ func (p *processes) start(ctx context.Context, one *process, dieAt string) error
 	cmd := exec.CommandContext(ctx, p.self) //nolint:gosec // this very program
 	cmd.Env = append(os.Environ(), configVariable+"="+string(text), keyVariable+"="+p.key)
 	cmd.Stderr = os.Stderr
-	told, err := cmd.StdoutPipe()
+	output, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
 	}
@@ -149,9 +176,14 @@ func (p *processes) start(ctx context.Context, one *process, dieAt string) error
 	one.name, one.cmd, one.ended, one.halted, one.up = cfg.Name, cmd, ended, halted, false
 	one.mu.Unlock()
 	go func() {
-		p.hear(one, cfg.Name, told, halted)
-		_ = cmd.Wait() // how it ends is what this is about
+		p.hear(one, cfg.Name, output, halted)
+		err := cmd.Wait()
 		p.bury(cfg.Name)
+		if cmd.ProcessState.ExitCode() > 0 { // and not by a signal, or as it was asked to
+			p.mu.Lock()
+			p.failed = append(p.failed, fmt.Sprintf("%s: %v", cfg.Name, err))
+			p.mu.Unlock()
+		}
 		one.mu.Lock()
 		if one.cmd == cmd {
 			one.up = false
@@ -159,47 +191,63 @@ func (p *processes) start(ctx context.Context, one *process, dieAt string) error
 		one.mu.Unlock()
 		close(ended)
 	}()
-	ready, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+one.listen+"/readyz", nil)
-	if err != nil {
-		return err
-	}
 	for {
 		select {
 		case <-ended:
 			return nil // it has died at its point already
+		case <-halted:
+			return nil // or has stopped there
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(20 * time.Millisecond):
 		}
-		res, err := http.DefaultClient.Do(ready)
-		if err != nil {
-			continue
-		}
-		_ = res.Body.Close()
-		if res.StatusCode == http.StatusOK {
+		if isReady(ctx, one.listen) {
 			one.mu.Lock()
-			one.up = true
+			one.up = one.cmd == cmd && p.alive(cfg.Name)
 			one.mu.Unlock()
 			return nil
 		}
 	}
 }
 
+// isReady reports whether a process says so. One that stands still says nothing.
+func isReady(ctx context.Context, at string) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = res.Body.Close()
+	return res.StatusCode == http.StatusOK
+}
+
 // hear reads what an incarnation tells, until it ends.
-func (p *processes) hear(one *process, name string, told io.Reader, halted chan struct{}) {
-	lines := bufio.NewScanner(told)
+func (p *processes) hear(one *process, name string, output io.Reader, halted chan struct{}) {
+	lines := bufio.NewScanner(output)
 	for lines.Scan() {
-		switch lines.Text() {
-		case stoppedLine:
+		switch line := lines.Text(); {
+		case line == stoppedLine:
 			p.bury(name)
+			p.mu.Lock()
+			p.stood[name] = true
+			p.mu.Unlock()
 			one.mu.Lock()
 			one.up = false
 			one.mu.Unlock()
 			close(halted)
-		case doubtLine:
+		case line == doubtLine:
 			p.mu.Lock()
 			p.inDoubt++
 			p.mu.Unlock()
+		case strings.HasPrefix(line, wroteLine):
+			p.wrote(strings.TrimPrefix(line, wroteLine), false)
+		case strings.HasPrefix(line, cameLine):
+			p.wrote(strings.TrimPrefix(line, cameLine), true)
 		}
 	}
 }

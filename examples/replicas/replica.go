@@ -87,8 +87,8 @@ func serveReplica(told context.Context, cfg replicaConfig) error {
 		Issuer: cfg.Server, ClientID: fakeas.DefaultClientID, API: cfg.Server, DemoUsers: cfg.People,
 		Connect: cfg.Flow == lazyauth.FlowRedirect, PublicURL: cfg.Public,
 		Options: lazyauth.Options{
-			Store: shared.store, StateKeys: [][]byte{k.states}, MaxWait: maxWait,
-			Transport: dyingTransport{named{cfg.Name, http.DefaultTransport}, cfg.DieAt},
+			Store: tellingStore{shared.store}, StateKeys: [][]byte{k.states}, MaxWait: maxWait,
+			Transport: dyingTransport{named{cfg.Name, http.DefaultTransport}, cfg.DieAt, ofService},
 		},
 		// The others, too, say by whom they were asked.
 		Limiter: httplimit.New(&httplimit.Limits{Address: httplimit.BehindProxies(netip.MustParsePrefix("127.0.0.1/32"))}),
@@ -96,7 +96,8 @@ func serveReplica(told context.Context, cfg replicaConfig) error {
 	}
 	if shared.directory != nil {
 		of.Forwarder, err = httpforward.New(shared.directory, httpforward.Options{
-			Address: "http://" + cfg.Listen, Key: k.hops, Failed: func(err error) { log.Warn("not forwarded", zap.Error(err)) },
+			Address: "http://" + cfg.Listen, Key: k.hops, Transport: dyingTransport{http.DefaultTransport, cfg.DieAt, ofForwarder},
+			Failed: func(err error) { log.Warn("not forwarded", zap.Error(err)) },
 		})
 		if err != nil {
 			return err

@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
@@ -207,24 +206,21 @@ func withRows(ctx context.Context, cfg replicaConfig, key string, do func(store.
 
 // report prints the figures, and says which are not what they are to be.
 func (l *load) report(name string, slowest time.Duration, formats string) error {
-	concurrent, again, doubleRuns, runs := l.round.server.figures()
-	l.round.processes.mu.Lock()
-	inDoubt := l.round.processes.inDoubt
-	l.round.processes.mu.Unlock()
+	f := l.round.figures()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.tally
-	more, early := t.prompts-t.signIns, l.round.server.Count(fakeas.Poll, "slow_down")
+	more := t.prompts - t.signIns
 	out := &strings.Builder{} // at once, since two flows are played side by side
 	fmt.Fprintf(out, "rolling %-8s lost-prompts=%d errors-32602=%d prompts-more=%d failed-calls=%d double-runs=%d concurrent-uses=%d presented-again=%d early-polls=%d\n",
-		name, t.lost, t.invalid, more, t.failed, doubleRuns, len(concurrent), again, early)
+		name, t.lost, t.invalid, more, t.failed, f.double, len(f.concurrent), f.presentedAgain, f.early)
 	fmt.Fprintf(out, "rolling %-8s sign-ins=%d calls=%d fetched-after-hanging-up=%d handler-runs=%d in-doubt=%d slowest-end=%.1fs%s\n",
-		name, t.signIns, t.calls, t.fetched, runs, inDoubt, slowest.Seconds(), formats)
-	for _, why := range slices.Sorted(keysOf(t.failures)) {
+		name, t.signIns, t.calls, t.fetched, f.runs, f.inDoubt, slowest.Seconds(), formats)
+	for _, why := range slices.Sorted(maps.Keys(t.failures)) {
 		fmt.Fprintf(out, "  %3d %s\n", t.failures[why], why)
 	}
 	fmt.Fprint(l.round.out, out)
-	if t.lost+t.invalid+t.failed+doubleRuns+len(concurrent)+again+early > 0 || more != 0 || runs != t.calls || t.signIns < 6 || t.calls < 3*t.signIns/2 {
+	if t.lost+t.invalid+t.failed+f.double+len(f.concurrent)+len(f.failed)+f.presentedAgain+f.early > 0 || more != 0 || f.runs != t.calls || t.signIns < 6 || t.calls < 3*t.signIns/2 {
 		return fmt.Errorf("rolling over, %s: %w", name, errFound)
 	}
 	return nil

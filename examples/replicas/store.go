@@ -14,8 +14,8 @@ import (
 
 // The demonstration has no time for leases of half a minute: its authorization server answers at once.
 const (
-	bound = 3 * time.Second
-	lease = 8 * time.Second
+	bound = 4 * time.Second
+	lease = 9 * time.Second
 )
 
 // A sharedStore is what the replicas share.
