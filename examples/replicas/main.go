@@ -126,6 +126,9 @@ var flows = map[string]lazyauth.Flow{"device": lazyauth.FlowDevice, "redirect": 
 func (o options) play(ctx context.Context, out io.Writer, at string) error {
 	var failed error
 	isFile := isFolder(at)
+	if o.without != "" { // which is missed in the last round
+		return o.breaks(ctx, out, at)
+	}
 	for _, name := range slices.Sorted(maps.Keys(flows)) {
 		if isFile && name == "redirect" { // without a directory no other process can have a page answered
 			continue
@@ -149,16 +152,31 @@ func (o options) play(ctx context.Context, out io.Writer, at string) error {
 	if o.deaths+o.halts+o.kills == 0 {
 		return failed
 	}
+	return errors.Join(failed, o.breaks(ctx, out, at))
+}
+
+// breaks plays the round in which processes are broken.
+func (o options) breaks(ctx context.Context, out io.Writer, at string) error {
 	o.rounds++
-	return errors.Join(failed, o.one(ctx, at, func(ctx context.Context, store string) error {
+	return o.one(ctx, at, func(ctx context.Context, store string) error {
 		people := users(400)
 		r, err := begin(ctx, out, o, store, lazyauth.FlowDevice, people)
 		if err != nil {
 			return err
 		}
 		defer r.end()
-		return r.chaos(ctx, people, o)
-	}))
+		if !isFolder(at) && (o.halts > 0 || o.without != "") {
+			telling, enough := context.WithCancel(ctx)
+			defer enough()
+			if o.without != "" { // what is missed is to be found, and then that is that
+				go r.watch(telling, enough)
+			}
+			if err := r.stories(telling, people[:soMany]); err != nil || r.isWrong() {
+				return errors.Join(err, r.report())
+			}
+		}
+		return r.chaos(ctx, people[soMany:], o)
+	})
 }
 
 // isFolder reports whether what -store says is no database.

@@ -79,6 +79,7 @@ func die(at, here string) {
 			time.Sleep(gatherWait)
 			fmt.Println(stoppedLine)
 			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			time.Sleep(time.Second) // it takes effect when the kernel comes to it, and this goes on until then
 		})
 	}
 }
