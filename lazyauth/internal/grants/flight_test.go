@@ -131,6 +131,39 @@ func TestFlight_WaitsOnNoGoroutine(t *testing.T) {
 	})
 }
 
+// An authorization server that does not answer has everybody who signs in there wait, and nobody who signs in elsewhere.
+func TestFlight_SlowServerDelaysNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stuck := newWorld(t, setup{wire: func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(req *http.Request) (*http.Response, error) {
+				if strings.HasSuffix(req.URL.Path, "/token") {
+					<-req.Context().Done()
+					return nil, req.Context().Err()
+				}
+				return next.RoundTrip(req)
+			})
+		}})
+		for n := range 50 {
+			who := grants.Principal{Issuer: "https://idp.example", Subject: fmt.Sprint(n)}
+			if _, err := stuck.keeper.Owner(who).Obtain(t.Context(), profile, leaves{}); !errors.Is(err, errLeft) {
+				t.Fatal(err)
+			}
+		}
+		w := newWorld(t, setup{})
+		call := w.asks(profile)
+		later(time.Minute)
+		if n := w.as.Count(fakeas.Poll, ""); n < 10 {
+			t.Errorf("%d polls in a minute", n)
+		}
+		w.approves()
+		began := time.Now()
+		(<-call).holds(profile)
+		if took := time.Since(began); took > 6*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // How a flight ends is told to all who wait, to the observer before them, and the next to
 // come begins another one.
 func TestFlight_Ends(t *testing.T) {
