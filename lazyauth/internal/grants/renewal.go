@@ -136,8 +136,7 @@ func (o *Owner) refreshed(ctx context.Context, old *Grant) (*Grant, error) {
 	if o.keeper.config.Store == nil {
 		return o.exchange(ctx, old, old)
 	}
-	terms := new(store.Terms)
-	found := awaits(terms, o, old)
+	terms, found := awaiting(o, old)
 	u, err := o.record.update(ctx, terms, func(s stored) decision { return o.refreshWith(ctx, terms, s, old, true) })
 	if errors.Is(err, store.ErrDamaged) && !u.made {
 		// It was set aside, so that nothing there says nothing.

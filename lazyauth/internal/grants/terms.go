@@ -61,11 +61,11 @@ func (r *ownRecord) replaces(g *Grant) func([]byte) bool {
 	}
 }
 
-// awaits has an update on these terms end if another machine brings what a refresh of old is to bring, while this one waits for it.
-// The function that it returns says what that was.
-func awaits(terms *store.Terms, o *Owner, old *Grant) (found func() *Grant) {
+// awaiting returns the terms of an update that is to refresh old, and ends if another machine brings what that is to bring, while
+// this one waits for it; found says what that was.
+func awaiting(o *Owner, old *Grant) (terms *store.Terms, found func() *Grant) {
 	var brought atomic.Pointer[Grant]
-	terms.Found = func(record []byte) bool {
+	terms = &store.Terms{Found: func(record []byte) bool {
 		s := o.record.read(record)
 		if s.grant == nil || !o.isCurrent(old) || s.grant.token.AccessToken == old.token.AccessToken ||
 			isOutdated(o, s.grant.token.AccessToken) || !s.serves(old) {
@@ -73,8 +73,8 @@ func awaits(terms *store.Terms, o *Owner, old *Grant) (found func() *Grant) {
 		}
 		brought.Store(s.grant)
 		return true
-	}
-	return brought.Load
+	}}
+	return terms, brought.Load
 }
 
 // isUnsettled reports whether a refresh that failed may have used the refresh token.
