@@ -5,7 +5,8 @@
 //
 // It starts what it needs on loopback: an authorization server that keeps a journal, the database (which has to be
 // installed), the processes and the proxy; and it plays the hosts, and the people who approve. Start to read at
-// replica.go, which makes examples/http one of several: store.go has what they share, and all else is the play around it.
+// replica.go, which makes examples/http one of several: store.go has what they share, and all else is the play around it:
+// rolling.go replaces them, stories.go and breaking.go break them, and journal.go knows what may have come of it.
 // docs/scale.md says how such a server is deployed.
 package main
 
