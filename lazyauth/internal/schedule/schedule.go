@@ -27,11 +27,12 @@ type Schedule struct {
 	timer   *time.Timer // of the first that waits; nil before there is one
 }
 
-// New returns a schedule that runs at most so many jobs at a time. Those that are due then wait, the one that was due
+// New returns a schedule that runs at most so many jobs at a time, beside those that end with their contexts. Those that are due then wait, the one that was due
 // first before the others.
 func New(most int) *Schedule { return &Schedule{most: most} }
 
-// Add has a job run at a time, or when ctx ends if that is before, which the job is to look at: it is what ends it.
+// Add has a job run at a time, or when ctx ends if that is before, which the job is to look at: it is what ends it. Then it
+// waits for no other job: one that ends does not take as long as one that asks somebody may.
 func (s *Schedule) Add(ctx context.Context, at time.Time, job Job) {
 	e := &entry{job: job, at: soonest(at), place: out}
 	s.mu.Lock()
@@ -47,21 +48,28 @@ func (s *Schedule) Add(ctx context.Context, at time.Time, job Job) {
 	e.stop = stop
 }
 
-// hurry has an entry run at once, for the last time or, if it runs now, once more.
+// hurry has an entry run at once, on this goroutine, for the last time; one that runs now is run once more after that.
 func (s *Schedule) hurry(e *entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e.hurried = true
-	if e.place != out {
-		e.at = time.Now()
-		heap.Fix(&s.waiting, e.place)
-		s.look()
+	if e.place == out {
+		return
 	}
+	heap.Remove(&s.waiting, e.place)
+	s.turn(e)
+	s.look()
 }
 
 // look has what is due run, or sets the timer; s.mu is held.
 func (s *Schedule) look() {
-	if len(s.waiting) == 0 || s.running >= s.most { // whoever runs looks again
+	switch {
+	case len(s.waiting) == 0:
+		if s.timer != nil {
+			s.timer.Stop()
+		}
+		return
+	case s.running >= s.most: // whoever runs looks again
 		return
 	}
 	left := time.Until(s.waiting[0].at)
@@ -90,24 +98,26 @@ func (s *Schedule) work() {
 	for len(s.waiting) > 0 && time.Until(s.waiting[0].at) <= 0 {
 		e, _ := heap.Pop(&s.waiting).(*entry)
 		s.look() // for the next one
-		again := s.run(e)
-		switch {
-		case again.IsZero():
-			if e.done = true; e.stop != nil {
-				e.stop()
-			}
-			continue
-		case e.hurried:
-			e.at = time.Now()
-		default:
-			e.at = soonest(again)
-		}
-		heap.Push(&s.waiting, e)
+		s.turn(e)
 	}
 	s.running--
 	s.look()
-	if len(s.waiting) == 0 && s.timer != nil {
-		s.timer.Stop()
+}
+
+// turn runs an entry that is not in the queue, and puts it back unless it has ended; s.mu is held, but not meanwhile.
+func (s *Schedule) turn(e *entry) {
+	wasHurried := e.hurried
+	again := s.run(e)
+	if !again.IsZero() && e.hurried && !wasHurried {
+		again = s.run(e)
+	}
+	if !again.IsZero() {
+		e.at = soonest(again)
+		heap.Push(&s.waiting, e)
+		return
+	}
+	if e.done = true; e.stop != nil {
+		e.stop()
 	}
 }
 

@@ -140,3 +140,38 @@ func TestSchedule_CostsNoGoroutine(t *testing.T) {
 		}
 	})
 }
+
+// A job whose context ends waits for no other one, however long those take.
+func TestSchedule_EndsBesideOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := schedule.New(1)
+		ctx, cancel := context.WithCancel(t.Context())
+		var others atomic.Int32
+		for range 3 {
+			s.Add(t.Context(), time.Now(), job(func() time.Time {
+				time.Sleep(time.Minute)
+				others.Add(1)
+				return time.Time{}
+			}))
+		}
+		ended := make(chan struct{})
+		s.Add(ctx, time.Now(), job(func() time.Time {
+			if ctx.Err() == nil {
+				t.Error("it is not its turn")
+			}
+			close(ended)
+			return time.Time{}
+		}))
+		time.Sleep(time.Second)
+		cancel()
+		<-ended
+		if n := others.Load(); n != 0 {
+			t.Errorf("it has waited for %d others", n)
+		}
+		time.Sleep(4 * time.Minute)
+		synctest.Wait()
+		if n := others.Load(); n != 3 {
+			t.Errorf("%d of the others ran", n)
+		}
+	})
+}
