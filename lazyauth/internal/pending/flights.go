@@ -25,6 +25,7 @@ type Flights struct {
 
 	spent   atomic.Pointer[string]  // the id of the last flight that has ended and has a record which does not say so
 	failure atomic.Pointer[failure] // of the store, as it was last looked at for somebody who is to be asked
+	silence atomic.Pointer[failure] // likewise, for somebody who waits
 }
 
 // A failure of the store is not looked for again until then.

@@ -51,16 +51,29 @@ func (w *pageWatch) Run() (again time.Time) {
 	return time.Time{}
 }
 
+// read reads the record.
+func (p *Page) read(ctx context.Context) (*record, error) {
+	text, err := p.flights.records.Load(ctx, p.asked.Key)
+	p.flights.heard(err)
+	if err != nil {
+		return nil, err
+	}
+	return decode(text)
+}
+
 // look looks at the record, and reports whether the waiting is over.
 func (w *pageWatch) look() (isOver bool, result error) {
 	p := w.page
 	if w.ctx.Err() != nil {
 		return true, oauth.Ended(w.ctx, pageOp)
 	}
-	text, err := p.flights.records.Load(w.ctx, p.asked.Key)
 	var r *record
+	err := p.flights.silent()
 	if err == nil {
-		r, err = decode(text)
+		r, err = p.read(w.ctx)
+	}
+	if w.ctx.Err() != nil { // which is no failure of the store
+		return true, oauth.Ended(w.ctx, pageOp)
 	}
 	now, link := time.Now(), p.Link()
 	switch {

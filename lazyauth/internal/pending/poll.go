@@ -64,6 +64,7 @@ func (p *poller) actOn(ctx context.Context, terms *store.Terms) (s sight, never 
 		terms.Next = next.dueIn()
 		return records.Put(next.encode())
 	})
+	p.flights.heard(err)
 	if event != nil {
 		p.polledFor(*event)
 		// By the store's clock it is due so long after it was written.

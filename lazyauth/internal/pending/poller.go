@@ -162,8 +162,12 @@ func (p *poller) look(ctx context.Context) sight {
 	if time.Now().Before(p.without) {
 		return p.pollAlone(ctx)
 	}
+	if err := p.flights.silent(); err != nil {
+		return p.failed(ctx, err)
+	}
 	if p.by != p.flights.me {
 		text, err := p.flights.records.Load(ctx, p.asked.Key)
+		p.flights.heard(err)
 		if err != nil {
 			return p.failed(ctx, err)
 		}
@@ -203,9 +207,10 @@ func (p *poller) leave(ctx context.Context) {
 	})
 }
 
-// clear deletes the record of a code that has expired, if it was this process's turn, or nobody's.
+// clear deletes the record of a code that has expired, if it was this process's turn, or nobody's. In front of a store that
+// does not answer it is left, which is no harm.
 func (p *poller) clear(ctx context.Context) {
-	if p.by == p.flights.me || p.by == "" {
+	if p.flights.silent() == nil && (p.by == p.flights.me || p.by == "") {
 		p.change(ctx, func(r *record) records.Decision {
 			if r.Grant != nil || r.Over != nil {
 				return records.Decision{}
