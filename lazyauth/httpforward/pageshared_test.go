@@ -1,6 +1,7 @@
 package httpforward_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -211,4 +212,22 @@ func TestForward_PageOfAReplicaThatComesBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A replica that takes a link over and cannot have it found leaves it to the next one.
+func TestForward_PageTakenInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3, (*fleet).redirects)
+		first := <-f.Sends(0, world.Request{})
+		retry, link := world.Request{State: first.State(t), Action: "accept"}, linkOf(t, first)
+		<-f.Sends(1, world.Request{})
+		f.dies(0)
+		f.MarksFail(errors.New("the rows cannot be written"))
+		time.Sleep(35 * time.Second) // in which it takes the link over
+		f.MarksFail(nil)
+		last := f.Sends(2, retry)
+		time.Sleep(5 * time.Second)
+		f.connects(2, link)
+		(<-last).Succeeds(t, "ada")
+	})
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/connect"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/schedule"
@@ -78,11 +79,17 @@ type sharedPage struct {
 	shown elicit.Prompt
 }
 
-// take opens the link, which is this process's now.
+// take opens the link, which is this process's now. If it cannot be opened it is left to the next process: nobody answers
+// for it here.
 func (p *sharedPage) take(ctx context.Context) error {
 	link := p.shared.Link()
-	mine, err := p.open(ctx, &connect.Again{Code: link.Code, Expires: link.Expires, Turn: link.Turn}, func(context.Context) scopes.Set { return link.Scopes })
+	var mine pageAuthorization
+	err := guard.Call("a sign-in", func() (err error) {
+		mine, err = p.open(ctx, &connect.Again{Code: link.Code, Expires: link.Expires, Turn: link.Turn}, func(context.Context) scopes.Set { return link.Scopes })
+		return err
+	})
 	if err != nil {
+		p.shared.End(ctx, pending.Outcome{Err: err, Unwanted: true})
 		return err
 	}
 	p.mu.Lock()

@@ -80,6 +80,7 @@ type Page struct {
 	mine   bool
 	since  time.Time // since it is this process's
 	unkept bool      // the store does not have it
+	unsure bool      // nor perhaps: it says that it failed
 }
 
 // Link returns what the store has, as it was last seen.
@@ -153,8 +154,11 @@ func (p *Page) answers(ctx context.Context, l *Link) bool {
 }
 
 // takeOver has this process answer in the place of the one that was seen last. It reports false if it was too late, or if
-// nobody could be forwarded to this process either.
+// nobody could be forwarded to this process either. It does not end with ctx in the middle: a link that is this process's and
+// that it knows nothing of would be nobody's.
 func (p *Page) takeOver(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingWait)
+	defer cancel()
 	if reached, err := p.asked.Answers(ctx, p.asked.Me); err != nil || !reached {
 		return false
 	}
@@ -183,7 +187,8 @@ func (p *Page) takeOver(ctx context.Context) bool {
 }
 
 // KeepPage has other processes find a link of this one's. It returns the sign-in of another process instead, if
-// that was first. A store that fails is told, and then this process is for itself.
+// that was first. Beside one that is for something else, and its person's to finish, this process is for itself, and also
+// if the store fails, which is told.
 func (f *Flights) KeepPage(ctx context.Context, a AskedPage, code string, asked scopes.Set, expires time.Time) *Page {
 	p := &Page{flights: f, asked: a, mine: true, since: time.Now(), link: Link{Code: code, Scopes: asked, Expires: expires.Round(0), By: a.Me, Asker: askerOf(a.Server)}}
 	if p.unkept = f.isOff(); p.unkept {
@@ -195,14 +200,15 @@ func (f *Flights) KeepPage(ctx context.Context, a AskedPage, code string, asked 
 		r, err := decode(text)
 		switch {
 		case errors.Is(err, errForeign):
+			p.unkept = true
 			return records.Decision{}
 		case err != nil:
 			r = &record{Version: recordVersion}
-		case r.Page != nil && r.Page.By != a.Me && r.Page.isOpen(time.Now()) && r.Page.Asker == p.link.Asker:
-			if p.answers(ctx, r.Page) && a.Joins(r.Page.Scopes) {
+		case r.Page != nil && r.Page.By != a.Me && r.Page.isOpen(time.Now()) && p.answers(ctx, r.Page):
+			if p.unkept = r.Page.Asker != p.link.Asker || !a.Joins(r.Page.Scopes); !p.unkept {
 				other = r.Page
-				return records.Decision{}
 			}
+			return records.Decision{}
 		}
 		link := p.link
 		r.Page = &link
@@ -211,7 +217,7 @@ func (f *Flights) KeepPage(ctx context.Context, a AskedPage, code string, asked 
 	switch {
 	case err != nil:
 		a.Failed(err)
-		p.unkept = true
+		p.unsure = true
 	case other != nil:
 		p.saw(other, false)
 	}

@@ -18,7 +18,7 @@ func (p *Page) Watch(ctx context.Context, done func(error)) {
 // Hold looks whether a sign-in is this process's still, until ctx ends. If it is not, lost is called, on a goroutine of its
 // own: with [ErrElsewhere] if it has ended, with [ErrTaken], or with [ErrReplaced] if another one has begun.
 func (p *Page) Hold(ctx context.Context, lost func(error)) {
-	if p.unkept {
+	if p.unkept || p.unsure {
 		return
 	}
 	p.asked.Schedule.Add(ctx, time.Now().Add(lookAtOwn), &pageWatch{page: p, ctx: ctx, done: lost, every: lookAtOwn, mine: true})
