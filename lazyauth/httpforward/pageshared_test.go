@@ -231,3 +231,31 @@ func TestForward_PageTakenInVain(t *testing.T) {
 		(<-last).Succeeds(t, "ada")
 	})
 }
+
+// A replica that has a link for the second time has it for as long as the link lasts, though the last page of the first time, which a
+// browser may still look at, is forgotten meanwhile.
+func TestForward_PageOfAReplicaForTheSecondTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2, (*fleet).redirects)
+		first := <-f.Sends(0, world.Request{})
+		link := linkOf(t, first)
+		f.Worlds[0].AS.Script(fakeas.Exchange, fakeas.Unavailable(503, 0))
+		browser := f.Worlds[0].Visitor(f.pages[0], "ada")
+		if page := browser.ComesBack(browser.SignsIn(browser.Continues(link), "ada")); page.Name != "again" {
+			t.Errorf("the page is %q", page.Name)
+		}
+		f.leaves[0]()
+		time.Sleep(time.Second)
+		<-f.Sends(1, world.Request{}) // has the link now
+		time.Sleep(15 * time.Second)
+		if err := f.Stores[0].Announce(t.Context(), "http://a", time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		f.dies(1)
+		time.Sleep(70 * time.Second)
+		if page := f.Worlds[0].Visitor(f.pages[0], "ada").Connects(link); page.Name != "signed-in" {
+			t.Errorf("the last page is %q", page.Name)
+		}
+		(<-f.Sends(0, world.Request{State: first.State(t), Action: "accept"})).Succeeds(t, "ada")
+	})
+}

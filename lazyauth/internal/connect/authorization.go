@@ -223,10 +223,13 @@ func (p *Page) hasRoom() bool {
 	return len(p.local) < 2*mostLinks
 }
 
+// forget forgets a sign-in, but not one that has the same link since.
 func (a *Authorization) forget() {
 	a.page.mu.Lock()
 	defer a.page.mu.Unlock()
-	delete(a.page.local, a.id)
+	if a.page.local[a.id] == a {
+		delete(a.page.local, a.id)
+	}
 }
 
 // tell has an event told by Wait, on its goroutine. Of more than it can keep up with, the rest is left out.

@@ -47,7 +47,7 @@ type Attempt struct {
 // concurrent use, and each happens at once or not at all. An error that is none of this package's says that the
 // table could not be asked.
 type Table interface {
-	// Open keeps a link until it is closed or has ended; [ErrBusy].
+	// Open keeps a link until it is closed or has ended, in the place of one of this name; [ErrBusy].
 	Open(context.Context, Link) error
 	// Find returns a link that is open; [ErrEnded].
 	Find(ctx context.Context, link string) (Link, error)
@@ -85,6 +85,7 @@ func newMemory(all, each int) *memory {
 func (m *memory) Open(_ context.Context, l Link) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.forget(l.ID)
 	if !m.quota.HasRoom(l.Person, 1) {
 		m.sweep()
 	}

@@ -94,3 +94,25 @@ func TestTable_Bounds(t *testing.T) {
 		}
 	})
 }
+
+// A link that is opened again has the room that it had, and no attempt of before.
+func TestTable_OpenAgain(t *testing.T) {
+	table := connect.NewMemory(10, 1)
+	for range 3 {
+		if err := opens(t, table, "l", ada, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := table.Claim(t.Context(), "l", "one"); !errors.Is(err, connect.ErrRetired) {
+			t.Errorf("%v", err)
+		}
+		if err := table.Begin(t.Context(), "l", connect.Attempt{ID: "one"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := table.Close(t.Context(), "l"); err != nil {
+		t.Fatal(err)
+	}
+	if err := opens(t, table, "other", ada, time.Minute); err != nil {
+		t.Errorf("it has left something: %v", err)
+	}
+}

@@ -118,14 +118,18 @@ func (s *submission) settle(what view) {
 	close(s.settled)
 }
 
-// end accepts nothing more, closes the link, and answers those who still wait to be looked at.
+// end accepts nothing more, closes the link, and answers those who still wait to be looked at. The link is closed once: by
+// the next time another sign-in may have it.
 func (a *Authorization) end() {
 	a.mu.Lock()
+	wasOver := a.over
 	a.over = true
 	a.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), tableWait)
-	defer cancel()
-	_ = a.page.table.Close(ctx, a.id) // a table that does not answer lets the link end by its time
+	if !wasOver {
+		ctx, cancel := context.WithTimeout(context.Background(), tableWait)
+		defer cancel()
+		_ = a.page.table.Close(ctx, a.id) // a table that does not answer lets the link end by its time
+	}
 	for {
 		select {
 		case s := <-a.arrived:
