@@ -259,3 +259,49 @@ func TestForward_PageOfAReplicaForTheSecondTime(t *testing.T) {
 		(<-f.Sends(0, world.Request{State: first.State(t), Action: "accept"})).Succeeds(t, "ada")
 	})
 }
+
+// All who wait for a link that ends by its time hear that it has expired.
+func TestForward_PageLapsedForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3, (*fleet).redirects)
+		var calls []<-chan world.Reply
+		var all []world.Request
+		for n := range 3 {
+			all = append(all, world.Request{State: (<-f.Sends(n, world.Request{})).State(t), Action: "accept"})
+			time.Sleep(700 * time.Millisecond) // they do not look at the same moment
+		}
+		time.Sleep(9*time.Minute + 50*time.Second)
+		for n := range 3 {
+			calls = append(calls, f.Sends(n, all[n]))
+		}
+		for _, call := range calls {
+			(<-call).Fails(t, lazyauth.ReasonExpired)
+		}
+	})
+}
+
+// Who logs out at one replica, while another one's page answers, gets no grant by that page any more.
+func TestForward_PageLoggedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3, (*fleet).redirects)
+		first, second := <-f.Sends(0, world.Request{}), <-f.Sends(1, world.Request{})
+		link := linkOf(t, first)
+		one := f.Sends(0, world.Request{State: first.State(t), Action: "accept"})
+		two := f.Sends(1, world.Request{State: second.State(t), Action: "accept"})
+		if err := f.Worlds[2].Auth.Revoke(t.Context(), lazyauth.Principal{Subject: "ada"}); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(5 * time.Second)
+		browser := f.Worlds[0].Visitor(f.pages[0], "ada")
+		if page := browser.ComesBack(browser.SignsIn(browser.Continues(link), "ada")); page.Name != "unfinished" {
+			t.Errorf("the last page is %q: %s", page.Name, page.HTML)
+		}
+		(<-one).Fails(t, lazyauth.ReasonDenied)
+		(<-two).Fails(t, lazyauth.ReasonDenied)
+		for n, w := range f.Worlds {
+			if status, err := w.Auth.Status(t.Context(), lazyauth.Principal{Subject: "ada"}); !errors.Is(err, lazyauth.ErrNoGrant) {
+				t.Errorf("replica %d has a grant: %v, %v", n, status, err)
+			}
+		}
+	})
+}

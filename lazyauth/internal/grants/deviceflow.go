@@ -109,8 +109,11 @@ func (a deviceAuthorization) End(ctx context.Context, o Outcome) {
 // outcomeForOthers is what other processes learn of an outcome.
 func outcomeForOthers(o Outcome) pending.Outcome {
 	ended := pending.Outcome{Kept: !o.Unsaved, Err: o.Err, Closed: errors.Is(o.Err, ErrClosed), Unwanted: errors.Is(o.Err, ErrAbandoned)}
-	if errors.Is(o.Err, ErrUnverified) {
+	switch {
+	case errors.Is(o.Err, ErrUnverified):
 		ended.Err = pending.ErrUnverified
+	case errors.Is(o.Err, authcode.ErrExpired):
+		ended.Err = pending.ErrLapsed
 	}
 	return ended
 }

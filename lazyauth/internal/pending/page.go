@@ -230,9 +230,10 @@ func (p *Page) End(ctx context.Context, o Outcome) {
 	if p.unkept || !p.IsMine() {
 		return
 	}
-	said := false
+	said := errors.Is(o.Err, ErrLapsed)
 	p.change(ctx, o.Err == nil, func(r *record) {
 		switch next := *r.Page; {
+		case said: // by its time
 		case o.Closed, o.Unwanted:
 			next.By = ""
 			r.Page = &next
