@@ -16,7 +16,7 @@ func TestClaims(t *testing.T) {
 		t.Fatal(err)
 	}
 	var source []byte
-	for _, pattern := range []string{"*_test.go", filepath.Join(root, "lazyauth", "*_test.go")} {
+	for _, pattern := range []string{"*_test.go", filepath.Join(root, "lazyauth", "*_test.go"), filepath.Join(root, "lazyauth", "httpforward", "*_test.go")} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
