@@ -89,7 +89,7 @@ func (p *sharedPage) take(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		p.shared.End(ctx, pending.Outcome{Err: err, Unwanted: true})
+		p.shared.Leave(ctx)
 		return err
 	}
 	p.mu.Lock()

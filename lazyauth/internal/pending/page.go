@@ -78,7 +78,7 @@ type Page struct {
 	mu     sync.Mutex
 	link   Link
 	mine   bool
-	since  time.Time // since it is this process's
+	since  time.Time // since it is this process's, or is waited for
 	unkept bool      // the store does not have it
 	unsure bool      // nor perhaps: it says that it failed
 }
@@ -106,7 +106,7 @@ func (p *Page) saw(l *Link, mine bool) {
 	p.mine = mine
 }
 
-// isBrought reports whether the store has a grant that came while the sign-in was this process's.
+// isBrought reports whether the store has a grant that came since then.
 func (p *Page) isBrought(ctx context.Context) bool {
 	p.mu.Lock()
 	since := p.since
@@ -134,7 +134,7 @@ func (f *Flights) FindPage(ctx context.Context, a AskedPage) *Page {
 	if err != nil || r.Page == nil || !r.Page.isOpen(time.Now()) || r.Page.Asker != askerOf(a.Server) || !a.Joins(r.Page.Scopes) {
 		return nil
 	}
-	p := &Page{flights: f, asked: a, link: *r.Page}
+	p := &Page{flights: f, asked: a, link: *r.Page, since: time.Now()}
 	if !p.answers(ctx, r.Page) && !p.takeOver(ctx) {
 		return nil
 	}
@@ -225,38 +225,52 @@ func (f *Flights) KeepPage(ctx context.Context, a AskedPage, code string, asked 
 }
 
 // End says what became of a sign-in whose page was this process's: others have its grant, or learn why there is none, or one
-// of them goes on. What there is to be learnt stays for a minute, if ctx lasts so long.
+// of them goes on. What there is to be learnt stays for a minute, if ctx lasts so long. A store that fails is told again for as long: others
+// would wait for a page that has ended.
 func (p *Page) End(ctx context.Context, o Outcome) {
 	if p.unkept || !p.IsMine() {
 		return
 	}
-	said := errors.Is(o.Err, ErrLapsed)
-	p.change(ctx, o.Err == nil, func(r *record) {
+	hasLapsed := errors.Is(o.Err, ErrLapsed)
+	says := func(r *record) {
 		switch next := *r.Page; {
-		case said: // by its time
+		case hasLapsed: // which it says by its time
 		case o.Closed, o.Unwanted:
-			next.By = ""
-			r.Page = &next
+			r.leavePage()
 		case o.Err == nil, !isKind(o.Err):
 			r.Page = nil
 		default:
 			next.Over = overWith(o.Err, time.Now())
-			r.Page, said = &next, true
+			r.Page = &next
 		}
-	})
-	if said && oauth.Sleep(ctx, CoolDown) {
-		p.change(ctx, false, func(r *record) { r.Page = nil })
+	}
+	for began := time.Now(); p.change(ctx, o.Err == nil, says) != nil; {
+		if time.Since(began) > CoolDown || !oauth.Sleep(ctx, lookAtOwn) {
+			return
+		}
+	}
+	if isTold := hasLapsed || isKind(o.Err) && !o.Closed && !o.Unwanted; isTold && oauth.Sleep(ctx, CoolDown) {
+		_ = p.change(ctx, false, func(r *record) { r.Page = nil })
 	}
 }
 
-// change changes the record, if its page is this process's, or whosever it is now.
-func (p *Page) change(ctx context.Context, whosever bool, f func(*record)) {
+// Leave has another process answer for the link, which this one has taken over and cannot answer for.
+func (p *Page) Leave(ctx context.Context) { _ = p.change(ctx, false, (*record).leavePage) }
+
+func (r *record) leavePage() {
+	next := *r.Page
+	next.By = ""
+	r.Page = &next
+}
+
+// change changes the record, if its page is this process's, and was not left and taken over again meanwhile, or whosever it is now. It tells of a store that fails, and returns why.
+func (p *Page) change(ctx context.Context, whosever bool, f func(*record)) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingWait)
 	defer cancel()
 	link := p.Link()
 	_, err := p.flights.records.Quickly(ctx, p.asked.Key, func(text []byte) records.Decision {
 		r, err := decode(text)
-		if err != nil || r.Page == nil || r.Page.Code != link.Code || r.Page.By != p.asked.Me && !whosever {
+		if err != nil || r.Page == nil || r.Page.Code != link.Code || (r.Page.By != p.asked.Me || r.Page.Turn != link.Turn) && !whosever {
 			return records.Decision{}
 		}
 		f(r)
@@ -265,4 +279,5 @@ func (p *Page) change(ctx context.Context, whosever bool, f func(*record)) {
 	if err != nil {
 		p.asked.Failed(err)
 	}
+	return err
 }

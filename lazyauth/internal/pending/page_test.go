@@ -3,12 +3,15 @@ package pending_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -30,10 +33,16 @@ func (s *forgetful) Update(ctx context.Context, key string, change func([]byte) 
 }
 
 // pages returns what a process of this name asks for whose pages answer, as all do but those that are gone.
-func (p *process) pages(me string, gone map[string]bool) pending.AskedPage {
+func (p *process) pages(me string, gone *sync.Map) pending.AskedPage {
 	return pending.AskedPage{
 		Key: key, Server: p.asked.Server, Me: me, Turns: 3, Schedule: p.asked.Schedule,
-		Answers: func(_ context.Context, process string) (bool, error) { return !gone[process], nil },
+		Answers: func(_ context.Context, process string) (bool, error) {
+			if gone == nil {
+				return true, nil
+			}
+			_, isGone := gone.Load(process)
+			return !isGone, nil
+		},
 		Joins:   func(asked scopes.Set) bool { return asked == scopes.Of("profile") },
 		Brought: p.asked.Brought, Failed: p.asked.Failed,
 	}
@@ -81,11 +90,86 @@ func TestPage_KeptAndNotSaid(t *testing.T) {
 	}
 }
 
+// The end of one sign-in does not take the link from the next one of the same process.
+func TestPage_EndsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as, rows := fakeas.New(nil), store.NewSharedMemory(nil)
+		a := starts(t, as, machine(t, rows), nil)
+		first := a.keeps(t.Context(), a.pages("a", nil), "code")
+		second := a.flights.FindPage(t.Context(), a.pages("a", nil))
+		if second == nil || !second.IsMine() {
+			t.Fatalf("%+v", second)
+		}
+		lost := make(chan error, 1)
+		second.Hold(t.Context(), func(err error) { lost <- err })
+		first.End(t.Context(), pending.Outcome{Unwanted: true, Err: errors.New("abandoned")})
+		time.Sleep(time.Minute)
+		select {
+		case err := <-lost:
+			t.Errorf("it was taken away: %v", err)
+		default:
+		}
+	})
+}
+
+// What became of a page is told again where the store fails.
+func TestPage_EndIsToldAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as, rows := fakeas.New(nil), store.NewSharedMemory(nil)
+		fails := &world.FailingStore{Store: machine(t, rows)}
+		a, b := starts(t, as, fails, nil), starts(t, as, machine(t, rows), nil)
+		a.asked.Failed = func(error) {}
+		mine := a.keeps(t.Context(), a.pages("a", nil), "code")
+		done := watches(t.Context(), b.flights.FindPage(t.Context(), b.pages("b", nil)))
+		fails.Fails(errors.New("no room"))
+		time.AfterFunc(25*time.Second, func() { fails.Fails(nil) })
+		mine.End(t.Context(), pending.Outcome{Err: &oauth.Error{Op: "authorization", Kind: oauth.ErrDenied}})
+		if err := <-done; !errors.Is(err, oauth.ErrDenied) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// A process that has brought the grant, and could not say so or was killed then, has others find it: none of them waits on, nor
+// answers for a link that nobody needs.
+func TestPage_BroughtAndNotSaid(t *testing.T) {
+	for how, isKilled := range map[string]bool{"it goes on": false, "it is killed": true} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				as, rows := fakeas.New(nil), store.NewSharedMemory(nil)
+				a, b := starts(t, as, machine(t, rows), nil), starts(t, as, machine(t, rows), nil)
+				a.keeps(t.Context(), a.pages("a", nil), "code")
+				dead := new(sync.Map)
+				other := b.flights.FindPage(t.Context(), b.pages("b", dead))
+				done := watches(t.Context(), other)
+				time.Sleep(time.Second)
+				b.brought.Store(true)
+				if isKilled {
+					dead.Store("a", true)
+				}
+				time.Sleep(15 * time.Second)
+				select {
+				case err := <-done:
+					if !errors.Is(err, pending.ErrElsewhere) {
+						t.Errorf("%v", err)
+					}
+				default:
+					t.Error("it waits on")
+				}
+				if p := b.flights.FindPage(t.Context(), b.pages("b", dead)); p != nil {
+					t.Errorf("there is a page still: %+v", p)
+				}
+			})
+		})
+	}
+}
+
 // A process that begins to take a link over when nobody wants it any more leaves it to the next.
 func TestPage_TakenInVain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		as, rows := fakeas.New(nil), store.NewSharedMemory(nil)
-		slowly, gone := machine(t, rows), map[string]bool{"a": true}
+		slowly, gone := machine(t, rows), new(sync.Map)
+		gone.Store("a", true)
 		a, b, c := starts(t, as, machine(t, rows), nil), starts(t, as, slowly, nil), starts(t, as, machine(t, rows), nil)
 		b.asked.Failed = func(error) {}
 		a.keeps(t.Context(), a.pages("a", nil), "code")

@@ -32,7 +32,12 @@ type pageWatch struct {
 	every   time.Duration
 	mine    bool
 	failing bool
+	looks   int
 }
+
+// looksForGrant is how many looks at a page that answers there are for one at whether the grant is there: who has brought it says
+// so, unless it could not.
+const looksForGrant = 5
 
 // Run implements [schedule.Job].
 func (w *pageWatch) Run() (again time.Time) {
@@ -96,8 +101,13 @@ func (w *pageWatch) look() (isOver bool, result error) {
 	default:
 		w.failing = false
 		p.saw(r.Page, false)
+		w.looks++
+		answers := p.answers(w.ctx, r.Page)
 		switch {
-		case !r.Page.isOpen(now) || p.answers(w.ctx, r.Page):
+		case (!answers || w.looks%looksForGrant == 0) && p.isBrought(w.ctx):
+			_ = p.change(w.ctx, true, func(r *record) { r.Page = nil })
+			return true, ErrElsewhere
+		case !r.Page.isOpen(now), answers:
 		case r.Page.Turn+1 >= p.asked.Turns: // whoever waits asks anew
 			return true, ErrReplaced
 		case p.takeOver(w.ctx):
