@@ -305,3 +305,46 @@ func TestForward_PageLoggedOut(t *testing.T) {
 		}
 	})
 }
+
+// A replica that only seems to be gone, and that has a code in hand when another one takes its link, is given the time to exchange it: the person
+// is done.
+func TestForward_PageTakenWithACodeInHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 2, (*fleet).redirects)
+		first := <-f.Sends(0, world.Request{})
+		browser := f.Worlds[0].Visitor(f.pages[0], "ada")
+		back := browser.SignsIn(browser.Continues(linkOf(t, first)), "ada")
+		f.leaves[0]()
+		time.Sleep(time.Second)
+		f.Worlds[0].AS.Script(fakeas.Exchange, fakeas.Pass().After(9*time.Second))
+		other := <-f.Sends(1, world.Request{}) // has the link now
+		time.Sleep(5 * time.Second)            // less than it takes until the first one sees that
+		here := f.Sends(0, world.Request{State: first.State(t), Action: "accept"})
+		there := f.Sends(1, world.Request{State: other.State(t), Action: "accept"})
+		if page := browser.ComesBack(back); page.Name != "signed-in" {
+			t.Errorf("the last page is %q", page.Name)
+		}
+		(<-here).Succeeds(t, "ada")
+		(<-there).Succeeds(t, "ada")
+		if n := f.Worlds[0].AS.Count(fakeas.Exchange, ""); n != 1 {
+			t.Errorf("%d sign-ins", n)
+		}
+	})
+}
+
+// Who comes back at the last moment is done, also if the server takes its time.
+func TestForward_PageLapsesWithACodeInHand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 1, (*fleet).redirects)
+		first := <-f.Sends(0, world.Request{})
+		browser := f.Worlds[0].Visitor(f.pages[0], "ada")
+		onward := browser.Continues(linkOf(t, first))
+		f.Worlds[0].AS.Script(fakeas.Exchange, fakeas.Pass().After(9*time.Second))
+		time.Sleep(9*time.Minute + 57*time.Second)
+		call := f.Sends(0, world.Request{State: first.State(t), Action: "accept"})
+		if page := browser.ComesBack(browser.SignsIn(onward, "ada")); page.Name != "signed-in" {
+			t.Errorf("the last page is %q", page.Name)
+		}
+		(<-call).Succeeds(t, "ada")
+	})
+}

@@ -88,6 +88,7 @@ type Authorization struct {
 	mu        sync.Mutex // guards what follows; nothing waits under it
 	shown     Shown
 	brought   map[string]*submission // by attempt
+	unsettled int                    // of these
 	exchanges int
 	over      bool // nothing is accepted any more
 	granted   bool

@@ -26,11 +26,19 @@ func (a *Authorization) submit(s *submission) bool {
 		return false
 	}
 	a.brought[s.attempt.ID] = s
+	a.unsettled++
 	if s.failure == nil {
 		a.tell(authcode.Event{What: authcode.Came})
 	}
 	a.arrived <- s // there is room for all of them
 	return true
+}
+
+// HasCode reports whether a browser has brought something of which it is not known yet what comes of it.
+func (a *Authorization) HasCode() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.unsettled > 0 && !a.over
 }
 
 // mostRefused is how many codes that were not accepted end a sign-in.
@@ -78,7 +86,12 @@ func (a *Authorization) Wait(ctx context.Context, observe func(authcode.Event)) 
 // the person may try again.
 func (a *Authorization) settle(ctx context.Context, s *submission, observe func(authcode.Event)) (token *oauth.Token, ends bool, err error) {
 	what := unfinished
-	defer func() { s.settle(what) }()
+	defer func() {
+		a.mu.Lock()
+		a.unsettled--
+		a.mu.Unlock()
+		s.settle(what)
+	}()
 	for len(a.events) > 0 { // what came before
 		observe(<-a.events)
 	}

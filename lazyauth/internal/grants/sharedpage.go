@@ -122,7 +122,7 @@ func (p *sharedPage) Start(ctx context.Context, heard Heard, done func(*oauth.To
 		return
 	}
 	held, lose := context.WithCancelCause(ctx)
-	p.shared.Hold(held, lose)
+	p.shared.Hold(held, mine.HasCode, lose)
 	mine.Start(held, heard, func(token *oauth.Token, err error) {
 		lose(nil)
 		if errors.Is(err, pending.ErrTaken) {

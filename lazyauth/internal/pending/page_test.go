@@ -53,6 +53,9 @@ func (p *process) keeps(ctx context.Context, a pending.AskedPage, code string) *
 	return p.flights.KeepPage(ctx, a, code, scopes.Of("profile"), time.Now().Add(10*time.Minute))
 }
 
+// nothing is what a page has in hand to which nobody has come back.
+func nothing() bool { return false }
+
 func watches(ctx context.Context, p *pending.Page) <-chan error {
 	done := make(chan error, 1)
 	p.Watch(ctx, func(err error) { done <- err })
@@ -101,7 +104,7 @@ func TestPage_EndsLate(t *testing.T) {
 			t.Fatalf("%+v", second)
 		}
 		lost := make(chan error, 1)
-		second.Hold(t.Context(), func(err error) { lost <- err })
+		second.Hold(t.Context(), nothing, func(err error) { lost <- err })
 		first.End(t.Context(), pending.Outcome{Unwanted: true, Err: errors.New("abandoned")})
 		time.Sleep(time.Minute)
 		select {
@@ -194,7 +197,7 @@ func TestPage_BesideAnother(t *testing.T) {
 		a, b := starts(t, as, machine(t, rows), nil), starts(t, as, machine(t, rows), nil)
 		mine := a.keeps(t.Context(), a.pages("a", nil), "code")
 		lost := make(chan error, 1)
-		mine.Hold(t.Context(), func(err error) { lost <- err })
+		mine.Hold(t.Context(), nothing, func(err error) { lost <- err })
 		asked := b.pages("b", nil)
 		asked.Joins = func(scopes.Set) bool { return false }
 		if p := b.flights.FindPage(t.Context(), asked); p != nil {
@@ -204,7 +207,7 @@ func TestPage_BesideAnother(t *testing.T) {
 		if !beside.IsMine() {
 			t.Error("it has none")
 		}
-		beside.Hold(t.Context(), func(err error) { lost <- err })
+		beside.Hold(t.Context(), nothing, func(err error) { lost <- err })
 		time.Sleep(time.Minute)
 		beside.End(t.Context(), pending.Outcome{})
 		time.Sleep(time.Minute)

@@ -16,12 +16,13 @@ func (p *Page) Watch(ctx context.Context, done func(error)) {
 }
 
 // Hold looks whether a sign-in is this process's still, until ctx ends. If it is not, lost is called, on a goroutine of its
-// own: with [ErrElsewhere] if it has ended, with [ErrTaken], or with [ErrReplaced] if another one has begun.
-func (p *Page) Hold(ctx context.Context, lost func(error)) {
+// own: with [ErrElsewhere] if it has ended, with [ErrTaken], or with [ErrReplaced] if another one has begun; but with these two not
+// while hasCode reports that a person's code is being exchanged, who is done if that succeeds.
+func (p *Page) Hold(ctx context.Context, hasCode func() bool, lost func(error)) {
 	if p.unkept || p.unsure {
 		return
 	}
-	p.asked.Schedule.Add(ctx, time.Now().Add(lookAtOwn), &pageWatch{page: p, ctx: ctx, done: lost, every: lookAtOwn, mine: true})
+	p.asked.Schedule.Add(ctx, time.Now().Add(lookAtOwn), &pageWatch{page: p, ctx: ctx, done: lost, every: lookAtOwn, mine: true, hasCode: hasCode})
 }
 
 // A pageWatch is a job of a schedule.
@@ -31,6 +32,7 @@ type pageWatch struct {
 	done    func(error)
 	every   time.Duration
 	mine    bool
+	hasCode func() bool // if it is mine
 	failing bool
 	looks   int
 }
@@ -89,6 +91,7 @@ func (w *pageWatch) look() (isOver bool, result error) {
 	case r.Page == nil && w.mine && !p.isBrought(w.ctx): // who knows of no pages has written it; what was ended is seen when the token comes
 	case r.Page == nil:
 		return true, ErrElsewhere
+	case w.mine && (r.Page.Code != link.Code || r.Page.By != p.asked.Me) && w.hasCode(): // and looks again
 	case r.Page.Code != link.Code:
 		return true, ErrReplaced
 	case w.mine && r.Page.By != p.asked.Me:
@@ -114,7 +117,7 @@ func (w *pageWatch) look() (isOver bool, result error) {
 			return true, nil
 		}
 	}
-	if !now.Before(link.Expires) {
+	if !now.Before(link.Expires) && (!w.mine || !w.hasCode()) {
 		return true, ErrLapsed
 	}
 	return false, nil
