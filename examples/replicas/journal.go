@@ -28,9 +28,10 @@ type journal struct {
 	lost       []string // what was lost of what the replicas had written down
 	late       int      // credentials that were on their way for longer than their senders waited
 	again      int      // credentials presented once more, after whoever did before was dead
-	woken      int      // sign-ins that were begun by a process which had stood still, and does not have its store's answers
+	unwritten  int      // grants that were given to a process which died before it had written them down
+	woken      int      // people asked by a process that had stood still, and did not have its store's answers, or after one
 	begun      sync.Map // slow notes, by their texts
-	reprompts  int      // of people who had signed in, or were about to
+	reprompts  int      // of others who had signed in, or were about to
 }
 
 // A presentation is the last one of a credential that is good once.
@@ -185,20 +186,24 @@ func (j *journal) prompted(person, code string) (first bool) {
 	if len(h.codes) == 1 {
 		return true
 	}
-	j.reprompts++
 	n := len(j.lost)
-	switch {
-	case asked.stood:
+	withoutStore := h.refresh == "" && (!j.wrote[told(h.code)] || j.askers[h.code].stood) // of the one before
+	if asked.stood || withoutStore {
 		j.woken++
-	case h.doubts > 0:
-	case h.refresh == "" && (!j.wrote[told(h.code)] || j.askers[h.code].stood): // it was in a process that had no store
+	} else {
+		j.reprompts++
+	}
+	switch {
+	case asked.stood, withoutStore, h.doubts > 0:
 	case h.refresh == "":
 		j.lost = append(j.lost, "a sign-in of "+person)
 	case j.wrote[h.refresh]:
 		j.lost = append(j.lost, fmt.Sprintf("the grant of %s, which %s was given and wrote down", person, h.to))
 	case j.came[h.refresh] && !j.stood(h.to): // one that has may find that it is too late to make sure whose it is
 		j.lost = append(j.lost, fmt.Sprintf("the sign-in of %s, whose token %s was given and wrote down", person, h.to))
-	case j.alive(h.to):
+	case !j.alive(h.to):
+		j.unwritten++
+	default:
 		j.lost = append(j.lost, fmt.Sprintf("the grant of %s, which was given to %s, which lives", person, h.to))
 	}
 	if len(j.lost) > n {
@@ -206,7 +211,6 @@ func (j *journal) prompted(person, code string) (first bool) {
 	}
 	h.history = nil
 	h.doubts, h.refresh, h.to, h.code = 0, "", "", code
-	h.codes = map[string]bool{code: true}
 	return true
 }
 

@@ -30,6 +30,7 @@ func (r *round) figures() figures {
 	j := r.server.journal
 	j.mu.Lock()
 	f.concurrent, f.lost = slices.Clone(j.concurrent), slices.Clone(j.lost)
+	f.inDoubt = max(f.inDoubt, j.again+j.unwritten) // of files nobody tells
 	f.reprompts, f.presentedAgain, f.arrivedLate, f.woken = j.reprompts, j.again, j.late, j.woken
 	j.mu.Unlock()
 	r.mu.Lock()

@@ -31,7 +31,7 @@ type tally struct {
 	again           int // of those that were answered, answers that were given once more
 	prompts         int
 	abandoned       int
-	unexplained     int // of these, those whose handler was run by a process that lives
+	unexplained     int // of these, those whose handler was run by a process that lives, and can be reached
 	notRun          int // of those that were answered
 	protocolErrors  int
 	failures        map[string]int // other reasons, of calls that were given up
@@ -114,7 +114,7 @@ func (r *round) call(ctx context.Context, at, user, text string, hesitation time
 			by := r.server.ran(text)
 			r.count(func(t *tally) {
 				t.abandoned++
-				if len(by) > 0 && r.processes.alive(by[0]) {
+				if len(by) > 0 && r.processes.alive(by[0]) && !isFolder(r.processes.base.Store) { // nobody forwards to it there
 					t.unexplained++
 				}
 			})
