@@ -26,8 +26,8 @@ func (p *poller) act(ctx context.Context) sight {
 // actOn acts on these terms. It reports if the record is never due: there is none, or another release has written it.
 func (p *poller) actOn(ctx context.Context, terms *store.Terms) (s sight, never bool) {
 	var event *device.PollEvent
-	taking := false
-	asked, err := p.flights.records.Update(store.WithTerms(ctx, terms), p.asked.Key, func(text []byte) records.Decision {
+	taking, broke := false, false
+	decide := func(text []byte) records.Decision {
 		r, err := decode(text)
 		if err != nil {
 			s.err = err
@@ -63,6 +63,12 @@ func (p *poller) actOn(ctx context.Context, terms *store.Terms) (s sight, never 
 		}
 		terms.Next = next.dueIn()
 		return records.Put(next.encode())
+	}
+	asked, err := p.flights.records.Update(store.WithTerms(ctx, terms), p.asked.Key, func(text []byte) records.Decision {
+		broke = true
+		d := decide(text)
+		broke = false
+		return d
 	})
 	p.flights.heard(err)
 	if event != nil {
@@ -77,6 +83,8 @@ func (p *poller) actOn(ctx context.Context, terms *store.Terms) (s sight, never 
 	case tooEarly: // another machine polls, or has polled; or a clock is ahead
 		p.failing, p.by = false, ""
 		return sight{at: time.Now().Add(min(max(early.In, leastWait), leastLook))}, false
+	case broke && err != nil: // what was sent is not known
+		return final(err), false
 	case !asked, taking && err != nil:
 		return p.failed(ctx, err), false
 	case err != nil && s.token != nil && event == nil && store.IsFleet(p.flights.store): // another machine may bring it, too

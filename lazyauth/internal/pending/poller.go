@@ -85,23 +85,32 @@ func (p *poller) due() time.Time {
 
 // Run implements [schedule.Job].
 func (p *poller) Run() time.Time {
-	var s sight
+	s := final(guard.ErrExited)
+	defer func() {
+		if s.final { // also if what was asked has ended the goroutine
+			p.end(s)
+		}
+	}()
 	err := guard.Call("a sign-in", func() error {
 		s = p.step()
 		return nil
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		s = final(err)
-	case !s.final:
-		p.next = s.at
-		return p.due()
 	}
+	if s.final {
+		return time.Time{}
+	}
+	p.next = s.at
+	return p.due()
+}
+
+// end tells what the waiting has come to.
+func (p *poller) end(s sight) {
 	p.mu.Lock()
 	p.ended.brings, p.ended.over = s.token != nil && !p.isAlone(), p.over
 	p.mu.Unlock()
 	go p.done(s.token, s.err) // whose goroutine it is from now on
-	return time.Time{}
 }
 
 // step is what is done when the poller is due.

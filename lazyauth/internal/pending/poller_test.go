@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
@@ -212,4 +214,47 @@ func (l *link) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, errors.New("no route")
 	}
 	return l.next.RoundTrip(req)
+}
+
+// A faulty transport does what an author's may, once that is set.
+type faulty struct {
+	http.RoundTripper
+	now atomic.Bool
+	do  func()
+	did atomic.Int32
+}
+
+func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
+	if f.now.Load() {
+		f.did.Add(1)
+		f.do()
+	}
+	return f.RoundTripper.RoundTrip(r)
+}
+
+// A transport that panics, or ends the goroutine of a poll, ends the sign-in, of which whoever waits hears: what was sent is not known.
+func TestWait_Mishaps(t *testing.T) {
+	for what, do := range map[string]func(){"a panic": func() { panic("it is broken") }, "an exit": runtime.Goexit} {
+		for where, isShared := range map[string]bool{"alone": false, "shared": true} {
+			t.Run(what+" "+where, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := store.Memory()
+					if isShared {
+						s = machine(t, store.NewSharedMemory(nil))
+					}
+					as := fakeas.New(nil)
+					wire := &faulty{RoundTripper: as.Transport(), do: do}
+					p := starts(t, as, s, wire)
+					waiting := p.waits(t.Context(), p.begins())
+					wire.now.Store(true)
+					if r := <-waiting; !guard.IsMishap(r.err) && !errors.Is(r.err, guard.ErrExited) {
+						t.Errorf("%v", r.err)
+					}
+					if n := wire.did.Load(); n != 1 {
+						t.Errorf("%d requests", n)
+					}
+				})
+			})
+		}
+	}
 }

@@ -95,13 +95,15 @@ func (s *Schedule) wake() {
 func (s *Schedule) work() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer func() { // also if a job has ended the goroutine
+		s.running--
+		s.look()
+	}()
 	for len(s.waiting) > 0 && time.Until(s.waiting[0].at) <= 0 {
 		e, _ := heap.Pop(&s.waiting).(*entry)
 		s.look() // for the next one
 		s.turn(e)
 	}
-	s.running--
-	s.look()
 }
 
 // turn runs an entry that is not in the queue, and puts it back unless it has ended; s.mu is held, but not meanwhile.

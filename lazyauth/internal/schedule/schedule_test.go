@@ -175,3 +175,22 @@ func TestSchedule_EndsBesideOthers(t *testing.T) {
 		}
 	})
 }
+
+// A job that ends its goroutine, as what it calls may, holds up no other one, and is not run again.
+func TestSchedule_Goexit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := schedule.New(1)
+		for range 3 {
+			s.Add(t.Context(), time.Now(), job(func() time.Time {
+				runtime.Goexit()
+				return time.Now()
+			}))
+		}
+		ran := make(chan struct{})
+		s.Add(t.Context(), time.Now().Add(time.Second), job(func() time.Time {
+			close(ran)
+			return time.Time{}
+		}))
+		<-ran
+	})
+}
