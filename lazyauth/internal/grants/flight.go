@@ -223,14 +223,19 @@ func (f *Flight) begin() (ok bool) {
 func (f *Flight) ask() {
 	o, config := f.owner, &f.owner.keeper.config
 	var first begun
-	err := guard.Call("a sign-in", func() (err error) {
+	guard.Then("a sign-in", func() (err error) {
 		settled := false
 		f.signIn = newSignIn(config.Ways, asked(f, &settled), func(b begun) { shows(f, b) }, func(t *oauth.Token) { o.revokeLate(newGrant(config.Hierarchy, t, false)) })
 		if first, err = f.signIn.begin(f.wanted); err == nil && !settled {
 			close(f.ready)
 		}
 		return err
-	})
+	}, func(err error) { f.goOn(first, err) })
+}
+
+// goOn goes on with the prompt, or with why there is none.
+func (f *Flight) goOn(first begun, err error) {
+	o, config := f.owner, &f.owner.keeper.config
 	if err != nil {
 		if f.wanted.Err() != nil {
 			err = context.Cause(f.wanted)

@@ -365,19 +365,59 @@ func TestFlight_Verified(t *testing.T) {
 	}
 }
 
-// A way that panics has failed, and is told to all who wait; the flight is over.
+// A way that panics, or ends its goroutine, has failed, and is told to all who wait; the flight is over.
 func TestFlight_WayThatPanics(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, setup{keeper: func(_ *world, c *grants.Config) { c.Ways = []grants.Way{impassable{c.Ways[0]}} }})
-		for range 2 {
-			o := <-w.asks(profile)
-			if p, ok := errors.AsType[*guard.Panic](o.err); !ok || w.me.Grant() != nil {
-				t.Errorf("%v, %v", p, o.err)
-			}
-		}
-	})
+	for name, does := range map[string]func(){"panics": func() { panic("a way") }, "exits": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, setup{keeper: func(_ *world, c *grants.Config) { c.Ways = []grants.Way{impassable{c.Ways[0], does}} }})
+				for range 2 {
+					o := <-w.asks(profile)
+					if _, ok := errors.AsType[*guard.Panic](o.err); ok == errors.Is(o.err, guard.ErrExited) || w.me.Grant() != nil {
+						t.Errorf("%v", o.err)
+					}
+				}
+			})
+		})
+	}
 }
 
-type impassable struct{ grants.Way }
+type impassable struct {
+	grants.Way
+	does func()
+}
 
-func (impassable) Begin(context.Context, grants.Asked) (grants.Authorization, error) { panic("a way") }
+func (i impassable) Begin(context.Context, grants.Asked) (grants.Authorization, error) {
+	i.does()
+	return nil, nil //nolint:nilnil // it does not come to that
+}
+
+// Who says whose a grant is, and panics or ends the goroutine, has not said that it is theirs; the next call has a flight of its own.
+func TestFlight_VerifyThatPanics(t *testing.T) {
+	for name, does := range map[string]func(){"panics": func() { panic("whose is it?") }, "exits": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				broken := true
+				w := newWorld(t, setup{keeper: func(_ *world, c *grants.Config) {
+					c.Verify = func(context.Context, grants.Principal, *oauth2.Token, bool) error {
+						if broken {
+							does()
+						}
+						return nil
+					}
+				}})
+				o := w.keeper.Owner(grants.Principal{Issuer: "i", Subject: "ada"})
+				c := w.asksAs(t.Context(), o, profile, caller{})
+				w.approves()
+				if got := <-c; got.err == nil || o.Grant() != nil {
+					t.Errorf("%v, %v", got.grant, got.err)
+				}
+				broken = false
+				later(2 * time.Minute)
+				c = w.asksAs(t.Context(), o, profile, caller{})
+				w.approves()
+				(<-c).holds(profile)
+			})
+		})
+	}
+}

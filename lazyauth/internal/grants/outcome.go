@@ -10,7 +10,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 )
 
-// land settles the outcome, and tells everybody.
+// land has the outcome settled, of which everybody is told.
 func (f *Flight) land(r result) {
 	o := f.owner
 	defer f.release()
@@ -21,11 +21,15 @@ func (f *Flight) land(r result) {
 	defer f.abandon(nil)
 	var g *Grant
 	var logouts int
-	err := guard.Call("a sign-in", func() (err error) {
+	guard.Then("a sign-in", func() (err error) {
 		g, logouts, err = f.receive(ctx, r)
 		return err
-	})
+	}, func(err error) { f.conclude(ctx, g, logouts, err) })
+}
 
+// conclude settles the outcome, and tells everybody.
+func (f *Flight) conclude(ctx context.Context, g *Grant, logouts int, err error) {
+	o := f.owner
 	o.mu.Lock()
 	switch {
 	case err != nil:

@@ -240,22 +240,26 @@ func (s *signIn) turn() {
 	s.running++
 	go func() { // ends with ctx, and is waited for
 		var b begun
-		err := guard.Call("a sign-in", func() (err error) {
+		guard.Then("a sign-in", func() (err error) {
 			b, err = s.begin(s.ctx)
 			return err
-		})
-		if err == nil || s.ctx.Err() == nil { // otherwise all is over in a moment
-			s.turned()
-		}
-		switch {
-		case err == nil:
-			s.follow(b)
-		case guard.IsMishap(err):
-			s.came(result{err: err})
-		default:
-			s.came(result{})
-		}
+		}, func(err error) { s.beside(b, err) })
 	}()
+}
+
+// beside goes on with another authorization that has begun, or has not.
+func (s *signIn) beside(b begun, err error) {
+	if err == nil || s.ctx.Err() == nil { // otherwise all is over in a moment
+		s.turned()
+	}
+	switch {
+	case err == nil:
+		s.follow(b)
+	case guard.IsMishap(err):
+		s.came(result{err: err})
+	default:
+		s.came(result{})
+	}
 }
 
 // came takes account of what one of those that run has come to.

@@ -103,11 +103,10 @@ type Heard struct {
 func await(wait func() (*oauth.Token, error), done func(*oauth.Token, error)) {
 	go func() {
 		var token *oauth.Token
-		err := guard.Call("a sign-in", func() (err error) {
+		guard.Then("a sign-in", func() (err error) {
 			token, err = wait()
 			return err
-		})
-		done(token, err)
+		}, func(err error) { done(token, err) })
 	}()
 }
 

@@ -85,6 +85,13 @@ func Call(what string, f func() error) (err error) {
 	return f()
 }
 
+// Then is then(Call(what, f)), on this goroutine, and calls then as well if f ends that: with [ErrExited].
+func Then(what string, f func() error, then func(error)) {
+	err := ErrExited
+	defer func() { then(err) }()
+	err = Call(what, f)
+}
+
 // maxLate is how many calls of one name may be left behind.
 const maxLate = 16
 

@@ -123,3 +123,30 @@ func TestAwait(t *testing.T) {
 		}
 	})
 }
+
+// What follows a call is called once, whether that returns, panics, or ends its goroutine.
+func TestThen(t *testing.T) {
+	failed := errors.New("it failed")
+	for name, test := range map[string]struct {
+		f    func() error
+		want func(error) bool
+	}{
+		"returns": {func() error { return nil }, func(err error) bool { return err == nil }},
+		"fails":   {func() error { return failed }, func(err error) bool { return errors.Is(err, failed) }},
+		"panics":  {func() error { panic("a call") }, guard.IsMishap},
+		"exits":   {func() error { runtime.Goexit(); return nil }, func(err error) bool { return errors.Is(err, guard.ErrExited) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := make(chan error, 2)
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				guard.Then("a call", test.f, func(err error) { got <- err })
+			}()
+			<-ended
+			if err := <-got; !test.want(err) || len(got) != 0 {
+				t.Errorf("%v, and %d more", err, len(got))
+			}
+		})
+	}
+}
