@@ -230,11 +230,11 @@ func (f *Flight) ask() {
 			close(f.ready)
 		}
 		return err
-	}, func(err error) { f.goOn(first, err) })
+	}, func(err error) { goOn(f, first, err) })
 }
 
-// goOn goes on with the prompt, or with why there is none.
-func (f *Flight) goOn(first begun, err error) {
+// goOn has f go on with its prompt, or with why there is none.
+func goOn(f *Flight, first begun, err error) {
 	o, config := f.owner, &f.owner.keeper.config
 	if err != nil {
 		if f.wanted.Err() != nil {
