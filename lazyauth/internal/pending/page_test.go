@@ -2,6 +2,7 @@ package pending_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"sync"
 	"testing"
@@ -217,4 +218,52 @@ func TestPage_BesideAnother(t *testing.T) {
 		default:
 		}
 	})
+}
+
+// drops rewrites the record as a release does that knows of no pages, for something else.
+func drops(t *testing.T, s store.Store) {
+	t.Helper()
+	err := s.Update(t.Context(), key, func(old []byte) ([]byte, error) {
+		var r map[string]any
+		if err := json.Unmarshal(old, &r); err != nil {
+			return nil, err
+		}
+		delete(r, "page")
+		r["declines"] = []any{map[string]any{"program": "x", "at": time.Now()}}
+		return json.Marshal(r)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Who waits for a page of which an older release has dropped the record waits on while that page answers, and finds the grant; if it
+// does not answer they look again for what to do.
+func TestPage_Dropped(t *testing.T) {
+	for how, isKilled := range map[string]bool{"it goes on": false, "it is killed": true} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				as, rows := fakeas.New(nil), store.NewSharedMemory(nil)
+				a, b := starts(t, as, machine(t, rows), nil), starts(t, as, machine(t, rows), nil)
+				dead := new(sync.Map)
+				mine := a.keeps(t.Context(), a.pages("a", nil), "code")
+				done := watches(t.Context(), b.flights.FindPage(t.Context(), b.pages("b", dead)))
+				drops(t, machine(t, rows))
+				want := pending.ErrElsewhere
+				if isKilled {
+					dead.Store("a", true)
+					want = pending.ErrReplaced
+				} else {
+					time.AfterFunc(time.Minute, func() {
+						b.brought.Store(true)
+						mine.End(t.Context(), pending.Outcome{})
+					})
+				}
+				began := time.Now()
+				if err := <-done; !errors.Is(err, want) || !isKilled && time.Since(began) < time.Minute {
+					t.Errorf("%v after %v", err, time.Since(began))
+				}
+			})
+		})
+	}
 }

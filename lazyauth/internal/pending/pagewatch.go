@@ -89,6 +89,10 @@ func (w *pageWatch) look() (isOver bool, result error) {
 		p.asked.Failed(err)
 	case err != nil:
 	case r.Page == nil && w.mine && !p.isBrought(w.ctx): // who knows of no pages has written it; what was ended is seen when the token comes
+	case r.Page == nil && !w.mine && r.encode() != nil && !p.isBrought(w.ctx): // likewise
+		if !p.answers(w.ctx, &link) {
+			return true, ErrReplaced
+		}
 	case r.Page == nil:
 		return true, ErrElsewhere
 	case w.mine && (r.Page.Code != link.Code || r.Page.By != p.asked.Me) && w.hasCode(): // and looks again
