@@ -132,8 +132,8 @@ func (f *Forwarder) Handler(next http.Handler) http.Handler {
 		r.Header.Del(hopHeader)
 		body, whole := take(r)
 		address := ""
-		if marks := marksIn(r, body); len(marks) > 0 && whole && !f.hops.isOfReplica(hop, r, body) {
-			address = f.lookUp(r.Context(), marks)
+		if marks, needs := marksIn(r, body); len(marks) > 0 && whole && !f.hops.isOfReplica(hop, r, body) {
+			address = f.lookUp(r.Context(), marks, needs)
 		}
 		if address == "" {
 			next.ServeHTTP(w, r)
@@ -144,23 +144,24 @@ func (f *Forwarder) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// marksIn returns the marks of what a request is about, if there are any; the first that there is counts.
-func marksIn(r *http.Request, body []byte) []string {
+// marksIn returns the marks of what a request is about, if there are any; the first that there is counts. There is
+// none without the one that they need.
+func marksIn(r *http.Request, body []byte) (marks []string, needs string) {
 	switch kind := kindOf(r); {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		return connect.MarksOf(r, nil)
 	case r.Method != http.MethodPost:
-		return nil
+		return nil, ""
 	case kind == kindOfCalls:
 		if call, ok := callOf(body); ok {
-			return []string{state.Mark(call), state.WaitMark(call)}
+			return []string{state.Mark(call), state.WaitMark(call)}, ""
 		}
 	case kind == kindOfForms:
 		if form, err := url.ParseQuery(string(body)); err == nil {
 			return connect.MarksOf(r, form)
 		}
 	}
-	return nil
+	return nil, ""
 }
 
 // What kindOf returns of requests that may be calls, and forms of the connect page.
@@ -197,12 +198,22 @@ func take(r *http.Request) (body []byte, whole bool) {
 }
 
 // lookUp returns the address of the replica that has made the first of these marks that there is;
-// empty if that is this one, or none, or not to be reached.
-func (f *Forwarder) lookUp(ctx context.Context, marks []string) string {
+// empty if that is this one, or none, or not to be reached. None is looked for if there is not the one that they need: anybody
+// can ask for links that there are not.
+func (f *Forwarder) lookUp(ctx context.Context, marks []string, needs string) string {
 	ctx, cancel := context.WithTimeout(ctx, lookupWait)
 	defer cancel()
+	first, err := "", error(nil)
+	if needs != "" {
+		if first, err = f.directory.Holder(ctx, needs); err == nil && first == "" {
+			return ""
+		}
+	}
 	for _, mark := range marks {
-		holder, err := f.directory.Holder(ctx, mark)
+		holder := first
+		if err == nil && mark != needs {
+			holder, err = f.directory.Holder(ctx, mark)
+		}
 		address := ""
 		switch {
 		case err != nil:

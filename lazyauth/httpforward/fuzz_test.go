@@ -38,10 +38,10 @@ func (a *asked) Holder(_ context.Context, mark string) (string, error) {
 // Whatever is sent, few and short marks are looked for, and the next handler gets it as it was.
 func FuzzHandler(f *testing.F) {
 	f.Add("POST", "application/json", "", ofCall)
-	f.Add("POST", "application/x-www-form-urlencoded", "", "f="+strings.Repeat("A", 26)+"&answer=continue")
-	f.Add("POST", "application/x-www-form-urlencoded", "f=x;y", "a="+strings.Repeat("A", 26))
-	f.Add("GET", "", "f="+strings.Repeat("A", 43), "")
-	f.Add("GET", "", "code=x&state="+strings.Repeat("A", 43)+"&iss=https%3A%2F%2Fas.example", "")
+	f.Add("POST", "application/x-www-form-urlencoded", "", "f="+strings.Repeat("A", 22)+"&answer=continue")
+	f.Add("POST", "application/x-www-form-urlencoded", "f=x;y", "a="+strings.Repeat("A", 16))
+	f.Add("GET", "", "f="+strings.Repeat("A", 22), "")
+	f.Add("GET", "", "code=x&state="+strings.Repeat("A", 16)+"."+strings.Repeat("B", 43)+"&iss=https%3A%2F%2Fas.example", "")
 	f.Fuzz(func(t *testing.T, method, kind, query, body string) {
 		if method != http.MethodGet {
 			method = http.MethodPost
@@ -64,4 +64,18 @@ func FuzzHandler(f *testing.F) {
 			t.Error("it went nowhere")
 		}
 	})
+}
+
+// A link that there is not costs the directory one look, whoever makes it up.
+func TestHandler_NoSuchLink(t *testing.T) {
+	directory := &asked{t: t}
+	forwarder, err := httpforward.New(directory, httpforward.Options{Address: "http://this", Key: key, Failed: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/connect?f="+strings.Repeat("A", 22), nil)
+	forwarder.Handler(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), r)
+	if directory.marks != 1 {
+		t.Errorf("%d looks", directory.marks)
+	}
 }

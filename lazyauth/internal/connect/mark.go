@@ -11,38 +11,38 @@ import (
 )
 
 // MarksOf returns the marks, in a store that processes share, of whose the sign-in is that a request for
-// a page is about: the first that there is counts. form is what its body has, if that is a form. There is none if the request is about
+// a page is about: the first that there is counts, and there is none without the one that they need, if that is not empty: anybody can
+// make links up. form is what its body has, if that is a form. There is none if the request is about
 // none, or none that can be told: every process answers such a request alike.
 //
 // What stands in a link is not in its mark, so that who reads the store has no link.
-func MarksOf(r *http.Request, form url.Values) []string {
+func MarksOf(r *http.Request, form url.Values) (marks []string, needs string) {
 	values, err := form, error(nil)
 	if r.Method != http.MethodPost {
 		if len(r.URL.RawQuery) > maxQuery {
-			return nil
+			return nil, ""
 		}
 		values, err = url.ParseQuery(r.URL.RawQuery)
 	}
 	if err != nil {
-		return nil
+		return nil, ""
 	}
 	if code, ok := linkCode(values); ok {
 		id := digest(code)
-		marks := make([]string, 0, MostTurns)
 		for turn := MostTurns - 1; turn >= 0; turn-- {
 			marks = append(marks, markOfLink(id, turn))
 		}
-		return marks
+		return marks, markOfLink(id, 0)
 	}
 	if got, ok := authcode.ReadAnswer(r.URL.RawQuery); ok {
 		if id, named := attemptOf(got.State); named {
-			return []string{markOfAttempt(id)}
+			return []string{markOfAttempt(id)}, ""
 		}
 	}
 	if ids := values["a"]; len(ids) == 1 && isCode(ids[0], attemptLength) {
-		return []string{markOfAttempt(ids[0])}
+		return []string{markOfAttempt(ids[0])}, ""
 	}
-	return nil
+	return nil, ""
 }
 
 // MostTurns is how many processes have a link, one after the other.
