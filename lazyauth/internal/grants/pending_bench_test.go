@@ -1,3 +1,5 @@
+//go:build unix
+
 package grants_test
 
 import (
@@ -189,23 +191,6 @@ func (p pendingRun) each(b *testing.B, slow slowness) pendingCost {
 			}
 		})
 	})
-}
-
-// leaves is a caller who looks at the prompt, and goes.
-type leaves struct{ caller }
-
-var errLeft = errors.New("left")
-
-func (leaves) Follow(ctx context.Context, f *grants.Flight) error {
-	select {
-	case <-f.Ready():
-		return errLeft
-	case <-f.Done():
-		_, _, err := f.Result()
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // countsPolls hears of nothing else.

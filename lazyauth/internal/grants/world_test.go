@@ -218,6 +218,23 @@ func (c caller) Follow(ctx context.Context, f *grants.Flight) error {
 	}
 }
 
+// leaves is a caller who looks at the prompt, and goes.
+type leaves struct{ caller }
+
+var errLeft = errors.New("left")
+
+func (leaves) Follow(ctx context.Context, f *grants.Flight) error {
+	select {
+	case <-f.Ready():
+		return errLeft
+	case <-f.Done():
+		_, _, err := f.Result()
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // An outcome is what came of asking for a grant.
 type outcome struct {
 	w     *world
