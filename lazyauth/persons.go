@@ -124,17 +124,12 @@ func (a guardedAuthorization) End(ctx context.Context, o grants.Outcome) {
 			if had != nil {
 				a.persons.ended(ctx, a.who, had, err)
 			}
-			if err := grants.ForgetEnded(ctx, owner, had); err != nil && !isNotRevoked(err) {
+			if err := grants.ForgetEnded(ctx, owner, had); err != nil && !IsJustNotRevoked(err) {
 				a.persons.failed(ctx, a.who, err)
 			}
 		}
 	}
 	a.Authorization.End(ctx, o)
-}
-
-func isNotRevoked(err error) bool {
-	just, _ := grants.IsJustNotRevoked(err)
-	return just
 }
 
 // note notes what it takes to find the grant that who has from now on.
