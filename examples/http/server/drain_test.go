@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -35,22 +34,10 @@ func TestDrain(t *testing.T) {
 			web.Config.Handler = as
 			web.Start()
 			t.Cleanup(web.Close)
-			s, err := server.New(server.Config{
+			at, end, ended := begins(t, server.Config{
 				Issuer: web.URL, ClientID: fakeas.DefaultClientID, API: web.URL, DemoUsers: []string{"ada"},
 				Ready: func(context.Context) error { return nil }, Notice: time.Millisecond, Drain: time.Minute,
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, end := context.WithCancel(t.Context())
-			ended := make(chan error, 1)
-			go func() { ended <- s.Serve(ctx, listener, io.Discard) }()
-
-			at := "http://" + listener.Addr().String()
 			status := func(path string) int {
 				res, err := http.Get(at + path)
 				if err != nil {
@@ -88,7 +75,7 @@ func TestDrain(t *testing.T) {
 			if err := <-ended; err != nil {
 				t.Error(err)
 			}
-			if _, err := net.Dial("tcp", listener.Addr().String()); err == nil {
+			if _, err := net.Dial("tcp", strings.TrimPrefix(at, "http://")); err == nil {
 				t.Error("it still listens")
 			}
 			if n := as.Count(fakeas.DeviceAuthorization, fakeas.OK); n != 1 {
@@ -105,19 +92,9 @@ func TestDrain_InVain(t *testing.T) {
 	web.Config.Handler = as
 	web.Start()
 	t.Cleanup(web.Close)
-	s, err := server.New(server.Config{Issuer: web.URL, ClientID: fakeas.DefaultClientID, API: web.URL, DemoUsers: []string{"ada"}, Drain: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, end := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, listener, io.Discard) }()
+	at, end, ended := begins(t, server.Config{Issuer: web.URL, ClientID: fakeas.DefaultClientID, API: web.URL, DemoUsers: []string{"ada"}, Drain: time.Second})
 	host := hosttest.Connect(t, as, "2026-07-28", &mcp.StreamableClientTransport{
-		Endpoint: "http://" + listener.Addr().String() + server.ModernPath, HTTPClient: &http.Client{Transport: bearing("ada")},
+		Endpoint: at + server.ModernPath, HTTPClient: &http.Client{Transport: bearing("ada")},
 	})
 	host.Decide = func(fakeas.Request) string { end(); return "accept" } // and does nothing about it
 	if result := host.Call("whoami", nil); !result.IsError {

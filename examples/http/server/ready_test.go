@@ -60,6 +60,20 @@ func TestReady(t *testing.T) {
 // serves has a server serve until the end of the test, and returns its base URL.
 func serves(t *testing.T, cfg server.Config) string {
 	t.Helper()
+	at, end, ended := begins(t, cfg)
+	t.Cleanup(func() {
+		end()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		http.DefaultClient.CloseIdleConnections()
+	})
+	return at
+}
+
+// begins has a server serve until it is told to end, and returns its base URL.
+func begins(t *testing.T, cfg server.Config) (at string, end context.CancelFunc, ended <-chan error) {
+	t.Helper()
 	s, err := server.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -68,15 +82,9 @@ func serves(t *testing.T, cfg server.Config) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, end := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, listener, io.Discard) }()
-	t.Cleanup(func() {
-		end()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		http.DefaultClient.CloseIdleConnections()
-	})
-	return "http://" + listener.Addr().String()
+	ctx, end := context.WithCancel(context.WithoutCancel(t.Context()))
+	t.Cleanup(end)
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, listener, io.Discard) }()
+	return "http://" + listener.Addr().String(), end, done
 }
