@@ -56,7 +56,9 @@ type ConnectOptions struct {
 // A ConnectPage is the page of an MCP server by which people who call it over HTTP sign in to services with the
 // redirect flow: see [Service].ConnectPage. It is an [http.Handler] for its PublicURL and all below that, and can
 // serve any number of services. It keeps what is under way in the memory of this process: all requests for it have
-// to come to the process that the person's calls came to, or be forwarded there, as package httpforward does it.
+// to come to the process that the person's calls came to, or be forwarded there, as package httpforward does it. Where
+// processes share a store and forward, the store has the links: all of a person's calls have the same one, and another
+// process opens it again for them if the one that had it is gone.
 //
 // The link of a prompt is a page of it. That says which service, account and access is asked for, what the program that
 // asks calls itself, and who is signed in at the browser. It also names the client that the call's bearer token was

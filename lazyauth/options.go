@@ -81,7 +81,8 @@ type Options struct {
 	// records there for as long as they last, if the store is for that ([store.SuitsFrequentWrites]: folders
 	// and databases are, and keychains are not): a process that is started finds what the last one began, shows the same
 	// prompt and polls on, and processes that run at the same time poll once among them. That is a write for
-	// each poll, and what is written can be approved until its code ends.
+	// each poll, and what is written can be approved until its code ends. Of several processes whose connect page is
+	// forwarded (package httpforward) the links are records there, too.
 	UnsharedSignIns bool
 	// Account names the account that a call is for, where one person has several:
 	// [AccountFromEnv], [AccountFromArgument], [AccountFromHost], or a function of your

@@ -8,6 +8,9 @@
 // has announced, with the caller's own bearer token, which is verified there as it is anywhere. If
 // that process is gone, the request is answered here, as abandoned: its handler may have run.
 //
+// Requests for the connect page are brought to the process that has the sign-in's link. If that is gone, the link works
+// again once a call that waits for it has come to another process, which has it from then on.
+//
 // Calls of earlier revisions are in a session, which is one process's: their proxy goes by the
 // header Mcp-Session-Id.
 package httpforward
