@@ -28,10 +28,11 @@ func Stub(ctx context.Context, control string, stdin io.Reader, stdout io.Writer
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	ended := make(chan struct{})
+	ended := make(chan struct{}) // by the host: closed before the server can know
 	go func() {
-		defer close(ended)
-		_, _ = io.Copy(conn, stdin)
+		if _, err := io.Copy(conn, stdin); err == nil {
+			close(ended)
+		}
 		_, _ = io.WriteString(conn, endOfInput)
 		// The host is done; what the server still says may yet be read.
 		if half, ok := conn.(interface{ CloseWrite() error }); ok {
