@@ -27,14 +27,14 @@ type Owner struct {
 	renewal  *renewal                         // that is under way
 	rejected string                           // the access token that the API refused last, which must not come back
 	outdated string                           // that of a record which should have been replaced, and was not
-	waiting  map[*scopes.Requirement]struct{} // needs of those who wait for a flight that is for less, or is gathering
+	waiting  map[*scopes.Requirement]struct{} // needs of those who wait for a flight that is for less, or is gathering; nil if there are none
 	setbacks setbacks                         // what flights came to in vain
 	lost     scopes.Set                       // what was known of the last grant, until there is another; empty after a logout
 	refusals refusals
 }
 
 func newOwner(k *Keeper, who Principal) *Owner {
-	o := &Owner{keeper: k, who: who, waiting: make(map[*scopes.Requirement]struct{})}
+	o := &Owner{keeper: k, who: who}
 	if k.config.Store != nil {
 		o.record = newOwnRecord(&k.config, who)
 	}
@@ -207,6 +207,9 @@ func (o *Owner) next(ctx context.Context, need *scopes.Requirement, a Asker, tri
 	}
 	askedBy(o.flight, a.Program())
 	if o.flight.gathering || !o.flight.covers(*need) {
+		if o.waiting == nil {
+			o.waiting = make(map[*scopes.Requirement]struct{})
+		}
 		o.waiting[need] = struct{}{}
 	}
 	return step{flight: o.flight}, nil
@@ -268,7 +271,9 @@ func (o *Owner) leave(need *scopes.Requirement, a Asker) {
 		o.keeper.waiting.GiveMany(o.who.Person(), a.Weight())
 	}
 	o.mu.Lock()
-	delete(o.waiting, need)
+	if delete(o.waiting, need); len(o.waiting) == 0 {
+		o.waiting = nil // an empty one has room for eight
+	}
 	hasNothing := o.flight == nil && o.Grant() == nil
 	o.mu.Unlock()
 	if hasNothing { // or very many who get nothing would be kept for a while

@@ -23,7 +23,7 @@ var (
 // nowhere, the next one beside it. Whichever brings a token first ends the others. It knows
 // nothing of whose it is, or for whom.
 type signIn struct {
-	asked Asked
+	asked *Asked // nil once the last way has begun: there are thousands of sign-ins that wait
 	// show is told of each authorization that has begun, by one goroutine at a time: its
 	// prompt is the one that is shown from then on.
 	show func(begun)
@@ -62,7 +62,7 @@ type objection struct {
 // nothing speaks against come first. What speaks against a way is no reason not to go it
 // where no other is left.
 func newSignIn(ways []Way, asked Asked, show func(begun), refused func(*oauth.Token)) *signIn {
-	s := &signIn{asked: asked, show: show, refused: refused}
+	s := &signIn{asked: &asked, show: show, refused: refused}
 	var unlikely []Way
 	for _, way := range ways {
 		err := way.Suits(asked.Who, asked.Link)
@@ -83,15 +83,17 @@ func newSignIn(ways []Way, asked Asked, show func(begun), refused func(*oauth.To
 // begin begins the next authorization, by the first way that is possible.
 func (s *signIn) begin(ctx context.Context) (begun, error) {
 	for {
-		way := s.next()
+		way, asked := s.next()
 		if way == nil {
 			return begun{}, s.failed()
 		}
-		a, err := way.Begin(ctx, s.asked)
+		a, err := way.Begin(ctx, *asked)
 		if err == nil {
 			b := begun{a, way}
 			s.mu.Lock()
-			s.all = append(s.all, b)
+			if s.all = append(s.all, b); len(s.ways) == 0 {
+				s.asked = nil
+			}
 			s.mu.Unlock()
 			s.show(b)
 			return b, nil
@@ -110,16 +112,16 @@ func isOfServer(err error) bool {
 	return ok && e.Op == "discovery"
 }
 
-// next takes the best way that is left; nil if there is none.
-func (s *signIn) next() Way {
+// next takes the best way that is left, with what it is begun for; nil if there is none.
+func (s *signIn) next() (Way, *Asked) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.ways) == 0 {
-		return nil
+		return nil, nil
 	}
 	way := s.ways[0]
 	s.ways = s.ways[1:]
-	return way
+	return way, s.asked
 }
 
 func (s *signIn) object(way Way, err error) {

@@ -27,7 +27,7 @@ type Source struct {
 // once more. Who it is for is for the observer alone. Whoever has it calls [Owner.Drop] when it
 // is of no use any more.
 func (k *Keeper) Unattended(who Principal, s Source) *Owner {
-	return &Owner{keeper: k, who: who, source: &s, waiting: make(map[*scopes.Requirement]struct{})}
+	return &Owner{keeper: k, who: who, source: &s}
 }
 
 // Drop forgets the owner's grant, here alone, and what is under way for it.
