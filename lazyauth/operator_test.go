@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -222,6 +223,56 @@ func TestOperator_ActsFromAnotherProcess(t *testing.T) {
 				} else {
 					server.signsIn(h, "work")
 				}
+			})
+		})
+	}
+}
+
+// A process has ended in the middle of a sign-in, which lies in the store for the next one to go on with. Whoever ends
+// what the person has ends that, too, whichever account it is for: nothing of it is left, and the next call asks anew.
+func TestOperator_EndsASignInThatNobodyWaitsFor(t *testing.T) {
+	for name, act := range map[string]func(context.Context, *lazyauth.Interceptor) error{
+		"end": func(ctx context.Context, auth *lazyauth.Interceptor) error {
+			_, err := lazyauth.NewOperator(auth, "olga").EndAll(ctx, ada)
+			return err
+		},
+		"erase": func(ctx context.Context, auth *lazyauth.Interceptor) error {
+			_, err := lazyauth.NewOperator(auth, "olga").Erase(ctx, ada)
+			return err
+		},
+		"by the person": func(ctx context.Context, auth *lazyauth.Interceptor) error { return auth.RevokeAll(ctx, ada) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			world.InBothEras(t, func(t *testing.T, era string) {
+				kept := frequent{store.Memory()}
+				server := newAudited(t, kept, nil, nil)
+				waiting := server.Host(era, world.Accepts).Call(t.Context(), "create_note", world.Note{Text: "home"})
+				asked := server.Person()
+				if err := server.Auth.Close(); err != nil {
+					t.Fatal(err)
+				}
+				<-waiting
+				if keys, err := kept.Keys(t.Context()); err != nil || !slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(key, "lazyauth flight ") }) {
+					t.Fatalf("the sign-in is not in the store, which has %q, %v", keys, err)
+				}
+				if err := server.AS.Approve(asked.UserCode); err != nil {
+					t.Fatal(err)
+				}
+				if err := act(t.Context(), newAudited(t, kept, server.AS, nil).Auth); err != nil {
+					t.Fatal(err)
+				}
+				keys, err := kept.Keys(t.Context())
+				for _, key := range keys {
+					if strings.HasPrefix(key, "lazyauth flight ") || name == "erase" && !strings.HasPrefix(key, "lazyauth ended ") {
+						t.Errorf("the store has %s", key)
+					}
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				next := newAudited(t, kept, server.AS, nil)
+				next.signsIn(next.Host(era, world.Accepts), "home")
+				next.WantAuthorizations(2)
 			})
 		})
 	}

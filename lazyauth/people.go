@@ -56,10 +56,15 @@ func personsAccounts(ctx context.Context, i *Interceptor, person Principal) ([]s
 }
 
 // accountsByScan is personsAccounts by the keys of the store, by all of them if it does not tell persons
-// apart; it finds records of programs that noted no accounts, too.
+// apart; it finds records of programs that noted no accounts, too. The keys of sign-ins do not say whose they are, so
+// that the accounts that were noted are among these, too.
 func accountsByScan(ctx context.Context, i *Interceptor, person Principal) ([]string, error) {
 	all, err := accountsBy(ctx, i, keysOf(person))
 	accounts := []string{""}
+	if !person.IsLocal() {
+		noted, _, failed := i.persons.book.Accounts(ctx, personOfPrincipal(grants.Principal(person)))
+		accounts, err = append(accounts, noted...), errors.Join(err, failed)
+	}
 	for _, who := range all {
 		if who.Issuer == person.Issuer && who.Subject == person.Subject {
 			accounts = append(accounts, who.Account)

@@ -71,9 +71,14 @@ func (w guardedWay) Begin(ctx context.Context, a grants.Asked) (grants.Authoriza
 		return w.Way.Begin(ctx, a)
 	}
 	w.persons.wake()
-	pass, err := w.persons.book.Admit(ctx, personOfPrincipal(a.Who), a.Who.Account)
+	person := personOfPrincipal(a.Who)
+	pass, err := w.persons.book.Admit(ctx, person, a.Who.Account)
 	if err != nil {
 		return nil, err
+	}
+	// Of a sign-in that outlives its process, too, whoever ends the person's grants has to know for which account it is.
+	if err := w.persons.book.Note(ctx, person, a.Who.Account); err != nil {
+		w.persons.failed(ctx, a.Who, err)
 	}
 	authorization, err := w.Way.Begin(ctx, a)
 	if err != nil {
