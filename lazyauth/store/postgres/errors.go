@@ -9,11 +9,11 @@ import (
 	"net"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/fault"
 )
 
 const migrateAdvice = "run go run github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres/cmd/migrate, or DB.Migrate, as a user who may make tables"
@@ -21,37 +21,8 @@ const migrateAdvice = "run go run github.com/lazyauth/mcp-lazyauth/lazyauth/stor
 // errSlow is the cause of a context that ends by Options.Timeout.
 var errSlow = errors.New("the statement took longer than Options.Timeout")
 
-// A trouble is an error of the store that says what to do.
-type trouble struct {
-	where, text string
-	is          error // one of package store, or nil
-	cause       error // of the context's end, or nil
-}
-
-func (t *trouble) Error() string {
-	text := "store: rows " + t.where + ": "
-	if t.is != nil {
-		text += t.is.Error() + ": "
-	}
-	text += t.text
-	if t.cause != nil {
-		text += ": " + t.cause.Error()
-	}
-	return text
-}
-
-func (t *trouble) Unwrap() []error {
-	var errs []error
-	for _, err := range []error{t.is, t.cause} {
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errs
-}
-
 func (d *DB) trouble(is error, text string, cause error) error {
-	return &trouble{d.where, text, is, cause}
+	return &fault.Error{Where: d.where, Is: is, Text: text, Cause: cause}
 }
 
 // An advice is what a condition of the server means here. Source: PostgreSQL 15, appendix A (error codes).
@@ -92,14 +63,14 @@ var classes = map[string]advice{
 
 // failed translates an error of pgx, of which only what is known to hold nothing of a row is repeated.
 func (d *DB) failed(ctx context.Context, err error) error {
-	if _, ok := errors.AsType[*trouble](err); ok {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		if a, ok := adviceFor(pg.Code); ok {
-			return d.trouble(a.is, fmt.Sprintf("%s (SQLSTATE %s: %s)", a.text, pg.Code, shown(pg.Message)), nil)
+			return d.trouble(a.is, fmt.Sprintf("%s (SQLSTATE %s: %s)", a.text, pg.Code, fault.Shown(pg.Message)), nil)
 		}
-		return d.trouble(nil, "the server refuses the statement (SQLSTATE "+shown(pg.Code)+")", nil)
+		return d.trouble(nil, "the server refuses the statement (SQLSTATE "+fault.Shown(pg.Code)+")", nil)
 	}
 	if ctx.Err() != nil {
 		return d.trouble(store.ErrNoAnswer, "the server did not answer in time", context.Cause(ctx))
@@ -133,29 +104,15 @@ func adviceFor(code string) (advice, bool) {
 // network is what an error of the network says by itself.
 func network(err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok {
-		return shown(op.Err.Error())
+		return fault.Shown(op.Err.Error())
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return shown(dns.Err)
+		return fault.Shown(dns.Err)
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return "ended by the other side"
 	}
 	return "no answer"
-}
-
-// shown is text of a server, on one line and not long.
-func shown(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, " "))
-	if runes := []rune(text); len(runes) > 160 {
-		text = string(runes[:160]) + "…"
-	}
-	return text
 }
 
 // retry returns how long to wait before the statement is tried again; less than 0: it is not.

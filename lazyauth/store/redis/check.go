@@ -8,6 +8,7 @@ import (
 	"github.com/valkey-io/valkey-go"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/fault"
 )
 
 // Check asks the server, and each of a cluster, whether its settings are such that nothing is evicted, and
@@ -21,7 +22,7 @@ func (d *DB) Check(ctx context.Context) error {
 			return infoErr
 		}
 		if version := info["redis_version"]; tooOld(version) {
-			return d.trouble(store.ErrUnavailable, "the server is of version "+shown(version)+": it has to be 7.0 or later", nil)
+			return d.trouble(store.ErrUnavailable, "the server is of version "+fault.Shown(version)+": it has to be 7.0 or later", nil)
 		}
 		policy := info["maxmemory_policy"]
 		if policy == "" {
@@ -36,7 +37,7 @@ func (d *DB) Check(ctx context.Context) error {
 		case policy == "":
 			return d.trouble(store.ErrUnavailable, "the server does not say what its maxmemory-policy is: let the user run INFO, or make sure that it is noeviction and set Options.InsecureUncheckedEviction", nil)
 		default:
-			return d.trouble(store.ErrUnavailable, "its maxmemory-policy is "+shown(policy)+", which may remove any row: it has to be noeviction (CONFIG SET maxmemory-policy noeviction, and in its configuration)", nil)
+			return d.trouble(store.ErrUnavailable, "its maxmemory-policy is "+fault.Shown(policy)+", which may remove any row: it has to be noeviction (CONFIG SET maxmemory-policy noeviction, and in its configuration)", nil)
 		}
 	}
 	return nil

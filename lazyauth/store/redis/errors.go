@@ -6,11 +6,11 @@ import (
 	"errors"
 	"net"
 	"strings"
-	"unicode"
 
 	"github.com/valkey-io/valkey-go"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/fault"
 )
 
 var (
@@ -20,41 +20,8 @@ var (
 	errForbidden = errors.New("forbidden")
 )
 
-// A trouble is an error of the store that says what to do.
-type trouble struct {
-	where, text string
-	is          error // one of package store, or nil
-	cause       error // of the context's end, or nil
-	forbidden   bool
-}
-
-func (t *trouble) Error() string {
-	text := "store: rows " + t.where + ": "
-	if t.is != nil {
-		text += t.is.Error() + ": "
-	}
-	text += t.text
-	if t.cause != nil {
-		text += ": " + t.cause.Error()
-	}
-	return text
-}
-
-func (t *trouble) Unwrap() []error {
-	var errs []error
-	for _, err := range []error{t.is, t.cause} {
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	if t.forbidden {
-		errs = append(errs, errForbidden)
-	}
-	return errs
-}
-
 func (d *DB) trouble(is error, text string, cause error) error {
-	return &trouble{where: d.where, text: text, is: is, cause: cause}
+	return &fault.Error{Where: d.where, Is: is, Text: text, Cause: cause}
 }
 
 func forbidden(err error) bool { return errors.Is(err, errForbidden) }
@@ -95,7 +62,7 @@ var advices = map[string]advice{
 
 // failed translates an error of the client, of which nothing is repeated that may have a part of a row.
 func (d *DB) failed(ctx context.Context, err error) error {
-	if _, ok := errors.AsType[*trouble](err); ok {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
 	if server, ok := valkey.IsValkeyErr(err); ok {
@@ -108,7 +75,7 @@ func (d *DB) failed(ctx context.Context, err error) error {
 		return d.trouble(store.ErrUnavailable, "the server's certificate is not that of this name, or by an authority that is not trusted here: set Options.TLS", nil)
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && isDial(err) {
-		return d.trouble(store.ErrNoAnswer, "there is no connection to it ("+shown(op.Err.Error())+"): does it run, and may this machine reach it?", nil)
+		return d.trouble(store.ErrNoAnswer, "there is no connection to it ("+fault.Shown(op.Err.Error())+"): does it run, and may this machine reach it?", nil)
 	}
 	switch {
 	case errors.Is(err, valkey.ErrClosing):
@@ -130,21 +97,11 @@ func (d *DB) refused(text string) error {
 	word, _, _ := strings.Cut(strings.TrimPrefix(text, "ERR "), " ")
 	a, ok := advices[word]
 	if !ok {
-		return d.trouble(nil, "the server refuses the command ("+shown(text)+")", nil)
+		return d.trouble(nil, "the server refuses the command ("+fault.Shown(text)+")", nil)
 	}
-	return &trouble{where: d.where, text: a.text + " (" + shown(word) + ")", is: a.is, forbidden: word == "NOPERM" || word == "unknown"}
-}
-
-// shown is text of a server, on one line and not long.
-func shown(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, " "))
-	if runes := []rune(text); len(runes) > 160 {
-		text = string(runes[:160]) + "…"
+	refusal := &fault.Error{Where: d.where, Is: a.is, Text: a.text + " (" + fault.Shown(word) + ")"}
+	if word == "NOPERM" || word == "unknown" {
+		refusal.Mark = errForbidden
 	}
-	return text
+	return refusal
 }
