@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,13 +108,14 @@ func wantNoDenial(t *testing.T, r world.Reply) {
 // A denial is a way in which a call of whoami comes to nothing before its handler begins.
 type denial struct {
 	setup       func(*world.Setup)
+	before      func(w *world.World, era string)
 	react       world.Reaction     // nil: the host shows no prompts
 	then        func(*world.World) // while the call waits
 	remediation string
 }
 
-// denials are those that one host can have. ReasonBusy is in TestDenial_Prompt; and ReasonAbandoned is
-// of calls whose handler has begun: see TestDenial_OfEachReason.
+// denials are all but that of a host which does not come back for its call, or too late: it has
+// nothing to be read, or an answer of which it is not certain that no handler has begun (TestDenial_NotOfASuspendedHandler).
 var denials = map[lazyauth.Reason]denial{
 	lazyauth.ReasonPending:  {remediation: "undisclosed"},
 	lazyauth.ReasonDeclined: {react: world.Says("decline", 3*time.Second), remediation: "undisclosed"},
@@ -147,6 +150,24 @@ var denials = map[lazyauth.Reason]denial{
 			s.Options.VerifyUser = func(context.Context, lazyauth.Principal, *oauth2.Token) error { return errors.New("somebody else") }
 		},
 		then: func(w *world.World) { w.Approves() }},
+	lazyauth.ReasonBarred: {react: world.Accepts, remediation: "unavailable",
+		setup: func(s *world.Setup) {
+			s.Options.Principal = func(context.Context, *mcp.CallToolRequest) (lazyauth.Principal, error) { return ada, nil }
+			s.Options.VerifyUser = world.Anybody
+		},
+		then: func(w *world.World) {
+			if _, err := lazyauth.NewOperator(w.Auth, "olga").Bar(w.T.Context(), ada, time.Time{}); err != nil {
+				w.T.Error(err)
+			}
+		}},
+	lazyauth.ReasonBusy: {react: world.Accepts, remediation: "undisclosed",
+		setup: func(s *world.Setup) {
+			s.Options.Principal, s.Options.VerifyUser, s.Options.MaxSignIns = world.ByClientName, world.Anybody, 1
+		},
+		before: func(w *world.World, era string) {
+			w.HostWith(era, world.Manners{Name: "eve", URL: true, React: world.Never}).Call(w.T.Context(), "whoami", nil)
+			w.Person() // who is asked, and does nothing
+		}},
 	lazyauth.ReasonExceeded: {react: world.Accepts, remediation: "unavailable",
 		setup: func(s *world.Setup) {
 			s.Tools = func(w *world.World) {
@@ -167,8 +188,12 @@ func TestDenial_BeforeTheHandler(t *testing.T) {
 						d.setup(&s)
 					}
 					w := world.New(t, s)
+					if d.before != nil {
+						d.before(w, era)
+					}
 					call := w.Host(era, d.react).Call(t.Context(), "whoami", nil)
 					if d.then != nil {
+						synctest.Wait() // until it waits
 						d.then(w)
 					}
 					r := <-call
@@ -184,6 +209,31 @@ func TestDenial_BeforeTheHandler(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// No reason of those that docs/denials.md has an envelope for is left out of these.
+func TestDenial_EachReasonIsTried(t *testing.T) {
+	page, err := os.ReadFile("../docs/denials.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for line := range strings.Lines(string(page)) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 || !strings.HasPrefix(cells[1], " `") || !strings.Contains(cells[2], "`") {
+			continue
+		}
+		for name := range strings.SplitSeq(cells[1], ",") {
+			reason := lazyauth.Reason(strings.Trim(name, " `"))
+			if _, ok := denials[reason]; !ok && reason != lazyauth.ReasonAbandoned {
+				t.Errorf("there is no denial for the reason %s", reason)
+			}
+			tried++
+		}
+	}
+	if tried != len(denials)+1 {
+		t.Errorf("the page has %d reasons, and there are %d denials", tried, len(denials))
 	}
 }
 
