@@ -362,6 +362,32 @@ func TestUnattended_Answers(t *testing.T) {
 	}
 }
 
+// A server that hands back what it was given has exchanged nothing, nor has a function of the author's: the caller's own
+// token goes to no API (MCP 2026-07-28 basic/authorization/security-considerations: "MUST NOT pass through").
+func TestUnattended_TheBearerItself(t *testing.T) {
+	for name, change := range map[string]func(*lazyauth.Unattended, *lazyauth.Options){
+		"from the server": func(*lazyauth.Unattended, *lazyauth.Options) {},
+		"from a function": func(u *lazyauth.Unattended, _ *lazyauth.Options) {
+			u.Exchange = nil
+			u.Token = func(_ context.Context, c lazyauth.Caller, _ scopes.Set) (*oauth2.Token, error) {
+				return &oauth2.Token{AccessToken: c.Bearer}, nil
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := exchanges(t, fakeas.Options{}, change)
+				ada := w.bearer("ada", time.Hour)
+				w.AS.Script(fakeas.TokenExchange, fakeas.Edit(func(_ *http.Request, a *fakeas.Answer) { a.Members["access_token"] = ada }))
+				w.calls("whoami", ada).Fails(t, lazyauth.ReasonUnavailable)
+				if n := w.AS.Count(fakeas.Me, ""); n != 0 {
+					t.Error("the bearer token went to the API")
+				}
+			})
+		})
+	}
+}
+
 // The author's own source: its errors are the author's word.
 func TestUnattended_Token(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

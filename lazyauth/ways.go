@@ -2,6 +2,7 @@ package lazyauth
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/http"
@@ -56,6 +57,7 @@ func unattendedWays(s *Service, server *grants.AuthorizationServer, o *Options, 
 		if err != nil {
 			return nil, fmt.Errorf("lazyauth: Options.Unattended[%d]: %w", n, err)
 		}
+		w.token = anotherThanTheirs(w.token)
 		ways = append(ways, w)
 	}
 	return ways, nil
@@ -175,6 +177,21 @@ func authorsToken(source func(context.Context, Caller, scopes.Set) (*oauth2.Toke
 			return nil, errors.New("lazyauth: Unattended.Token returned a token of another type than Bearer")
 		}
 		return token, nil
+	}
+}
+
+// errTheirOwn says that what came is the caller's own bearer token, which goes to no API: "The MCP server MUST NOT pass
+// through the token it received from the MCP client" (MCP 2026-07-28 basic/authorization/security-considerations).
+var errTheirOwn = fmt.Errorf("%w: what came is the bearer token of the caller itself, which was made out for this server and goes to no API", ErrNoGrant)
+
+// anotherThanTheirs returns a way to a token that has none pass which the caller has shown.
+func anotherThanTheirs(next tokenOf) tokenOf {
+	return func(ctx context.Context, caller Caller, want scopes.Set) (*oauth.Token, error) {
+		token, err := next(ctx, caller, want)
+		if err == nil && caller.Bearer != "" && subtle.ConstantTimeCompare([]byte(token.Access), []byte(caller.Bearer)) == 1 {
+			return nil, errTheirOwn
+		}
+		return token, err
 	}
 }
 
