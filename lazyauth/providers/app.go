@@ -23,12 +23,22 @@ type App struct {
 	// provider compares that. It allows [lazyauth.FlowRedirect], and puts it before the device flow.
 	// Empty means the device flow alone; for [Google], whose desktop apps register none, any port.
 	RedirectURI string
+	// ConnectPage is for a server that many people call over HTTP. It allows [lazyauth.FlowRedirect],
+	// by that page, and nothing else. What is registered is then the page's RedirectURI of the service that
+	// the preset returns, once its Name is what people call the API; App.RedirectURI is empty. See docs/http.md.
+	ConnectPage *lazyauth.ConnectPage
 }
+
+// redirects reports whether people are to sign in by a redirect.
+func (a App) redirects() bool { return a.RedirectURI != "" || a.ConnectPage != nil }
 
 // service returns what all presets have in common, for a provider by this name.
 func (a App) service(name string) lazyauth.Service {
-	s := lazyauth.Service{Name: name, ClientID: a.ClientID, ClientSecret: a.ClientSecret, RedirectURI: a.RedirectURI}
-	if a.RedirectURI != "" {
+	s := lazyauth.Service{Name: name, ClientID: a.ClientID, ClientSecret: a.ClientSecret, RedirectURI: a.RedirectURI, ConnectPage: a.ConnectPage}
+	switch {
+	case a.ConnectPage != nil:
+		s.Flows = []lazyauth.Flow{lazyauth.FlowRedirect}
+	case a.RedirectURI != "":
 		s.Flows = []lazyauth.Flow{lazyauth.FlowRedirect, lazyauth.FlowDevice}
 	}
 	return s
@@ -93,9 +103,14 @@ type redirectRule struct {
 // checkRedirect says what is wrong with the redirect URI for this provider. That it is one at all
 // lazyauth.New checks.
 func (a App) checkRedirect(provider string, rule redirectRule) error {
-	if a.RedirectURI == "" {
+	switch {
+	case a.ConnectPage != nil && a.RedirectURI != "":
+		return failf(provider, "App has both a ConnectPage, to which browsers come back, and a RedirectURI on this machine: set one of them")
+	case a.ConnectPage != nil:
+		return nil // which has an address of its own
+	case a.RedirectURI == "":
 		if rule.required {
-			return failf(provider, "App.RedirectURI is empty, and there is no device flow: write the redirect URI that is registered, such as %s", rule.example)
+			return failf(provider, "App.RedirectURI is empty, and there is no device flow: write the redirect URI that is registered, such as %s, or set a ConnectPage for callers over HTTP", rule.example)
 		}
 		return nil
 	}

@@ -16,6 +16,10 @@ func TestApp_ErrorsSayWhatToWrite(t *testing.T) {
 	with := func(secret, uri string) providers.App {
 		return providers.App{ClientID: clientID, ClientSecret: secret, RedirectURI: uri}
 	}
+	page, _ := newPage(t)
+	at := func(secret, uri string) providers.App {
+		return providers.App{ClientID: clientID, ClientSecret: secret, RedirectURI: uri, ConnectPage: page}
+	}
 	const fixed, local = "http://127.0.0.1:8123/callback", "http://localhost:8123/callback"
 	for name, test := range map[string]struct {
 		make made
@@ -23,6 +27,11 @@ func TestApp_ErrorsSayWhatToWrite(t *testing.T) {
 	}{
 		"GitHub with a secret":      {func() (lazyauth.Service, error) { return providers.GitHub(with("s", "")) }, []string{"device flow has no use", "leave it empty"}},
 		"GitHub by a redirect":      {func() (lazyauth.Service, error) { return providers.GitHub(with("", fixed)) }, []string{"ClientSecret is empty", "RedirectURI empty"}},
+		"GitHub by a page":          {func() (lazyauth.Service, error) { return providers.GitHub(at("", "")) }, []string{"ClientSecret is empty", "ConnectPage"}},
+		"Enterprise by a page":      {func() (lazyauth.Service, error) { return providers.GitHubEnterprise("github.example.com", at("s", "")) }, []string{"no PKCE", "device flow"}},
+		"a device by a page":        {func() (lazyauth.Service, error) { return providers.GoogleDevice(at("s", "")) }, []string{"clients for devices have none", "web application"}},
+		"a page, and this machine":  {func() (lazyauth.Service, error) { return providers.Linear(at("", local)) }, []string{"both a ConnectPage", "set one of them"}},
+		"Google by both":            {func() (lazyauth.Service, error) { return providers.Google(at("s", fixed)) }, []string{"both a ConnectPage"}},
 		"Enterprise without a host": {func() (lazyauth.Service, error) { return providers.GitHubEnterprise("", id) }, []string{"host is empty", "github.example.com"}},
 		"Enterprise with a URL":     {func() (lazyauth.Service, error) { return providers.GitHubEnterprise("https://github.example.com", id) }, []string{`"https://github.example.com" is not a host`, "without https://"}},
 		"Enterprise by a redirect": {func() (lazyauth.Service, error) {
@@ -57,7 +66,7 @@ func TestApp_ErrorsSayWhatToWrite(t *testing.T) {
 		"Cognito by the device flow":   {func() (lazyauth.Service, error) { return providers.Cognito("eu-central-1_A", id) }, []string{"there is no device flow", local}},
 		"Cognito on an address":        {func() (lazyauth.Service, error) { return providers.Cognito("eu-central-1_A", with("", fixed)) }, []string{"not on localhost", local}},
 		"Slack with a secret":          {func() (lazyauth.Service, error) { return providers.Slack(with("s", local)) }, []string{"enable PKCE", "leave the secret empty"}},
-		"Slack by the device flow":     {func() (lazyauth.Service, error) { return providers.Slack(id) }, []string{"there is no device flow"}},
+		"Slack by the device flow":     {func() (lazyauth.Service, error) { return providers.Slack(id) }, []string{"there is no device flow", "a ConnectPage"}},
 		"Notion without a secret":      {func() (lazyauth.Service, error) { return providers.Notion(with("", local)) }, []string{"ClientSecret is empty", "every request"}},
 		"Linear without a port":        {func() (lazyauth.Service, error) { return providers.Linear(with("", "http://localhost/callback")) }, []string{"has no port"}},
 		"Atlassian without a secret":   {func() (lazyauth.Service, error) { return providers.Atlassian(with("", local)) }, []string{"ClientSecret is empty", "every client"}},

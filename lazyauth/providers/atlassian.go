@@ -9,12 +9,12 @@ import (
 )
 
 // Atlassian is for the APIs of Atlassian Cloud (Jira, Confluence), with an OAuth 2.0 integration (3LO).
-// Its token endpoint wants the integration's secret from every client. So it is for a program that
-// stays on the machine of whoever registered the integration; a program that is handed
+// Its token endpoint wants the integration's secret from every client. So it is for a server with an
+// App.ConnectPage, or for a program that stays on the machine of whoever registered the integration; a program that is handed
 // out cannot keep the secret, and one that has its customers register integrations of their own is
 // against Atlassian's rules.
 //
-// There is no device flow for such integrations, so that callers over HTTP cannot use it. An integration
+// There is no device flow for such integrations. An integration
 // has one callback URL, which is compared. Whether the server honours PKCE is not in the pages on 3LO;
 // its metadata lists S256, and is asked each time: if that ends, so do sign-ins. A refresh token takes offline_access,
 // which is asked for. OpenID Connect's scopes must not be asked for. UserInfo needs read:me and the User

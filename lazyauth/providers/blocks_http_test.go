@@ -19,6 +19,20 @@ import (
 
 // The blocks of docs/providers.md that are for callers over HTTP, as they stand there, and what they do.
 
+func byAPageBlock(whoIsSignedIn func(*http.Request) (lazyauth.Principal, error)) (*lazyauth.Interceptor, error) {
+	page, err := lazyauth.NewConnectPage(lazyauth.ConnectOptions{PublicURL: "https://mcp.example.com/connect", Who: whoIsSignedIn})
+	if err != nil {
+		log.Fatal(err)
+	}
+	service, err := providers.Slack(providers.App{ClientID: "123456789012.1234567890123", ConnectPage: page})
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Print("to be registered: ", page.RedirectURI(service)) // the same each time, for this issuer and Name
+	auth, err := lazyauth.New(service, nil)
+	return auth, err
+}
+
 func overHTTPBlock() *lazyauth.Interceptor {
 	service, err := providers.Keycloak("https://sso.example.com", "acme", providers.App{ClientID: "notes-mcp"})
 	if err != nil {
@@ -83,7 +97,11 @@ func isTheirs(userInfo, issuer string) func(context.Context, lazyauth.Principal,
 
 func TestDocs_BlocksOverHTTP(t *testing.T) {
 	t.Setenv("KEYCLOAK_CLIENT_SECRET", clientSecret)
-	for _, auth := range []*lazyauth.Interceptor{overHTTPBlock(), exchangeBlock()} {
+	byAPage, err := byAPageBlock(func(*http.Request) (lazyauth.Principal, error) { return ada, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, auth := range []*lazyauth.Interceptor{byAPage, overHTTPBlock(), exchangeBlock()} {
 		if err := auth.Close(); err != nil {
 			t.Error(err)
 		}

@@ -103,7 +103,7 @@ func oktaBlock() (lazyauth.Service, error) {
 		RedirectURI: "http://127.0.0.1:8123/callback",
 	})
 	service.Name = "Acme Notes"
-	service.APIOrigins = []string{"https://notes.acme.com"}
+	service.APIOrigins = []string{"https://notes.example.com"}
 	return service, err
 }
 
@@ -116,12 +116,12 @@ func oktaItselfBlock() (lazyauth.Service, error) {
 }
 
 func auth0Block() (lazyauth.Service, error) {
-	service, err := providers.Auth0("acme.eu.auth0.com", "https://notes.acme.com", providers.App{
+	service, err := providers.Auth0("acme.eu.auth0.com", "https://notes.example.com", providers.App{
 		ClientID:    "AbCdEf012345",
 		RedirectURI: "http://127.0.0.1:8123/callback",
 	})
 	service.Name = "Acme Notes"
-	service.APIOrigins = []string{"https://notes.acme.com"}
+	service.APIOrigins = []string{"https://notes.example.com"}
 	return service, err
 }
 
@@ -141,7 +141,7 @@ func zitadelBlock() (lazyauth.Service, error) {
 		RedirectURI: "http://127.0.0.1:8123/callback",
 	})
 	service.Name = "Acme Notes"
-	service.APIOrigins = []string{"https://notes.acme.com"}
+	service.APIOrigins = []string{"https://notes.example.com"}
 	return service, err
 }
 
@@ -161,7 +161,7 @@ func cognitoBlock() (lazyauth.Service, error) {
 		RedirectURI: "http://localhost:8123/callback",
 	})
 	service.Name = "Acme Notes"
-	service.APIOrigins = []string{"https://notes.acme.com"}
+	service.APIOrigins = []string{"https://notes.example.com"}
 	service.UserInfo = "https://acme.auth.eu-central-1.amazoncognito.com/oauth2/userInfo"
 	return service, err
 }
@@ -230,9 +230,9 @@ func jiraBase(ctx context.Context) (string, error) {
 func anotherBlock() (lazyauth.Service, error) {
 	service := lazyauth.Service{
 		Name:        "Acme Notes",
-		Issuer:      "https://auth.acme.com",
+		Issuer:      "https://auth.example.com",
 		ClientID:    "notes-mcp",
-		APIOrigins:  []string{"https://notes.acme.com"},
+		APIOrigins:  []string{"https://notes.example.com"},
 		Flows:       []lazyauth.Flow{lazyauth.FlowRedirect, lazyauth.FlowDevice},
 		RedirectURI: "http://127.0.0.1/callback",
 	}

@@ -10,7 +10,7 @@ import (
 // Cognito is for an API behind a user pool of Amazon Cognito, with a public app client: pool is the
 // pool's ID, such as "eu-central-1_AbCdEfGhI", which names its region. The pool must have a domain.
 //
-// There is no device flow: it is for the local user's machine, and not for callers over HTTP. The
+// There is no device flow: it is for the local user's machine, or by App.ConnectPage. On the machine the
 // callback URL is on localhost, the only place where Cognito takes http, with its port. The metadata
 // does not say that Cognito has PKCE with S256, which it documents, so that InsecureAssumePKCE is set.
 //

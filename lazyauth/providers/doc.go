@@ -24,12 +24,14 @@
 //
 // # Which flows
 //
-// [App.RedirectURI] decides. With it, people are sent to the provider by a redirect where a browser
+// For a user's own machine [App.RedirectURI] decides. With it, people are sent to the provider by a redirect where a browser
 // on this machine can be expected, and get a code for any browser elsewhere, if the provider has
 // the device flow. Without it there is the device flow alone; a provider that has none then is
-// an error (but for [Google], whose redirect needs none). Callers over HTTP can use the device flow
-// alone (see [lazyauth.FlowRedirect]): Cognito, Slack, Notion, Linear and Atlassian have none, so that
-// servers of those are for their user's own machine.
+// an error (but for [Google], whose redirect needs none).
+//
+// For many people who call over HTTP there is [App.ConnectPage], by which all of them sign in by a redirect to a
+// page of the server's own; or, where there is none, the device flow, whose grants have to be checked
+// ([lazyauth.Options].VerifyUser). Cognito, Slack, Notion, Linear and Atlassian have no device flow.
 //
 // InsecureAssumePKCE is set where the provider documents PKCE with S256 and has no metadata that
 // says so; the functions tell which do that.

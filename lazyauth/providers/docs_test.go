@@ -53,7 +53,7 @@ func TestDocs_BlocksCompile(t *testing.T) {
 			t.Errorf("docs/providers.md shows what is compiled nowhere:\n%s", match[1])
 		}
 	}
-	if compiled := strings.Count(source, "Block() (lazyauth.Service, error) {") + 6; shown != compiled {
+	if compiled := strings.Count(source, "Block() (lazyauth.Service, error) {") + 7; shown != compiled {
 		t.Errorf("%d blocks are shown and %d compiled", shown, compiled)
 	}
 }

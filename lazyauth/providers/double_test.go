@@ -206,14 +206,21 @@ func (d *double) signIn(t *testing.T, service lazyauth.Service, need scopes.Requ
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 		defer cancel()
-		err = auth.Authorize(ctx, lazyauth.LocalUser, need, func(ctx context.Context, p elicit.Prompt) error {
-			if p.UserCode != "" {
+		who := lazyauth.LocalUser
+		if service.ConnectPage != nil {
+			who = ada
+		}
+		err = auth.Authorize(ctx, who, need, func(ctx context.Context, p elicit.Prompt) error {
+			switch {
+			case p.UserCode != "":
 				return d.as.Approve(p.UserCode)
+			case service.ConnectPage != nil:
+				return d.connect(ctx, service.ConnectPage, p.VerificationURI)
 			}
 			return d.browse(ctx, p.VerificationURI)
 		})
 		if err == nil {
-			known, failed := auth.Status(ctx, lazyauth.LocalUser)
+			known, failed := auth.Status(ctx, who)
 			if failed != nil {
 				t.Fatalf("Status: %v", failed)
 			}

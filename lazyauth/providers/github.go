@@ -13,8 +13,8 @@ import (
 // for that, and none should be given.
 //
 // By a redirect GitHub wants the secret, with PKCE or without, as it tells no public clients from
-// others: App.RedirectURI and App.ClientSecret go together, and are for a program that stays on the
-// machine of whoever registered the app. Any port of 127.0.0.1 will do. The metadata is asked
+// others: App.ClientSecret goes together with App.RedirectURI, for a program that stays on the machine of
+// whoever registered the app, or with App.ConnectPage. Any port of 127.0.0.1 will do. The metadata is asked
 // whether there is PKCE. What comes back names the issuer since 2026, so that there must be one.
 //
 // OAuth errors come under status 200, scopes are granted without those that others imply
@@ -53,8 +53,8 @@ func GitHubEnterprise(host string, app App) (lazyauth.Service, error) {
 	if host == "github.com" || strings.HasSuffix(host, ".github.com") {
 		return lazyauth.Service{}, failf(provider, "%q is not an Enterprise host: for github.com there is GitHub", host)
 	}
-	if app.RedirectURI != "" {
-		return lazyauth.Service{}, failf(provider, "App.RedirectURI is set, and there is no PKCE to be relied on: leave it and ClientSecret empty, for the device flow")
+	if app.redirects() {
+		return lazyauth.Service{}, failf(provider, "App.RedirectURI or ConnectPage is set, and there is no PKCE to be relied on: leave them and ClientSecret empty, for the device flow")
 	}
 	site := "https://" + host
 	if u, err := url.Parse(site); err == nil && isLoopback(u.Hostname()) {
@@ -67,12 +67,15 @@ func GitHubEnterprise(host string, app App) (lazyauth.Service, error) {
 }
 
 func gitHub(name, site, origin, api string, app App) (lazyauth.Service, error) {
-	if app.RedirectURI != "" {
-		if err := app.needSecret("GitHub", "its token endpoint wants the secret with an authorization code; set it, or leave RedirectURI empty for the device flow, which needs none"); err != nil {
+	if err := app.checkRedirect("GitHub", redirectRule{example: "http://127.0.0.1/callback"}); err != nil {
+		return lazyauth.Service{}, err
+	}
+	if app.redirects() {
+		if err := app.needSecret("GitHub", "its token endpoint wants the secret with an authorization code; set it, or leave RedirectURI empty, and ConnectPage, for the device flow, which needs none"); err != nil {
 			return lazyauth.Service{}, err
 		}
 	} else if app.ClientSecret != "" {
-		return lazyauth.Service{}, failf("GitHub", "App.ClientSecret is set, and the device flow has no use for it: leave it empty, or set RedirectURI for the redirect flow")
+		return lazyauth.Service{}, failf("GitHub", "App.ClientSecret is set, and the device flow has no use for it: leave it empty, or set RedirectURI or ConnectPage for the redirect flow")
 	}
 	s := app.service(name)
 	s.Issuer = site + "/login/oauth"

@@ -1,6 +1,8 @@
 package providers
 
 import (
+	"net/url"
+
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 	"golang.org/x/oauth2"
@@ -11,8 +13,12 @@ import (
 // empty. It has a secret, which the token endpoint wants and which Google does not treat as one: it
 // may be in a program that is handed out.
 //
-// Of most APIs this is the only way: Google grants few scopes to devices (see [GoogleDevice]), so that
-// most of its APIs cannot be had over HTTP, or where no browser is on the machine.
+// With App.ConnectPage the client is one of the type "Web application", at which redirect URIs are compared. It
+// is given a refresh token only if the request says access_type=offline and, from the second approval on, prompt=consent:
+// both are sent.
+//
+// Of most APIs a redirect is the only way: Google grants few scopes to devices (see [GoogleDevice]), so that
+// most of its APIs cannot be had where no browser is on the machine, and there is no page.
 //
 // email and profile are granted by other names ([scopes.Google]), and the APIs' challenges list alternatives
 // ([scopes.GoogleDemand]). People can leave scopes out when they approve; the call then fails with
@@ -21,12 +27,20 @@ import (
 // sensitive or restricted scopes.
 //
 // Sources: developers.google.com/identity/protocols/oauth2/native-app ("refresh tokens are
-// always returned for installed applications"), …/openid-connect/openid-connect (the metadata),
+// always returned for installed applications"), …/web-server (access_type; that a refresh token comes
+// with the first approval alone is from others' practice), …/openid-connect/openid-connect (the metadata),
 // support.google.com/cloud/answer/13464323 (verification). Read on 2026-11-26, the first as others
 // quote it. Not run against Google.
 func Google(app App) (lazyauth.Service, error) {
-	s, err := google("Google", app)
+	const provider = "Google"
+	if err := app.checkRedirect(provider, redirectRule{example: "http://127.0.0.1/callback"}); err != nil {
+		return lazyauth.Service{}, err
+	}
+	s, err := google(provider, app)
 	s.Flows = []lazyauth.Flow{lazyauth.FlowRedirect}
+	if app.ConnectPage != nil {
+		s.Params = url.Values{"access_type": {"offline"}, "prompt": {"consent"}}
+	}
 	return s, err
 }
 
@@ -39,8 +53,8 @@ func Google(app App) (lazyauth.Service, error) {
 // others measured: the comments of docs.rs/grr-cli/2.1.0 (2026-10-13). Read on 2026-11-26. Not run
 // against Google.
 func GoogleDevice(app App) (lazyauth.Service, error) {
-	if app.RedirectURI != "" {
-		return lazyauth.Service{}, failf("GoogleDevice", "App.RedirectURI is set, and clients for devices have none: leave it empty, or register a desktop app for Google")
+	if app.redirects() {
+		return lazyauth.Service{}, failf("GoogleDevice", "App.RedirectURI or ConnectPage is set, and clients for devices have none: leave it empty, or register a desktop app, or a web application, for Google")
 	}
 	return google("GoogleDevice", app)
 }

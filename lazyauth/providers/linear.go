@@ -11,7 +11,7 @@ import (
 // Linear is for Linear's API, with an OAuth application. With PKCE, which is always used, it needs no
 // secret, for the first token or for a refresh.
 //
-// There is no device flow: it is for the local user's machine, and not for callers over HTTP. Linear's own
+// There is no device flow: it is for the local user's machine, or by App.ConnectPage. Linear's own
 // examples have http on localhost; its port is taken to be compared. Scopes are separated by commas
 // (see Spelling); read is always granted, and write is more than issues:create and
 // comments:create. Linear documents S256 and has no metadata for these endpoints, so that

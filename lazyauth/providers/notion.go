@@ -8,11 +8,11 @@ import (
 )
 
 // Notion is for Notion's API, with a public integration. Its token endpoint wants the integration's
-// secret in the Authorization header, from every client. So it is for a program that stays on the
-// machine of whoever registered the integration, or of people who register one each; a program
-// that is handed out cannot keep the secret.
+// secret in the Authorization header, from every client. So it is for a server with an App.ConnectPage, or for a
+// program that stays on the machine of whoever registered the integration, or of people who register one each; a
+// program that is handed out cannot keep the secret.
 //
-// There is no device flow either, so that callers over HTTP cannot use it. And Notion documents no
+// There is no device flow either. And Notion documents no
 // PKCE: [lazyauth.New] refuses the service until its author has set InsecureAssumePKCE, whose comment says what
 // that gives away. That http on loopback is taken for a redirect URI is not documented; people use it.
 //

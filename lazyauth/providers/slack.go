@@ -8,12 +8,12 @@ import (
 // Slack is for Slack's Web API in a user's name, with an app that has PKCE enabled, which makes it a public
 // client (and cannot be undone without Slack's support). It has no secret then, and user scopes alone.
 //
-// There is no device flow: it is for the local user's machine, and not for callers over HTTP. The
+// There is no device flow: it is for the local user's machine, or by App.ConnectPage. On the machine the
 // redirect URL is http on localhost, with its port, as Slack compares it. User scopes are listed in
 // user_scope, separated by commas, and the token comes in authed_user: see Spelling. Its type is
 // "user", and whoever has it can use it. Slack documents S256 and there is no metadata for this flow,
-// so that InsecureAssumePKCE is set. Access tokens live for 12 hours and are refreshed, and refresh
-// tokens of such an app end after 30 days: people sign in once a month at least.
+// so that InsecureAssumePKCE is set. Access tokens live for 12 hours and are refreshed (by way of a page
+// only if token rotation is on), and refresh tokens of such an app end after 30 days: people sign in once a month at least.
 //
 // The API answers 200 to all requests, with "ok": false in the body where something is wrong. So
 // nothing is asked for in the middle of a call by itself: a handler that reads missing_scope calls
@@ -26,7 +26,7 @@ import (
 func Slack(app App) (lazyauth.Service, error) {
 	const provider = "Slack"
 	if app.ClientSecret != "" {
-		return lazyauth.Service{}, failf(provider, "App.ClientSecret is set, and Slack lets no app with one come back to http: enable PKCE in the app's settings, and leave the secret empty")
+		return lazyauth.Service{}, failf(provider, "App.ClientSecret is set, and an app with PKCE is a public client: enable PKCE in the app's settings, and leave the secret empty")
 	}
 	rule := redirectRule{required: true, exactPort: true, localhost: true, example: "http://localhost:8123/callback"}
 	if err := app.checkRedirect(provider, rule); err != nil {
