@@ -47,6 +47,35 @@ func TestConnectPage_NothingStaysInTheAddress(t *testing.T) {
 	})
 }
 
+// Nor does what its own browser brings to an attempt that takes nothing any more: the server has not been given that
+// code, and one that ignores PKCE would exchange it for whoever reads it.
+func TestConnectPage_NothingStaysOfAnOldAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, world.Setup{})
+		call, link := o.asks(world.Modern)
+		ada := o.Visitor(o.page, "ada")
+		older, refused := ada.SignsIn(ada.Continues(link), "ada"), ada.SignsIn(ada.Continues(link), "ada")
+		leads := func(callback, page string) {
+			t.Helper()
+			got := ada.Get(callback)
+			if got.Status != http.StatusSeeOther || got.Location != connectURL+"/"+page || got.HTML != "" {
+				t.Errorf("status %d, to %q, want %s", got.Status, got.Location, page)
+			}
+			shows(t, ada.Follows(got), http.StatusGone, page)
+		}
+		leads(older, "newer")
+		u, _ := url.Parse(refused)
+		q := u.Query()
+		q.Set("code", "no-such-code")
+		u.RawQuery = q.Encode()
+		shows(t, ada.ComesBack(u.String()), http.StatusOK, "again")
+		leads(refused, "already")
+		shows(t, ada.Connects(link), http.StatusOK, "signed-in")
+		(<-call).Succeeds(t, "Ada")
+		leads(refused, "ended")
+	})
+}
+
 // That somebody is not who their browser is signed in as is what an attack looks like: whoever runs the server can see
 // it.
 func TestConnectPage_NotMeIsTraced(t *testing.T) {

@@ -26,8 +26,13 @@ func (*Page) leads(w http.ResponseWriter, to string) {
 
 // Whoever comes back with what is not theirs to bring is turned away to an address of its own for each of these. What
 // they brought would stay in the browser's address and history otherwise: an attacker who sent them to the
-// authorization server could talk them into handing it over, and finish with it in the browser that has the cookie.
-var turnedAway = map[view]int{nothing: http.StatusBadRequest, elsewhere: http.StatusForbidden, mixedUp: http.StatusBadRequest}
+// authorization server could talk them into handing it over, and finish with it in the browser that has the cookie. So is who
+// brings to an attempt of their own what is of no use any more: nobody has presented that code, and at a server that
+// ignores PKCE it is good for whoever reads it.
+var turnedAway = map[view]int{
+	nothing: http.StatusBadRequest, elsewhere: http.StatusForbidden, mixedUp: http.StatusBadRequest,
+	newer: http.StatusGone, already: http.StatusGone, ended: http.StatusGone,
+}
 
 func (p *Page) turnAway(w http.ResponseWriter, v view) { p.leads(w, p.config.PublicURL+"/"+string(v)) }
 
@@ -91,23 +96,22 @@ func (p *Page) callback(w http.ResponseWriter, r *http.Request, path string) {
 	ctx, cancel := context.WithTimeout(r.Context(), tableWait)
 	defer cancel()
 	attempt, err := p.table.Claim(ctx, digest(t.Link), id)
-	you := shown{You: p.name(who)}
 	switch {
 	case errors.Is(err, ErrRetired):
-		p.show(w, newer, http.StatusGone, you)
+		p.turnAway(w, newer)
 	case errors.Is(err, ErrClaimed):
-		p.show(w, already, http.StatusGone, you)
+		p.turnAway(w, already)
 	case errors.Is(err, ErrEnded):
-		p.show(w, ended, http.StatusGone, you)
-	case err != nil:
-		p.show(w, unreachable, http.StatusServiceUnavailable, you)
+		p.turnAway(w, ended)
+	case err != nil: // the answer is good, if the browser loads it again
+		p.show(w, unreachable, http.StatusServiceUnavailable, shown{You: p.name(who)})
 	default:
 		s := &submission{attempt: attempt, code: got.Code, settled: make(chan struct{})}
 		if got.Code == "" {
 			s.failure = got.Failure()
 		}
 		if a := p.of(digest(t.Link)); a == nil || !a.submit(s) {
-			p.show(w, ended, http.StatusGone, you)
+			p.turnAway(w, ended)
 			return
 		}
 		p.leads(w, p.config.PublicURL+donePath+"?a="+id) // so that nothing of the answer stays in the address
