@@ -3,6 +3,7 @@ package lazyauth_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -406,6 +407,36 @@ func TestConnectPage_Headers(t *testing.T) {
 			}
 		}
 		(<-call).Succeeds(t, "Ada")
+	})
+}
+
+// Two programs have a page each on one host, at paths of their own, or two processes one page: a browser has the cookies
+// of both, of which neither can read the other's, and what is begun at the one ends nothing at the other.
+func TestConnectPage_TwoOnOneHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		notes, mail := newOffice(t, world.Setup{}), newOffice(t, world.Setup{})
+		call, link := notes.asks(world.Modern)
+		_, other := mail.asks(world.Modern)
+		ada := notes.Visitor(notes.page, "ada")
+		back := ada.SignsIn(ada.Continues(link), "ada")
+		elsewhere := mail.Visitor(mail.page, "ada")
+		maps.Copy(elsewhere.Cookies(), ada.Cookies())
+		for range 3 {
+			elsewhere.Continues(other)
+		}
+		for name := range ada.Cookies() {
+			if elsewhere.Cookies()[name] == nil {
+				delete(ada.Cookies(), name)
+			}
+		}
+		shows(t, ada.ComesBack(back), http.StatusOK, "signed-in")
+		(<-call).Succeeds(t, "Ada")
+		for range 20 { // and there are never many
+			elsewhere.Continues(other)
+		}
+		if n := len(elsewhere.Cookies()); n > 8 {
+			t.Errorf("%d cookies", n)
+		}
 	})
 }
 

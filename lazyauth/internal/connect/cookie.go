@@ -46,7 +46,8 @@ func (p *Page) setCookie(w http.ResponseWriter, name, value string, life time.Du
 }
 
 // keep gives the browser the cookie of a new attempt, and takes those away that are of no use any more: those
-// that cannot be read, and, of more than there may be, those that end first.
+// that are over, and, of more than there may be, those that end first. One that cannot be read may be another page's of
+// this host, or another process's, and is the first of these; it ends by itself in any case.
 func (p *Page) keep(w http.ResponseWriter, r *http.Request, attempt string, t ticket) {
 	type kept struct {
 		name string
@@ -64,11 +65,11 @@ func (p *Page) keep(w http.ResponseWriter, r *http.Request, attempt string, t ti
 			break
 		}
 		var old ticket
-		if !p.sealer.open(c.Value, &old, "cookie", c.Name) || old.isOver() {
+		if p.sealer.open(c.Value, &old, "cookie", c.Name) && old.isOver() {
 			drop(c.Name)
 			continue
 		}
-		all = append(all, kept{c.Name, old.Ends})
+		all = append(all, kept{c.Name, old.Ends}) // at no time, if it is not known
 	}
 	for len(all) >= mostCookies {
 		first := 0
