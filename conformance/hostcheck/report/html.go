@@ -180,7 +180,7 @@ func viewFinding(f *finding, anchors map[*hostcheck.Result]string, b *hostcheck.
 	if f.scenario == everywhere {
 		scenario = "" // each run names its own
 	}
-	v := findingView{Scenario: scenario, Check: viewCheck(f.check, "", expected(b, f.scenario, f.check.ID))}
+	v := findingView{Scenario: scenario, Check: viewCheck(f.check, "", f.expected(b))}
 	for _, s := range f.seen {
 		seen := seenView{Message: visible(shorten(s.message, 2000))}
 		for _, in := range s.in {
@@ -194,6 +194,7 @@ func viewFinding(f *finding, anchors map[*hostcheck.Result]string, b *hostcheck.
 // An obstacleView is a reason for which checks were not reached.
 type obstacleView struct {
 	Reason string
+	Last   string // line of standard error
 	Before []shadowView
 }
 
@@ -204,7 +205,8 @@ type shadowView struct {
 }
 
 func viewObstacle(o *obstacle, anchors map[*hostcheck.Result]string, b *hostcheck.Baseline) obstacleView {
-	v := obstacleView{Reason: visible(shorten(o.reason, 2000))}
+	last, _ := o.lastWords()
+	v := obstacleView{Reason: visible(shorten(o.reason, 2000)), Last: shorten(last, maxSeen)}
 	for _, s := range o.before {
 		shadow := shadowView{Scenario: visible(s.scenario), Checks: visible(strings.Join(s.checks, " ")), Expected: true}
 		for _, id := range s.checks {

@@ -120,17 +120,25 @@ type sighting struct {
 }
 
 // findings gathers the checks of one status over all runs, in the order in
-// which they first appear. Those that were not reached are not among them.
+// which they first appear. Those that were not reached are not among them. What
+// is wrong in any scenario is one finding, also where a scenario exists for it.
 func findings(r *hostcheck.Report, status hostcheck.Status) []*finding {
+	fails := func(check hostcheck.Check) bool { return check.Status == status && check.Reached() }
+	wide := make(map[string]bool) // what failed in passing somewhere is told there, with all that is like it
+	for _, result := range r.Results {
+		for _, check := range result.Checks {
+			wide[check.ID] = wide[check.ID] || fails(check) && passing(result.Scenario, check.ID)
+		}
+	}
 	var list []*finding
 	for i := range r.Results {
 		result := &r.Results[i]
 		for _, check := range result.Checks {
-			if check.Status != status || !check.Reached() {
+			if !fails(check) {
 				continue
 			}
 			scenario, title, about := result.Scenario, result.Title, result.Description
-			if passing(result.Scenario, check.ID) {
+			if wide[check.ID] {
 				scenario, title, about = everywhere, "What holds in any scenario", "" // and is told once
 			}
 			at := slices.IndexFunc(list, func(f *finding) bool { return f.scenario == scenario && f.check.ID == check.ID })
@@ -153,6 +161,13 @@ func passing(scenario, check string) bool {
 	holds := slices.ContainsFunc(hostcheck.Requirements(), func(r hostcheck.Requirement) bool { return r.ID == check && r.Everywhere })
 	return holds && !slices.ContainsFunc(hostcheck.Scenarios(), func(s hostcheck.Scenario) bool {
 		return s.Name == scenario && slices.Contains(s.Checks, check)
+	})
+}
+
+// expected says whether the baseline names the finding in each scenario where it was seen.
+func (f *finding) expected(b *hostcheck.Baseline) bool {
+	return !slices.ContainsFunc(f.seen, func(s sighting) bool {
+		return slices.ContainsFunc(s.in, func(r *hostcheck.Result) bool { return !expected(b, r.Scenario, f.check.ID) })
 	})
 }
 
@@ -191,6 +206,20 @@ func (f *finding) sighted(message string, in *hostcheck.Result) {
 type obstacle struct {
 	reason string
 	before []*shadow
+}
+
+// lastWords is the last line that a host wrote to standard error in one of the runs, and
+// which; nil if none wrote any. It is often why the host ended.
+func (o *obstacle) lastWords() (string, *hostcheck.Result) {
+	for _, s := range o.before {
+		for _, r := range s.in {
+			lines := strings.Split(strings.TrimSpace(r.HostOutput), "\n")
+			if last := line(lines[len(lines)-1]); last != "" {
+				return last, r
+			}
+		}
+	}
+	return "", nil
 }
 
 // A shadow is what an obstacle kept from being checked in one scenario.

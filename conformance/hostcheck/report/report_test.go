@@ -176,9 +176,34 @@ func TestTextGathersWhatWasNotReached(t *testing.T) {
 	if strings.Count(got, "exit status 3") != 1 || !strings.Contains(got, "none  consent: 2025-11-25 over stdio and http\n        A10 A11 A25 A8\n") {
 		t.Errorf("%s", got)
 	}
+	if !strings.Contains(unwrapped(got), "Standard error ends with: host: warming up (consent, 2025-11-25 over stdio) none consent") {
+		t.Errorf("what the host says itself is not told: %s", got)
+	}
 	page := render(t, func(b *bytes.Buffer) error { return report.HTML(b, r, report.Options{}) })
-	if head, _, _ := strings.Cut(page, `<h2 id="runs">`); strings.Count(head, "exit status 3") != 1 {
+	head, _, _ := strings.Cut(page, `<h2 id="runs">`)
+	if strings.Count(head, "exit status 3") != 1 || strings.Count(head, "host: warming up") != 1 {
 		t.Error("the page repeats itself")
+	}
+}
+
+// What is wrong in any scenario is told once, also where one of them exists for it.
+func TestTextTellsOnceWhatIsWrongEverywhere(t *testing.T) {
+	r := sample()
+	for i, scenario := range []string{"advertising", "consent"} {
+		r.Results[i].Scenario, r.Results[i].Protocol = scenario, hostcheck.Modern
+		r.Results[i].Checks = []hostcheck.Check{check("B2", hostcheck.Failure, "tools/call lacks it")}
+	}
+	got := text(t, r, report.Options{})
+	if strings.Count(got, "FAIL") != 2 || !strings.Contains(unwrapped(got), "over stdio and http (advertising, consent): tools/call lacks it") {
+		t.Errorf("%s", got)
+	}
+	r.Baseline = &hostcheck.Baseline{Expected: []string{"advertising:B2"}, Unexpected: []string{"consent:B2"}, Stale: []string{}}
+	if got := text(t, r, report.Options{}); strings.Contains(got, "as expected\n") {
+		t.Errorf("expected in one of two: %s", got)
+	}
+	r.Baseline = &hostcheck.Baseline{Expected: []string{"advertising:B2", "consent:B2"}, Unexpected: []string{}, Stale: []string{}}
+	if got := text(t, r, report.Options{}); !strings.Contains(got, "B2 name of B2 (MUST), as expected\n") {
+		t.Errorf("expected in both: %s", got)
 	}
 }
 

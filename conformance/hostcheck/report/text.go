@@ -15,6 +15,9 @@ import (
 // whole documents into their errors.
 const maxSeen = 600
 
+// maxLine bounds a line of the host's own, likewise.
+const maxLine = 160
+
 // Text writes a summary for people: what failed and what warned, each with its
 // requirement, what was seen and where the specification says so, then the
 // totals. What passed is a number, unless o is Verbose.
@@ -88,6 +91,9 @@ func (t *text) obstacles(r *hostcheck.Report) {
 			reason = "see " + hostcheck.TaskID + ", what became of the host"
 		}
 		t.para("", "Not reached: "+reason)
+		if last, r := o.lastWords(); r != nil {
+			t.para("  ", fmt.Sprintf("Standard error ends with: %s (%s, %s)", shorten(last, maxLine), visible(r.Scenario), runs([]*hostcheck.Result{r})))
+		}
 		for _, s := range o.before {
 			known := 0
 			for _, id := range s.checks {
@@ -115,7 +121,7 @@ func (t *text) finding(f *finding, b *hostcheck.Baseline) {
 	if l := level(f.check.ID); l != "" {
 		head += " (" + l + ")"
 	}
-	if expected(b, f.scenario, f.check.ID) {
+	if f.expected(b) {
 		head += ", as expected"
 	}
 	const indent = "        "
