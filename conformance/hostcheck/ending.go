@@ -19,13 +19,31 @@ func (s *session) trouble() string {
 			}
 		}
 	}
-	if garbage > 0 {
+	switch refused := s.Refused(); {
+	case garbage == 1:
+		return fmt.Sprintf("; one of its messages is no JSON-RPC message: %q", first)
+	case garbage > 1:
 		return fmt.Sprintf("; %d of its messages are no JSON-RPC message, the first is %q", garbage, first)
-	}
-	if refused := s.Refused(); refused != "" {
+	case refused != "":
 		return "; " + refused
 	}
+	if p := s.ignored(); p != nil {
+		return fmt.Sprintf("; the prompt of call %q was not answered", wire.Excerpt([]byte(p.flow.label), 40))
+	}
 	return ""
+}
+
+// ignored is the first prompt that the person was to answer, and that nobody did; nil if
+// there is none. It takes guard.
+func (s *session) ignored() *prompt {
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	for _, p := range s.prompts {
+		if p.flow != nil && p.got == nil && p.press != "" && !p.unasked && !p.odd && !p.noReply {
+			return p
+		}
+	}
+	return nil
 }
 
 // unmade is the first call of the task that the host never made; empty if there is

@@ -46,7 +46,11 @@ var wires = []Requirement{
 		Everywhere: true,
 		eras:       both,
 		line: func(j judge, _ *session, l *wire.Line) {
-			j.that(utf8.Valid(l.Raw) && !bytes.HasPrefix(l.Raw, []byte("\ufeff")), "a message is not UTF-8", l.Event)
+			if bytes.HasPrefix(l.Raw, []byte("\ufeff")) {
+				j.fail("a message begins with a byte order mark", l.Event)
+				return
+			}
+			j.that(utf8.Valid(l.Raw), "a message is not UTF-8", l.Event)
 		},
 	},
 	{

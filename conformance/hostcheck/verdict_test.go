@@ -90,6 +90,19 @@ func TestVerdict_NotReached(t *testing.T) {
 	}
 }
 
+// A prompt that nobody answers is named where nothing more comes.
+func TestVerdict_PromptIgnored(t *testing.T) {
+	r := play(t, one("consent", hostcheck.Modern, hostcheck.HTTP), func(ctx context.Context, t *testing.T, launch hostcheck.Launch) {
+		speak(ctx, t, launch, time.Minute)
+	})
+	const want = `; the prompt of call "sign-in" was not answered`
+	for _, id := range []string{"A6", "P10"} {
+		if c := check(t, r, id); c.Reached() || !strings.HasSuffix(c.ErrorMessage, want) {
+			t.Errorf("%s is %s: %s", id, c.Status, c.ErrorMessage)
+		}
+	}
+}
+
 // A check that the official suite makes, too, says which of its it is.
 func TestVerdict_Official(t *testing.T) {
 	r := play(t, one("round-trips", hostcheck.Modern, hostcheck.Stdio), func(ctx context.Context, t *testing.T, launch hostcheck.Launch) {
