@@ -26,7 +26,8 @@ import (
 // requests for these, too, and not only to call tools; they are in the task that it is
 // answered with, and not in that of the environment. With listed among them it says that
 // it calls no tool that its list does not have, whatever it is told: the task then has
-// calls of tools that are not to be in a list.
+// calls of tools that are not to be in a list. With maximum it says that it keeps to the
+// MaxMs of a [Call].
 //
 // All of it is optional. A requirement that shows in a user interface alone is
 // SKIPPED for a host without the hook for it; one that announces a hook and

@@ -37,7 +37,8 @@ var otherRequests = Scenario{
 const (
 	readsResources = "resources"
 	getsPrompts    = "prompts"
-	callsListed    = "listed" // it calls no tool that its list does not have
+	callsListed    = "listed"  // it calls no tool that its list does not have
+	setsMaximum    = "maximum" // it keeps to a maximum that it is told
 )
 
 // promptName is the prompt of the server.
@@ -103,7 +104,7 @@ func (s *session) willDo(able []string) {
 	s.guard.Lock()
 	defer s.guard.Unlock()
 	for _, what := range able {
-		if slices.Contains([]string{readsResources, getsPrompts, callsListed}, what) && !slices.Contains(s.able, what) {
+		if slices.Contains([]string{readsResources, getsPrompts, callsListed, setsMaximum}, what) && !slices.Contains(s.able, what) {
 			s.able = append(s.able, what)
 		}
 	}

@@ -227,6 +227,6 @@ type Call struct {
 	// the host, which must then be at least ten seconds.
 	TimeoutMs int `json:"timeoutMs,omitempty"`
 	// MaxMs is how long progress may prolong the call at the most; 0 leaves that
-	// to the host.
+	// to the host. A host that keeps to it says so (does=maximum).
 	MaxMs int `json:"maxMs,omitempty"`
 }

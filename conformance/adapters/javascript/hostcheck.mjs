@@ -14,8 +14,8 @@
 
 /**
  * What to do: the server, and the steps. The hooks are what will be reported: shown, opened,
- * outcome, entries. What the host does, beside calling tools by name, is resources and prompts,
- * and listed: it calls none that it has not listed.
+ * outcome, entries. What the host does, beside calling tools by name, is resources and prompts;
+ * listed: it calls none that it has not listed; and maximum: it keeps to the maxMs of a call.
  */
 export const task = (hooks, does = []) => talk(`task?hooks=${hooks}&does=${does}`);
 

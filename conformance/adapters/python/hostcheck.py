@@ -28,8 +28,8 @@ class Over(Exception):
 def task(*hooks, does=()):
     """What to do: the server, and the steps. The hooks are what will be reported:
     "shown", "opened", "outcome", "entries". What the host does, beside calling tools by
-    name, is "resources" and "prompts", and "listed": it calls none that it has not
-    listed."""
+    name, is "resources" and "prompts"; "listed": it calls none that it has not listed;
+    and "maximum": it keeps to the maxMs of a call."""
     return _talk("task?" + urllib.parse.urlencode({"hooks": ",".join(hooks), "does": ",".join(does)}))
 
 

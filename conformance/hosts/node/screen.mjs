@@ -7,7 +7,7 @@ import { opened, press, shown } from '../../adapters/javascript/hostcheck.mjs';
 import { each, learn, report } from './control.mjs';
 
 /** What to do. */
-export const task = await learn(['shown', 'opened'], ['listed']);
+export const task = await learn(['shown', 'opened'], ['listed', 'maximum']);
 
 /** What the hosts declare: this screen shows both modes of elicitation. */
 export const capabilities = { elicitation: { form: {}, url: {} } };

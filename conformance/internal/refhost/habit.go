@@ -45,6 +45,9 @@ const (
 	EncodesAllParameters Habit = "encodes-all-parameters"
 	// CallsByName calls what it is told to, also what its list does not have.
 	CallsByName Habit = "calls-by-name"
+	// OwnMaximum cannot be told how long progress may prolong a call: it has a maximum
+	// of its own.
+	OwnMaximum Habit = "own-maximum"
 	// FieldsAsText has numbers, and the names of choices, stand in forms as text.
 	FieldsAsText Habit = "fields-as-text"
 	// NoDefaults shows forms without the defaults of their fields.
@@ -70,5 +73,5 @@ func Habits() []Habit { return slices.Clone(habits) }
 var habits = []Habit{
 	OpensThenAccepts, Nameless, CancelsUnknownModes, GivesUpOnVersion, GivesUpBroken, NeverRetries, FormsAlone, URLsAlone, NoElicitation,
 	ShowsHostAndPort, HighlightsOrigin, NamesServerInWords, EncodesURL, WrapsResults, NoContentType, DraftFirst, EncodesAllParameters, NoDefaults,
-	CallsByName, FieldsAsText, EndsOnRefusal, OneCallAtATime, SessionPerCall, OlderEraAlone, NewerEraAlone, StdioAlone,
+	CallsByName, OwnMaximum, FieldsAsText, EndsOnRefusal, OneCallAtATime, SessionPerCall, OlderEraAlone, NewerEraAlone, StdioAlone,
 }

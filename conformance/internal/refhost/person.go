@@ -31,9 +31,12 @@ func (h *host) announce(ctx context.Context) error {
 		return nil
 	}
 	var task hostcheck.Task // which has more than that of the environment
-	does := "resources,prompts,listed"
-	if h.habit == CallsByName {
-		does = "resources,prompts"
+	does := "resources,prompts,listed,maximum"
+	switch h.habit {
+	case CallsByName:
+		does = "resources,prompts,maximum"
+	case OwnMaximum:
+		does = "resources,prompts,listed"
 	}
 	err := h.control(ctx, http.MethodGet, "task?hooks=shown,opened,outcome,entries&does="+does, nil, &task)
 	if err == nil && len(task.Steps) > 0 {

@@ -25,7 +25,10 @@ func (c *client) wait(ctx context.Context, out *outgoing, call hostcheck.Call) (
 		limit = time.Duration(call.TimeoutMs) * time.Millisecond
 	}
 	most := maxTimeouts * limit
-	if call.MaxMs > 0 {
+	switch {
+	case c.h.habit == OwnMaximum:
+		most = time.Minute
+	case call.MaxMs > 0:
 		most = time.Duration(call.MaxMs) * time.Millisecond
 	}
 	fault := c.h.fault

@@ -148,4 +148,4 @@ def text_of(result):
     return "".join(part.get("text", "") for part in parts)
 
 
-Host(hostcheck.task("shown", "opened", "outcome", "entries", does=["resources", "prompts", "listed"])).run()
+Host(hostcheck.task("shown", "opened", "outcome", "entries", does=["resources", "prompts", "listed", "maximum"])).run()
