@@ -87,6 +87,7 @@ func ExampleRun() {
 	// A36 SUCCESS speaks JSON-RPC 2.0
 	// A38 SUCCESS writes UTF-8
 	// A45 SUCCESS keeps to the schema
+	// B16 SUCCESS does not reuse ids in flight
 	// P17 SUCCESS does its task
 	// a success: true and where warnings fail: false
 }

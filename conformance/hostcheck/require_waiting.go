@@ -256,11 +256,11 @@ func (s *session) cancels(id json.RawMessage, l *wire.Line) *cancellation {
 	}
 	if c := x.of; c != nil {
 		x.crossing = c.answered != 0 && l.At-c.answered < crossed
-		x.repeated = c.stopped != 0 && c.answered == 0
-		if x.repeated && c.cancel == nil {
-			c.cancel = l // its connection was closed first
-			x.repeated, x.crossing = false, true
+		if c.stopped != 0 && c.cancel == nil && (c.answered == 0 || x.crossing) {
+			c.cancel = l // its connection was closed first, and it may have been answered since
+			x.crossing = true
 		}
+		x.repeated = c.stopped != 0 && c.answered == 0 && c.cancel != l
 	}
 	return x
 }

@@ -3,6 +3,7 @@ package hostcheck
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 
@@ -81,10 +82,29 @@ func TestHear_RequestsAtTheSameMoment(t *testing.T) {
 				wg.Wait()
 				s.end()
 				s.playing.Wait()
-				if found := s.findings["B16"]; len(found) != 1 || found[0].mark != c.want {
+				found := s.findings["B16"]
+				slices.SortFunc(found, func(a, b finding) int { return int(a.mark) - int(b.mark) }) // the worst first
+				if len(found) != 2 || found[0].mark != c.want || found[1].mark != passed {
 					t.Fatalf("of two requests at the same moment the suite finds %v", found)
 				}
 			}
 		})
+	}
+}
+
+// Over HTTP a cancellation and the end of the connection of what it cancels come by two
+// ways. On a busy machine the first to come is the last to be heard: after the server's
+// late response, too.
+func TestHear_CancellationAfterItsConnection(t *testing.T) {
+	s := newSession(t.Context(), waiting, Legacy, HTTP)
+	defer s.end()
+	received := func(raw string) *wire.Line { return s.Received(1, []byte(raw), http.Header{}) }
+	c := &call{Line: received(`{"jsonrpc":"2.0","id":4,"method":"tools/call","params":{}}`), back: deaf{}}
+	s.register(c)
+	cancelled := received(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":4}}`)
+	s.Dropped(deaf{})
+	s.answer(c, success(textResult(lateText)))
+	if x := s.cancels(json.RawMessage("4"), cancelled); c.cancel != cancelled || !x.crossing || x.repeated {
+		t.Errorf("the request was cancelled with %v, which is taken for %+v", c.cancel, x)
 	}
 }
