@@ -19,6 +19,7 @@ var expected = map[refhost.Fault]expectation{
 	refhost.DeclaresNoMode:         {trips: "A2 A4", lacks: "A27 B36", skips: true},
 	refhost.DeclaresEmpty:          {trips: "A3 A5", lacks: "A27 B36", skips: true},
 	refhost.CancelsUndeclaredModes: {trips: "A5", lacks: "A27 B36", skips: true},
+	refhost.CancelsUnseen:          {trips: "A5", lacks: "A4 A27 B36", skips: true},
 	refhost.DeclaresOnce:           {trips: "B1"},
 	refhost.RetryWithoutMeta:       {trips: "B2 B24"},
 	refhost.NamelessRetry:          {trips: "B3"},

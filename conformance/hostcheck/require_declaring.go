@@ -183,6 +183,8 @@ var declaring = []Requirement{
 				j.note("the host ends the call by itself when the form is refused, as it may", o.at())
 			case o.answer.never:
 				j.fail("a request without a mode was not answered", o.at())
+			case !declared.Form && o.answer.action == "cancel" && len(o.prompt.dialogs) == 0:
+				j.note("the host declares no form mode, and cancels what nobody was shown: see A5", o.answer.line.Event)
 			case !declared.Form:
 				j.that(o.answer.refused(declared),
 					"the host declares no form mode, and does not answer a request without a mode with -32602", o.answer.line.Event)
@@ -235,10 +237,10 @@ func (s *session) firstRequest(method string) *call {
 const noElicitation = "the host declares no elicitation, which is optional"
 
 // tookPart is an answer of a person that the host passed on, though it had not
-// declared that there is one.
+// declared that there is one. To cancel what nobody was shown takes no person.
 func (h *person) tookPart() *answer {
 	for _, p := range h.prompts {
-		if p.unasked && p.got != nil && p.got.err == nil {
+		if p.unasked && p.got != nil && p.got.err == nil && (p.got.action != "cancel" || len(p.dialogs) > 0) {
 			return p.got
 		}
 	}

@@ -229,7 +229,7 @@ func (h *host) capabilities() map[string]any {
 		return map[string]any{"elicitation": map[string]any{"url": map[string]any{}}}
 	}
 	switch h.fault {
-	case DeclaresNothing:
+	case DeclaresNothing, CancelsUnseen:
 		return map[string]any{}
 	case DeclaresNoMode:
 		return map[string]any{"elicitation": map[string]any{"sketch": map[string]any{}}}
@@ -362,7 +362,7 @@ func (c *client) elicit(m message, body map[string]any) {
 		body["error"] = map[string]any{"code": -32602, "message": "Invalid params"}
 		return
 	}
-	if e.Mode == "url" && c.h.fault == CancelsUndeclaredModes {
+	if e.Mode == "url" && c.h.fault == CancelsUndeclaredModes || c.h.fault == CancelsUnseen {
 		body["result"] = map[string]any{"action": "cancel"}
 		return
 	}

@@ -25,6 +25,7 @@ const (
 	AsksBeforeInitialized  Fault = "asks-before-initialized"
 	NeedsMode              Fault = "needs-mode"
 	CancelsUndeclaredModes Fault = "cancels-undeclared-modes"
+	CancelsUnseen          Fault = "cancels-unseen" // and declares nothing
 
 	// What it shows.
 	NoWayOut         Fault = "no-way-out"
@@ -174,7 +175,7 @@ const (
 func Faults() []Fault { return slices.Clone(faults) }
 
 var faults = []Fault{
-	DeclaresNothing, DeclaresNoMode, DeclaresEmpty, DeclaresOnce, RetryWithoutMeta, NamelessRetry, FallsBackOnOneCode, ProbesLate, FallsBackOnVersion, InsistsOnVersion, WaitsForProbe, TakesAnyVersion, AsksBeforeInitialized, NeedsMode, CancelsUndeclaredModes,
+	DeclaresNothing, DeclaresNoMode, DeclaresEmpty, DeclaresOnce, RetryWithoutMeta, NamelessRetry, FallsBackOnOneCode, ProbesLate, FallsBackOnVersion, InsistsOnVersion, WaitsForProbe, TakesAnyVersion, AsksBeforeInitialized, NeedsMode, CancelsUndeclaredModes, CancelsUnseen,
 	NoWayOut, NothingToApprove, NoServerName, NoDomain, ShortensURL, DecodesURL, NoHighlight, NoWarning, LinksInMessage, NoControls,
 	NothingToCopy, CutsMessage, AllDialogsAtOnce, ShowsTwice, DeclinesUnseen,
 	Prefetches, OpensUnasked, EmbedsPage, OpensNothing, OpensTwice, OpensLate, RemembersConsent, OpensAnything, OpensWithShell,
