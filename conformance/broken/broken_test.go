@@ -51,9 +51,11 @@ func TestReferenceHostPasses(t *testing.T) {
 const oneIn = 8
 
 // Each host that is wrong in one way trips the checks that are about that, and
-// no other.
+// no other; and in each protocol that has the check, so that a host of one era alone does
+// not get away with it.
 func TestBrokenHostsTripTheirChecks(t *testing.T) {
 	t.Parallel()
+	decided := eras(stage(t, refhost.None), func(hostcheck.Check) bool { return true })
 	for n, fault := range refhost.Faults() {
 		t.Run(string(fault), func(t *testing.T) {
 			if testing.Short() && n%oneIn != 0 {
@@ -70,6 +72,13 @@ func TestBrokenHostsTripTheirChecks(t *testing.T) {
 			}
 			if want.lacks != anything && !slices.Equal(got.lacks, sorted(want.lacks)) {
 				t.Errorf("leaves undecided %v, not %v", got.lacks, sorted(want.lacks))
+			}
+			for _, id := range got.trips {
+				for protocol := range decided[id] {
+					if !got.eras[id][protocol] && (want.only == "" || want.only == protocol) {
+						t.Errorf("does not trip %s in %s", id, protocol)
+					}
+				}
 			}
 			if got.skips != want.skips {
 				t.Errorf("has something skipped: %v, not %v", got.skips, want.skips)
@@ -99,9 +108,10 @@ func TestEveryCheckCanFail(t *testing.T) {
 
 // A findings is what a report says against a host.
 type findings struct {
-	trips []string // failed, or a MAY that is not made use of
-	lacks []string // could not be decided, for want of something before
-	skips bool     // something was skipped, since the host does not declare it
+	trips []string                   // failed, or a MAY that is not made use of
+	lacks []string                   // could not be decided, for want of something before
+	skips bool                       // something was skipped, since the host does not declare it
+	eras  map[string]map[string]bool // the protocols in which a check is tripped
 	why   []string
 }
 
@@ -111,7 +121,11 @@ func reading(report *hostcheck.Report) findings {
 		levels[r.ID] = r.Level
 	}
 	trips, lacks := make(map[string]bool), make(map[string]bool)
-	var f findings
+	trip := func(c hostcheck.Check) bool {
+		return c.Reached() && c.Status != hostcheck.Success && c.Status != hostcheck.Skipped &&
+			(c.Status != hostcheck.Info || levels[c.ID] == hostcheck.May)
+	}
+	f := findings{eras: eras(report, trip)}
 	for _, r := range report.Results {
 		for _, c := range r.Checks {
 			if c.Status == hostcheck.Success {
@@ -121,11 +135,10 @@ func reading(report *hostcheck.Report) findings {
 			switch {
 			case c.Status == hostcheck.Skipped:
 				f.skips = true
-			case !c.Reached(),
-				c.Status == hostcheck.Info && levels[c.ID] != hostcheck.May:
-				lacks[c.ID] = true
-			default:
+			case trip(c):
 				trips[c.ID] = true
+			default:
+				lacks[c.ID] = true
 			}
 		}
 	}
@@ -137,6 +150,22 @@ func reading(report *hostcheck.Report) findings {
 	}
 	slices.Sort(f.lacks)
 	return f
+}
+
+// eras are the protocols in which there is such a check, by its ID.
+func eras(report *hostcheck.Report, such func(hostcheck.Check) bool) map[string]map[string]bool {
+	found := make(map[string]map[string]bool)
+	for _, r := range report.Results {
+		for _, c := range r.Checks {
+			if such(c) {
+				if found[c.ID] == nil {
+					found[c.ID] = make(map[string]bool)
+				}
+				found[c.ID][r.Protocol] = true
+			}
+		}
+	}
+	return found
 }
 
 func name(r hostcheck.Result) string { return r.Scenario + " " + r.Protocol + " " + r.Transport }

@@ -1,6 +1,9 @@
 package broken_test
 
-import "github.com/lazyauth/mcp-lazyauth/conformance/internal/refhost"
+import (
+	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/refhost"
+)
 
 // An expectation is what one broken host trips, exactly: the checks that fail,
 // those that can no longer be decided because the conversation does not get to
@@ -8,6 +11,7 @@ import "github.com/lazyauth/mcp-lazyauth/conformance/internal/refhost"
 type expectation struct {
 	trips, lacks string
 	skips        bool
+	only         string // the protocol in which it is wrong, or shows, where the checks are of both
 }
 
 // anything is what a host lacks that gets nowhere.
@@ -15,15 +19,15 @@ const anything = "anything"
 
 // expected has an entry for each fault.
 var expected = map[refhost.Fault]expectation{
-	refhost.DeclaresNothing:        {trips: "A1 A4 A5", lacks: "A27 B36", skips: true},
-	refhost.DeclaresNoMode:         {trips: "A2 A4", lacks: "A27 B36", skips: true},
+	refhost.DeclaresNothing:        {trips: "A1 A4 A5", lacks: "A27 B36", skips: true, only: hostcheck.Legacy},
+	refhost.DeclaresNoMode:         {trips: "A2 A4", lacks: "A27 B36", skips: true, only: hostcheck.Legacy},
 	refhost.DeclaresEmpty:          {trips: "A3 A5", lacks: "A27 B36", skips: true},
 	refhost.CancelsUndeclaredModes: {trips: "A5", lacks: "A27 B36", skips: true},
 	refhost.CancelsUnseen:          {trips: "A5", lacks: "A4 A27 B36", skips: true},
 	refhost.DeclaresOnce:           {trips: "B1"},
 	refhost.RetryWithoutMeta:       {trips: "B2 B24"},
 	refhost.NamelessRetry:          {trips: "B3"},
-	refhost.FallsBackOnOneCode:     {trips: "B21", lacks: "A57"},
+	refhost.FallsBackOnOneCode:     {trips: "B21", lacks: "A57", only: hostcheck.Legacy},
 	refhost.ProbesLate:             {trips: "B38"},
 	refhost.FallsBackOnVersion:     {trips: "B39"},
 	refhost.InsistsOnVersion:       {trips: "B48", lacks: anything},
@@ -56,7 +60,7 @@ var expected = map[refhost.Fault]expectation{
 	refhost.DecodesURL:            {trips: "A13"},
 	refhost.NormalizesState:       {trips: "B8 B9"},
 	refhost.CutsState:             {trips: "B8 B9"},
-	refhost.SwapsAnswers:          {trips: "A7"},
+	refhost.SwapsAnswers:          {trips: "A7", only: hostcheck.Modern},
 	refhost.OpensAnything:         {trips: "P15"},
 	refhost.OpensWithShell:        {trips: "P16"},
 	refhost.ContentWithURL:        {trips: "A6"},
@@ -65,9 +69,9 @@ var expected = map[refhost.Fault]expectation{
 	refhost.GivesUpForPerson:      {trips: "P3"},
 	refhost.AcceptsAtTheEnd:       {trips: "P10"},
 	refhost.RepeatsDeclined:       {trips: "P9"},
-	refhost.AnyNoticeCloses:       {trips: "A7 A18 P3"},
+	refhost.AnyNoticeCloses:       {trips: "A7 A18 P3", only: hostcheck.Legacy},
 	refhost.FailsOnStray:          {trips: "A18", lacks: "A7"},
-	refhost.CrashesOnStray:        {trips: "A18 P17", lacks: "A7"},
+	refhost.CrashesOnStray:        {trips: "A18 P17", lacks: "A7", only: hostcheck.Legacy},
 	refhost.CrashesOnLate:         {trips: "A28 B37 P17", lacks: "A26 P2"},
 	refhost.CrashesAtOnce:         {trips: "P17", lacks: anything},
 	refhost.Hangs:                 {trips: "P17", lacks: anything},
@@ -138,7 +142,7 @@ var expected = map[refhost.Fault]expectation{
 	refhost.NeverInitialized:      {trips: "A41"},
 	refhost.HalfInitialize:        {trips: "A42"},
 	refhost.ReusesIDs:             {trips: "A43"},
-	refhost.FractionalIDs:         {trips: "A43 A45"},
+	refhost.FractionalIDs:         {trips: "A43 A45", only: hostcheck.Legacy},
 	refhost.IgnoresPings:          {trips: "A44", lacks: "A49"},
 	refhost.FollowsReferences:     {trips: "B40"},
 	refhost.FollowsFormReferences: {trips: "B40"},

@@ -211,7 +211,7 @@ func TestGuide_DialogsSayWhatToDo(t *testing.T) {
 	}
 	defer session.Close()
 	for scenario, steps := range map[string][][]string{
-		"parallel": {{"one", "two", "three"}}, "refusal": {{"declined"}, {"cancelled"}}, "odd-urls": {{"punycode"}, {"script"}, {"shell"}}, "burst": {{"burst"}},
+		"parallel": {{"one", "two", "three"}}, "refusal": {{"agreed"}, {"declined"}, {"cancelled"}}, "odd-urls": {{"punycode"}, {"script"}, {"shell"}}, "burst": {{"burst"}},
 	} {
 		if err := g.Start(scenario); err != nil {
 			t.Fatal(err)

@@ -166,7 +166,7 @@ var declaring = []Requirement{
 		Text: "A host that declares elicitation without naming a mode has declared form mode alone, and behaves like that: " +
 			"it does not take part in URL mode.",
 		Section: section(Legacy, "client/elicitation#capabilities"),
-		eras:    both,
+		eras:    legacyOnly, // in the newer era a server never asks in a mode that was not declared
 		played: func(j judge, o occasion) {
 			j.that(o.ok, "the host declares {}, which is form mode alone, and takes part in URL mode", o.at())
 		},

@@ -76,7 +76,7 @@ var robustness = []Requirement{
 			case s.scenario.silent && len(s.flows) == 0 && len(s.requests) > 0:
 				j.note("the host waits for the answer to its first request", event)
 				return
-			case refused != nil && len(s.flows) == 0:
+			case refused != nil && len(s.flows) == 0 && len(s.peers) == 0: // and it asked for no other
 				j.note("the version that the host asks for was refused", event)
 				return
 			}

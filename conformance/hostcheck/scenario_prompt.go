@@ -45,18 +45,19 @@ func (f *flow) allow(d time.Duration) time.Duration {
 }
 
 var refusing = Scenario{
-	Name: "refusal", Title: "A person declines, and dismisses",
-	Description: "The first prompt is declined, the second one dismissed. The host says which, opens nothing, gives the " +
-		"model the error, and does not try again by itself.",
+	Name: "refusal", Title: "A person agrees once, then declines, and dismisses",
+	Description: "The first prompt is agreed to. The second one, which leads to the same site, is declined, and the third one " +
+		"dismissed. The host shows each of them, says which, opens nothing more, gives the model the error, and does not try " +
+		"again by itself.",
 	Protocols: both, Transports: everywhere,
 	Checks: []string{"A7", "A8", "A11", "A12", "A34", "P3", "P4", "P9"},
-	Ask:    "Decline the first dialog, and dismiss the second one: press Escape, or close it.",
+	Ask:    "Agree to the first dialog, decline the second one, and dismiss the third one: press Escape, or close it.",
 	script: script{
-		steps: inTurn("declined", "cancelled"),
+		steps: inTurn("agreed", "declined", "cancelled"),
 		play: func(f *flow) {
-			press := "decline"
-			if f.label == "cancelled" {
-				press = "cancel"
+			press := map[string]string{"agreed": "accept", "cancelled": "cancel"}[f.label]
+			if press == "" {
+				press = "decline"
 			}
 			p := f.question(press, 1200*time.Millisecond)
 			p.limit = f.patience()
@@ -65,10 +66,13 @@ var refusing = Scenario{
 				return
 			}
 			a := f.ask(p)
-			if f.s.protocol == Modern && a.never {
-				return // the host is free to end the call by itself
+			switch {
+			case f.s.protocol == Modern && a.never: // the host is free to end the call by itself
+			case a.action == "accept" && press == "accept":
+				f.text(foundText)
+			default:
+				f.fail("nobody signed in: the prompt got " + a.said())
 			}
-			f.fail("nobody signed in: the prompt got " + a.said())
 		},
 		guided: true,
 	},

@@ -167,7 +167,7 @@ func TestRun_Checks(t *testing.T) {
 	if err := os.WriteFile(expected, []byte("client:\n  - refusal\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	status, out, errs := program(t, "run", "--json", "--protocol", "2026-07-28", "--check", "a34,B16", "--check", "P9", "--scenario", "refusal",
+	status, out, errs := program(t, "run", "--json", "--protocol", "2026-07-28", "--check", "a34,B12", "--check", "P9", "--scenario", "refusal",
 		"--expected-failures", expected, "--", refhost)
 	var r hostcheck.Report
 	if err := json.Unmarshal([]byte(out), &r); err != nil || status != statusOK || len(r.Results) != 2 {

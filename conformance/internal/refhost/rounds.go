@@ -66,6 +66,9 @@ func (h *host) rounds(ctx context.Context, p *client, c hostcheck.Call) (outcome
 		if len(in.Requests) == 0 && h.fault == IgnoresStateOnly {
 			return outcome{"the server asks for nothing", true}, refused
 		}
+		if h.fault == NeedsMode && in.lacksMode() {
+			return outcome{"the server asks in no mode", true}, refused
+		}
 		responses := h.gather(ctx, in)
 		if ctx.Err() != nil {
 			return failure(context.Cause(ctx)), refused
@@ -104,6 +107,16 @@ func knows(accepted map[string]bool, in inputRequired) bool {
 // asksFor says whether a result asks for input.
 func (h *host) asksFor(in inputRequired) bool {
 	return in.ResultType == "input_required" || h.fault == GuessesTypes && len(in.Requests) > 0
+}
+
+// lacksMode says whether a request for input names no mode.
+func (in inputRequired) lacksMode() bool {
+	for _, r := range in.Requests {
+		if r.Params.Mode == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // gather asks the person for every input.
