@@ -13,7 +13,8 @@ import (
 
 // An Operator acts on other people's grants. Nothing here asks whether they may: it is for programs
 // that have made sure of that, such as a command that runs where the store is. A person is a
-// [Principal] whose account is not looked at. See docs/operators.md.
+// [Principal] whose account is not looked at, by the name that their calls have: whoever has several, of which
+// [ConnectOptions].Map makes one person, is several here. See docs/operators.md.
 type Operator struct {
 	i    *Interceptor
 	name string
@@ -153,6 +154,9 @@ type Export struct {
 	Remains []string        `json:"not_included"`
 }
 
+// underway is what an [Export] does not tell, and [Operator.Erase] deletes.
+const underway = "sign-ins under way, and what the person has declined of late"
+
 // An ExportedGrant is a [Status] as JSON.
 type ExportedGrant struct {
 	ID        string    `json:"id,omitempty"`
@@ -172,7 +176,7 @@ func (o *Operator) Export(ctx context.Context, person Principal) (*Export, error
 	bar, failed := o.Barred(ctx, person)
 	e := &Export{
 		Service: o.i.service.Name, Issuer: person.Issuer, Subject: person.Subject, At: time.Now().UTC(),
-		Grants: make([]ExportedGrant, 0, len(all)), Bar: bar, Remains: Remains[:3],
+		Grants: make([]ExportedGrant, 0, len(all)), Bar: bar, Remains: append(slices.Clone(Remains[:3]), underway),
 	}
 	for _, s := range all {
 		e.Grants = append(e.Grants, ExportedGrant{

@@ -286,7 +286,7 @@ func TestOperator_ErasesAndExports(t *testing.T) {
 		o.signsIn(h, "work")
 		op := lazyauth.NewOperator(o.Auth, "olga")
 		export, err := op.Export(t.Context(), ada)
-		if err != nil || len(export.Grants) != 1 || export.Grants[0].Account != "work" || len(export.Grants[0].Scopes) == 0 {
+		if err != nil || len(export.Grants) != 1 || export.Grants[0].Account != "work" || len(export.Grants[0].Scopes) == 0 || !strings.Contains(strings.Join(export.Remains, "\n"), "sign-ins under way") {
 			t.Fatalf("the export: %+v, %v", export, err)
 		}
 		text, err := json.Marshal(export)
