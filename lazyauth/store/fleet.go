@@ -126,12 +126,13 @@ const (
 	kindReady    = "ready"
 	kindDamaged  = "damaged"
 	kindAddress  = "address"
+	kindPlace    = "place"
 )
 
 // isOwn reports whether rows of a kind are the fleet's own, and no records.
 func isOwn(kind string) bool {
 	switch kind {
-	case kindMark, kindSettings, kindReady, kindDamaged, kindAddress:
+	case kindMark, kindSettings, kindReady, kindDamaged, kindAddress, kindPlace:
 		return true
 	}
 	return false

@@ -37,8 +37,12 @@ const (
 
 // recordOfMark returns the key of the record that a mark is in.
 func recordOfMark(name string) string {
+	return fmt.Sprintf("%s%d", markPrefix, recordNumber(name))
+}
+
+func recordNumber(name string) byte {
 	sum := sha256.Sum256([]byte(name))
-	return fmt.Sprintf("%s%d", markPrefix, sum[0]%markRecords)
+	return sum[0] % markRecords
 }
 
 // A markOf is a mark as it is stored, under its name.
@@ -104,12 +108,12 @@ func (p *Processes) Holder(ctx context.Context, name string) (incarnation string
 	return all[name].Holder, err
 }
 
-// Keys implements [Store]: marks are no records.
+// Keys implements [Store]: marks and places are no records.
 func (p *Processes) Keys(ctx context.Context) ([]string, error) {
 	all, err := p.Store.Keys(ctx)
 	var keys []string
 	for _, key := range all {
-		if !strings.HasPrefix(key, markPrefix) {
+		if !strings.HasPrefix(key, markPrefix) && !strings.HasPrefix(key, placePrefix) {
 			keys = append(keys, key)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/storetest"
 )
 
@@ -21,4 +22,9 @@ func TestFleet_IsAStore(t *testing.T) {
 			Silence:  s.Silence,
 		}
 	})
+}
+
+// Machines share places.
+func TestFleet_Places(t *testing.T) {
+	enginetest.PlacesAreFew(t, newPlace(t, server).common())
 }
