@@ -127,7 +127,7 @@ func New(service Service, options *Options) (*Interceptor, error) {
 		w.token = i.persons.guard(w.token)
 	}
 	keeping := i.keeping(server, i.persons.guards(ways), toServer)
-	keeping.Forgotten = shared.forgotten
+	keeping.Forgotten, keeping.Places, keeping.PlacesOf = shared.forgotten, shared.places, shared.placesOf
 	i.keeper = grants.New(keeping)
 	shared.keeper, shared.server = i.keeper, server
 	i.handlers = workers.New(func(f func()) bool { return i.keeper.Spawn(handlerRuns, f) })

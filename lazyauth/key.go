@@ -29,6 +29,12 @@ func (s *Service) flightKey(who Principal) string {
 	return "lazyauth flight " + hex.EncodeToString(sum[:])
 }
 
+// placesKey names what a person may have under way for the service, in all processes. It tells of nobody.
+func (s *Service) placesKey(person Principal) string {
+	sum := sha256.Sum256([]byte(s.storeKey(person)))
+	return "lazyauth sign-ins " + hex.EncodeToString(sum[:])
+}
+
 // bookName names the service for what is kept of persons beside their grants.
 func (s *Service) bookName() string {
 	return keyOf([]string{s.issuerName(), s.program(), s.allParams()})

@@ -8,6 +8,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/schedule"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
 // sharedFlights are what processes share of the sign-ins under way, by way of Options.Store.
@@ -15,8 +16,11 @@ type sharedFlights struct {
 	flights *pending.Flights // nil: nothing
 	key     func(grants.Principal) string
 	keeper  *grants.Keeper // set before any use
-	server  *grants.AuthorizationServer
-	failed  func(context.Context, grants.Principal, error) // of the store
+
+	places   pending.Places // nil: each process bounds its own
+	placesOf func(grants.Principal) string
+	server   *grants.AuthorizationServer
+	failed   func(context.Context, grants.Principal, error) // of the store
 }
 
 func newSharedFlights(s *Service, o *Options, told observer) *sharedFlights {
@@ -26,8 +30,24 @@ func newSharedFlights(s *Service, o *Options, told observer) *sharedFlights {
 	}
 	if o.Store != nil && !o.UnsharedSignIns {
 		shared.flights = pending.New(o.Store)
+		shared.places = placesIn(o.Store)
+		shared.placesOf = func(who grants.Principal) string { return s.placesKey(Principal(who)) }
 	}
 	return shared
+}
+
+// placesIn returns what a store that processes share, or one that it wraps, offers to bound what they have under way; nil if nothing.
+func placesIn(s store.Store) pending.Places {
+	for {
+		if places, ok := s.(pending.Places); ok {
+			return places
+		}
+		wraps, ok := s.(interface{ Unwrap() store.Store })
+		if !ok {
+			return nil
+		}
+		s = wraps.Unwrap()
+	}
 }
 
 // pages returns what processes share of sign-ins by the connect page; nil if there are none, or none that could be
@@ -89,7 +109,8 @@ func (s *sharedFlights) forgotten(ctx context.Context, who grants.Principal) err
 	if s.flights == nil {
 		return nil
 	}
-	token, err := s.flights.Forget(ctx, s.key(who))
+	told := func(err error) { s.failed(ctx, who, err) }
+	token, err := s.flights.Forget(ctx, s.key(who), pending.NewShare(s.places, s.placesOf(who.Person()), 0, nil, told))
 	if token != nil {
 		err = errors.Join(err, s.server.RevokeToken(ctx, token))
 	}

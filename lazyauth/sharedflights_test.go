@@ -2,6 +2,7 @@ package lazyauth_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -106,5 +107,54 @@ func TestSharedFlights_Unshared(t *testing.T) {
 		(<-one).Succeeds(t, "Ada")
 		(<-two).Succeeds(t, "Ada")
 		w.WantAuthorizations(2)
+	})
+}
+
+// Who has declined at one replica is left alone by all of them for a minute. Then the sign-in that is under way is taken up, wherever the call comes.
+func TestSharedFlights_DeclinedAtAReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3, nil)
+		state := (<-f.Sends(0, world.Request{})).State(t)
+		time.Sleep(2 * time.Second)
+		(<-f.Sends(0, world.Request{State: state, Action: "decline"})).Fails(t, lazyauth.ReasonDeclined)
+		for range 5 {
+			time.Sleep(11 * time.Second)
+			for n := range f.Seats {
+				(<-f.Sends(n, world.Request{})).Fails(t, lazyauth.ReasonDeclined)
+			}
+		}
+		time.Sleep(6 * time.Second)
+		again := (<-f.Sends(2, world.Request{})).State(t)
+		f.Worlds[0].Approves()
+		time.Sleep(20 * time.Second)
+		(<-f.Sends(1, world.Request{State: again, Action: "accept"})).Succeeds(t, "ada")
+		f.Worlds[0].WantAuthorizations(1)
+	})
+}
+
+// What a sign-in asks for is known to all replicas: a call elsewhere that needs more joins it, and then asks for both; one that needs no more
+// has what it needs.
+func TestSharedFlights_WantedScopes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, 3, nil)
+		who, notes, same := world.Request{}, world.Request{Tool: "list_notes"}, world.Request{}
+		who.State = (<-f.Sends(0, who)).State(t)
+		notes.State = (<-f.Sends(1, notes)).State(t)
+		same.State = (<-f.Sends(2, same)).State(t)
+		f.Worlds[0].WantAuthorizations(1)
+		f.Worlds[0].Approves()
+		time.Sleep(20 * time.Second)
+		who.Action, notes.Action, same.Action = "accept", "accept", "accept"
+		(<-f.Sends(1, who)).Succeeds(t, "ada")
+		(<-f.Sends(0, same)).Succeeds(t, "ada")
+		notes.State = (<-f.Sends(2, notes)).State(t)
+		waiting := f.Worlds[0].AS.Waiting()
+		if len(waiting) != 1 || !slices.Contains(waiting[0].Scopes, "profile") || !slices.Contains(waiting[0].Scopes, "notes:read") {
+			t.Fatalf("asked for %+v", waiting)
+		}
+		f.Worlds[0].Approves()
+		time.Sleep(20 * time.Second)
+		(<-f.Sends(1, notes)).Succeeds(t, "[")
+		f.Worlds[0].WantAuthorizations(2)
 	})
 }

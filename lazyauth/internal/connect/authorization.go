@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// linkLife is how long a link is good. Nobody stands before a sign-in page for longer.
-	linkLife = 10 * time.Minute
+	// LinkLife is how long a link is good. Nobody stands before a sign-in page for longer.
+	LinkLife = 10 * time.Minute
 
 	// linger is how long the last page can be had after the end, by who brought something.
 	linger = time.Minute
@@ -117,7 +117,7 @@ func (p *Page) Begin(ctx context.Context, request Request, want func(context.Con
 	}
 	a := &Authorization{
 		page: p, request: request, endpoint: endpoint, endpoints: endpoints, asked: want(ctx), path: authcode.PathOf(cmp.Or(request.Issuer, endpoints.Issuer, endpoints.Authorization), request.Name),
-		code: authcode.NewNonce(), expires: time.Now().Add(linkLife),
+		code: authcode.NewNonce(), expires: time.Now().Add(LinkLife),
 		events: make(chan authcode.Event, 16), arrived: make(chan *submission, mostRefused+1),
 		here: make(chan struct{}), finished: make(chan struct{}), brought: make(map[string]*submission),
 	}

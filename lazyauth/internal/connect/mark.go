@@ -66,7 +66,7 @@ func (a *Authorization) mark(ctx context.Context, mark string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tableWait)
 	defer cancel()
-	if err := a.request.Mark(ctx, mark, linkLife+2*linger); err != nil {
+	if err := a.request.Mark(ctx, mark, LinkLife+2*linger); err != nil {
 		return fmt.Errorf("connect: marking whose sign-in it is: %w", err)
 	}
 	return nil

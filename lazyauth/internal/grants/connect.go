@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/connect"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -39,9 +41,43 @@ func (w *RedirectFlow) beginOnPage(ctx context.Context, a Asked, client *oauth.C
 		return pageAuthorization{authorization, w.Server, client, a.Program, a.CallersClient}, err
 	}
 	if w.Shared == nil || !w.Shared.Reached(ctx) {
-		return open(ctx, nil, a.Want)
+		mine, err := openShared(ctx, a, open)
+		if err != nil {
+			return nil, err
+		}
+		return lonePage{mine, a.Share}, nil
 	}
 	return w.Shared.begin(ctx, a, client, w.Page, open)
+}
+
+// openShared opens a link with a's share.
+func openShared(ctx context.Context, a Asked, open opensPage) (mine pageAuthorization, err error) {
+	if err := a.Share.Take(ctx, connect.LinkLife); err != nil {
+		return mine, err
+	}
+	began := false
+	defer func() {
+		if !began {
+			a.Share.End(ctx, false)
+		}
+	}()
+	if mine, err = open(ctx, nil, a.Want); err == nil {
+		began = true
+		a.Share.Lasts(ctx, time.Until(mine.Expires()))()
+	}
+	return mine, err
+}
+
+// A lonePage is one that no other process knows of.
+type lonePage struct {
+	pageAuthorization
+	share *pending.Share
+}
+
+// End implements [Authorization].
+func (p lonePage) End(ctx context.Context, o Outcome) {
+	p.pageAuthorization.End(ctx, o)
+	p.share.End(ctx, false)
 }
 
 // A pageAuthorization is one by way of the connect page.

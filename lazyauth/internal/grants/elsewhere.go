@@ -20,7 +20,18 @@ func asked(f *Flight, settled *bool) Asked {
 		Settled:  func() { *settled = true },
 		Brought:  func(ctx context.Context, since time.Time) (bool, error) { return brought(ctx, o, since) },
 		Forgiven: forgiven(o),
+		Share:    shareOf(f.cause, o),
 	}
+}
+
+// shareOf returns a share of what o's person may have under way; nil of the local user, who could as well start another
+// program, and where processes share nothing.
+func shareOf(cause context.Context, o *Owner) *pending.Share {
+	config := &o.keeper.config
+	if o.who.IsLocal() || config.Places == nil {
+		return nil
+	}
+	return pending.NewShare(config.Places, config.PlacesOf(o.who.Person()), maxAccounts, errManyElsewhere, func(err error) { config.Observer.StoreFailed(cause, o, err) })
 }
 
 // joins has f be for these scopes, for which another process has asked the person already; false if

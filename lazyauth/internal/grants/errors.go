@@ -35,6 +35,8 @@ var (
 	ErrBusy = errors.New("lazyauth: too much is under way")
 	// ErrManySignIns is an ErrBusy of sign-ins.
 	ErrManySignIns = fmt.Errorf("%w: sign-ins that are not finished", ErrBusy)
+	// errManyElsewhere is an ErrManySignIns of one person's in all processes, by whatever way.
+	errManyElsewhere = fmt.Errorf("%w, in all processes that share the store", ErrManySignIns)
 	// ErrRefresh: a grant has ended and could not be refreshed, which may pass.
 	ErrRefresh = errors.New("lazyauth: the grant could not be refreshed")
 	// ErrOperatorToken: the operator's token cannot be had, or is refused.

@@ -8,6 +8,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/idle"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/quota"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -49,8 +50,13 @@ type Config struct {
 	UserAgent string
 	// Token is the local user's, from the operator; nil if they sign in.
 	Token oauth2.TokenSource
-	// MaxSignIns bounds the flights under way, of which one person gets at most sixteen with all
-	// their accounts. MaxWaiting bounds the calls that wait, of which one person gets a
+	// Places have processes that share the store bound together what one person but the local user has under way; nil: each
+	// bounds its own alone. PlacesOf names them, of a person.
+	Places   pending.Places
+	PlacesOf func(Principal) string
+
+	// MaxSignIns bounds the flights under way here, of which one person gets at most sixteen with all
+	// their accounts, and no more than that in all processes by Places. MaxWaiting bounds the calls that wait, of which one person gets a
 	// sixteenth; those of the local user are not bounded.
 	MaxSignIns, MaxWaiting int
 	// RevokeOnClose is how long Close may take to revoke; zero revokes nothing.

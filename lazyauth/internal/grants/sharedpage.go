@@ -41,7 +41,7 @@ func (s *SharedPages) begin(ctx context.Context, a Asked, client *oauth.Client, 
 	if asked.Joins == nil {
 		asked.Joins = func(scopes.Set) bool { return true }
 	}
-	shared := &sharedPage{at: page, open: open}
+	shared := &sharedPage{at: page, open: open, share: a.Share}
 	if found := s.Flights.FindPage(ctx, asked); found != nil {
 		shared.shared = found
 		if !found.IsMine() {
@@ -52,18 +52,21 @@ func (s *SharedPages) begin(ctx context.Context, a Asked, client *oauth.Client, 
 		}
 	}
 	var want scopes.Set
-	mine, err := open(ctx, nil, func(ctx context.Context) scopes.Set {
-		want = a.Want(ctx)
+	wants := a.Want
+	a.Want = func(ctx context.Context) scopes.Set {
+		want = wants(ctx)
 		return want
-	})
+	}
+	mine, err := openShared(ctx, a, open)
 	if err != nil {
 		return nil, err
 	}
-	shared.shared = s.Flights.KeepPage(ctx, asked, mine.Code(), want, mine.Expires())
+	shared.shared = s.Flights.KeepPage(ctx, asked, mine.Code(), want, mine.Expires(), a.Share.Place())
 	if shared.shared.IsMine() {
-		shared.mine = &mine
+		shared.mine, shared.shares = &mine, true
 	} else { // another process was first
 		mine.Finish(connect.Outcome{Failed: true})
+		a.Share.End(ctx, false)
 	}
 	return shared, nil
 }
@@ -73,6 +76,8 @@ type sharedPage struct {
 	at     *connect.Page
 	shared *pending.Page
 	open   opensPage
+	share  *pending.Share
+	shares bool // it uses that; or else another process has a place for the link
 
 	mu    sync.Mutex
 	mine  *pageAuthorization // while it is this process's page
@@ -167,8 +172,18 @@ func (p *sharedPage) Passed() bool { return p.own() != nil }
 
 // End implements [Authorization].
 func (p *sharedPage) End(ctx context.Context, o Outcome) {
-	if mine := p.own(); mine != nil {
+	mine, ended := p.own(), outcomeForOthers(o)
+	if mine != nil {
 		mine.End(ctx, o)
-		p.shared.End(ctx, outcomeForOthers(o))
+	}
+	othersGoOn := p.shared.IsKept() && (ended.Closed || ended.Unwanted || mine == nil)
+	switch {
+	case p.shares:
+		p.share.End(ctx, othersGoOn)
+	case mine != nil && !othersGoOn:
+		p.share.Give(ctx, p.shared.Link().Place)
+	}
+	if mine != nil {
+		p.shared.End(ctx, ended)
 	}
 }

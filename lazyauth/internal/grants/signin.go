@@ -98,18 +98,18 @@ func (s *signIn) begin(ctx context.Context) (begun, error) {
 			s.show(b)
 			return b, nil
 		}
-		if ctx.Err() != nil || isOfServer(err) {
+		if ctx.Err() != nil || isOfAll(err) {
 			return begun{}, err
 		}
 		s.object(way, err)
 	}
 }
 
-// isOfServer reports whether err would meet every other way as well: what is discovered does for
-// one of them.
-func isOfServer(err error) bool {
+// isOfAll reports whether err would meet every other way as well: what is discovered does for one of them, and so does the
+// place of the flight.
+func isOfAll(err error) bool {
 	e, ok := errors.AsType[*oauth.Error](err)
-	return ok && e.Op == "discovery"
+	return ok && e.Op == "discovery" || errors.Is(err, errManyElsewhere)
 }
 
 // next takes the best way that is left, with what it is begun for; nil if there is none.

@@ -10,6 +10,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -51,6 +52,9 @@ type Asked struct {
 	Settled func()
 	// Forgiven is when what the person declined, or approved in vain, ceased to count.
 	Forgiven time.Time
+	// Share is the flight's share of what its person may have under way in all processes: a way takes it before it begins
+	// anything that no other process has. Nil: this process alone bounds that.
+	Share *pending.Share
 }
 
 // A Link says how a prompt's link gets to a person's browser.

@@ -110,7 +110,7 @@ func newWorld(t *testing.T, s setup) *world {
 			},
 		}}}
 		config.Forgotten = func(ctx context.Context, who grants.Principal) error {
-			token, err := flights.Forget(ctx, flightKey(who))
+			token, err := flights.Forget(ctx, flightKey(who), nil)
 			if token != nil {
 				err = errors.Join(err, server.RevokeToken(ctx, token))
 			}

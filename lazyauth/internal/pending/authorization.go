@@ -18,6 +18,8 @@ type Authorization struct {
 	asked   Asked
 	id      string // of the flight
 	by      string // whose turn it was when it was begun or joined
+	shares  bool   // it has a use of asked.Share
+	place   string // what another process has taken for it, if it was joined
 
 	unwritten bool // the record could not be written when it was begun
 
@@ -107,6 +109,7 @@ func (a *Authorization) End(ctx context.Context, o Outcome) {
 	a.mu.Lock()
 	e := a.ended
 	a.mu.Unlock()
+	a.endShare(ctx, e, o)
 	switch {
 	case a.flights == nil:
 	case e.brings && o.Closed:

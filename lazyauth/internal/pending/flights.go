@@ -26,6 +26,7 @@ type Flights struct {
 	spent   atomic.Pointer[string]  // the id of the last flight that has ended and has a record which does not say so
 	failure atomic.Pointer[failure] // of the store, as it was last looked at for somebody who is to be asked
 	silence atomic.Pointer[failure] // likewise, for somebody who waits
+	lives   atomic.Int64            // how long the last code lives, a time.Duration; zero: there was none
 }
 
 // A failure of the store is not looked for again until then.
@@ -87,17 +88,20 @@ type Asked struct {
 	Brought func(ctx context.Context, since time.Time) (bool, error)
 	// Failed is told of a store that fails.
 	Failed func(error)
+	// Share is taken before anything is begun that no other process has, unless the store fails; nil: there is none.
+	Share *Share
 }
 
 // Begin returns the authorization that is under way, or begins one. It blocks for two requests to
 // the authorization server, and for a store that does not answer 5 s before each, or 35 s before the
 // second where machines share it; where it joins, until it is known whether the person has decided.
 //
-// Errors: those of [device.Client.Authorize]. A store that fails is none: then the authorization
+// Errors: those of [device.Client.Authorize], and that of a.Share. A store that fails is none: then the authorization
 // is this process's alone.
 func (f *Flights) Begin(ctx context.Context, a Asked) (*Authorization, error) {
 	if f.isOff() {
-		return alone(ctx, a)
+		a.Share = nil
+		return f.alone(ctx, a)
 	}
 	text, err := f.load(ctx, a.Key)
 	if ctx.Err() != nil {
@@ -109,10 +113,11 @@ func (f *Flights) Begin(ctx context.Context, a Asked) (*Authorization, error) {
 		a.Failed(err)
 	case err != nil:
 		a.Failed(err)
-		return alone(ctx, a)
+		a.Share = nil // it would wait for the same store
+		return f.alone(ctx, a)
 	case errors.Is(unread, errForeign):
 		a.Failed(unread)
-		return alone(ctx, a)
+		return f.alone(ctx, a)
 	case unread != nil:
 		a.Failed(unread)
 	case f.isLive(ctx, r, a):
@@ -148,9 +153,9 @@ const leastLeft = 30 * time.Second
 func (f *Flights) join(ctx context.Context, r *record, a Asked) (*Authorization, error) {
 	auth, err := a.resume(r)
 	if err != nil {
-		return alone(ctx, a)
+		return f.alone(ctx, a)
 	}
-	joined := &Authorization{flights: f, asked: a, id: r.ID, Authorization: auth, by: r.By}
+	joined := &Authorization{flights: f, asked: a, id: r.ID, Authorization: auth, by: r.By, place: r.Place}
 	if joined.settle(ctx) && a.Settled != nil {
 		a.Settled()
 	}
@@ -177,79 +182,6 @@ func (a *Asked) resume(r *record) (*device.Authorization, error) {
 		err = errAnother
 	}
 	return auth, err
-}
-
-// alone returns an authorization of which the store knows nothing.
-func alone(ctx context.Context, a Asked) (*Authorization, error) {
-	auth, err := a.Client.Authorize(ctx, a.Want(ctx))
-	if err != nil {
-		return nil, err
-	}
-	return &Authorization{asked: a, Authorization: auth}, nil
-}
-
-// begin asks for a code while the record is locked, so that of several processes one does.
-func (f *Flights) begin(ctx context.Context, a Asked) (*Authorization, error) {
-	want := a.Want(ctx)
-	again := a
-	again.Want = func(context.Context) scopes.Set { return want }
-	var found *record
-	var made *Authorization
-	var failed error
-	slow := false
-	terms := new(store.Terms)
-	_, err := f.records.Within(f.beginWait()).Update(store.WithTerms(ctx, terms), a.Key, func(text []byte) records.Decision {
-		r, unread := decode(text)
-		if errors.Is(unread, errForeign) {
-			failed = unread
-			return records.Decision{}
-		}
-		if unread != nil {
-			r = &record{}
-		}
-		if f.isLive(ctx, r, a) {
-			found = r
-			return records.Decision{}
-		}
-		limited, cancel := context.WithTimeout(ctx, records.ExchangeWait)
-		defer cancel()
-		var auth *device.Authorization
-		if auth, failed = a.Client.Authorize(limited, want); failed != nil {
-			slow = limited.Err() != nil && ctx.Err() == nil
-			return records.Decision{}
-		}
-		saved := auth.Save()
-		fresh := r.without(time.Now())
-		fresh.ID, fresh.Asker, fresh.Code, fresh.By = rand.Text(), askerOf(a.Server), &saved, f.me
-		made = &Authorization{flights: f, asked: a, id: fresh.ID, Authorization: auth, by: f.me}
-		terms.Next = fresh.dueIn()
-		return records.Put(fresh.encode())
-	})
-	switch {
-	case ctx.Err() != nil && made == nil:
-		return nil, oauth.Ended(ctx, "device authorization")
-	case made != nil:
-		if err != nil {
-			a.Failed(err)
-			made.unwritten = true
-		}
-		return made, nil
-	case found != nil:
-		return f.join(ctx, found, again)
-	case errors.Is(failed, errForeign), err != nil:
-		a.Failed(cmpErr(failed, err))
-		return alone(ctx, again)
-	case slow: // a server that takes longer than a record may be locked
-		return alone(ctx, again)
-	}
-	return nil, failed
-}
-
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // MayAsk returns why a person must not be asked through the program that calls itself so: a
@@ -327,22 +259,29 @@ func decided(r *record) records.Decision {
 	return records.Remove
 }
 
-// Forget deletes the record: who waits for its flight learns that it has ended. It returns the token
-// that was on its way; nil if there was none.
-func (f *Flights) Forget(ctx context.Context, key string) (token *oauth.Token, err error) {
+// Forget deletes the record: who waits for its flight learns that it has ended, and its place is given back to what s is a
+// share of. It returns the token that was on its way; nil if there was none.
+func (f *Flights) Forget(ctx context.Context, key string, s *Share) (token *oauth.Token, err error) {
 	if f.isOff() {
 		return nil, nil //nolint:nilnil // there is none
 	}
+	var places []string
 	// Not by looking first: one may be about to be written.
 	_, err = f.records.Quickly(ctx, key, func(text []byte) records.Decision {
 		r, err := decode(text)
 		switch {
 		case text == nil, errors.Is(err, errForeign):
 			return records.Decision{}
-		case err == nil && r.Grant != nil:
-			token = r.Grant.token()
+		case err == nil:
+			places = r.places()
+			if r.Grant != nil {
+				token = r.Grant.token()
+			}
 		}
 		return records.Remove
 	})
+	for _, place := range places {
+		s.Give(ctx, place)
+	}
 	return token, err
 }

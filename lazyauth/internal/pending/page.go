@@ -37,13 +37,14 @@ type Link struct {
 	Expires time.Time  `json:"expires"`
 	By      string     `json:"by,omitempty"` // the process whose pages answer; empty: none, and whoever comes takes it over
 	Turn    int        `json:"turn,omitempty"`
+	Place   string     `json:"place,omitempty"` // as record's
 
 	Asker asker `json:"asker,omitzero"`
 	Over  *over `json:"over,omitempty"`
 }
 
 func (l *Link) isSound() bool {
-	return l.Code != "" && len(l.Code) <= maxLink && len(l.By) <= maxText && l.Turn >= 0 && (l.Over == nil || l.Over.err() != nil)
+	return l.Code != "" && len(l.Code) <= maxLink && len(l.By) <= maxText && len(l.Place) <= maxText && l.Turn >= 0 && (l.Over == nil || l.Over.err() != nil)
 }
 
 // isOpen reports whether somebody can still go to it.
@@ -96,6 +97,9 @@ func (p *Page) IsMine() bool {
 	defer p.mu.Unlock()
 	return p.mine
 }
+
+// IsKept reports whether other processes may go on with it.
+func (p *Page) IsKept() bool { return !p.unkept }
 
 func (p *Page) saw(l *Link, mine bool) {
 	p.mu.Lock()
@@ -186,11 +190,12 @@ func (p *Page) takeOver(ctx context.Context) bool {
 	return taken != nil
 }
 
-// KeepPage has other processes find a link of this one's. It returns the sign-in of another process instead, if
+// KeepPage has other processes find a link of this one's, which has this place of a [Share], if any. It returns the sign-in of another process instead, if
 // that was first. Beside one that is for something else, and its person's to finish, this process is for itself, and also
 // if the store fails, which is told.
-func (f *Flights) KeepPage(ctx context.Context, a AskedPage, code string, asked scopes.Set, expires time.Time) *Page {
-	p := &Page{flights: f, asked: a, mine: true, since: time.Now(), link: Link{Code: code, Scopes: asked, Expires: expires.Round(0), By: a.Me, Asker: askerOf(a.Server)}}
+func (f *Flights) KeepPage(ctx context.Context, a AskedPage, code string, asked scopes.Set, expires time.Time, place string) *Page {
+	link := Link{Code: code, Scopes: asked, Expires: expires.Round(0), By: a.Me, Asker: askerOf(a.Server), Place: place}
+	p := &Page{flights: f, asked: a, mine: true, since: time.Now(), link: link}
 	if p.unkept = f.isOff(); p.unkept {
 		return p
 	}

@@ -51,7 +51,7 @@ func (p *process) pages(me string, gone *sync.Map) pending.AskedPage {
 
 // link keeps a page that was opened.
 func (p *process) keeps(ctx context.Context, a pending.AskedPage, code string) *pending.Page {
-	return p.flights.KeepPage(ctx, a, code, scopes.Of("profile"), time.Now().Add(10*time.Minute))
+	return p.flights.KeepPage(ctx, a, code, scopes.Of("profile"), time.Now().Add(10*time.Minute), "")
 }
 
 // nothing is what a page has in hand to which nobody has come back.

@@ -127,6 +127,9 @@ func (p *poller) polled(ctx context.Context, r *record) (*record, *device.PollEv
 	next := *r
 	saved := p.auth.Save()
 	next.ID, next.Asker, next.Code, next.By = p.id, askerOf(p.asked.Server), &saved, p.flights.me
+	if r.ID == "" { // it could not be written when it was begun
+		next.Place = p.asked.Share.Place()
+	}
 	switch {
 	case s.token != nil:
 		next.Grant = grantOf(s.token, now)

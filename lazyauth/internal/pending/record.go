@@ -40,6 +40,7 @@ type record struct {
 	Grant    *grant        `json:"grant,omitempty"`
 	Over     *over         `json:"over,omitempty"`
 	Declines []decline     `json:"declines,omitempty"`
+	Place    string        `json:"place,omitempty"` // of a Share, to be given back; an older release drops it, and it ends by itself
 
 	Page *Link `json:"page,omitempty"` // that of a page of this program, if there is one
 }
@@ -118,7 +119,7 @@ func decode(text []byte) (*record, error) {
 // isSound reports whether the parts of the record are within bounds and go together. What is in
 // its code is checked by whoever resumes that.
 func (r *record) isSound() bool {
-	for _, text := range []string{r.ID, r.Asker.Issuer, r.Asker.Device, r.Asker.Token, r.Asker.Client, r.By} {
+	for _, text := range []string{r.ID, r.Asker.Issuer, r.Asker.Device, r.Asker.Token, r.Asker.Client, r.By, r.Place} {
 		if len(text) > maxText {
 			return false
 		}
