@@ -132,9 +132,12 @@ type Options struct {
 	// calls wait without a bound. A call counts as one more for each 4 KiB that it keeps in memory,
 	// of arguments above all. Zero means 4096.
 	MaxCalls int
-	// MaxSignIns bounds the authorizations in progress; calls that need another one get
-	// [ReasonBusy] until one ends. One principal, with all accounts, gets sixteen at the
-	// most. Zero means 2048.
+	// MaxSignIns bounds the authorizations in progress in this process, which is what they cost its memory; calls that
+	// need another one get [ReasonBusy] until one ends, and nothing is begun for them. Zero means 2048.
+	// One principal, with all accounts, gets sixteen at the most: in all processes together if they share sign-ins by a
+	// Store ([store.Fleet], [store.Processes]), and otherwise, or while that fails, in each. What a process that was
+	// killed had begun counts until its code or link has ended, and a minute and a half longer; what a person has declined until its
+	// code or link has, since it can be taken up till then. The local user's are bounded by each process alone.
 	MaxSignIns int
 
 	// ExperimentalDenials adds to the _meta of results what programs can read of a denial

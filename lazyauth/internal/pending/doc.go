@@ -34,6 +34,13 @@
 // not before. What the grant's record says was brought is left alone, and so is, for bringWithin, a token of
 // which that cannot be told.
 //
+// # How many
+//
+// What begins has a place of so many that its person has in all processes (see [Share]), and the record says which: it is
+// the flight's as the code is, and not its process's. Whoever ends the flight gives it back; one that nobody ends has it until a while after its
+// code. What a process begins beside the record, for itself alone, has one that ends with it. A flight in which nobody here is
+// interested any more, and which another process can go on with, keeps its place.
+//
 // # Clocks
 //
 // Times are those of the machine that the processes share, or of several whose clocks agree within sendWithin.
