@@ -256,6 +256,18 @@ func TestDenial_Prompt(t *testing.T) {
 	})
 }
 
+// A prompt that comes with a call which needs no grant denies nothing: the call goes on whatever the person says.
+func TestDenial_NotOfAnOffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := world.New(t, world.Setup{Tools: asksAtStart, Options: lazyauth.Options{ExperimentalDenials: true}})
+		h := w.RawHost()
+		prompt := <-h.Request(t.Context(), "ping", nil, "", "")
+		state := prompt.State(t)
+		wantNoDenial(t, prompt)
+		(<-h.Request(t.Context(), "ping", nil, state, "decline")).Succeeds(t, "pong")
+	})
+}
+
 // A form has the code to be entered elsewhere, which the draft has no word for.
 func TestDenial_Form(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

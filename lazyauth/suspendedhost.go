@@ -234,7 +234,7 @@ func (s *suspended) answerWith(r *request, d *asking.Delivery, slot asking.Slot,
 	result := inputRequired()
 	result.InputRequests = mcp.InputRequestMap{responseKey: asking.Elicitation(auth.wording(r.Call), mode, *d.Prompt(), id)}
 	result.RequestState = sealed
-	if mode == elicit.URL && !s.again && !s.wasStarted() {
+	if mode == elicit.URL && !s.again && !s.gate.offers && !s.wasStarted() {
 		denies(s.gate.auth, result)
 	}
 	return outcome{result: result}, true
