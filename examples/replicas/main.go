@@ -30,6 +30,7 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/internal/engines"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres"
 )
 
@@ -62,12 +63,25 @@ type options struct {
 // namespace is another one for each round.
 func (o options) namespace() string { return fmt.Sprintf("replicas%d", o.rounds) }
 
+const usage = `replicas runs examples/http as three processes behind a proxy, breaks them as it goes, and says what came of it.
+
+	go run -C examples/replicas . -approve -store redis
+
+It ends with 1 if a figure is not what it is to be. A build with the tag faults (go run -tags faults) can take
+a guard out, to see that it is missed.
+
+`
+
 func parse(args []string, out io.Writer) (options, error) {
 	o := options{}
 	flags := flag.NewFlagSet("replicas", flag.ContinueOnError)
 	flags.SetOutput(out)
+	flags.Usage = func() {
+		fmt.Fprint(out, usage)
+		flags.PrintDefaults()
+	}
 	flags.BoolVar(&o.approve, "approve", false, "play the people, who approve what their hosts show them")
-	flags.StringVar(&o.store, "store", "postgres", "what the processes share: postgres, redis, file, or the `URL` of a database that runs")
+	flags.StringVar(&o.store, "store", "postgres", "what the processes share: postgres, redis, file, or the `URL` of a database that runs: what is there under the names replicas1 to replicas5 is deleted")
 	flags.IntVar(&o.deaths, "deaths", 5, "how often a process dies at each of the points")
 	flags.IntVar(&o.halts, "halts", 2, "how often one stands still at each of them, for longer than its lease")
 	flags.IntVar(&o.kills, "kills", 100, "how many are killed at random")
@@ -113,7 +127,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer stop()
 	began := time.Now()
-	if err := o.play(ctx, out, at); err != nil {
+	first := o
+	first.rounds = 1
+	err = first.one(ctx, at, func(context.Context, string) error { return nil }) // what is wrong with the store is said once
+	if err == nil {
+		err = o.play(ctx, out, at)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return errors.New("it was ended in the middle, and figures of that say nothing")
+	case err != nil:
 		return err
 	}
 	fmt.Fprintf(out, "all as it is to be, in %d s\n", int(time.Since(began).Seconds()))
@@ -135,8 +158,8 @@ func (o options) play(ctx context.Context, out io.Writer, at string) error {
 			continue
 		}
 		o.rounds++
-		if err := o.one(ctx, at, func(ctx context.Context, store string) error {
-			r, err := begin(ctx, out, o, store, flows[name], users(1))
+		if err := o.one(ctx, at, func(ctx context.Context, place string) error {
+			r, err := begin(ctx, out, o, place, flows[name], users(1))
 			if err != nil {
 				return err
 			}
@@ -159,9 +182,9 @@ func (o options) play(ctx context.Context, out io.Writer, at string) error {
 // breaks plays the round in which processes are broken.
 func (o options) breaks(ctx context.Context, out io.Writer, at string) error {
 	o.rounds++
-	return o.one(ctx, at, func(ctx context.Context, store string) error {
+	return o.one(ctx, at, func(ctx context.Context, place string) error {
 		people := users(400)
-		r, err := begin(ctx, out, o, store, lazyauth.FlowDevice, people)
+		r, err := begin(ctx, out, o, place, lazyauth.FlowDevice, people)
 		if err != nil {
 			return err
 		}
@@ -172,7 +195,11 @@ func (o options) breaks(ctx context.Context, out io.Writer, at string) error {
 			if o.without != "" { // what is missed is to be found, and then that is that
 				go r.watch(telling, enough)
 			}
-			if err := r.stories(telling, people[:soMany]); err != nil || r.isWrong() {
+			err := r.stories(telling, people[:soMany])
+			switch {
+			case ctx.Err() != nil:
+				return context.Cause(ctx)
+			case err != nil || r.isWrong():
 				return errors.Join(err, r.report())
 			}
 		}
@@ -181,19 +208,43 @@ func (o options) breaks(ctx context.Context, out io.Writer, at string) error {
 }
 
 // isFolder reports whether what -store says is no database.
-func isFolder(store string) bool { return !strings.Contains(store, "://") }
+func isFolder(place string) bool { return !strings.Contains(place, "://") }
 
-// one plays a round with rows of its own.
+// one plays a round with rows of its own. Those of an earlier run are deleted: nobody has their keys any more.
 func (o options) one(ctx context.Context, at string, play func(context.Context, string) error) error {
+	if isFolder(at) {
+		return play(ctx, filepath.Join(at, o.namespace()))
+	}
 	if strings.HasPrefix(at, "postgres") {
 		if _, err := postgres.Migrate(ctx, at, &postgres.Options{Schema: o.namespace()}); err != nil {
 			return err
 		}
 	}
-	if isFolder(at) {
-		at = filepath.Join(at, o.namespace())
+	rows, closeRows, err := openRows(ctx, replicaConfig{Store: at, Namespace: o.namespace()})
+	if err != nil {
+		return err
+	}
+	err = deleteAll(ctx, rows)
+	closeRows()
+	if err != nil {
+		return err
 	}
 	return play(ctx, at)
+}
+
+// deleteAll deletes what is sealed. What is not, marks above all, is found by nobody with other keys, and ends by itself.
+func deleteAll(ctx context.Context, rows store.Shared) error {
+	for {
+		ids, err := rows.NotSealedBy(ctx, "", store.ID{}, 500)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		for _, id := range ids {
+			if err := rows.Delete(ctx, id); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // engine starts what -store names, unless that is a URL, and returns where it is.

@@ -194,7 +194,10 @@ func (p *processes) start(ctx context.Context, one *process, dieAt string) error
 	for {
 		select {
 		case <-ended:
-			return nil // it has died at its point already
+			if dieAt == "" && ctx.Err() == nil {
+				return fmt.Errorf("process %s has ended before it was ready (%v): what it says of that is above", cfg.Name, cmd.ProcessState)
+			}
+			return context.Cause(ctx) // it has died at its point already
 		case <-halted:
 			return nil // or has stopped there
 		case <-ctx.Done():

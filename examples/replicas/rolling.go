@@ -88,6 +88,9 @@ func (r *round) rollOver(ctx context.Context, name string, people []string) erro
 		return nil
 	}()
 	l.end()
+	if ctx.Err() != nil { // what it had found by then says nothing
+		return context.Cause(ctx)
+	}
 	if err == nil && !isFolder(p.base.Store) {
 		err = sealedAnew(ctx, p.base, p.key)
 	}

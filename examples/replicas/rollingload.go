@@ -50,8 +50,11 @@ func newLoad(r *round, people []string) *load {
 func (l *load) begin(ctx context.Context) {
 	for n := range newcomers {
 		l.going.Go(func() {
-			for n := n; l.goesOn(); n++ {
-				user := <-l.people
+			for n := n; ; n++ {
+				user, ok := l.next(ctx)
+				if !ok {
+					return
+				}
 				l.signsIn(ctx, user, manners(n%int(mannersEnd)))
 				l.calls(ctx, user, "once more")
 			}
@@ -59,9 +62,12 @@ func (l *load) begin(ctx context.Context) {
 	}
 	for range regulars {
 		l.going.Go(func() {
-			user := <-l.people
+			user, ok := l.next(ctx)
+			if !ok {
+				return
+			}
 			l.signsIn(ctx, user, waits)
-			for n := 0; l.goesOn(); n++ { // the token is refreshed now and then
+			for n := 0; l.goesOn(ctx); n++ { // the token is refreshed now and then
 				text := fmt.Sprint("again ", n)
 				if n%5 == 0 {
 					text = slowly + text
@@ -79,12 +85,27 @@ func (l *load) end() {
 	l.going.Wait()
 }
 
-func (l *load) goesOn() bool {
+func (l *load) goesOn(ctx context.Context) bool {
 	select {
 	case <-l.last:
 		return false
+	case <-ctx.Done(): // each call would fail at once
+		return false
 	default:
 		return true
+	}
+}
+
+// next returns who signs in next, as long as the load goes on and there is somebody.
+func (l *load) next(ctx context.Context) (user string, ok bool) {
+	if !l.goesOn(ctx) {
+		return "", false
+	}
+	select {
+	case user := <-l.people:
+		return user, true
+	default:
+		return "", false
 	}
 }
 

@@ -58,7 +58,7 @@ func users(n int) []string {
 }
 
 // begin starts the authorization server and the processes.
-func begin(ctx context.Context, out io.Writer, o options, store string, flow lazyauth.Flow, people []string) (*round, error) {
+func begin(ctx context.Context, out io.Writer, o options, place string, flow lazyauth.Flow, people []string) (*round, error) {
 	p, err := newProcesses(ctx, 3, o.key)
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func begin(ctx context.Context, out io.Writer, o options, store string, flow laz
 		return nil, errors.Join(err, p.proxy.Close())
 	}
 	p.wrote = s.writes
-	p.base = replicaConfig{Server: s.url, Store: store, People: people, Flow: flow, Without: o.without, Namespace: o.namespace(), Drain: o.drain}
+	p.base = replicaConfig{Server: s.url, Store: place, People: people, Flow: flow, Without: o.without, Namespace: o.namespace(), Drain: o.drain}
 	r := &round{out: out, processes: p, server: s, histogram: map[string]int{}, tally: tally{failures: map[string]int{}}}
 	for _, one := range p.all {
 		if err := p.start(ctx, one, ""); err != nil {
@@ -192,6 +192,9 @@ func upTo[N int | time.Duration](end N) N {
 // first makes one first call of which every request meets another replica.
 func (r *round) first(ctx context.Context, name string) error {
 	ok := r.call(ctx, r.processes.public, "user000", "first", 3*time.Second)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	signIns := r.server.Count(fakeas.DeviceAuthorization, fakeas.OK) + r.server.Count(fakeas.Exchange, fakeas.OK)
 	runs := len(r.server.ran("first"))
 	fmt.Fprintf(r.out, "%-9s sign-ins=%d prompts=%d handler-runs=%d\n", name, signIns, r.tally.prompts, runs)
@@ -240,6 +243,9 @@ func (r *round) chaos(ctx context.Context, people []string, o options) error {
 	over()
 	defer time.AfterFunc(lastCalls, hangUp).Stop()
 	callers.Wait()
+	if ctx.Err() != nil { // what it had found by then says nothing
+		return context.Cause(ctx)
+	}
 	return errors.Join(err, r.report())
 }
 
