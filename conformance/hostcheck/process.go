@@ -89,6 +89,9 @@ func (g *guest) stop() output {
 // grace is how long a host has to end when its scenario is over.
 const grace = 500 * time.Millisecond
 
+// draining is how long what it wrote may take to be read once all of it has ended.
+const draining = 10 * time.Second
+
 // A program is a host that was started from a command.
 type program struct {
 	*process.Process
@@ -130,7 +133,7 @@ func (p *program) start(c Config, launch Launch) error {
 	cmd.Env = slices.Concat(os.Environ(), launch.environment(), launch.officialEnvironment())
 	cmd.Stdout, cmd.Stderr = &p.stdout, &p.stderr
 	// A descendant may keep them open; do not wait for that.
-	cmd.WaitDelay = grace
+	cmd.WaitDelay = draining
 	var err error
 	p.Process, err = process.Start(cmd, "HOSTCHECK_DIR="+p.dir)
 	return err

@@ -363,7 +363,7 @@ func (p *prompt) due() bool {
 }
 
 // atOnce is how soon after the person's consent the host has to pass it on.
-const atOnce = 1200 * time.Millisecond
+const atOnce = 10 * time.Second
 
 // consent is when the person agreed to a prompt, as far as that is known:
 // false if they did not. Without a hook the host's own answer has to do.

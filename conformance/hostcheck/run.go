@@ -110,7 +110,7 @@ func (c Config) complete() (Config, []staging, error) {
 		}
 	}
 	if c.Timeout <= 0 {
-		c.Timeout = 30 * time.Second
+		c.Timeout = time.Minute
 	}
 	if c.Parallel <= 0 {
 		// Scenarios mostly wait; a host and its server take two processes.
@@ -178,12 +178,17 @@ func chosen(what string, names []string, all ...string) ([]string, error) {
 // end: time for what a host should not do.
 const linger = 1500 * time.Millisecond
 
-// givingUp is linger for a host that can come to nothing: it may try again for a while
-// before it says so.
-const givingUp = 10 * time.Second
+// givingUp is linger for a host that can come to nothing, which may try again for a while
+// before it says so, and for one that reports what calls come to: it is made for tasks,
+// and ends by itself, on a busy machine later.
+const givingUp = 15 * time.Second
 
-// settling is how long the last things that a host did take to be noticed.
-const settling = 100 * time.Millisecond
+// settling is how long the last things that a host did take to be noticed, and parting
+// how long the server processes that it had may take to end after it.
+const (
+	settling = 100 * time.Millisecond
+	parting  = 5 * time.Second
+)
 
 // run runs one scenario.
 func (c Config) run(ctx context.Context, n wire.Network, one staging) Result {
@@ -202,6 +207,9 @@ func (c Config) run(ctx context.Context, n wire.Network, one staging) Result {
 	at.Serve(s.Conversation)
 	h := c.start(s.ctx, n, launch)
 	why := s.follow(c.Timeout, h, at)
+	if s.endedAt != 0 {
+		at.Part(parting)
+	}
 	s.sleep(settling)
 	s.end() // whoever waits for the host waits no more
 	said := h.stop()
@@ -237,18 +245,24 @@ func (c Config) launch(s *session, at *wire.Endpoints) Launch {
 // stopped, why nothing more came: the reason that a check gives which was not
 // reached. It is empty if the host was interrupted.
 func (s *session) follow(limit time.Duration, h host, at *wire.Endpoints) func() string {
-	if s.scenario.limit > 0 {
-		limit = min(limit, s.scenario.limit)
-	}
 	because := func(why string) func() string { return func() string { return why } }
 	timeout := time.NewTimer(limit)
 	defer timer(timeout)()
+	var first <-chan time.Time // nil if there is no limit to what is awaited first
+	if s.scenario.limit > 0 && s.scenario.limit < limit {
+		early := time.NewTimer(s.scenario.limit)
+		defer timer(early)()
+		first = early.C
+	}
 	quiet := time.NewTimer(limit)
 	defer timer(quiet)()
 	for {
 		changed := s.Changed()
 		s.guard.Lock()
 		done, stepped := s.done(), s.stepped
+		if len(s.peers) > 0 {
+			first = nil
+		}
 		s.guard.Unlock()
 		if s.Flooded() {
 			return because("the host sent more than the suite takes")
@@ -256,7 +270,7 @@ func (s *session) follow(limit time.Duration, h host, at *wire.Endpoints) func()
 		switch {
 		case !done:
 			quiet.Reset(limit)
-		case s.scenario.hopeless:
+		case s.scenario.hopeless, s.hasHook(HookOutcome):
 			quiet.Reset(min(limit, givingUp))
 		default:
 			quiet.Reset(linger)
@@ -279,6 +293,8 @@ func (s *session) follow(limit time.Duration, h host, at *wire.Endpoints) func()
 			return because("the host left it at that")
 		case <-timeout.C:
 			return because(late(limit, at))
+		case <-first:
+			return because(late(s.scenario.limit, at))
 		case <-s.ctx.Done():
 			return because("")
 		case <-stepped:

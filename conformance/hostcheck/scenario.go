@@ -31,7 +31,8 @@ type script struct {
 	// hopeless says that no host has a version in common with the server, so that no call
 	// can be made.
 	hopeless bool
-	// limit, if set, bounds the scenario; a host that takes longer is let be.
+	// limit, if set, bounds what comes before the host initializes; one that takes longer is
+	// let be.
 	limit time.Duration
 	// offers says that the server has resources and prompts, too.
 	offers bool

@@ -64,7 +64,7 @@ func playMissingMode(f *flow) {
 		judgePlayed("A3", occasion{flow: f, ok: !declared.Empty || !f.takesURL()})
 	}
 	p := f.s.prompt("decline", 300*time.Millisecond)
-	p.mode, p.message, p.limit = "", "Shall the notebook remember this search?", f.allow(4*time.Second)
+	p.mode, p.message, p.limit = "", "Shall the notebook remember this search?", f.patience()
 	if f.s.protocol == Modern && !declared.Form {
 		f.s.excuse("the host declares no elicitation in form mode")
 		f.fail("the host cannot be asked")
@@ -82,7 +82,7 @@ func (f *flow) takesURL() bool {
 		return false
 	}
 	p := f.s.prompt("decline", 300*time.Millisecond)
-	p.unasked, p.odd, p.limit = true, true, f.allow(4*time.Second)
+	p.unasked, p.odd, p.limit = true, true, f.patience()
 	a := f.elicit(p)
 	return !a.never && a.err == nil
 }
@@ -107,7 +107,7 @@ const oddMode = "sketch"
 func playUndeclaredMode(f *flow) {
 	declared := f.now().declared
 	p := f.s.prompt("cancel", 300*time.Millisecond)
-	p.unasked, p.odd, p.limit = true, true, f.allow(4*time.Second)
+	p.unasked, p.odd, p.limit = true, true, f.patience()
 	switch {
 	case !declared.URL:
 		p.mode = "url"

@@ -66,8 +66,9 @@ var strangeVersion = Scenario{
 	},
 }
 
-// silence is how long a server that does not answer is waited for at the most.
-const silence = 12 * time.Second
+// silence is how long a server that does not answer is waited for at the most: a host
+// cannot know whether it is still starting, and may give it some time.
+const silence = 45 * time.Second
 
 // supported are the versions that the server speaks.
 func (s *session) supported() []string {

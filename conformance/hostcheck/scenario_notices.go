@@ -130,7 +130,7 @@ func playURLRequired(f *flow) {
 	// The person agrees to both, and signs in at both pages. Without a hook
 	// nobody knows when; two seconds have to do.
 	agreed := func() bool { return prompts[0].pressed != 0 && prompts[1].pressed != 0 }
-	if s.hasHook(HookShown) && !s.await(s.ctx, 8*time.Second, agreed) || !s.hasHook(HookShown) && !s.sleep(2*time.Second) {
+	if s.hasHook(HookShown) && !s.await(s.ctx, f.patience(), agreed) || !s.hasHook(HookShown) && !s.sleep(2*time.Second) {
 		return
 	}
 	if !s.sleep(500 * time.Millisecond) {
@@ -145,5 +145,5 @@ func playURLRequired(f *flow) {
 		s.announce("notifications/elicitation/complete", map[string]any{"elicitationId": p.id})
 	}
 	// Until the retry, or until it is clear that there will be none.
-	s.await(s.ctx, 2*time.Second, func() bool { return len(s.flows) > 1 })
+	s.await(s.ctx, 10*time.Second, func() bool { return len(s.flows) > 1 })
 }

@@ -32,8 +32,16 @@ var consenting = Scenario{
 	},
 }
 
+// glimpsed waits until a host that reports what it shows has shown a prompt, which on a
+// busy machine takes longer than the server waits for an answer.
+func (s *session) glimpsed(p *prompt) {
+	if s.hasHook(HookShown) {
+		s.await(s.ctx, 5*time.Second, func() bool { return len(p.dialogs) > 0 || p.got != nil })
+	}
+}
+
 // patience is how long an answer may take that is not the point.
-func (f *flow) patience() time.Duration { return f.allow(8 * time.Second) }
+func (f *flow) patience() time.Duration { return f.allow(20 * time.Second) }
 
 // allow is how long something may take that takes a script no longer than d: a person
 // has more time.
@@ -96,6 +104,7 @@ var unanswered = Scenario{
 				f.fail("nobody signed in: the prompt got " + a.said())
 				return
 			}
+			f.s.glimpsed(p)
 			if f.s.protocol == Legacy {
 				f.notify("notifications/cancelled", map[string]any{"requestId": elicitID + p.id, "reason": "it took too long"})
 				f.fail("nobody signed in, and time is up")
@@ -121,7 +130,7 @@ var oddURLs = Scenario{
 
 func playOddURL(f *flow) {
 	p := f.s.prompt("accept", 300*time.Millisecond)
-	p.odd, p.limit = true, f.allow(3*time.Second)
+	p.odd, p.limit = true, f.patience()
 	switch f.label {
 	case "punycode":
 		p.url, p.press = "http://xn--ntbook-dya.example/sign-in?p="+p.id, "decline"
@@ -150,7 +159,7 @@ var burst = Scenario{
 			const n = 25
 			for range n {
 				p := f.s.prompt("cancel", 300*time.Millisecond)
-				p.odd, p.limit = true, f.allow(6*time.Second)
+				p.odd, p.limit = true, f.patience()
 				go func() { answers <- f.elicit(p) }()
 			}
 			for range n {

@@ -20,7 +20,7 @@ var references = Scenario{
 		play: func(f *flow) {
 			if f.label == "form" && f.now().declared.Form && f.s.protocol == Modern {
 				p := f.s.prompt("decline", 100*time.Millisecond)
-				p.mode, p.url, p.message, p.odd, p.limit = "form", "", "Which tag is it?", true, 4*time.Second
+				p.mode, p.url, p.message, p.odd, p.limit = "form", "", "Which tag is it?", true, f.patience()
 				p.schema = map[string]any{
 					"type":       "object",
 					"properties": map[string]any{"tag": map[string]any{"$ref": f.s.canary + formSchemaPath}},

@@ -73,7 +73,7 @@ func playRequest(f *flow) {
 	}
 	for i := 0; i < rounds && ok; i++ {
 		p := f.question("accept", 50*time.Millisecond)
-		p.limit = 5 * time.Second
+		p.limit = f.patience()
 		state := new(oddState(fmt.Sprintf("%s-%d", f.label, i)))
 		if i == 2 {
 			state = nil

@@ -105,7 +105,7 @@ func playStreams(f *flow) {
 		f.now().lost = true
 		f.s.guard.Unlock()
 		x.Drop()
-		f.s.await(f.s.ctx, 3*time.Second, func() bool { return len(f.s.flows) > 2 })
+		f.s.await(f.s.ctx, 15*time.Second, func() bool { return len(f.s.flows) > 2 })
 	case ok && f.label == "suspended":
 		playSuspended(f, x)
 	default:
@@ -128,7 +128,7 @@ func playSuspended(f *flow, x *wire.Exchange) {
 		f.now().back = r.Exchange
 		s.guard.Unlock()
 		f.text(foundText)
-	case <-time.After(5 * time.Second):
+	case <-time.After(f.patience()):
 		judgePlayed("A31", occasion{flow: f})
 	case <-s.ctx.Done():
 		judgePlayed("A31", occasion{flow: f})

@@ -29,7 +29,7 @@ func playRounds(f *flow) {
 	s := f.s
 	quick := func(key string, state *string) (answer, bool) {
 		p := f.question("accept", 50*time.Millisecond)
-		p.limit = f.allow(5 * time.Second)
+		p.limit = f.patience()
 		if f.label == "beta" {
 			p.after = 80 * time.Millisecond
 		}
@@ -89,14 +89,14 @@ func playRounds(f *flow) {
 // playStateOnly answers with a state and asks nothing. The host may retry at
 // once; it may as well not.
 func playStateOnly(f *flow, state *string) {
-	f.limit = 2 * time.Second
+	f.limit = 10 * time.Second
 	judgePlayed("B7", occasion{flow: f, ok: !f.require(nil, state)[""].never})
 }
 
 // playPair asks two things at once, and gets two answers.
 func playPair(f *flow, state *string) bool {
 	left, right := f.question("accept", 100*time.Millisecond), f.question("decline", 250*time.Millisecond)
-	left.limit, right.limit = f.allow(5*time.Second), f.allow(5*time.Second)
+	left.limit, right.limit = f.patience(), f.patience()
 	answers := f.require(map[string]*prompt{"left": left, "right": right}, state)
 	return !answers[""].never
 }

@@ -64,7 +64,7 @@ func ping(f *flow) bool {
 }
 
 // promptly is how soon a ping is to be answered.
-const promptly = 2 * time.Second
+const promptly = 10 * time.Second
 
 // pinged sends a ping, and waits for its answer. It was not sent if there is nobody
 // who could answer it.

@@ -5,13 +5,29 @@ import (
 	"time"
 )
 
-// The time-outs that hosts are told to use: long enough for a busy machine to
-// tell them from nothing, short enough for a run to stay short.
+// The time-outs that hosts are told to use: long enough for a busy machine, on which
+// any message may take seconds, to tell them from nothing; short enough for a run to
+// stay short.
 const (
-	heldTimeout     = 1500 * time.Millisecond
-	progressTimeout = 1500 * time.Millisecond
-	endlessTimeout  = time.Second
-	endlessMax      = 3 * time.Second
+	heldTimeout     = 4 * time.Second
+	progressTimeout = 4 * time.Second
+	endlessTimeout  = 2 * time.Second
+	endlessMax      = 4 * time.Second
+)
+
+// How long a call is waited for that should have been given up, and how long a person
+// who reads has it open. The first costs time with those hosts alone that do not give up.
+const (
+	heldFor = 4 * heldTimeout
+	reads   = 2 * heldTimeout
+)
+
+// Progress comes every pulse: so often to a call that it has to keep alive for longer
+// than the time-out, and to one that is to end all the same.
+const (
+	pulse         = 500 * time.Millisecond
+	progressBeats = 10
+	endlessBeats  = 24
 )
 
 var waiting = Scenario{
@@ -55,7 +71,7 @@ func playWaiting(f *flow) {
 const lateness = 300 * time.Millisecond
 
 func playHeld(f *flow) {
-	took, ok := f.held(3 * heldTimeout)
+	took, ok := f.held(heldFor)
 	judgePlayed("A24", occasion{flow: f, ok: ok})
 	judgePlayed("B19", occasion{flow: f, ok: ok})
 	judgePlayed("P1", occasion{flow: f, ok: ok, took: took})
@@ -77,10 +93,13 @@ func playProgress(f *flow) {
 		f.text(foundText)
 		return
 	}
-	for i := range 6 {
+	longest := f.s.Now() - f.now().At // between two signs of life, as far as this machine goes
+	for i := range progressBeats {
 		f.progress(i+1, "Still waiting for the sign-in")
-		if !f.wait(500 * time.Millisecond) {
-			judgePlayed("P2", occasion{flow: f})
+		sent := f.s.Now()
+		on := f.wait(pulse)
+		if longest = max(longest, f.s.Now()-sent); !on {
+			judgePlayed("P2", occasion{flow: f, took: longest})
 			return
 		}
 	}
@@ -89,9 +108,9 @@ func playProgress(f *flow) {
 }
 
 func playEndless(f *flow) {
-	for i := range 12 {
+	for i := range endlessBeats {
 		f.progress(i+1, "Still waiting for the sign-in")
-		if !f.wait(500 * time.Millisecond) {
+		if !f.wait(pulse) {
 			judgePlayed("A26", occasion{flow: f, ok: true})
 			judgePlayed("B19", occasion{flow: f, ok: true})
 			return
@@ -112,8 +131,8 @@ var pausing = Scenario{
 	script: script{
 		steps: sequence(within("slow", heldTimeout)),
 		play: func(f *flow) {
-			p := f.s.prompt("accept", 2*heldTimeout)
-			p.limit = 3 * heldTimeout
+			p := f.s.prompt("accept", reads)
+			p.limit = reads + f.patience()
 			a := f.ask(p)
 			judgePlayed("P11", occasion{flow: f, ok: !f.gone()})
 			if a.action == "accept" {
@@ -142,12 +161,12 @@ var resumption = Scenario{
 				return
 			}
 			p := f.s.prompt("accept", 300*time.Millisecond)
-			p.limit = f.allow(4 * time.Second)
+			p.limit = f.patience()
 			if a := f.ask(p); a.action != "accept" {
 				f.fail("nobody signed in: the prompt got " + a.said())
 				return
 			}
-			if _, gaveUp := f.held(f.allow(3 * heldTimeout)); !gaveUp {
+			if _, gaveUp := f.held(f.allow(heldFor)); !gaveUp {
 				f.text(foundText)
 			}
 		},

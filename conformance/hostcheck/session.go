@@ -166,7 +166,7 @@ func (s *session) labelled(label string) []*flow {
 // together waits until calls with all of these labels are under way. If they do
 // not come, the host makes one call at a time, as it may.
 func (s *session) together(labels ...string) {
-	limit := 4 * time.Second
+	limit := 10 * time.Second
 	if s.guided {
 		limit = 20 * time.Second // a person may have to allow each call
 	}

@@ -158,7 +158,7 @@ type Config struct {
 	// those are run that decide one of them, and results have no other checks. Those
 	// that bind everywhere and that no scenario exists for are judged in all.
 	Checks []string
-	// Timeout bounds one scenario. Zero means 30 s.
+	// Timeout bounds one scenario. Zero means 60 s.
 	Timeout time.Duration
 	// Parallel is how many scenarios run side by side. Zero means as many as
 	// are sensible on this machine.

@@ -182,7 +182,7 @@ func parseRun(args []string, std streams) (*task, error) {
 	expected := set.String("expected-failures", "", "YAML `file` that names the failures that are known: a list \"client\"\n"+
 		"of scenario or scenario:check-id. What does not fail any more fails the\nrun, too")
 	timeout := &seconds{}
-	set.Var(timeout, "timeout", "how long one scenario may take: a `duration` (default 30s)")
+	set.Var(timeout, "timeout", "how long one scenario may take: a `duration` (default 60s)")
 	set.IntVar(&t.config.Parallel, "parallel", 0, "how `many` hosts run at a time (default: depends on the machine)")
 	template := set.String("template", "", "`file` to make the host's configuration of, a Go text/template;\n{config} is the path of what becomes of it")
 	set.StringVar(&t.config.TemplateName, "template-name", "", "`name` of the rendered file (default: the template's, without .tmpl)")

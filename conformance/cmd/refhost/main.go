@@ -116,8 +116,9 @@ func (s *server) Write(p []byte) (int, error) { return s.stdin.Write(p) }
 // Kill ends the server with its input open, as a host should not.
 func (s *server) Kill() error { return s.cmd.Process.Kill() }
 
-// shutdown is how long a server has to end once its input has ended.
-const shutdown = 2 * time.Second
+// shutdown is how long a server has to end once its input has ended. One that is killed
+// since the machine was busy is one that this host did not end as it should.
+const shutdown = 30 * time.Second
 
 // Close ends the server as the specification says: its input first, and by
 // force if that does not do.

@@ -87,9 +87,9 @@ func killDescendants() {
 }
 
 // killUntilGone kills the processes for which condemned holds, and those that they
-// start meanwhile. It gives up on what cannot be killed after a second.
+// start meanwhile. It gives up on what cannot be killed after ten seconds or more.
 func killUntilGone(condemned func(task) bool) {
-	for range 100 {
+	for range 1000 {
 		found := slices.DeleteFunc(tasks(), func(t task) bool { return !condemned(t) })
 		if len(found) == 0 {
 			return

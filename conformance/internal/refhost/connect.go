@@ -62,8 +62,9 @@ func (h *host) connect(ctx context.Context) (*client, error) {
 }
 
 // probe stands for the call in the question for the newer era: a server of the older
-// one need not answer it.
-var probe = hostcheck.Call{ID: "probe", TimeoutMs: 5000}
+// one need not answer it. It takes long, since it is the first thing that a server hears
+// that may still be starting: on a busy machine that alone takes seconds.
+var probe = hostcheck.Call{ID: "probe", TimeoutMs: 20_000}
 
 var errVersion = errors.New("the server and this host have no version of the protocol in common")
 

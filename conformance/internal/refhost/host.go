@@ -66,6 +66,7 @@ type stash struct {
 	state     *string
 	agreed    map[string]bool // by host: the person agreed to go there
 	cached    map[string]outcome
+	dawdled   bool
 }
 
 // An outcome is what a call comes to.
@@ -254,7 +255,7 @@ func (h *host) required(ctx context.Context, call string, r message) (bool, outc
 			if answers[i], _ = h.present(ctx, e); answers[i] == "accept" && h.fault != RetriesAtConsent {
 				select {
 				case <-wait:
-				case <-time.After(10 * time.Second):
+				case <-time.After(30 * time.Second):
 				case <-ctx.Done():
 				}
 			}

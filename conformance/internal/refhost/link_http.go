@@ -237,7 +237,7 @@ func isResponse(text string) bool {
 
 // answering is how long a server may take to answer the request for the stream
 // that belongs to no request.
-const answering = time.Second
+const answering = 10 * time.Second
 
 // listen opens the stream for what belongs to no request. It returns when the
 // server has answered, since what the server says there before that is lost; but

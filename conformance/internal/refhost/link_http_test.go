@@ -50,7 +50,7 @@ func TestListen_BeforeTheFirstCall(t *testing.T) {
 			<-r.Context().Done()
 		}, 400 * time.Millisecond},
 		"no stream":     {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) }, 0},
-		"never answers": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, time.Second},
+		"never answers": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -77,10 +77,22 @@ func (h *host) elicit(ctx context.Context, e elicitation) response {
 		h.refused++
 		h.mu.Unlock()
 	}
-	if h.fault == AcceptsAtTheEnd && action == "accept" {
-		h.sleep(ctx, 1300*time.Millisecond)
+	if h.fault == AcceptsAtTheEnd && action == "accept" && h.dawdles() {
+		h.begin() // the person is busy, so that no clock runs
+		defer h.end()
+		h.sleep(ctx, 12*time.Second)
 	}
 	return out
+}
+
+// dawdles says whether a host that is late is late now: once is enough, and a task has
+// many prompts.
+func (h *host) dawdles() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	first := !h.stash.dawdled
+	h.stash.dawdled = true
+	return first
 }
 
 // present shows a prompt, and opens its URL if the person agrees. It returns
@@ -321,7 +333,7 @@ func (h *host) browse(ctx context.Context, address string) {
 		_ = h.control(ctx, http.MethodPost, "opened", o, nil)
 	case OpensLate:
 		h.late.Go(func() {
-			h.sleep(ctx, 1400*time.Millisecond)
+			h.sleep(ctx, 12*time.Second)
 			_ = h.control(ctx, http.MethodPost, "opened", o, nil)
 		})
 		return

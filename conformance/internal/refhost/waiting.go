@@ -11,7 +11,7 @@ import (
 
 // The defaults where a task does not say.
 const (
-	callTimeout = 30 * time.Second
+	callTimeout = 2 * time.Minute
 	maxTimeouts = 4 // progress prolongs a call to so many time-outs
 )
 
@@ -37,7 +37,7 @@ func (c *client) wait(ctx context.Context, out *outgoing, call hostcheck.Call) (
 	}
 	switch fault {
 	case ImpatientCalls:
-		limit /= 2
+		limit /= 4
 	case NeverTimesOut, WaitsForProbe:
 		limit, most = time.Hour, time.Hour
 	case NoMaximum:

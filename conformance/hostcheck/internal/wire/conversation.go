@@ -41,7 +41,7 @@ type Channel interface {
 var ErrGone = errors.New("the host is gone")
 
 // writeTimeout is how long one write may take.
-const writeTimeout = 5 * time.Second
+const writeTimeout = 30 * time.Second
 
 // A Conversation is what a host and a server say to each other in one scenario, in
 // one protocol over one transport.

@@ -27,6 +27,7 @@ type Endpoints struct {
 	mu      sync.Mutex // guards the rest
 	closed  bool
 	conns   map[net.Conn]bool // those of stubs
+	parted  chan struct{}     // closed and replaced when one of them is gone
 	peers   map[string]*Peer  // by session
 	reached bool              // whether a host came to the server at all
 }
@@ -35,7 +36,7 @@ type Endpoints struct {
 func Open(n Network) (*Endpoints, error) {
 	e := &Endpoints{
 		control: rand.Text(), token: rand.Text(),
-		conns: make(map[net.Conn]bool), peers: make(map[string]*Peer),
+		conns: make(map[net.Conn]bool), parted: make(chan struct{}), peers: make(map[string]*Peer),
 	}
 	here, err := n.Listen()
 	if err != nil {
@@ -54,7 +55,7 @@ func Open(n Network) (*Endpoints, error) {
 
 func (e *Endpoints) serve(l net.Listener, h http.Handler) *http.Server {
 	s := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
+		Handler: h, ReadHeaderTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
 		// What a client does to a connection is in the record, not in a log.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
@@ -77,6 +78,26 @@ func (e *Endpoints) Close() {
 		s.Close()
 	}
 	e.serving.Wait()
+}
+
+// Part waits until the host has no server process any more, so that all that it said to
+// them was heard; no longer than limit, since whatever it left behind may keep one.
+func (e *Endpoints) Part(limit time.Duration) {
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	for {
+		e.mu.Lock()
+		left, parted := len(e.conns), e.parted
+		e.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		select {
+		case <-parted:
+		case <-late.C:
+			return
+		}
+	}
 }
 
 // ControlURL is the control endpoint.
@@ -182,6 +203,8 @@ func (e *Endpoints) serveStub(w http.ResponseWriter, _ *http.Request) {
 	defer func() {
 		e.mu.Lock()
 		delete(e.conns, conn)
+		close(e.parted)
+		e.parted = make(chan struct{})
 		e.mu.Unlock()
 	}()
 	if _, err := io.WriteString(conn, stubWelcome); err != nil {

@@ -16,12 +16,16 @@ import (
 // bytes of standard input and output.
 const stubWelcome = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: hostcheck-stub\r\n\r\n"
 
+// connecting is how long a stub may take to reach the suite, on this machine, and how
+// long the suite may take to say so.
+const connecting = 30 * time.Second
+
 // Stub is the stdio server that a host launches: it connects back to the suite
 // at the control URL, which must be a loopback one, and relays bytes both ways
 // until either side ends. It may leave a read of stdin behind, which ends with the process. A server that
 // is to die makes it return an error.
 func Stub(ctx context.Context, control string, stdin io.Reader, stdout io.Writer) error {
-	conn, in, err := Connect(ctx, control, (&net.Dialer{Timeout: 5 * time.Second}).DialContext)
+	conn, in, err := Connect(ctx, control, (&net.Dialer{Timeout: connecting}).DialContext)
 	if err != nil {
 		return err
 	}
@@ -70,7 +74,7 @@ func Connect(ctx context.Context, control string, dial func(context.Context, str
 	if err != nil {
 		return nil, nil, fmt.Errorf("hostcheck: %w", err)
 	}
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(connecting))
 	if _, err := fmt.Fprintf(conn, "POST %s/stub HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: hostcheck-stub\r\nContent-Length: 0\r\n\r\n",
 		u.EscapedPath(), u.Host); err != nil {
 		conn.Close()
