@@ -130,7 +130,7 @@ class Host:
         answers = self._gather({str(i): {"params": p} for i, p in enumerate(prompts)})
         if any(a is None or a["action"] != "accept" for a in answers.values()):
             return False
-        return all(done.wait(10) for done in complete)
+        return all(done.wait(30) for done in complete)
 
 
 def asked(call):

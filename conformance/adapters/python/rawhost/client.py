@@ -11,8 +11,8 @@ MODERN, LEGACY = "2026-07-28", "2025-11-25"
 INFO = {"name": "rawhost", "title": "A host without an SDK", "version": "1.0.0"}
 CAPABILITIES = {"elicitation": {"form": {}, "url": {}}}
 OLDER = (LEGACY, "2025-06-18", "2025-03-26")  # which this host can speak, too: what it does is in all of them
-LIMIT = 30  # seconds that a request may take where the task does not say
-SILENCE = 5  # seconds after which a server that does not answer is one of the older protocol
+LIMIT = 120  # seconds that a request may take where the task does not say
+SILENCE = 20  # seconds after which a server that does not answer is one of the older protocol, and not still starting
 MODES = (None, "form", "url")
 
 

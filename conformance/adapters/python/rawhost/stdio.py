@@ -49,7 +49,7 @@ class Stdio:
         with self._write:
             self._process.stdin.close()
         try:
-            self._process.wait(2)
+            self._process.wait(30)
         except subprocess.TimeoutExpired:
             self._process.kill()
-        self._reader.join(2)
+        self._reader.join(30)

@@ -10,6 +10,7 @@ import urllib.parse
 from headers import encoded, mirrored
 
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
+ANSWERING = 10  # seconds that the server may take to open the stream that belongs to no request
 
 
 class SessionLost(ConnectionError):
@@ -54,13 +55,16 @@ class Streamable:
         self._modern = False
 
     def listen(self):
-        """Opens the stream for what belongs to no request, if the server has one."""
-        threading.Thread(target=self._listen, daemon=True).start()
+        """Opens the stream for what belongs to no request, if the server has one: what it
+        says there before that is lost."""
+        answered = threading.Event()
+        threading.Thread(target=self._listen, args=(answered,), daemon=True).start()
+        answered.wait(ANSWERING)
 
     def close(self):
         """Ends the session, if there is one."""
         if self._session is not None:
-            connection = http.client.HTTPConnection(self._address, timeout=2)
+            connection = http.client.HTTPConnection(self._address, timeout=30)
             try:
                 connection.request("DELETE", self._path, headers=self._headers())
                 connection.getresponse()
@@ -158,10 +162,11 @@ class Streamable:
         connection.request("GET", self._path, headers={"Accept": "text/event-stream", **self._headers(), **headers})
         return connection.getresponse()
 
-    def _listen(self):
+    def _listen(self, answered):
         try:
             response = self._get({})
+            answered.set()
             if response.status == 200:
                 self._events(response)
         except (OSError, http.client.HTTPException, ValueError):
-            pass  # a server need not have one
+            answered.set()  # a server need not have one
