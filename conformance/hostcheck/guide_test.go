@@ -16,7 +16,7 @@ import (
 // until waits for something to be true of a guide.
 func until(t *testing.T, g *hostcheck.Guide, what string, ok func() bool) {
 	t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(2 * time.Minute)
 	for {
 		changed := g.Changed()
 		if ok() {
@@ -58,7 +58,7 @@ func TestGuide_Run(t *testing.T) {
 		t.Error("a step that there is none of can be started")
 	}
 
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	client := mcp.NewClient(&mcp.Implementation{Name: "sdk", Version: "1"}, &mcp.ClientOptions{
 		Capabilities: &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},

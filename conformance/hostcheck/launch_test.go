@@ -13,7 +13,8 @@ import (
 
 // What a host is told: in its arguments, its environment and its configuration.
 func TestLaunch_WhatAHostIsTold(t *testing.T) {
-	_, seen, _ := badHost(t, "dump", hostcheck.Config{
+	_, seen := badHost(t, "dump", hostcheck.Config{
+		Timeout:    patience,
 		Host:       []string{"{tool}", "--at={server}", "{scenario}/{protocol}/{transport}", "{server}", "{arguments}", "{config}"},
 		Transports: []string{hostcheck.HTTP},
 		Template:   `{"mcpServers": {{json .Task.Server.Name}}, "url": {{json .URL}}}`, TemplateName: "sub/settings.json",
@@ -59,8 +60,9 @@ func TestLaunch_WhatAHostIsTold(t *testing.T) {
 // The command line of a stdio server is several arguments where it stands
 // alone, and quoted for a shell elsewhere.
 func TestLaunch_ServerCommandInArguments(t *testing.T) {
-	_, seen, _ := badHost(t, "dump", hostcheck.Config{
-		Host: []string{"{server}", "run {server}"}, Stub: []string{"/opt/it's here/hostcheck", "stub"},
+	_, seen := badHost(t, "dump", hostcheck.Config{
+		Timeout: patience,
+		Host:    []string{"{server}", "run {server}"}, Stub: []string{"/opt/it's here/hostcheck", "stub"},
 	})
 	args := seen["arg"]
 	if len(args) != 5 || args[0] != "/opt/it's here/hostcheck" || args[1] != "stub" || args[2] != "--control" {

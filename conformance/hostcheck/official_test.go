@@ -11,7 +11,7 @@ import (
 // which revision, and what only the scenario knows, as one JSON object with its name.
 func TestOfficial_Environment(t *testing.T) {
 	t.Setenv("MCP_CONFORMANCE_CONTEXT", `{"name":"auth/pre-registration"}`) // of whoever started hostcheck
-	_, seen, _ := badHost(t, "dump", hostcheck.Config{Host: []string{"{server}"}, Transports: []string{hostcheck.HTTP}})
+	_, seen := badHost(t, "dump", hostcheck.Config{Timeout: patience, Host: []string{"{server}"}, Transports: []string{hostcheck.HTTP}})
 	for name, want := range map[string]string{"SCENARIO": "advertising", "PROTOCOL_VERSION": hostcheck.Modern} {
 		if got := seen["MCP_CONFORMANCE_"+name]; len(got) != 1 || got[0] != want {
 			t.Errorf("%s is %q, not %s", name, got, want)

@@ -1,8 +1,10 @@
 package hostcheck_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,8 +15,8 @@ import (
 )
 
 // badHost runs one scenario with a host that behaves badly. It returns the
-// result, what the host recorded, and how long it took.
-func badHost(t *testing.T, how string, config hostcheck.Config) (hostcheck.Result, map[string][]string, time.Duration) {
+// result and what the host recorded.
+func badHost(t *testing.T, how string, config hostcheck.Config) (hostcheck.Result, map[string][]string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "report")
 	self, err := os.Executable()
@@ -31,12 +33,11 @@ func badHost(t *testing.T, how string, config hostcheck.Config) (hostcheck.Resul
 		config.Transports = []string{hostcheck.Stdio}
 	}
 	config.Scenarios = []string{"advertising"}
-	began := time.Now()
 	report, err := hostcheck.Run(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return report.Results[0], recorded(t, path), time.Since(began)
+	return report.Results[0], recorded(t, path)
 }
 
 // allFail says that no check of a result may have another status, and that
@@ -72,7 +73,7 @@ func allGone(t *testing.T, pids []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		deadline := time.Now().Add(5 * time.Second)
+		deadline := time.Now().Add(2 * time.Minute)
 		for alive(pid) && time.Now().Before(deadline) {
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -92,17 +93,28 @@ func alive(pid int) bool {
 	return err == nil && p.Signal(syscall.Signal(0)) == nil
 }
 
-func TestProcess_Hangs(t *testing.T) {
-	r, seen, took := badHost(t, "hang", hostcheck.Config{Timeout: time.Second})
-	allFail(t, r, "did not connect to the server within 1s")
-	allGone(t, seen["pid"])
-	if took > 15*time.Second {
-		t.Errorf("it took %v", took)
+// slowHost is badHost for a host that does not end. It is given two seconds, and more if it
+// did not come to say its number in them, on a busy machine, nor the result to say a text.
+func slowHost(t *testing.T, how, text string, args ...string) (hostcheck.Result, map[string][]string, time.Duration) {
+	t.Helper()
+	for limit := 2 * time.Second; ; limit *= 5 {
+		r, seen := badHost(t, how, hostcheck.Config{Host: args, Timeout: limit})
+		says := slices.ContainsFunc(r.Checks, func(c hostcheck.Check) bool { return strings.Contains(c.ErrorMessage, text) })
+		if says && len(seen["pid"]) > 0 || limit > time.Minute {
+			return r, seen, limit
+		}
 	}
 }
 
+// A host that hangs is ended when it has had its time.
+func TestProcess_Hangs(t *testing.T) {
+	r, seen, limit := slowHost(t, "hang", "")
+	allFail(t, r, fmt.Sprintf("did not connect to the server within %v", limit))
+	allGone(t, seen["pid"])
+}
+
 func TestProcess_ExitsAtOnce(t *testing.T) {
-	r, _, took := badHost(t, "exit", hostcheck.Config{Timeout: time.Minute})
+	r, _ := badHost(t, "exit", hostcheck.Config{Timeout: patience}) // which it would take if the end were not noticed
 	allFail(t, r, "the host ended with exit status 3 without having connected")
 	if !strings.Contains(r.HostOutput, "no such flag") {
 		t.Errorf("what it wrote to standard error is lost: %q", r.HostOutput)
@@ -110,15 +122,15 @@ func TestProcess_ExitsAtOnce(t *testing.T) {
 	if r.HostStdout != "host 1.0\n" {
 		t.Errorf("what it wrote to standard output is lost: %q", r.HostStdout)
 	}
-	if took > 30*time.Second {
-		t.Errorf("it took %v", took)
-	}
 }
+
+// patience is how long a scenario may take here, however busy the machine is.
+const patience = 5 * time.Minute
 
 // A host that dies is told how, and after what, although nothing else is wrong.
 func TestProcess_DiesAfterInitialize(t *testing.T) {
-	r, _, _ := badHost(t, "dies", hostcheck.Config{
-		Host: []string{"{server}"}, Timeout: time.Minute, Protocols: []string{hostcheck.Legacy},
+	r, _ := badHost(t, "dies", hostcheck.Config{
+		Host: []string{"{server}"}, Timeout: patience, Protocols: []string{hostcheck.Legacy},
 	})
 	c := check(t, r, hostcheck.TaskID)
 	for _, want := range []string{"the host ended with ", "the last that it had been sent is the response to initialize", "no call was made"} {
@@ -141,7 +153,7 @@ func TestProcess_DoesNotExist(t *testing.T) {
 }
 
 func TestProcess_WritesMuchToStandardError(t *testing.T) {
-	r, _, _ := badHost(t, "chatter", hostcheck.Config{Timeout: 20 * time.Second})
+	r, _ := badHost(t, "chatter", hostcheck.Config{Timeout: patience})
 	allFail(t, r, "the host exited without having connected")
 	if n := len(r.HostOutput); n < 64<<10 || n > 65<<10 || !strings.Contains(r.HostOutput, " bytes are left out here …\n") {
 		t.Errorf("%d bytes of it were kept", n)
@@ -150,7 +162,7 @@ func TestProcess_WritesMuchToStandardError(t *testing.T) {
 
 // A host that leaves a child behind, and a file: neither outlives the scenario.
 func TestProcess_LeavesNothingBehind(t *testing.T) {
-	r, seen, _ := badHost(t, "leave-child", hostcheck.Config{Timeout: 20 * time.Second, Template: `{"a": 1}`})
+	r, seen := badHost(t, "leave-child", hostcheck.Config{Timeout: patience, Template: `{"a": 1}`})
 	allFail(t, r, "the host exited without having connected")
 	allGone(t, seen["pid"])
 	if len(seen["dir"]) != 1 || seen["dir"][0] == "" {

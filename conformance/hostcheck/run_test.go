@@ -2,6 +2,7 @@ package hostcheck_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -51,8 +52,8 @@ func TestRun_Interrupted(t *testing.T) {
 }
 
 func TestRun_HostThatSendsGarbage(t *testing.T) {
-	r, seen, _ := badHost(t, "garbage", hostcheck.Config{Host: []string{"{server}"}, Timeout: 2 * time.Second})
-	allFail(t, r, "the host did not get there within 2s; 20 of its messages are no JSON-RPC message, the first is")
+	r, seen, limit := slowHost(t, "garbage", "20 of its messages", "{server}")
+	allFail(t, r, fmt.Sprintf("the host did not get there within %v; 20 of its messages are no JSON-RPC message, the first is", limit))
 	if c := check(t, r, "A37"); c.Status != hostcheck.Failure || !strings.Contains(c.ErrorMessage, "not JSON") {
 		t.Errorf("A37 is %s: %s", c.Status, c.ErrorMessage)
 	}
@@ -69,12 +70,9 @@ func TestRun_HostThatSendsGarbage(t *testing.T) {
 func TestRun_HostThatFloods(t *testing.T) {
 	for _, how := range []string{"flood", "endless-line"} {
 		t.Run(how, func(t *testing.T) {
-			r, seen, took := badHost(t, how, hostcheck.Config{Host: []string{"{server}"}, Timeout: time.Minute})
+			r, seen := badHost(t, how, hostcheck.Config{Host: []string{"{server}"}, Timeout: patience})
 			allFail(t, r, "the host sent more than the suite takes")
 			allGone(t, seen["pid"])
-			if took > 40*time.Second {
-				t.Errorf("it took %v", took)
-			}
 			size := 0
 			for _, e := range r.Events {
 				size += len(e.Message) + len(e.Text)

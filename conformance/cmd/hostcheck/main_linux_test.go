@@ -20,7 +20,7 @@ func leavingHost(path string) {
 	if err := cmd.Start(); err != nil {
 		panic(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if said, err := os.ReadFile(path); err == nil && len(said) > 0 {
 			return
 		}
@@ -60,7 +60,7 @@ func TestRun_Killed(t *testing.T) {
 	const host = `setsid sh -c 'echo $$ >>"$1"; sleep 600' sh "$1" & echo $$ >>"$1"; sleep 600`
 	c := start(t, "run", "--scenario", "era", "--", "sh", "-c", host, "sh", path)
 	var pids []string
-	for deadline := time.Now().Add(30 * time.Second); len(pids) < 2 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); len(pids) < 2 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		said, _ := os.ReadFile(path) // it may not be there yet
 		pids = strings.Fields(string(said))
 	}
@@ -69,7 +69,7 @@ func TestRun_Killed(t *testing.T) {
 	}
 	_ = c.Wait() // it was killed
 	for _, pid := range pids {
-		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 			stat, err := os.ReadFile("/proc/" + pid + "/stat")
 			if _, rest, _ := strings.Cut(string(stat), ") "); err != nil || strings.HasPrefix(rest, "Z") {
 				break

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck"
 	"github.com/lazyauth/mcp-lazyauth/conformance/internal/refhost"
@@ -29,6 +31,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// patience is how long a scenario may take here: these are many processes, with the race
+// detector sometimes, beside those of other tests.
+const patience = 5 * time.Minute
+
 // As a process of its own, over real pipes and sockets, the reference host
 // passes what it passes in memory.
 func TestReferenceHostPasses(t *testing.T) {
@@ -36,7 +42,7 @@ func TestReferenceHostPasses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := hostcheck.Config{Host: []string{self, "refhost"}}
+	config := hostcheck.Config{Host: []string{self, "refhost"}, Timeout: patience}
 	if testing.Short() {
 		config.Scenarios = []string{"advertising", "era", "consent", "round-trips", "streams", "restart"}
 	}
@@ -46,7 +52,9 @@ func TestReferenceHostPasses(t *testing.T) {
 	}
 	for _, r := range report.Results {
 		for _, c := range r.Checks {
-			if c.Status != hostcheck.Success {
+			if c.Status == hostcheck.Info && strings.Contains(fmt.Sprint(c.Details), "this machine is too busy") {
+				t.Logf("%s %s %s: %s: %v", r.Scenario, r.Protocol, r.Transport, c.ID, c.Details)
+			} else if c.Status != hostcheck.Success {
 				t.Errorf("%s %s %s: %s is %s: %s %v", r.Scenario, r.Protocol, r.Transport, c.ID, c.Status, c.ErrorMessage, c.Details)
 			}
 		}
@@ -61,6 +69,7 @@ func TestFaultOfAProcess(t *testing.T) {
 	}
 	report, err := hostcheck.Run(t.Context(), hostcheck.Config{
 		Host: []string{self, "refhost", "-fault", "nameless-retry"}, Scenarios: []string{"advertising"}, Protocols: []string{hostcheck.Modern},
+		Timeout: patience,
 	})
 	if err != nil {
 		t.Fatal(err)

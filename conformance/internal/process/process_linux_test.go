@@ -113,7 +113,7 @@ func state(pid int) string {
 func gone(t *testing.T, pids []int) {
 	t.Helper()
 	for _, pid := range pids {
-		for deadline := time.Now().Add(10 * time.Second); !strings.Contains("ZX", state(pid)); time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(2 * time.Minute); !strings.Contains("ZX", state(pid)); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Errorf("process %d was left behind", pid)
 				_ = syscall.Kill(pid, syscall.SIGKILL)
