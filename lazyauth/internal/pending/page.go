@@ -182,12 +182,21 @@ func (p *Page) takeOver(ctx context.Context) bool {
 	})
 	if err != nil {
 		p.asked.Failed(err)
+	}
+	if taken == nil || err != nil && !p.has(ctx, taken) {
 		return false
 	}
-	if taken != nil {
-		p.saw(taken, true)
-	}
-	return taken != nil
+	p.saw(taken, true)
+	return true
+}
+
+// has reports whether the record has this link, of which the store says that it failed to write it: the answer may have been lost,
+// and the link's turn is this process's then, which there are few of.
+func (p *Page) has(ctx context.Context, l *Link) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closingWait)
+	defer cancel()
+	r, err := p.read(ctx)
+	return err == nil && r.Page != nil && r.Page.Code == l.Code && r.Page.By == l.By && r.Page.Turn == l.Turn
 }
 
 // KeepPage has other processes find a link of this one's, which has this place of a [Share], if any. It returns the sign-in of another process instead, if

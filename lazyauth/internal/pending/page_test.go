@@ -191,6 +191,55 @@ func TestPage_TakenInVain(t *testing.T) {
 	})
 }
 
+// A process whose answer is lost as it takes a link over has it all the same, and no turn of the link is lost.
+func TestPage_TakenAndNotSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as, rows, gone := fakeas.New(nil), store.NewSharedMemory(nil), new(sync.Map)
+		a := starts(t, as, machine(t, rows), nil)
+		a.keeps(t.Context(), a.pages("a", nil), "code")
+		gone.Store("a", true)
+		for turn, me := range []string{"b", "c"} {
+			loses := &forgetful{machine(t, rows), true}
+			p, told := starts(t, as, loses, nil), 0
+			p.asked.Failed = func(error) { told++ }
+			mine := p.flights.FindPage(t.Context(), p.pages(me, gone))
+			if mine == nil || !mine.IsMine() || mine.Link().Turn != turn+1 || told != 1 {
+				t.Fatalf("%s, told %d times: %+v", me, told, mine)
+			}
+			gone.Store(me, true)
+		}
+	})
+}
+
+// A deaf store takes what it is told, and writes nothing of it.
+type deaf struct{ store.Store }
+
+func (s deaf) Unwrap() store.Store { return s.Store }
+
+func (s deaf) Update(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
+	return s.Store.Update(ctx, key, func(old []byte) ([]byte, error) {
+		_, err := change(old)
+		return nil, errors.Join(err, errors.New("it is full"))
+	})
+}
+
+// A link that could not be taken over is nobody's, and the next process takes it.
+func TestPage_NotTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		as, rows, gone := fakeas.New(nil), store.NewSharedMemory(nil), new(sync.Map)
+		a, b, c := starts(t, as, machine(t, rows), nil), starts(t, as, deaf{machine(t, rows)}, nil), starts(t, as, machine(t, rows), nil)
+		b.asked.Failed = func(error) {}
+		a.keeps(t.Context(), a.pages("a", nil), "code")
+		gone.Store("a", true)
+		if p := b.flights.FindPage(t.Context(), b.pages("b", gone)); p != nil {
+			t.Errorf("it was not taken: %+v", p)
+		}
+		if p := c.flights.FindPage(t.Context(), c.pages("c", gone)); p == nil || !p.IsMine() || p.Link().Turn != 1 {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
 // Who wants something else does not take another process's person's page away, who may be on their way back to it.
 func TestPage_BesideAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
