@@ -77,7 +77,7 @@ func (w guardedWay) Begin(ctx context.Context, a grants.Asked) (grants.Authoriza
 		return nil, err
 	}
 	// Of a sign-in that outlives its process, too, whoever ends the person's grants has to know for which account it is.
-	if err := w.persons.book.Note(ctx, person, a.Who.Account); err != nil {
+	if err := w.persons.book.Begin(ctx, person, a.Who.Account); err != nil {
 		w.persons.failed(ctx, a.Who, err)
 	}
 	authorization, err := w.Way.Begin(ctx, a)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -209,8 +210,21 @@ func (b *Book) Note(ctx context.Context, p Person, account string) error {
 	return b.change(ctx, p, func(r *record) bool { return r.add(account) })
 }
 
-// Accounts returns the accounts with a name that were noted for p, and those may have grants
-// no more. more says that there were too many to be remembered.
+// Begin notes that a sign-in of p's for this account begins. It may lie in the store when its process is gone, under a
+// key that does not say whose it is.
+func (b *Book) Begin(ctx context.Context, p Person, account string) error {
+	if b.store == nil || account == "" {
+		return nil
+	}
+	r, err := b.recordOf(ctx, p)
+	if err != nil || !r.begin(account) {
+		return err
+	}
+	return b.change(ctx, p, func(r *record) bool { return r.begin(account) })
+}
+
+// Accounts returns the accounts with a name that were noted for p, and those may have neither a grant nor a sign-in
+// any more. more says that there were too many with a grant to be remembered.
 func (b *Book) Accounts(ctx context.Context, p Person) (accounts []string, more bool, err error) {
 	if b.store == nil {
 		return nil, false, nil
@@ -219,7 +233,7 @@ func (b *Book) Accounts(ctx context.Context, p Person) (accounts []string, more 
 	if err != nil {
 		return nil, false, err
 	}
-	return r.Accounts, r.More, nil
+	return slices.Concat(r.Accounts, r.Begun), r.More, nil
 }
 
 // A Listed bar is one of all. Its person is the zero one if they were erased.

@@ -148,6 +148,33 @@ func TestBook_Accounts(t *testing.T) {
 	}
 }
 
+// Whoever calls can name any account: of those that nobody has signed in to the latest are remembered, and they take
+// no room of the others.
+func TestBook_Begin(t *testing.T) {
+	s := store.Memory()
+	b := bars.New(s, "notes")
+	for n := range 1000 {
+		if err := b.Begin(t.Context(), ada, fmt.Sprint(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, account := range []string{"999", "work"} {
+		if err := errors.Join(b.Begin(t.Context(), ada, account), b.Note(t.Context(), ada, account), b.Begin(t.Context(), ada, account)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, more, err := b.Accounts(t.Context(), ada)
+	if err != nil || more || len(all) != 33 || !slices.Contains(all, "work") || !slices.Contains(all, "998") || slices.Contains(all, "900") {
+		t.Errorf("%d accounts, %t, %v: %q", len(all), more, err, all)
+	}
+	if err := b.Forget(t.Context(), ada); err != nil {
+		t.Fatal(err)
+	}
+	if keys, err := s.Keys(t.Context()); err != nil || len(keys) != 0 {
+		t.Errorf("after they were erased: %q, %v", keys, err)
+	}
+}
+
 // What cannot be read bars: nothing that is unknown lets anybody in.
 func TestBook_UnknownIsRefused(t *testing.T) {
 	s := store.Memory()

@@ -18,6 +18,9 @@ const recordVersion = 1
 const (
 	// maxAccounts is how many accounts of a person are remembered; see Book.Accounts.
 	maxAccounts = 200
+	// maxBegun is how many accounts are remembered that a sign-in was begun for: more than a person may have
+	// sign-ins under way. Whoever calls can name any.
+	maxBegun = 32
 	// maxEntries is how many entries the journal has. A hundred bytes each, so that it fits
 	// into a record of a store.
 	maxEntries = 256
@@ -50,6 +53,7 @@ type record struct {
 	Subject  string   `json:"subject,omitempty"`
 	Accounts []string `json:"accounts,omitempty"` // those with a name, in order
 	More     bool     `json:"more,omitempty"`     // there were more
+	Begun    []string `json:"begun,omitempty"`    // those that sign-ins were begun for, of late, and that are not among Accounts
 	Bar      *Bar     `json:"bar,omitempty"`
 	Known    string   `json:"known,omitempty"` // a hash of who they are to others; see Book.Name
 	Names    []Person `json:"names,omitempty"` // those who are known by this one
@@ -111,7 +115,7 @@ func decodeJournal(text []byte) (*journal, error) {
 
 // encode returns nil for a record that says nothing.
 func (r *record) encode() []byte {
-	if len(r.Accounts) == 0 && !r.More && r.Bar == nil && r.Known == "" && len(r.Names) == 0 {
+	if len(r.Accounts) == 0 && !r.More && len(r.Begun) == 0 && r.Bar == nil && r.Known == "" && len(r.Names) == 0 {
 		return nil
 	}
 	r.Version = recordVersion
@@ -142,6 +146,17 @@ func (r *record) add(account string) bool {
 	default:
 		r.Accounts = slices.Insert(r.Accounts, at, account)
 	}
+	r.Begun = slices.DeleteFunc(r.Begun, func(begun string) bool { return begun == account })
+	return true
+}
+
+// begin notes a sign-in for an account, and reports whether that changes anything.
+func (r *record) begin(account string) bool {
+	if _, found := slices.BinarySearch(r.Accounts, account); found || slices.Contains(r.Begun, account) {
+		return false
+	}
+	r.Begun = append(r.Begun, account)
+	r.Begun = r.Begun[max(0, len(r.Begun)-maxBegun):]
 	return true
 }
 
