@@ -214,22 +214,32 @@ func TestForward_PageOfAReplicaThatComesBack(t *testing.T) {
 	}
 }
 
-// A replica that takes a link over and cannot have it found leaves it to the next one.
+// A replica that takes a link over and cannot have it found leaves it to the next one, and tells its own call so.
 func TestForward_PageTakenInVain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFleet(t, 3, (*fleet).redirects)
-		first := <-f.Sends(0, world.Request{})
-		retry, link := world.Request{State: first.State(t), Action: "accept"}, linkOf(t, first)
-		<-f.Sends(1, world.Request{})
-		f.dies(0)
-		f.MarksFail(errors.New("the rows cannot be written"))
-		time.Sleep(35 * time.Second) // in which it takes the link over
-		f.MarksFail(nil)
-		last := f.Sends(2, retry)
-		time.Sleep(5 * time.Second)
-		f.connects(2, link)
-		(<-last).Succeeds(t, "ada")
-	})
+	for what, err := range map[string]error{"fails": errors.New("the rows cannot be written"), "ends its goroutine": world.ErrGoexit} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t, 3, (*fleet).redirects)
+				first := <-f.Sends(0, world.Request{})
+				retry, link := world.Request{State: first.State(t), Action: "accept"}, linkOf(t, first)
+				second := <-f.Sends(1, world.Request{})
+				waits := f.Sends(1, world.Request{State: second.State(t), Action: "accept"})
+				f.dies(0)
+				f.MarksFail(err)
+				time.Sleep(35 * time.Second) // in which it takes the link over
+				select {
+				case <-waits:
+				default:
+					t.Error("who waits at the one that has tried is told nothing")
+				}
+				f.MarksFail(nil)
+				last := f.Sends(2, retry)
+				time.Sleep(5 * time.Second)
+				f.connects(2, link)
+				(<-last).Succeeds(t, "ada")
+			})
+		})
+	}
 }
 
 // A replica that has a link for the second time has it for as long as the link lasts, though the last page of the first time, which a

@@ -89,12 +89,17 @@ type sharedPage struct {
 func (p *sharedPage) take(ctx context.Context) error {
 	link := p.shared.Link()
 	var mine pageAuthorization
-	err := guard.Call("a sign-in", func() (err error) {
+	err := guard.ErrExited
+	defer func() {
+		if err != nil { // also if what was asked has ended the goroutine
+			p.shared.Leave(ctx)
+		}
+	}()
+	err = guard.Call("a sign-in", func() (err error) {
 		mine, err = p.open(ctx, &connect.Again{Code: link.Code, Expires: link.Expires, Turn: link.Turn}, func(context.Context) scopes.Set { return link.Scopes })
 		return err
 	})
 	if err != nil {
-		p.shared.Leave(ctx)
 		return err
 	}
 	p.mu.Lock()
@@ -115,14 +120,18 @@ func (p *sharedPage) Start(ctx context.Context, heard Heard, done func(*oauth.To
 	mine := p.own()
 	if mine == nil {
 		p.shared.Watch(ctx, func(err error) {
-			if err == nil {
-				err = p.take(ctx)
-			}
-			if err != nil {
-				done(nil, fromOthers(err))
-				return
-			}
-			p.Start(ctx, heard, done)
+			guard.Then("a sign-in", func() error {
+				if err != nil {
+					return err
+				}
+				return p.take(ctx)
+			}, func(err error) {
+				if err != nil {
+					done(nil, fromOthers(err))
+					return
+				}
+				p.Start(ctx, heard, done)
+			})
 		})
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -311,6 +312,43 @@ func TestPage_Dropped(t *testing.T) {
 				began := time.Now()
 				if err := <-done; !errors.Is(err, want) || !isKilled && time.Since(began) < time.Minute {
 					t.Errorf("%v after %v", err, time.Since(began))
+				}
+			})
+		})
+	}
+}
+
+// Whatever is asked while a page is waited for, or held, may panic or end its goroutine: whoever waits is told all the same.
+func TestPage_AskingBreaks(t *testing.T) {
+	for what, breaks := range map[string]func(){"panics": func() { panic("of the author's") }, "ends its goroutine": runtime.Goexit} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				as, rows := fakeas.New(nil), store.NewSharedMemory(nil)
+				a, b := starts(t, as, machine(t, rows), nil), starts(t, as, machine(t, rows), nil)
+				mine := a.keeps(t.Context(), a.pages("a", nil), "code")
+				broken, asks := false, b.pages("b", nil)
+				asks.Answers = func(context.Context, string) (bool, error) {
+					if broken {
+						breaks()
+					}
+					return true, nil
+				}
+				other := b.flights.FindPage(t.Context(), asks)
+				broken = true
+				held := make(chan error, 1)
+				mine.Hold(t.Context(), func() bool { breaks(); return true }, func(err error) { held <- err })
+				waited := watches(t.Context(), other)
+				mine.End(t.Context(), pending.Outcome{Unwanted: true, Err: errors.New("abandoned")})
+				time.Sleep(time.Minute)
+				for who, told := range map[string]<-chan error{"waits": waited, "holds": held} {
+					select {
+					case err := <-told:
+						if err == nil {
+							t.Errorf("who %s is told that all is well", who)
+						}
+					default:
+						t.Errorf("who %s is told nothing", who)
+					}
 				}
 			})
 		})

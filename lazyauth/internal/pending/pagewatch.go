@@ -44,18 +44,20 @@ const looksForGrant = 5
 // Run implements [schedule.Job].
 func (w *pageWatch) Run() (again time.Time) {
 	isOver, result := false, error(nil)
-	err := guard.Call("a sign-in", func() error {
+	guard.Then("a sign-in", func() error {
 		isOver, result = w.look()
 		return nil
+	}, func(err error) { // also if what was asked has ended the goroutine
+		if err != nil {
+			isOver, result = true, err
+		}
+		if isOver {
+			go w.done(result) // whose goroutine it is
+		} else {
+			again = time.Now().Add(w.every)
+		}
 	})
-	if err != nil {
-		isOver, result = true, err
-	}
-	if !isOver {
-		return time.Now().Add(w.every)
-	}
-	go w.done(result) // whose goroutine it is
-	return time.Time{}
+	return again
 }
 
 // read reads the record.
@@ -83,9 +85,10 @@ func (w *pageWatch) look() (isOver bool, result error) {
 		return true, oauth.Ended(w.ctx, pageOp)
 	}
 	now, link := time.Now(), p.Link()
+	was := w.failing
+	w.failing = err != nil
 	switch {
-	case err != nil && !w.failing:
-		w.failing = true
+	case err != nil && !was: // it is told once until it does not fail
 		p.asked.Failed(err)
 	case err != nil:
 	case r.Page == nil && w.mine && !p.isBrought(w.ctx): // who knows of no pages has written it; what was ended is seen when the token comes
@@ -102,11 +105,9 @@ func (w *pageWatch) look() (isOver bool, result error) {
 		p.saw(r.Page, false)
 		return true, ErrTaken
 	case w.mine:
-		w.failing = false
 	case r.Page.Over != nil:
 		return true, r.Page.Over.errOf(pageOp)
 	default:
-		w.failing = false
 		p.saw(r.Page, false)
 		w.looks++
 		answers := p.answers(w.ctx, r.Page)

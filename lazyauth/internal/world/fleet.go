@@ -3,6 +3,8 @@ package world
 import (
 	"bytes"
 	"context"
+	"errors"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -49,6 +51,9 @@ func NewFleet(t *testing.T, size int, as *fakeas.Server, setup func(n int) Setup
 	return f
 }
 
+// ErrGoexit given to MarksFail ends the goroutines that mark or look for a mark, as a test's Fatal does in a store of the author's.
+var ErrGoexit = errors.New("world: the goroutine ends")
+
 // MarksFail has nothing marked from now on, nor any mark found, by any replica; nil ends that.
 func (f *Fleet) MarksFail(err error) {
 	if err == nil {
@@ -84,16 +89,27 @@ type marking struct {
 	err *atomic.Pointer[error]
 }
 
+func (m marking) fails() error {
+	err := m.err.Load()
+	switch {
+	case err == nil:
+		return nil
+	case *err == ErrGoexit: //nolint:errorlint // it is that very one
+		runtime.Goexit()
+	}
+	return *err
+}
+
 func (m marking) Mark(ctx context.Context, name string, life time.Duration) (string, error) {
-	if err := m.err.Load(); err != nil {
-		return "", *err
+	if err := m.fails(); err != nil {
+		return "", err
 	}
 	return m.Fleet.Mark(ctx, name, life)
 }
 
 func (m marking) Holder(ctx context.Context, name string) (string, error) {
-	if err := m.err.Load(); err != nil {
-		return "", *err
+	if err := m.fails(); err != nil {
+		return "", err
 	}
 	return m.Fleet.Holder(ctx, name)
 }
