@@ -40,7 +40,7 @@ func (f *flow) elicit(p *prompt) answer {
 	id := elicitID + p.id
 	got := make(chan *wire.Line, 1)
 	s.guard.Lock()
-	s.pending[id] = got
+	s.pending[id], s.asked[id] = got, false
 	s.issue(f, p)
 	s.guard.Unlock()
 	if f.now().back.Send(wire.Encode(map[string]any{

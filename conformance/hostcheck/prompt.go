@@ -101,8 +101,11 @@ func (p *prompt) domain() string {
 
 // said is an answer in a word.
 func (a answer) said() string {
-	if a.err != nil {
+	switch {
+	case a.err != nil:
 		return fmt.Sprintf("error %d", a.err.Code)
+	case a.action == "" && !a.never:
+		return "no action"
 	}
 	return a.action
 }

@@ -88,7 +88,7 @@ var consent = []Requirement{
 		eras:       both, hook: HookShown,
 		shown: func(j judge, _ *session, p *prompt) {
 			if !p.unasked && !p.odd && !p.noReply && p.due() && !p.leftOver() {
-				j.that(len(p.dialogs) > 0, "the prompt was not shown: "+p.id, p.flow.rounds[0].Event)
+				j.that(len(p.dialogs) > 0, "a prompt was not shown", p.flow.rounds[0].Event)
 			}
 		},
 	},

@@ -273,6 +273,8 @@ func (s *session) cancels(id json.RawMessage, l *wire.Line) *cancellation {
 func ownRequest(j judge, c *cancellation) {
 	id := wire.Excerpt(c.id, 40)
 	switch {
+	case len(c.id) == 0:
+		j.fail("notifications/cancelled has no requestId", c.line.Event)
 	case c.hit:
 		j.that(c.of.Method != "initialize", "initialize is cancelled, which a host must not do", c.of.Event, c.line.Event)
 	case c.crossing:

@@ -2,6 +2,7 @@ package hostcheck
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -16,13 +17,13 @@ var wires = []Requirement{
 	{
 		ID: "A36", Name: "speaks JSON-RPC 2.0", Revision: Legacy, Level: Must, Observed: onWire,
 		Text: "Each message says that it is JSON-RPC 2.0; parameters are an object; a response has a result or an error, and an " +
-			"error an integer for a code and a message.",
+			"error an integer for a code and a message; it answers a request that was made, once.",
 		Section:    section(Legacy, "basic/index#messages"),
 		Everywhere: true,
 		eras:       both,
-		line: func(j judge, _ *session, l *wire.Line) {
+		line: func(j judge, s *session, l *wire.Line) {
 			if l.Kind != wire.Garbage {
-				fault := notRPC(l.Raw)
+				fault := cmp.Or(s.stray(l), notRPC(l.Raw))
 				j.that(fault == "", fault, l.Event)
 			}
 		},
@@ -175,6 +176,30 @@ func (s *session) invalid(l *wire.Line) string {
 		return ""
 	}
 	return fmt.Sprintf("a message is not as the schema has it: %s", wire.Excerpt([]byte(err.Error()), 240))
+}
+
+// stray says what is wrong with a response that answers no request of the server's, or
+// one that was answered before; empty if nothing is, and for all other messages. In the
+// newer era no response is right, which is B20. It takes guard.
+func (s *session) stray(l *wire.Line) string {
+	if l.Kind != wire.Response || s.protocol == Modern {
+		return ""
+	}
+	var id string
+	_ = json.Unmarshal(l.ID, &id)
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	answered, asked := s.asked[id]
+	if asked {
+		s.asked[id] = true
+	}
+	switch {
+	case !asked:
+		return fmt.Sprintf("a response has the id %s, which no request of the server has", wire.Excerpt(l.ID, 40))
+	case answered:
+		return fmt.Sprintf("the request %s is answered a second time", wire.Excerpt(l.ID, 40))
+	}
+	return ""
 }
 
 // notRPC is what is wrong with a message that was read as one of JSON-RPC; empty if

@@ -71,7 +71,7 @@ const promptly = 10 * time.Second
 func (f *flow) pinged(by wire.Channel, id string) (answer, bool) {
 	got := make(chan *wire.Line, 1)
 	f.s.guard.Lock()
-	f.s.pending[id] = got
+	f.s.pending[id], f.s.asked[id] = got, false
 	f.s.guard.Unlock()
 	if by.Send(wire.Encode(map[string]any{"jsonrpc": "2.0", "id": id, "method": "ping"})) != nil {
 		return answer{}, false

@@ -43,6 +43,7 @@ type session struct {
 	requests []*call
 	flows    []*flow
 	pending  map[string]chan *wire.Line // the server's own requests, by id
+	asked    map[string]bool            // those that were ever made, and whether they were answered
 	serial   bool                       // the host makes one call at a time
 	took     time.Duration              // how long it was, once it is closed
 }
@@ -65,7 +66,7 @@ func newSession(ctx context.Context, sc Scenario, protocol, transport string) *s
 	s := &session{
 		scenario: sc, protocol: protocol, transport: transport,
 		latch:   &latch{stepped: make(chan struct{})},
-		pending: make(map[string]chan *wire.Line),
+		pending: make(map[string]chan *wire.Line), asked: make(map[string]bool),
 	}
 	s.plan()
 	s.ctx, s.end = context.WithCancel(ctx)

@@ -353,6 +353,12 @@ func (c *client) serve(m message) {
 	if c.h.begun.Err() != nil {
 		return // the host is no more
 	}
+	switch c.h.fault {
+	case AnswersTwice:
+		_ = c.link.post(c.h.begun, c.written(body))
+	case AnswersNobody:
+		_ = c.link.post(c.h.begun, c.written(map[string]any{"jsonrpc": "2.0", "id": 4711, "result": map[string]any{}}))
+	}
 	_ = c.link.post(c.h.begun, c.written(body)) // the server finds out by itself if it is gone
 }
 

@@ -49,7 +49,11 @@ func Parse(raw []byte) (Message, Kind, error) {
 		return m, Garbage, errNotMessage
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return m, Garbage, err
+		var mismatch *json.UnmarshalTypeError
+		if !errors.As(err, &mismatch) || mismatch.Field != "error" && !strings.HasPrefix(mismatch.Field, "error.") {
+			return m, Garbage, err
+		}
+		m.Error = new(Error) // a response with an error of another shape, which the checks tell
 	}
 	hasID := len(m.ID) > 0 && string(m.ID) != "null"
 	switch {

@@ -14,6 +14,8 @@ func TestParse(t *testing.T) {
 		`{"jsonrpc":"2.0","method":"notifications/cancelled"}`: wire.Notification,
 		`{"jsonrpc":"2.0","id":"x","result":{}}`:               wire.Response,
 		`{"jsonrpc":"2.0","id":"x","error":{"code":-1}}`:       wire.Response,
+		`{"jsonrpc":"2.0","id":"x","error":"no window"}`:       wire.Response, // likewise
+		`{"jsonrpc":"2.0","id":"x","error":{"code":"no"}}`:     wire.Response,
 		`{"jsonrpc":"2.0","id":"x"}`:                           wire.Garbage,
 		`{"jsonrpc":"2.0","result":{}}`:                        wire.Garbage,
 		`[{"jsonrpc":"2.0","id":1,"method":"ping"}]`:           wire.Garbage,
