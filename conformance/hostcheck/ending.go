@@ -26,6 +26,8 @@ func (s *session) trouble() string {
 		return fmt.Sprintf("; %d of its messages are no JSON-RPC message, the first is %q", garbage, first)
 	case refused != "":
 		return "; " + refused
+	case s.Unended():
+		return "; what it wrote has no newline at its end"
 	}
 	if p := s.ignored(); p != nil {
 		return fmt.Sprintf("; the prompt of call %q was not answered", wire.Excerpt([]byte(p.flow.label), 40))

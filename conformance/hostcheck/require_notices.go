@@ -24,9 +24,16 @@ var notices = []Requirement{
 			}
 			f, p := stray[0], s.prompts[0]
 			next, on := s.goesOn()
+			c := f.now()
+			waited := c.stopped == 0 && c.answered != 0 && !(on && next.rounds[0].At < c.answered)
+			if p.flow != nil && p.got == nil && (waited || c.stopped > p.issued && s.strayed == 0) {
+				return // nobody answered the prompt, or the host left as it came: no notice did that
+			}
 			o, reported := s.outcome("stray")
 			event := f.now().Event
 			switch {
+			case p.flow == nil && f.gone():
+				j.fail("a completion notice that the host should ignore ended the call", event)
 			case p.flow == nil: // the host could not be asked
 			case !on:
 				j.fail("the host did not go on after a completion notice that it should ignore", event)

@@ -26,14 +26,20 @@ var completion = Scenario{
 
 func playCompletion(f *flow) {
 	s := f.s
-	f.complete("nobody-knows-this-one")
 	p := s.prompt("accept", 900*time.Millisecond)
 	p.limit = f.patience()
+	f.complete("nobody-knows-this-one")
+	if !f.wait(500 * time.Millisecond) { // so that what comes of it is not taken for what comes of the prompt
+		return
+	}
 	finished, announced := make(chan struct{}), time.Duration(0)
 	go func() {
 		defer close(finished)
 		if f.wait(400 * time.Millisecond) {
-			announced = s.Now()
+			announced = s.moment()
+			s.guard.Lock()
+			s.strayed = announced
+			s.guard.Unlock()
 			f.complete("nor-this-one")
 		}
 	}()

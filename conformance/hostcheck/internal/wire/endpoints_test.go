@@ -311,3 +311,27 @@ func TestStdio_HowItEnds(t *testing.T) {
 		})
 	}
 }
+
+// A message without its newline is read when the connection ends, and the record says
+// why not before.
+func TestStdio_NoNewline(t *testing.T) {
+	for text, unended := range map[string]bool{ping + "\n": false, ping: true, ping + "\n" + ping: true} {
+		s := &server{hear: func(*wire.Line, wire.Channel, *wire.Peer) {}}
+		serve(t, true, false, s, func(h *host) {
+			conn, _, err := wire.Connect(h.t.Context(), h.at.ControlURL(), h.network.Dial)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(conn, text); err != nil {
+				t.Fatal(err)
+			}
+			if err := wire.Finish(conn); err != nil {
+				t.Fatal(err)
+			}
+			<-s.dropped
+			if got := h.conversation.Unended(); got != unended || len(h.conversation.Lines()) != strings.Count(text, ping) {
+				t.Errorf("%q: unended is %v, with %d messages", text, got, len(h.conversation.Lines()))
+			}
+		})
+	}
+}

@@ -73,6 +73,7 @@ type Record struct {
 	heard   int // bytes
 	flooded bool
 	refused string // the first HTTP request that was, and how
+	unended bool   // a last line came without its newline
 	conns   int
 	changed chan struct{} // closed and replaced with each event and finding
 }
@@ -123,6 +124,22 @@ func (r *Record) Refused() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.refused
+}
+
+// Unended says whether something came over stdio whose newline never did, so that it
+// was not read before the host ended the connection.
+func (r *Record) Unended() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unended
+}
+
+// leftUnended records that.
+func (r *Record) leftUnended(conn int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unended = true
+	r.add(Event{From: Note, Connection: conn, Text: "this was read only now, since no newline follows it"})
 }
 
 // refuse records that an HTTP request is not taken.

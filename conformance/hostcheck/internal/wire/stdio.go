@@ -52,6 +52,9 @@ func (p *Pipe) read(in *bufio.Reader) {
 				c.flood()
 				return
 			}
+			if err != nil {
+				c.leftUnended(p.n)
+			}
 			c.Hear(l, p, p.peer)
 		}
 		if err != nil {
