@@ -133,6 +133,7 @@ var expected = map[refhost.Fault]expectation{
 	refhost.IgnoresRetry:          {trips: "A32"},
 	refhost.SameIDAfterBreak:      {trips: "B26"},
 	refhost.NoVersionMember:       {trips: "A36"},
+	refhost.SendsTwice:            {trips: "A43 B16"},
 	refhost.AnswersTwice:          {trips: "A36", only: hostcheck.Legacy},
 	refhost.AnswersNobody:         {trips: "A36", only: hostcheck.Legacy},
 	refhost.OldJSONRPC:            {trips: "A36"},

@@ -77,7 +77,7 @@ var wires = []Requirement{
 					case !same || l.Event <= initialize.Event:
 					case l.Method == "notifications/initialized":
 						said = l.Event
-					case l.Kind == wire.Request && l.Method != "ping":
+					case l.Kind == wire.Request && l.Method != "ping" && l.Method != "initialize":
 						asked = l.Event
 					}
 				}

@@ -1,10 +1,12 @@
 package hostcheck
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
@@ -119,7 +121,12 @@ func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
 	}
 	s.register(c)
 	judgeRequest(s.observer, c)
+	echo := c.echoes()
 	c.others, c.earlier = nil, nil // which would be kept for as long as this one
+	if echo {
+		s.Note(l.Conn, "this is what came before, under the same id, and is not answered again")
+		return
+	}
 	if version := c.String(wire.MetaVersion); s.protocol == Modern && l.Method != "initialize" && version != "" &&
 		!slices.Contains(s.supported(), version) {
 		s.answer(c, s.unsupported(version))
@@ -224,7 +231,20 @@ func (s *session) register(c *call) {
 			c.others = append(c.others, other)
 		}
 	}
-	s.requests = append(s.requests, c)
+	if !c.echoes() {
+		s.requests = append(s.requests, c)
+	}
+}
+
+// echoed is how soon after a request its copy comes that is no call of its own.
+const echoed = 500 * time.Millisecond
+
+// echoes says whether a request over stdio is one that came just before, to the byte: its
+// id was used, which is told, and to take it for another call would tell much more.
+func (c *call) echoes() bool {
+	return c.Header == nil && slices.ContainsFunc(c.earlier, func(other *call) bool {
+		return c.At-other.At < echoed && bytes.Equal(other.Raw, c.Raw)
+	})
 }
 
 // sender is who sent a request, as far as ids and tokens go: a server process, a

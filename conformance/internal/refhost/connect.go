@@ -148,7 +148,7 @@ func (h *host) dial(ctx context.Context, modern bool) (*client, error) {
 		return nil, fmt.Errorf("starting the server: %w", err)
 	}
 	link := newStdioLink(conn, c.receive, h.fault == LogsToServer)
-	link.kills = h.fault == KillsServer
+	link.kills, link.twice = h.fault == KillsServer, h.fault == SendsTwice
 	c.link = link
 	return c, nil
 }

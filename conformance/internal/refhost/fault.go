@@ -163,6 +163,7 @@ const (
 	IgnoresPings          Fault = "ignores-pings"
 	NumericReason         Fault = "numeric-reason"
 	MalformedContent      Fault = "malformed-content"
+	SendsTwice            Fault = "sends-twice"
 	AnswersTwice          Fault = "answers-twice"
 	AnswersNobody         Fault = "answers-nobody"
 	FetchesIcons          Fault = "fetches-icons"
@@ -191,5 +192,5 @@ var faults = []Fault{
 	IgnoresProgress, NoMaximum, ClockRunsOn, UsesLateResponses, CrashesOnLate, UsesUnknownTypes, GuessesTypes, NeedsResultType,
 	AcceptsJSONOnly, ReadsJSONAlone, ReadsStreamsAlone, RetryWithoutName, ChokesOnComments, NeverResumes, IgnoresRetry, SameIDAfterBreak,
 	LeavesServerDead, ListensOnce, ListensToOthers, ServerForEachCall, KillsServer, KeepsLostSession, LeavesSession, StreamsUnasked, DeafStream,
-	NoVersionMember, OldJSONRPC, LogsToServer, WritesLatin1, NoVersionHeader, WrongVersionHeader, DropsSession, NeverInitialized, HalfInitialize, ReusesIDs, FractionalIDs, IgnoresPings, NumericReason, MalformedContent, AnswersTwice, AnswersNobody, FollowsReferences, FollowsFormReferences, FetchesIcons, CrashesAtOnce, Hangs, EndsMidCall,
+	NoVersionMember, OldJSONRPC, LogsToServer, WritesLatin1, NoVersionHeader, WrongVersionHeader, DropsSession, NeverInitialized, HalfInitialize, ReusesIDs, FractionalIDs, IgnoresPings, NumericReason, MalformedContent, SendsTwice, AnswersTwice, AnswersNobody, FollowsReferences, FollowsFormReferences, FetchesIcons, CrashesAtOnce, Hangs, EndsMidCall,
 }

@@ -12,6 +12,7 @@ type stdioLink struct {
 	conn  io.ReadWriteCloser
 	noisy bool // a fault
 	kills bool // likewise
+	twice bool // likewise
 	write sync.Mutex
 	ended chan struct{} // closed when the server is gone
 
@@ -58,7 +59,11 @@ func (l *stdioLink) send(ctx context.Context, raw []byte, _ head, ended func(err
 		defer l.mu.Unlock()
 		delete(l.lost, n)
 	})
-	if err := l.post(ctx, raw); err != nil {
+	err := l.post(ctx, raw)
+	if l.twice && err == nil {
+		err = l.post(ctx, raw)
+	}
+	if err != nil {
 		ended(err)
 	}
 }
