@@ -29,6 +29,12 @@ func (s *session) trouble() string {
 	case s.Unended():
 		return "; what it wrote has no newline at its end"
 	}
+	s.guard.Lock()
+	mistaken := s.mistaken
+	s.guard.Unlock()
+	if mistaken != "" {
+		return "; " + mistaken
+	}
 	if p := s.ignored(); p != nil {
 		return fmt.Sprintf("; the prompt of call %q was not answered", wire.Excerpt([]byte(p.flow.label), 40))
 	}

@@ -2,6 +2,7 @@ package hostcheck
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -55,6 +56,22 @@ func (s *session) tools() []any {
 		return toolList
 	}
 	return append(slices.Clip(toolList), s.referring())
+}
+
+// hasTool says whether the list of tools has a name.
+func (s *session) hasTool(name string) bool {
+	return slices.ContainsFunc(s.tools(), func(t any) bool {
+		described, _ := t.(map[string]any)
+		return described["name"] == name
+	})
+}
+
+// mistake keeps the first thing that a host did with its calls which keeps the scenario
+// from going on.
+func (s *session) mistake(what string) {
+	s.guard.Lock()
+	defer s.guard.Unlock()
+	s.mistaken = cmp.Or(s.mistaken, what)
 }
 
 // olderRevisions are those whose initialize is answered in kind: they differ in
@@ -133,7 +150,14 @@ func (s *session) hearRequest(l *wire.Line, back wire.Channel, p *wire.Peer) {
 		return
 	}
 	switch {
+	case l.Method == "tools/call" && s.speaks(c, p) && !s.hasTool(c.Name):
+		s.mistake(fmt.Sprintf("it calls the tool %q, which the server does not have", wire.Excerpt([]byte(c.Name), 60)))
+		s.answer(c, fault(invalidParams, "Unknown tool: "+c.Name, nil))
+		return
 	case s.takes(l.Method) && s.speaks(c, p):
+		if l.Method == "tools/call" && c.Label() == "" {
+			s.mistake("a call lacks the arguments that it is told to have")
+		}
 		s.arrived(c)
 		return
 	case l.Method == "initialize" && s.protocol == Legacy:

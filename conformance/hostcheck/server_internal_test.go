@@ -61,7 +61,10 @@ func FuzzHear(f *testing.F) {
 // Over HTTP two requests can come at the same moment. One of them comes second
 // all the same, and its id is compared with that of the other.
 func TestHear_RequestsAtTheSameMoment(t *testing.T) {
-	const id1, id2 = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{}}`, `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{}}`
+	const (
+		id1 = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"notes_search"}}`
+		id2 = `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"notes_search"}}`
+	)
 	for name, c := range map[string]struct {
 		second string
 		want   mark

@@ -45,6 +45,7 @@ type session struct {
 	pending  map[string]chan *wire.Line // the server's own requests, by id
 	asked    map[string]bool            // those that were ever made, and whether they were answered
 	strayed  time.Duration              // when a stray notice came while a prompt was open; zero if none did
+	mistaken string                     // what is wrong with a call of its; empty if nothing is
 	serial   bool                       // the host makes one call at a time
 	took     time.Duration              // how long it was, once it is closed
 }

@@ -115,3 +115,27 @@ func TestVerdict_Official(t *testing.T) {
 		}
 	}
 }
+
+// What is wrong with the calls themselves is named where nothing comes of them.
+func TestVerdict_WrongCalls(t *testing.T) {
+	for name, c := range map[string]struct {
+		call hostcheck.Call
+		want string
+	}{
+		"prefixed": {
+			hostcheck.Call{Tool: "hostcheck__notes_search", Arguments: map[string]any{"call": "sign-in"}},
+			`; it calls the tool "hostcheck__notes_search", which the server does not have`,
+		},
+		"no arguments": {hostcheck.Call{Tool: "notes_search"}, "; a call lacks the arguments that it is told to have"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := play(t, one("refusal", hostcheck.Modern, hostcheck.HTTP), func(ctx context.Context, t *testing.T, launch hostcheck.Launch) {
+				launch.Task.Steps = [][]hostcheck.Call{{c.call}}
+				speak(ctx, t, launch, time.Second)
+			})
+			if p9 := check(t, r, "P9"); p9.Reached() || !strings.Contains(p9.ErrorMessage, c.want) {
+				t.Errorf("P9 is %s: %s", p9.Status, p9.ErrorMessage)
+			}
+		})
+	}
+}
