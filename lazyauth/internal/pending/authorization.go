@@ -18,9 +18,8 @@ type Authorization struct {
 	asked   Asked
 	id      string // of the flight
 	by      string // whose turn it was when it was begun or joined
-	shares  bool   // it has a use of asked.Share
-	place   string // what another process has taken for it, if it was joined
 
+	shares    bool // it has a use of asked.Share
 	unwritten bool // the record could not be written when it was begun
 
 	poller  *poller // of settle, for Start to go on with

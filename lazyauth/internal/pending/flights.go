@@ -155,7 +155,8 @@ func (f *Flights) join(ctx context.Context, r *record, a Asked) (*Authorization,
 	if err != nil {
 		return f.alone(ctx, a)
 	}
-	joined := &Authorization{flights: f, asked: a, id: r.ID, Authorization: auth, by: r.By, place: r.Place}
+	joined := &Authorization{flights: f, asked: a, id: r.ID, Authorization: auth, by: r.By}
+	a.Share.joins(r.Place)
 	if joined.settle(ctx) && a.Settled != nil {
 		a.Settled()
 	}

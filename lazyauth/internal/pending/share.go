@@ -42,6 +42,8 @@ type Share struct {
 	place string    // empty: none was taken
 	ends  time.Time // what it was taken for, by then
 	left  bool      // others can go on
+
+	joined string // the place that another process has taken for what was joined
 }
 
 // NewShare returns a share that has no place yet, of so many; full is why it gets none. It returns nil if places is nil: then
@@ -134,6 +136,26 @@ func (s *Share) End(ctx context.Context, left bool) {
 	if s.uses == 0 && !s.left {
 		place, s.place = s.place, ""
 	}
+	s.mu.Unlock()
+	s.Give(ctx, place)
+}
+
+// joins notes what another process has taken for what is joined, which giveJoined gives back.
+func (s *Share) joins(place string) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.joined = place
+}
+
+func (s *Share) giveJoined(ctx context.Context) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	place := s.joined
 	s.mu.Unlock()
 	s.Give(ctx, place)
 }

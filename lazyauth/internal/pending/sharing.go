@@ -49,7 +49,7 @@ func (a *Authorization) endShare(ctx context.Context, e ended, o Outcome) {
 	case a.shares:
 		a.asked.Share.End(ctx, others)
 	case !others && (e.brings || e.over || e.left):
-		a.asked.Share.Give(ctx, a.place)
+		a.asked.Share.giveJoined(ctx)
 	}
 }
 
