@@ -20,7 +20,12 @@ func (i *Interceptor) install(server *mcp.Server) {
 	if _, done := i.installed.LoadOrStore(key, struct{}{}); done {
 		return
 	}
-	runtime.AddCleanup(server, func(key weak.Pointer[mcp.Server]) { i.installed.Delete(key) }, key)
+	installed := weak.Make(i) // which may hold server, by the hooks of a trace for one, and would for ever
+	runtime.AddCleanup(server, func(key weak.Pointer[mcp.Server]) {
+		if i := installed.Value(); i != nil {
+			i.installed.Delete(key)
+		}
+	}, key)
 	server.AddReceivingMiddleware(i.around)
 	server.AddSendingMiddleware(redirectProgress)
 }
