@@ -74,7 +74,7 @@ func (c Caller) Format(f fmt.State, _ rune) {
 // some compare the token's audience with the client for that.
 type TokenExchange struct {
 	// Audience and Resource name what the token is to be good for. Servers differ in which they
-	// want: one of them should be set, or the token may be as good as the caller's own.
+	// want; one of them is required.
 	Audience []string
 	Resource []string
 	// Params are further parameters of the request. Those of the protocol cannot be given.
@@ -83,6 +83,11 @@ type TokenExchange struct {
 	// to Service.Issuer too. Whoever runs Service.Issuer, or reads along there, can then act as
 	// these callers wherever their tokens are accepted, this server included.
 	InsecureIssuers []string
+	// InsecureAnyTarget does without Audience and Resource, for an authorization server that
+	// decides by the client what a token is good for. From one that does not, the token is as good as
+	// the caller's own: whoever runs the API, or reads along there, can act as the caller
+	// wherever that is accepted, this server included.
+	InsecureAnyTarget bool
 }
 
 // An IdentityAssertion is the Identity Assertion JWT Authorization Grant
@@ -171,6 +176,8 @@ func checkExchange(x *TokenExchange, s *Service) error {
 		return errors.New("its Exchange does not go with Service.InsecureSkipIssuerCheck: who answers for the metadata could have the callers' bearer tokens sent anywhere")
 	case s.ClientID == "":
 		return errors.New("its Exchange needs Service.ClientID: the client that may act for its callers")
+	case len(x.Audience) == 0 && len(x.Resource) == 0 && !x.InsecureAnyTarget:
+		return errors.New("its Exchange names no API: set Audience or Resource, whichever the authorization server wants, or the token may be as good as the caller's own")
 	case slices.Contains(x.InsecureIssuers, ""):
 		return errors.New("its Exchange.InsecureIssuers has an empty one")
 	}

@@ -543,7 +543,7 @@ func TestUnattended_Printed(t *testing.T) {
 
 // What cannot be meant is refused by New.
 func TestUnattended_New(t *testing.T) {
-	exchange := func() *lazyauth.TokenExchange { return &lazyauth.TokenExchange{} }
+	exchange := func() *lazyauth.TokenExchange { return &lazyauth.TokenExchange{Audience: []string{"api"}} }
 	for want, change := range map[string]func(*lazyauth.Unattended, *lazyauth.Service, *lazyauth.Options){
 		"set one of them": func(u *lazyauth.Unattended, _ *lazyauth.Service, _ *lazyauth.Options) { u.Exchange = nil },
 		"it has 2 of": func(u *lazyauth.Unattended, _ *lazyauth.Service, _ *lazyauth.Options) {
@@ -565,6 +565,7 @@ func TestUnattended_New(t *testing.T) {
 		"absolute URL": func(u *lazyauth.Unattended, _ *lazyauth.Service, _ *lazyauth.Options) {
 			u.Exchange.Resource = []string{"api"}
 		},
+		"names no API": func(u *lazyauth.Unattended, _ *lazyauth.Service, _ *lazyauth.Options) { u.Exchange.Audience = nil },
 		"name the service accounts": func(u *lazyauth.Unattended, _ *lazyauth.Service, _ *lazyauth.Options) {
 			*u = lazyauth.Unattended{Credentials: &lazyauth.ClientCredentials{ClientID: "a", ClientSecret: "b"}}
 		},
@@ -585,6 +586,17 @@ func TestUnattended_New(t *testing.T) {
 		_, err := lazyauth.New(s, &o)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "lazyauth: Options.Unattended[0]: ") {
 			t.Errorf("%q: %v", want, err)
+		}
+	}
+	for _, x := range []lazyauth.TokenExchange{{Audience: []string{"api"}}, {Resource: []string{"https://api.example.test"}}, {InsecureAnyTarget: true}} {
+		auth, err := lazyauth.New(lazyauth.Service{Name: "Notes", Issuer: fakeas.DefaultIssuer, ClientID: "notes"},
+			&lazyauth.Options{Unattended: []lazyauth.Unattended{{Callers: everyone, Exchange: &x}}})
+		if err != nil {
+			t.Errorf("%+v: %v", x, err)
+			continue
+		}
+		if err := auth.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

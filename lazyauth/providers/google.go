@@ -29,7 +29,7 @@ import (
 // Sources: developers.google.com/identity/protocols/oauth2/native-app ("refresh tokens are
 // always returned for installed applications"), …/web-server (access_type; that a refresh token comes
 // with the first approval alone is from others' practice), …/openid-connect/openid-connect (the metadata),
-// support.google.com/cloud/answer/13464323 (verification). Read on 2026-11-26, the first as others
+// support.google.com/cloud/answer/13464323 (verification). Read on 2026-11-26 and 27, the first two as others
 // quote it. Not run against Google.
 func Google(app App) (lazyauth.Service, error) {
 	const provider = "Google"

@@ -144,7 +144,7 @@ func (b withBearer) RoundTrip(req *http.Request) (*http.Response, error) {
 // A bearer token of the provider's own is exchanged, and nobody is asked.
 func TestExchange(t *testing.T) {
 	p := startProvider(t, time.Minute)
-	result, wire := p.whoami(t, &lazyauth.TokenExchange{}, p.bearer(t), p.issuer, p)
+	result, wire := p.whoami(t, &lazyauth.TokenExchange{Audience: []string{"notes-api"}}, p.bearer(t), p.issuer, p)
 	text, _ := json.Marshal(result.StructuredContent)
 	if result.IsError || !strings.Contains(string(text), userID) {
 		t.Errorf("the tool returned %s, %v", text, result.Content)
@@ -158,11 +158,11 @@ func TestExchange(t *testing.T) {
 // provider refuses it.
 func TestExchange_OtherIssuer(t *testing.T) {
 	p, other := startProvider(t, time.Minute), startProvider(t, time.Minute)
-	result, wire := p.whoami(t, &lazyauth.TokenExchange{}, other.bearer(t), other.issuer, other)
+	result, wire := p.whoami(t, &lazyauth.TokenExchange{Audience: []string{"notes-api"}}, other.bearer(t), other.issuer, other)
 	if !result.IsError || result.Meta[lazyauth.MetaReason] != string(lazyauth.ReasonUnavailable) || wire.all() != "" {
 		t.Errorf("the tool returned %v after %s", result.Content, wire.all())
 	}
-	result, wire = p.whoami(t, &lazyauth.TokenExchange{InsecureIssuers: []string{other.issuer}}, other.bearer(t), other.issuer, other)
+	result, wire = p.whoami(t, &lazyauth.TokenExchange{Audience: []string{"notes-api"}, InsecureIssuers: []string{other.issuer}}, other.bearer(t), other.issuer, other)
 	if !result.IsError || result.Meta[lazyauth.MetaReason] != string(lazyauth.ReasonUnavailable) || wire.all() != "token-exchange 400" {
 		t.Errorf("the tool returned %v after %s", result.Content, wire.all())
 	}
