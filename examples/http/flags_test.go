@@ -61,6 +61,7 @@ func TestSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
 		{"negative patience", with("-single-user", "-patience", "-1s"), "-patience is negative"},
 		{"an unknown flag", with("-port", "80"), "-port"},
 		{"an argument", with("serve"), `"serve" is not a flag`},
+		{"a store that is a database", with("-demo-users", "ada", "-store", "postgres://u:hunter2@db/db"), "-store is a folder"},
 		{"a log that cannot be", with("-single-user", "-log", t.TempDir()), "-log"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -70,6 +71,9 @@ func TestSaysWhatIsWrongWithTheCommandLine(t *testing.T) {
 			}
 			if !strings.Contains(stderr.String(), test.want) || !strings.Contains(stderr.String(), "http -help") {
 				t.Errorf("it says %q, want %q and where the help is", stderr.String(), test.want)
+			}
+			if strings.Contains(stderr.String(), "hunter2") {
+				t.Errorf("it repeats a password: %q", stderr.String())
 			}
 		})
 	}

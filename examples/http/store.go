@@ -24,6 +24,8 @@ func (c *config) openStore(keyFile, key string) error {
 		return errors.New("-store-key is for -store: say where grants are kept, too")
 	case c.storeDir == "":
 		return nil
+	case strings.Contains(c.storeDir, "://"): // which may have a password, and is not repeated
+		return errors.New("-store is a folder of this machine, and no URL: for a database that several machines share, see docs/scale.md and examples/replicas")
 	case c.SingleUser:
 		return errors.New("-store is for many people, and with -single-user every caller is one: leave out one of them")
 	}
