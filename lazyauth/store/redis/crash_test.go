@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,33 @@ import (
 // The server is killed in the middle of writes, with "appendfsync always".
 func TestCrash_AcknowledgedIsThere(t *testing.T) {
 	enginetest.CrashAcknowledgedIsThere(t, newPlace(t, server).common(), server)
+}
+
+// A server that writes nothing to its disk has nothing after it was killed. That there is no row says nobody whether it was lost, or
+// has ended: who had seen it uses it no more.
+func TestCrash_WithoutAppendOnly(t *testing.T) {
+	ctx := context.WithoutCancel(t.Context())
+	s := start(t, "appendonly no")
+	p := newPlace(t, s)
+	db := p.open()
+	machine, err := store.NewFleet(db, bytes.Repeat([]byte("n4me"), store.KeySize/4), [][]byte{bytes.Repeat([]byte("s3al"), store.KeySize/4)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := machine.Update(ctx, "alice", func([]byte) ([]byte, error) { return []byte("acknowledged"), nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Kill(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var record []byte
+	enginetest.Eventually(t, "it answers", func() bool { record, err = machine.Load(ctx, "alice"); return err == nil })
+	if record != nil {
+		t.Errorf("there is %q", record)
+	}
 }
 
 // A replica is promoted behind a link that had been cut.
