@@ -172,6 +172,7 @@ func TestDocs_ShowWhatCompiles(t *testing.T) {
 	}
 	for _, shown := range []struct{ document, begins, source string }{
 		{"../docs/http.md", "page, err := lazyauth.NewConnectPage(lazyauth.ConnectOptions{PublicURL: \"https://mcp.example.com/connect\", Who: whoIsSignedIn})", "httplimit/example_test.go"},
+		{"../docs/scale.md", "fleet, err := store.NewFleet(db, keys.Names", "httpforward/example_test.go"},
 		{"../docs/http.md", "// peer is the key", "unixsocket_linux_test.go"},
 	} {
 		text, err := os.ReadFile(shown.document)
