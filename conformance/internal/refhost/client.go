@@ -74,6 +74,19 @@ type outgoing struct {
 func (c *client) dead() bool { return c.link.dead() }
 func (c *client) close()     { c.link.close() }
 
+// oddID is the id of the nth request, as few hosts number them.
+func oddID(n int) string {
+	switch n % 4 {
+	case 0:
+		return fmt.Sprintf(`"request-%d: \u00e9"`, n)
+	case 1:
+		return strconv.Itoa(-n)
+	case 2:
+		return strconv.Itoa(1<<53 + 2*n + 1)
+	}
+	return strconv.Itoa(n - 3) // zero, the first time
+}
+
 // request makes one request and waits for its response. A request of the newer
 // era whose stream broke is sent once more.
 func (c *client) request(ctx context.Context, method string, params map[string]any, call hostcheck.Call) (message, error) {
@@ -104,6 +117,8 @@ func (c *client) try(ctx context.Context, method string, params map[string]any, 
 	out.id = strconv.Itoa(c.next)
 	retry := params["inputResponses"] != nil || params["requestState"] != nil
 	switch {
+	case c.h.habit == OddIDs:
+		out.id = oddID(c.next)
 	case reuse != "":
 		out.id = reuse
 	case c.h.fault == RetryKeepsID && retry:

@@ -143,6 +143,9 @@ func (h *host) dial(ctx context.Context, modern bool) (*client, error) {
 		c.link = newHTTPLink(h, c.receive, modern)
 		return c, nil
 	}
+	if h.habit == HTTPAlone {
+		return nil, errors.New("this host starts no servers")
+	}
 	conn, err := h.launch.Server(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("starting the server: %w", err)
@@ -195,7 +198,7 @@ func (h *host) initialize(ctx context.Context, c *client) error {
 	if h.fault != NeverInitialized {
 		c.notify("notifications/initialized", nil)
 	}
-	if link, ok := c.link.(*httpLink); ok {
+	if link, ok := c.link.(*httpLink); ok && h.habit != NoStream {
 		link.listen()
 	}
 	return c.tools(ctx)

@@ -63,8 +63,14 @@ const (
 	// OlderEraAlone and NewerEraAlone speak one protocol.
 	OlderEraAlone Habit = "older-era-alone"
 	NewerEraAlone Habit = "newer-era-alone"
-	// StdioAlone has no HTTP.
+	// StdioAlone has no HTTP, HTTPAlone starts no servers.
 	StdioAlone Habit = "stdio-alone"
+	HTTPAlone  Habit = "http-alone"
+	// NoStream asks for no stream of the older era with GET.
+	NoStream Habit = "no-stream"
+	// OddIDs has strings, negative integers, zero, and integers that no double has for
+	// the ids of its requests.
+	OddIDs Habit = "odd-ids"
 )
 
 // Habits returns all habits but the ordinary.
@@ -74,4 +80,5 @@ var habits = []Habit{
 	OpensThenAccepts, Nameless, CancelsUnknownModes, GivesUpOnVersion, GivesUpBroken, NeverRetries, FormsAlone, URLsAlone, NoElicitation,
 	ShowsHostAndPort, HighlightsOrigin, NamesServerInWords, EncodesURL, WrapsResults, NoContentType, DraftFirst, EncodesAllParameters, NoDefaults,
 	CallsByName, OwnMaximum, FieldsAsText, EndsOnRefusal, OneCallAtATime, SessionPerCall, OlderEraAlone, NewerEraAlone, StdioAlone,
+	HTTPAlone, NoStream, OddIDs,
 }
