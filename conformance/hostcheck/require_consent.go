@@ -254,8 +254,8 @@ var consent = []Requirement{
 		// decides in no time.
 		answered: func(j judge, s *session, p *prompt) {
 			if p.got != nil && p.got.err == nil && !p.odd && !s.hasHook(HookShown) && p.got.at-p.issued < reading {
-				j.note(fmt.Sprintf("%q came %v after the prompt: nobody was asked, as far as is seen without a hook", p.got.said(),
-					(p.got.at-p.issued).Round(time.Millisecond)), p.got.line.Event)
+				j.note(fmt.Sprintf("%q came less than %v after the prompt: nobody was asked, as far as is seen without a hook", p.got.said(),
+					reading), p.got.line.Event)
 			}
 		},
 		shown: func(j judge, _ *session, p *prompt) {

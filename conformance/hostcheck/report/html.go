@@ -65,7 +65,8 @@ func HTML(w io.Writer, r *hostcheck.Report, o Options) error {
 		Identity: identity(r),
 		OK:       r.OK(o.Strict),
 		Baseline: r.Baseline,
-		Skipped:  skipped(r),
+		Skipped:  reasons(r, hostcheck.Skipped, 60),
+		Info:     reasons(r, hostcheck.Info, 120),
 	}
 	total := counts{}
 	anchors := map[*hostcheck.Result]string{}
@@ -99,6 +100,7 @@ type page struct {
 	OK       bool
 	Totals   string
 	Skipped  string
+	Info     string
 	Baseline *hostcheck.Baseline
 	Head     []string
 	Matrix   []matrixRow

@@ -207,6 +207,22 @@ func TestTextTellsOnceWhatIsWrongEverywhere(t *testing.T) {
 	}
 }
 
+// What is told for information is told in the summary, and not in the page alone.
+func TestTextTellsInformation(t *testing.T) {
+	r := sample()
+	for i := range r.Results {
+		r.Results[i].Checks[0].Status = hostcheck.Info
+		r.Results[i].Checks[0].Details = map[string]any{"note": "nobody was asked"}
+	}
+	got := text(t, r, report.Options{})
+	if !strings.Contains(got, "\nSkipped: no UI hook (2).\nFor information: nobody was asked (2).\n") {
+		t.Errorf("%s", got)
+	}
+	if page := words(page(t, r)); !strings.Contains(page, "For information: nobody was asked (2)") {
+		t.Errorf("%.600s", page)
+	}
+}
+
 func TestTextWithBaseline(t *testing.T) {
 	r := sample()
 	r.Baseline = &hostcheck.Baseline{Expected: []string{"consent:A11"}, Unexpected: []string{}, Stale: []string{}}

@@ -192,8 +192,11 @@ func (t *text) totals(r *hostcheck.Report) {
 		t.para("", who+".")
 	}
 	t.para("", fmt.Sprintf("%s in %s, %s: %s.", plural(len(scenarios), "scenario"), plural(len(r.Results), "run"), took(r.Took), c))
-	if why := skipped(r); why != "" {
+	if why := reasons(r, hostcheck.Skipped, 60); why != "" {
 		t.para("", "Skipped: "+why+".")
+	}
+	if why := reasons(r, hostcheck.Info, 120); why != "" {
+		t.para("", "For information: "+why+".")
 	}
 	if c[hostcheck.Success]+c[hostcheck.Failure]+c[hostcheck.Warning] == 0 {
 		fmt.Fprintln(t, "Nothing was checked.")
@@ -205,16 +208,16 @@ func (t *text) totals(r *hostcheck.Report) {
 	fmt.Fprintln(t, t.paint(red, "FAILED"))
 }
 
-// skipped counts the reasons for which checks were skipped, the most frequent
-// first.
-func skipped(r *hostcheck.Report) string {
+// reasons counts why checks have a status that is no verdict, the most frequent first, and
+// cuts each at a number of characters.
+func reasons(r *hostcheck.Report, status hostcheck.Status, limit int) string {
 	reasons, times := []string{}, map[string]int{}
 	for _, result := range r.Results {
 		for _, check := range result.Checks {
-			if check.Status != hostcheck.Skipped {
+			if check.Status != status || !check.Reached() {
 				continue
 			}
-			reason := cmp.Or(shorten(line(Why(check)), 60), "for no reason that is given")
+			reason := cmp.Or(shorten(line(Why(check)), limit), "for no reason that is given")
 			if times[reason]++; times[reason] == 1 {
 				reasons = append(reasons, reason)
 			}
