@@ -27,13 +27,21 @@ type replicas interface {
 // replicasOf returns what a store offers for that, or the one that it wraps, or nil, and the name of
 // this process.
 func replicasOf(s store.Store) (replicas, string) {
+	if r, ok := offered[replicas](s); ok {
+		return r, r.Incarnation()
+	}
+	return nil, rand.Text()
+}
+
+// offered returns what a store offers besides being one, or the one that it wraps.
+func offered[T any](s store.Store) (what T, ok bool) {
 	for {
-		if r, ok := s.(replicas); ok {
-			return r, r.Incarnation()
+		if what, ok = s.(T); ok {
+			return what, true
 		}
-		wraps, ok := s.(interface{ Unwrap() store.Store })
-		if !ok {
-			return nil, rand.Text()
+		wraps, is := s.(interface{ Unwrap() store.Store })
+		if !is {
+			return what, false
 		}
 		s = wraps.Unwrap()
 	}

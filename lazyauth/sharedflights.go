@@ -8,7 +8,6 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/schedule"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
 
 // sharedFlights are what processes share of the sign-ins under way, by way of Options.Store.
@@ -30,24 +29,10 @@ func newSharedFlights(s *Service, o *Options, told observer) *sharedFlights {
 	}
 	if o.Store != nil && !o.UnsharedSignIns {
 		shared.flights = pending.New(o.Store)
-		shared.places = placesIn(o.Store)
+		shared.places, _ = offered[pending.Places](o.Store)
 		shared.placesOf = func(who grants.Principal) string { return s.placesKey(Principal(who)) }
 	}
 	return shared
-}
-
-// placesIn returns what a store that processes share, or one that it wraps, offers to bound what they have under way; nil if nothing.
-func placesIn(s store.Store) pending.Places {
-	for {
-		if places, ok := s.(pending.Places); ok {
-			return places
-		}
-		wraps, ok := s.(interface{ Unwrap() store.Store })
-		if !ok {
-			return nil
-		}
-		s = wraps.Unwrap()
-	}
 }
 
 // pages returns what processes share of sign-ins by the connect page; nil if there are none, or none that could be
