@@ -36,6 +36,10 @@ const (
 
 	quietCalls = 300
 	mostMemory = 256 // MiB, at its peak
+
+	// With -short, where nobody reads the figures.
+	shortFlood = 50
+	shortQuiet = 50
 )
 
 // BenchmarkFloods has this program, as a process of its own, flooded in each of the ways in which
@@ -47,12 +51,16 @@ func BenchmarkFloods(b *testing.B) {
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		b.Skip("the peak is read from /proc")
 	}
-	many, perSecond := number(b, manyVariable, usualFlood), number(b, rateVariable, usualRate)
+	usual, before := usualFlood, quietCalls
+	if testing.Short() {
+		usual, before = shortFlood, shortQuiet
+	}
+	many, perSecond := number(b, manyVariable, usual), number(b, rateVariable, usualRate)
 	for _, kind := range slices.Sorted(maps.Keys(floods)) {
 		b.Run(kind, func(b *testing.B) {
 			for b.Loop() {
 				p := besiege(b, floods[kind].flags...)
-				quiet := p.calls(func(n int) bool { return n == quietCalls })
+				quiet := p.calls(func(n int) bool { return n == before })
 				f := p.flooded(b, kind, many, perSecond)
 				meanwhile := p.calls(func(int) bool { return f.isOver() })
 				peak := p.peak(b)
