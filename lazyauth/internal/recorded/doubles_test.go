@@ -58,9 +58,15 @@ var doubledHosts = []doubledHost{
 		stories: dialogs("form"),
 	},
 	{
-		name: "Claude Code, with a server that does not speak 2026-07-28",
-		source: "claude-code issue 88075, read in November 2026, and a log of version 2.1.281; version 2.1.328 was run with one that does, and declares " +
-			"url there",
+		name:   "Claude Code, with a server that does not speak 2026-07-28",
+		source: "what version 2.1.328 said to hostcheck as such a server, on 27 November 2026; with one that speaks 2026-07-28 it was run",
+		initialize: `{"protocolVersion":"2025-11-25","capabilities":{"roots":{"listChanged":true},"elicitation":{"form":{},"url":{}}},
+			"clientInfo":{"name":"claude-code","title":"Claude Code","version":"2.1.328"}}`,
+		stories: dialogs("url"),
+	},
+	{
+		name:   "Claude Code 2.1.281, with a server that does not speak 2026-07-28",
+		source: "claude-code issue 88075, read in November 2026, and a log of that version",
 		initialize: `{"protocolVersion":"2025-11-25","capabilities":{"roots":{"listChanged":true},"elicitation":{}},
 			"clientInfo":{"name":"claude-code","title":"Claude Code","version":"2.1.281"}}`,
 		stories: dialogs("form"),
