@@ -106,6 +106,9 @@ func TestConnectPage_PushesAreBounded(t *testing.T) {
 			last = ada.Do(http.MethodPost, connectURL, form, nil)
 		}
 		shows(t, last, http.StatusTooManyRequests, "too-often")
+		if after := last.Header.Get("Retry-After"); after != "600" {
+			t.Errorf("to come back after %q", after)
+		}
 		if n := o.AS.Count(fakeas.PushedAuthorization, ""); n != 50 {
 			t.Errorf("%d requests were pushed", n)
 		}

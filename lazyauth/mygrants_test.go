@@ -422,7 +422,11 @@ func TestMyGrants_StoreFails(t *testing.T) {
 		page, all := ada.Get(mine+"/end"), ada.Get(grantsURL+"/all/end")
 		kept.Fails(errors.New("broken"))
 		shows(t, ada.Get(grantsURL), http.StatusOK, "granted", "This may not be all", "Notes")
-		shows(t, ada.Get(grantsURL+"/AAAAAAAAAAAAAAAAAAAAAA"), http.StatusServiceUnavailable, "unreachable")
+		none := ada.Get(grantsURL + "/AAAAAAAAAAAAAAAAAAAAAA")
+		shows(t, none, http.StatusServiceUnavailable, "unreachable")
+		if after := none.Header.Get("Retry-After"); after != "60" {
+			t.Errorf("to come back after %q", after)
+		}
 		shows(t, ada.Do(http.MethodPost, mine+"/end", page.Form("end"), nil), http.StatusServiceUnavailable, "over", "Not everything has ended", "not ended")
 		shows(t, ada.Do(http.MethodPost, grantsURL+"/all/end", all.Form("end"), nil), http.StatusServiceUnavailable, "over", "Not everything has ended")
 		kept.Fails(nil)

@@ -140,6 +140,12 @@ func (p *Page) show(w http.ResponseWriter, v view, status int, s shown) {
 	} else {
 		webpage.Dress(w.Header(), policy)
 	}
+	switch status { // the pages say so, too
+	case http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", "600") // until the link, or what was begun, is over
+	case http.StatusServiceUnavailable, http.StatusBadGateway:
+		w.Header().Set("Retry-After", "60")
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if v == working {
 		w.Header().Set("Refresh", "1")
