@@ -144,30 +144,42 @@ func toldInText(s *visit) {
 	s.over(0)
 }
 
-// Each way in meets each command line. mcpdo declares elicitation and is told everything;
+// Each way in meets each command line, each of these in each of its eras, and each way in each
+// era; TestOutcomes has all three together. mcpdo declares elicitation and is told everything;
 // the others learn in text what to do, and the call after that waits for what comes of it.
 func TestOutcomesOfCommandLines(t *testing.T) {
 	// Each call is a process: of more sessions at once some would be late.
 	slots := make(chan struct{}, 4)
-	for _, w := range ways {
-		for _, c := range []struct {
-			name  string
-			era   era
-			start func(context.Context, hostOptions) (host, error)
-			tell  func(*visit)
-			o     storyOptions
-		}{
-			{"mcpdo", legacy, startMCPDo, everyOutcome, storyOptions{reach: byForm}},
-			{"mcpdo", modern, startMCPDo, everyOutcome, storyOptions{reach: byForm}},
-			{"inspector", legacy, startInspector, everyOutcomeInText, storyOptions{reach: byText, endpoint: stateless}},
-			{"inspector", modern, startInspector, everyOutcomeInText, storyOptions{reach: byText, endpoint: stateless}},
-			{"mcporter", legacy, startMCPorter, everyOutcomeInText, storyOptions{reach: byText, endpoint: stateless}},
-		} {
-			t.Run(fmt.Sprintf("%s/%s/%s", w, c.name, c.era), func(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		start func(context.Context, hostOptions) (host, error)
+		tell  func(*visit)
+		o     storyOptions
+		eras  map[way]era
+	}{
+		{
+			"mcpdo", startMCPDo, everyOutcome, storyOptions{reach: byForm},
+			map[way]era{byAddTool: legacy, byHandler: modern, byIntercept: modern},
+		},
+		{
+			"inspector", startInspector, everyOutcomeInText, storyOptions{reach: byText, endpoint: stateless},
+			map[way]era{byAddTool: modern, byHandler: legacy, byIntercept: legacy},
+		},
+		{
+			"mcporter", startMCPorter, everyOutcomeInText, storyOptions{reach: byText, endpoint: stateless},
+			map[way]era{byAddTool: legacy, byHandler: legacy, byIntercept: legacy},
+		},
+	} {
+		for _, w := range ways {
+			e, ok := c.eras[w]
+			if !ok {
+				t.Fatalf("%s does not meet %s", c.name, w)
+			}
+			t.Run(fmt.Sprintf("%s/%s/%s", w, c.name, e), func(t *testing.T) {
 				t.Parallel()
 				slots <- struct{}{}
 				defer func() { <-slots }()
-				c.o.era, c.o.start, c.o.refuses = c.era, c.start, `account "declined"`
+				c.o.era, c.o.start, c.o.refuses = e, c.start, `account "declined"`
 				c.o.patience = 4 * patience // two dozen processes, one after the other
 				c.tell(newVisit(t, w, c.o))
 			})
