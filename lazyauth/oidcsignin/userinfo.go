@@ -27,6 +27,9 @@ func (s *SignIn) complete(ctx context.Context, p *provider, response *oauth2.Tok
 		s.log().Info("oidcsignin: the issuer did not tell what to call somebody", "cause", quote(err.Error()))
 		return nil
 	}
+	if address := claims.Text("email"); address != "" && address != more.Text("email") {
+		delete(more, "email_verified") // which is about another address
+	}
 	for name, value := range more {
 		if _, told := claims[name]; !told {
 			claims[name] = value

@@ -25,10 +25,20 @@ func TestUserInfo(t *testing.T) {
 		want     string // who is signed in; empty: nobody
 		asked    int
 	}{
-		"nothing is missing":               {claims: nil, info: claim("email", "eve@example.com"), want: "ada@example.com"},
-		"the name is missing":              {claims: thin, info: func(c map[string]any) { c["email"], c["email_verified"] = "a@example.com", true }, want: "a@example.com", asked: 1},
-		"the name is there of nobody":      {claims: thin, info: claim("sub", "eve"), want: "ada", asked: 1},
-		"the name is there unverified":     {claims: thin, info: claim("email", "victim@example.com"), want: "ada", asked: 1},
+		"nothing is missing":           {claims: nil, info: claim("email", "eve@example.com"), want: "ada@example.com"},
+		"the name is missing":          {claims: thin, info: func(c map[string]any) { c["email"], c["email_verified"] = "a@example.com", true }, want: "a@example.com", asked: 1},
+		"the name is there of nobody":  {claims: thin, info: claim("sub", "eve"), want: "ada", asked: 1},
+		"the name is there unverified": {claims: thin, info: claim("email", "victim@example.com"), want: "ada", asked: 1},
+		"an address is verified, another one": {
+			claims: func(c map[string]any) { thin(c); c["email"] = "victim@example.com" },
+			info:   func(c map[string]any) { c["email"], c["email_verified"] = "eve@example.com", true },
+			want:   "ada", asked: 1,
+		},
+		"the address is verified there": {
+			claims: func(c map[string]any) { thin(c); c["email"] = "a@example.com" },
+			info:   func(c map[string]any) { c["email"], c["email_verified"] = "a@example.com", true },
+			want:   "a@example.com", asked: 1,
+		},
 		"the identity is missing":          {identity: number, claims: thin, info: claim("employee_id", "7"), want: "7", asked: 1},
 		"the identity is somebody else's":  {identity: number, claims: thin, info: func(c map[string]any) { c["sub"], c["employee_id"] = "eve", "7" }, asked: 1},
 		"the identity is of nobody":        {identity: number, claims: thin, info: func(c map[string]any) { delete(c, "sub"); c["employee_id"] = "7" }, asked: 1},
