@@ -56,16 +56,6 @@ var judgements = map[string]map[string]judgement{
 		"B15": needsType,
 	},
 	"inspector": {
-		"A1": {
-			found: "declares no elicitation, and takes part in one", ruling: excused,
-			why: "It has no elicitation, and need not declare any. What it takes part with is the `cancel` of A5, and what is wrong with that " +
-				"is told there. What it means for lazy authorization: a server can hand the link and the code to this host as text only.",
-		},
-		"A4": {
-			found: "declares no form mode", ruling: excused,
-			why: "It cannot show forms and does not say it can; it answers `cancel` to this as to any prompt. What is wrong with that " +
-				"is A5.",
-		},
 		"A5": {
 			found: "answered with cancel",
 			why: "It declares no elicitation, and answers a prompt as if somebody had dismissed it, where the text wants an error. A " +
@@ -79,13 +69,7 @@ var judgements = map[string]map[string]judgement{
 				"and prints nothing.",
 		},
 	},
-	"mcporter": {
-		"A40": {
-			found: "MCP-Session-Id is missing", ruling: excused,
-			why: "It is no request of the session. The server has answered `initialize` with a version that does not exist, and mcporter tries " +
-				"the transport of 2024-11-05 then, which begins with a GET and has no sessions.",
-		},
-	},
+	"mcporter": {},
 	"codex-app": {
 		"P5": {
 			found: `what call "needs" came to for the model has the URL or the code of a prompt in it`,
@@ -152,10 +136,10 @@ var (
 			"the answer without exceptions, yet it does no harm.",
 	}
 	needsType = judgement{
-		found: "a result without a type was not taken for complete", ruling: excused,
+		found: "a result without a type was not taken for complete",
 		why: "The client takes results without a type from servers of the older protocol, and refuses them from one that speaks " +
-			"2026-07-28, where the type is required. The text gives older servers as its reason and can be read like that. A result of " +
-			"an unknown type it refuses, as it must.",
+			"2026-07-28, where the type is required. The text gives older servers as its reason; the official suite takes it to bind " +
+			"here, too (`sep-2322-default-result-type-complete`). A result of an unknown type it refuses, as it must.",
 	}
 )
 

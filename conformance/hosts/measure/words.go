@@ -97,8 +97,7 @@ var warnings = map[string]string{
 	"A58": "It goes on as if it knew the version in the answer to `initialize`.",
 	"B47": "The library sets no time-out of its own to the question: in the Go SDK the answer is waited for until the context ends that the host has " +
 		"connected with, and in the TypeScript SDK v2 for a minute, as any answer is.",
-	"B48": "Both end with status 0, and print nothing of it. The check waits for a second and a half after the refusal, which on a busy " +
-		"machine was too little for the TypeScript SDK v2 and the Inspector; these do end with the error.",
+	"B48": "Both end with status 0, and print nothing of it.",
 	"B44": "The error reaches the host; to list the tools again, and to call again, is left to it, and the programs here do not.",
 	"A21": "The error reaches the host with its data; presenting what is in it is left to the host.",
 	"A25": "The host's context ends, and the library closes the connection of the request without a word; in this revision that is not " +
