@@ -1,8 +1,6 @@
 package store_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -28,10 +26,14 @@ type program struct {
 }
 
 // Budgets are how often something may happen in one execution.
-type budgets struct{ kills, losses, pauses, steps int }
+type budgets struct{ kills, losses, pauses, steps, delays int }
 
 func (b budgets) String() string {
-	return fmt.Sprintf("%d kills, %d lost answers, %d pauses, %d clock steps at the most", b.kills, b.losses, b.pauses, b.steps)
+	text := fmt.Sprintf("%d kills, %d lost answers, %d pauses, %d clock steps at the most", b.kills, b.losses, b.pauses, b.steps)
+	if b.delays > 0 {
+		text += fmt.Sprintf(", and %d late requests", b.delays)
+	}
+	return text
 }
 
 // How long things take here. A lease of 6 s ends for its machine after 4, and what it sends is
@@ -93,6 +95,7 @@ type execution struct {
 	began    time.Time
 
 	mu       sync.Mutex // guards what follows, and what machines say of themselves
+	late     []request
 	stepped  time.Duration
 	trace    []string
 	violated string
@@ -116,137 +119,6 @@ func (x *execution) violate(format string, args ...any) {
 	if x.violated == "" {
 		x.violated = text
 	}
-}
-
-// A machine runs its program on a goroutine.
-type machine struct {
-	x     *execution
-	name  string
-	do    func(*machine)
-	fleet *store.Fleet
-	ctx   context.Context //nolint:containedctx // it is the machine's life
-	kill  context.CancelFunc
-
-	// Guarded by x.mu.
-	at      string // the step that it stands before; empty: none
-	since   time.Duration
-	goes    chan outcome
-	dead    bool
-	done    bool
-	history []string
-}
-
-func newMachine(t *testing.T, x *execution, name string, do func(*machine)) *machine {
-	ctx, kill := context.WithCancel(t.Context())
-	return &machine{x: x, name: name, do: do, ctx: ctx, kill: kill}
-}
-
-type outcome uint8
-
-const (
-	goesOn outcome = iota
-	loses          // the step is made, and its answer is lost
-	dies
-)
-
-var errDied, errAnswerLost = errors.New("the machine has died"), errors.New("the answer was lost")
-
-// step stands still until it is this machine's turn.
-func (m *machine) step(what string) (lost bool, err error) {
-	m.x.mu.Lock()
-	if m.dead {
-		m.x.mu.Unlock()
-		return false, errDied
-	}
-	goes := make(chan outcome)
-	m.at, m.goes, m.since = what, goes, time.Since(m.x.began)
-	m.x.mu.Unlock()
-	switch o := <-goes; o {
-	case dies:
-		return false, errDied
-	default:
-		return o == loses, nil
-	}
-}
-
-// notes remembers what the machine has seen: it goes on from that.
-func (m *machine) notes(format string, args ...any) {
-	m.x.mu.Lock()
-	defer m.x.mu.Unlock()
-	m.history = append(m.history, time.Since(m.x.began).String()+" "+fmt.Sprintf(format, args...))
-}
-
-// A link is what a machine has of the store.
-type link struct {
-	store.Shared
-	m *machine
-}
-
-// through makes a step of the store.
-func through[T any](l link, what string, f func() (T, error)) (v T, err error) {
-	lost, err := l.m.step(what)
-	if err != nil {
-		return v, err
-	}
-	if v, err = f(); lost && err == nil {
-		l.m.notes("%s lost", what)
-		l.m.x.say("%s: %s, and the answer is lost", l.m.name, what)
-		var none T
-		return none, errAnswerLost
-	}
-	return v, err
-}
-
-func (l link) Read(ctx context.Context, id store.ID) (*store.Row, error) {
-	return through(l, "reads", func() (*store.Row, error) {
-		row, err := l.Shared.Read(ctx, id)
-		l.m.notes("read %s", l.m.x.show(row))
-		return row, err
-	})
-}
-
-func (l link) Begin(ctx context.Context, id store.ID, a store.Attempt) (*store.Row, uint64, error) {
-	type begun struct {
-		row   *store.Row
-		fence uint64
-	}
-	b, err := through(l, "begins", func() (begun, error) {
-		row, fence, err := l.Shared.Begin(ctx, id, a)
-		l.m.notes("began %t %s", fence != 0, l.m.x.show(row))
-		if fence != 0 {
-			l.m.x.say("%s: begins an attempt", l.m.name)
-		}
-		return begun{row, fence}, err
-	})
-	return b.row, b.fence, err
-}
-
-func (l link) Write(ctx context.Context, id store.ID, fence, generation uint64, c store.Change) (bool, error) {
-	return through(l, "writes", func() (bool, error) {
-		ok, err := l.Shared.Write(ctx, id, fence, generation, c)
-		what := "writes"
-		if c.Keep {
-			what = "gives up the lease"
-		} else if c.Content == nil {
-			what = "ends the record"
-		}
-		l.m.notes("%s %t", what, ok)
-		if ok {
-			l.m.x.say("%s: %s", l.m.name, what)
-		} else {
-			l.m.x.say("%s: %s, which is refused", l.m.name, what)
-		}
-		return ok, err
-	})
-}
-
-func (l link) Insert(ctx context.Context, id store.ID, c store.Change) (bool, error) {
-	return through(l, "inserts", func() (bool, error) {
-		ok, err := l.Shared.Insert(ctx, id, c)
-		l.m.notes("inserted %t", ok)
-		l.m.x.say("%s: inserts: %t", l.m.name, ok)
-		return ok, err
-	})
 }
 
 // show is what matters of a row, without what differs from run to run.
@@ -281,6 +153,9 @@ func (x *execution) state(p *program) string {
 		fmt.Fprintf(&b, "%s %v %t %t %q;", m.at, m.since, m.dead, m.done, m.history)
 	}
 	fmt.Fprintf(&b, "|%v %d %d %d %t|", x.server.state(), x.acked, x.doubts, x.starts, x.ended)
+	for _, r := range x.late {
+		b.WriteString(r.what + ";")
+	}
 	x.mu.Unlock()
 	b.WriteString(p.state(x))
 	return b.String()
@@ -310,6 +185,22 @@ func (x *execution) over() bool {
 	return over || x.violated != ""
 }
 
+func (x *execution) hasLate() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.late) > 0
+}
+
+// arrives has the first of the late requests get to the store.
+func (x *execution) arrives() {
+	x.mu.Lock()
+	first := x.late[0]
+	x.late = x.late[1:]
+	x.mu.Unlock()
+	x.say("what was late arrives: %s", first.what)
+	first.make()
+}
+
 // actions are those that are possible, when all stand still.
 func (x *execution) actions() (all []func()) {
 	release := func(m *machine, o outcome) {
@@ -334,12 +225,21 @@ func (x *execution) actions() (all []func()) {
 	if all == nil {
 		return nil // they wait for time to pass
 	}
+	if x.hasLate() {
+		all = append(all, x.arrives)
+	}
 	for _, m := range x.machines {
 		if at[m] == "" {
 			continue
 		}
 		if x.left.losses > 0 && at[m] != "asks" && at[m] != "reads" {
 			all = append(all, func() { x.left.losses--; release(m, loses) })
+			if at[m] != "hears" && at[m] != "starts" {
+				all = append(all, func() { x.left.losses--; release(m, never) })
+			}
+		}
+		if x.left.delays > 0 && (at[m] == "begins" || at[m] == "writes" || at[m] == "inserts") {
+			all = append(all, func() { x.left.delays--; release(m, delays) })
 		}
 		if x.left.kills > 0 {
 			all = append(all, func() {
@@ -417,6 +317,9 @@ func (x *execution) run(t *testing.T, p *program, without func(store.Shared) sto
 			break
 		}
 		actions[n]()
+	}
+	for !cut && x.hasLate() {
+		x.arrives()
 	}
 	if !cut && !x.isViolated() {
 		p.holds(x)

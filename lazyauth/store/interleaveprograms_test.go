@@ -19,6 +19,8 @@ type server struct {
 	revoked bool
 	uses    []use
 	polls   []time.Time
+	gaveTo  *machine // the token of a sign-in
+	unheard bool     // and the answer was lost
 }
 
 // A use is one of a refresh token.
@@ -30,7 +32,10 @@ type use struct {
 }
 
 func (s *server) state() string {
-	text := fmt.Sprint(s.last, s.revoked, len(s.polls))
+	text := fmt.Sprint(s.last, s.revoked, len(s.polls), s.unheard)
+	if s.gaveTo != nil {
+		text += " to " + s.gaveTo.name
+	}
 	for _, u := range s.uses {
 		text += fmt.Sprintf(" %s %d %t %v", u.by.name, u.token, u.over, time.Since(u.at))
 	}
@@ -228,52 +233,99 @@ func ends() *program {
 // pollInterval is between two polls.
 const pollInterval = 5 * time.Second
 
-// polls is two machines that poll for one flight, twice each.
-func polls() *program {
+// What the record of a flight is.
+const (
+	flightWaits = 1
+	flightToken = 2
+)
+
+// polls is two machines that poll for one flight, twice each. So many polls come to nothing before the person has approved; the
+// next one gives the token.
+func polls(approvedAfter int) *program {
 	one := func(m *machine) {
 		for range 2 {
-			terms := &store.Terms{IfDue: true, Interval: pollInterval, Next: pollInterval}
-			err := m.fleet.Update(store.WithTerms(m.ctx, terms), grantKey, func(old []byte) ([]byte, error) {
-				if _, err := m.step("asks"); err != nil {
-					return nil, err
-				}
-				ctx, cancel := terms.Bound(m.ctx)
-				defer cancel()
-				if ctx.Err() != nil {
-					return nil, context.Cause(ctx)
-				}
-				m.x.say("%s: polls", m.name)
-				// A clock that steps makes a poll early by as much.
-				if n := len(m.x.server.polls); n > 0 && time.Since(m.x.server.polls[n-1]) < pollInterval-max(m.x.stepped, 0) {
-					m.x.violate("G3: a poll comes %v after the last one", time.Since(m.x.server.polls[n-1]))
-				}
-				m.x.server.polls = append(m.x.server.polls, time.Now())
-				lost, err := m.step("hears")
-				if err != nil || lost {
-					return nil, errors.Join(err, errAnswerLost)
-				}
-				return old, nil
-			})
-			if early, ok := errors.AsType[*store.NotDueError](err); ok {
-				m.notes("early by %v", early.In)
-				select {
-				case <-time.After(max(early.In, 0)):
-				case <-m.ctx.Done():
-				}
-			}
+			poll(m, approvedAfter)
 		}
 	}
 	return &program{
 		begin: func(x *execution) {
-			err := x.watcher.Update(store.WithTerms(context.Background(), &store.Terms{Next: time.Nanosecond}), grantKey, to("1"))
+			err := x.watcher.Update(store.WithTerms(context.Background(), &store.Terms{Next: time.Nanosecond}), grantKey, to(strconv.Itoa(flightWaits)))
 			if err != nil {
 				x.violate("%v", err)
 			}
 			time.Sleep(time.Microsecond)
 		},
 		machines: []func(*machine){one, one},
-		holds:    func(*execution) {},
-		state:    rowState,
+		holds: func(x *execution) {
+			giver := x.server.gaveTo
+			switch stored := x.stored(); {
+			case stored < x.acked:
+				x.violate("G2: the token was acknowledged, and is not stored")
+			case stored < flightWaits:
+				x.violate("G5: the sign-in is lost")
+			case giver != nil && stored < flightToken && !giver.dead && !x.server.unheard:
+				x.violate("G5: %s lives and has got the token, and it is not stored", giver.name)
+			}
+		},
+		state: func(x *execution) string { return fmt.Sprint(x.stored()) + rowState(x) },
+	}
+}
+
+// poll polls once, when that is due, as package pending does.
+func poll(m *machine, approvedAfter int) {
+	x := m.x
+	token := false
+	terms := &store.Terms{IfDue: true, Interval: pollInterval, Next: pollInterval, Over: func(found []byte) bool { return token && number(found) < flightToken }}
+	err := m.fleet.Update(store.WithTerms(m.ctx, terms), grantKey, func(old []byte) ([]byte, error) {
+		if number(old) == flightToken {
+			return nil, errNothing
+		}
+		if _, err := m.step("asks"); err != nil {
+			return nil, err
+		}
+		ctx, cancel := terms.Bound(m.ctx)
+		defer cancel()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		m.x.say("%s: polls", m.name)
+		// A clock that steps makes a poll early by as much.
+		if n := len(x.server.polls); n > 0 && time.Since(x.server.polls[n-1]) < pollInterval-max(x.stepped, 0) {
+			x.violate("G3: a poll comes %v after the last one", time.Since(x.server.polls[n-1]))
+		}
+		x.server.polls = append(x.server.polls, time.Now())
+		gives := len(x.server.polls) > approvedAfter && x.server.gaveTo == nil
+		if gives {
+			x.server.gaveTo = m
+			x.say("%s: is given the token", m.name)
+		}
+		lost, err := m.step("hears")
+		switch {
+		case err != nil:
+			return nil, err
+		case lost && gives:
+			x.server.unheard = true
+			fallthrough
+		case lost:
+			return nil, errAnswerLost
+		case gives:
+			token = true
+			return []byte(strconv.Itoa(flightToken)), nil
+		}
+		return old, nil
+	})
+	m.notes("came to %t", err == nil)
+	if err == nil && token {
+		x.mu.Lock()
+		x.acked = flightToken
+		x.mu.Unlock()
+	}
+	if early, ok := errors.AsType[*store.NotDueError](err); ok {
+		m.notes("early by %v", early.In)
+		select {
+		case <-time.After(max(early.In, 0)):
+		case <-m.ctx.Done():
+		}
 	}
 }
 

@@ -35,14 +35,15 @@ func TestInterleavings_Hold(t *testing.T) {
 		budgets []budgets
 		deep    budgets
 	}{
-		{"one refresh each", refreshes(trial{times: 1}), []budgets{{kills: 1, losses: 1}, {kills: 1, pauses: 1}, {losses: 1, steps: 1}, {pauses: 2}, {pauses: 1, steps: 1}}, budgets{kills: 1, pauses: 2, steps: 1}},
+		{"one refresh each", refreshes(trial{times: 1}), []budgets{{kills: 1, losses: 1}, {kills: 1, pauses: 1}, {losses: 1, steps: 1}, {pauses: 2}, {pauses: 1, steps: 1}, {delays: 1}}, budgets{kills: 1, pauses: 2, steps: 1}},
 		{"one refresh each, with a grace", refreshes(trial{times: 1, grace: true}), []budgets{{kills: 1, losses: 1}, {kills: 1, pauses: 1}, {pauses: 1, steps: 1}}, budgets{kills: 1, losses: 1, pauses: 1, steps: 1}},
-		{"two refreshes each", refreshes(trial{times: 2}), []budgets{{kills: 1}, {losses: 1}, {pauses: 1}, {steps: 1}}, budgets{kills: 1, losses: 1, pauses: 1}},
+		{"two refreshes each", refreshes(trial{times: 2}), []budgets{{kills: 1}, {losses: 1}, {pauses: 1}, {steps: 1}, {delays: 1}}, budgets{kills: 1, losses: 1, pauses: 1}},
 		{"two refreshes each, with a grace", refreshes(trial{times: 2, grace: true}), []budgets{{pauses: 1}}, budgets{kills: 1, losses: 1, pauses: 1}},
-		{"one refresh for both", refreshes(trial{times: 1, known: true}), []budgets{{kills: 1, losses: 1}, {kills: 1, pauses: 1}, {losses: 1, steps: 1}, {pauses: 2}, {pauses: 1, steps: 1}}, budgets{kills: 1, pauses: 2, steps: 1}},
-		{"a refresh and an end", ends(), []budgets{{kills: 1, pauses: 1}, {losses: 1, pauses: 1}, {pauses: 1, steps: 1}}, budgets{kills: 1, losses: 1, pauses: 1, steps: 1}},
-		{"two polls each", polls(), []budgets{{kills: 1, pauses: 1}, {losses: 1, pauses: 1}, {pauses: 1, steps: 1}}, budgets{kills: 1, losses: 1, pauses: 1, steps: 1}},
-		{"the start of a handler", starts(), []budgets{{kills: 1, losses: 1, steps: 1}}, budgets{kills: 1, losses: 2, pauses: 1, steps: 1}},
+		{"one refresh for both", refreshes(trial{times: 1, known: true}), []budgets{{kills: 1, losses: 1}, {kills: 1, pauses: 1}, {losses: 1, steps: 1}, {pauses: 2}, {pauses: 1, steps: 1}, {delays: 1}}, budgets{kills: 1, pauses: 2, steps: 1}},
+		{"a refresh and an end", ends(), []budgets{{kills: 1, pauses: 1}, {losses: 1, pauses: 1}, {pauses: 1, steps: 1}, {delays: 1, pauses: 1}}, budgets{kills: 1, losses: 1, pauses: 1, steps: 1}},
+		{"two polls each", polls(2), []budgets{{kills: 1, pauses: 1}, {losses: 1, pauses: 1}, {pauses: 1, steps: 1}, {delays: 1, pauses: 1}}, budgets{kills: 1, losses: 1, pauses: 1, steps: 1}},
+		{"two polls each, and the second brings the token", polls(1), []budgets{{pauses: 2}}, budgets{kills: 1, losses: 1, pauses: 2}},
+		{"the start of a handler", starts(), []budgets{{kills: 1, losses: 1, steps: 1}, {delays: 1, losses: 1}}, budgets{kills: 1, losses: 2, pauses: 1, steps: 1}},
 	} {
 		switch {
 		case raceDetector: // which is ten times slower; it has been here, too
@@ -72,8 +73,9 @@ func TestInterleavings_Counterexamples(t *testing.T) {
 	}{
 		{"fence", refreshes(trial{times: 2, grace: true}), budgets{pauses: 1}, without(t, "fence")},
 		{"fence-end", ends(), budgets{}, without(t, "fence")},
+		{"fence-poll", polls(1), budgets{pauses: 2}, without(t, "fence")},
 		{"begin", refreshes(trial{times: 1}), budgets{}, without(t, "begin")},
-		{"begin-poll", polls(), budgets{}, without(t, "begin")},
+		{"begin-poll", polls(2), budgets{}, without(t, "begin")},
 		{"start", starts(), budgets{}, without(t, "start")},
 		{"deadline", refreshes(trial{times: 1}), budgets{pauses: 1}, without(t, "deadline")},
 		{"deadline-asked", refreshes(trial{times: 2, blind: true}), budgets{pauses: 1}, whole},
