@@ -25,7 +25,7 @@ var notices = []Requirement{
 			f, p := stray[0], s.prompts[0]
 			next, on := s.goesOn()
 			c := f.now()
-			waited := c.stopped == 0 && c.answered != 0 && !(on && next.rounds[0].At < c.answered)
+			waited := c.stopped == 0 && c.answered != 0 && (!on || next.rounds[0].At >= c.answered)
 			if p.flow != nil && p.got == nil && (waited || c.stopped > p.issued && s.strayed == 0) {
 				return // nobody answered the prompt, or the host left as it came: no notice did that
 			}

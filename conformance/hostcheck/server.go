@@ -1,13 +1,10 @@
 package hostcheck
 
 import (
-	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
@@ -20,59 +17,6 @@ const (
 	serverName  = "hostcheck"
 	serverTitle = "Hostcheck notebook"
 )
-
-// The tools of the server. Which one is called matters to no scenario but those
-// that mix them.
-const (
-	toolSearch = "notes_search"
-	toolAdd    = "notes_add"
-)
-
-var toolList = []any{tool(toolSearch, "Searches the notebook."), tool(toolAdd, "Adds to the notebook.")}
-
-func tool(name, description string) any {
-	return map[string]any{
-		"name": name, "description": description,
-		"inputSchema": map[string]any{
-			"type": "object",
-			"properties": map[string]any{
-				"call": map[string]any{"type": "string", "description": "What the checklist calls this call."},
-				"text": map[string]any{"type": "string"},
-			},
-			"required": []string{"call"},
-		},
-		// Hosts ask before they call a tool that may change something, and some
-		// refuse where nobody can be asked.
-		"annotations": map[string]any{"readOnlyHint": true, "idempotentHint": true, "openWorldHint": false},
-	}
-}
-
-// tools is the list of tools. The one that refers to the canary is called by nobody.
-func (s *session) tools() []any {
-	switch {
-	case s.scenario.mirrors:
-		return append(slices.Clip(toolList), s.mirroring()...)
-	case !s.scenario.refers:
-		return toolList
-	}
-	return append(slices.Clip(toolList), s.referring())
-}
-
-// hasTool says whether the list of tools has a name.
-func (s *session) hasTool(name string) bool {
-	return slices.ContainsFunc(s.tools(), func(t any) bool {
-		described, _ := t.(map[string]any)
-		return described["name"] == name
-	})
-}
-
-// mistake keeps the first thing that a host did with its calls which keeps the scenario
-// from going on.
-func (s *session) mistake(what string) {
-	s.guard.Lock()
-	defer s.guard.Unlock()
-	s.mistaken = cmp.Or(s.mistaken, what)
-}
 
 // olderRevisions are those whose initialize is answered in kind: they differ in
 // nothing that the scenarios use, and some hosts of this year send them.
@@ -237,47 +181,6 @@ func (s *session) Requested(b *wire.Bare) {
 		s.guard.Unlock()
 	}
 	judgeBare(s, b)
-}
-
-// register counts a request among those in flight, and tells it of the others that
-// await an answer: in the same process, or over HTTP from the same host.
-// Subscriptions, which are never answered, count. It is one step, so that of two
-// requests at the same moment one finds the other.
-func (s *session) register(c *call) {
-	c.cancelled = make(chan struct{})
-	s.guard.Lock()
-	defer s.guard.Unlock()
-	for _, other := range s.requests {
-		if other.sender() == c.sender() && (c.Header == nil || c.sender() != "") {
-			c.earlier = append(c.earlier, other)
-		}
-		if other.answered == 0 && other.stopped == 0 && !other.lost && other.sender() == c.sender() {
-			c.others = append(c.others, other)
-		}
-	}
-	if !c.echoes() {
-		s.requests = append(s.requests, c)
-	}
-}
-
-// echoed is how soon after a request its copy comes that is no call of its own.
-const echoed = 500 * time.Millisecond
-
-// echoes says whether a request over stdio is one that came just before, to the byte: its
-// id was used, which is told, and to take it for another call would tell much more.
-func (c *call) echoes() bool {
-	return c.Header == nil && slices.ContainsFunc(c.earlier, func(other *call) bool {
-		return c.At-other.At < echoed && bytes.Equal(other.Raw, c.Raw)
-	})
-}
-
-// sender is who sent a request, as far as ids and tokens go: a server process, a
-// session of the older era, or else all of the host.
-func (c *call) sender() string {
-	if c.Header == nil {
-		return fmt.Sprint(c.Conn)
-	}
-	return c.Header.Get("Mcp-Session-Id")
 }
 
 // speaks says whether a request is one of the era that the server speaks.
