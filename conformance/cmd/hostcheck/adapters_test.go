@@ -11,6 +11,7 @@ import (
 // an SDK, take part in everything that an adapter can. CI has both languages, and runs
 // the whole suite on the host in Python.
 func TestAdapters(t *testing.T) {
+	repeats(t)
 	for name, host := range map[string]struct{ command, flags []string }{
 		"Python":     {[]string{"python3", "../../adapters/python/rawhost"}, nil},
 		"JavaScript": {[]string{"node", "../../adapters/javascript/least.mjs"}, []string{"--protocol", "2025-11-25", "--transport", "stdio"}},

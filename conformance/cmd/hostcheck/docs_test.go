@@ -168,6 +168,7 @@ func TestDocumentLinks(t *testing.T) {
 // The adapter of the document takes part in everything that an adapter can: it
 // has a hook for all that the person is asked about.
 func TestDocumentedAdapter(t *testing.T) {
+	repeats(t)
 	t.Parallel()
 	adapter := filepath.Join(t.TempDir(), "adapter.exe")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", adapter, "./testdata/adapter").CombinedOutput(); err != nil {

@@ -134,6 +134,15 @@ func short(more ...string) []string {
 	return append([]string{"run", "--scenario", "advertising", "--scenario", "consent"}, more...)
 }
 
+// repeats leaves out, with -short, a test that runs the program as TestRun does and judges what it
+// says. That is enough to see whether anything races in it.
+func repeats(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("TestRun runs the same code")
+	}
+}
+
 // The reference host passes, over both transports and in both protocols, and
 // what --out has says so to people and programs.
 func TestRun(t *testing.T) {
@@ -165,6 +174,7 @@ func TestRun(t *testing.T) {
 // Whoever mends one thing runs the scenarios that decide it, and is told of nothing
 // else.
 func TestRun_Checks(t *testing.T) {
+	repeats(t)
 	t.Parallel()
 	expected := filepath.Join(t.TempDir(), "expected.yaml")
 	if err := os.WriteFile(expected, []byte("client:\n  - refusal\n"), 0o600); err != nil {
@@ -200,6 +210,7 @@ func TestRun_Checks(t *testing.T) {
 // A fault fails the run, unless a file says that it is known; and when it is
 // mended, the file has to follow.
 func TestExpectedFailures(t *testing.T) {
+	repeats(t)
 	t.Parallel()
 	folder := t.TempDir()
 	baseline, empty := filepath.Join(folder, "expected.yaml"), filepath.Join(folder, "empty.yaml")
@@ -235,6 +246,7 @@ func TestExpectedFailures(t *testing.T) {
 
 // A warning fails the run only if it is told to.
 func TestStrict(t *testing.T) {
+	repeats(t)
 	t.Parallel()
 	args := []string{"run", "--scenario", "consent", "--protocol", "2025-11-25", "--transport", "http"}
 	host := []string{"--", refhost, "-fault", "no-highlight"}
@@ -261,6 +273,7 @@ func TestHostThatEnds(t *testing.T) {
 
 // The formats for programs go to standard output, and nothing else does.
 func TestFormats(t *testing.T) {
+	repeats(t)
 	t.Parallel()
 	args := []string{"run", "--scenario", "advertising", "--transport", "http"}
 	status, out, errs := program(t, append(args, "--json", "--", refhost)...)
@@ -276,6 +289,7 @@ func TestFormats(t *testing.T) {
 
 // A host that reads a configuration file finds in it what the template has.
 func TestTemplate(t *testing.T) {
+	repeats(t)
 	t.Parallel()
 	if runtime.GOOS == "windows" {
 		t.Skip("there is no sh")
