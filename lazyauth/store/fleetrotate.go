@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // A Rotation is how far one has come.
@@ -14,7 +15,7 @@ type Rotation struct {
 // Rotate seals anew, by the first key and in the format that this machine writes, what other keys have sealed, or is in another
 // format, in batches: it can be ended at any
 // time and begun again, on any machine, while all of them work. Rows that another machine works on
-// are left, since that writes them anew; so are those that no key opens, which the error is about. Call it until
+// are left, since that writes them anew; so are those that no key opens, which the error is about, once for each key. Call it until
 // nothing is left, and then take the older keys away, or the release that writes the other format.
 func (f *Fleet) Rotate(ctx context.Context) (r Rotation, err error) {
 	var failed []error
@@ -24,8 +25,9 @@ func (f *Fleet) Rotate(ctx context.Context) (r Rotation, err error) {
 		case sealed:
 			r.Sealed++
 		case errors.Is(err, ErrWrongKey), errors.Is(err, ErrDamaged):
-			if len(failed) < page {
-				failed = append(failed, f.named(err))
+			err = f.named(err)
+			if !slices.ContainsFunc(failed, func(told error) bool { return told.Error() == err.Error() }) && len(failed) < page {
+				failed = append(failed, err)
 			}
 			err = nil
 		}

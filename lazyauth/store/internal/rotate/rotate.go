@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -24,7 +25,8 @@ const KeysVariable = "LAZYAUTH_SEALING_KEYS"
 
 // An Engine is what the command of one engine has of its own.
 type Engine struct {
-	URLVariable string // which has the URL
+	URLVariable string   // which has the URL
+	Instead     []string // variables that can say where the rows are if that one is empty
 	// Flags are the engine's own; what they return opens it, once they are parsed.
 	Flags func(*flag.FlagSet) func(ctx context.Context, url string) (rows store.Shared, closeRows func(), err error)
 }
@@ -47,17 +49,33 @@ func Main(e Engine) {
 // look is how often it looks whether those who work on the rows that are left have written them.
 const look = 5 * time.Second
 
+// usage names the variables of the URL and of the keys.
+const usage = `rotate seals anew the rows of a fleet that are sealed by another key than the first one, or are in another format
+than the machines write. They may work meanwhile, and it may be ended at any time and begun again. It reads
+
+  %s  the URL of the server, with user and password
+  %s  the sealing keys in base64, with commas between them: the one that seals, and those before it
+
+`
+
 // Run is the command with its arguments. It says how far it has come. The error says what is left in the end.
 func Run(ctx context.Context, e Engine, args []string, getenv func(string) string, out io.Writer) error {
 	flags := flag.NewFlagSet("rotate", flag.ContinueOnError)
 	format := flags.Int("format", 0, "the `number` of the format in which the machines write (FleetOptions.Format); 0: that which they write if they are told none")
 	wait := flags.Duration("wait", time.Minute, "how long to wait for rows on which machines work")
 	open := e.Flags(flags)
+	flags.Usage = func() {
+		fmt.Fprintf(flags.Output(), usage, e.URLVariable, KeysVariable)
+		flags.PrintDefaults()
+	}
 	switch err := flags.Parse(args); {
 	case err != nil:
 		return err
 	case flags.NArg() > 0:
 		return fmt.Errorf("it takes no arguments: the URL is read from %s, and the keys from %s", e.URLVariable, KeysVariable)
+	}
+	if getenv(e.URLVariable) == "" && !slices.ContainsFunc(e.Instead, func(name string) bool { return getenv(name) != "" }) {
+		return fmt.Errorf("%s is empty: it has the URL of the server, with user and password", e.URLVariable)
 	}
 	keys, err := keysIn(getenv(KeysVariable))
 	if err != nil {

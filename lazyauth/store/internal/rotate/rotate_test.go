@@ -163,3 +163,18 @@ func TestRotate_Refuses(t *testing.T) {
 		}
 	}
 }
+
+// Rows that no key opens are left, and why is said once.
+func TestRun_KeyIsMissing(t *testing.T) {
+	p := newPlace(t)
+	machine := p.fleet(0, sealKey)
+	for n := range 4 {
+		if err := machine.Update(t.Context(), fmt.Sprint("record ", n), func([]byte) ([]byte, error) { return []byte("content"), nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := p.rotates(t.Context(), base64.StdEncoding.EncodeToString(nextKey))
+	if !errors.Is(err, store.ErrWrongKey) || strings.Count(err.Error(), "give the older keys as well") != 1 || !strings.Contains(out, "left: 4") {
+		t.Errorf("%s: %v", out, err)
+	}
+}

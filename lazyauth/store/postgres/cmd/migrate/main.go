@@ -33,11 +33,22 @@ func main() {
 	}
 }
 
+const usage = `migrate makes, or completes, the tables that a fleet's rows are kept in. It reads
+
+  DATABASE_URL  the URL of the database, with a user who may make tables, and the password, unless PGPASSFILE names
+                the file that has it
+
+`
+
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("migrate", flag.ContinueOnError)
 	schema := flags.String("schema", "lazyauth", "the `name` of the schema")
 	check := flags.Bool("check", false, "say what is missing, and alter nothing")
 	show := flags.Bool("print", false, "write the statements for a new schema, and connect to nothing")
+	flags.Usage = func() {
+		fmt.Fprint(flags.Output(), usage)
+		flags.PrintDefaults()
+	}
 	switch err := flags.Parse(args); {
 	case err != nil:
 		return err
@@ -52,6 +63,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	url := os.Getenv("DATABASE_URL")
+	if url == "" && os.Getenv("PGHOST")+os.Getenv("PGSERVICE")+os.Getenv("PGDATABASE") == "" { // and not whatever runs here
+		return errors.New("DATABASE_URL is empty: it has the URL of the database, with a user who may make tables; the PG… variables of libpq do, too")
+	}
 	opts := &postgres.Options{Schema: *schema}
 	if *check {
 		missing, err := postgres.Missing(ctx, url, opts)

@@ -16,6 +16,12 @@ func TestRun(t *testing.T) {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
+	for _, name := range []string{"DATABASE_URL", "PGHOST", "PGSERVICE", "PGDATABASE"} {
+		t.Setenv(name, "")
+	}
+	if err := run(t.Context(), nil, &out); err == nil || !strings.Contains(err.Error(), "DATABASE_URL is empty") {
+		t.Errorf("without a URL: %v", err)
+	}
 	t.Setenv("DATABASE_URL", "mysql://lazyauth:hunter2@db/db")
 	for _, args := range [][]string{nil, {"-check"}} {
 		if err := run(t.Context(), args, &out); err == nil || strings.Contains(err.Error(), "hunter2") {

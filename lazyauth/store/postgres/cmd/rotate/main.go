@@ -20,7 +20,7 @@ import (
 func main() { rotate.Main(engine) }
 
 // engine is what the command has of its own.
-var engine = rotate.Engine{URLVariable: "DATABASE_URL", Flags: func(flags *flag.FlagSet) func(context.Context, string) (store.Shared, func(), error) {
+var engine = rotate.Engine{URLVariable: "DATABASE_URL", Instead: []string{"PGHOST", "PGSERVICE", "PGDATABASE"}, Flags: func(flags *flag.FlagSet) func(context.Context, string) (store.Shared, func(), error) {
 	schema := flags.String("schema", "lazyauth", "the `name` of the schema")
 	return func(ctx context.Context, url string) (store.Shared, func(), error) {
 		db, err := postgres.Open(ctx, url, &postgres.Options{Schema: *schema})

@@ -20,4 +20,9 @@ func TestRun(t *testing.T) {
 			t.Errorf("%q: %v: %s", args, err, out.String())
 		}
 	}
+	delete(environment, "DATABASE_URL")
+	err := rotate.Run(t.Context(), engine, nil, func(name string) string { return environment[name] }, &strings.Builder{})
+	if err == nil || !strings.Contains(err.Error(), "DATABASE_URL is empty") {
+		t.Errorf("without a URL: %v", err)
+	}
 }
