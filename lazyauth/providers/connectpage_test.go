@@ -69,10 +69,16 @@ func (d *double) connect(ctx context.Context, page *lazyauth.ConnectPage, link s
 	if err != nil {
 		return err
 	}
-	if shown := load(http.MethodGet, load(http.MethodGet, back, "").Header().Get("Location"), "").Body.String(); !strings.Contains(shown, `data-page="signed-in"`) {
-		return errAgain
+	last := load(http.MethodGet, back, "").Header().Get("Location")
+	for ctx.Err() == nil {
+		switch shown := load(http.MethodGet, last, "").Body.String(); {
+		case strings.Contains(shown, `data-page="signed-in"`):
+			return nil
+		case !strings.Contains(shown, `data-page="working"`): // which loads itself again
+			return errAgain
+		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // A refresh token comes to a web application only if the request has access_type=offline, and again only with
