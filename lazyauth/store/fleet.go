@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -57,6 +58,8 @@ type Fleet struct {
 	events fleetEvents
 	hints  hints
 	clock  storeClock
+
+	settings atomic.Pointer[map[string]string] // hashed, as they were compared last; nil: they were not
 }
 
 // NewFleet returns a store of the records that are in s. It does not ask s for anything.

@@ -183,6 +183,40 @@ func TestFleetSettings(t *testing.T) {
 	}
 }
 
+// Who is set up otherwise is told so after days, too, as long as a machine runs that the settings are those of; and not by one
+// whose settings others have replaced.
+func TestFleetSettings_AreKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDatabase(nil)
+		first := aFleet(t, d, nil)
+		if err := first.CheckSettings(t.Context(), map[string]string{"client id": "notes"}); err != nil {
+			t.Fatal(err)
+		}
+		running, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- first.Run(running) }()
+		time.Sleep(5 * 24 * time.Hour)
+		other := map[string]string{"client id": "other"}
+		err := aFleet(t, d, nil).CheckSettings(t.Context(), other)
+		if _, ok := errors.AsType[*store.SettingsError](err); !ok {
+			t.Errorf("after days: %v", err)
+		}
+		if err := aFleet(t, d, nil).ReplaceSettings(t.Context(), other); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(12 * time.Hour)
+		if err := aFleet(t, d, nil).CheckSettings(t.Context(), other); err != nil {
+			t.Errorf("after they were replaced: %v", err)
+		}
+		stop()
+		<-ended
+		time.Sleep(25 * time.Hour)
+		if err := aFleet(t, d, nil).CheckSettings(t.Context(), map[string]string{"client id": "third"}); err != nil {
+			t.Errorf("a day after all have ended: %v", err)
+		}
+	})
+}
+
 // Readiness tells a store that works from one that is read-only, silent, or lags.
 func TestFleetReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

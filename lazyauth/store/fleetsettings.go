@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// settingsLife is how long settings are remembered after the last machine has compared its own.
+// settingsLife is how long settings are remembered after the last machine that has compared its own has ended, or has done so
+// if it does not [Fleet.Run].
 const settingsLife = 24 * time.Hour
 
 // maxSettings bounds them.
@@ -37,7 +38,7 @@ const (
 
 // CheckSettings compares settings that have to be equal on all machines (the keys of states, the client's id,
 // the scopes, the public URL, …), by name, with those of the machines that came before, and remembers
-// them if there were none in the last day. The store has a hash of each, sealed, beside that of the key of names. A difference is a [*SettingsError].
+// them if there were none: for a day, and for as long as one that has compared them is in [Fleet.Run]. The store has a hash of each, sealed, beside that of the key of names. A difference is a [*SettingsError].
 func (f *Fleet) CheckSettings(ctx context.Context, settings map[string]string) error {
 	return f.compareSettings(ctx, settings, false)
 }
@@ -53,6 +54,30 @@ func (f *Fleet) compareSettings(ctx context.Context, settings map[string]string,
 	if err != nil {
 		return err
 	}
+	if err = f.rememberSettings(ctx, hashed, replace); err == nil {
+		f.settings.Store(&hashed)
+	}
+	return err
+}
+
+// keepSettings has those that this machine has compared remembered until ctx ends, unless others have replaced them: one that
+// comes after days is to be told, too.
+func (f *Fleet) keepSettings(ctx context.Context) {
+	ticker := time.NewTicker(settingsLife / 6)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		if hashed := f.settings.Load(); hashed != nil {
+			_ = f.rememberSettings(ctx, *hashed, false) // what fails is done again, long before they end
+		}
+	}
+}
+
+func (f *Fleet) rememberSettings(ctx context.Context, hashed map[string]string, replace bool) error {
 	text, err := json.Marshal(hashed)
 	if err != nil || len(text) > MaxRecord {
 		return errors.New("store: too many settings")

@@ -98,12 +98,14 @@ func (h *hints) hint(id ID) {
 }
 
 // Run has hints of what other machines write come in, until ctx ends, and begins again whenever
-// the store ends them; and writes what could not be written when it was to be. Without it all works:
+// the store ends them; writes what could not be written when it was to be; and has the settings remembered that were compared
+// ([Fleet.CheckSettings]). Without it all works:
 // waits are longer, and what was not written is when its record is next updated here.
 func (f *Fleet) Run(ctx context.Context) error {
 	var writing sync.WaitGroup
 	defer writing.Wait()
 	writing.Go(func() { f.writeKept(ctx) })
+	writing.Go(func() { f.keepSettings(ctx) })
 	for pause := time.Second; ctx.Err() == nil; {
 		began := time.Now()
 		_ = f.shared.Watch(ctx, f.hints.hint) // why it ended is said by what reads and writes
