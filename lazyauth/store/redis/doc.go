@@ -5,7 +5,8 @@
 // The URL says where: rediss://user:password@redis.example.com:6379/0, with valkeys, valkey and redis for the
 // scheme as well. The two that end in s are TLS, and the server has to prove who it is; redis:// and
 // valkey:// are plain text, and nothing but the loopback or a network of your own is the place for
-// them. It takes a server from version 7.0 on, and is tested with Redis 7.0; Valkey speaks the same protocol.
+// them. An authority of your own is given by [Options.TLS], or to a program without that, such as cmd/rotate, by
+// SSL_CERT_FILE (crypto/x509; not on macOS and Windows). It takes a server from version 7.0 on, and is tested with Redis 7.0; Valkey speaks the same protocol.
 //
 // # Settings of the server
 //

@@ -72,7 +72,7 @@ func (d *DB) failed(ctx context.Context, err error) error {
 		return d.trouble(store.ErrNoAnswer, "the server did not answer in time", context.Cause(ctx))
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return d.trouble(store.ErrUnavailable, "the server's certificate is not that of this name, or by an authority that is not trusted here: set Options.TLS", nil)
+		return d.trouble(store.ErrUnavailable, "the server's certificate is not that of this name, or by an authority that is not trusted here: set Options.TLS, or name its authority by SSL_CERT_FILE", nil)
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && isDial(err) {
 		return d.trouble(store.ErrNoAnswer, "there is no connection to it ("+fault.Shown(op.Err.Error())+"): does it run, and may this machine reach it?", nil)
