@@ -48,7 +48,7 @@ func TestReferenceHostPasses(t *testing.T) {
 }
 
 // oneIn is how many hosts there are for each that is run with -short.
-const oneIn = 8
+const oneIn = 16
 
 // Each host that is wrong in one way trips the checks that are about that, and
 // no other; and in each protocol that has the check, so that a host of one era alone does
