@@ -147,6 +147,26 @@ func withDaemons(out []agents.Agent) ([]agents.Agent, error) {
 	return append(out, agents.Inspector(version, script)), err
 }
 
+// longestFirst returns the places of the trials, those first in which a call may wait for all of its
+// minute, as nobody sees a prompt: in the end nothing is waited for alone.
+func longestFirst(chosen []signin.Trial) []int {
+	unattended := func(i int) bool { return strings.HasSuffix(chosen[i].Name, "-p") }
+	order := make([]int, len(chosen))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int {
+		switch {
+		case unattended(i) == unattended(j):
+			return 0
+		case unattended(i):
+			return -1
+		}
+		return 1
+	})
+	return order
+}
+
 // signIn runs the trials, some of them
 // side by side: an agent mostly waits, but to start one takes a processor.
 func (o order) signIn(ctx context.Context, chosen []signin.Trial, bin string) ([]signin.Result, error) {
@@ -164,7 +184,8 @@ func (o order) signIn(ctx context.Context, chosen []signin.Trial, bin string) ([
 	results, failures := make([]signin.Result, len(chosen)), make([]error, len(chosen))
 	room := make(chan struct{}, o.atOnce)
 	var all sync.WaitGroup
-	for i, t := range chosen {
+	for _, i := range longestFirst(chosen) {
+		t := chosen[i]
 		room <- struct{}{}
 		all.Go(func() {
 			defer func() { <-room }()

@@ -24,6 +24,17 @@ func signedIn(took time.Duration) []signin.Result {
 	return []signin.Result{device, redirect}
 }
 
+// Each trial is begun, once, and what waits longest before the others.
+func TestLongestFirst(t *testing.T) {
+	var chosen []signin.Trial
+	for _, name := range []string{"a-tui", "a-p", "b-exec", "b-p"} {
+		chosen = append(chosen, signin.Trial{Name: name})
+	}
+	if got, want := longestFirst(chosen), []int{1, 3, 0, 2}; !slices.Equal(got, want) {
+		t.Errorf("begun in the order %v, want %v", got, want)
+	}
+}
+
 // The tables say what was seen.
 func TestTables(t *testing.T) {
 	text := signInPage(signedIn(2 * time.Second))
