@@ -87,7 +87,8 @@ func (f *flow) require(prompts map[string]*prompt, state *string) map[string]ans
 		f.older = append(f.older, *f.state)
 	}
 	f.state, f.asked, f.waiting = state, prompts, true
-	for _, p := range prompts {
+	for key, p := range prompts {
+		s.inputs[key] = true
 		s.issue(f, p)
 	}
 	s.guard.Unlock()

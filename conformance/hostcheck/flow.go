@@ -92,11 +92,23 @@ func (s *session) arrived(c *call) {
 		} else {
 			s.scenario.play(f)
 		}
+		if f.hanging() {
+			f.fail("the server can make nothing of this retry")
+		}
 		s.guard.Lock()
 		f.over = true
 		s.step()
 		s.guard.Unlock()
 	}()
+}
+
+// hanging says whether the last request is a retry that nothing was made of, as it had no
+// answer to what was asked. A host would wait for ever.
+func (f *flow) hanging() bool {
+	f.s.guard.Lock()
+	defer f.s.guard.Unlock()
+	c := f.now()
+	return len(f.rounds) > 1 && c.answered == 0 && c.stopped == 0 && !c.lost && f.s.ctx.Err() == nil
 }
 
 // repeats counts the flows with the same label. The caller holds guard.

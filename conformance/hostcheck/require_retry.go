@@ -133,7 +133,11 @@ var retrying = []Requirement{
 			}
 			for key := range r.asked {
 				if _, ok := r.again.InputResponses[key]; !ok {
-					j.fail(fmt.Sprintf("the retry does not answer %q", key), r.again.Event)
+					text := fmt.Sprintf("the retry does not answer %q", key)
+					if r.misnamed != "" {
+						text += fmt.Sprintf("; it has %q, which nothing is called", wire.Excerpt([]byte(r.misnamed), 40))
+					}
+					j.fail(text, r.again.Event)
 					return
 				}
 			}
@@ -217,6 +221,7 @@ type retry struct {
 	parallel      bool               // another call is under way
 	foreign       bool               // it carries the state of another call
 	stranger      string             // an answer that it was not asked for
+	misnamed      string             // one under a name that nothing was ever asked by, where one is missing
 }
 
 // retried is the latest round of a flow. It takes guard.
@@ -234,8 +239,17 @@ func retried(f *flow) *retry {
 			r.foreign = true
 		}
 	}
+	missing := false
+	for key := range r.asked {
+		_, ok := r.again.InputResponses[key]
+		missing = missing || !ok
+	}
 	for key := range r.again.InputResponses {
-		if _, ok := r.asked[key]; !ok {
+		switch _, ok := r.asked[key]; {
+		case ok:
+		case missing && !f.s.inputs[key]: // an answer under another name, and no other call's
+			r.misnamed = key
+		default:
 			r.stranger = key
 		}
 	}

@@ -44,6 +44,7 @@ type session struct {
 	flows    []*flow
 	pending  map[string]chan *wire.Line // the server's own requests, by id
 	asked    map[string]bool            // those that were ever made, and whether they were answered
+	inputs   map[string]bool            // the names of all input requests that there were
 	strayed  time.Duration              // when a stray notice came while a prompt was open; zero if none did
 	mistaken string                     // what is wrong with a call of its; empty if nothing is
 	serial   bool                       // the host makes one call at a time
@@ -68,7 +69,7 @@ func newSession(ctx context.Context, sc Scenario, protocol, transport string) *s
 	s := &session{
 		scenario: sc, protocol: protocol, transport: transport,
 		latch:   &latch{stepped: make(chan struct{})},
-		pending: make(map[string]chan *wire.Line), asked: make(map[string]bool),
+		pending: make(map[string]chan *wire.Line), asked: make(map[string]bool), inputs: make(map[string]bool),
 	}
 	s.plan()
 	s.ctx, s.end = context.WithCancel(ctx)
