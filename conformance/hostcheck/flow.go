@@ -123,7 +123,7 @@ func (s *session) repeats(f *flow) int {
 }
 
 // match finds the flow that a retry belongs to: by its state, or else by its
-// arguments; whatever is wrong with it is found later. A request that has
+// arguments, or, without any, by its answers; whatever is wrong with it is found later. A request that has
 // neither answers nor state starts a flow, unless one waits for just that. The
 // caller holds guard.
 func (s *session) match(c *call) *flow {
@@ -144,7 +144,21 @@ func (s *session) match(c *call) *flow {
 	if f := by(func(f *flow) bool { return f.label == c.Label() }); f != nil {
 		return f
 	}
-	return by(func(f *flow) bool { return f.label != "" && c.Label() == "" })
+	if c.Label() != "" {
+		return nil
+	}
+	answers := func(f *flow) bool {
+		for key := range c.InputResponses {
+			if f.asked[key] != nil {
+				return true
+			}
+		}
+		return false
+	}
+	if f := by(answers); f != nil {
+		return f
+	}
+	return by(func(f *flow) bool { return f.label != "" })
 }
 
 // saysCapabilities says whether the request has an object of capabilities in its

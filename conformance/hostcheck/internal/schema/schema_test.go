@@ -18,6 +18,9 @@ func TestRequest(t *testing.T) {
 		"arguments in a string": {
 			older, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":"{}"}}`, "string",
 		},
+		"arguments that are null": {
+			older, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":null}}`, `type: null has type "null"`,
+		},
 		"no name": {newer, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{},` + meta + `}}`, "name"},
 		"answers in a list": {
 			newer, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","inputResponses":[],` + meta + `}}`, "array",
