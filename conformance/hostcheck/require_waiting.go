@@ -185,8 +185,8 @@ var (
 // maximum may have one of its own that is longer than anybody would wait for here.
 func keepsMaximum(j judge, o occasion) {
 	if !o.ok && !o.flow.s.can(setsMaximum) {
-		j.note("progress kept a call alive for 6s; the host does not say that it can be told a maximum, and one of its own may "+
-			"be longer", o.at())
+		j.note(fmt.Sprintf("progress kept a call alive for %v; the host does not say that it can be told a maximum, and one of its own "+
+			"may be longer", endlessBeats*pulse), o.at())
 		return
 	}
 	j.that(o.ok, keptAlive, o.at())
