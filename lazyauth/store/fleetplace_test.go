@@ -158,6 +158,9 @@ func TestProcesses_Place(t *testing.T) {
 
 // Where there is no room no place is taken, and where nothing can be written none is.
 func TestProcesses_NoRoomForPlaces(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it fills a record, change by change, on one goroutine: nothing can race")
+	}
 	p := store.NewProcesses(store.Memory())
 	for n := 0; ; n++ {
 		if _, err := p.Take(t.Context(), strings.Repeat("x", 900)+string(rune('a'+n%26))+strings.Repeat("y", n/26), 1, time.Hour); err != nil {

@@ -107,6 +107,9 @@ func TestProcesses_MarksEnd(t *testing.T) {
 
 // Where there is no room nothing is marked, and what was marked stands.
 func TestProcesses_NoRoom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it fills a record, change by change, on one goroutine: nothing can race")
+	}
 	s := store.Memory()
 	one, other := store.NewProcesses(s), store.NewProcesses(s)
 	for n := 0; ; n++ {
