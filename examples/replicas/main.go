@@ -58,10 +58,12 @@ type options struct {
 	drain                time.Duration
 	key                  string
 	rounds               int
+	again                string // of a round that is played again, so that it has rows of its own
+	still                *stillness
 }
 
 // namespace is another one for each round.
-func (o options) namespace() string { return fmt.Sprintf("replicas%d", o.rounds) }
+func (o options) namespace() string { return fmt.Sprintf("replicas%d%s", o.rounds, o.again) }
 
 const usage = `replicas runs examples/http as three processes behind a proxy, breaks them as it goes, and says what came of it.
 
@@ -81,7 +83,7 @@ func parse(args []string, out io.Writer) (options, error) {
 		flags.PrintDefaults()
 	}
 	flags.BoolVar(&o.approve, "approve", false, "play the people, who approve what their hosts show them")
-	flags.StringVar(&o.store, "store", "postgres", "what the processes share: postgres, redis, file, or the `URL` of a database that runs: what is there under the names replicas1 to replicas5 is deleted")
+	flags.StringVar(&o.store, "store", "postgres", "what the processes share: postgres, redis, file, or the `URL` of a database that runs: what is there under the names replicas1 to replicas5, or these and again, is deleted")
 	flags.IntVar(&o.deaths, "deaths", 5, "how often a process dies at each of the points")
 	flags.IntVar(&o.halts, "halts", 2, "how often one stands still at each of them, for longer than its lease")
 	flags.IntVar(&o.kills, "kills", 100, "how many are killed at random")
@@ -103,10 +105,15 @@ func parse(args []string, out io.Writer) (options, error) {
 	case min(o.deaths, o.halts, o.kills) < 0 || o.drain < 0:
 		return o, errors.New("-deaths, -halts, -kills and -drain are from 0 on")
 	}
+	o.key, o.still = newKey(), new(stillness)
+	return o, nil
+}
+
+// newKey returns what the keys of all replicas of a round are made of.
+func newKey() string {
 	secret := make([]byte, 32)
 	rand.Read(secret) // never fails, see crypto/rand
-	o.key = hex.EncodeToString(secret)
-	return o, nil
+	return hex.EncodeToString(secret)
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
@@ -130,6 +137,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	first := o
 	first.rounds = 1
 	err = first.one(ctx, at, func(context.Context, string) error { return nil }) // what is wrong with the store is said once
+	watching, enough := context.WithCancel(ctx)
+	defer enough()
+	go watchClock(watching, func(context.Context) {}, o.still.add)
+	if err == nil && !isFolder(at) {
+		err = first.watchStore(watching, at)
+	}
 	if err == nil {
 		err = o.play(ctx, out, at)
 	}
@@ -158,7 +171,7 @@ func (o options) play(ctx context.Context, out io.Writer, at string) error {
 			continue
 		}
 		o.rounds++
-		if err := o.one(ctx, at, func(ctx context.Context, place string) error {
+		if err := o.steadily(ctx, out, at, func(ctx context.Context, o options, place string) error {
 			r, err := begin(ctx, out, o, place, flows[name], users(1))
 			if err != nil {
 				return err
@@ -182,7 +195,7 @@ func (o options) play(ctx context.Context, out io.Writer, at string) error {
 // breaks plays the round in which processes are broken.
 func (o options) breaks(ctx context.Context, out io.Writer, at string) error {
 	o.rounds++
-	return o.one(ctx, at, func(ctx context.Context, place string) error {
+	return o.steadily(ctx, out, at, func(ctx context.Context, o options, place string) error {
 		people := users(400)
 		r, err := begin(ctx, out, o, place, lazyauth.FlowDevice, people)
 		if err != nil {

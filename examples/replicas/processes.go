@@ -46,8 +46,10 @@ type processes struct {
 	public string
 	proxy  *http.Server
 	wrote  func(what string, comes bool) // see journal.writes
-	turn   atomic.Uint64
-	births atomic.Int64
+	// stoodStill is told how long a process stood still that nobody had stop.
+	stoodStill func(time.Duration)
+	turn       atomic.Uint64
+	births     atomic.Int64
 
 	mu      sync.Mutex
 	dead    map[string]bool // incarnations that were killed, or stopped
@@ -251,6 +253,10 @@ func (p *processes) hear(one *process, name string, output io.Reader, halted cha
 			p.wrote(strings.TrimPrefix(line, wroteLine), false)
 		case strings.HasPrefix(line, cameLine):
 			p.wrote(strings.TrimPrefix(line, cameLine), true)
+		case strings.HasPrefix(line, stillLine):
+			if d, err := time.ParseDuration(strings.TrimPrefix(line, stillLine)); err == nil && !p.hasStood(name) {
+				p.stoodStill(d)
+			}
 		}
 	}
 }

@@ -70,6 +70,7 @@ const noticeWait = 500 * time.Millisecond
 func serveReplica(told context.Context, cfg replicaConfig) error {
 	ctx, stop := context.WithCancel(context.WithoutCancel(told)) // what works goes on while it drains
 	defer stop()
+	go watchClock(ctx, func(context.Context) {}, func(d time.Duration) { fmt.Println(stillLine + d.String()) })
 	k, err := keysFrom(os.Getenv(keyVariable))
 	if err != nil {
 		return err

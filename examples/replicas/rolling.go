@@ -32,7 +32,7 @@ func (o options) roll(ctx context.Context, out io.Writer, at string) error {
 		o.rounds++
 		o := o
 		playing.Go(func() {
-			failed[n] = o.one(ctx, at, func(ctx context.Context, place string) error {
+			failed[n] = o.steadily(ctx, out, at, func(ctx context.Context, o options, place string) error {
 				people := users(1000)
 				r, err := begin(ctx, out, o, place, flows[name], people)
 				if err != nil {

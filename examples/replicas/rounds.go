@@ -67,7 +67,7 @@ func begin(ctx context.Context, out io.Writer, o options, place string, flow laz
 	if err != nil {
 		return nil, errors.Join(err, p.proxy.Close())
 	}
-	p.wrote = s.writes
+	p.wrote, p.stoodStill = s.writes, o.still.add
 	p.base = replicaConfig{Server: s.url, Store: place, People: people, Flow: flow, Without: o.without, Namespace: o.namespace(), Drain: o.drain}
 	r := &round{out: out, processes: p, server: s, histogram: map[string]int{}, tally: tally{failures: map[string]int{}}}
 	for _, one := range p.all {
