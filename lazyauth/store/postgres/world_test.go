@@ -60,14 +60,17 @@ func newPlace(t *testing.T) *place {
 // migrated makes a schema that nobody else uses.
 func migrated(tb testing.TB) postgres.Options {
 	tb.Helper()
-	opts := postgres.Options{Schema: fmt.Sprintf("fleet_%d", schemas.Add(1))}
+	opts := postgres.Options{Schema: fmt.Sprintf("fleet_%d", schemas.Add(1)), Timeout: time.Minute}
 	if _, err := postgres.Migrate(tb.Context(), server.URL("", "postgres"), &opts); err != nil {
 		tb.Fatal(err)
 	}
 	return opts
 }
 
-func (p *place) url() string { return server.URL(p.link.Addr(), "postgres") + "?pool_max_conns=3" }
+// A busy machine takes its time to connect; who is to be given up soon is by the time-out of an option.
+func (p *place) url() string {
+	return server.URL(p.link.Addr(), "postgres") + "?pool_max_conns=3&connect_timeout=60"
+}
 
 // open opens what the test closes.
 func (p *place) open() *postgres.DB {
