@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -109,5 +110,22 @@ func TestHear_CancellationAfterItsConnection(t *testing.T) {
 	s.answer(c, success(textResult(lateText)))
 	if x := s.cancels(json.RawMessage("4"), cancelled); c.cancel != cancelled || !x.crossing || x.repeated {
 		t.Errorf("the request was cancelled with %v, which is taken for %+v", c.cancel, x)
+	}
+}
+
+// A host of the older era that takes no notice of a refusal is told what it goes on after.
+func TestHear_GoesOnAfterRefusal(t *testing.T) {
+	s := newSession(t.Context(), consenting, Modern, Stdio)
+	for _, raw := range []string{
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{}}}`,
+		`{"jsonrpc":"2.0","id":2,"method":"tools/list"}`,
+	} {
+		s.Hear(s.Received(1, []byte(raw), nil), deaf{}, &wire.Peer{})
+	}
+	s.end()
+	s.playing.Wait()
+	found := s.findings["B2"]
+	if len(found) != 1 || found[0].mark != failed || !strings.Contains(found[0].text, "though its initialize was refused") {
+		t.Errorf("B2: %+v", found)
 	}
 }

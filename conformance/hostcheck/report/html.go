@@ -66,7 +66,7 @@ func HTML(w io.Writer, r *hostcheck.Report, o Options) error {
 		OK:       r.OK(o.Strict),
 		Baseline: r.Baseline,
 		Skipped:  reasons(r, hostcheck.Skipped, 60),
-		Info:     reasons(r, hostcheck.Info, 120),
+		Info:     reasons(r, hostcheck.Info, 160),
 	}
 	total := counts{}
 	anchors := map[*hostcheck.Result]string{}

@@ -195,7 +195,7 @@ func (t *text) totals(r *hostcheck.Report) {
 	if why := reasons(r, hostcheck.Skipped, 60); why != "" {
 		t.para("", "Skipped: "+why+".")
 	}
-	if why := reasons(r, hostcheck.Info, 120); why != "" {
+	if why := reasons(r, hostcheck.Info, 160); why != "" {
 		t.para("", "For information: "+why+".")
 	}
 	if c[hostcheck.Success]+c[hostcheck.Failure]+c[hostcheck.Warning] == 0 {
