@@ -37,7 +37,7 @@ func startBetterAuth(ctx context.Context) (all map[string]*provider, end func() 
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	var ready struct {
 		Management string

@@ -180,7 +180,7 @@ func (h *commandLine) run(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "node", append([]string{"clis/leash.mjs", h.program}, args...)...)
 	inOwnGroup(cmd)
 	cmd.Env = h.environment()
-	cmd.WaitDelay = time.Second
+	cmd.WaitDelay = 10 * time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	leash, err := cmd.StdinPipe() // held until it has ended

@@ -48,7 +48,7 @@ func startNodeHost(script string) func(context.Context, hostOptions) (host, erro
 			return nil, err
 		}
 		h := &nodeHost{child: c, prompts: o.prompts, done: make(chan struct{}), waiting: map[int]chan nodeEvent{}}
-		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 		defer cancel()
 		var first nodeEvent
 		err = c.receive(ctx, &first)

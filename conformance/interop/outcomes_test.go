@@ -180,7 +180,7 @@ func TestOutcomesOfCommandLines(t *testing.T) {
 				slots <- struct{}{}
 				defer func() { <-slots }()
 				c.o.era, c.o.start, c.o.refuses = e, c.start, `account "declined"`
-				c.o.patience = 4 * patience // two dozen processes, one after the other
+				c.o.patience = 2 * patience // two dozen processes, one after the other
 				c.tell(newVisit(t, w, c.o))
 			})
 		}

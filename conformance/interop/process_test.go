@@ -15,7 +15,7 @@ import (
 
 // grace is how long a child process has to end by itself once its standard
 // input has ended, before its whole process group is killed.
-const grace = 5 * time.Second
+const grace = 30 * time.Second
 
 // A child is a process that speaks JSON lines over its standard input and
 // output. It leads a process group of its own, so that ending it ends what it
@@ -49,7 +49,7 @@ func startChildIn(ctx context.Context, environment []string, name, program strin
 	c.cmd.Env = environment
 	c.cmd.Stderr = &c.stderr
 	// A grandchild may keep standard error open; do not wait for that.
-	c.cmd.WaitDelay = time.Second
+	c.cmd.WaitDelay = 10 * time.Second
 	stdin, err := c.cmd.StdinPipe()
 	if err != nil {
 		stop()

@@ -102,7 +102,7 @@ func launch(ctx context.Context, config providerConfig) (c *child, issuer, manag
 		return nil, "", "", err
 	}
 	config.Scopes, config.Clients = serverScopes, []oidcClient{apiClient}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	var ready struct{ Issuer, Management string }
 	if err := errors.Join(c.send(config), c.receive(ctx, &ready)); err != nil {

@@ -55,7 +55,7 @@ var outcomes = map[outcome]scopes.Set{
 
 // waysMaxWait is how long calls of newOutcomes wait: longer than an approval takes that
 // is found by the second poll, or a code of briefLife.
-const waysMaxWait = 9 * time.Second
+const waysMaxWait = 15 * time.Second
 
 type said struct {
 	Text string `json:"text"`
