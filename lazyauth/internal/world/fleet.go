@@ -94,7 +94,7 @@ func (m marking) fails() error {
 	switch {
 	case err == nil:
 		return nil
-	case *err == ErrGoexit: //nolint:errorlint // it is that very one
+	case *err == ErrGoexit:
 		runtime.Goexit()
 	}
 	return *err
