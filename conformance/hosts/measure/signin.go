@@ -46,7 +46,28 @@ func (o order) signIns(ctx context.Context, bin string) error {
 	if err != nil {
 		return err
 	}
-	return compareRows(string(before), tables(results))
+	return compareTwice(string(before), chosen, results, func(again []signin.Trial) ([]signin.Result, error) {
+		return o.signIn(ctx, again, bin)
+	})
+}
+
+// compareTwice compares the results of trials with the page. Those that differ are made once more, since what an agent
+// does within a second on a machine that has time for it takes longer on a busy one; an agent that has changed differs again.
+func compareTwice(page string, chosen []signin.Trial, results []signin.Result, measure func([]signin.Trial) ([]signin.Result, error)) error {
+	var again []signin.Trial
+	for i, r := range results {
+		if compareRows(page, tables([]signin.Result{r})) != nil {
+			again = append(again, chosen[i])
+		}
+	}
+	if len(again) > 0 {
+		fmt.Fprintf(os.Stderr, "%d of them are not as on the page, and are made once more\n", len(again))
+		var err error
+		if results, err = measure(again); err != nil {
+			return err
+		}
+	}
+	return compareRows(page, tables(results))
 }
 
 // compareRows says which rows of tables are not on the page, times apart.

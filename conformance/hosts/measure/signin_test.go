@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -152,5 +153,29 @@ func TestParse(t *testing.T) {
 	}
 	if _, err := named([]string{"nobody"}, agents.All, func(a agents.Agent) string { return a.Name }); err == nil {
 		t.Error("nobody is measured")
+	}
+}
+
+// What differs is measured once more, and nothing else is; what differs then, too, is told.
+func TestCompareTwice(t *testing.T) {
+	page := signInPage(signedIn(2 * time.Second))
+	results, other := signedIn(47*time.Second), signedIn(2*time.Second)
+	chosen := make([]signin.Trial, len(results))
+	for i := range chosen {
+		chosen[i].Name = fmt.Sprint(i)
+	}
+	other[1].Prompts = 2
+	for _, test := range []struct {
+		first, then []signin.Result
+		again, ok   bool
+	}{{results, nil, false, true}, {other, results[1:2], true, true}, {other, other[1:2], true, false}} {
+		var again []signin.Trial
+		err := compareTwice(page, chosen, test.first, func(trials []signin.Trial) ([]signin.Result, error) {
+			again = trials
+			return test.then, nil
+		})
+		if (err == nil) != test.ok || (len(again) == 1 && again[0].Name == "1") != test.again || len(again) > 1 {
+			t.Errorf("made again: %v; %v", again, err)
+		}
 	}
 }
