@@ -26,7 +26,9 @@ const lines = createInterface({ input: process.stdin });
 lines.on('close', () => process.exit(0));
 const config = JSON.parse(await new Promise((resolve) => lines.once('line', resolve)));
 
-const server = createServer();
+// By itself Node.js closes a connection five seconds after the last request, which is the interval of polls: where this
+// process stands still for a moment it does so to a poll that has come by then, whose answer, a denial say, is lost.
+const server = createServer({ keepAliveTimeout: 120_000 });
 // A name that is not the address which redirects go back to: to a browser, the two are two
 // sites.
 const origin = await listen(server, 'localhost');
@@ -139,7 +141,7 @@ function noted(request, body, answer) {
 // answers none but the client that a token was issued to: an API is expected to
 // be part of the application, and to ask the way that this does. DELETE /TENANT/clients/ID
 // makes it forget a client.
-const management = createServer(async (request, response) => {
+const management = createServer({ keepAliveTimeout: 120_000 }, async (request, response) => {
   response.setHeader('content-type', 'application/json');
   const [, name, id] = /^\/(\w+)(?:\/clients\/(.+))?$/.exec(request.url) ?? [];
   const tenant = tenants.get(name);

@@ -42,7 +42,9 @@ const forResources = {
   getResourceServerInfo: (ctx, resource) => ({ scope: 'mcp', audience: resource, accessTokenFormat: 'jwt' }),
 };
 
-const server = createServer();
+// By itself Node.js closes a connection five seconds after the last request, which is the interval of polls: where this
+// process stands still for a moment it does so to a poll that has come by then, whose answer, a denial say, is lost.
+const server = createServer({ keepAliveTimeout: 120_000 });
 const issuer = await listen(server, config.port, config.host);
 const provider = new Provider(issuer, {
   adapter: config.folder ? filesIn(config.folder) : undefined,
@@ -144,7 +146,7 @@ server.on('request', provider.callback());
 // Management is a listener of its own, so that nothing the client may ask for
 // has a test hook among it. DELETE /clients/ID makes the server forget a client, as those
 // do that clean up, or are set up anew; what was issued to it stays where it is.
-const management = createServer(async (request, response) => {
+const management = createServer({ keepAliveTimeout: 120_000 }, async (request, response) => {
   response.setHeader('content-type', 'application/json');
   const id = /^\/clients\/(.+)$/.exec(request.url)?.[1];
   if (request.method === 'DELETE' && id) await provider.Client.adapter.destroy(decodeURIComponent(id));
