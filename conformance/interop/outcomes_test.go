@@ -179,9 +179,10 @@ func TestOutcomesOfCommandLines(t *testing.T) {
 				t.Parallel()
 				slots <- struct{}{}
 				defer func() { <-slots }()
-				c.o.era, c.o.start, c.o.refuses = e, c.start, `account "declined"`
-				c.o.patience = 2 * patience // two dozen processes, one after the other
-				c.tell(newVisit(t, w, c.o))
+				o := c.o
+				o.era, o.start, o.refuses = e, c.start, `account "declined"`
+				o.patience = 2 * patience // two dozen processes, one after the other
+				c.tell(newVisit(t, w, o))
 			})
 		}
 	}
