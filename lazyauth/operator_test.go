@@ -248,6 +248,7 @@ func TestOperator_EndsASignInThatNobodyWaitsFor(t *testing.T) {
 				server := newAudited(t, kept, nil, nil)
 				waiting := server.Host(era, world.Accepts).Call(t.Context(), "create_note", world.Note{Text: "home"})
 				asked := server.Person()
+				synctest.Wait() // until they are shown it: the store has it before
 				if err := server.Auth.Close(); err != nil {
 					t.Fatal(err)
 				}
