@@ -189,10 +189,12 @@ func (w *waiter) isOpened() bool {
 
 // seek goes for the best channel that is left.
 func (w *waiter) seek() error {
-	switch c := w.delivery.channel(w.host); {
+	if !Elicits(w.delivery.channel(w.host)) && w.turn() {
+		return nil
+	}
+	switch c := w.delivery.channel(w.host); { // anew: another prompt may have come meanwhile
 	case Elicits(c):
 		w.slot = w.delivery.slot
-	case w.turn():
 	case w.isBarred():
 		return w.asText()
 	case c == elicit.Progress:
