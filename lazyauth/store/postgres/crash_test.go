@@ -16,10 +16,10 @@ func TestCrash_AcknowledgedIsThere(t *testing.T) {
 	enginetest.CrashAcknowledgedIsThere(t, newPlace(t).common(), server)
 }
 
-// An asynchronous standby is promoted behind a link that had been cut.
-func TestFailover_WhatIsLostIsSeen(t *testing.T) {
+// follows starts a standby of the server, which the test stops, behind a link.
+func follows(t *testing.T) (*engines.Postgres, *engines.Link) {
+	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	p := newPlace(t)
 	between, err := engines.NewLink(server.Addr())
 	if err != nil {
 		t.Fatal(err)
@@ -34,6 +34,14 @@ func TestFailover_WhatIsLostIsSeen(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return standby, between
+}
+
+// An asynchronous standby is promoted behind a link that had been cut.
+func TestFailover_WhatIsLostIsSeen(t *testing.T) {
+	ctx := context.WithoutCancel(t.Context())
+	p := newPlace(t)
+	standby, between := follows(t)
 	follower, err := postgres.Open(ctx, standby.URL("", "postgres"), &p.opts)
 	if err != nil {
 		t.Fatal(err)
@@ -46,16 +54,7 @@ func TestFailover_WhatIsLostIsSeen(t *testing.T) {
 func TestFailover_SynchronousHasAll(t *testing.T) {
 	ctx := context.WithoutCancel(t.Context())
 	p := newPlace(t)
-	between, err := engines.NewLink(server.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = between.Close() })
-	standby, err := server.Standby(ctx, folder(t), between.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = standby.Stop(ctx) })
+	standby, between := follows(t)
 	p.opts.Timeout = 30 * time.Second
 	db := p.open()
 	loses := func(want store.Losses) {
