@@ -63,12 +63,12 @@ func encrypted(ctx context.Context, conn net.Conn, timeout time.Duration, config
 // leaveEvery is how often connections are left at most, where the successor is read-only, too.
 const leaveEvery = time.Second
 
-// leave ends all connections, whose commands then fail as they would have.
-func (c *connections) leave() {
+// leave ends all connections, whose commands then fail as they would have. It reports false if it has done so just now.
+func (c *connections) leave() bool {
 	c.mu.Lock()
 	if time.Since(c.left) < leaveEvery {
 		c.mu.Unlock()
-		return
+		return false
 	}
 	c.left = time.Now()
 	var all []*connection
@@ -79,4 +79,5 @@ func (c *connections) leave() {
 	for _, conn := range all {
 		_ = conn.Close() // the client finds out, and connects again
 	}
+	return true
 }

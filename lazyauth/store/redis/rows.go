@@ -28,8 +28,9 @@ func (d *DB) run(ctx context.Context, script *valkey.Lua, reads bool, key string
 			return answer, nil
 		}
 		server, refused := valkey.IsValkeyErr(err)
-		if refused && strings.HasPrefix(server.Error(), "READONLY") {
-			d.connections.leave()
+		if refused && strings.HasPrefix(server.Error(), "READONLY") && d.connections.leave() {
+			// Until the client has found out: a write that comes next, and met what was ended here, would be in doubt.
+			_, _ = d.run(ctx, scriptNow, true, "now")
 		}
 		if refused || !reads || tries > 5 || ctx.Err() != nil || isDial(err) {
 			return answer, d.failed(ctx, err)
