@@ -30,16 +30,20 @@ type served struct {
 	url string
 	// sessions returns how many there are.
 	sessions func() int
-	// wait has its tool return, of which so many have been begun.
-	wait  chan struct{}
-	begun atomic.Int64
+	// requests are in progress: a handler may end after its answer has come.
+	requests atomic.Int64
+	// wait has its tool return. Of its calls so many have been begun, and so many wait.
+	wait           chan struct{}
+	begun, waiting atomic.Int64
 }
 
 func serve(t *testing.T, limits *httplimit.Limits) *served {
 	s := &served{t: t, wait: make(chan struct{})}
 	server := mcp.NewServer(&mcp.Implementation{Name: "notes"}, nil)
 	mcp.AddTool(server, &mcp.Tool{Name: "wait"}, func(ctx context.Context, _ *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
+		s.waiting.Add(1)
 		s.begun.Add(1)
+		defer s.waiting.Add(-1)
 		select {
 		case <-s.wait:
 		case <-ctx.Done():
@@ -56,7 +60,11 @@ func serve(t *testing.T, limits *httplimit.Limits) *served {
 		return &auth.TokenInfo{UserID: subject, Extra: map[string]any{"iss": issuer}, Expiration: time.Now().Add(time.Hour)}, nil
 	}
 	handler = l.ByAddress(auth.RequireBearerToken(verify, nil)(l.ByPerson(server, handler)))
-	web := httptest.NewServer(handler)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.requests.Add(1)
+		defer s.requests.Add(-1)
+		handler.ServeHTTP(w, r)
+	}))
 	s.url = web.URL
 	s.sessions = func() (n int) {
 		for range server.Sessions() {
@@ -81,17 +89,31 @@ func (s *served) opens(who string) (*mcp.ClientSession, error) {
 		&mcp.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
 }
 
-// mustOpen is opens for somebody who finds room, if not at once: a request has not ended the very
-// moment that its answer has come.
+// mustOpen is opens for somebody who finds room.
 func (s *served) mustOpen(who string) *mcp.ClientSession {
 	s.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		session, err := s.opens(who)
-		if err == nil {
-			return session
-		}
+	s.settles()
+	session, err := s.opens(who)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.settles()
+	return session
+}
+
+// settles returns once nothing is in progress but calls that wait: when a session was used last
+// is when its last request ended.
+func (s *served) settles() {
+	s.t.Helper()
+	s.until("requests do not end", func() bool { return s.requests.Load() <= s.waiting.Load() })
+}
+
+// until returns once something is so, of which nobody tells.
+func (s *served) until(otherwise string, done func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			s.t.Fatal(err)
+			s.t.Fatal(otherwise)
 		}
 	}
 }
@@ -109,11 +131,7 @@ func (s *served) callsIn(ctx context.Context, session *mcp.ClientSession) <-chan
 		_, err := session.CallTool(ctx, &mcp.CallToolParams{Name: "wait"})
 		called <- err
 	}()
-	for deadline := time.Now().Add(time.Minute); s.begun.Load() == before; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatal("the call does not get through")
-		}
-	}
+	s.until("the call does not get through", func() bool { return s.begun.Load() > before })
 	return called
 }
 
@@ -121,6 +139,7 @@ func (s *served) callsIn(ctx context.Context, session *mcp.ClientSession) <-chan
 // closed by itself.
 func (s *served) lives(session *mcp.ClientSession, want bool) {
 	s.t.Helper()
+	defer s.settles()
 	err := session.Ping(s.t.Context(), nil)
 	for deadline := time.Now().Add(time.Minute); !want && !errors.Is(err, mcp.ErrSessionMissing) && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		err = session.Ping(s.t.Context(), nil)

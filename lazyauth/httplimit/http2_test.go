@@ -14,13 +14,14 @@ import (
 // Over HTTP/2 a limit for writing ends a stream even while nothing is written: a call that has
 // told its host something, and then waits for a person for longer, goes on.
 func TestByAddress_WaitsBetweenWritesOverHTTP2(t *testing.T) {
-	const short = 200 * time.Millisecond
+	t.Parallel()
+	const short = time.Second
 	web := httptest.NewUnstartedServer(httplimit.New(&httplimit.Limits{ReadTimeout: short, WriteTimeout: short}).ByAddress(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			_, _ = io.WriteString(w, "asked, ")
 			_ = http.NewResponseController(w).Flush()
-			time.Sleep(3 * short)
+			time.Sleep(2 * short)
 			_, _ = io.WriteString(w, "answered")
 		})))
 	web.EnableHTTP2 = true

@@ -14,6 +14,7 @@ import (
 // posts sends a message as somebody, to a session or to none, and returns the status.
 func (s *served) posts(who, session, body string) int {
 	s.t.Helper()
+	defer s.settles()
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
@@ -81,9 +82,7 @@ func TestSessions_AllInUse(t *testing.T) {
 			t.Errorf("answered %d", status)
 		}
 	}
-	if n := s.sessions(); n != 1 {
-		t.Errorf("%d sessions", n)
-	}
+	s.until("what was refused lives on", func() bool { return s.sessions() == 1 })
 	close(s.wait)
 	if err := <-call; err != nil {
 		t.Error(err)
@@ -102,9 +101,7 @@ func TestSessions_Bytes(t *testing.T) {
 		}
 		s.lives(ada, true)
 	}
-	if n := s.sessions(); n > 4 {
-		t.Errorf("%d sessions live", n)
-	}
+	s.until("more sessions live than have room", func() bool { return s.sessions() <= 4 })
 }
 
 // A session whose host has hung up in the middle of a call makes room, and nobody waits for the

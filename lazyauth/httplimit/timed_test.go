@@ -16,7 +16,8 @@ import (
 // A caller who does not read what they asked for, and one who does not send what they
 // announced, are given up; a call that waits without a byte is not.
 func TestByAddress_SlowCallers(t *testing.T) {
-	const short = 200 * time.Millisecond
+	t.Parallel()
+	const short = time.Second
 	ended := make(chan error, 1)
 	web := httptest.NewServer(httplimit.New(&httplimit.Limits{ReadTimeout: short, WriteTimeout: short}).ByAddress(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -33,12 +34,12 @@ func TestByAddress_SlowCallers(t *testing.T) {
 				ended <- err
 			case "/waits":
 				_, _ = io.Copy(io.Discard, r.Body)
-				time.Sleep(3 * short)
+				time.Sleep(2 * short)
 				_, _ = io.WriteString(w, "done")
 			case "/stream":
 				w.WriteHeader(http.StatusOK)
 				_ = http.NewResponseController(w).Flush()
-				time.Sleep(3 * short) // and is done without another word
+				time.Sleep(2 * short) // and is done without another word
 			}
 		})))
 	defer web.Close()
