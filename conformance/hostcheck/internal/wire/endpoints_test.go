@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -178,6 +179,29 @@ func TestHTTP_Suspend(t *testing.T) {
 		}
 		if resp := h.do(http.MethodGet, "", "Last-Event-ID", "event-1"); resp.StatusCode != http.StatusMethodNotAllowed {
 			t.Errorf("coming back once more: status %d", resp.StatusCode)
+		}
+	})
+}
+
+// The connection with which a host comes back is an event stream, also where the response
+// is ready as soon as it is there: a GET is answered with nothing else.
+func TestHTTP_SuspendAnswersInStream(t *testing.T) {
+	s := &server{hear: func(l *wire.Line, back wire.Channel, _ *wire.Peer) {
+		again := back.(*wire.Exchange).Suspend(string(l.ID), time.Millisecond)
+		go func() {
+			r := <-again
+			answer(l, r.Exchange)
+		}()
+	}}
+	serve(t, false, true, s, func(h *host) {
+		for i := range 300 {
+			id := strconv.Itoa(i)
+			all(t, h.do(http.MethodPost, `{"jsonrpc":"2.0","id":`+id+`,"method":"ping"}`))
+			resp := h.do(http.MethodGet, "", "Last-Event-ID", id)
+			if got := all(t, resp); resp.Header.Get("Content-Type") != "text/event-stream" {
+				t.Errorf("the host comes back, and is answered with %s: %q", resp.Header.Get("Content-Type"), got)
+				return
+			}
 		}
 	})
 }

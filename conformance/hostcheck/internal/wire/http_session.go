@@ -96,25 +96,29 @@ func (e *Endpoints) get(c *Conversation, w http.ResponseWriter, r *http.Request)
 		c.status(x.n, w, http.StatusNotFound)
 		return
 	}
+	var back chan<- Reconnect
 	if id != "" {
 		c.mu.Lock()
-		ch := c.resumed[id]
+		back = c.resumed[id]
 		delete(c.resumed, id)
 		c.mu.Unlock()
-		if ch == nil {
+		if back == nil {
 			c.status(x.n, w, http.StatusMethodNotAllowed)
 			return
 		}
-		ch <- Reconnect{x, event, c.Now()} // has room
 	} else {
 		x.over = nil
 		c.mu.Lock()
 		c.streams = append(c.streams, x)
 		c.mu.Unlock()
 	}
+	came := c.Now()
 	x.mu.Lock()
 	x.stream()
 	x.mu.Unlock()
+	if back != nil { // whoever has it may send the response at once, which must find a stream
+		back <- Reconnect{x, event, came} // has room
+	}
 	x.run()
 }
 

@@ -49,7 +49,7 @@ func TestStub_Relays(t *testing.T) {
 					return
 				}
 				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+				_ = c.SetDeadline(time.Now().Add(2 * time.Minute))
 				buf := make([]byte, 4096)
 				n, _ := c.Read(buf) // the request
 				head := string(buf[:n])
