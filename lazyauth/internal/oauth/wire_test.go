@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
@@ -27,18 +30,74 @@ func TestAnEndpointKeepsItsQuery(t *testing.T) {
 	}
 }
 
-// Over a real connection: it is kept for the next request, because each body is
-// read to its end, and a redirect to another server is not followed.
-func TestOnARealConnection(t *testing.T) {
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		t.Error("the redirect was followed")
-	}))
-	defer elsewhere.Close()
+// Pipes are what a server listens for, without sockets: in a testing/synctest bubble the time that net/http gives a
+// request to have been written, for its connection to be kept, does not pass. Each has an address of its own.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+	dialed atomic.Int32
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	ours, theirs := net.Pipe()
+	select {
+	case p.conns <- pipe{theirs, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 40000 + int(p.dialed.Add(1))}}:
+		return ours, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+type pipe struct {
+	net.Conn
+	from net.Addr
+}
+
+func (p pipe) RemoteAddr() net.Addr { return p.from }
+
+// serves has a server of net/http answer until the test ends, and returns its URL and a transport that leads to it.
+func serves(t *testing.T, handler http.HandlerFunc) (at string, transport *http.Transport) {
+	p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	server := &httptest.Server{Listener: p, Config: &http.Server{Handler: handler}}
+	server.Start()
+	transport = &http.Transport{DialContext: p.dial}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		server.Close()
+	})
+	return server.URL, transport
+}
+
+// A connection is kept for the next request, because each body is read to its end, and a redirect to
+// another server is not followed.
+func TestOnAConnection(t *testing.T) { synctest.Test(t, testOnAConnection) }
+
+func testOnAConnection(t *testing.T) {
 	peers := map[string]bool{}
-	as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	at, transport := serves(t, func(w http.ResponseWriter, req *http.Request) {
+		if req.Host != "127.0.0.1:80" {
+			t.Error("the redirect was followed")
+		}
 		peers[req.RemoteAddr] = true
 		if req.FormValue("refresh_token") == "" {
-			http.Redirect(w, req, elsewhere.URL, http.StatusTemporaryRedirect)
+			http.Redirect(w, req, "http://127.0.0.2/", http.StatusTemporaryRedirect)
 			return
 		}
 		http.SetCookie(w, &http.Cookie{Name: "session", Value: "1"})
@@ -47,12 +106,9 @@ func TestOnARealConnection(t *testing.T) {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, granted+strings.Repeat(" ", 20_000))
-	}))
-	defer as.Close()
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
+	})
 	c := client(t, nil, func(config *oauth.Config) {
-		config.Endpoints = oauth.Endpoints{Revocation: as.URL, Token: as.URL}
+		config.Endpoints = oauth.Endpoints{Revocation: at, Token: at}
 		config.Transport = transport
 	})
 	for range 3 {
@@ -125,40 +181,39 @@ func TestOnAConnectionThatIsClosed(t *testing.T) {
 		}, oauth.ErrUnavailable},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var mu sync.Mutex
-			seen := map[string]int{}
-			lost := 0
-			as := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-				if _, ok := req.Header["Idempotency-Key"]; ok {
-					t.Error("the server sees a header that was for the transport")
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				seen := map[string]int{}
+				lost := 0
+				at, transport := serves(t, func(w http.ResponseWriter, req *http.Request) {
+					if _, ok := req.Header["Idempotency-Key"]; ok {
+						t.Error("the server sees a header that was for the transport")
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					if seen[req.RemoteAddr]++; seen[req.RemoteAddr] > 1 {
+						lost++
+						panic(http.ErrAbortHandler)
+					}
+					w.Header().Set("Content-Type", "application/json")
+					io.WriteString(w, "{}")
+				})
+				c := client(t, nil, func(config *oauth.Config) {
+					config.Endpoints = oauth.Endpoints{Revocation: at, Token: at, DeviceAuthorization: at}
+					config.Transport = transport
+				})
+				if err := c.Revoke(t.Context(), accessToken, oauth.AccessToken); err != nil {
+					t.Fatal(err)
+				}
+				if err := test.send(t.Context(), c); !errors.Is(err, test.want) || (err == nil) != (test.want == nil) {
+					t.Errorf("%v, want %v", err, test.want)
 				}
 				mu.Lock()
 				defer mu.Unlock()
-				if seen[req.RemoteAddr]++; seen[req.RemoteAddr] > 1 {
-					lost++
-					panic(http.ErrAbortHandler)
+				if lost != 1 {
+					t.Errorf("%d requests were lost", lost)
 				}
-				w.Header().Set("Content-Type", "application/json")
-				io.WriteString(w, "{}")
-			}))
-			defer as.Close()
-			transport := &http.Transport{}
-			defer transport.CloseIdleConnections()
-			c := client(t, nil, func(config *oauth.Config) {
-				config.Endpoints = oauth.Endpoints{Revocation: as.URL, Token: as.URL, DeviceAuthorization: as.URL}
-				config.Transport = transport
 			})
-			if err := c.Revoke(t.Context(), accessToken, oauth.AccessToken); err != nil {
-				t.Fatal(err)
-			}
-			if err := test.send(t.Context(), c); !errors.Is(err, test.want) || (err == nil) != (test.want == nil) {
-				t.Errorf("%v, want %v", err, test.want)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if lost != 1 {
-				t.Errorf("%d requests were lost", lost)
-			}
 		})
 	}
 }
