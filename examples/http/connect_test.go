@@ -4,7 +4,6 @@ import (
 	"context"
 	"html"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -89,13 +88,7 @@ var (
 
 // Ada's host calls, her browser passes the page, and that call goes on. Eve's browser, which has the link, does not.
 func TestConnectPage(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := free.Addr().String()
-	free.Close()
-	w := started(t, "-demo-users", "ada,eve", "-connect", "-listen", listen)
+	w := started(t, "-demo-users", "ada,eve", "-connect")
 	for _, protocol := range []string{"2026-07-28", "2025-11-25"} {
 		user, path := "ada", server.ModernPath
 		if protocol != "2026-07-28" {

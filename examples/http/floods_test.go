@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -9,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -119,7 +117,7 @@ func besiege(b *testing.B, flags ...string) *besieged {
 	b.Helper()
 	as := httptest.NewUnstartedServer(nil)
 	b.Cleanup(as.Close)
-	p := &besieged{b: b, address: freeAddress(b)}
+	p := &besieged{b: b}
 	issuer := "http://" + as.Listener.Addr().String()
 	fake := fakeas.New(&fakeas.Options{
 		Issuer: issuer, Interval: time.Second, TokenLifetime: 2 * time.Hour,
@@ -146,7 +144,7 @@ func besiege(b *testing.B, flags ...string) *besieged {
 		_, _ = io.WriteString(w, strings.Replace(answer.Body.String(), `"interval":1,`, `"interval":5,`, 1))
 	})
 	as.Start()
-	args := append([]string{"-issuer", issuer, "-client-id", "notes", "-api", issuer, "-listen", p.address, "-log", os.DevNull, "-debug", freeAddress(b)}, flags...)
+	args := append([]string{"-issuer", issuer, "-client-id", "notes", "-api", issuer, "-log", os.DevNull, "-debug", "127.0.0.1:0"}, flags...)
 	if !slices.Contains(flags, "-demo-users") {
 		args = append(args, "-introspection-url", issuer+"/introspect", "-introspection-id", introID)
 	}
@@ -186,36 +184,13 @@ func besiege(b *testing.B, flags ...string) *besieged {
 	return p
 }
 
-func freeAddress(b *testing.B) string {
-	b.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // start starts the program, and returns when it listens.
 func (p *besieged) start(args []string) {
 	p.b.Helper()
-	p.program, _ = hosttest.Program(p.b, args...)
-	p.program.Env = append(p.program.Env, clientSecretVariable+"="+clientKey, introspectionSecretVariable+"="+introKey, "GOMEMLIMIT=192MiB") // as it is deployed
-	stdout, err := p.program.StdoutPipe()
-	if err != nil {
-		p.b.Fatal(err)
-	}
-	if err := p.program.Start(); err != nil {
-		p.b.Fatal(err)
-	}
-	for lines := bufio.NewScanner(stdout); ; {
-		if !lines.Scan() {
-			p.b.Fatalf("it ended without saying where it listens; stderr: %s", p.program.Stderr)
-		}
-		if strings.HasPrefix(lines.Text(), "up to 2025-11-25") { // the last
-			break
-		}
-	}
+	program, _, said, stdout := listens(p.b, args, func(program *exec.Cmd) {
+		program.Env = append(program.Env, clientSecretVariable+"="+clientKey, introspectionSecretVariable+"="+introKey, "GOMEMLIMIT=192MiB") // as it is deployed
+	})
+	p.program, p.address = program, said["listens on"]
 	go func() { _, _ = io.Copy(io.Discard, stdout) }() // ends with the program
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -96,7 +97,7 @@ func started(t *testing.T, flags ...string) *world {
 	w.logFile = filepath.Join(t.TempDir(), "log")
 	w.args = append([]string{
 		"-issuer", issuer, "-client-id", "notes", "-api", issuer,
-		"-listen", "127.0.0.1:0", "-debug", "127.0.0.1:0", "-log", w.logFile,
+		"-debug", "127.0.0.1:0", "-log", w.logFile,
 	}, flags...)
 	w.begin()
 	return w
@@ -114,39 +115,22 @@ func (w *world) restarts() {
 		w.t.Fatal(err)
 	}
 	w.end()
-	w.base, w.ended = "", make(chan struct{})
+	w.ended = make(chan struct{})
 	w.begin()
 }
 
-// begin starts the program and reads where it listens.
+// begin starts the program.
 func (w *world) begin() {
 	w.t.Helper()
-	w.program, w.stderr = hosttest.Program(w.t, w.args...)
-	w.program.Env = append(w.program.Env, environment()...)
-	w.program.Cancel = w.interrupt // when the test ends
-	w.program.WaitDelay = enough
-	stdout, err := w.program.StdoutPipe()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if err := w.program.Start(); err != nil {
-		w.t.Fatal(err)
-	}
+	var said map[string]string
+	var stdout io.Reader
+	w.program, w.stderr, said, stdout = listens(w.t, w.args, func(program *exec.Cmd) {
+		program.Env = append(program.Env, environment()...)
+		program.Cancel = w.interrupt // when the test ends
+		program.WaitDelay = enough
+	})
 	w.ends.Do(func() { w.t.Cleanup(w.end) })
-	lines := bufio.NewScanner(stdout)
-	for w.base == "" {
-		if !lines.Scan() {
-			w.t.Fatalf("it ended without saying where it listens; stderr: %s", w.stderr)
-		}
-		switch what, where, _ := strings.Cut(lines.Text(), "  "); what {
-		case "listens on":
-			w.address = strings.TrimSpace(where)
-		case "counters":
-			w.counterURL = strings.TrimSpace(where)
-		case "up to 2025-11-25": // the last
-			w.base = strings.TrimSuffix(strings.TrimSpace(where), server.LegacyPath)
-		}
-	}
+	w.address, w.counterURL, w.base = said["listens on"], said["counters"], strings.TrimSuffix(said[lastSaid], server.LegacyPath)
 	w.mu.Lock()
 	w.audience = w.base + server.ModernPath
 	w.mu.Unlock()
@@ -155,6 +139,53 @@ func (w *world) begin() {
 		_, _ = io.Copy(io.Discard, stdout)
 		_ = program.Wait() // end looks at its exit code
 	}(w.program, w.ended)
+}
+
+// lastSaid is what the last of the lines is about in which the program says where it listens.
+const lastSaid = "up to 2025-11-25"
+
+// listens starts the program, and returns when it listens, with what it says of that. Its port is any that is free, which
+// with -connect has to be known before: then it is one that was free just now, and another one if somebody has taken that.
+func listens(t testing.TB, args []string, prepare func(*exec.Cmd)) (program *exec.Cmd, stderr *bytes.Buffer, said map[string]string, stdout io.Reader) {
+	t.Helper()
+	for {
+		tried := append(slices.Clone(args), "-listen", "127.0.0.1:0")
+		if slices.Contains(args, "-connect") {
+			tried[len(tried)-1] = freeAddress(t)
+		}
+		program, stderr = hosttest.Program(t, tried...)
+		prepare(program)
+		stdout, err := program.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := program.Start(); err != nil {
+			t.Fatal(err)
+		}
+		said = make(map[string]string)
+		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			what, where, _ := strings.Cut(lines.Text(), "  ")
+			said[what] = strings.TrimSpace(where)
+			if what == lastSaid {
+				return program, stderr, said, stdout
+			}
+		}
+		_ = program.Wait() // what it has written says more
+		if !strings.Contains(stderr.String(), "address already in use") {
+			t.Fatalf("it ended without saying where it listens; stderr: %s", stderr)
+		}
+	}
+}
+
+// freeAddress returns where nobody listens, for now.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
 }
 
 func (w *world) interrupt() error { return w.program.Process.Signal(os.Interrupt) }
