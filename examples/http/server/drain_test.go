@@ -7,21 +7,26 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 	"github.com/lazyauth/mcp-lazyauth/examples/internal/hosttest"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // bearing is a transport that adds a bearer token.
-type bearing string
+type bearing struct {
+	token string
+	next  http.RoundTripper
+}
 
 func (b bearing) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+string(b))
-	return http.DefaultTransport.RoundTrip(r)
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	return b.next.RoundTrip(r)
 }
 
 // A server is told to end while a person has their prompt before them. It is not ready from then on, and serves as ever: the person
@@ -46,7 +51,7 @@ func TestDrain(t *testing.T) {
 				defer res.Body.Close()
 				return res.StatusCode
 			}
-			host := hosttest.Connect(t, as, protocol, &mcp.StreamableClientTransport{Endpoint: at + path, HTTPClient: &http.Client{Transport: bearing("ada")}})
+			host := hosttest.Connect(t, as, protocol, &mcp.StreamableClientTransport{Endpoint: at + path, HTTPClient: &http.Client{Transport: bearing{"ada", http.DefaultTransport}}})
 			if got := status("/readyz"); got != http.StatusOK {
 				t.Errorf("/readyz has status %d", got)
 			}
@@ -87,21 +92,24 @@ func TestDrain(t *testing.T) {
 
 // What nobody finishes does not keep a server for longer than it is to.
 func TestDrain_InVain(t *testing.T) {
-	web := httptest.NewUnstartedServer(nil)
-	as := fakeas.New(&fakeas.Options{Issuer: "http://" + web.Listener.Addr().String(), Interval: time.Second})
-	web.Config.Handler = as
-	web.Start()
-	t.Cleanup(web.Close)
-	at, end, ended := begins(t, server.Config{Issuer: web.URL, ClientID: fakeas.DefaultClientID, API: web.URL, DemoUsers: []string{"ada"}, Drain: time.Second})
-	host := hosttest.Connect(t, as, "2026-07-28", &mcp.StreamableClientTransport{
-		Endpoint: at + server.ModernPath, HTTPClient: &http.Client{Transport: bearing("ada")},
+	synctest.Test(t, func(t *testing.T) {
+		as, pipes := fakeas.New(nil), hosttest.NewPipes()
+		_, end, ended := beginsOn(t, pipes, server.Config{
+			Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, API: as.API(), DemoUsers: []string{"ada"},
+			Drain: time.Second, Options: lazyauth.Options{Transport: as.Transport()},
+		})
+		wire := &http.Transport{DialContext: pipes.DialContext}
+		defer wire.CloseIdleConnections()
+		host := hosttest.Connect(t, as, "2026-07-28", &mcp.StreamableClientTransport{
+			Endpoint: "http://" + pipes.Addr().String() + server.ModernPath, HTTPClient: &http.Client{Transport: bearing{"ada", wire}},
+		})
+		host.Decide = func(fakeas.Request) string { end(); return "accept" } // and does nothing about it
+		if result := host.Call("whoami", nil); !result.IsError {
+			t.Errorf("the call came to %s", hosttest.Text(result))
+		}
+		_ = host.Close()
+		if err := <-ended; err == nil || !strings.Contains(err.Error(), "1 sign-ins, 1 calls") {
+			t.Errorf("it ended with %v", err)
+		}
 	})
-	host.Decide = func(fakeas.Request) string { end(); return "accept" } // and does nothing about it
-	if result := host.Call("whoami", nil); !result.IsError {
-		t.Errorf("the call came to %s", hosttest.Text(result))
-	}
-	_ = host.Close()
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "1 sign-ins, 1 calls") {
-		t.Errorf("it ended with %v", err)
-	}
 }

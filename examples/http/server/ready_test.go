@@ -74,11 +74,16 @@ func serves(t *testing.T, cfg server.Config) string {
 // begins has a server serve until it is told to end, and returns its base URL.
 func begins(t *testing.T, cfg server.Config) (at string, end context.CancelFunc, ended <-chan error) {
 	t.Helper()
-	s, err := server.New(cfg)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	return beginsOn(t, listener, cfg)
+}
+
+func beginsOn(t *testing.T, listener net.Listener, cfg server.Config) (at string, end context.CancelFunc, ended <-chan error) {
+	t.Helper()
+	s, err := server.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
