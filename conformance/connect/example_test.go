@@ -6,10 +6,12 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/testmain"
 )
 
 // exampleServer is examples/http as a process, behind a proxy of this machine that has TLS.
@@ -22,12 +24,11 @@ type exampleServer struct {
 // itself.
 func startsExample(t *testing.T) *exampleServer {
 	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testmain.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	listen := free.Addr().String()
-	free.Close()
+	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	// Their certificate is the program's through SSL_CERT_FILE; their names are of this machine to it.
 	ours, theirs := listens(t, "127.0.0.1"), listens(t, "localhost")
 	ours.serve(t, proxy(t, "", "http://"+listen))

@@ -8,9 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/testmain"
 	"golang.org/x/oauth2"
 )
 
@@ -26,12 +28,11 @@ func TestSignIn_Example(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building examples/oidc: %v\n%s", err, out)
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := testmain.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	listen := free.Addr().String()
-	free.Close()
+	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	base, as := "http://"+listen, world.apart
 	client := as.register(t, oidcClient{Auth: "client_secret_basic", Name: "Connect page", RedirectURIs: []string{base + "/connect/signed-in"}, GrantTypes: byRedirect})
 

@@ -4,12 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/conformance/internal/testmain"
 )
 
 // A restartable is an oidc-provider of a test's own that keeps what it knows in a folder,
@@ -23,20 +24,16 @@ type restartable struct {
 // startRestartable starts one, which lives until the test ends.
 func startRestartable(t *testing.T) *restartable {
 	t.Helper()
-	p := &restartable{config: providerConfig{Folder: filepath.Join(t.TempDir(), "provider"), Key: rand.Text()}}
+	port, err := testmain.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &restartable{config: providerConfig{Folder: filepath.Join(t.TempDir(), "provider"), Key: rand.Text(), Port: port}}
 	issuer, management := p.launch(t)
-	var err error
 	if p.provider, err = newProvider(t.Context(), issuer, management); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.api.Close)
-	u, err := url.Parse(issuer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p.config.Port, err = strconv.Atoi(u.Port()); err != nil {
-		t.Fatal(err)
-	}
 	return p
 }
 
