@@ -71,14 +71,14 @@ func TestBetterAuthDenied(t *testing.T) {
 }
 
 // The server says slow_down, to a poll for a code that the person has approved
-// by then, unless this machine is very slow. The call survives it; that the next
-// poll is as late as the server now wants, finish has seen.
+// by then. The call survives it; that the next poll is as late as the server now
+// wants, finish has seen.
 func TestBetterAuthSlowDown(t *testing.T) {
 	t.Parallel()
 	bothEras(t, storyOptions{as: world.better["hurried"]}, func(t *testing.T, s *story) {
 		whoami := s.begin("whoami", nil)
 		address, code := s.prompted(whoami)
-		s.polled()
+		s.polled() // the second poll is the one that is too early, and finds the approval, or comes just before it
 		s.approve(address, code)
 		s.answered(whoami, s.person.name)
 		s.finish(1)
