@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -45,6 +47,9 @@ func newCommandLine(o hostOptions, program string, config map[string]any, server
 	dir, err := os.MkdirTemp("", "cli")
 	if err != nil {
 		return nil, err
+	}
+	if program != mcporterProgram { // the Inspector's own limits are 15 s and a minute
+		server["connectionTimeout"], server["requestTimeout"] = patience.Milliseconds(), patience.Milliseconds()
 	}
 	if o.url != "" {
 		server["type"], server["url"] = "http", o.url
@@ -84,7 +89,7 @@ func startMCPDo(ctx context.Context, o hostOptions) (host, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.keep(ctx, filepath.Join(h.dir, "*.sock"), mcpdodProgram); err != nil {
+	if err := h.keep(ctx, filepath.Join(h.dir, "*.sock"), mcpdodProgram, nil); err != nil {
 		return nil, err
 	}
 	elicit := map[reach]string{byURL: "both", byForm: "form", byText: "off"}[o.reach]
@@ -112,8 +117,9 @@ func startMCPorterDaemon(ctx context.Context, o hostOptions) (host, error) {
 	if err != nil {
 		return nil, err
 	}
-	socket := filepath.Join(h.dir, "daemon", "*.sock")
-	return h, h.keep(ctx, socket, mcporterProgram, "--config", h.config, "daemon", "start", "--foreground")
+	daemon := filepath.Join(h.dir, "daemon", "daemon-*")
+	// It says what it is once it listens, and a command that does not read that starts another.
+	return h, h.keep(ctx, daemon+".sock", mcporterProgram, []string{daemon + ".json"}, "--config", h.config, "daemon", "start", "--foreground")
 }
 
 func newMCPorter(o hostOptions, lifecycle string) (*commandLine, error) {
@@ -129,9 +135,9 @@ func newMCPorter(o hostOptions, lifecycle string) (*commandLine, error) {
 	return h, nil
 }
 
-// keep starts the daemon, and returns when it listens: a command that found none would
-// start one that outlives the test.
-func (h *commandLine) keep(ctx context.Context, socket, program string, args ...string) (err error) {
+// keep starts the daemon, and returns when it listens and has written a file for each of these patterns:
+// a command that found none would start one that outlives the test.
+func (h *commandLine) keep(ctx context.Context, socket, program string, written []string, args ...string) (err error) {
 	args = append([]string{"clis/leash.mjs", program}, args...)
 	h.daemon, err = startChildIn(ctx, h.environment(), program, "node", args...)
 	if err != nil {
@@ -141,7 +147,7 @@ func (h *commandLine) keep(ctx context.Context, socket, program string, args ...
 	defer again.Stop()
 	for {
 		names, _ := filepath.Glob(socket) // fails on bad patterns only
-		if len(names) == 1 {
+		if len(names) == 1 && !slices.ContainsFunc(written, unwritten) {
 			if conn, err := new(net.Dialer).DialContext(ctx, "unix", names[0]); err == nil {
 				return conn.Close()
 			}
@@ -156,12 +162,22 @@ func (h *commandLine) keep(ctx context.Context, socket, program string, args ...
 	}
 }
 
+// unwritten reports whether there is no file of this pattern.
+func unwritten(pattern string) bool {
+	names, _ := filepath.Glob(pattern)
+	return len(names) == 0
+}
+
 // environment is what the host's processes run in: as little as they need.
 func (h *commandLine) environment() []string {
 	env := []string{
 		"HOME=" + h.dir, "USERPROFILE=" + h.dir,
 		"MCP_INSPECTOR_DAEMON_DIR=" + h.dir, "MCP_INSPECTOR_DAEMON_TOKEN=" + daemonToken, "MCP_INSPECTOR_SECRET_STORE=file",
 		"MCPORTER_DAEMON_DIR=" + h.dir,
+	}
+	limit := strconv.FormatInt(patience.Milliseconds(), 10)
+	for _, name := range []string{"MCPORTER_LIST_TIMEOUT", "MCPORTER_CALL_TIMEOUT", "MCPORTER_DAEMON_TIMEOUT_MS"} {
+		env = append(env, name+"="+limit)
 	}
 	for _, name := range []string{"PATH", "TMPDIR", "SystemRoot", "TEMP"} {
 		if value, ok := os.LookupEnv(name); ok {
@@ -174,9 +190,23 @@ func (h *commandLine) environment() []string {
 // daemonToken is what mcpdo and its daemons know each other by.
 var daemonToken = rand.Text()
 
+// unanswered is what mcpdo says when its daemon has not answered within two seconds that it is there, which no
+// setting changes. It asks that before all else: the command has not been given to the daemon.
+const unanswered = "Daemon request 'ping' timed out"
+
 // run runs a command and returns what it printed. A failed command that printed
-// nothing is an error; for the others the caller looks at what it says.
+// nothing is an error; for the others the caller looks at what it says. One that was not
+// given to the daemon is run once more.
 func (h *commandLine) run(ctx context.Context, args ...string) ([]byte, error) {
+	for {
+		stdout, err := h.runOnce(ctx, args...)
+		if ctx.Err() != nil || !strings.Contains(fmt.Sprintf("%s %v", stdout, err), unanswered) {
+			return stdout, err
+		}
+	}
+}
+
+func (h *commandLine) runOnce(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "node", append([]string{"clis/leash.mjs", h.program}, args...)...)
 	inOwnGroup(cmd)
 	cmd.Env = h.environment()
