@@ -38,7 +38,7 @@ func startNodeHost(script string) func(context.Context, hostOptions) (host, erro
 		task, err := json.Marshal(map[string]any{
 			"command": o.command, "args": o.args,
 			"name": o.name, "reach": o.reach, "modern": o.era == modern,
-			"refuses": o.refuses, "deciding": deciding.Milliseconds(),
+			"refuses": o.refuses, "deciding": deciding.Milliseconds(), "patience": patience.Milliseconds(),
 		})
 		if err != nil {
 			return nil, err

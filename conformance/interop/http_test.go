@@ -45,6 +45,7 @@ func (s *story) serveHTTP() string {
 		APIOrigins: []string{s.as.api.URL}, Scopes: scopes.Of("profile"),
 	}, &lazyauth.Options{
 		InsecureSingleUser: true,
+		MaxWait:            patience,
 		Trace:              lazyauth.SlogTrace(slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	})
 	if err != nil {

@@ -11,18 +11,11 @@ import (
 // authorization server and says nothing of them, and there is no code to type.
 func (s *story) linked(c *calling) string {
 	s.Helper()
-	select {
-	case p := <-s.prompts:
-		if p.Mode != "url" || s.as.userCode.MatchString(p.Message) {
-			s.Fatalf("asked in mode %q: %+v", p.Mode, p)
-		}
-		return s.judged(p.URL)
-	case <-c.done:
-		s.Fatalf("%s asked nobody: %+v %v\n%s", c.tool, c.res, c.err, s.stderr())
-	case <-s.ctx.Done():
-		s.Fatalf("%s asks nobody and does not end\n%s", c.tool, s.stderr())
+	p := s.shown(c)
+	if p.Mode != "url" || s.as.userCode.MatchString(p.Message) {
+		s.Fatalf("asked in mode %q: %+v", p.Mode, p)
 	}
-	panic("unreachable")
+	return s.judged(p.URL)
 }
 
 // judged returns a link that a person was given, unless it should not have been.

@@ -45,7 +45,8 @@ func serveUntilEnd(args []string) (err error) {
 		return err
 	}
 	options := &lazyauth.Options{
-		Trace: lazyauth.SlogTrace(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))),
+		MaxWait: patience, // longer than a story: on a busy machine a sign-in takes its time
+		Trace:   lazyauth.SlogTrace(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 	}
 	if *folder != "" {
 		if options.Store, err = store.File(*folder, storeKey); err != nil {

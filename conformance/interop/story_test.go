@@ -143,7 +143,7 @@ func (s *story) server() hostOptions {
 		args = append(args, "-way", string(o.way))
 	case !o.offline:
 		s.log = filepath.Join(s.dir, "server.log")
-		server, args = world.server, []string{"-log", s.log}
+		server, args = world.server, []string{"-log", s.log, "-patience", patience.String()}
 	}
 	args = append(args, "-client-id", s.client.ID, "-api", s.as.api.URL)
 	if s.client.Secret != "" {
@@ -247,21 +247,33 @@ func (s *story) refused(c *calling, reason string) result {
 // where to go and what to type there.
 func (s *story) prompted(c *calling) (address, code string) {
 	s.Helper()
+	p := s.shown(c)
+	if p.Mode != string(s.options.reach) {
+		s.Fatalf("asked in mode %q: %+v", p.Mode, p)
+	}
+	switch s.options.reach {
+	case byForm: // the address is typed, and what is no link has no scheme
+		scheme, rest, _ := strings.Cut(s.as.Issuer, "://")
+		return s.directions(scheme+"://"+s.addressIn(p.Message, rest), p.Message)
+	case byProgress:
+		return s.directions(s.addressIn(p.Message, s.as.Issuer), p.Message)
+	default:
+		return s.directions(p.URL, p.Message)
+	}
+}
+
+// shown waits until the call has asked the person, and returns what it has shown.
+func (s *story) shown(c *calling) prompt {
+	s.Helper()
 	select {
 	case p := <-s.prompts:
-		if p.Mode != string(s.options.reach) {
-			s.Fatalf("asked in mode %q: %+v", p.Mode, p)
-		}
-		switch s.options.reach {
-		case byForm: // the address is typed, and what is no link has no scheme
-			scheme, rest, _ := strings.Cut(s.as.Issuer, "://")
-			return s.directions(scheme+"://"+s.addressIn(p.Message, rest), p.Message)
-		case byProgress:
-			return s.directions(s.addressIn(p.Message, s.as.Issuer), p.Message)
-		default:
-			return s.directions(p.URL, p.Message)
-		}
+		return p
 	case <-c.done:
+		select {
+		case p := <-s.prompts: // it came before the end, and both before anybody looked
+			return p
+		default:
+		}
 		s.Fatalf("%s asked nobody: %+v %v\n%s", c.tool, c.res, c.err, s.stderr())
 	case <-s.ctx.Done():
 		s.Fatalf("%s asks nobody and does not end\n%s", c.tool, s.stderr())

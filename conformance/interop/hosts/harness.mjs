@@ -13,8 +13,8 @@
 // declare, "url" (elicitation in both modes), "form" (in one), "progress" (none,
 // but progress is asked for) or "text" (neither). A progress message counts as a
 // prompt, of mode "progress". A prompt whose message contains "refuses", unless
-// that is empty, is declined after "deciding" milliseconds. When standard input
-// ends the server is shut down as the SDK does it.
+// that is empty, is declined after "deciding" milliseconds; a call may take "patience"
+// milliseconds. When standard input ends the server is shut down as the SDK does it.
 
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
@@ -37,8 +37,10 @@ export async function elicit(request) {
 }
 
 // What the SDK is told with each call. It makes up the progress token.
-const options =
-  task.reach === 'progress' ? { onprogress: ({ message }) => report({ prompt: { mode: 'progress', message } }) } : {};
+const options = {
+  timeout: task.patience,
+  ...(task.reach === 'progress' && { onprogress: ({ message }) => report({ prompt: { mode: 'progress', message } }) }),
+};
 
 /** Connects and follows commands until there are no more. callTool takes parameters and options. */
 export async function follow(client, transport, callTool) {
