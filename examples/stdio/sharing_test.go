@@ -22,7 +22,6 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/examples/internal/hosttest"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // A service listens on loopback, and remembers every secret that it gives away.

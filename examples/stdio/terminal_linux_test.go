@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
@@ -226,7 +227,7 @@ func TestLoginAtAConsole(t *testing.T) {
 // Ctrl-C, as the person presses it.
 func TestInterruptedAtAConsole(t *testing.T) {
 	t.Parallel()
-	s := startService(t, fakeas.Options{})
+	s := startService(t, fakeas.Options{Interval: 5 * time.Minute}) // nobody has polled by then
 	c, _, wait := s.loginAtConsole("xterm-256color", false)
 	c.interrupt()
 	if code := wait(); code != 130 {
@@ -244,13 +245,12 @@ func TestInterruptedAtAConsole(t *testing.T) {
 	}
 	// The person approves too late: nobody polls any more.
 	request := s.as.Waiting()[0]
-	polls := s.as.Count(fakeas.Poll, "")
 	if err := s.as.Approve(request.UserCode); err != nil {
 		t.Error(err)
 	}
 	s.wants(failed, "status")
-	if s.as.Count(fakeas.Poll, "") != polls {
-		t.Error("somebody polls on")
+	if s.as.Count(fakeas.Poll, "") > 0 {
+		t.Error("somebody polls")
 	}
 }
 
