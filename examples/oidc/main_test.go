@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // What is wrong on the command line is said, and nothing is served. What the server does is told with a real issuer, in
@@ -44,7 +45,9 @@ func TestRun_Misused(t *testing.T) {
 
 // Behind a proxy people are limited by their own addresses, as the proxy has them: one of them does not use up everybody's
 // tries. Who is no proxy can say nothing of an address.
-func TestRun_BehindAProxy(t *testing.T) {
+func TestRun_BehindAProxy(t *testing.T) { synctest.Test(t, testBehindAProxy) } // no tries come back meanwhile
+
+func testBehindAProxy(t *testing.T) {
 	cfg, err := parseFlags([]string{
 		"-public-url", "https://mcp.example.com", "-service-client-id", "s", "-api", "https://api.example.com", "-proxies", "10.1.0.0/16,::1/128",
 	}, func(string) string { return "" })
