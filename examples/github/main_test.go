@@ -11,7 +11,6 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/examples/internal/hosttest"
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 func TestMain(m *testing.M) { hosttest.Main(m, main) }
@@ -31,7 +30,7 @@ func TestServesAHost(t *testing.T) {
 
 			logFile := filepath.Join(t.TempDir(), "log")
 			cmd, stderr := hosttest.Program(t, "-client-id", clientID, "-host", address, "-log", logFile)
-			host := hosttest.Connect(t, g.as, protocol, &mcp.CommandTransport{Command: cmd})
+			host := hosttest.Connect(t, g.as, protocol, hosttest.Subprocess(cmd))
 			var codes []string
 			host.Decide = func(request fakeas.Request) string {
 				codes = append(codes, request.UserCode)
@@ -66,7 +65,7 @@ func TestServesAHost(t *testing.T) {
 
 func TestToolsAreDescribedToHosts(t *testing.T) {
 	cmd, stderr := hosttest.Program(t, "-client-id", clientID)
-	host := hosttest.Connect(t, fakeas.New(nil), "2026-07-28", &mcp.CommandTransport{Command: cmd})
+	host := hosttest.Connect(t, fakeas.New(nil), "2026-07-28", hosttest.Subprocess(cmd))
 	var names, readOnly, idempotent []string
 	for _, tool := range host.Tools() {
 		names = append(names, tool.Name)

@@ -32,7 +32,7 @@ func (c commandLine) starts() (session *mcp.ClientSession, kill func()) {
 		}
 	}
 	client := mcp.NewClient(&mcp.Implementation{Name: "test-cli", Version: "1"}, options)
-	session, err := client.Connect(c.s.t.Context(), &mcp.CommandTransport{Command: cmd}, &mcp.ClientSessionOptions{ProtocolVersion: c.protocol})
+	session, err := client.Connect(c.s.t.Context(), hosttest.Subprocess(cmd), &mcp.ClientSessionOptions{ProtocolVersion: c.protocol})
 	if err != nil {
 		c.s.t.Fatalf("%v: %s", err, stderr)
 	}

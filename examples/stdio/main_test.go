@@ -15,7 +15,6 @@ import (
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/examples/internal/hosttest"
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 func TestMain(m *testing.M) { hosttest.Main(m, main) }
@@ -42,7 +41,7 @@ func TestListsItsToolsThoughNobodyAnswersAtTheService(t *testing.T) {
 	for _, protocol := range hosttest.Protocols {
 		t.Run(protocol, func(t *testing.T) {
 			cmd, stderr := hosttest.Program(t, nowhere...)
-			host := hosttest.Connect(t, fakeas.New(nil), protocol, &mcp.CommandTransport{Command: cmd})
+			host := hosttest.Connect(t, fakeas.New(nil), protocol, hosttest.Subprocess(cmd))
 			var names, readOnly []string
 			for _, tool := range host.Tools() {
 				names = append(names, tool.Name)

@@ -41,7 +41,9 @@ type service struct {
 
 func startService(t *testing.T, options fakeas.Options) *service {
 	t.Helper()
-	options.Interval = time.Second // real time
+	if options.Interval == 0 {
+		options.Interval = time.Second // real time
+	}
 	s := &service{t: t, as: fakeas.New(&options), home: t.TempDir(), env: []string{
 		keyVariable + "=" + base64.StdEncoding.EncodeToString([]byte("a key that is as random as we need")[:32]),
 	}}
@@ -137,7 +139,7 @@ func (s *service) logsIn(code int, approve bool, args ...string) (stdout, stderr
 func (s *service) starts(protocol string) (host *hosttest.Host, end func()) {
 	s.t.Helper()
 	cmd, _, stderr := s.command()
-	host = hosttest.Connect(s.t, s.as, protocol, &mcp.CommandTransport{Command: cmd})
+	host = hosttest.Connect(s.t, s.as, protocol, hosttest.Subprocess(cmd))
 	return host, func() {
 		if err := host.Close(); err != nil || stderr.Len() > 0 {
 			s.t.Errorf("the server ended with %v and said %q", err, stderr)
@@ -273,7 +275,7 @@ func TestServerWithATokenInItsEnvironment(t *testing.T) {
 	s.mu.Unlock()
 	cmd, stderr := hosttest.Program(t, "-issuer", s.url, "-client-id", fakeas.DefaultClientID, "-api", s.url, "-token-env", "NOTES_TOKEN", "-account", "work")
 	cmd.Env = append(cmd.Env, "NOTES_TOKEN="+token)
-	host := hosttest.Connect(t, s.as, hosttest.Protocols[1], &mcp.CommandTransport{Command: cmd})
+	host := hosttest.Connect(t, s.as, hosttest.Protocols[1], hosttest.Subprocess(cmd))
 	host.WantAnswer("list_notes", nil, `{"notes":[]}`)
 	if result := host.Call("whoami", nil); result.Meta[lazyauth.MetaAccount] != "Ada Example" {
 		t.Errorf("whoami: %+v", result)
@@ -291,7 +293,7 @@ func TestServerSaysThatItCannotKeepGrants(t *testing.T) {
 	s.logsIn(done, true)
 	s.env[0] = keyVariable + "=" + base64.StdEncoding.EncodeToString([]byte("another key that is random enough")[:32])
 	cmd, _, stderr := s.command()
-	host := hosttest.Connect(t, s.as, hosttest.Protocols[1], &mcp.CommandTransport{Command: cmd})
+	host := hosttest.Connect(t, s.as, hosttest.Protocols[1], hosttest.Subprocess(cmd))
 	for range 2 {
 		host.WantAnswer("whoami", nil, `{"name":"Ada Example","sub":"ada"}`)
 	}

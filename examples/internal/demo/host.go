@@ -20,6 +20,9 @@ import (
 // module is what the names of its packages begin with.
 const module = "github.com/lazyauth/mcp-lazyauth/"
 
+// endWait is how long the server has to end by itself, on however busy a machine.
+const endWait = 30 * time.Second
+
 // A Host is an MCP host with one server, a subprocess.
 type Host struct {
 	out     *Screen
@@ -61,7 +64,7 @@ func (s *Stage) StartHost(ctx context.Context, server string, flags ...string) (
 		}},
 		ElicitationHandler: s.User.elicit,
 	})
-	h.session, err = client.Connect(ctx, &mcp.CommandTransport{Command: program}, &mcp.ClientSessionOptions{ProtocolVersion: s.Protocol})
+	h.session, err = client.Connect(ctx, &mcp.CommandTransport{Command: program, TerminateDuration: endWait}, &mcp.ClientSessionOptions{ProtocolVersion: s.Protocol})
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the server: %w", err)
 	}

@@ -5,6 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // serveVariable makes a test binary be the program that it tests.
@@ -17,6 +20,12 @@ func Main(m *testing.M, main func()) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+// Subprocess is how a host talks to a server that it starts. Once its input has ended the server has a minute, on however
+// busy a machine, before it is ended by force.
+func Subprocess(cmd *exec.Cmd) mcp.Transport {
+	return &mcp.CommandTransport{Command: cmd, TerminateDuration: time.Minute}
 }
 
 // Program returns the program under test as a subprocess, with little in its
