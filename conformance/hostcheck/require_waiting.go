@@ -260,8 +260,8 @@ func (s *session) cancels(id json.RawMessage, l *wire.Line) *cancellation {
 	}
 	if c := x.of; c != nil {
 		x.crossing = c.answered != 0 && l.At-c.answered < crossed
-		if c.stopped != 0 && c.cancel == nil && (c.answered == 0 || x.crossing) {
-			c.cancel = l // its connection was closed first, and it may have been answered since
+		if c.cancel == nil && (x.crossing || c.stopped != 0 && c.answered == 0) {
+			c.cancel = l // its connection was closed first, or the next call came first, and it may have been answered since
 			x.crossing = true
 		}
 		x.repeated = c.stopped != 0 && c.answered == 0 && c.cancel != l

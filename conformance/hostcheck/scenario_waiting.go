@@ -79,6 +79,11 @@ func playHeld(f *flow) {
 		f.text(foundText)
 		return
 	}
+	if f.s.protocol == Modern && f.s.transport == HTTP {
+		// The end of its connection says so, and may be seen after the next call: nothing
+		// has the two come in order.
+		f.s.await(f.s.ctx, crossed, func() bool { return f.now().stopped != 0 })
+	}
 	// The response crosses the cancellation, and comes late.
 	if f.s.sleep(lateness) {
 		f.text(lateText)

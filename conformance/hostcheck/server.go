@@ -155,12 +155,15 @@ func (s *session) capabilities() map[string]any {
 func (s *session) Dropped(back wire.Channel) {
 	s.guard.Lock()
 	defer s.guard.Unlock()
-	if p, ok := back.(*wire.Pipe); ok && !p.Died() && !s.closed && s.ctx.Err() == nil {
+	if s.closed || s.ctx.Err() != nil {
+		return // it is the suite that ends the host
+	}
+	if p, ok := back.(*wire.Pipe); ok && !p.Died() {
 		closed, event := p.Ended()
 		s.ended = append(s.ended, serverEnd{closed, event})
 	}
 	for _, c := range s.requests {
-		if c.back == back && !s.closed {
+		if c.back == back {
 			c.hungUp = s.moment()
 			s.stop(c, nil)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/hostcheck/internal/wire"
 )
@@ -110,6 +111,32 @@ func TestHear_CancellationAfterItsConnection(t *testing.T) {
 	s.answer(c, success(textResult(lateText)))
 	if x := s.cancels(json.RawMessage("4"), cancelled); c.cancel != cancelled || !x.crossing || x.repeated {
 		t.Errorf("the request was cancelled with %v, which is taken for %+v", c.cancel, x)
+	}
+}
+
+// Nor has a cancellation to come before the call that the host goes on with: over HTTP they
+// are requests of their own.
+func TestHear_CancellationAfterTheNextCall(t *testing.T) {
+	s := newSession(t.Context(), waiting, Legacy, HTTP)
+	defer s.end()
+	received := func(raw string) *wire.Line { return s.Received(1, []byte(raw), http.Header{}) }
+	call := func(id string) *flow {
+		c := &call{Line: received(`{"jsonrpc":"2.0","id":` + id + `,"method":"tools/call","params":{}}`), back: deaf{}}
+		s.register(c)
+		f := &flow{s: s, label: id, rounds: []*call{c}}
+		s.flows = append(s.flows, f)
+		return f
+	}
+	f := call("4")
+	call("5")
+	if _, gaveUp := f.held(time.Minute); !gaveUp {
+		t.Fatal("a call that the host goes on from is still waited for")
+	}
+	s.answer(f.now(), success(textResult(lateText)))
+	s.cancels(json.RawMessage("4"), received(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":4}}`))
+	judgeEnd(s)
+	if found := s.found("A25"); len(found) != 1 || found[0].mark != passed {
+		t.Errorf("A25: %+v", found)
 	}
 }
 
