@@ -19,6 +19,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/internal/engines"
 )
 
 // configVariable has the configuration of a replica, in JSON: see [replicaConfig].
@@ -26,8 +28,8 @@ const configVariable = "REPLICAS_CONFIG"
 
 // A process is one replica as it is started, again and again.
 type process struct {
-	n      int
-	listen string
+	n     int
+	place *engines.Port // where it listens
 
 	mu     sync.Mutex
 	name   string // of the present incarnation
@@ -71,12 +73,11 @@ func newProcesses(ctx context.Context, size int, key string) (*processes, error)
 	}
 	p := &processes{key: key, self: self, public: "http://" + listener.Addr().String(), dead: map[string]bool{}, stood: map[string]bool{}}
 	for n := range size {
-		place, err := listening.Listen(ctx, "tcp", "127.0.0.1:0")
+		place, err := engines.NewPort()
 		if err != nil {
 			return nil, err
 		}
-		p.all = append(p.all, &process{n: n, listen: place.Addr().String()})
-		_ = place.Close() // for the process
+		p.all = append(p.all, &process{n: n, place: place})
 	}
 	p.proxy = &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = p.proxy.Serve(listener) }() // until it is closed
@@ -96,7 +97,7 @@ func (p *processes) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		refused := false
-		proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: to.listen})
+		proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: to.place.Addr()})
 		proxy.FlushInterval = -1
 		proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, err error) {
 			if failed, ok := errors.AsType[*net.OpError](err); ok && failed.Op == "dial" {
@@ -120,7 +121,7 @@ func (p *process) isUp() bool {
 }
 
 // address is where it serves.
-func (p *process) address() string { return "http://" + p.listen }
+func (p *process) address() string { return "http://" + p.place.Addr() }
 
 // hasEnded is closed when the present incarnation has, and hasHalted when that has stopped itself.
 func (p *process) hasEnded() <-chan struct{} {
@@ -158,7 +159,7 @@ func (p *processes) bury(name string) {
 // start starts one process, and returns when it is ready. dieAt is where it is to kill itself; empty: nowhere.
 func (p *processes) start(ctx context.Context, one *process, dieAt string) error {
 	cfg := p.base
-	cfg.Name, cfg.Listen, cfg.Public, cfg.DieAt = fmt.Sprintf("%d.%d", one.n, p.births.Add(1)), one.listen, p.public, dieAt
+	cfg.Name, cfg.Listen, cfg.Public, cfg.DieAt = fmt.Sprintf("%d.%d", one.n, p.births.Add(1)), one.place.Addr(), p.public, dieAt
 	text, err := json.Marshal(cfg)
 	if err != nil {
 		return err
@@ -206,7 +207,7 @@ func (p *processes) start(ctx context.Context, one *process, dieAt string) error
 			return context.Cause(ctx)
 		case <-time.After(20 * time.Millisecond):
 		}
-		if isReady(ctx, one.listen) {
+		if isReady(ctx, one.place.Addr()) {
 			one.mu.Lock()
 			one.up = one.cmd == cmd && p.alive(cfg.Name)
 			one.mu.Unlock()
@@ -288,5 +289,6 @@ func (p *processes) stop() {
 			p.signal(one, syscall.SIGCONT)
 			p.signal(one, syscall.SIGKILL)
 		}
+		_ = one.place.Close()
 	}
 }

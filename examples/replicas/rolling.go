@@ -104,7 +104,7 @@ func (p *processes) watch(ctx context.Context, one *process) {
 		one.mu.Lock()
 		cmd := one.cmd
 		one.mu.Unlock()
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+one.listen+"/readyz", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+one.place.Addr()+"/readyz", nil)
 		if err != nil {
 			return
 		}

@@ -13,7 +13,7 @@ import (
 
 // PgBouncer is a pooler in transaction mode in front of a [Postgres].
 type PgBouncer struct {
-	port    int
+	port    *Port
 	server  *Postgres
 	process *process
 }
@@ -34,7 +34,7 @@ func StartPgBouncer(ctx context.Context, dir string, server *Postgres) (*PgBounc
 		}
 	}
 	b := &PgBouncer{server: server}
-	if b.port, err = freePort(); err != nil {
+	if b.port, err = NewPort(); err != nil {
 		return nil, err
 	}
 	host, port, err := net.SplitHostPort(server.Addr())
@@ -50,7 +50,7 @@ func StartPgBouncer(ctx context.Context, dir string, server *Postgres) (*PgBounc
 			fmt.Sprintf("* = host=%s port=%s", host, port),
 			"[pgbouncer]",
 			"listen_addr = 127.0.0.1",
-			fmt.Sprintf("listen_port = %d", b.port),
+			fmt.Sprintf("listen_port = %d", b.port.number),
 			"unix_socket_dir =",
 			"auth_type = scram-sha-256",
 			"auth_file = " + users,
@@ -74,12 +74,12 @@ func StartPgBouncer(ctx context.Context, dir string, server *Postgres) (*PgBounc
 	if b.process, err = run(who, dir, path, settings); err != nil {
 		return nil, err
 	}
-	return b, b.process.whenReady(ctx, listening(address(b.port)))
+	return b, b.process.whenReady(ctx, listening(b.port.Addr()))
 }
 
 // URL names a database behind it.
 func (b *PgBouncer) URL(database string) string {
-	return (&url.URL{Scheme: "postgres", User: url.UserPassword("lazyauth", b.server.password), Host: address(b.port), Path: "/" + database}).String()
+	return (&url.URL{Scheme: "postgres", User: url.UserPassword("lazyauth", b.server.password), Host: b.port.Addr(), Path: "/" + database}).String()
 }
 
 // Stop ends it.

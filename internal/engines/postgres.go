@@ -15,7 +15,7 @@ import (
 // Postgres is a PostgreSQL server, with a user "lazyauth" who may do everything.
 type Postgres struct {
 	dir, data, bin string
-	port           int
+	port           *Port
 	password       string
 	settings       []string
 	who            *account
@@ -41,7 +41,7 @@ func StartPostgres(ctx context.Context, dir string, settings ...string) (*Postgr
 			return nil, err
 		}
 	}
-	if p.port, err = freePort(); err != nil {
+	if p.port, err = NewPort(); err != nil {
 		return nil, err
 	}
 	file := filepath.Join(dir, "password")
@@ -62,7 +62,7 @@ func StartPostgres(ctx context.Context, dir string, settings ...string) (*Postgr
 func (p *Postgres) Start(ctx context.Context) error {
 	args := []string{"-D", p.data}
 	for _, s := range append([]string{
-		fmt.Sprintf("port=%d", p.port), "listen_addresses=127.0.0.1", "unix_socket_directories=",
+		fmt.Sprintf("port=%d", p.port.number), "listen_addresses=127.0.0.1", "unix_socket_directories=",
 		"shared_buffers=16MB", "max_connections=40", "log_min_messages=warning", "logging_collector=off",
 	}, p.settings...) {
 		args = append(args, "-c", s)
@@ -84,11 +84,11 @@ func (p *Postgres) Start(ctx context.Context) error {
 }
 
 func (p *Postgres) ready(ctx context.Context) error {
-	return exec.CommandContext(ctx, filepath.Join(p.bin, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", fmt.Sprint(p.port)).Run() //nolint:gosec // where PostgreSQL is installed
+	return exec.CommandContext(ctx, filepath.Join(p.bin, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", fmt.Sprint(p.port.number)).Run() //nolint:gosec // where PostgreSQL is installed
 }
 
 // Addr is where it listens.
-func (p *Postgres) Addr() string { return address(p.port) }
+func (p *Postgres) Addr() string { return p.port.Addr() }
 
 // Dir is the folder with its files.
 func (p *Postgres) Dir() string { return p.dir }

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sort"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -102,17 +101,6 @@ func find(name, install string, patterns ...string) (string, error) {
 	}
 	return "", fmt.Errorf("engines: %s is not installed; on Debian: apt-get install %s", name, install)
 }
-
-// freePort returns a port of 127.0.0.1 that nobody listened on a moment ago.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
-}
-
-func address(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 
 // listening is a ready for what can be told by the port alone.
 func listening(addr string) func(context.Context) error {

@@ -16,7 +16,7 @@ import (
 // Redis is a Redis or Valkey server.
 type Redis struct {
 	dir, path string
-	port      int
+	port      *Port
 	password  string
 	settings  []string
 	process   *process
@@ -31,7 +31,7 @@ func StartRedis(ctx context.Context, dir string, settings ...string) (*Redis, er
 		}
 	}
 	r := &Redis{dir: dir, path: path, password: password(), settings: settings}
-	if r.port, err = freePort(); err != nil {
+	if r.port, err = NewPort(); err != nil {
 		return nil, err
 	}
 	return r, r.Start(ctx)
@@ -40,7 +40,7 @@ func StartRedis(ctx context.Context, dir string, settings ...string) (*Redis, er
 // Start starts the server again, after Kill or Stop, on the same port.
 func (r *Redis) Start(ctx context.Context) error {
 	lines := append([]string{
-		fmt.Sprintf("port %d", r.port), "bind 127.0.0.1", "daemonize no", `save ""`, "shutdown-timeout 1", "repl-diskless-sync-delay 0",
+		fmt.Sprintf("port %d", r.port.number), "bind 127.0.0.1", "daemonize no", `save ""`, "shutdown-timeout 1", "repl-diskless-sync-delay 0",
 		"requirepass " + r.password, "masterauth " + r.password, // which its replicas have, too
 	}, r.settings...)
 	file := filepath.Join(r.dir, "redis.conf") // not in the arguments, which others can read
@@ -85,7 +85,7 @@ func (r *Redis) Do(ctx context.Context, words ...string) (string, error) {
 }
 
 // Addr is where it listens.
-func (r *Redis) Addr() string { return address(r.port) }
+func (r *Redis) Addr() string { return r.port.Addr() }
 
 // URL names it by an address, which may be that of a [Link]; empty means its own.
 func (r *Redis) URL(addr string) string {

@@ -22,7 +22,7 @@ func (p *Postgres) Standby(ctx context.Context, dir, addr string) (*Postgres, er
 			return nil, err
 		}
 	}
-	if s.port, err = freePort(); err != nil {
+	if s.port, err = NewPort(); err != nil {
 		return nil, err
 	}
 	if err := s.who.give(dir); err != nil {

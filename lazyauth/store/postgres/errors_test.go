@@ -3,10 +3,10 @@ package postgres_test
 import (
 	"context"
 	"errors"
-	"net"
 	"strings"
 	"testing"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/engines"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/postgres"
@@ -21,11 +21,11 @@ func withUser(url, user, password string) string {
 func TestOpen_Refused(t *testing.T) {
 	p := newPlace(t)
 	admin(t, "DROP ROLE IF EXISTS nobody", "CREATE ROLE nobody LOGIN PASSWORD 'nobody'")
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	closed, err := engines.NewPort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed.Close()
+	defer closed.Close()
 	own := server.URL("", "postgres")
 	for name, c := range map[string]struct {
 		url, schema string
@@ -37,7 +37,7 @@ func TestOpen_Refused(t *testing.T) {
 		"no database":    {server.URL("", "elsewhere"), "", store.ErrUnavailable, []string{"3D000", "create it"}},
 		"no schema":      {own, "nowhere", store.ErrUnavailable, []string{"the table of rows", "cmd/migrate"}},
 		"not granted":    {withUser(own, "nobody", "nobody"), "", store.ErrUnavailable, []string{"grant it USAGE"}},
-		"nobody listens": {server.URL(closed.Addr().String(), "postgres"), "", store.ErrNoAnswer, []string{"does it run", "refused"}},
+		"nobody listens": {server.URL(closed.Addr(), "postgres"), "", store.ErrNoAnswer, []string{"does it run", "refused"}},
 		"without TLS":    {own + "?sslmode=require", "", store.ErrUnavailable, []string{"no TLS"}},
 		"unknown name":   {server.URL("db.invalid:5432", "postgres") + "?sslmode=disable", "", store.ErrNoAnswer, []string{"db.invalid"}},
 	} {

@@ -2,21 +2,21 @@ package redis_test
 
 import (
 	"errors"
-	"net"
 	"strings"
 	"testing"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/engines"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/redis"
 )
 
 // What is wrong at the start is told, with what to do, and whether it helps to try again.
 func TestOpen_Refused(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	closed, err := engines.NewPort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed.Close()
+	defer closed.Close()
 	own := server.URL("")
 	for name, c := range map[string]struct {
 		url   string
@@ -27,7 +27,7 @@ func TestOpen_Refused(t *testing.T) {
 		"no such user":   {strings.Replace(own, ":"+server.Password(), "mallory:hunter2", 1), store.ErrUnavailable, []string{"WRONGPASS"}},
 		"no password":    {strings.Replace(own, ":"+server.Password()+"@", "", 1), store.ErrUnavailable, []string{"NOAUTH", "URL"}},
 		"no database":    {own + "/4711", store.ErrUnavailable, []string{"database"}},
-		"nobody listens": {server.URL(closed.Addr().String()), store.ErrNoAnswer, []string{"does it run", "refused"}},
+		"nobody listens": {server.URL(closed.Addr()), store.ErrNoAnswer, []string{"does it run", "refused"}},
 		"without TLS":    {strings.Replace(own, "redis://", "rediss://", 1) + "?dial_timeout=500ms", store.ErrNoAnswer, []string{"no TLS"}},
 		"unknown name":   {server.URL("redis.invalid:6379"), store.ErrNoAnswer, []string{"redis.invalid"}},
 	} {

@@ -27,12 +27,12 @@ func TestOpen_TLS(t *testing.T) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := engines.NewPort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := free.Addr().String()
-	free.Close()
+	defer free.Close()
+	addr := free.Addr()
 	_, port, _ := net.SplitHostPort(addr)
 	s := start(t, "tls-port "+port, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+cert, "tls-auth-clients no")
 	url := strings.Replace(s.URL(addr), "redis://", "rediss://", 1)
