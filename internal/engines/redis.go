@@ -98,7 +98,8 @@ func (r *Redis) URL(addr string) string {
 // Password is that of the default user.
 func (r *Redis) Password() string { return r.password }
 
-// Follow makes it a replica of another, which may be behind a [Link], and takes that one's password.
+// Follow makes it a replica of another, which may be behind a [Link], and takes that one's password. It returns once it has what
+// the other one has.
 func (r *Redis) Follow(ctx context.Context, primary *Redis, addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -111,8 +112,16 @@ func (r *Redis) Follow(ctx context.Context, primary *Redis, addr string) error {
 		return err
 	}
 	r.password = primary.password
-	_, err = r.Do(ctx, "REPLICAOF", host, port)
-	return err
+	if _, err = r.Do(ctx, "REPLICAOF", host, port); err != nil {
+		return err
+	}
+	return r.process.whenReady(ctx, func(ctx context.Context) error { // until then it answers that it loads what the other one has
+		follows, err := r.Do(ctx, "EVAL", `"return string.match(redis.call([[INFO]], [[replication]]), [[master_link_status:up]]) and 1 or 0"`, "0")
+		if err == nil && follows != ":1" {
+			err = errors.New("engines: it does not follow")
+		}
+		return err
+	})
 }
 
 // Promote makes it a primary.
