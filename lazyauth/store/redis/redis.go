@@ -42,7 +42,10 @@ type DB struct {
 	tls       bool
 
 	connections connections
-	wg          sync.WaitGroup // those that receive hints
+
+	mu     sync.Mutex
+	closed bool           // once it is, none is added to wg
+	wg     sync.WaitGroup // those that receive hints
 }
 
 const (
@@ -168,6 +171,9 @@ func parse(text string, o Options) (option valkey.ClientOption, where string, er
 
 // Close ends the connections. Whoever waits for an answer gets an error.
 func (d *DB) Close() {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
 	d.client.Close()
 	d.wg.Wait()
 }

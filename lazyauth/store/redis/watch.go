@@ -57,7 +57,13 @@ func (d *DB) Watch(ctx context.Context, changed func(store.ID)) error {
 	}
 	h := &hints{wake: make(chan struct{}, 1)}
 	ended := make(chan error, 1)
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		return d.failed(ctx, valkey.ErrClosing)
+	}
 	d.wg.Go(func() { ended <- d.receive(ctx, h) })
+	d.mu.Unlock()
 	for {
 		select {
 		case <-h.wake:

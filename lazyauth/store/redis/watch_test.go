@@ -2,6 +2,7 @@ package redis_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
@@ -50,13 +51,20 @@ func TestWatch_AsksInBetween(t *testing.T) {
 	<-ended
 }
 
-// Who closes the store ends those who watch.
+// Who closes the store ends those who watch, and those who begin to just then.
 func TestWatch_Closed(t *testing.T) {
-	db := newPlace(t, server).open()
-	ended := make(chan error, 1)
-	go func() { ended <- db.Watch(context.WithoutCancel(t.Context()), func(store.ID) {}) }()
-	db.Close()
-	if err := <-ended; err == nil {
-		t.Error("Watch: no error")
+	for range 10 {
+		db := newPlace(t, server).open()
+		ended := make(chan error, 3)
+		for range 2 {
+			go func() { ended <- db.Watch(context.WithoutCancel(t.Context()), func(store.ID) {}) }()
+		}
+		db.Close()
+		ended <- db.Watch(t.Context(), func(store.ID) {})
+		for range cap(ended) {
+			if err := <-ended; !errors.Is(err, store.ErrNoAnswer) {
+				t.Errorf("Watch: %v; want an ErrNoAnswer", err)
+			}
+		}
 	}
 }
