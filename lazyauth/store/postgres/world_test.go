@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -86,10 +87,14 @@ func (p *place) open() *postgres.DB {
 // common is the place as the tests of all engines have it.
 func (p *place) common() enginetest.Place {
 	return enginetest.Place{
-		Open: func(timeout time.Duration) store.Shared {
-			q := *p
-			q.opts.Timeout = timeout
-			return q.open()
+		Connect: func(timeout time.Duration) (store.Shared, func(), error) {
+			opts := p.opts
+			opts.Timeout = cmp.Or(timeout, opts.Timeout)
+			db, err := postgres.Open(p.t.Context(), p.url(), &opts)
+			if err != nil {
+				return nil, nil, err
+			}
+			return db, db.Close, nil
 		},
 		Link: p.link, Engine: "PostgreSQL", Secret: server.Password(),
 	}

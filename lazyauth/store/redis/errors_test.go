@@ -28,7 +28,7 @@ func TestOpen_Refused(t *testing.T) {
 		"no password":    {strings.Replace(own, ":"+server.Password()+"@", "", 1), store.ErrUnavailable, []string{"NOAUTH", "URL"}},
 		"no database":    {own + "/4711", store.ErrUnavailable, []string{"database"}},
 		"nobody listens": {server.URL(closed.Addr()), store.ErrNoAnswer, []string{"does it run", "refused"}},
-		"without TLS":    {strings.Replace(own, "redis://", "rediss://", 1) + "?dial_timeout=500ms", store.ErrNoAnswer, []string{"no TLS"}},
+		"without TLS":    {strings.Replace(own, "redis://", "rediss://", 1) + "?dial_timeout=2s", store.ErrNoAnswer, []string{"no TLS"}},
 		"unknown name":   {server.URL("redis.invalid:6379"), store.ErrNoAnswer, []string{"redis.invalid"}},
 	} {
 		t.Run(name, func(t *testing.T) {

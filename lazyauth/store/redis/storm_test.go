@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store/internal/enginetest"
@@ -19,7 +20,7 @@ func BenchmarkRefreshStorm(b *testing.B) { enginetest.BenchmarkStorm(b, stormEng
 // stormEngine has keys of its own.
 func stormEngine(tb testing.TB) enginetest.Engine {
 	tb.Helper()
-	opts := redis.Options{Name: fmt.Sprintf("fleet-%d", names.Add(1))}
+	opts := redis.Options{Name: fmt.Sprintf("fleet-%d", names.Add(1)), Timeout: time.Minute}
 	others, err := clients(tb) // those of this question are among them
 	if err != nil {
 		tb.Fatal(err)

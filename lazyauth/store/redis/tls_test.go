@@ -58,7 +58,7 @@ func TestOpen_TLS(t *testing.T) {
 		}
 		wantAdvice(t, err, "certificate", "Options.TLS")
 	}
-	_, err = redis.Open(t.Context(), s.URL(addr)+"?dial_timeout=500ms&write_timeout=500ms", nil)
+	_, err = redis.Open(t.Context(), s.URL(addr)+"?dial_timeout=5s&write_timeout=5s", nil)
 	if !errors.Is(err, store.ErrNoAnswer) {
 		t.Errorf("in plain text: %v; want an ErrNoAnswer", err)
 	}

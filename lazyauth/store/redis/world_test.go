@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -55,7 +56,7 @@ func newPlace(t *testing.T, s *engines.Redis) *place {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = link.Close() })
-	return &place{t: t, link: link, url: s.URL(link.Addr()), opts: redis.Options{Name: fmt.Sprintf("fleet-%d", names.Add(1))}}
+	return &place{t: t, link: link, url: s.URL(link.Addr()), opts: redis.Options{Name: fmt.Sprintf("fleet-%d", names.Add(1)), Timeout: time.Minute}}
 }
 
 // open opens what the test closes.
@@ -95,10 +96,14 @@ func do(t *testing.T, s *engines.Redis, words ...string) {
 // common is the place as the tests of all engines have it.
 func (p *place) common() enginetest.Place {
 	return enginetest.Place{
-		Open: func(timeout time.Duration) store.Shared {
-			q := *p
-			q.opts.Timeout = timeout
-			return q.open()
+		Connect: func(timeout time.Duration) (store.Shared, func(), error) {
+			opts := p.opts
+			opts.Timeout = cmp.Or(timeout, opts.Timeout)
+			db, err := redis.Open(p.t.Context(), p.url, &opts)
+			if err != nil {
+				return nil, nil, err
+			}
+			return db, db.Close, nil
 		},
 		Link: p.link, Engine: "Redis", Secret: server.Password(),
 	}

@@ -57,7 +57,7 @@ func (a *acknowledged) write(ctx context.Context, s store.Shared, first, every i
 // acknowledged is there, and what was begun has its fence.
 func CrashAcknowledgedIsThere(t *testing.T, p Place, server Server) {
 	ctx := context.WithoutCancel(t.Context())
-	if losses, err := p.Open(0).(Losing).Losses(ctx); err != nil || losses != store.LosesNothing {
+	if losses, err := p.Open(t).(Losing).Losses(ctx); err != nil || losses != store.LosesNothing {
 		t.Fatalf("Losses: %v, %v", losses, err)
 	}
 	for range 2 {
@@ -68,7 +68,7 @@ func CrashAcknowledgedIsThere(t *testing.T, p Place, server Server) {
 		for m := range machines {
 			a := &acknowledged{make(map[int]uint64), make(map[int]uint64)}
 			all = append(all, a)
-			s := p.Open(0)
+			s := p.Open(t)
 			wg.Go(func() { a.write(ctx, s, m, machines, func() { enough <- struct{}{} }) })
 		}
 		for range machines {
@@ -81,7 +81,7 @@ func CrashAcknowledgedIsThere(t *testing.T, p Place, server Server) {
 		if err := server.Start(ctx); err != nil {
 			t.Fatal(err)
 		}
-		s := p.Open(0)
+		s := p.Open(t)
 		count := 0
 		for _, a := range all {
 			count += len(a.fences)
@@ -101,7 +101,7 @@ func CrashAcknowledgedIsThere(t *testing.T, p Place, server Server) {
 // what the standby has.
 func FailoverWhatIsLostIsSeen(t *testing.T, p Place, standby Server, between *engines.Link, follower store.Shared) {
 	ctx := context.WithoutCancel(t.Context())
-	s := p.Open(0)
+	s := p.Open(t)
 	Eventually(t, "the server says that a standby follows", func() bool {
 		losses, err := s.(Losing).Losses(ctx)
 		return err == nil && losses == store.LosesAtFailover

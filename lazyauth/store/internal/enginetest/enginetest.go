@@ -15,23 +15,53 @@ import (
 
 // A Place is one without rows, that no other test uses.
 type Place struct {
-	// Open opens it over the link, as a machine of its own, and waits as long for an answer as it is
-	// told; zero: as long as the engine does. The test closes it.
-	Open func(timeout time.Duration) store.Shared
-	Link *engines.Link
+	// Connect opens it over the link, as a machine of its own that waits so long for an answer, and returns what closes
+	// it; zero: as long as a busy machine may need.
+	Connect func(timeout time.Duration) (s store.Shared, closes func(), err error)
+	Link    *engines.Link
 	// Engine is its name in errors, and Secret what is in none.
 	Engine, Secret string
+}
+
+// Open opens the place, as a machine of its own, which the test closes.
+func (p Place) Open(t *testing.T) store.Shared {
+	t.Helper()
+	s, closes, err := p.Connect(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(closes)
+	return s
+}
+
+// Impatient opens it as a machine that waits for an answer no longer than that: for what does not answer. One that
+// does may take longer, now and then.
+func (p Place) Impatient(t *testing.T, timeout time.Duration) (s store.Shared) {
+	t.Helper()
+	Eventually(t, "it is opened in time", func() bool {
+		opened, closes, err := p.Connect(timeout)
+		if err != nil {
+			return false
+		}
+		t.Cleanup(closes)
+		s = opened
+		return true
+	})
+	return s
 }
 
 // Long is a lease that does not end before the test does.
 const Long = time.Hour
 
+// patience is with what a busy machine does at last, since a connection is tried again after ten seconds only.
+const patience = 3 * time.Minute
+
 // Eventually waits for what has to become true, however slow the machine is.
 func Eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
 	for began := time.Now(); !f(); time.Sleep(20 * time.Millisecond) {
-		if time.Since(began) > time.Minute {
-			t.Fatalf("not within a minute: %s", what)
+		if time.Since(began) > patience {
+			t.Fatalf("not within %v: %s", patience, what)
 		}
 	}
 }

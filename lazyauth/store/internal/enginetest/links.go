@@ -11,7 +11,7 @@ import (
 
 // LinkCut tells of a cut: it is told from an answer, and over when the link is back.
 func LinkCut(t *testing.T, p Place) {
-	s := p.Open(0)
+	s := p.Open(t)
 	Put(t, s, Grant(1), "before")
 	p.Link.Cut()
 	_, err := s.Read(t.Context(), Grant(1))
@@ -29,7 +29,7 @@ func LinkCut(t *testing.T, p Place) {
 // LinkBroken tells of connections that have ended meanwhile (a server that was restarted, a firewall): they cost a
 // reader nothing.
 func LinkBroken(t *testing.T, p Place) {
-	s := p.Open(0)
+	s := p.Open(t)
 	Put(t, s, Grant(1), "before")
 	for range 5 {
 		p.Link.Break()
@@ -42,14 +42,14 @@ func LinkBroken(t *testing.T, p Place) {
 // LinkAnswerLost tells of a write whose answer is lost: it is not known to be written, is not repeated, and can be
 // looked up.
 func LinkAnswerLost(t *testing.T, p Place) {
-	s := p.Open(0)
+	s := p.Open(t)
 	row := Put(t, s, Grant(0), "the server knows the statements")
 	if ok, err := s.Write(t.Context(), Grant(0), row.Fence, 1, store.Change{Generation: 2}); err != nil || !ok {
 		t.Fatalf("Write: %t, %v", ok, err)
 	}
 	row = Put(t, s, Grant(1), "before")
 	p.Link.Unanswered()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	written, err := s.Write(ctx, Grant(1), row.Fence, 1, store.Change{Generation: 2, Content: []byte("after")})
 	if written || !errors.Is(err, store.ErrNoAnswer) || !errors.Is(err, context.DeadlineExceeded) {
@@ -71,8 +71,8 @@ func LinkAnswerLost(t *testing.T, p Place) {
 
 // LinkSilent tells of a silent server: it is waited for as long as the engine was told, and no longer.
 func LinkSilent(t *testing.T, p Place) {
-	s := p.Open(500 * time.Millisecond)
-	Put(t, s, Grant(1), "before")
+	Put(t, p.Open(t), Grant(1), "before")
+	s := p.Impatient(t, 500*time.Millisecond)
 	p.Link.Drop()
 	_, err := s.Read(t.Context(), Grant(1))
 	if !errors.Is(err, store.ErrNoAnswer) {
@@ -83,7 +83,7 @@ func LinkSilent(t *testing.T, p Place) {
 
 // LinkSlow tells of a slow link: it is slow, and that is all.
 func LinkSlow(t *testing.T, p Place) {
-	s := p.Open(0)
+	s := p.Open(t)
 	p.Link.Delay(20 * time.Millisecond)
 	row := Put(t, s, Grant(1), "slow")
 	if ok, err := s.Write(t.Context(), Grant(1), row.Fence, 1, store.Change{Generation: 2, Content: []byte("slower")}); err != nil || !ok {

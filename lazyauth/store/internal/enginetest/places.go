@@ -15,7 +15,7 @@ func PlacesAreFew(t *testing.T, p Place) {
 	const places, machines = 16, 3
 	var fleets []*store.Fleet
 	for range machines {
-		f, err := store.NewFleet(p.Open(0), bytes.Repeat([]byte("n4me"), store.KeySize/4), [][]byte{bytes.Repeat([]byte("s3al"), store.KeySize/4)}, nil)
+		f, err := store.NewFleet(p.Open(t), bytes.Repeat([]byte("n4me"), store.KeySize/4), [][]byte{bytes.Repeat([]byte("s3al"), store.KeySize/4)}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -61,7 +61,7 @@ func BreakStorm(tb testing.TB, people int, e Engine) Storm {
 // signIn has all people sign in at a machine of its own, which is gone afterwards, and their tokens expire.
 func (s *storm) signIn() {
 	s.tb.Helper()
-	ctx, cancel := context.WithTimeout(s.tb.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.tb.Context(), patience)
 	defer cancel()
 	m := s.machine()
 	defer m.close()

@@ -49,7 +49,7 @@ func watch(t *testing.T, s store.Shared) (*heard, func() error) {
 // WatchAgain tells of a connection for hints that was lost: it is made again, and then whoever watches hears that some
 // were lost. Terminate has the server end those connections.
 func WatchAgain(t *testing.T, p Place, terminate func()) {
-	watcher, writer := p.Open(0), p.Open(0)
+	watcher, writer := p.Open(t), p.Open(t)
 	h, stop := watch(t, watcher)
 	n := 0
 	hears := func() {
@@ -87,7 +87,7 @@ func WatchAgain(t *testing.T, p Place, terminate func()) {
 // WatchSilent tells of a link that goes silent, which no connection hears of: it is found out all the same, and
 // another connection is tried.
 func WatchSilent(t *testing.T, p Place) {
-	watcher, writer := p.Open(300*time.Millisecond), p.Open(0)
+	watcher, writer := p.Impatient(t, time.Second), p.Open(t)
 	h, stop := watch(t, watcher)
 	n := 0
 	Eventually(t, "a hint comes", func() bool {
@@ -108,7 +108,7 @@ func WatchSilent(t *testing.T, p Place) {
 // WatchAnyText tells of others who may use the server: whatever they send as a hint, a hint it is. Send sends six
 // texts that are no ids.
 func WatchAnyText(t *testing.T, p Place, send func(text string)) {
-	h, stop := watch(t, p.Open(0))
+	h, stop := watch(t, p.Open(t))
 	Eventually(t, "what is no id says that hints were lost", func() bool {
 		for _, text := range []string{":", "grant", "grant:00", "grant:zz", "grant:", "{}"} {
 			send(text)
