@@ -111,7 +111,7 @@ func (p *provider) whoami(t *testing.T, way *lazyauth.TokenExchange, bearer, iss
 		if res.StatusCode != http.StatusOK || json.NewDecoder(res.Body).Decode(&is) != nil {
 			return nil, auth.ErrInvalidToken
 		}
-		return &auth.TokenInfo{UserID: is.Subject, Expiration: time.Now().Add(tokenLife), Extra: map[string]any{"iss": issuer}}, nil
+		return &auth.TokenInfo{UserID: is.Subject, Expiration: time.Now().Add(verifier.tokens), Extra: map[string]any{"iss": issuer}}, nil
 	}
 	endpoint := httptest.NewServer(auth.RequireBearerToken(verify, nil)(
 		mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, &mcp.StreamableHTTPOptions{Stateless: true})))
@@ -143,7 +143,7 @@ func (b withBearer) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // A bearer token of the provider's own is exchanged, and nobody is asked.
 func TestExchange(t *testing.T) {
-	p := startProvider(t, time.Minute)
+	p := startProvider(t, lasting, lasting)
 	result, wire := p.whoami(t, &lazyauth.TokenExchange{Audience: []string{"notes-api"}}, p.bearer(t), p.issuer, p)
 	text, _ := json.Marshal(result.StructuredContent)
 	if result.IsError || !strings.Contains(string(text), userID) {
@@ -157,7 +157,7 @@ func TestExchange(t *testing.T) {
 // One of another issuer goes nowhere; and where the author has it sent all the same, the
 // provider refuses it.
 func TestExchange_OtherIssuer(t *testing.T) {
-	p, other := startProvider(t, time.Minute), startProvider(t, time.Minute)
+	p, other := startProvider(t, lasting, lasting), startProvider(t, lasting, lasting)
 	result, wire := p.whoami(t, &lazyauth.TokenExchange{Audience: []string{"notes-api"}}, other.bearer(t), other.issuer, other)
 	if !result.IsError || result.Meta[lazyauth.MetaReason] != string(lazyauth.ReasonUnavailable) || wire.all() != "" {
 		t.Errorf("the tool returned %v after %s", result.Content, wire.all())

@@ -7,14 +7,13 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 )
 
 // The test below is without the library: these are the habits that the stories are told
 // for. When it fails the server or the harness has changed.
 func TestServer(t *testing.T) {
 	t.Parallel()
-	p := startProvider(t, time.Minute)
+	p := startProvider(t, lasting, lasting)
 	get(t, p.url("/.well-known/openid-configuration"), "", http.StatusOK)
 	get(t, p.url("/.well-known/oauth-authorization-server"), "", http.StatusNotFound)
 
@@ -27,7 +26,7 @@ func TestServer(t *testing.T) {
 	}
 	p.approve(t, code.UserCode)
 	token := p.polls(t, code, http.StatusOK, "")
-	if token.Refresh == "" || token.ExpiresIn > int(tokenLife.Seconds()) {
+	if token.Refresh == "" || token.ExpiresIn > int(lasting.Seconds()) {
 		t.Errorf("a refresh token %t, for %d s", token.Refresh != "", token.ExpiresIn)
 	}
 	get(t, p.url("/userinfo"), token.Access, http.StatusOK)

@@ -26,22 +26,26 @@ const (
 	userName = "test-user2"
 )
 
-// tokenLife is how long access tokens live, of which clients are told the whole seconds
-// before it is over. The example has five minutes, which nobody wants to wait for.
-const tokenLife = 5 * time.Second
+// How long codes and access tokens live: longer than any story, or as long as one that waits for
+// their end has patience for. Clients are told the whole seconds before it is over.
+const (
+	lasting  = 2 * patience
+	fleeting = 5 * time.Second
+)
 
 // A provider is zitadel's OpenID provider on a listener of its own.
 type provider struct {
 	issuer  string
 	handler atomic.Pointer[http.Handler]
 	storage *repaired
-	life    time.Duration // of device codes
+	codes   time.Duration // how long device codes live
+	tokens  time.Duration // how long access tokens do
 }
 
-// startProvider starts one whose device codes live so long.
-func startProvider(t *testing.T, life time.Duration) *provider {
+// startProvider starts one whose device codes and access tokens live so long.
+func startProvider(t *testing.T, codes, tokens time.Duration) *provider {
 	t.Helper()
-	p := &provider{life: life}
+	p := &provider{codes: codes, tokens: tokens}
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*p.handler.Load()).ServeHTTP(w, r)
 	}))
@@ -59,12 +63,12 @@ func (p *provider) restart(t *testing.T) {
 			clientID:    storage.NativeClient(clientID),
 			exchangerID: storage.WebClient(exchangerID, exchangerSecret),
 		}),
-		used: map[string]bool{}, ends: map[string]time.Time{},
+		used: map[string]bool{}, ends: map[string]time.Time{}, tokens: p.tokens,
 	}
 	config := &op.Config{
 		GrantTypeRefreshToken: true,
 		DeviceAuthorization: op.DeviceAuthorizationConfig{
-			Lifetime: p.life, PollInterval: time.Second, UserFormPath: "/device", UserCode: op.UserCodeBase20,
+			Lifetime: p.codes, PollInterval: time.Second, UserFormPath: "/device", UserCode: op.UserCodeBase20,
 		},
 	}
 	if _, err := rand.Read(config.CryptoKey[:]); err != nil {
@@ -123,13 +127,15 @@ func (p *provider) deny(t *testing.T, userCode string) {
 //     administrators, and has it fail with server_error. Here who presents a token of the
 //     user's may have it exchanged.
 //
-// That access tokens live for seconds is no repair; see tokenLife.
+// That access tokens live otherwise than the example's, five minutes, is no repair.
 type repaired struct {
 	*storage.Storage
 
 	mu   sync.Mutex
 	used map[string]bool      // device codes
 	ends map[string]time.Time // of access tokens, by their ID
+
+	tokens time.Duration // how long those live
 }
 
 // GetClientByClientID adds the device grant (5).
@@ -201,7 +207,7 @@ func recorded(request op.TokenRequest) op.TokenRequest {
 
 // end says when a token ends, and remembers it.
 func (s *repaired) end(id string) time.Time {
-	s.ends[id] = time.Now().Add(tokenLife)
+	s.ends[id] = time.Now().Add(s.tokens)
 	return s.ends[id]
 }
 
