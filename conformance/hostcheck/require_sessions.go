@@ -54,14 +54,17 @@ var sessional = []Requirement{
 		end: func(j judge, s *session) {
 			var refused, again *wire.Line
 			for _, l := range s.Lines() {
-				switch id := l.Header.Get("Mcp-Session-Id"); {
-				case refused == nil && slices.Contains(s.lost, id) && l.Method != "initialize" && s.isLost(l):
+				switch {
+				case l.Method == "initialize" && len(s.lost) > 0 && l.Event > s.lostAt:
+					again = l // also where a message that was refused was on its way, and comes only now
+				case refused == nil && slices.Contains(s.lost, l.Header.Get("Mcp-Session-Id")) && s.InNoSession(l):
 					refused = l
-				case refused != nil && l.Method == "initialize":
-					again = l
 				}
 			}
+			next, on := s.goesOn()
 			switch {
+			case refused == nil && on && len(s.lost) > 0:
+				j.note("the host sends nothing more in the session that had ended", next.now().Event)
 			case refused == nil:
 			case again == nil:
 				j.fail("the server answered 404, as the session had ended, and the host did not initialize again", refused.Event)
@@ -179,9 +182,4 @@ func (s *session) begun() (versions, sessions []string) {
 		sessions = append(sessions, p.ID)
 	}
 	return slices.Clone(s.agreed), sessions
-}
-
-// isLost says whether a message came in a session after the server had ended it.
-func (s *session) isLost(l *wire.Line) bool {
-	return !slices.ContainsFunc(s.requests, func(c *call) bool { return c.Line == l }) && l.At >= s.lostAt
 }

@@ -31,10 +31,10 @@ const lostCall = "lost"
 
 // loseSession ends a session.
 func (s *session) loseSession(x *wire.Exchange, id string) {
+	event := x.EndSession()
 	s.guard.Lock()
-	s.lost, s.lostAt = append(s.lost, id), s.Now()
+	s.lost, s.lostAt = append(s.lost, id), event
 	s.guard.Unlock()
-	x.EndSession()
 }
 
 // pingByStream is a ping on a stream that the host opened with GET, if there is one.

@@ -38,8 +38,8 @@ type session struct {
 	ended    []serverEnd  // of server processes, that the host brought about
 	moved    bool         // a header is called otherwise now
 	lost     []string     // the sessions of HTTP that the server ended
-	lostAt   time.Duration
-	deleted  []string // those that the host ended
+	lostAt   int          // the event of that
+	deleted  []string     // those that the host ended
 	requests []*call
 	flows    []*flow
 	pending  map[string]chan *wire.Line // the server's own requests, by id

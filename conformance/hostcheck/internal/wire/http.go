@@ -95,7 +95,7 @@ func (e *Endpoints) post(c *Conversation, w http.ResponseWriter, r *http.Request
 	c.Posted(l)
 	p := e.peer(c, x, l)
 	if p == nil {
-		c.refuse(x.n, "a message in the session "+l.Header.Get("Mcp-Session-Id")+", which does not exist,", http.StatusNotFound)
+		c.inNoSession(l)
 		http.Error(w, "no such session", http.StatusNotFound)
 		c.responded(x.n, response(http.StatusNotFound, w.Header()))
 		return

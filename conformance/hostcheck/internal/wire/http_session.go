@@ -31,10 +31,12 @@ func (e *Endpoints) peer(c *Conversation, x *Exchange, l *Line) *Peer {
 }
 
 // EndSession ends the session of the request: what comes in it from now on is
-// answered with 404, and the streams that the host opened in it end.
-func (x *Exchange) EndSession() {
-	x.conversation.Note(x.n, "the server ends the session")
+// answered with 404, and the streams that the host opened in it end. It returns in which
+// event that shows.
+func (x *Exchange) EndSession() int {
+	event := x.conversation.Note(x.n, "the server ends the session")
 	x.endpoints.forget(x.conversation, x.session)
+	return event
 }
 
 // forget takes a session for one that does not exist.

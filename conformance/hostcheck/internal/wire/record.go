@@ -72,8 +72,9 @@ type Record struct {
 	lines   []*Line
 	heard   int // bytes
 	flooded bool
-	refused string // the first HTTP request that was, and how
-	unended bool   // a last line came without its newline
+	refused string       // the first HTTP request that was, and how
+	strange map[int]bool // the connections whose message came in a session that does not exist
+	unended bool         // a last line came without its newline
 	conns   int
 	changed chan struct{} // closed and replaced with each event and finding
 }
@@ -151,6 +152,26 @@ func (r *Record) refuse(conn int, what string, status int) {
 		r.refused = text
 	}
 	r.add(Event{From: Note, Connection: conn, Text: text})
+}
+
+// inNoSession records that a message came in a session that does not exist, or not any
+// more, and is answered with 404.
+func (r *Record) inNoSession(l *Line) {
+	r.mu.Lock()
+	if r.strange == nil {
+		r.strange = make(map[int]bool)
+	}
+	r.strange[l.Conn] = true
+	r.mu.Unlock()
+	r.refuse(l.Conn, "a message in the session "+l.Header.Get("Mcp-Session-Id")+", which does not exist,", http.StatusNotFound)
+}
+
+// InNoSession says whether a message was answered with 404, since it came in a session that
+// does not exist, or not any more. HTTP of the older era only.
+func (r *Record) InNoSession(l *Line) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.strange[l.Conn]
 }
 
 // connection numbers a new connection.
