@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,7 +149,7 @@ func (d *double) browse(ctx context.Context, link string) error {
 		return err
 	}
 	client := http.Client{
-		Jar: jar, Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second,
+		Jar: jar, Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Minute,
 		CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 			if d.endpoints[r.URL.Scheme+"://"+r.URL.Host+r.URL.Path] == fakeas.Authorization || r.URL.Scheme == "https" {
 				return http.ErrUseLastResponse
@@ -295,19 +298,24 @@ func preset(t *testing.T) func(lazyauth.Service, error) lazyauth.Service {
 	}
 }
 
-// fixedURI returns a redirect URI at a port that is free just now, for providers that compare it.
+// fixedURI returns a redirect URI at a port that is free, for providers that compare it. It is none of those that systems
+// give to whoever does not name one (32768 and above on Linux, 49152 and above elsewhere): nobody is given it before it is used.
 func fixedURI(t *testing.T, host string) string {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		port := strconv.Itoa(10_000 + rand.IntN(20_000))
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", port))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return "http://" + host + ":" + port + "/callback"
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "http://" + host + ":" + port + "/callback"
 }
 
 // newIDP is a server with metadata in OpenID Connect's place below its issuer, and its endpoints below base.
