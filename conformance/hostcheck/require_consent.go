@@ -199,7 +199,11 @@ var consent = []Requirement{
 		Everywhere: true,
 		eras:       both, hook: HookOpened,
 		opened: func(j judge, s *session, p *prompt) {
-			early := s.openedEarly(p)
+			early, unknown := s.openedEarly(p)
+			if early < 0 && unknown >= 0 {
+				j.note("the URL was opened before the host accepted; without a hook it is not known whether the person had agreed", unknown)
+				return
+			}
 			j.that(early < 0, "the URL was opened although nobody had agreed to that", early)
 		},
 	},
@@ -212,7 +216,7 @@ var consent = []Requirement{
 			return strings.Contains(strings.ToLower(d.Domain), p.domain()), fmt.Sprintf("the dialog says that the URL leads to %q", d.Domain)
 		}),
 		opened: func(j judge, s *session, p *prompt) {
-			if early := s.openedEarly(p); early >= 0 {
+			if early, _ := s.openedEarly(p); early >= 0 {
 				j.fail("the URL was opened before the person was asked", early)
 			}
 		},
@@ -378,16 +382,22 @@ func (h *person) consent(p *prompt) (time.Duration, bool) {
 }
 
 // openedEarly returns the event of an opening of a prompt's URL before the person
-// agreed to it; -1 if there is none.
-func (h *person) openedEarly(p *prompt) int {
+// agreed to it, and that of one of which it is not known whether they had: without a hook
+// for what is shown, a host that opens the URL and then says so does it in the order of the
+// specification. Either is -1 if there is none.
+func (h *person) openedEarly(p *prompt) (early, unknown int) {
 	at, agreed := h.consent(p)
-	early := -1
+	early, unknown = -1, -1
 	for _, o := range h.openings {
-		if o.URL == p.url && (!agreed || o.at < at) {
+		switch {
+		case o.URL != p.url, agreed && o.at >= at:
+		case (agreed || p.noReply) && !h.hasHook(HookShown):
+			unknown = o.event
+		default:
 			early = o.event
 		}
 	}
-	return early
+	return early, unknown
 }
 
 // everyDialog judges a prompt by each of these dialogs, which fails with a text otherwise.

@@ -44,6 +44,33 @@ func TestConsent_CanaryWithoutHooks(t *testing.T) {
 	}
 }
 
+// "Open URL" comes before "Accept response" in the specification. So does the report of a
+// host that says what it opens, and not what it shows: that is no failure.
+func TestConsent_OpenedBeforeAccept(t *testing.T) {
+	for name, c := range map[string]struct {
+		wait time.Duration // the answer comes after two seconds
+		want hostcheck.Status
+	}{"before": {time.Second, hostcheck.Info}, "after": {3 * time.Second, hostcheck.Success}} {
+		t.Run(name, func(t *testing.T) {
+			r := play(t, one("consent", hostcheck.Modern, hostcheck.HTTP), func(ctx context.Context, t *testing.T, launch hostcheck.Launch) {
+				b := visitor(ctx, t, launch)
+				page := canaryOf(launch) + "/sign-in?p=consent-1&back=%2Fnotes%3Fq%3Dtea%26cake"
+				b.do("GET", launch.Control+"/task?hooks=opened", "")
+				go func() {
+					time.Sleep(c.wait)
+					b.do("POST", launch.Control+"/opened", fmt.Sprintf(`{"url":%q,"in":"browser"}`, page))
+				}()
+				speak(ctx, t, launch, 2*time.Second)
+			})
+			for id, want := range map[string]hostcheck.Status{"A12": c.want, "P18": hostcheck.Success, "A14": hostcheck.Success} {
+				if got := check(t, r, id); got.Status != want {
+					t.Errorf("%s is %s: %s", id, got.Status, got.ErrorMessage)
+				}
+			}
+		})
+	}
+}
+
 // canaryOf guesses the canary's address: the network in memory numbers its
 // ports, and the canary's is the second of the two.
 func canaryOf(launch hostcheck.Launch) string {
