@@ -42,7 +42,7 @@ const (
 	introKey   = "canary+of introspection"
 	clientKey  = "canary-of-the-client"
 	storeKey   = "Y2FuYXJ5IG9mIHRoZSBzdG9yZSwgaXMgMzIgYnl0ZXM="
-	enough     = time.Minute // for anything that has to happen
+	enough     = 3 * time.Minute // for anything that has to happen, on however busy a machine
 	metaReason = "io.github.lazyauth/reason"
 
 	metadataPath = "/.well-known/oauth-protected-resource" // in front of a resource's own (RFC 9728 §3.1)

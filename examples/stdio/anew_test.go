@@ -128,7 +128,7 @@ func TestServersThatAreKilledWhileTheyWait(t *testing.T) {
 	}
 	session, _ := c.starts()
 	defer session.Close()
-	look, late := time.NewTicker(300*time.Millisecond), time.After(time.Minute)
+	look, late := time.NewTicker(300*time.Millisecond), time.After(3*time.Minute)
 	defer look.Stop()
 	for text := ""; text != ada; {
 		var err error
