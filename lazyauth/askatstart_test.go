@@ -182,21 +182,22 @@ func TestAskAtStart_AskedByACall(t *testing.T) {
 // Over HTTP each person is asked for themselves, and only once in all their requests; one who is
 // not known is not asked, and uses what is for everybody.
 func TestAskAtStart_OverHTTP(t *testing.T) {
-	t.Parallel() // the clock is the real one
-	w := world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: asksAtStart})
-	as := world.OverHTTP(t, w, world.Modern, true)
-	nobody := world.OverHTTP(t, w, world.Modern, false)("")
-	nobody.Gets("ping", nil, "pong")
-	nobody.WantPrompts(0)
-	for n, user := range []string{"ada", "bob"} {
-		h := as(user)
-		h.Gets("ping", nil, "pong")
-		h.WantPrompts(1)
-		as(user).Gets("ping", nil, "pong")
-		w.WantAuthorizations(n + 1)
-		w.Approves()
-		h.Gets("whoami", nil, "Ada")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: asksAtStart})
+		as := world.OverHTTP(t, w, world.Modern, true)
+		nobody := world.OverHTTP(t, w, world.Modern, false)("")
+		nobody.Gets("ping", nil, "pong")
+		nobody.WantPrompts(0)
+		for n, user := range []string{"ada", "bob"} {
+			h := as(user)
+			h.Gets("ping", nil, "pong")
+			h.WantPrompts(1)
+			as(user).Gets("ping", nil, "pong")
+			w.WantAuthorizations(n + 1)
+			w.Approves()
+			h.Gets("whoami", nil, "Ada")
+		}
+	})
 }
 
 func TestAskAtStart_NilNeed(t *testing.T) {

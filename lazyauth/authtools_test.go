@@ -383,24 +383,21 @@ func TestAddAuthTools_Panics(t *testing.T) {
 
 // Over HTTP each person sees and changes what is theirs alone.
 func TestAuthTools_OverHTTP(t *testing.T) {
-	t.Parallel() // the clock is the real one
-	for _, era := range world.Eras {
-		t.Run(era, func(t *testing.T) {
-			w := world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: withAuthTools(nil)})
-			as := world.OverHTTP(t, w, era, true)
-			ada, bob, nobody := as("ada"), as("bob"), world.OverHTTP(t, w, era, false)("")
-			signsIn(w, ada, nil).Succeeds(t, "Signed in")
-			ada.Gets("auth_status", nil, "Signed in to Notes.")
-			bob.Gets("auth_status", nil, "Not signed in to Notes.")
-			bob.Gets("auth_logout", nil, "there was nothing to do")
-			ada.Gets("auth_status", nil, "Signed in to Notes.")
-			for _, tool := range []string{"auth_login", "auth_status", "auth_logout"} {
-				(<-nobody.Call(t.Context(), tool, nil)).Fails(t, lazyauth.ReasonAnonymous)
-			}
-			ada.Gets("auth_logout", nil, "Logged out of Notes.")
-			ada.Gets("auth_status", nil, "Not signed in to Notes.")
-		})
-	}
+	world.InBothEras(t, func(t *testing.T, era string) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: withAuthTools(nil)})
+		as := world.OverHTTP(t, w, era, true)
+		ada, bob, nobody := as("ada"), as("bob"), world.OverHTTP(t, w, era, false)("")
+		signsIn(w, ada, nil).Succeeds(t, "Signed in")
+		ada.Gets("auth_status", nil, "Signed in to Notes.")
+		bob.Gets("auth_status", nil, "Not signed in to Notes.")
+		bob.Gets("auth_logout", nil, "there was nothing to do")
+		ada.Gets("auth_status", nil, "Signed in to Notes.")
+		for _, tool := range []string{"auth_login", "auth_status", "auth_logout"} {
+			(<-nobody.Call(t.Context(), tool, nil)).Fails(t, lazyauth.ReasonAnonymous)
+		}
+		ada.Gets("auth_logout", nil, "Logged out of Notes.")
+		ada.Gets("auth_status", nil, "Not signed in to Notes.")
+	})
 }
 
 // Where nobody signs in, the tools say so.

@@ -2,14 +2,12 @@ package lazyauth_test
 
 import (
 	"context"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -65,29 +63,28 @@ func TestHost_ErasInOneSession(t *testing.T) {
 // Requests of the old era on a stateless endpoint have no session to go by: the
 // principal is the client, so that the second call joins the first one's flight.
 func TestHost_LegacyOnStatelessHTTP(t *testing.T) {
-	t.Parallel() // the clock is the real one
-	w := world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}})
-	client := mcp.NewClient(&mcp.Implementation{Name: "host", Version: "1"}, nil)
-	session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{
-		Endpoint: world.ServeHTTP(t, w, true, true), HTTPClient: &http.Client{Transport: world.AsUser("ada")},
-	}, &mcp.ClientSessionOptions{ProtocolVersion: world.Legacy})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { session.Close() })
-	h := w.HostOf(session)
-	r := <-h.Call(t.Context(), "whoami", nil)
-	r.Fails(t, lazyauth.ReasonPending)
-	if !strings.Contains(r.Text(), w.Person().UserCode) {
-		t.Errorf("%q lacks the code", r.Text())
-	}
-	w.Approves()
-	// Others who wait for the same authorization learn when it is over.
-	if err := w.Auth.Authorize(t.Context(), lazyauth.Principal{Issuer: "https://idp.example", Subject: "ada"}, scopes.Of("profile"), nil); err != nil {
-		t.Fatal(err)
-	}
-	h.Gets("whoami", nil, "Ada")
-	w.WantAuthorizations(1)
+	synctest.Test(t, func(t *testing.T) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}})
+		client := mcp.NewClient(&mcp.Implementation{Name: "host", Version: "1"}, nil)
+		session, err := client.Connect(t.Context(), world.ServeHTTP(t, w, true, true).As("ada"), &mcp.ClientSessionOptions{ProtocolVersion: world.Legacy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { session.Close() })
+		h := w.HostOf(session)
+		r := <-h.Call(t.Context(), "whoami", nil)
+		r.Fails(t, lazyauth.ReasonPending)
+		if !strings.Contains(r.Text(), w.Person().UserCode) {
+			t.Errorf("%q lacks the code", r.Text())
+		}
+		w.Approves()
+		// Others who wait for the same authorization learn when it is over.
+		if err := w.Auth.Authorize(t.Context(), lazyauth.Principal{Issuer: "https://idp.example", Subject: "ada"}, scopes.Of("profile"), nil); err != nil {
+			t.Fatal(err)
+		}
+		h.Gets("whoami", nil, "Ada")
+		w.WantAuthorizations(1)
+	})
 }
 
 // What a request of the old era says in _meta is no capability of its session.
@@ -235,45 +232,52 @@ func TestHost_WithTwoCallsAtOnce(t *testing.T) {
 // On stateless HTTP several hosts of one person are one client. A host that refuses by
 // itself, unattended as it is, does not do so for the others: they are asked in its place.
 func TestHost_UnattendedBesideAnother(t *testing.T) {
-	t.Parallel() // the clock is the real one
 	for name, unattended := range map[string]world.Manners{
 		"which has nothing else": {URL: true},
 		"which takes a form":     {URL: true, Form: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}})
-			url := world.ServeHTTP(t, w, true, true)
-			refuse := make(chan struct{})
-			unattended.React = func(_ context.Context, p *mcp.ElicitParams) (*mcp.ElicitResult, error) {
-				if p.Mode == "form" {
-					return &mcp.ElicitResult{Action: "accept"}, nil
+			synctest.Test(t, func(t *testing.T) {
+				w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}})
+				web := world.ServeHTTP(t, w, true, true)
+				refuse := make(chan struct{})
+				unattended.React = func(_ context.Context, p *mcp.ElicitParams) (*mcp.ElicitResult, error) {
+					if p.Mode == "form" {
+						return &mcp.ElicitResult{Action: "accept"}, nil
+					}
+					<-refuse
+					return &mcp.ElicitResult{Action: "decline"}, nil
 				}
-				<-refuse
-				return &mcp.ElicitResult{Action: "decline"}, nil
-			}
-			a := w.HostAt(url, "ada", unattended)
-			b := w.HostAt(url, "ada", world.Manners{URL: true, React: world.Accepts})
-			one := a.Call(t.Context(), "whoami", nil)
-			w.Until("the unattended host is prompted", func() bool { return len(a.Shown()) == 1 })
-			two := b.Call(t.Context(), "whoami", nil)
-			w.Until("the other call waits", func() bool { return w.Trace.Count("waiting") >= 2 })
-			close(refuse)
-			if !unattended.Form {
-				r := <-one
-				r.Fails(t, lazyauth.ReasonDeclined)
-				if strings.Contains(r.Text(), "minute") {
-					t.Errorf("%q speaks for the person", r.Text())
+				a := web.HostAs("ada", unattended)
+				b := web.HostAs("ada", world.Manners{URL: true, React: world.Accepts})
+				one := a.Call(t.Context(), "whoami", nil)
+				world.Later(300 * time.Millisecond)
+				a.WantPrompts(1)
+				two := b.Call(t.Context(), "whoami", nil)
+				world.Later(300 * time.Millisecond) // no more than a program takes to refuse
+				b.WantPrompts(0)
+				close(refuse)
+				if !unattended.Form {
+					r := <-one
+					r.Fails(t, lazyauth.ReasonDeclined)
+					if strings.Contains(r.Text(), "minute") {
+						t.Errorf("%q speaks for the person", r.Text())
+					}
+					world.Later(300 * time.Millisecond)
+					b.WantPrompts(1)
+				} else {
+					world.Later(300 * time.Millisecond)
+					if n := len(a.Shown()) + len(b.Shown()); n != 2 {
+						t.Errorf("%d prompts, want two", n)
+					}
 				}
-				w.Until("the other host is prompted", func() bool { return len(b.Shown()) == 1 })
-			} else {
-				w.Until("somebody shows the prompt", func() bool { return len(a.Shown())+len(b.Shown()) == 2 })
-			}
-			w.Approves()
-			(<-two).Succeeds(t, "Ada")
-			if unattended.Form {
-				(<-one).Succeeds(t, "Ada")
-			}
-			w.WantAuthorizations(1)
+				w.Approves()
+				(<-two).Succeeds(t, "Ada")
+				if unattended.Form {
+					(<-one).Succeeds(t, "Ada")
+				}
+				w.WantAuthorizations(1)
+			})
 		})
 	}
 }

@@ -3,8 +3,6 @@ package lazyauth_test
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -280,71 +278,62 @@ func TestListing_WhereNothingCanBeTold(t *testing.T) {
 		})
 	})
 	t.Run("stateless", func(t *testing.T) {
-		w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: hides})
-		url := world.ServeHTTP(t, w, true, true)
-		h := w.Connect(world.Legacy, world.Manners{URL: true, React: world.Accepts}, &mcp.StreamableClientTransport{Endpoint: url, HTTPClient: &http.Client{Transport: world.AsUser("ada")}})
-		if got := fmt.Sprint(h.Tools()); got != after {
-			t.Errorf("listed: %s", got)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: hides})
+			web := world.ServeHTTP(t, w, true, true)
+			h := w.Connect(world.Legacy, world.Manners{URL: true, React: world.Accepts}, web.As("ada"))
+			if got := fmt.Sprint(h.Tools()); got != after {
+				t.Errorf("listed: %s", got)
+			}
+		})
 	})
 }
 
 // Over HTTP each person's list follows their own grant, in all their sessions, and nobody is
 // told of another's. A host that listens to nothing but its calls' responses is told there.
 func TestListing_OverHTTP(t *testing.T) {
-	t.Parallel() // the clock is the real one
 	for _, deaf := range []bool{false, true} {
 		t.Run(fmt.Sprintf("no stream of its own %t", deaf), func(t *testing.T) {
-			w := world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: hides})
-			url := world.ServeHTTP(t, w, false, true)
-			as := func(user string, deaf bool) *world.Host {
-				return w.Connect(world.Legacy, world.Manners{URL: true, React: world.Accepts, Lists: true}, &mcp.StreamableClientTransport{
-					Endpoint: url, HTTPClient: &http.Client{Transport: world.AsUser(user)}, DisableStandaloneSSE: deaf,
-				})
-			}
-			ada, too, bob := as("ada", deaf), as("ada", false), as("bob", false)
-			listed := func(h *world.Host, want string) {
-				t.Helper()
-				if got := fmt.Sprint(h.Tools()); got != want {
-					t.Errorf("listed: %s, want %s", got, want)
-				}
-			}
-			changes := func(counts ...int) {
-				t.Helper()
-				w.Until("the changes are told", func() bool {
-					return slices.Equal([]int{ada.ListChanges(), too.ListChanges(), bob.ListChanges()}, counts)
-				})
-			}
-			listed(ada, before)
-			listed(too, before)
-			listed(bob, before)
-			signsIn(w, ada, nil).Succeeds(t, "")
-			changes(1, 1, 0)
-			listed(ada, after)
-			listed(too, after)
-			listed(bob, before)
-			signsIn(w, bob, nil).Succeeds(t, "")
-			changes(1, 1, 1)
-			ada.Gets("auth_logout", nil, "Logged out")
-			if deaf { // it is told where its next call ends
-				ada.Gets("ping", nil, "pong")
-			}
-			changes(2, 2, 1)
-			listed(ada, before)
-			listed(bob, after)
+			synctest.Test(t, func(t *testing.T) {
+				w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: hides})
+				web := world.ServeHTTP(t, w, false, true)
+				ada, too, bob := listenerAs(w, web, "ada", deaf), listenerAs(w, web, "ada", false), listenerAs(w, web, "bob", false)
+				lists(t, ada, before, 0)
+				lists(t, too, before, 0)
+				lists(t, bob, before, 0)
+				signsIn(w, ada, nil).Succeeds(t, "")
+				lists(t, ada, after, 1)
+				lists(t, too, after, 1)
+				lists(t, bob, before, 0)
+				signsIn(w, bob, nil).Succeeds(t, "")
+				lists(t, bob, after, 1)
+				ada.Gets("auth_logout", nil, "Logged out")
+				lists(t, ada, before, 2)
+				lists(t, too, before, 2)
+				lists(t, bob, after, 1)
+			})
 		})
 	}
 }
 
+// listenerAs is a host that follows its list of tools over HTTP, if it is deaf in nothing but the responses
+// to its calls.
+func listenerAs(w *world.World, web *world.Web, user string, deaf bool) *world.Host {
+	transport := web.As(user)
+	transport.DisableStandaloneSSE = deaf
+	return w.Connect(world.Legacy, world.Manners{URL: true, React: world.Accepts, Lists: true}, transport)
+}
+
 // Whose call it is not known whose it is has the short list, and reads why when it calls.
 func TestListing_OfAStranger(t *testing.T) {
-	w := world.New(t, world.Setup{Tools: hides})
-	url := world.ServeHTTP(t, w, false, false)
-	h := w.Connect(world.Legacy, world.Manners{URL: true, React: world.Accepts}, &mcp.StreamableClientTransport{Endpoint: url})
-	if got := fmt.Sprint(h.Tools()); got != before {
-		t.Errorf("listed: %s", got)
-	}
-	(<-h.Call(t.Context(), "auth_login", nil)).Fails(t, lazyauth.ReasonAnonymous)
+	synctest.Test(t, func(t *testing.T) {
+		w := world.New(t, world.Setup{Tools: hides})
+		h := world.OverHTTP(t, w, world.Legacy, false)("")
+		if got := fmt.Sprint(h.Tools()); got != before {
+			t.Errorf("listed: %s", got)
+		}
+		(<-h.Call(t.Context(), "auth_login", nil)).Fails(t, lazyauth.ReasonAnonymous)
+	})
 }
 
 // A server that is started without credentials, lists its tools and ends, as hosts do when they

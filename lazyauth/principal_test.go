@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/modelcontextprotocol/go-sdk/auth"
@@ -44,69 +43,67 @@ func ownAccount(w **world.World) func(context.Context, lazyauth.Principal, *oaut
 }
 
 func TestPrincipal_ManyUsersOverHTTP(t *testing.T) {
-	for _, era := range world.Eras {
-		t.Run(era, func(t *testing.T) {
-			t.Parallel()
-			var w *world.World
-			w = world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: ownAccount(&w)}})
-			connect := world.OverHTTP(t, w, era, true)
-			ada, eve := connect("ada"), connect("eve")
+	world.InBothEras(t, func(t *testing.T, era string) {
+		var w *world.World
+		w = world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: ownAccount(&w)}})
+		connect := world.OverHTTP(t, w, era, true)
+		ada, eve := connect("ada"), connect("eve")
 
-			// Somebody else approves Eve's code: her call gets nothing.
-			call := eve.Call(t.Context(), "whoami", nil)
-			w.Approves()
-			(<-call).Fails(t, lazyauth.ReasonUnverified)
+		// Somebody else approves Eve's code: her call gets nothing.
+		call := eve.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Fails(t, lazyauth.ReasonUnverified)
 
-			call = ada.Call(t.Context(), "whoami", nil)
-			w.Approves()
-			(<-call).Succeeds(t, "Ada")
-			ada.Gets("whoami", nil, "Ada")
-			ada.WantPrompts(1)
+		call = ada.Call(t.Context(), "whoami", nil)
+		w.Approves()
+		(<-call).Succeeds(t, "Ada")
+		ada.Gets("whoami", nil, "Ada")
+		ada.WantPrompts(1)
 
-			// Ada's grant is no use to Eve.
-			call = eve.Call(t.Context(), "whoami", nil)
-			if err := w.AS.ApproveAs("eve", w.Person().UserCode); err != nil {
-				t.Fatal(err)
-			}
-			(<-call).Succeeds(t, "eve")
-			w.WantAuthorizations(3)
-		})
-	}
+		// Ada's grant is no use to Eve.
+		call = eve.Call(t.Context(), "whoami", nil)
+		if err := w.AS.ApproveAs("eve", w.Person().UserCode); err != nil {
+			t.Fatal(err)
+		}
+		(<-call).Succeeds(t, "eve")
+		w.WantAuthorizations(3)
+	})
 }
 
 func TestPrincipal_RefusedOverHTTP(t *testing.T) {
-	t.Parallel() // the clock is the real one
-	for _, era := range world.Eras {
-		t.Run(era, func(t *testing.T) {
-			t.Run("nobody knows who", func(t *testing.T) {
-				w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}})
-				r := <-world.OverHTTP(t, w, era, false)("").Call(t.Context(), "whoami", nil)
-				r.Fails(t, lazyauth.ReasonAnonymous)
-				if !strings.Contains(r.Text(), "InsecureSingleUser") {
-					t.Errorf("%q does not say what to configure", r.Text())
-				}
-				w.WantAuthorizations(0)
-			})
-			t.Run("nobody verifies", func(t *testing.T) {
-				w := world.New(t, world.Setup{})
-				r := <-world.OverHTTP(t, w, era, true)("ada").Call(t.Context(), "whoami", nil)
-				r.Fails(t, lazyauth.ReasonUnverified)
-				if !strings.Contains(r.Text(), "VerifyUser") {
-					t.Errorf("%q does not say what to configure", r.Text())
-				}
-				w.WantAuthorizations(0)
-			})
-			t.Run("a single user", func(t *testing.T) {
-				w := world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{InsecureSingleUser: true}})
-				connect := world.OverHTTP(t, w, era, false)
-				call := connect("").Call(t.Context(), "whoami", nil)
-				w.Approves()
-				(<-call).Succeeds(t, "Ada")
-				connect("").Gets("whoami", nil, "Ada")
-				w.WantAuthorizations(1)
-			})
+	t.Run("nobody knows who", func(t *testing.T) {
+		world.InBothEras(t, func(t *testing.T, era string) {
+			w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}})
+			r := <-world.OverHTTP(t, w, era, false)("").Call(t.Context(), "whoami", nil)
+			r.Fails(t, lazyauth.ReasonAnonymous)
+			if !strings.Contains(r.Text(), "InsecureSingleUser") {
+				t.Errorf("%q does not say what to configure", r.Text())
+			}
+			w.WantAuthorizations(0)
 		})
-	}
+	})
+	t.Run("nobody verifies", func(t *testing.T) {
+		world.InBothEras(t, func(t *testing.T, era string) {
+			w := world.New(t, world.Setup{})
+			r := <-world.OverHTTP(t, w, era, true)("ada").Call(t.Context(), "whoami", nil)
+			r.Fails(t, lazyauth.ReasonUnverified)
+			if !strings.Contains(r.Text(), "VerifyUser") {
+				t.Errorf("%q does not say what to configure", r.Text())
+			}
+			w.WantAuthorizations(0)
+		})
+	})
+	t.Run("a single user", func(t *testing.T) {
+		world.InBothEras(t, func(t *testing.T, era string) {
+			w := world.New(t, world.Setup{Options: lazyauth.Options{InsecureSingleUser: true}})
+			connect := world.OverHTTP(t, w, era, false)
+			call := connect("").Call(t.Context(), "whoami", nil)
+			w.Approves()
+			(<-call).Succeeds(t, "Ada")
+			connect("").Gets("whoami", nil, "Ada")
+			w.WantAuthorizations(1)
+		})
+	})
 }
 
 // A principal without a subject is nobody.

@@ -164,24 +164,25 @@ func TestSignInPrompt_OfAStranger(t *testing.T) {
 
 // Whoever wants to be asked again is asked again, and nobody else.
 func TestSignInPrompt_OverHTTP(t *testing.T) {
-	t.Parallel() // the clock is the real one
-	w := world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: func(w *world.World) {
-		w.AddTools()
-		lazyauth.AddSignInPrompt(w.Server, w.Auth)
-	}})
-	url := world.ServeHTTP(t, w, true, true)
-	ada := w.HostAt(url, "ada", world.Manners{URL: true, React: world.Says("decline", 1100*time.Millisecond)})
-	eve := w.HostAt(url, "eve", world.Manners{URL: true, React: world.Accepts})
-	(<-ada.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
-	ask := func(h *world.Host) {
-		if _, err := h.Session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
-			t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: func(w *world.World) {
+			w.AddTools()
+			lazyauth.AddSignInPrompt(w.Server, w.Auth)
+		}})
+		web := world.ServeHTTP(t, w, true, true)
+		ada := web.HostAs("ada", world.Manners{URL: true, React: world.Says("decline", 3*time.Second)})
+		eve := web.HostAs("eve", world.Manners{URL: true, React: world.Accepts})
+		(<-ada.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		ask := func(h *world.Host) {
+			if _, err := h.Session.GetPrompt(t.Context(), &mcp.GetPromptParams{Name: "sign-in-notes"}); err != nil {
+				t.Error(err)
+			}
 		}
-	}
-	ask(eve)
-	(<-ada.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
-	ada.WantPrompts(1)
-	ask(ada)
-	(<-ada.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
-	ada.WantPrompts(2)
+		ask(eve)
+		(<-ada.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		ada.WantPrompts(1)
+		ask(ada)
+		(<-ada.Call(t.Context(), "whoami", nil)).Fails(t, lazyauth.ReasonDeclined)
+		ada.WantPrompts(2)
+	})
 }

@@ -3,7 +3,6 @@ package lazyauth_test
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -231,52 +230,52 @@ func TestSuspended_OnlyWhereItIsDeclared(t *testing.T) {
 }
 
 func TestSuspended_OverStatelessHTTP(t *testing.T) {
-	t.Parallel() // the clock is the real one
-	var w *world.World
-	progress := make(chan string, 10)
-	w = world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: func(w *world.World) {
-		world.WithSaga(w)
-		lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "slow"}, scopes.Of("notes:write"), world.Counted(w, "slow",
-			func(ctx context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
-				say := func(n float64) {
-					if err := req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: req.Params.GetProgressToken(), Progress: n}); err != nil {
-						t.Errorf("progress %v: %v", n, err)
+	synctest.Test(t, func(t *testing.T) {
+		var w *world.World
+		progress := make(chan string, 10)
+		w = world.New(t, world.Setup{AS: fakeas.Options{Interval: time.Second}, Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: func(w *world.World) {
+			world.WithSaga(w)
+			lazyauth.AddTool(w.Server, w.Auth, &mcp.Tool{Name: "slow"}, scopes.Of("notes:write"), world.Counted(w, "slow",
+				func(ctx context.Context, req *mcp.CallToolRequest, _ world.NoArgs) (*mcp.CallToolResult, world.Answer, error) {
+					say := func(n float64) {
+						if err := req.Session.NotifyProgress(ctx, &mcp.ProgressNotificationParams{ProgressToken: req.Params.GetProgressToken(), Progress: n}); err != nil {
+							t.Errorf("progress %v: %v", n, err)
+						}
 					}
-				}
-				say(1)
-				err := lazyauth.Require(ctx, scopes.Of("notes:read"))
-				say(2)
-				return nil, world.Answer{Text: "done"}, err
-			}))
-	}})
-	url := world.ServeHTTP(t, w, true, true)
-	client := mcp.NewClient(&mcp.Implementation{Name: "host", Version: "1"}, &mcp.ClientOptions{
-		Capabilities:   &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
-		MultiRoundTrip: &mcp.MultiRoundTripOptions{Disabled: true},
-		ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
-			progress <- fmt.Sprint(r.Params.ProgressToken, " ", r.Params.Progress)
-		},
+					say(1)
+					err := lazyauth.Require(ctx, scopes.Of("notes:read"))
+					say(2)
+					return nil, world.Answer{Text: "done"}, err
+				}))
+		}})
+		client := mcp.NewClient(&mcp.Implementation{Name: "host", Version: "1"}, &mcp.ClientOptions{
+			Capabilities:   &mcp.ClientCapabilities{Elicitation: &mcp.ElicitationCapabilities{URL: &mcp.URLElicitationCapabilities{}}},
+			MultiRoundTrip: &mcp.MultiRoundTripOptions{Disabled: true},
+			ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
+				progress <- fmt.Sprint(r.Params.ProgressToken, " ", r.Params.Progress)
+			},
+		})
+		session, err := client.Connect(t.Context(), world.ServeHTTP(t, w, true, true).As("ada"), &mcp.ClientSessionOptions{ProtocolVersion: world.Modern})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { session.Close() })
+		h := w.HostOf(session)
+		state := (<-h.Under("one", "slow", "")).State(t)
+		second := h.Under("two", "slow", state)
+		w.Approves()
+		state = (<-second).State(t)
+		third := h.Under("three", "slow", state)
+		w.Approves()
+		(<-third).Succeeds(t, "done")
+		if n := w.Starts("slow"); n != 1 {
+			t.Errorf("%d starts", n)
+		}
+		got := []string{<-progress, <-progress}
+		if strings.Join(got, ",") != "two 1,three 2" {
+			t.Errorf("progress: %q", got)
+		}
 	})
-	session, err := client.Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: url, HTTPClient: &http.Client{Transport: world.AsUser("ada")}}, &mcp.ClientSessionOptions{ProtocolVersion: world.Modern})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { session.Close() })
-	h := w.HostOf(session)
-	state := (<-h.Under("one", "slow", "")).State(t)
-	second := h.Under("two", "slow", state)
-	w.Approves()
-	state = (<-second).State(t)
-	third := h.Under("three", "slow", state)
-	w.Approves()
-	(<-third).Succeeds(t, "done")
-	if n := w.Starts("slow"); n != 1 {
-		t.Errorf("%d starts", n)
-	}
-	got := []string{<-progress, <-progress}
-	if strings.Join(got, ",") != "two 1,three 2" {
-		t.Errorf("progress: %q", got)
-	}
 }
 
 // Some hosts come back only when their person is done in the browser. They are answered with

@@ -1,7 +1,6 @@
 package world
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing/synctest"
@@ -87,20 +86,6 @@ func (w *World) WantProgress(byToken map[string]int) {
 		under := `"progressToken":"` + token + `"`
 		if got := w.Wire.Count("notifications/progress", under) - w.Wire.Count("notifications/progress", under, `"message"`); got != want {
 			w.T.Errorf("%d progress messages of the handler under token %s, want %d", got, token, want)
-		}
-	}
-}
-
-// Until waits in real time for what will soon be so.
-func (w *World) Until(what string, so func() bool) {
-	w.T.Helper()
-	ctx, cancel := context.WithTimeout(w.T.Context(), 20*time.Second)
-	defer cancel()
-	for !so() {
-		select {
-		case <-ctx.Done():
-			w.T.Fatalf("it never came to that %s", what)
-		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }

@@ -128,8 +128,8 @@ func New(t *testing.T, s Setup) *World {
 	return w
 }
 
-// Later lets virtual time pass. In real time there is always something to wait for, see
-// [World.Until]: there it panics.
+// Later lets virtual time pass. In real time, where there is always something to wait for, it
+// panics.
 func Later(d time.Duration) {
 	if time.Now().Year() > 2020 { // a bubble begins in the year 2000
 		panic("world.Later outside a synctest bubble")
