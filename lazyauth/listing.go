@@ -43,9 +43,10 @@ type listing struct {
 // A sessionList is what a session was last told of its list.
 type sessionList struct {
 	listener
-	open bool        // the gated tools are in its list
-	end  *time.Timer // runs until a grant ends that cannot be renewed, and nobody may have in hand then
-	turn int         // of the latest look at whether it is to be told: what an earlier one saw is old
+	open   bool        // the gated tools are in its list
+	missed bool        // it could not be told so: over HTTP, where nothing listened at that moment
+	end    *time.Timer // runs until a grant ends that cannot be renewed, and nobody may have in hand then
+	turn   int         // of the latest look at whether it is to be told: what an earlier one saw is old
 }
 
 // hide has server leave out the gated tools.
@@ -137,7 +138,7 @@ func (s *sessionList) set(i *Interceptor, whose listener, open bool, until time.
 		s.end.Stop()
 		s.end = nil
 	}
-	s.listener, s.open = whose, open
+	s.listener, s.open, s.missed = whose, open, false
 	if open && !until.IsZero() {
 		s.end = time.AfterFunc(time.Until(until), func() { i.observer.changes.note(whose.who) })
 	}
@@ -202,7 +203,7 @@ func (l *listing) tell(ctx context.Context, session *mcp.ServerSession, changed 
 		return
 	}
 	whose, wasOpen := was.listener, was.open
-	if wasOpen && !changed {
+	if wasOpen && !changed && !was.missed {
 		l.mu.Unlock()
 		return
 	}
@@ -213,7 +214,7 @@ func (l *listing) tell(ctx context.Context, session *mcp.ServerSession, changed 
 	open, until := access(ctx, l.auth, whose, wasOpen)
 	l.mu.Lock()
 	latest := whose.known && was.listener == whose && was.turn == turn
-	tell := latest && was.open != open
+	tell := latest && (was.open != open || was.missed)
 	if latest && (tell || open) {
 		was.set(l.auth, whose, open, until)
 	}
@@ -228,10 +229,15 @@ func (l *listing) tell(ctx context.Context, session *mcp.ServerSession, changed 
 		defer cancel()
 		defer stop()
 		defer close(sent)
-		_ = guard.Call("a notification to a host", func() error { // a host that is gone is told nothing
+		err := guard.Call("a notification to a host", func() error {
 			_, err := l.send(ctx, listChanged, &mcp.ServerRequest[mcp.Params]{Session: session, Params: &mcp.ToolListChangedParams{}})
 			return err
 		})
+		if err != nil && ctx.Err() == nil { // the end of its next call tells it
+			l.mu.Lock()
+			was.missed = true
+			l.mu.Unlock()
+		}
 	}) {
 		stop()
 		cancel()

@@ -324,6 +324,42 @@ func listenerAs(w *world.World, web *world.Web, user string, deaf bool) *world.H
 	return w.Connect(world.Legacy, world.Manners{URL: true, React: world.Accepts, Lists: true}, transport)
 }
 
+// What changes while such a host makes no call cannot be told: the end of its next call tells it, whichever
+// way the change went, and once.
+func TestListing_ToldByTheNextCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := world.New(t, world.Setup{Options: lazyauth.Options{VerifyUser: world.Anybody}, Tools: hides})
+		web := world.ServeHTTP(t, w, false, true)
+		h, other := listenerAs(w, web, "ada", true), listenerAs(w, web, "ada", false)
+		lists(t, h, before, 0)
+		lists(t, other, before, 0)
+		told := func(want int) {
+			t.Helper()
+			world.Later(time.Second)
+			if got := h.ListChanges(); got != want {
+				t.Errorf("the host was told of %d changes, want %d", got, want)
+			}
+		}
+		signsIn(w, other, nil).Succeeds(t, "")
+		told(0)
+		h.Gets("ping", nil, "pong")
+		told(1)
+		h.Gets("ping", nil, "pong")
+		told(1)
+		other.Gets("auth_logout", nil, "Logged out")
+		told(1)
+		h.Gets("ping", nil, "pong")
+		told(2)
+		h.Gets("ping", nil, "pong")
+		lists(t, h, before, 2)
+
+		signsIn(w, other, nil).Succeeds(t, "")
+		lists(t, h, after, 2) // it has looked by itself
+		h.Gets("ping", nil, "pong")
+		told(2)
+	})
+}
+
 // Whose call it is not known whose it is has the short list, and reads why when it calls.
 func TestListing_OfAStranger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
