@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 type Endpoints struct {
 	now atomic.Pointer[Conversation]
 
+	network        Network
 	base, canary   string // URLs without a slash at the end
 	control, token string // the unguessable parts of the paths
 	servers        [2]*http.Server
@@ -27,7 +29,8 @@ type Endpoints struct {
 	mu      sync.Mutex // guards the rest
 	closed  bool
 	conns   map[net.Conn]bool // those of stubs
-	parted  chan struct{}     // closed and replaced when one of them is gone
+	plain   map[string]bool   // those of HTTP to all but the canary, by the host's address
+	parted  chan struct{}     // closed and replaced when one of either is gone, or has come
 	peers   map[string]*Peer  // by session
 	reached bool              // whether a host came to the server at all
 }
@@ -35,8 +38,8 @@ type Endpoints struct {
 // Open starts to listen. The caller closes.
 func Open(n Network) (*Endpoints, error) {
 	e := &Endpoints{
-		control: rand.Text(), token: rand.Text(),
-		conns: make(map[net.Conn]bool), parted: make(chan struct{}), peers: make(map[string]*Peer),
+		network: n, control: rand.Text(), token: rand.Text(),
+		conns: make(map[net.Conn]bool), plain: make(map[string]bool), parted: make(chan struct{}), peers: make(map[string]*Peer),
 	}
 	here, err := n.Listen()
 	if err != nil {
@@ -48,14 +51,14 @@ func Open(n Network) (*Endpoints, error) {
 		return nil, fmt.Errorf("hostcheck: %w", err)
 	}
 	e.base, e.canary = "http://"+here.Addr().String(), "http://"+there.Addr().String()
-	e.servers[0] = e.serve(here, http.HandlerFunc(e.route))
-	e.servers[1] = e.serve(there, http.HandlerFunc(e.visit))
+	e.servers[0] = e.serve(here, http.HandlerFunc(e.route), e.connected)
+	e.servers[1] = e.serve(there, http.HandlerFunc(e.visit), nil)
 	return e, nil
 }
 
-func (e *Endpoints) serve(l net.Listener, h http.Handler) *http.Server {
+func (e *Endpoints) serve(l net.Listener, h http.Handler, connected func(net.Conn, http.ConnState)) *http.Server {
 	s := &http.Server{
-		Handler: h, ReadHeaderTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: h, ReadHeaderTimeout: time.Minute, MaxHeaderBytes: 64 << 10, ConnState: connected,
 		// What a client does to a connection is in the record, not in a log.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
@@ -80,24 +83,53 @@ func (e *Endpoints) Close() {
 	e.serving.Wait()
 }
 
-// Part waits until the host has no server process any more, so that all that it said to
-// them was heard; no longer than limit, since whatever it left behind may keep one.
+// Part waits until a host that has exited has no server process any more, and no connection,
+// so that all that it said was heard; no longer than limit, since whatever it left behind
+// may keep one.
 func (e *Endpoints) Part(limit time.Duration) {
-	late := time.NewTimer(limit)
-	defer late.Stop()
-	for {
-		e.mu.Lock()
-		left, parted := len(e.conns), e.parted
-		e.mu.Unlock()
-		if left == 0 {
-			return
-		}
-		select {
-		case <-parted:
-		case <-late.C:
-			return
+	ctx, stop := context.WithTimeout(context.Background(), limit)
+	defer stop()
+	wait := func(over func() bool) {
+		for {
+			e.mu.Lock()
+			done, parted := over(), e.parted
+			e.mu.Unlock()
+			if done {
+				return
+			}
+			select {
+			case <-parted:
+			case <-ctx.Done():
+				return
+			}
 		}
 	}
+	if _, inMemory := e.network.(*Memory); inMemory { // a host that is a function may keep connections, on which nothing is on its way
+		wait(func() bool { return len(e.conns) == 0 })
+		return
+	}
+	// One more connection comes after all that the host has made.
+	if last, err := e.network.Dial(ctx, "tcp", strings.TrimPrefix(e.base, "http://")); err == nil {
+		wait(func() bool { return e.plain[last.LocalAddr().String()] })
+		_ = last.Close() // nothing was said
+	}
+	wait(func() bool { return len(e.conns)+len(e.plain) == 0 })
+}
+
+// connected keeps which connections of HTTP there are.
+func (e *Endpoints) connected(c net.Conn, state http.ConnState) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		e.plain[c.RemoteAddr().String()] = true
+	case http.StateClosed, http.StateHijacked:
+		delete(e.plain, c.RemoteAddr().String())
+	case http.StateActive, http.StateIdle:
+		return
+	}
+	close(e.parted)
+	e.parted = make(chan struct{})
 }
 
 // ControlURL is the control endpoint.

@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -357,5 +359,56 @@ func TestStdio_NoNewline(t *testing.T) {
 				t.Errorf("%q: unended is %v, with %d messages", text, got, len(h.conversation.Lines()))
 			}
 		})
+	}
+}
+
+// What a host says with its last breath is heard, though it does not wait for an answer.
+func TestPart_HearsTheLastWord(t *testing.T) {
+	const word = `{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}`
+	for range 50 {
+		at, err := wire.Open(wire.Loopback{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &server{hear: func(*wire.Line, wire.Channel, *wire.Peer) {}, dropped: make(chan wire.Channel, 10)}
+		c := wire.NewConversation(t.Context(), s, true, true)
+		at.Serve(c)
+		u, err := url.Parse(at.ServerURL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := net.Dial("tcp", u.Host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", u.Path, u.Host, len(word), word)
+		conn.Close()
+		at.Part(time.Minute)
+		if n := len(c.Lines()); n != 1 {
+			t.Errorf("%d messages were heard", n)
+		}
+		at.Close()
+	}
+}
+
+// Whoever keeps a connection is not waited for longer than that.
+func TestPart_LeavesWhatIsLeft(t *testing.T) {
+	at, err := wire.Open(wire.Loopback{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer at.Close()
+	u, err := url.Parse(at.ServerURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	began := time.Now()
+	if at.Part(50 * time.Millisecond); time.Since(began) < 50*time.Millisecond {
+		t.Error("it was not waited for")
 	}
 }
