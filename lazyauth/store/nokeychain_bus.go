@@ -44,6 +44,9 @@ func noKeychain(err error) string {
 	}
 	defer shut(bus)
 	if bus.Auth(nil) != nil || bus.Hello() != nil {
+		if ctx.Err() != nil { // it has said nothing
+			return ""
+		}
 		return "the session bus does not let this program in"
 	}
 	var served bool
