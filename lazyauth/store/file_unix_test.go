@@ -12,7 +12,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
@@ -149,10 +148,10 @@ func TestStuck_AnotherProcessIsStopped(t *testing.T) {
 		t.Fatal(got)
 	}
 	must(t, 0, p.cmd.Process.Signal(syscall.SIGSTOP))
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	const many = 20
 	var wg sync.WaitGroup
-	for range 20 {
+	for range many {
 		wg.Go(func() {
 			err := s.Update(ctx, "alice", func([]byte) ([]byte, error) { t.Error("both refresh"); return nil, nil })
 			if !errors.Is(err, store.ErrNoAnswer) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), s.String()) {
@@ -160,10 +159,15 @@ func TestStuck_AnotherProcessIsStopped(t *testing.T) {
 			}
 		})
 	}
+	waitUntil(t, "all wait", func() bool { return parked(lockWaiter) == 1 && parked(turnWaiter) == many-1 })
+	cancel(context.DeadlineExceeded)
 	wg.Wait()
-	brief, end := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer end()
-	err := s.Update(brief, "alice", remove)
+	ctx, cancel = context.WithCancelCause(t.Context())
+	go func() {
+		waitUntil(t, "one more waits", func() bool { return parked(lockWaiter) == 1 })
+		cancel(context.DeadlineExceeded)
+	}()
+	err := s.Update(ctx, "alice", remove)
 	for _, part := range []string{"another process", "the lock of the record", files(t, dir, ".lock")[0], "let it go on or end it"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v does not say %q", err, part)

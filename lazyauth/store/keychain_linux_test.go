@@ -200,7 +200,8 @@ func ignoredKeychain(string, int) error {
 			fmt.Println(err)
 		}
 	}
-	for n := range 50 {
+	const many = 50
+	for n := range many {
 		wg.Go(func() {
 			switch n % 3 {
 			case 0:
@@ -217,10 +218,14 @@ func ignoredKeychain(string, int) error {
 	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
 		return err
 	}
+	if !becomes(func() bool { return parked(requestWaiter)+parked(turnWaiter)+parked(lockWaiter) == many }) {
+		fmt.Println("not all wait")
+	}
 	cancel(gone)
 	wg.Wait()
-	// The one request, the library's connection with what it needs, and the standard input's.
-	if left := runtime.NumGoroutine() - before; left > 5 {
+	// The one request, the library's connection with what it needs, and the standard input's. Who is done may take
+	// a moment to end.
+	if left := 0; !becomes(func() bool { left = runtime.NumGoroutine() - before; return left <= 5 }) {
 		fmt.Printf("%d goroutines are left behind\n", left)
 	}
 	return nil

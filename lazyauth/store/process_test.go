@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 )
@@ -173,9 +172,12 @@ func TestAnotherProcessRefreshes(t *testing.T) {
 		if got := p.says(t); got != "refreshing" {
 			t.Fatal(got)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() {
+			waitUntil(t, "it waits for the lock", func() bool { return parked(lockWaiter) == 1 })
+			cancel(context.DeadlineExceeded)
+		}()
 		err := s.Update(ctx, "alice", func([]byte) ([]byte, error) { t.Error("both refresh"); return nil, nil })
-		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "another process") {
 			t.Errorf("Update: %v", err)
 		}

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/zalando/go-keyring"
@@ -99,6 +101,43 @@ func files(t testing.TB, dir, suffix string) []string {
 		}
 	}
 	return names
+}
+
+// What waits in package store, by the function in which it does: see parked.
+const (
+	lockWaiter    = "store.locked["        // for another process
+	turnWaiter    = "store.(*turns).take(" // for another update in this one
+	requestWaiter = "store.(*queue).make(" // for an answer
+)
+
+// parked returns how many goroutines wait in a function.
+func parked(function string) (n int) {
+	stacks := make([]byte, 1<<20)
+	for one := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+		state, frames, _ := strings.Cut(one, "\n")
+		top, _, _ := strings.Cut(frames, "\n")
+		if strings.Contains(state, "[select") && strings.Contains(top, function) {
+			n++
+		}
+	}
+	return n
+}
+
+// becomes waits for what has to become true, however slow the machine is, and reports whether it has.
+func becomes(f func() bool) bool {
+	for began := time.Now(); !f(); time.Sleep(time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			return false
+		}
+	}
+	return true
+}
+
+func waitUntil(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	if !becomes(f) {
+		t.Errorf("not within a minute: %s", what)
+	}
 }
 
 // grantFile returns the one file in dir that holds a record.
