@@ -310,9 +310,10 @@ func sharedFaults() map[string][]sharedFault {
 			}}
 		}}},
 		"one wins": {{"looks first", func(good store.Shared) store.Shared {
+			pairs := make(meeting)
 			return faultyShared{Shared: good, insert: func(ctx context.Context, id store.ID, c store.Change) (bool, error) {
 				row, err := good.Read(ctx, id)
-				time.Sleep(short / 10)
+				pairs.meets()
 				if row != nil || err != nil {
 					return false, err
 				}
