@@ -68,20 +68,23 @@ var standing sync.Once
 const gatherWait = 200 * time.Millisecond
 
 // die ends the process as a power cut does, or stops it as a laptop that is closed does, if this is where
-// it is to.
-func die(at, here string) {
+// it is to. It reports whether it stood still.
+func die(at, here string) (stood bool) {
 	switch at {
 	case here:
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	case stops + here:
+		came := time.Now()
 		standing.Do(func() { // the others wait
 			time.Sleep(gatherWait)
 			fmt.Println(stoppedLine)
 			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
 			time.Sleep(time.Second) // it takes effect when the kernel comes to it, and this goes on until then
 		})
+		return time.Since(came) > time.Second
 	}
+	return false
 }
 
 // What a replica tells on its standard output.
@@ -131,10 +134,8 @@ const (
 	markKind   = "mark"
 )
 
-func (s dyingStore) at(point, kind string, id store.ID) {
-	if id.Kind == kind {
-		die(s.dieAt, point)
-	}
+func (s dyingStore) at(point, kind string, id store.ID) (stood bool) {
+	return id.Kind == kind && die(s.dieAt, point)
 }
 
 func (s dyingStore) Begin(ctx context.Context, id store.ID, a store.Attempt) (*store.Row, uint64, error) {
@@ -145,7 +146,11 @@ func (s dyingStore) Begin(ctx context.Context, id store.ID, a store.Attempt) (*s
 }
 
 func (s dyingStore) Write(ctx context.Context, id store.ID, fence, generation uint64, c store.Change) (bool, error) {
-	s.at(before+"write", recordKind, id)
+	if s.at(before+"write", recordKind, id) { // it has left the process, and is late, which nobody waits for any more
+		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
+		defer cancel()
+		ctx = late
+	}
 	written, err := s.Shared.Write(ctx, id, fence, generation, c)
 	s.at(after+"write", recordKind, id)
 	return written, err
