@@ -178,6 +178,12 @@ func (r *round) approves(ctx context.Context, user string, a answer, hesitation 
 	}()
 }
 
+func (r *round) answered() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tally.answered
+}
+
 func (r *round) count(change func(*tally)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -236,6 +242,9 @@ func (r *round) chaos(ctx context.Context, people []string, o options) error {
 		go r.watch(breaking, enough)
 	}
 	err := r.breakAll(breaking, o)
+	for patience := time.Now().Add(lastCalls); err == nil && breaking.Err() == nil && r.answered() == 0 && time.Now().Before(patience); {
+		time.Sleep(100 * time.Millisecond) // the first requests may all have been lost
+	}
 	if ctx.Err() == nil && breaking.Err() != nil {
 		err = nil
 		hangUp()
