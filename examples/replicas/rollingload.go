@@ -153,7 +153,7 @@ func (l *load) signsIn(ctx context.Context, user string, m manners) {
 			return
 		}
 	}
-	state := a.state
+	state, began := a.state, time.Now()
 	if m == hangsUp {
 		a, err = l.hangsUp(ctx, h, text, state)
 	} else {
@@ -170,7 +170,11 @@ func (l *load) signsIn(ctx context.Context, user string, m manners) {
 		l.failed(true, "a retry", a, err)
 	case a.state != "":
 		l.count(func(t *rollingTally) { t.prompts++ })
-		l.failed(true, "asked again", a, nil)
+		what := "asked again by the same prompt"
+		if a.shown() != prompt.shown() {
+			what = "asked again by another prompt"
+		}
+		l.failed(true, fmt.Sprintf("%s after %.1f s", what, time.Since(began).Seconds()), a, nil)
 	}
 }
 
