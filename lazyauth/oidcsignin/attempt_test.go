@@ -88,7 +88,11 @@ func TestSignIn_Answer(t *testing.T) {
 		}),
 		"with a cookie that was changed": elsewhere(func(b *browser) {
 			c := only(b)
-			c.Value = c.Value[:len(c.Value)-2] + "AA"
+			other := "A"
+			if c.Value[20] == 'A' {
+				other = "B"
+			}
+			c.Value = c.Value[:20] + other + c.Value[21:]
 		}),
 		"of another page with other keys": elsewhere(func(b *browser) {
 			mine, other := only(b), newSite(b.t, b.as, nil).browser()
