@@ -64,6 +64,7 @@ func (s *session) arrived(c *call) {
 	s.guard.Lock()
 	if s.closed {
 		s.guard.Unlock()
+		(&flow{s: s, rounds: []*call{c}}).fail(stepOver) // the host that a person works by hand goes on
 		return
 	}
 	f := s.match(c)

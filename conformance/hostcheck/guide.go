@@ -276,7 +276,7 @@ func (g *Guide) finish() {
 	s.playing.Wait()
 	for _, f := range s.flows {
 		if f.now().answered == 0 && f.now().stopped == 0 {
-			f.fail("This step of the checklist is over.")
+			f.fail(stepOver)
 		}
 	}
 	s.noteEra()
@@ -291,6 +291,9 @@ func (g *Guide) finish() {
 		g.config.Progress(done, len(g.todo), result)
 	}
 }
+
+// stepOver is what calls come to that a step leaves behind.
+const stepOver = "This step of the checklist is over."
 
 // Answer records what the person says about a question of a step that was
 // started. It fails if there is no such question.

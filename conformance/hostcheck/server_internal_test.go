@@ -156,3 +156,27 @@ func TestHear_GoesOnAfterRefusal(t *testing.T) {
 		t.Errorf("B2: %+v", found)
 	}
 }
+
+// An ear is a channel to somebody who keeps what was said last.
+type ear struct{ heard string }
+
+func (e *ear) Send(raw json.RawMessage) error {
+	e.heard = string(raw)
+	return nil
+}
+func (e *ear) Last() {}
+
+// A call that comes just as its step ends is answered: a host would wait for ever.
+func TestHear_CallAsTheStepEnds(t *testing.T) {
+	for _, protocol := range both {
+		s := newSession(t.Context(), consenting, protocol, Stdio)
+		s.end()
+		s.close()
+		l := s.Received(1, []byte(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"notes_search","arguments":{"call":"sign-in"}}}`), nil)
+		back := &ear{}
+		s.arrived(&call{Line: l, CallParams: wire.ParseParams(l.Params), back: back})
+		if !strings.Contains(back.heard, stepOver) || !strings.Contains(back.heard, `"id":7`) || len(s.flows) > 0 {
+			t.Errorf("%s: it is answered with %q, and %d calls are taken", protocol, back.heard, len(s.flows))
+		}
+	}
+}
