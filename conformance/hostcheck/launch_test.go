@@ -1,8 +1,7 @@
 package hostcheck_test
 
 import (
-	"net"
-	"net/url"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,14 +45,17 @@ func TestLaunch_WhatAHostIsTold(t *testing.T) {
 		!strings.Contains(one("TASK"), address) || !strings.HasPrefix(one("CONTROL"), "http://127.0.0.1:") {
 		t.Errorf("the environment says %q", seen)
 	}
-	// The ports are closed by now.
-	u, err := url.Parse(address)
+	// Nothing serves by now, though the ports may be others' already.
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, one("CONTROL")+"/task", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, err := net.DialTimeout("tcp", u.Host, time.Second); err == nil {
-		c.Close()
-		t.Errorf("%s is still open", u.Host)
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
+	if resp, err := client.Do(req); err == nil {
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			t.Errorf("%s is still there", one("CONTROL"))
+		}
 	}
 }
 

@@ -60,11 +60,17 @@ func behave(how string, server []string) {
 			fmt.Fprintln(in, "this is \x00 not JSON {")
 		}
 		time.Sleep(time.Hour)
-	case "dies": // after initialize
-		in := start(server)
+	case "dies": // after the answer to initialize
+		answers, stdout, err := os.Pipe()
+		if err != nil {
+			panic(err)
+		}
+		in := startTo(stdout, server)
 		fmt.Fprintln(in, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},`+
 			`"clientInfo":{"name":"dies","version":"1"}}}`)
-		time.Sleep(time.Second)
+		if _, err := bufio.NewReader(answers).ReadString('\n'); err != nil {
+			panic(err)
+		}
 		self, err := os.FindProcess(os.Getpid())
 		if err != nil {
 			panic(err)
@@ -106,9 +112,15 @@ func behave(how string, server []string) {
 	}
 }
 
-// start launches the server; it keeps what it writes to itself.
-func start(command []string) io.Writer {
+// start launches the server, and leaves unread what that writes.
+func start(command []string) io.Writer { return startTo(nil, command) }
+
+// startTo launches the server, with its standard output; nil is none.
+func startTo(stdout *os.File, command []string) io.Writer {
 	cmd := exec.Command(command[0], command[1:]...)
+	if stdout != nil {
+		cmd.Stdout = stdout
+	}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		panic(err)

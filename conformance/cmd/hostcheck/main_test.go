@@ -393,20 +393,24 @@ func TestInterrupt(t *testing.T) {
 // not end when they are asked to.
 func TestInterrupt_Twice(t *testing.T) {
 	t.Parallel()
-	c, stuck := withStuckHost(t)
-	if err := c.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
+	for range 10 {
+		c, stuck := withStuckHost(t)
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		_, err := stuck.ReadString('\n')
+		_ = c.Process.Signal(os.Interrupt) // it has ended by itself where the host was not quick enough
+		if status := c.status(t); status != statusInterrupted {
+			t.Errorf("status %d", status)
+		}
+		if err == nil {
+			isGone(t, stuck)
+			return
+		}
+		// The host has half a second between the two ways to end it, in which it does not
+		// come to say anything on a very busy machine: then this was another story.
 	}
-	if said, err := stuck.ReadString('\n'); err != nil {
-		t.Fatalf("the host was not asked to end: %q %v", said, err)
-	}
-	if err := c.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	if status := c.status(t); status != statusInterrupted {
-		t.Errorf("status %d", status)
-	}
-	isGone(t, stuck)
+	t.Error("the host was never asked to end")
 }
 
 func TestList(t *testing.T) {
