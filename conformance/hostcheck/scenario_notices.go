@@ -136,7 +136,10 @@ func playURLRequired(f *flow) {
 	// The person agrees to both, and signs in at both pages. Without a hook
 	// nobody knows when; two seconds have to do.
 	agreed := func() bool { return prompts[0].pressed != 0 && prompts[1].pressed != 0 }
-	if s.hasHook(HookShown) && !s.await(s.ctx, f.patience(), agreed) || !s.hasHook(HookShown) && !s.sleep(2*time.Second) {
+	if !s.hasHook(HookShown) && !s.sleep(2*time.Second) {
+		return
+	}
+	if s.hasHook(HookShown) && !s.await(s.ctx, f.patience(), agreed) { // it may have it since its first report alone
 		return
 	}
 	if !s.sleep(500 * time.Millisecond) {

@@ -36,7 +36,7 @@ var consenting = Scenario{
 // busy machine takes longer than the server waits for an answer.
 func (s *session) glimpsed(p *prompt) {
 	if s.hasHook(HookShown) {
-		s.await(s.ctx, 5*time.Second, func() bool { return len(p.dialogs) > 0 || p.got != nil })
+		s.await(s.ctx, 20*time.Second, func() bool { return len(p.dialogs) > 0 || p.got != nil })
 	}
 }
 
