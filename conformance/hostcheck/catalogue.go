@@ -18,7 +18,7 @@ var catalogue []Requirement
 
 // The requirements mention what judges them, and that mentions the catalogue.
 func init() {
-	catalogue = slices.Concat(wires, sessional, identity, declaring, beginning, consent, forms, limits, retrying, mirrors, patience, notices, robustness, authorization)
+	catalogue = slices.Concat(wires, sessional, identity, declaring, beginning, showing, navigation, consent, forms, limits, retrying, mirrors, patience, cancelling, notices, robustness, authorization)
 }
 
 // byID finds a requirement; the zero Requirement if there is none.

@@ -11,7 +11,7 @@ import (
 
 // Without a hook the canary does not know whether a page that was requested before
 // the answer was opened by the person: that is no pass, and no failure either.
-func TestConsent_CanaryWithoutHooks(t *testing.T) {
+func TestNavigation_CanaryWithoutHooks(t *testing.T) {
 	for name, c := range map[string]struct {
 		before bool
 		want   hostcheck.Status
@@ -46,7 +46,7 @@ func TestConsent_CanaryWithoutHooks(t *testing.T) {
 
 // "Open URL" comes before "Accept response" in the specification. So does the report of a
 // host that says what it opens, and not what it shows: that is no failure.
-func TestConsent_OpenedBeforeAccept(t *testing.T) {
+func TestNavigation_OpenedBeforeAccept(t *testing.T) {
 	for name, c := range map[string]struct {
 		wait time.Duration // the answer comes after two seconds
 		want hostcheck.Status
