@@ -74,4 +74,5 @@ package hostcheck
 // verdict.go turns findings into checks. internal/wire is the raw server beneath
 // the session, with its ports and its record. adapter.go is the adapter protocol;
 // launch.go is what a host is told, process.go its process; guide.go is the same
-// with a person in place of a script.
+// with a person in place of a script, and guide_steps.go what that person is told.
+// config.go checks a configuration and says what is to be run; run.go runs it.
