@@ -79,7 +79,8 @@ func start(t *testing.T, era, origin, folder string) *program {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), originVariable+"="+origin, folderVariable+"="+folder)
 	cmd.Stderr = &p.stderr
-	session, err := client.Connect(t.Context(), &mcp.CommandTransport{Command: cmd}, &mcp.ClientSessionOptions{ProtocolVersion: era})
+	// A server that takes its time to end is not to be terminated, which would be an error.
+	session, err := client.Connect(t.Context(), &mcp.CommandTransport{Command: cmd, TerminateDuration: 5 * time.Minute}, &mcp.ClientSessionOptions{ProtocolVersion: era})
 	if err != nil {
 		t.Fatalf("%v: %s", err, &p.stderr)
 	}
@@ -120,14 +121,16 @@ func TestStore_TwoRealProcesses(t *testing.T) {
 	as.Script(fakeas.Refresh, fakeas.Pass().After(10*time.Millisecond).Times(-1)) // time for the other to come, too
 	collisions, slow := 0, 0
 	for round := 1; round <= rounds && !t.Failed(); round++ {
+		began := time.Now()
 		before := []int{both[0].updates(), both[1].updates()}
 		if round%20 == 0 {
-			<-time.After(life * 3 / 5) // the clock is the real one
+			const pause = life * 3 / 5
+			<-time.After(pause) // the clock is the real one
+			began = began.Add(pause)
 		} else {
 			as.ExpireAccessTokens()
 		}
 		var answered sync.WaitGroup
-		began := time.Now()
 		for _, p := range both {
 			answered.Go(func() { p.calls("whoami").Succeeds(t, "Ada") })
 		}
