@@ -2,6 +2,7 @@ package lazyauth_test
 
 import (
 	"net/http"
+	"sync/atomic"
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
@@ -12,11 +13,11 @@ import (
 // counting is what instrumentation and mocks put in the place of http.DefaultTransport.
 type counting struct {
 	next     http.RoundTripper
-	requests *int
+	requests *atomic.Int64
 }
 
 func (c counting) RoundTrip(req *http.Request) (*http.Response, error) {
-	*c.requests++
+	c.requests.Add(1)
 	return c.next.RoundTrip(req)
 }
 
@@ -24,7 +25,7 @@ func (c counting) RoundTrip(req *http.Request) (*http.Response, error) {
 // (otelhttp, httpmock, gock). What they put there is what carries the requests.
 func TestOptions_DefaultTransportReplaced(t *testing.T) {
 	as := fakeas.New(nil)
-	requests := 0
+	var requests atomic.Int64
 	old := http.DefaultTransport
 	http.DefaultTransport = counting{as.Transport(), &requests}
 	t.Cleanup(func() { http.DefaultTransport = old })
@@ -35,7 +36,7 @@ func TestOptions_DefaultTransportReplaced(t *testing.T) {
 	}
 	defer auth.Close()
 	err = auth.Authorize(t.Context(), lazyauth.LocalUser, scopes.Of("profile"), nil)
-	if err == nil || requests == 0 {
-		t.Errorf("%v after %d requests through the transport that was put there", err, requests)
+	if err == nil || requests.Load() == 0 {
+		t.Errorf("%v after %d requests through the transport that was put there", err, requests.Load())
 	}
 }
