@@ -18,7 +18,10 @@ func TestURLRequired_HookByTheFirstReport(t *testing.T) {
 		s.Hear(s.Received(1, []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"notes_search","arguments":{"call":"needs"}}}`),
 			http.Header{}), &ear{}, p)
 		time.Sleep(time.Second)
-		if _, err := s.show(Shown{URL: s.prompts[0].url}); err != nil {
+		s.guard.Lock()
+		address := s.prompts[0].url
+		s.guard.Unlock()
+		if _, err := s.show(Shown{URL: address}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Second)
