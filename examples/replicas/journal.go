@@ -43,6 +43,7 @@ type presentation struct {
 // An asker is a process that has begun a sign-in.
 type asker struct {
 	by    string
+	at    time.Time
 	stood bool // it has stood still before that
 }
 
@@ -56,8 +57,11 @@ type holding struct {
 	history []string
 }
 
+// clock is how histories have times.
+const clock = "04:05.000 "
+
 func (h *holding) note(format string, args ...any) {
-	h.history = append(h.history, time.Now().Format("04:05.000 ")+fmt.Sprintf(format, args...))
+	h.history = append(h.history, time.Now().Format(clock)+fmt.Sprintf(format, args...))
 }
 
 func newJournal(alive, stood func(string) bool) *journal {
@@ -138,7 +142,7 @@ func (j *journal) polls(by, sum string) (answered func()) {
 func (j *journal) begins(code, by string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.askers[code] = asker{by, j.stood(by)}
+	j.askers[code] = asker{by, time.Now(), j.stood(by)}
 }
 
 // issues notes a refresh token that a process is given.
@@ -212,6 +216,19 @@ func (j *journal) prompted(person, code string) (first bool) {
 	h.history = nil
 	h.doubts, h.refresh, h.to, h.code = 0, "", "", code
 	return true
+}
+
+// tells what is known of a person who was shown these codes.
+func (j *journal) tells(person string, codes ...string) string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var lines []string
+	for _, code := range codes {
+		if a, ok := j.askers[code]; ok {
+			lines = append(lines, fmt.Sprintf("%s %s has asked for %s, which is known to be written: %v", a.at.Format(clock), a.by, code, j.wrote[told(code)]))
+		}
+	}
+	return "\n    " + strings.Join(append(lines, j.of(person).history...), "\n    ")
 }
 
 // adds notes that a handler has added a note.

@@ -174,7 +174,8 @@ func (l *load) signsIn(ctx context.Context, user string, m manners) {
 		if a.shown() != prompt.shown() {
 			what = "asked again by another prompt"
 		}
-		l.failed(true, fmt.Sprintf("%s after %.1f s", what, time.Since(began).Seconds()), a, nil)
+		what += fmt.Sprintf(" after %.1f s: %s", time.Since(began).Seconds(), l.round.server.tells(user, prompt.shown(), a.shown()))
+		l.failed(true, what, a, nil)
 	}
 }
 

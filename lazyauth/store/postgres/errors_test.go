@@ -92,6 +92,7 @@ func TestTooManyConnections(t *testing.T) {
 	p := newPlace(t)
 	admin(t, "DROP ROLE IF EXISTS few", "CREATE ROLE few LOGIN PASSWORD 'few' CONNECTION LIMIT 1",
 		"GRANT USAGE ON SCHEMA "+p.opts.Schema+" TO few", "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "+p.opts.Schema+" TO few")
+	t.Cleanup(func() { admin(t, "DROP OWNED BY few", "DROP ROLE few") })
 	url := withUser(server.URL("", "postgres"), "few", "few") + "?pool_max_conns=1"
 	first, err := postgres.Open(t.Context(), url, &p.opts)
 	if err != nil {
