@@ -52,7 +52,7 @@ func (w DeviceFlow) Begin(ctx context.Context, a Asked) (Authorization, error) {
 		if err != nil {
 			return nil, err
 		}
-		asked := pending.Asked{Server: server, Client: client, Schedule: w.Schedule, Want: a.Want, Joins: a.Joins, Settled: a.Settled, Brought: a.Brought, Share: a.Share}
+		asked := pending.Asked{Server: server, Client: client, Schedule: w.Schedule, Want: a.Want, Joins: a.Joins, Settled: a.Settled, Brought: a.Brought, Arrived: a.Arrived, Share: a.Share}
 		if w.Flights != nil {
 			asked.Key = w.Key(a.Who)
 			asked.Failed = func(err error) { w.Failed(context.WithoutCancel(ctx), a.Who, err) }

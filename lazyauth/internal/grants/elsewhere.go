@@ -19,6 +19,7 @@ func asked(f *Flight, settled *bool) Asked {
 		Joins:    func(asked scopes.Set) bool { return joins(f, asked) },
 		Settled:  func() { *settled = true },
 		Brought:  func(ctx context.Context, since time.Time) (bool, error) { return brought(ctx, o, since) },
+		Arrived:  func(ctx context.Context) bool { return arrived(ctx, f) },
 		Forgiven: forgiven(o),
 		Share:    shareOf(f.cause, o),
 	}
@@ -64,6 +65,23 @@ func settle(f *Flight, want scopes.Set) {
 func brought(ctx context.Context, o *Owner, since time.Time) (bool, error) {
 	found, err := o.record.load(ctx)
 	return err == nil && found != nil && !found.since.Before(since), err
+}
+
+// arrived reports whether another process has stored a grant that will do since f's owner found none in the store: that it looked for
+// a sign-in to join came after that one had ended, and nobody need be asked again.
+func arrived(ctx context.Context, f *Flight) bool {
+	o := f.owner
+	if f.saw == nil {
+		return false
+	}
+	found, err := o.record.load(ctx)
+	if err != nil || found == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	access := found.token.AccessToken
+	return !f.anew && access != *f.saw && access != o.rejected && access != o.outdated && found.Alive() && found.Holds(f.need)
 }
 
 // takenOver returns the grant that another process has stored, by which a flight here has ended.

@@ -146,6 +146,43 @@ func TestElsewhere_OneForAll(t *testing.T) {
 	})
 }
 
+// Another process brings the grant while one that found none looks for the authorization server, and so finds no
+// sign-in to join: nobody is asked for what is there by then. Who needs more than that is.
+func TestElsewhere_BroughtBeforeItIsLookedFor(t *testing.T) {
+	for name, test := range map[string]struct {
+		need  scopes.Set
+		codes int
+	}{"it will do": {profile, 1}, "it is not enough": {scopes.Of("notes:write"), 2}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t, setup{})
+				a, _ := f.starts()
+				b, m := f.starts()
+				one := a.asks(profile)
+				later(2 * time.Second)
+				goesOn := make(chan struct{})
+				held := func(*http.Request) { <-goesOn }
+				m.before.Store(&held)
+				two := b.asks(test.need)
+				later(time.Second)
+				a.approves()
+				(<-one).holds(profile)
+				later(time.Second)
+				if n := f.records(); n != 0 {
+					t.Errorf("%d records are left", n)
+				}
+				close(goesOn)
+				later(5 * time.Second)
+				if test.codes > 1 {
+					b.approves()
+				}
+				(<-two).holds(test.need)
+				b.wants(fakeas.DeviceAuthorization, test.codes)
+			})
+		})
+	}
+}
+
 // A process ends, and the next one shows the same prompt, polls on at the same pace, and gets the
 // grant.
 func TestElsewhere_TheNextProcess(t *testing.T) {

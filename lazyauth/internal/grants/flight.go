@@ -32,6 +32,7 @@ type Flight struct {
 	callers         string             // the client that its caller's bearer token was issued to
 	cause           context.Context    // of that call: for its values
 	began           time.Time
+	saw             *string // the access token of its owner's record then, empty for none; nil: nobody has looked
 
 	// Guarded by Owner.mu until gathering ends, and not changed after that.
 	gathering bool       // what more is needed becomes part of want
@@ -69,7 +70,7 @@ type Flight struct {
 
 // newFlight returns a flight that begins with this need; o.mu is held.
 func newFlight(ctx context.Context, o *Owner, need scopes.Requirement, a Asker) *Flight {
-	f := &Flight{owner: o, need: need, tool: a.Tool(), link: a.Link(), client: a.ClientID(), program: a.Program(), callers: a.CallersClient(), cause: context.WithoutCancel(ctx), began: time.Now(), gathering: true, ready: make(chan struct{})}
+	f := &Flight{owner: o, need: need, tool: a.Tool(), link: a.Link(), client: a.ClientID(), program: a.Program(), callers: a.CallersClient(), cause: context.WithoutCancel(ctx), began: time.Now(), saw: o.record.seen.Load(), gathering: true, ready: make(chan struct{})}
 	f.want = o.wanted(need)
 	f.wanted, f.abandon = context.WithCancelCause(f.cause)
 	f.done, f.end = context.WithCancel(context.Background())

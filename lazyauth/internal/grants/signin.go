@@ -105,11 +105,11 @@ func (s *signIn) begin(ctx context.Context) (begun, error) {
 	}
 }
 
-// isOfAll reports whether err would meet every other way as well: what is discovered does for one of them, and so does the
-// place of the flight.
+// isOfAll reports whether err would meet every other way as well: what is discovered does for one of them, and so do the
+// place of the flight, and a grant that is there.
 func isOfAll(err error) bool {
 	e, ok := errors.AsType[*oauth.Error](err)
-	return ok && e.Op == "discovery" || errors.Is(err, errManyElsewhere)
+	return ok && e.Op == "discovery" || errors.Is(err, errManyElsewhere) || errors.Is(err, pending.ErrElsewhere)
 }
 
 // next takes the best way that is left, with what it is begun for; nil if there is none.

@@ -44,9 +44,11 @@ type Asked struct {
 
 	// Joins is told that what is under way already, in another process, is for these scopes, and
 	// reports whether that will do. It is called before Want, or in its place. Brought reports whether the store has
-	// a grant that was given then or later, or why that cannot be told. Both may be nil.
+	// a grant that was given then or later, or why that cannot be told; Arrived, whether it has come to have one that will
+	// do since the flight began, which is asked before anything is: then Begin fails with a pending.ErrElsewhere. All may be nil.
 	Joins   func(scopes.Set) bool
 	Brought func(ctx context.Context, since time.Time) (bool, error)
+	Arrived func(context.Context) bool
 	// Settled is told that the authorization that is joined has come to its end, as Start says, so that nobody need
 	// be shown its prompt; may be nil.
 	Settled func()

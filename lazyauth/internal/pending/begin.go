@@ -64,6 +64,10 @@ func (f *Flights) beginOnce(ctx context.Context, a Asked, want scopes.Set) (begu
 			found = r
 			return records.Decision{}
 		}
+		if a.Arrived != nil && a.Arrived(ctx) {
+			failed = ErrElsewhere
+			return records.Decision{}
+		}
 		limited, cancel := context.WithTimeout(ctx, records.ExchangeWait)
 		defer cancel()
 		var auth *device.Authorization

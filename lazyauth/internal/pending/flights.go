@@ -86,6 +86,9 @@ type Asked struct {
 	// Brought reports whether the grant's record has one that was given then or later, or why that cannot be
 	// told.
 	Brought func(ctx context.Context, since time.Time) (bool, error)
+	// Arrived reports whether the grant's record has come to have one that will do since it was looked at: the sign-in of
+	// another process has ended, and its record says nothing any more. It is called while that is locked.
+	Arrived func(context.Context) bool
 	// Failed is told of a store that fails.
 	Failed func(error)
 	// Share is taken before anything is begun that no other process has, unless the store fails; nil: there is none.
@@ -96,7 +99,7 @@ type Asked struct {
 // the authorization server, and for a store that does not answer 5 s before each, or 35 s before the
 // second where machines share it; where it joins, until it is known whether the person has decided.
 //
-// Errors: those of [device.Client.Authorize], and that of a.Share. A store that fails is none: then the authorization
+// Errors: those of [device.Client.Authorize], that of a.Share, and [ErrElsewhere]. A store that fails is none: then the authorization
 // is this process's alone.
 func (f *Flights) Begin(ctx context.Context, a Asked) (*Authorization, error) {
 	if f.isOff() {
