@@ -2,6 +2,7 @@ package httpforward_test
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,6 +67,32 @@ func TestForward_OnePageForAll(t *testing.T) {
 		f.Wants("whoami", 2)
 		if n := f.Worlds[0].AS.Count(fakeas.Exchange, ""); n != 1 {
 			t.Errorf("%d sign-ins", n)
+		}
+	})
+}
+
+// A sign-in is finished while a replica that has found no grant looks for the authorization server: nobody is shown another link for
+// what is there by then.
+func TestForward_PageDoneBeforeItIsLookedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		goesOn := make(chan struct{})
+		f := newFleet(t, 2, (*fleet).redirects, func(f *fleet, s *world.Setup) {
+			if len(f.pages) == 2 {
+				s.Options.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+					<-goesOn
+					return f.Worlds[0].AS.Transport().RoundTrip(r)
+				})
+			}
+		})
+		first := <-f.Sends(0, world.Request{})
+		second := f.Sends(1, world.Request{})
+		time.Sleep(time.Second)
+		f.connects(0, linkOf(t, first))
+		time.Sleep(time.Second)
+		close(goesOn)
+		(<-second).Succeeds(t, "ada")
+		if n := f.Worlds[0].AS.Count(fakeas.Exchange, ""); n != 1 || f.prompts() != 1 {
+			t.Errorf("%d sign-ins, and %d prompts", n, f.prompts())
 		}
 	})
 }

@@ -51,6 +51,9 @@ func (s *SharedPages) begin(ctx context.Context, a Asked, client *oauth.Client, 
 			return shared, err
 		}
 	}
+	if a.Arrived != nil && a.Arrived(ctx) {
+		return nil, pending.ErrElsewhere
+	}
 	var want scopes.Set
 	wants := a.Want
 	a.Want = func(ctx context.Context) scopes.Set {
