@@ -32,7 +32,6 @@ var wasRead struct {
 // that of the page, and perhaps more, for its picture.
 func (b *browser) reads(name string) {
 	b.t.Helper()
-	_, _ = evaluate[string](b, "window.stop()") // a page that loads itself again waits
 	at := b.seesBut()
 	wasRead.Lock()
 	wasRead.names = append(wasRead.names, at.Name)

@@ -18,8 +18,8 @@ const chromiumName = "chromium"
 // context that each has.
 var chromium context.Context
 
-// enough is for anything that has to happen.
-const enough = time.Minute
+// enough is for anything that has to happen, on a busy machine as well.
+const enough = 3 * time.Minute
 
 // startChromium starts it with a profile in a folder of its own. It reaches this machine and nothing else, finds all
 // sites there, and takes the one certificate of this run for theirs.
@@ -29,6 +29,7 @@ func startChromium(dir string) (browser context.Context, end func() error, err e
 	}
 	ctx, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromiumName),
+		chromedp.WSURLReadTimeout(enough), // by itself it gives a start 20 s
 		chromedp.UserDataDir(filepath.Join(dir, "profile")),
 		chromedp.Env("HOME="+dir),
 		chromedp.NoSandbox, // Chromium has none for root, and opens nothing here but the tests' own pages

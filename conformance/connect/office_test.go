@@ -53,6 +53,9 @@ type office struct {
 	held  chan string   // where those wanted to
 
 	hopped atomic.Int32 // how often a browser was sent on by the authorization server's sites
+
+	still atomic.Bool               // no page loads itself again
+	slows atomic.Pointer[slowForms] // nil: forms are answered at once
 }
 
 // newOffice opens one, until the test ends. People are signed in at it by /sign-in?user=, which any site can have a
@@ -193,8 +196,9 @@ func (o *office) endpoints(path string) *http.ServeMux {
 	} {
 		mux.Handle("/"+era, bearer(mcp.NewStreamableHTTPHandler(one, options)))
 	}
-	mux.Handle(path, o.page)
-	mux.Handle(path+"/", o.page)
+	page := o.halting(o.page)
+	mux.Handle(path, page)
+	mux.Handle(path+"/", page)
 	mux.HandleFunc("/sign-in", func(w http.ResponseWriter, r *http.Request) {
 		user := r.FormValue("user")
 		http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: user, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})

@@ -157,8 +157,10 @@ func TestPages_Slow(t *testing.T) {
 	o := newOffice(t, setup{gated: true})
 	call := o.asks(modern, "ada")
 	ada := o.visitor("ada")
+	o.still.Store(true) // while it is read
 	ada.opens(o.approves(o.leadsOn(ada, call.link), "ada"))
 	ada.reads("working")
+	o.still.Store(false)
 	ada.opens(must[string](ada, "location.href"))
 	if at := ada.seesBut(); at.Name != "working" {
 		t.Errorf("the browser shows %q", at.Name)
