@@ -2,7 +2,6 @@ package interop_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -59,6 +58,7 @@ func startChromium() (context.Context, error) {
 		}
 		ctx, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
 			chromedp.ExecPath(chromiumName),
+			chromedp.WSURLReadTimeout(patience), // by itself it gives a start 20 s
 			chromedp.UserDataDir(filepath.Join(dir, "profile")),
 			chromedp.Env("HOME="+dir),
 			chromedp.NoSandbox, // Chromium has none for root, and opens nothing here but the tests' own pages
@@ -68,12 +68,13 @@ func startChromium() (context.Context, error) {
 		ctx, cancel := chromedp.NewContext(ctx)
 		c.ctx = ctx
 		c.end = func() error {
-			limited, done := context.WithTimeout(ctx, grace)
+			limited, done := context.WithTimeout(ctx, patience)
 			defer done()
 			err := chromedp.Cancel(limited)
 			cancel()
-			stop() // waits until the process is gone
-			return errors.Join(err, os.RemoveAll(dir))
+			stop()                // waits until the process is gone
+			_ = os.RemoveAll(dir) // in which its children may still write
+			return err
 		}
 		c.err = chromedp.Do(ctx)
 	})

@@ -15,7 +15,7 @@ import (
 
 // grace is how long a child process has to end by itself once its standard
 // input has ended, before its whole process group is killed.
-const grace = 30 * time.Second
+const grace = 2 * time.Minute
 
 // A child is a process that speaks JSON lines over its standard input and
 // output. It leads a process group of its own, so that ending it ends what it

@@ -37,6 +37,9 @@ func relay(dir, server string, args []string) int {
 	return 0
 }
 
+// hurried is how much longer than a host in a hurry wants to wait a server has for its end.
+const hurried = 1500 * time.Millisecond
+
 func relayTo(dir, server string, args []string) error {
 	name := fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid())
 	wire, err := os.Create(filepath.Join(dir, name+wireSuffix))
@@ -63,19 +66,26 @@ func relayTo(dir, server string, args []string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	// A host that is in a hurry sends the signal only to its child.
+	record, over := &record{to: wire}, make(chan struct{})
+	// A host that is in a hurry sends the signal only to its child. One that has ended the input
+	// two seconds ago, which a server may need on a busy machine, kills that in two more.
 	hurry := make(chan os.Signal, 1)
 	signal.Notify(hurry, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		if err := cmd.Process.Signal(<-hurry); err != nil {
+		asked := <-hurry
+		select {
+		case <-over:
+			time.Sleep(hurried)
+		default:
+		}
+		if err := cmd.Process.Signal(asked); err != nil {
 			_ = cmd.Process.Kill()
 		}
 	}()
-
-	record := &record{to: wire}
 	go func() {
 		record.copy(in, os.Stdin, fromHost)
 		_ = in.Close()
+		close(over)
 		// The server has been told that it is over. One that stays is a
 		// fault, and shows as an exit status that is not zero.
 		time.AfterFunc(grace/2, func() { _ = cmd.Process.Kill() })

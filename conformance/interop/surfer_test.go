@@ -149,7 +149,7 @@ func (s *surfer) walkFrom(ctx context.Context, start func(tab context.Context) e
 			err = context.Cause(tab)
 		}
 		if err != nil {
-			limited, cancel := context.WithTimeout(s.tab, time.Second)
+			limited, cancel := context.WithTimeout(s.tab, scripting)
 			at, _ := chromedp.Run(limited, chromedp.Location()) // for the error alone
 			cancel()
 			err = fmt.Errorf("still at %s: %w", at, err)
@@ -282,13 +282,26 @@ const see = `(() => {
 
 // leave marks the page that is open as one that was there before.
 func (s *surfer) leave(tab context.Context) error {
-	_, err := evaluate[string](tab, "document.documentElement.dataset.left = 'yes'")
-	return err
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		_, err := evaluate[string](tab, "document.documentElement.dataset.left = 'yes'")
+		switch {
+		case err == nil:
+			return nil
+		case tab.Err() != nil:
+			return err
+		}
+		<-again.C // the page has just been replaced
+	}
 }
 
-// evaluate evaluates JavaScript on the page that is open. Between two pages that may get lost.
+// scripting bounds an evaluation. What takes longer, on a busy machine as well, is lost.
+const scripting = 30 * time.Second
+
+// evaluate evaluates JavaScript on the page that is open. Between two pages that may come to nothing.
 func evaluate[T any](tab context.Context, script string) (T, error) {
-	limited, cancel := context.WithTimeout(tab, 2*time.Second)
+	limited, cancel := context.WithTimeout(tab, scripting)
 	defer cancel()
 	return chromedp.Run(limited, chromedp.Evaluate[T](script))
 }

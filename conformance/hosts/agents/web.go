@@ -83,7 +83,8 @@ func (p *webPage) surf(ctx context.Context, s *Session, address string) error {
 	environment := s.environment()
 	ctx, stop := chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(chromium), chromedp.UserDataDir(filepath.Join(s.home, "chromium")), chromedp.Env(environment...),
-		chromedp.NoSandbox, // Chromium has none for root, and opens nothing here but this page
+		chromedp.NoSandbox,                   // Chromium has none for root, and opens nothing here but this page
+		chromedp.WSURLReadTimeout(time.Hour), // ctx is what ends a start
 	)...)
 	defer stop()
 	ctx, cancel := chromedp.NewContext(ctx)
