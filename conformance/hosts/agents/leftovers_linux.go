@@ -39,8 +39,8 @@ func (l Leftovers) String() string {
 	return strings.Join(all, ", ")
 }
 
-// straggle is how long processes may take to end after their agent has.
-const straggle = 3 * time.Second
+// straggle is how long processes may take to end after their agent has, on a busy machine as well.
+const straggle = 10 * time.Second
 
 // End ends what the agent has left behind, after having given it time to end by
 // itself, and says what that was.

@@ -102,7 +102,7 @@ func (t *terminal) run(ctx context.Context, s *Session, l launch) error {
 func (t *terminal) leave(ctx context.Context, w *window) error {
 	for range 2 {
 		w.press(ctx, t.quit...)
-		for range 10 {
+		for range 25 { // five seconds
 			time.Sleep(glance) // a program draws while it ends
 			if _, err := w.look(ctx); err != nil {
 				return nil //nolint:nilerr // that it has ended is what was wanted

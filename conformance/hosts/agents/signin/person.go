@@ -128,7 +128,7 @@ func (p *person) answered(q *record.Prompt) {
 
 // approve goes to the authorization server and approves, through its pages.
 func (p *person) approve(s *record.Sighting) {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	went := time.Now()
 	err := p.visit(ctx, s)
