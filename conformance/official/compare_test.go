@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -38,6 +39,27 @@ func compare(bare, gated, excused verdicts) []string {
 		}
 	}
 	return problems
+}
+
+// differing names the scenarios of problems.
+func differing(problems []string) (names []string) {
+	for _, problem := range problems {
+		if name, _, _ := strings.Cut(problem, ":"); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// of returns the verdicts of these scenarios.
+func (v verdicts) of(scenarios []string) verdicts {
+	some := make(verdicts)
+	for check, verdict := range v {
+		if name, _, _ := strings.Cut(check, ":"); slices.Contains(scenarios, name) {
+			some[check] = verdict
+		}
+	}
+	return some
 }
 
 func TestCompare(t *testing.T) {

@@ -88,7 +88,18 @@ func TestServer_SameAsBare(t *testing.T) {
 					}
 				}
 				o := outcomes[e.revision+flags]
-				for _, problem := range compare(bare.verdicts, o.verdicts, excused) {
+				problems := compare(bare.verdicts, o.verdicts, excused)
+				if len(problems) > 0 {
+					// The suite waits for some things half a second, and for a connection ten, of which a busy
+					// machine may take more for either server. What is a gate's doing it does again.
+					names := differing(problems)
+					t.Logf("%q are examined once more, by themselves, since\n%s", names, strings.Join(problems, "\n"))
+					without, _ := examine(t, e, []string{"-gate=bare"}, names...)
+					with, report := examine(t, e, strings.Fields(flags), names...)
+					problems = compare(without, with, excused.of(names))
+					o.Untyped, o.Violations = append(o.Untyped, report.Untyped...), append(o.Violations, report.Violations...)
+				}
+				for _, problem := range problems {
 					t.Error(problem)
 				}
 				for _, untyped := range o.Untyped {

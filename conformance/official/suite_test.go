@@ -22,9 +22,9 @@ const (
 	suiteProgram = "node_modules/@modelcontextprotocol/conformance/dist/index.js"
 
 	// bound is how long one run of the suite may take; half a minute is usual.
-	bound = 4 * time.Minute
-	// grace is how long the server has to end once it should.
-	grace = 10 * time.Second
+	bound = 6 * time.Minute
+	// grace is how long the server has to begin, and to end once it should.
+	grace = 2 * time.Minute
 )
 
 // An era is a revision of MCP, with the requirements that the suite has frozen for it.
