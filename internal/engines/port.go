@@ -1,6 +1,7 @@
 package engines
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -24,13 +25,15 @@ const (
 // NewPort returns one that nobody listens on, and that neither the system nor another NewPort, of any process, gives away
 // while it is kept.
 func NewPort() (*Port, error) {
+	var listening net.ListenConfig
+	ctx := context.Background() // it blocks for nothing
 	var failed error
 	for range portTries {
 		p := &Port{number: firstPort + rand.IntN(lastPort-firstPort+1)} //nolint:gosec // no secret
-		if p.kept, failed = net.ListenPacket("udp4", p.Addr()); failed != nil {
+		if p.kept, failed = listening.ListenPacket(ctx, "udp4", p.Addr()); failed != nil {
 			continue
 		}
-		listener, err := net.Listen("tcp4", p.Addr())
+		listener, err := listening.Listen(ctx, "tcp4", p.Addr())
 		if err == nil {
 			return p, listener.Close()
 		}
