@@ -109,6 +109,7 @@ func serveReplica(told context.Context, cfg replicaConfig) error {
 			of.Forwarder.Announce(ctx)
 		}()
 		defer func() { stop(); <-announced }() // it does not listen any more
+		of.Ready = reachable(shared.ready, shared.directory)
 	}
 	notes, err := server.New(of)
 	if err != nil {
@@ -119,6 +120,20 @@ func serveReplica(told context.Context, cfg replicaConfig) error {
 		return errors.Join(err, notes.Close())
 	}
 	return notes.Serve(told, listener, io.Discard) // where it is to be found its parent knows
+}
+
+// reachable is ready once the others know where this process is: until then what it begins by its page no other one could go on with.
+func reachable(ready func(context.Context) error, directory httpforward.Directory) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := ready(ctx); err != nil {
+			return err
+		}
+		address, err := directory.Address(ctx, directory.Incarnation())
+		if err == nil && address == "" {
+			err = errors.New("the others do not know yet where it is")
+		}
+		return err
+	}
 }
 
 // listen listens at an address that somebody's connection may have for a moment.
