@@ -103,7 +103,9 @@ func (deviceAuthorization) Shows(elicit.Prompt) {}
 
 // End implements [Authorization]: the code lapses by itself, and what others wait for is cleared away.
 func (a deviceAuthorization) End(ctx context.Context, o Outcome) {
-	a.shared.End(ctx, outcomeForOthers(o))
+	ended := outcomeForOthers(o)
+	ended.Closed = ended.Closed || o.Closing // the record has the token, and whoever comes brings it
+	a.shared.End(ctx, ended)
 }
 
 // outcomeForOthers is what other processes learn of an outcome.

@@ -183,6 +183,35 @@ func TestElsewhere_BroughtBeforeItIsLookedFor(t *testing.T) {
 	}
 }
 
+// A process is closed while it stores the grant that it has got: the next one brings that at once.
+func TestElsewhere_ClosedBeforeItIsStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, setup{})
+		a, _ := f.starts()
+		one := a.asks(profile)
+		later(2 * time.Second)
+		f.store.updates(func(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
+			if strings.HasPrefix(key, "flight") {
+				return f.store.Store.Update(ctx, key, change)
+			}
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+		a.approves()
+		later(7 * time.Second)
+		a.close()
+		<-one
+		f.store.updates(nil)
+		b, _ := f.starts()
+		began := time.Now()
+		(<-b.asks(profile)).holds(profile)
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		b.wants(fakeas.DeviceAuthorization, 1)
+	})
+}
+
 // A process ends, and the next one shows the same prompt, polls on at the same pace, and gets the
 // grant.
 func TestElsewhere_TheNextProcess(t *testing.T) {

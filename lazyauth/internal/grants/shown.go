@@ -13,6 +13,7 @@ func outcomeOf(f *Flight) Outcome {
 	if f.grant != nil {
 		o.Who = f.grant.identity
 		o.Unsaved = f.adopted && f.owner.keeper.config.Store != nil && !f.grant.stored.Load()
+		o.Closing = o.Unsaved && f.owner.keeper.ctx.Err() != nil
 	}
 	return o
 }

@@ -121,8 +121,8 @@ type Outcome struct {
 	Flow string   // names the way by which the flight came to its end
 	Who  Identity // who has signed in, as far as that is known
 	Err  error    // why there is no grant; nil if there is
-	// Unsaved says that there is a grant, and the store should have it and has not.
-	Unsaved bool
+	// Unsaved says that there is a grant, and the store should have it and has not; Closing, that this process ends besides.
+	Unsaved, Closing bool
 }
 
 // ErrNotPossible is what speaks against a way that cannot be gone at all.
