@@ -99,7 +99,7 @@ func (s *story) progress(t *testing.T) (counts []int) {
 		var order []string
 		said := map[string]int{}
 		for _, m := range conversation {
-			if m.Method != "notifications/progress" {
+			if m.Method != "notifications/progress" || (prompt{Mode: string(byProgress), Message: m.Params.Message}).waits() {
 				continue
 			}
 			s.directions(s.addressIn(m.Params.Message, s.as.Issuer), m.Params.Message)

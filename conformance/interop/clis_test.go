@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"time"
 )
 
 // The command-line hosts have no elicitation and no progress. What keeps the server,
@@ -58,32 +57,13 @@ func inText(t *testing.T, s *story) {
 	const text = "from the command line: \"quoted\" & <more>"
 	s.approve(s.told(s.begin("create_note", map[string]any{"text": text})))
 	if s.options.endpoint == stateful {
-		s.granted() // a new session has not been told anything, and does not wait before it was
+		s.eventually(func() bool { return s.granted() > 0 }) // a new session has not been told anything, and does not wait before it was
 	}
 	s.call("create_note", map[string]any{"text": text}, "")
 	s.finish(0)
 	s.wrote(t, text)
 	if told := s.conversations(); s.options.endpoint != stateful && len(told) != 1 {
 		t.Errorf("%d servers or sessions: none was kept", len(told))
-	}
-}
-
-// granted waits until the authorization server has issued the token.
-func (s *story) granted() {
-	s.Helper()
-	again := time.NewTicker(200 * time.Millisecond)
-	defer again.Stop()
-	for {
-		for _, e := range s.as.of(s.T, s.client) {
-			if e.AccessToken != "" {
-				return
-			}
-		}
-		select {
-		case <-again.C:
-		case <-s.ctx.Done():
-			s.Fatalf("no token was fetched\n%s", s.stderr())
-		}
 	}
 }
 

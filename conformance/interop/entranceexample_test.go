@@ -19,15 +19,15 @@ import (
 // examples/oidc as a process, with bearer tokens that are JWTs for it, at an issuer with pairwise subjects.
 func TestSignIn_Example(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
 	binary := filepath.Join(t.TempDir(), "oidc.exe") // the suffix is needed on one system and harmless on the others
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".")
 	build.Dir = filepath.Join("..", "..", "examples", "oidc")
 	build.Env = append(os.Environ(), "GOWORK=off")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building examples/oidc: %v\n%s", err, out)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	port, err := testmain.FreePort()
 	if err != nil {
 		t.Fatal(err)

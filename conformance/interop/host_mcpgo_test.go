@@ -21,7 +21,8 @@ type mcpGo struct {
 
 func startMCPGo(ctx context.Context, o hostOptions) (host, error) {
 	var capabilities mcp.ClientCapabilities
-	options := []client.ClientOption{client.WithProtocolVersion(string(o.era))}
+	// By itself it takes a server that has not answered in five seconds for one of the legacy era.
+	options := []client.ClientOption{client.WithProtocolVersion(string(o.era)), client.WithDiscoverTimeout(patience)}
 	if o.reach == byURL {
 		// A handler alone declares {}, which is form mode only.
 		capabilities.Elicitation = &mcp.ElicitationCapability{Form: &struct{}{}, URL: &struct{}{}}

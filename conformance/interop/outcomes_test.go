@@ -76,9 +76,9 @@ func everyOutcome(s *visit) {
 	call = ask(pending)
 	address, code := s.prompted(call)
 	s.fails(call, "pending")
-	tokens := s.tokens()
+	granted := s.granted()
 	s.approve(address, code)
-	s.eventually(func() bool { return s.tokens() > tokens })
+	s.eventually(func() bool { return s.granted() > granted })
 	s.succeeds(s.begin(string(pending), map[string]any{"text": string(pending)}))
 
 	s.as.Script(fakeas.DeviceAuthorization, fakeas.Unavailable(http.StatusServiceUnavailable, 0).Times(2))
@@ -291,11 +291,8 @@ func (p fakePerson) approve(_ context.Context, _, userCode string) error {
 func (p fakePerson) deny(_ context.Context, _, userCode string) error { return p.as.Deny(userCode) }
 func (p fakePerson) self() *person                                    { return nil }
 
-// tokens returns how many device codes became tokens.
-func (s *visit) tokens() int { return s.as.Count(fakeas.Poll, fakeas.OK) }
-
 // eventually waits until what is asked for holds.
-func (s *visit) eventually(holds func() bool) {
+func (s *story) eventually(holds func() bool) {
 	s.Helper()
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()

@@ -35,17 +35,17 @@ type oidcClient struct {
 	RedirectURIs    []string `json:"redirect_uris,omitempty"`
 }
 
-// Kinds of clients, to be registered. A hasty one has device codes that expire
-// before the polling interval that is assumed where none is stated, five
-// seconds, has passed; a forgetful one has access tokens that live for ten, and
-// a fleeting one for four, give or take the second that the provider rounds away.
+// Kinds of clients, to be registered. A hasty one has device codes that live for twelve
+// seconds, for which a busy machine may need some to bring a code to the person; a forgetful
+// one and a fleeting one have access tokens that live for ten, give or take the second that the
+// provider rounds away. They have to be good for a call after the refresh that has brought them.
 var (
 	publicClient    = oidcClient{Auth: "none", Name: "Notes"}
 	basicClient     = oidcClient{Auth: "client_secret_basic", Name: "Notes, basic"}
 	postClient      = oidcClient{Auth: "client_secret_post", Name: "Notes, post"}
-	hastyClient     = oidcClient{Auth: "none", Name: "Notes, hasty", DeviceCodeTTL: 3}
+	hastyClient     = oidcClient{Auth: "none", Name: "Notes, hasty", DeviceCodeTTL: 12}
 	forgetfulClient = oidcClient{Auth: "none", Name: "Notes, forgetful", AccessTokenTTL: 10}
-	fleetingClient  = oidcClient{Auth: "none", Name: "Notes, fleeting", AccessTokenTTL: 4}
+	fleetingClient  = oidcClient{Auth: "none", Name: "Notes, fleeting", AccessTokenTTL: 10}
 
 	// A native one is sent back to this machine, on any port (RFC 8252 §7.3).
 	nativeClient = oidcClient{

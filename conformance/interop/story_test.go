@@ -265,21 +265,34 @@ func (s *story) prompted(c *calling) (address, code string) {
 // shown waits until the call has asked the person, and returns what it has shown.
 func (s *story) shown(c *calling) prompt {
 	s.Helper()
-	select {
-	case p := <-s.prompts:
-		return p
-	case <-c.done:
+	for {
+		var p prompt
 		select {
-		case p := <-s.prompts: // it came before the end, and both before anybody looked
-			return p
-		default:
+		case p = <-s.prompts:
+		case <-c.done:
+			select {
+			case p = <-s.prompts: // it came before the end, and both before anybody looked
+			default:
+				s.Fatalf("%s asked nobody: %+v %v\n%s", c.tool, c.res, c.err, s.stderr())
+			}
+		case <-s.ctx.Done():
+			s.Fatalf("%s asks nobody and does not end\n%s", c.tool, s.stderr())
 		}
-		s.Fatalf("%s asked nobody: %+v %v\n%s", c.tool, c.res, c.err, s.stderr())
-	case <-s.ctx.Done():
-		s.Fatalf("%s asks nobody and does not end\n%s", c.tool, s.stderr())
+		if !p.waits() {
+			return p
+		}
 	}
-	panic("unreachable")
 }
+
+// waits reports whether it is a progress message that is sent before there is a code, by a server that waits
+// for one for long.
+func (p prompt) waits() bool {
+	return p.Mode == string(byProgress) && strings.HasPrefix(p.Message, "Waiting for the sign-in to ")
+}
+
+// granted returns how often the server has said that a sign-in has brought it a token: before it has, the next call may
+// ask once more, even if the authorization server has issued it.
+func (s *story) granted() int { return strings.Count(s.stderr(), "authorization granted") }
 
 // reading is how long it takes at least to pass a text on and to read it. Calls that
 // come sooner count as made together with the one that was told, and are told as well.
