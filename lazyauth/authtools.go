@@ -28,7 +28,8 @@ type AuthTools struct {
 	Scopes scopes.Set
 	// HideUntilSignIn leaves the tools that need a grant out of tools/list until the caller has
 	// one, and tells their session of each change (notifications/tools/list_changed): after a
-	// sign-in, a logout, the end of a grant that cannot be renewed, or its loss. It does so up to protocol
+	// sign-in, a logout, the end of a grant that cannot be renewed, or its loss. A host over HTTP
+	// that keeps no stream open is told in the response to its next call. It does so up to protocol
 	// revision 2025-11-25 alone, in sessions to which the server declares tools.listChanged; from
 	// 2026-07-28 on a list must not vary as a side effect of other requests, and all tools are
 	// listed. It hides names and protects nothing: a call of a tool that is not listed asks for a
