@@ -1,14 +1,12 @@
 package lazyauth_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -161,10 +159,7 @@ func TestAudit_HookHangs(t *testing.T) {
 // Close does not wait for ever for a hook, and a hook that panics, or ends its goroutine, is told the next entry.
 func TestAudit_HookFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		before := slog.Default()
-		slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-		defer slog.SetDefault(before)
+		log := captureDefault(t)
 		told := 0
 		release := make(chan struct{})
 		audit := &lazyauth.Audit{Record: func(context.Context, lazyauth.AuditEntry) {
@@ -187,7 +182,7 @@ func TestAudit_HookFails(t *testing.T) {
 		}
 		synctest.Wait()
 		if told != 3 || !strings.Contains(log.String(), "Options.Audit failed") || strings.Contains(log.String(), "canary") {
-			t.Errorf("%d are told; the log has %s", told, &log)
+			t.Errorf("%d are told; the log has %s", told, log)
 		}
 		began := time.Now()
 		if err := i.Close(); err == nil || !strings.Contains(err.Error(), "Options.Audit has not taken all entries") || time.Since(began) > 10*time.Second {

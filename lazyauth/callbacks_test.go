@@ -1,7 +1,6 @@
 package lazyauth_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -254,28 +253,11 @@ func TestCallback_Panics(t *testing.T) {
 // captureDefault puts a log of its own into the place of the default one, for the time of the
 // test.
 func captureDefault(t *testing.T) fmt.Stringer {
-	var log lockedBuffer
+	var log world.Buffer
 	before := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
 	t.Cleanup(func() { slog.SetDefault(before) })
 	return &log
-}
-
-type lockedBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
 }
 
 // What the SDK or this library panics with is an internal error of the one request: the
