@@ -204,6 +204,7 @@ func TestMyGrants_SignsInAgain(t *testing.T) {
 					t.Fatal(err)
 				}
 				shows(t, ada.ComesBack(denied), http.StatusOK, "denied")
+				synctest.Wait() // until that sign-in has ended, which nobody joins then
 				h.Gets("create_note", world.Note{Text: "three"}, "three")
 
 				link := posts(ada, mine, "again").Location
