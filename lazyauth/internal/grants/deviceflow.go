@@ -8,6 +8,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/ending"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/schedule"
@@ -47,7 +48,9 @@ func (w DeviceFlow) Suits(who Principal, _ Link) error {
 
 // Begin implements [Way]: it joins what another process has begun.
 func (w DeviceFlow) Begin(ctx context.Context, a Asked) (Authorization, error) {
-	return w.Server.begin(ctx, a, false, func(server *oauth.Client) (Authorization, error) {
+	now, release := ending.During(ctx)
+	defer release()
+	return w.Server.begin(now, a, false, func(server *oauth.Client) (Authorization, error) {
 		client, err := device.New(server, w.Options)
 		if err != nil {
 			return nil, err
@@ -57,7 +60,7 @@ func (w DeviceFlow) Begin(ctx context.Context, a Asked) (Authorization, error) {
 			asked.Key = w.Key(a.Who)
 			asked.Failed = func(err error) { w.Failed(context.WithoutCancel(ctx), a.Who, err) }
 		}
-		authorization, err := w.Flights.Begin(ctx, asked)
+		authorization, err := w.Flights.Begin(now, asked)
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/ending"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -21,7 +22,7 @@ func asked(f *Flight, settled *bool) Asked {
 		Brought:  func(ctx context.Context, since time.Time) (bool, error) { return brought(ctx, o, since) },
 		Arrived:  func(ctx context.Context) bool { return arrived(ctx, f) },
 		Forgiven: forgiven(o),
-		Share:    shareOf(f.cause, o),
+		Share:    shareOf(f.Context(), o),
 	}
 }
 
@@ -114,7 +115,9 @@ type Remembering struct {
 
 // Begin implements [Way]. Its error may be a [*pending.Declined].
 func (w Remembering) Begin(ctx context.Context, a Asked) (Authorization, error) {
-	err := w.Flights.MayAsk(ctx, w.Key(a.Who), a.Program, a.Forgiven)
+	now, release := ending.During(ctx)
+	err := w.Flights.MayAsk(now, w.Key(a.Who), a.Program, a.Forgiven)
+	release()
 	if vain, ok := errors.AsType[*pending.Vain](err); ok {
 		err = &Setback{Err: vain.Err, Wait: vain.Wait, Asked: true}
 	}

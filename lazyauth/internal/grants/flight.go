@@ -1,6 +1,7 @@
 package grants
 
 import (
+	"cmp"
 	"context"
 	"sync/atomic"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/elicit"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/ending"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
@@ -30,7 +32,6 @@ type Flight struct {
 	link            Link               // how a link gets to its person
 	client, program string             // the id that its host offers, and what that calls itself
 	callers         string             // the client that its caller's bearer token was issued to
-	cause           context.Context    // of that call: for its values
 	began           time.Time
 	saw             *string // the access token of its owner's record then, empty for none; nil: nobody has looked
 
@@ -42,15 +43,14 @@ type Flight struct {
 	programs []string // what the hosts call themselves whose calls wait, or have; guarded by Owner.mu
 	anew     bool     // the grant takes the place of the one that there is, whatever it has; guarded by Owner.mu
 
-	wanted  context.Context // ends with its cause if the flight is abandoned, and at its end: what leads to the token has it
-	abandon context.CancelCauseFunc
+	// wanted has the values of that call, and ends if the flight is abandoned, and at its end: what leads to the token has it.
+	wanted ending.Context
 
 	ready  chan struct{}
 	shown  atomic.Pointer[shown] // once ready; what it points to is not changed
 	signIn *signIn               // once ready
 
-	done context.Context // ends with the flight
-	end  context.CancelFunc
+	done ending.Context // ends with the flight
 
 	// Once done.
 	grant     *Grant // if err is nil
@@ -70,10 +70,8 @@ type Flight struct {
 
 // newFlight returns a flight that begins with this need; o.mu is held.
 func newFlight(ctx context.Context, o *Owner, need scopes.Requirement, a Asker) *Flight {
-	f := &Flight{owner: o, need: need, tool: a.Tool(), link: a.Link(), client: a.ClientID(), program: a.Program(), callers: a.CallersClient(), cause: context.WithoutCancel(ctx), began: time.Now(), saw: o.record.seen.Load(), gathering: true, ready: make(chan struct{})}
+	f := &Flight{owner: o, need: need, tool: a.Tool(), link: a.Link(), client: a.ClientID(), program: a.Program(), callers: a.CallersClient(), wanted: ending.Context{Values: ctx}, began: time.Now(), saw: o.record.seen.Load(), gathering: true, ready: make(chan struct{})}
 	f.want = o.wanted(need)
-	f.wanted, f.abandon = context.WithCancelCause(f.cause)
-	f.done, f.end = context.WithCancel(context.Background())
 	return f
 }
 
@@ -87,7 +85,7 @@ func (f *Flight) Want() scopes.Set { return f.want }
 func (f *Flight) Tool() string { return f.tool }
 
 // Context has the values of the call that started it, and no end.
-func (f *Flight) Context() context.Context { return f.cause }
+func (f *Flight) Context() context.Context { return context.WithoutCancel(f.wanted.Values) }
 
 // Ready is closed once there is a prompt.
 func (f *Flight) Ready() <-chan struct{} { return f.ready }
@@ -122,7 +120,10 @@ func (f *Flight) Another(why error) <-chan struct{} { return f.signIn.another(wh
 // Done is closed when the flight has come to its end.
 func (f *Flight) Done() <-chan struct{} { return f.done.Done() }
 
-// IsDone reports whether the flight has come to its end.
+// IsDone reports whether the flight has come to its end. For the sake of the stacks of those who wait it is out of line, as some
+// of Owner's are.
+//
+//go:noinline
 func (f *Flight) IsDone() bool { return f.done.Err() != nil }
 
 // Ended reports whether the outcome is settled: from then until Done is closed, those who
@@ -131,13 +132,13 @@ func (f *Flight) Ended() bool { return f.ended.Load() }
 
 // AfterDone runs stop in a goroutine of its own when the flight has come to its end, unless
 // the function that it returns is called before.
-func (f *Flight) AfterDone(stop func()) func() bool { return context.AfterFunc(f.done, stop) }
+func (f *Flight) AfterDone(stop func()) func() bool { return ending.AfterFunc(&f.done, stop) }
 
 // Abandon ends the flight, unless its token has come: whoever was asked does not want it,
 // and nobody waits. The authorization server is not told, which has no word for it; the
 // device code lapses by itself. Who waits for the flight after all looks again for what to
 // do, as if it had not been there.
-func (f *Flight) Abandon() { f.abandon(ErrAbandoned) }
+func (f *Flight) Abandon() { f.wanted.End(ErrAbandoned) }
 
 // Before has hook called once the outcome is settled, before Done is closed. It reports
 // false, and calls nothing, if that has come to pass.
@@ -227,7 +228,7 @@ func (f *Flight) ask() {
 	guard.Then("a sign-in", func() (err error) {
 		settled := false
 		f.signIn = newSignIn(config.Ways, asked(f, &settled), func(b begun) { shows(f, b) }, func(t *oauth.Token) { o.revokeLate(newGrant(config.Hierarchy, t, false)) })
-		if first, err = f.signIn.begin(f.wanted); err == nil && !settled {
+		if first, err = f.signIn.begin(&f.wanted); err == nil && !settled {
 			close(f.ready)
 		}
 		return err
@@ -238,13 +239,10 @@ func (f *Flight) ask() {
 func goOn(f *Flight, first begun, err error) {
 	o, config := f.owner, &f.owner.keeper.config
 	if err != nil {
-		if f.wanted.Err() != nil {
-			err = context.Cause(f.wanted)
-		}
-		f.land(result{err: err})
+		f.land(result{err: cmp.Or(context.Cause(&f.wanted), err)})
 		return
 	}
-	f.signIn.start(f.wanted, first, Heard{
+	f.signIn.start(&f.wanted, first, Heard{
 		Polled: func(e device.PollEvent) {
 			f.polls = e.Attempt
 			if e.Outcome == device.Pending { // the client is good

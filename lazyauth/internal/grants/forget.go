@@ -29,7 +29,7 @@ func End(o *Owner, err error) *Grant {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.flight != nil {
-		o.flight.abandon(err)
+		o.flight.wanted.End(err)
 	}
 	return g
 }

@@ -14,11 +14,11 @@ import (
 func (f *Flight) land(r result) {
 	o := f.owner
 	defer f.release()
-	defer f.end()
-	ctx, cancel := context.WithCancelCause(f.cause)
+	defer f.done.End(nil)
+	ctx, cancel := context.WithCancelCause(f.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(o.keeper.ctx, func() { cancel(ErrClosed) })()
-	defer f.abandon(nil)
+	defer f.wanted.End(nil)
 	var g *Grant
 	var logouts int
 	guard.Then("a sign-in", func() (err error) {
@@ -37,7 +37,7 @@ func (f *Flight) conclude(ctx context.Context, g *Grant, logouts int, err error)
 		err = ErrClosed
 	case o.logouts != logouts:
 		o.revokeLate(g)
-		err = cmp.Or(context.Cause(f.wanted), ErrLoggedOut)
+		err = cmp.Or(context.Cause(&f.wanted), ErrLoggedOut)
 	}
 	if err != nil {
 		err = o.setbacks.ended(f.shown.Load() != nil, f.link != LinkOpened, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/ending"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 )
@@ -73,16 +74,18 @@ func (p *Page) read(ctx context.Context) (*record, error) {
 // look looks at the record, and reports whether the waiting is over.
 func (w *pageWatch) look() (isOver bool, result error) {
 	p := w.page
-	if w.ctx.Err() != nil {
-		return true, oauth.Ended(w.ctx, pageOp)
+	ctx, release := ending.During(w.ctx)
+	defer release()
+	if ctx.Err() != nil {
+		return true, oauth.Ended(ctx, pageOp)
 	}
 	var r *record
 	err := p.flights.silent()
 	if err == nil {
-		r, err = p.read(w.ctx)
+		r, err = p.read(ctx)
 	}
-	if w.ctx.Err() != nil { // which is no failure of the store
-		return true, oauth.Ended(w.ctx, pageOp)
+	if ctx.Err() != nil { // which is no failure of the store
+		return true, oauth.Ended(ctx, pageOp)
 	}
 	now, link := time.Now(), p.Link()
 	was := w.failing
@@ -91,9 +94,9 @@ func (w *pageWatch) look() (isOver bool, result error) {
 	case err != nil && !was: // it is told once until it does not fail
 		p.asked.Failed(err)
 	case err != nil:
-	case r.Page == nil && w.mine && !p.isBrought(w.ctx): // who knows of no pages has written it; what was ended is seen when the token comes
-	case r.Page == nil && !w.mine && r.encode() != nil && !p.isBrought(w.ctx): // likewise
-		if !p.answers(w.ctx, &link) {
+	case r.Page == nil && w.mine && !p.isBrought(ctx): // who knows of no pages has written it; what was ended is seen when the token comes
+	case r.Page == nil && !w.mine && r.encode() != nil && !p.isBrought(ctx): // likewise
+		if !p.answers(ctx, &link) {
 			return true, ErrReplaced
 		}
 	case r.Page == nil:
@@ -110,15 +113,15 @@ func (w *pageWatch) look() (isOver bool, result error) {
 	default:
 		p.saw(r.Page, false)
 		w.looks++
-		answers := p.answers(w.ctx, r.Page)
+		answers := p.answers(ctx, r.Page)
 		switch {
-		case (!answers || w.looks%looksForGrant == 0) && p.isBrought(w.ctx):
-			_ = p.change(w.ctx, true, func(r *record) { r.Page = nil })
+		case (!answers || w.looks%looksForGrant == 0) && p.isBrought(ctx):
+			_ = p.change(ctx, true, func(r *record) { r.Page = nil })
 			return true, ErrElsewhere
 		case !r.Page.isOpen(now), answers:
 		case r.Page.Turn+1 >= p.asked.Turns: // whoever waits asks anew
 			return true, ErrReplaced
-		case p.takeOver(w.ctx):
+		case p.takeOver(ctx):
 			return true, nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/ending"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/records"
@@ -42,7 +43,7 @@ const closingWait = 3 * time.Second
 // lingering returns a context that ends some seconds after ctx.
 func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
+	stop := ending.AfterFunc(ctx, func() {
 		time.AfterFunc(closingWait, func() { cancel(context.Cause(ctx)) })
 	})
 	return later, func() { stop(); cancel(nil) }
@@ -119,15 +120,17 @@ func (p *poller) step() sight {
 		p.leave(p.ctx)
 		return final(oauth.Ended(p.ctx, "poll"))
 	}
+	ctx, release := ending.During(p.ctx)
+	defer release()
 	s := p.settled
 	if s == nil {
-		looked := p.look(p.ctx)
+		looked := p.look(ctx)
 		s = &looked
 	}
 	if !s.final {
 		return *s
 	}
-	return sight{final: true, token: s.token, err: p.verdict(p.ctx, s.err)}
+	return sight{final: true, token: s.token, err: p.verdict(ctx, s.err)}
 }
 
 // isWatched reports whether another process is there whose turn it is, as far as can be seen.

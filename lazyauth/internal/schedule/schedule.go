@@ -7,6 +7,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/ending"
 )
 
 // A Job is run time and again.
@@ -39,7 +41,7 @@ func (s *Schedule) Add(ctx context.Context, at time.Time, job Job) {
 	heap.Push(&s.waiting, e)
 	s.look()
 	s.mu.Unlock()
-	stop := context.AfterFunc(ctx, func() { s.hurry(e) })
+	stop := ending.AfterFunc(ctx, func() { s.hurry(e) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e.done {
