@@ -9,24 +9,41 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/records"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/schedule"
 )
 
-// An Authorization is one that processes share. What its embedded one shows does not change.
+// An Authorization is one that processes may share. What its embedded one shows does not change.
 type Authorization struct {
 	*device.Authorization
-	flights *Flights // nil: it is this process's alone
-	asked   Asked
-	id      string // of the flight
-	by      string // whose turn it was when it was begun or joined
-
-	shares    bool // it has a use of asked.Share
-	unwritten bool // the record could not be written when it was begun
+	*common  // nil: it is this process's alone
+	client   *device.Client
+	schedule *schedule.Schedule
+	share    *Share
+	shares   bool // it has a use of share
 
 	poller  *poller // of settle, for Start to go on with
 	settled *sight  // what the flight has come to before it was waited for
 
 	mu    sync.Mutex
 	ended ended
+}
+
+// common is what an authorization needs that processes share.
+type common struct {
+	flights   *Flights
+	asked     Asked
+	id        string // of the flight
+	by        string // whose turn it was when it was begun or joined
+	unwritten bool   // the record could not be written when it was begun
+}
+
+// newAuthorization returns one of those that wait, of which there may be thousands: what is asked only to begin it is not kept.
+func newAuthorization(auth *device.Authorization, a Asked, c *common) *Authorization {
+	if c != nil {
+		a.Want, a.Joins, a.Settled, a.Arrived = nil, nil, nil, nil
+		c.asked = a
+	}
+	return &Authorization{Authorization: auth, common: c, client: a.Client, schedule: a.Schedule, share: a.Share}
 }
 
 // ended is what waiting has come to that has to be cleared away.
@@ -51,7 +68,7 @@ func (a *Authorization) Start(ctx context.Context, observe func(device.PollEvent
 }
 
 // IsShared reports whether other processes can go on with it.
-func (a *Authorization) IsShared() bool { return a.flights != nil }
+func (a *Authorization) IsShared() bool { return a.common != nil }
 
 // change changes the record, if it is still of this flight.
 func (a *Authorization) change(ctx context.Context, f func(*record) records.Decision) {
@@ -110,7 +127,7 @@ func (a *Authorization) End(ctx context.Context, o Outcome) {
 	a.mu.Unlock()
 	a.endShare(ctx, e, o)
 	switch {
-	case a.flights == nil:
+	case a.common == nil:
 	case e.brings && o.Closed:
 		a.change(ctx, func(r *record) records.Decision {
 			if r.Grant == nil || r.By != a.flights.me {

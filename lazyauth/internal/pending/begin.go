@@ -25,7 +25,9 @@ func (f *Flights) apart(ctx context.Context, a Asked) (*Authorization, error) {
 		return nil, err
 	}
 	f.lasts(ctx, &a, auth)()
-	return &Authorization{asked: a, shares: true, Authorization: auth}, nil
+	made := newAuthorization(auth, a, nil)
+	made.shares = true
+	return made, nil
 }
 
 // begin begins an authorization, or joins one that has begun meanwhile.
@@ -79,7 +81,8 @@ func (f *Flights) beginOnce(ctx context.Context, a Asked, want scopes.Set) (begu
 		saved := auth.Save()
 		fresh := r.without(time.Now())
 		fresh.ID, fresh.Asker, fresh.Code, fresh.By, fresh.Place = rand.Text(), askerOf(a.Server), &saved, f.me, a.Share.Place()
-		made = &Authorization{flights: f, asked: a, shares: true, id: fresh.ID, Authorization: auth, by: f.me}
+		made = newAuthorization(auth, a, &common{flights: f, id: fresh.ID, by: f.me})
+		made.shares = true
 		terms.Next = fresh.dueIn()
 		return records.Put(fresh.encode())
 	})

@@ -44,7 +44,7 @@ func (p *poller) failed(ctx context.Context, err error) sight {
 	if p.by != p.flights.me && silent { // whoever polled last may have polled on without the store, as this does
 		saved := p.auth.Save()
 		saved.Doubt = true
-		if auth, err := p.asked.Client.Resume(saved); err == nil {
+		if auth, err := p.client.Resume(saved); err == nil {
 			p.auth = auth
 		}
 	}

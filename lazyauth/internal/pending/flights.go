@@ -158,7 +158,7 @@ func (f *Flights) join(ctx context.Context, r *record, a Asked) (*Authorization,
 	if err != nil {
 		return f.alone(ctx, a)
 	}
-	joined := &Authorization{flights: f, asked: a, id: r.ID, Authorization: auth, by: r.By}
+	joined := newAuthorization(auth, a, &common{flights: f, id: r.ID, by: r.By})
 	a.Share.joins(r.Place)
 	if joined.settle(ctx) && a.Settled != nil {
 		a.Settled()

@@ -128,7 +128,7 @@ func (p *poller) polled(ctx context.Context, r *record) (*record, *device.PollEv
 	saved := p.auth.Save()
 	next.ID, next.Asker, next.Code, next.By = p.id, askerOf(p.asked.Server), &saved, p.flights.me
 	if r.ID == "" { // it could not be written when it was begun
-		next.Place = p.asked.Share.Place()
+		next.Place = p.share.Place()
 	}
 	switch {
 	case s.token != nil:
@@ -146,7 +146,7 @@ func (p *poller) polled(ctx context.Context, r *record) (*record, *device.PollEv
 // pollOnce polls, and sets the time of the next poll.
 func (p *poller) pollOnce(ctx context.Context) (sight, *device.PollEvent) {
 	p.polls++
-	token, event, err := p.asked.Client.Poll(ctx, p.auth, p.polls)
+	token, event, err := p.client.Poll(ctx, p.auth, p.polls)
 	if token != nil || err != nil {
 		return sight{final: true, token: token, err: err}, &event
 	}

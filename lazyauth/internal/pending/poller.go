@@ -15,19 +15,24 @@ import (
 // A poller looks at a record at its times, and polls. It is a job of a schedule, which runs it.
 type poller struct {
 	*Authorization
+	*turns  // nil: the store knows nothing of the authorization
 	ctx     context.Context
 	done    func(*oauth.Token, error)
 	auth    *device.Authorization // as it was last seen, or polled for
-	by      string                // whose turn it was then
 	ahead   bool                  // auth is newer than the record
-	late    bool                  // the turn was taken just now
-	gave    bool                  // the turn was left to whoever comes, and nobody has been seen to take it
-	come    bool                  // the record has the token, or had it: the code is used
-	over    bool                  // the record was made to say how the flight has ended
 	polls   int
 	next    time.Time              // when it looks at the record
 	observe func(device.PollEvent) // nil while nobody waits
-	untold  []device.PollEvent     // until then
+}
+
+// turns are what a poller knows of those who may poll as well.
+type turns struct {
+	by     string             // whose turn it was when auth was seen
+	late   bool               // the turn was taken just now
+	gave   bool               // the turn was left to whoever comes, and nobody has been seen to take it
+	come   bool               // the record has the token, or had it: the code is used
+	over   bool               // the record was made to say how the flight has ended
+	untold []device.PollEvent // while nobody waits
 
 	unwritten   bool      // there is no record yet
 	failing     bool      // the store has failed, as was told
@@ -50,7 +55,10 @@ func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 func newPoller(a *Authorization) *poller {
-	p := &poller{Authorization: a, auth: a.Authorization, by: a.by, next: time.Now(), unwritten: a.unwritten}
+	p := &poller{Authorization: a, auth: a.Authorization, next: time.Now()}
+	if !p.isAlone() {
+		p.turns = &turns{by: a.by, unwritten: a.unwritten}
+	}
 	if p.isAlone() || p.by == a.flights.me {
 		p.next = p.auth.Next()
 	}
@@ -58,7 +66,7 @@ func newPoller(a *Authorization) *poller {
 }
 
 // isAlone reports whether the store knows nothing of the authorization.
-func (p *poller) isAlone() bool { return p.flights == nil }
+func (p *poller) isAlone() bool { return p.common == nil }
 
 // start has the poller run by its schedule.
 func (p *poller) start(ctx context.Context, observe func(device.PollEvent), done func(*oauth.Token, error)) {
@@ -66,14 +74,16 @@ func (p *poller) start(ctx context.Context, observe func(device.PollEvent), done
 	if observe == nil {
 		p.observe = func(device.PollEvent) {}
 	}
-	for _, event := range p.untold {
-		p.observe(event)
+	if !p.isAlone() {
+		for _, event := range p.untold {
+			p.observe(event)
+		}
+		p.untold = nil
 	}
-	p.untold = nil
 	if p.settled != nil {
 		p.next = time.Now()
 	}
-	p.asked.Schedule.Add(ctx, p.due(), p)
+	p.schedule.Add(ctx, p.due(), p)
 }
 
 // due returns when the poller runs next.
@@ -108,9 +118,11 @@ func (p *poller) Run() time.Time {
 
 // end tells what the waiting has come to.
 func (p *poller) end(s sight) {
-	p.mu.Lock()
-	p.ended.brings, p.ended.over = s.token != nil && !p.isAlone(), p.over
-	p.mu.Unlock()
+	if !p.isAlone() {
+		p.mu.Lock()
+		p.ended.brings, p.ended.over = s.token != nil, p.over
+		p.mu.Unlock()
+	}
 	go p.done(s.token, s.err) // whose goroutine it is from now on
 }
 

@@ -42,7 +42,7 @@ func (p *poller) see(ctx context.Context, r *record) (move, sight) {
 	}
 	p.gave = p.gave && p.by == ""
 	if !p.ahead {
-		if auth, err := p.asked.Client.Resume(*r.Code); err == nil {
+		if auth, err := p.client.Resume(*r.Code); err == nil {
 			p.auth = auth
 		}
 	}

@@ -44,12 +44,12 @@ func (f *Flights) lasts(ctx context.Context, a *Asked, auth *device.Authorizatio
 // endShare gives back what the authorization has of the share, or what another process had taken for it. Others can go on
 // if this process ends, or wants it no more; so can they with a token that it has not brought.
 func (a *Authorization) endShare(ctx context.Context, e ended, o Outcome) {
-	others := a.flights != nil && (o.Closed || o.Unwanted)
+	others := a.common != nil && (o.Closed || o.Unwanted)
 	switch {
 	case a.shares:
-		a.asked.Share.End(ctx, others)
+		a.share.End(ctx, others)
 	case !others && (e.brings || e.over || e.left):
-		a.asked.Share.giveJoined(ctx)
+		a.share.giveJoined(ctx)
 	}
 }
 
