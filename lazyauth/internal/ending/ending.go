@@ -101,8 +101,8 @@ func (c *Context) values() context.Context {
 	return context.WithoutCancel(c.Values)
 }
 
-// AfterFunc has f called when c has ended, before End returns; f returns at once. It is what has a context end with c that
-// package context makes of it. For all else there is the function [AfterFunc].
+// AfterFunc has f called when c has ended, before End returns, unless it is stopped before; f returns at once. It has contexts
+// end with c that package context makes of it, and [context.AfterFunc] find it.
 func (c *Context) AfterFunc(f func()) (stop func() bool) {
 	stop, ok := c.add(f)
 	if !ok {
@@ -135,10 +135,11 @@ func (c *Context) remove(added *call) bool {
 	return false
 }
 
-// AfterFunc is [context.AfterFunc], by which a [Context] would have a channel for as long as it lasts.
+// AfterFunc is [context.AfterFunc] for an f that returns at once; by that one a [Context] would have a channel for as long
+// as it lasts.
 func AfterFunc(ctx context.Context, f func()) (stop func() bool) {
 	if c, ok := ctx.(*Context); ok {
-		return c.AfterFunc(func() { go f() })
+		return c.AfterFunc(f)
 	}
 	return context.AfterFunc(ctx, f)
 }

@@ -49,7 +49,7 @@ func takeOff(ctx context.Context, o *Owner, need scopes.Requirement, a Asker) er
 	}
 	f := newFlight(ctx, o, need, a)
 	o.keep()
-	if !f.begin() {
+	if !f.begin(asked(f, a)) {
 		o.keeper.signIns.Give(o.who.Person())
 		return ErrClosed
 	}

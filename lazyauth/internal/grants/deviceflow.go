@@ -64,7 +64,7 @@ func (w DeviceFlow) Begin(ctx context.Context, a Asked) (Authorization, error) {
 		if err != nil {
 			return nil, err
 		}
-		return deviceAuthorization{w.Server, server, authorization}, nil
+		return &deviceAuthorization{w.Server, server, authorization}, nil
 	})
 }
 
@@ -75,7 +75,7 @@ type deviceAuthorization struct {
 }
 
 // Prompt implements [Authorization].
-func (a deviceAuthorization) Prompt() elicit.Prompt {
+func (a *deviceAuthorization) Prompt() elicit.Prompt {
 	return elicit.Prompt{
 		VerificationURI:         a.shared.VerificationURI,
 		VerificationURIComplete: a.shared.VerificationURIComplete,
@@ -85,7 +85,7 @@ func (a deviceAuthorization) Prompt() elicit.Prompt {
 }
 
 // Start implements [Authorization]. The error is [pending.ErrElsewhere] if the store has what the flight has come to.
-func (a deviceAuthorization) Start(ctx context.Context, heard Heard, done func(*oauth.Token, error)) {
+func (a *deviceAuthorization) Start(ctx context.Context, heard Heard, done func(*oauth.Token, error)) {
 	a.shared.Start(ctx, heard.Polled, func(token *oauth.Token, err error) {
 		a.server.refused(a.as, err)
 		done(token, fromOthers(err))
@@ -93,19 +93,19 @@ func (a deviceAuthorization) Start(ctx context.Context, heard Heard, done func(*
 }
 
 // Reached implements [Authorization].
-func (deviceAuthorization) Reached() bool { return true }
+func (*deviceAuthorization) Reached() bool { return true }
 
 // Passed implements [Authorization]: anybody may have entered the code.
-func (deviceAuthorization) Passed() bool { return false }
+func (*deviceAuthorization) Passed() bool { return false }
 
 // Moves implements [Authorization].
-func (a deviceAuthorization) Moves() bool { return a.shared.IsShared() }
+func (a *deviceAuthorization) Moves() bool { return a.shared.IsShared() }
 
 // Shows implements [Authorization].
-func (deviceAuthorization) Shows(elicit.Prompt) {}
+func (*deviceAuthorization) Shows(elicit.Prompt) {}
 
 // End implements [Authorization]: the code lapses by itself, and what others wait for is cleared away.
-func (a deviceAuthorization) End(ctx context.Context, o Outcome) {
+func (a *deviceAuthorization) End(ctx context.Context, o Outcome) {
 	ended := outcomeForOthers(o)
 	ended.Closed = ended.Closed || o.Closing // the record has the token, and whoever comes brings it
 	a.shared.End(ctx, ended)

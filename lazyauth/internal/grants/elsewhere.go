@@ -10,18 +10,16 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
-// asked says what f's authorizations are for; settled is set if the first one has come to its end
-// already.
-func asked(f *Flight, settled *bool) Asked {
+// asked says what f's authorizations are for; o.mu is held.
+func asked(f *Flight, a Asker) Asked {
 	o := f.owner
 	return Asked{
-		Want: f.gather, Who: o.who, Link: f.link, Client: f.client, Program: f.program, CallersClient: f.callers,
+		Want: f.gather, Who: o.who, Link: f.link, Client: a.ClientID(), Program: a.Program(), CallersClient: a.CallersClient(),
 		Chosen:   func(c ClientChoice) { o.keeper.config.Observer.ClientChosen(f, c) },
 		Joins:    func(asked scopes.Set) bool { return joins(f, asked) },
-		Settled:  func() { *settled = true },
 		Brought:  func(ctx context.Context, since time.Time) (bool, error) { return brought(ctx, o, since) },
 		Arrived:  func(ctx context.Context) bool { return arrived(ctx, f) },
-		Forgiven: forgiven(o),
+		Forgiven: o.setbacks.forgiven,
 		Share:    shareOf(f.Context(), o),
 	}
 }
@@ -125,10 +123,4 @@ func (w Remembering) Begin(ctx context.Context, a Asked) (Authorization, error) 
 		return nil, err
 	}
 	return w.Way.Begin(ctx, a)
-}
-
-func forgiven(o *Owner) time.Time {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.setbacks.forgiven
 }

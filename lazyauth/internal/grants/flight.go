@@ -1,17 +1,12 @@
 package grants
 
 import (
-	"cmp"
 	"context"
 	"sync/atomic"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/ending"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
-	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -26,14 +21,12 @@ const (
 // no answer of a host is needed for it to succeed: only the authorization server's word
 // counts.
 type Flight struct {
-	owner           *Owner
-	need            scopes.Requirement // of the call that started it
-	tool            string             // whose call that was
-	link            Link               // how a link gets to its person
-	client, program string             // the id that its host offers, and what that calls itself
-	callers         string             // the client that its caller's bearer token was issued to
-	began           time.Time
-	saw             *string // the access token of its owner's record then, empty for none; nil: nobody has looked
+	owner *Owner
+	need  scopes.Requirement // of the call that started it
+	tool  string             // whose call that was
+	link  Link               // how a link gets to its person
+	began time.Time
+	saw   *string // the access token of its owner's record then, empty for none; nil: nobody has looked
 
 	// Guarded by Owner.mu until gathering ends, and not changed after that.
 	gathering bool       // what more is needed becomes part of want
@@ -52,15 +45,9 @@ type Flight struct {
 
 	done ending.Context // ends with the flight
 
-	// Once done.
-	grant     *Grant // if err is nil
-	err       error
-	adopted   bool // the grant is the owner's now
-	elsewhere bool // another process was given it, and has stored it
-	endedAt   time.Time
+	*landing // once the person has decided
 
-	release func() // has the keeper's Join wait no longer
-	polls   int    // so far, and all once the outcome is settled
+	polls int // so far, and all once the outcome is settled
 
 	ended   atomic.Bool  // its outcome is settled, and nobody can be asked any more; set under Owner.mu
 	before  []func()     // to be called before done; guarded by Owner.mu
@@ -68,9 +55,18 @@ type Flight struct {
 	prompts atomic.Int64 // that were shown
 }
 
+// A landing is what a flight comes to.
+type landing struct {
+	grant     *Grant // if err is nil
+	err       error
+	adopted   bool // the grant is the owner's now
+	elsewhere bool // another process was given it, and has stored it
+	endedAt   time.Time
+}
+
 // newFlight returns a flight that begins with this need; o.mu is held.
 func newFlight(ctx context.Context, o *Owner, need scopes.Requirement, a Asker) *Flight {
-	f := &Flight{owner: o, need: need, tool: a.Tool(), link: a.Link(), client: a.ClientID(), program: a.Program(), callers: a.CallersClient(), wanted: ending.Context{Values: ctx}, began: time.Now(), saw: o.record.seen.Load(), gathering: true, ready: make(chan struct{})}
+	f := &Flight{owner: o, need: need, tool: a.Tool(), link: a.Link(), wanted: ending.Context{Values: ctx}, began: time.Now(), saw: o.record.seen.Load(), gathering: true, ready: make(chan struct{})}
 	f.want = o.wanted(need)
 	return f
 }
@@ -130,7 +126,7 @@ func (f *Flight) IsDone() bool { return f.done.Err() != nil }
 // wait are being told.
 func (f *Flight) Ended() bool { return f.ended.Load() }
 
-// AfterDone runs stop in a goroutine of its own when the flight has come to its end, unless
+// AfterDone calls stop, which returns at once, when the flight has come to its end, unless
 // the function that it returns is called before.
 func (f *Flight) AfterDone(stop func()) func() bool { return ending.AfterFunc(&f.done, stop) }
 
@@ -212,44 +208,11 @@ func (f *Flight) gather(ctx context.Context) scopes.Set {
 }
 
 // begin begins the flight. It reports false if the keeper is closed.
-func (f *Flight) begin() (ok bool) {
+func (f *Flight) begin(a Asked) bool {
 	keeper := f.owner.keeper
-	if f.release, ok = keeper.Hold("a sign-in"); !ok {
+	if !keeper.Hold("a sign-in") {
 		return false
 	}
-	keeper.Go("a sign-in", f.ask)
+	keeper.Go("a sign-in", func() { ask(f, a) })
 	return true
-}
-
-// ask gets the prompt, and has land called with what comes of it.
-func (f *Flight) ask() {
-	o, config := f.owner, &f.owner.keeper.config
-	var first begun
-	guard.Then("a sign-in", func() (err error) {
-		settled := false
-		f.signIn = newSignIn(config.Ways, asked(f, &settled), func(b begun) { shows(f, b) }, func(t *oauth.Token) { o.revokeLate(newGrant(config.Hierarchy, t, false)) })
-		if first, err = f.signIn.begin(&f.wanted); err == nil && !settled {
-			close(f.ready)
-		}
-		return err
-	}, func(err error) { goOn(f, first, err) })
-}
-
-// goOn has f go on with its prompt, or with why there is none.
-func goOn(f *Flight, first begun, err error) {
-	o, config := f.owner, &f.owner.keeper.config
-	if err != nil {
-		f.land(result{err: cmp.Or(context.Cause(&f.wanted), err)})
-		return
-	}
-	f.signIn.start(&f.wanted, first, Heard{
-		Polled: func(e device.PollEvent) {
-			f.polls = e.Attempt
-			if e.Outcome == device.Pending { // the client is good
-				dropUnexplained(o)
-			}
-			config.Observer.Polled(f, e)
-		},
-		Redirected: func(e authcode.Event) { config.Observer.Redirected(f, e) },
-	}, func(r result) { o.keeper.call("a sign-in", func() { f.land(r) }) })
 }

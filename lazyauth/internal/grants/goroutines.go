@@ -32,20 +32,23 @@ func (g *goroutines) Spawn(what string, f func()) bool {
 	return true
 }
 
-// Hold has Join wait, as for a goroutine, until the function that it returns is called: something goes on meanwhile,
+// Hold has Join wait, as for a goroutine, until Release is called with the same: something goes on meanwhile,
 // perhaps on no goroutine. It reports false, and holds nothing, once they are closed.
-func (g *goroutines) Hold(what string) (release func(), ok bool) {
+func (g *goroutines) Hold(what string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
-		return nil, false
+		return false
 	}
 	g.running[what]++
 	g.wg.Add(1)
-	return func() {
-		g.ended(what)
-		g.wg.Done()
-	}, true
+	return true
+}
+
+// Release ends what Hold began.
+func (g *goroutines) Release(what string) {
+	g.ended(what)
+	g.wg.Done()
 }
 
 // Go is Spawn for a goroutine that Join waits for already: it works while they are being closed,

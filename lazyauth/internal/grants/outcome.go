@@ -13,7 +13,8 @@ import (
 // land has the outcome settled, of which everybody is told.
 func (f *Flight) land(r result) {
 	o := f.owner
-	defer f.release()
+	f.landing = new(landing)
+	defer o.keeper.Release("a sign-in")
 	defer f.done.End(nil)
 	ctx, cancel := context.WithCancelCause(f.Context())
 	defer cancel(nil)

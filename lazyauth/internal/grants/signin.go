@@ -1,12 +1,15 @@
 package grants
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/guard"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
@@ -19,16 +22,25 @@ var (
 	ErrUnshown   = errors.New("lazyauth: the host does not show the link, though it declares that it shows links")
 )
 
+// A pilot is told what happens to a sign-in.
+type pilot interface {
+	// show is told of each authorization that has begun, by one goroutine at a time: its
+	// prompt is the one that is shown from then on.
+	show(b begun)
+	// unwanted is told of a token that comes although the person has refused.
+	unwanted(token *oauth.Token)
+	polled(e device.PollEvent)
+	redirected(e authcode.Event)
+	// came is told what came of it, once, of a sign-in that was started.
+	came(r result)
+}
+
 // A signIn goes a flight's ways: the first one that is possible, and, if that seems to lead
 // nowhere, the next one beside it. Whichever brings a token first ends the others. It knows
 // nothing of whose it is, or for whom.
 type signIn struct {
-	asked *Asked // nil once the last way has begun: there are thousands of sign-ins that wait
-	// show is told of each authorization that has begun, by one goroutine at a time: its
-	// prompt is the one that is shown from then on.
-	show func(begun)
-	// refused is told of a token that comes although the person has refused.
-	refused func(*oauth.Token)
+	pilot pilot
+	asked *Asked // nil once the last way has begun, as ways is: there are thousands of sign-ins that wait
 
 	mu      sync.Mutex
 	ways    []Way // that are left, the best first
@@ -37,13 +49,11 @@ type signIn struct {
 	unshown bool          // nobody has seen the prompt that the present one takes the place of
 	turning chan struct{} // is closed when it is known whether there is another prompt; nil if none is being had
 	running int           // authorizations that are waited for, or being begun beside those
-	end     result        // what they have come to so far
+	end     *result       // what they have come to so far; nil: nothing yet
 
 	// Of start, and nil before that.
 	ctx    context.Context
 	cancel context.CancelFunc // ends what is left
-	heard  Heard
-	done   func(result)
 }
 
 // A begun authorization is one by this way.
@@ -61,8 +71,8 @@ type objection struct {
 // newSignIn returns a sign-in by the best of these ways for who is asked: those that
 // nothing speaks against come first. What speaks against a way is no reason not to go it
 // where no other is left.
-func newSignIn(ways []Way, asked Asked, show func(begun), refused func(*oauth.Token)) *signIn {
-	s := &signIn{asked: &asked, show: show, refused: refused}
+func newSignIn(ways []Way, asked Asked, p pilot) *signIn {
+	s := &signIn{pilot: p, asked: &asked}
 	var unlikely []Way
 	for _, way := range ways {
 		err := way.Suits(asked.Who, asked.Link)
@@ -92,10 +102,10 @@ func (s *signIn) begin(ctx context.Context) (begun, error) {
 			b := begun{a, way}
 			s.mu.Lock()
 			if s.all = append(s.all, b); len(s.ways) == 0 {
-				s.asked = nil
+				s.ways, s.asked = nil, nil
 			}
 			s.mu.Unlock()
-			s.show(b)
+			s.pilot.show(b)
 			return b, nil
 		}
 		if ctx.Err() != nil || isOfAll(err) {
@@ -210,16 +220,16 @@ func (s *signIn) turned() {
 	}
 }
 
-// start waits for the authorization that begin has returned, and for those that are begun beside it. It returns at once. done is
-// called when all have ended: with the token of the one that brings one first, or with why none did. What a person refuses
+// start waits for the authorization that begin has returned, and for those that are begun beside it. It returns at once. The
+// pilot is told when all have ended: with the token of the one that brings one first, or with why none did. What a person refuses
 // by one way, they refuse by all; and what is shown has ended for all.
-func (s *signIn) start(ctx context.Context, first begun, heard Heard, done func(result)) {
+func (s *signIn) start(ctx context.Context, first begun) {
 	s.mu.Lock()
 	cancel := func() {}
 	if len(s.ways) > 0 || s.turning != nil { // there may be others
 		ctx, cancel = context.WithCancel(ctx)
 	}
-	s.ctx, s.cancel, s.heard, s.done, s.running = ctx, cancel, heard, done, 1
+	s.ctx, s.cancel, s.running = ctx, cancel, 1
 	if s.turning != nil { // it was asked for as soon as there was a prompt
 		s.turn()
 	}
@@ -229,7 +239,7 @@ func (s *signIn) start(ctx context.Context, first begun, heard Heard, done func(
 
 // follow waits for an authorization, which is one of those that run.
 func (s *signIn) follow(b begun) {
-	b.Start(s.ctx, s.heard, func(token *oauth.Token, err error) {
+	b.Start(s.ctx, Heard{s.pilot.polled, s.pilot.redirected}, func(token *oauth.Token, err error) {
 		s.came(result{b.way, token != nil && b.Passed(), token, err})
 	})
 }
@@ -269,28 +279,28 @@ func (s *signIn) came(r result) {
 	s.mu.Lock()
 	s.running--
 	var unwanted *oauth.Token
-	isEnd := false
+	was, isEnd := cmp.Or(s.end, new(result)), false
 	switch {
-	case s.end.token != nil:
+	case was.token != nil:
 		// The second of two tokens is left to expire: where one browser session has one
 		// grant, to revoke it ends the first one as well.
-	case errors.Is(s.end.err, oauth.ErrDenied):
+	case errors.Is(was.err, oauth.ErrDenied):
 		unwanted = r.token
-	case r.way == nil && r.err == nil, r.token == nil && s.end.err != nil && s.ctx.Err() != nil:
+	case r.way == nil && r.err == nil, r.token == nil && was.err != nil && s.ctx.Err() != nil:
 	default:
-		s.end = r
+		s.end = &r
 		isEnd = r.token != nil || errors.Is(r.err, oauth.ErrDenied) || errors.Is(r.err, pending.ErrElsewhere) || s.isDead(r.way)
 	}
-	isLast, end := s.running == 0, s.end
+	isLast, end := s.running == 0, cmp.Or(s.end, was)
 	s.mu.Unlock()
 	if unwanted != nil {
-		s.refused(unwanted)
+		s.pilot.unwanted(unwanted)
 	}
 	if isEnd || isLast {
 		s.cancel()
 	}
 	if isLast {
-		s.done(end)
+		s.pilot.came(*end)
 	}
 }
 

@@ -41,7 +41,7 @@ func (s *Schedule) Add(ctx context.Context, at time.Time, job Job) {
 	heap.Push(&s.waiting, e)
 	s.look()
 	s.mu.Unlock()
-	stop := ending.AfterFunc(ctx, func() { s.hurry(e) })
+	stop := ending.AfterFunc(ctx, func() { go s.hurry(e) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e.done {
