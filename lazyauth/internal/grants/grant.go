@@ -42,7 +42,7 @@ type Grant struct {
 	state  atomic.Uint32 // expired, due and unsure; zero on the path of every call
 
 	// Of the owner's grant alone, from when it is adopted; guarded by Owner.mu.
-	dueTimer, endTimer *time.Timer
+	dueTimer, endTimer *timer
 	doubt              doubt
 	watch              watch
 }
@@ -259,7 +259,7 @@ func (g *Grant) start(ended func()) {
 		g.age()
 		return
 	}
-	g.endTimer = time.AfterFunc(left, func() {
+	g.endTimer = afterFunc(left, func() {
 		g.state.Or(expired)
 		ended()
 	})
@@ -270,9 +270,11 @@ func (g *Grant) start(ended func()) {
 	// that shares the grant, and for each of the people who signed in together.
 	if ahead := min(5*time.Minute, left/4); ahead > 0 {
 		ahead = ahead/2 + random.N(ahead/2+1) //nolint:gosec // it spreads load, and guards nothing
-		g.dueTimer = time.AfterFunc(left-ahead, func() { g.state.Or(due) })
+		g.dueTimer = afterFunc(left-ahead, g.isDueNow)
 	}
 }
+
+func (g *Grant) isDueNow() { g.state.Or(due) }
 
 // refreshRetry is how long after a refresh ahead of time that failed, for whatever reason,
 // the grant is due again. The next call after that tries once more.
@@ -281,7 +283,7 @@ const refreshRetry = 30 * time.Second
 // later has g refreshed ahead of time once more; Owner.mu is held.
 func (g *Grant) later() {
 	if g.dueTimer != nil {
-		g.dueTimer.Reset(refreshRetry)
+		g.dueTimer.reset(refreshRetry, g.isDueNow)
 	}
 }
 
@@ -301,10 +303,7 @@ func (g *Grant) stop() {
 	if g == nil {
 		return
 	}
-	for _, t := range []*time.Timer{g.dueTimer, g.endTimer} {
-		if t != nil {
-			t.Stop()
-		}
-	}
+	g.dueTimer.stop()
+	g.endTimer.stop()
 	g.watch.stop()
 }

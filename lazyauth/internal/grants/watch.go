@@ -32,10 +32,10 @@ type watch struct {
 	until atomic.Pointer[time.Time] // when nobody uses the grant without another look; nil: it is not watched
 
 	// Guarded by Owner.mu.
-	timer   *time.Timer // sets the bit
-	seen    time.Time   // when the record was known to be there
-	failed  bool        // the last look did
-	deafens func()      // ends the hints
+	timer   *timer    // sets the bit
+	seen    time.Time // when the record was known to be there
+	failed  bool      // the last look did
+	deafens func()    // ends the hints
 }
 
 // isOver reports whether the grant must not be used without another look.
@@ -48,9 +48,7 @@ func (w *watch) lasts(until time.Time) { w.until.Store(&until) }
 
 // stop ends it; Owner.mu is held.
 func (w *watch) stop() {
-	if w.timer != nil {
-		w.timer.Stop()
-	}
+	w.timer.stop()
 	if w.deafens != nil {
 		w.deafens()
 		w.deafens = nil
@@ -140,10 +138,11 @@ func again(g *Grant, after time.Duration) {
 	if w.isOver() { // a hint has come just now
 		g.state.Or(unsure)
 	}
+	isUnsureNow := func() { g.state.Or(unsure) }
 	if w.timer == nil {
-		w.timer = time.AfterFunc(after, func() { g.state.Or(unsure) })
+		w.timer = afterFunc(after, isUnsureNow)
 	} else {
-		w.timer.Reset(after)
+		w.timer.reset(after, isUnsureNow)
 	}
 }
 
