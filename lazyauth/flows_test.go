@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/internal/pipenet"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -43,7 +44,7 @@ func TestFlows_WhichIsTaken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			world.InBothEras(t, func(t *testing.T, era string) {
-				machine := new(world.Machine)
+				machine := new(pipenet.Machine)
 				w := world.New(t, world.Setup{
 					AS:      test.as,
 					Service: func(s *lazyauth.Service) { s.Flows = test.flows },

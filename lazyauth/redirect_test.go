@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/internal/pipenet"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/world"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
@@ -20,14 +21,14 @@ import (
 // A desk is a world whose server runs on a machine with a browser.
 type desk struct {
 	*world.World
-	machine *world.Machine
+	machine *pipenet.Machine
 	browser *world.Browser
 }
 
 // newDesk makes one where people sign in by these flows.
 func newDesk(t *testing.T, s world.Setup, flows ...lazyauth.Flow) *desk {
 	t.Helper()
-	machine, service := new(world.Machine), s.Service
+	machine, service := new(pipenet.Machine), s.Service
 	s.Service = func(to *lazyauth.Service) {
 		to.Flows, to.UserInfo = flows, fakeas.DefaultAPI+"/me"
 		if service != nil {

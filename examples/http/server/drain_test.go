@@ -12,6 +12,7 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/examples/http/server"
 	"github.com/lazyauth/mcp-lazyauth/examples/internal/hosttest"
+	"github.com/lazyauth/mcp-lazyauth/internal/pipenet"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -96,15 +97,19 @@ func TestDrain(t *testing.T) {
 // What nobody finishes does not keep a server for longer than it is to.
 func TestDrain_InVain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		as, pipes := fakeas.New(nil), hosttest.NewPipes()
-		_, end, ended := beginsOn(t, pipes, server.Config{
+		as, machine := fakeas.New(nil), new(pipenet.Machine)
+		listener, err := machine.Listen(t.Context(), "tcp", "127.0.0.1:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, end, ended := beginsOn(t, listener, server.Config{
 			Issuer: as.Issuer(), ClientID: fakeas.DefaultClientID, API: as.API(), DemoUsers: []string{"ada"},
 			Drain: time.Second, Options: lazyauth.Options{Transport: as.Transport()},
 		})
-		wire := &http.Transport{DialContext: pipes.DialContext}
+		wire := &http.Transport{DialContext: machine.Dial}
 		defer wire.CloseIdleConnections()
 		host := hosttest.Connect(t, as, "2026-07-28", &mcp.StreamableClientTransport{
-			Endpoint: "http://" + pipes.Addr().String() + server.ModernPath, HTTPClient: &http.Client{Transport: bearing{"ada", wire}},
+			Endpoint: "http://" + listener.Addr().String() + server.ModernPath, HTTPClient: &http.Client{Transport: bearing{"ada", wire}},
 		})
 		host.Decide = func(fakeas.Request) string { end(); return "accept" } // and does nothing about it
 		if result := host.Call("whoami", nil); !result.IsError {

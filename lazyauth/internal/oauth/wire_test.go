@@ -4,17 +4,16 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/pipenet"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -30,54 +29,18 @@ func TestAnEndpointKeepsItsQuery(t *testing.T) {
 	}
 }
 
-// Pipes are what a server listens for, without sockets: in a testing/synctest bubble the time that net/http gives a
-// request to have been written, for its connection to be kept, does not pass. Each has an address of its own.
-type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-	dialed atomic.Int32
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case conn := <-p.conns:
-		return conn, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() { close(p.closed) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	select {
-	case p.conns <- pipe{theirs, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 40000 + int(p.dialed.Add(1))}}:
-		return ours, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-type pipe struct {
-	net.Conn
-	from net.Addr
-}
-
-func (p pipe) RemoteAddr() net.Addr { return p.from }
-
-// serves has a server of net/http answer until the test ends, and returns its URL and a transport that leads to it.
+// serves has a server of net/http answer until the test ends, and returns its URL and a transport that leads to it, without
+// sockets: in a testing/synctest bubble the time that net/http gives a request to have been written, for its connection
+// to be kept, does not pass.
 func serves(t *testing.T, handler http.HandlerFunc) (at string, transport *http.Transport) {
-	p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-	server := &httptest.Server{Listener: p, Config: &http.Server{Handler: handler}}
+	machine := new(pipenet.Machine)
+	listener, err := machine.Listen(t.Context(), "tcp", "127.0.0.1:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: handler}}
 	server.Start()
-	transport = &http.Transport{DialContext: p.dial}
+	transport = &http.Transport{DialContext: machine.Dial}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		server.Close()

@@ -76,7 +76,7 @@ func TestStorm(t *testing.T) {
 			t.Errorf("%d codes were sent", len(sent))
 		}
 		w.auth.Finish(t.Context(), redirect.Outcome{Failed: true})
-		if w.machine.open() != 0 {
+		if w.machine.Listening() != 0 {
 			t.Error("it still listens")
 		}
 	})

@@ -22,7 +22,7 @@ func TestConnections(t *testing.T) {
 		w := newWorld(t, setup{})
 		var held []net.Conn
 		for n := range 32 {
-			conn, err := w.machine.dial(t.Context(), "tcp", "127.0.0.1:40001")
+			conn, err := w.machine.Dial(t.Context(), "tcp", "127.0.0.1:40001")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +47,7 @@ func TestConnections(t *testing.T) {
 		var others sync.WaitGroup
 		var held []net.Conn
 		for range 32 {
-			conn, err := w.machine.dial(t.Context(), "tcp", "127.0.0.1:40001")
+			conn, err := w.machine.Dial(t.Context(), "tcp", "127.0.0.1:40001")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,7 +67,7 @@ func TestConnections(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if conn, err := w.machine.dial(ctx, "tcp", "127.0.0.1:40001"); err != nil {
+		if conn, err := w.machine.Dial(ctx, "tcp", "127.0.0.1:40001"); err != nil {
 			t.Errorf("nobody else gets in: %v", err)
 		} else {
 			conn.Close()
@@ -82,7 +82,7 @@ func TestConnections(t *testing.T) {
 	// A head without an end is refused.
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{})
-		conn, err := w.machine.dial(t.Context(), "tcp", "127.0.0.1:40001")
+		conn, err := w.machine.Dial(t.Context(), "tcp", "127.0.0.1:40001")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func (w *world) hold(n int, words ...string) {
 	var all sync.WaitGroup
 	for range n {
 		all.Go(func() {
-			conn, err := w.machine.dial(ctx, "tcp", "127.0.0.1:40001")
+			conn, err := w.machine.Dial(ctx, "tcp", "127.0.0.1:40001")
 			if err != nil {
 				return
 			}
@@ -188,7 +188,7 @@ func TestBound_KeepsWhatWaits(t *testing.T) {
 func TestBound_RoomForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{})
-		conn, err := w.machine.dial(t.Context(), "tcp", "127.0.0.1:40001")
+		conn, err := w.machine.Dial(t.Context(), "tcp", "127.0.0.1:40001")
 		if err != nil {
 			t.Fatal(err)
 		}

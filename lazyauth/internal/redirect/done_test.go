@@ -56,7 +56,7 @@ func TestDone_Lingers(t *testing.T) {
 		if took := <-finished; took != 5*time.Second {
 			t.Errorf("closed after %v", took)
 		}
-		if w.machine.open() != 0 {
+		if w.machine.Listening() != 0 {
 			t.Error("it still listens")
 		}
 		w.auth.Finish(t.Context(), redirect.Outcome{}) // again: nothing to do
@@ -67,7 +67,7 @@ func TestDone_Lingers(t *testing.T) {
 		w.fails(authcode.ErrExpired)
 		began := time.Now()
 		w.auth.Finish(t.Context(), redirect.Outcome{})
-		if took := time.Since(began); took != 0 || w.machine.open() != 0 {
+		if took := time.Since(began); took != 0 || w.machine.Listening() != 0 {
 			t.Errorf("took %v", took)
 		}
 	})

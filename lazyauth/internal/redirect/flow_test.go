@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/pipenet"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
@@ -151,17 +152,17 @@ func TestPort_Taken(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		// By another program:
-		w.machine.taken = map[string]bool{"127.0.0.1:9000": true}
-		flow, err := redirect.New(config(func(c *redirect.Config) { c.RedirectURI, c.Listen = "http://127.0.0.1:9000/cb", w.machine.listen }))
+		w.machine.Take("127.0.0.1:9000", true)
+		flow, err := redirect.New(config(func(c *redirect.Config) { c.RedirectURI, c.Listen = "http://127.0.0.1:9000/cb", w.machine.Listen }))
 		if err != nil {
 			t.Fatal(err)
 		}
-		before := w.machine.open()
+		before := w.machine.Listening()
 		_, err = flow.Begin(t.Context(), redirect.Request{}, nothingMore)
 		if p, ok := errors.AsType[*redirect.PortError](err); !ok || p.Ours || p.Address != "127.0.0.1:9000" || !errors.Is(err, oauth.ErrUnavailable) || !strings.Contains(err.Error(), "127.0.0.1:9000") {
 			t.Errorf("error %v", err)
 		}
-		if w.machine.open() != before {
+		if w.machine.Listening() != before {
 			t.Error("something else is listened on")
 		}
 	})
@@ -170,8 +171,8 @@ func TestPort_Taken(t *testing.T) {
 // So is one that another sign-in is only about to use, be it as another client.
 func TestPort_Ours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := new(machine)
-		flow, err := redirect.New(config(func(c *redirect.Config) { c.RedirectURI, c.Listen = "http://127.0.0.1:8085/cb", m.listen }))
+		m := new(pipenet.Machine)
+		flow, err := redirect.New(config(func(c *redirect.Config) { c.RedirectURI, c.Listen = "http://127.0.0.1:8085/cb", m.Listen }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -282,8 +283,8 @@ func TestPort_WaitedFor(t *testing.T) {
 // A callback of the caller's that panics leaves nothing open.
 func TestBegin_Panics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := new(machine)
-		flow, err := redirect.New(config(func(c *redirect.Config) { c.Listen = m.listen }))
+		m := new(pipenet.Machine)
+		flow, err := redirect.New(config(func(c *redirect.Config) { c.Listen = m.Listen }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -291,7 +292,7 @@ func TestBegin_Panics(t *testing.T) {
 			defer func() { _ = recover() }()
 			_, _ = flow.Begin(t.Context(), redirect.Request{}, func(context.Context) scopes.Set { panic("want") })
 		}()
-		if m.open() != 0 {
+		if m.Listening() != 0 {
 			t.Error("it still listens")
 		}
 	})

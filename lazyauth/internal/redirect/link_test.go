@@ -150,11 +150,11 @@ func TestPushed_Fails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{server: pushesOnly})
 		w.server.pushFails = &oauth.Error{Op: "push", Kind: oauth.ErrRefused, Code: "invalid_scope"}
-		before := w.machine.open()
+		before := w.machine.Listening()
 		if _, err := w.flow.Begin(t.Context(), redirect.Request{}, nothingMore); !errors.Is(err, oauth.ErrRefused) {
 			t.Errorf("begun without a pushed request: %v", err)
 		}
-		if w.machine.open() != before {
+		if w.machine.Listening() != before {
 			t.Error("a listener is left")
 		}
 	})
@@ -198,13 +198,13 @@ func TestPushed_DeadOnArrival(t *testing.T) {
 	for _, life := range []time.Duration{time.Millisecond, 4 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, setup{server: pushesOnly})
-			before := w.machine.open()
+			before := w.machine.Listening()
 			w.server.pushLife = life
 			_, err := w.flow.Begin(t.Context(), redirect.Request{}, nothingMore)
 			if e, _ := errors.AsType[*oauth.Error](err); !errors.Is(err, oauth.ErrInvalid) || !strings.Contains(e.Reason, "ends too soon") {
 				t.Errorf("begun with %v: %v", life, err)
 			}
-			if w.machine.open() != before {
+			if w.machine.Listening() != before {
 				t.Error("a listener is left")
 			}
 		})

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/pipenet"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
 )
 
@@ -20,8 +21,8 @@ import (
 func TestLocalhost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{request: redirect.Request{Link: redirect.Opened}, config: func(c *redirect.Config) { c.RedirectURI = "http://localhost:8085/cb" }})
-		if w.machine.open() != 2 {
-			t.Fatalf("%d listeners", w.machine.open())
+		if w.machine.Listening() != 2 {
+			t.Fatalf("%d listeners", w.machine.Listening())
 		}
 		b := w.browser()
 		if !strings.HasPrefix(w.auth.Link(), "http://localhost:8085/start/") {
@@ -31,20 +32,22 @@ func TestLocalhost(t *testing.T) {
 		w.token()
 	})
 	synctest.Test(t, func(t *testing.T) {
-		m := &machine{taken: map[string]bool{"[::1]:8085": true}}
-		flow, err := redirect.New(config(func(c *redirect.Config) { c.RedirectURI, c.Listen = "http://localhost:8085/cb", m.listen }))
+		m := new(pipenet.Machine)
+		m.Take("[::1]:8085", true)
+		flow, err := redirect.New(config(func(c *redirect.Config) { c.RedirectURI, c.Listen = "http://localhost:8085/cb", m.Listen }))
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = flow.Begin(t.Context(), redirect.Request{}, nothingMore)
-		if p, ok := errors.AsType[*redirect.PortError](err); !ok || p.Address != "[::1]:8085" || m.open() != 0 {
-			t.Errorf("error %v, %d listeners", err, m.open())
+		if p, ok := errors.AsType[*redirect.PortError](err); !ok || p.Address != "[::1]:8085" || m.Listening() != 0 {
+			t.Errorf("error %v, %d listeners", err, m.Listening())
 		}
 	})
 	// Any port: one that is free in both.
 	synctest.Test(t, func(t *testing.T) {
-		m := &machine{taken: map[string]bool{"[::1]:40001": true}}
-		flow, err := redirect.New(config(func(c *redirect.Config) { c.RedirectURI, c.Listen = "http://localhost", m.listen }))
+		m := new(pipenet.Machine)
+		m.Take("[::1]:40001", true)
+		flow, err := redirect.New(config(func(c *redirect.Config) { c.RedirectURI, c.Listen = "http://localhost", m.Listen }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,11 +55,11 @@ func TestLocalhost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if auth.RedirectURI() != "http://localhost:40002" || m.open() != 2 {
-			t.Errorf("redirect URI %s, %d listeners", auth.RedirectURI(), m.open())
+		if auth.RedirectURI() != "http://localhost:40002" || m.Listening() != 2 {
+			t.Errorf("redirect URI %s, %d listeners", auth.RedirectURI(), m.Listening())
 		}
 		auth.Finish(canceled(), redirect.Outcome{})
-		if m.open() != 0 {
+		if m.Listening() != 0 {
 			t.Error("it still listens")
 		}
 	})

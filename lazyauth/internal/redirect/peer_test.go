@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
+	"github.com/lazyauth/mcp-lazyauth/internal/pipenet"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
@@ -33,8 +34,8 @@ func newPeer(t *testing.T, opts fakeas.Options, request redirect.Request) *peer 
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, machine: &machine{}}
-	w.flow, err = redirect.New(redirect.Config{Client: client, Service: "Notes", Listen: w.machine.listen})
+	w := &world{T: t, machine: new(pipenet.Machine)}
+	w.flow, err = redirect.New(redirect.Config{Client: client, Service: "Notes", Listen: w.machine.Listen})
 	if err != nil {
 		t.Fatal(err)
 	}

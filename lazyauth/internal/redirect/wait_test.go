@@ -282,13 +282,7 @@ func TestListenerGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, setup{})
 		w.waits()
-		w.machine.mu.Lock()
-		var l *pipes
-		for _, l = range w.machine.listeners {
-			break
-		}
-		w.machine.mu.Unlock()
-		l.Close()
+		w.machine.EndListeners()
 		w.fails(oauth.ErrUnavailable)
 	})
 }

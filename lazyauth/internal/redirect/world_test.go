@@ -6,19 +6,16 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
-	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/pipenet"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/authcode"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/redirect"
@@ -29,97 +26,6 @@ const (
 	issuer   = "https://as.example"
 	endpoint = "https://as.example/authorize?tenant=7"
 )
-
-// machine is a loopback without sockets: listeners by address, for a synctest bubble.
-type machine struct {
-	mu        sync.Mutex
-	listeners map[string]*pipes
-	next      int
-	taken     map[string]bool
-}
-
-func (m *machine) listen(_ context.Context, _, address string) (net.Listener, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	if port == "0" {
-		m.next++
-		port = strconv.Itoa(40000 + m.next)
-	}
-	address = net.JoinHostPort(host, port)
-	if m.listeners[address] != nil || m.taken[address] {
-		return nil, &net.OpError{Op: "listen", Net: "tcp", Err: syscall.EADDRINUSE}
-	}
-	n, _ := strconv.Atoi(port)
-	l := &pipes{machine: m, addr: &net.TCPAddr{IP: net.ParseIP(host), Port: n}, conns: make(chan net.Conn), closed: make(chan struct{})}
-	if m.listeners == nil {
-		m.listeners = map[string]*pipes{}
-	}
-	m.listeners[address] = l
-	return l, nil
-}
-
-func (m *machine) open() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.listeners)
-}
-
-// dial connects; localhost is the first family that listens.
-func (m *machine) dial(ctx context.Context, _, address string) (net.Conn, error) {
-	m.mu.Lock()
-	l := m.listeners[address]
-	if port, ok := strings.CutPrefix(address, "localhost:"); ok {
-		if l = m.listeners["[::1]:"+port]; l == nil {
-			l = m.listeners["127.0.0.1:"+port]
-		}
-	}
-	m.mu.Unlock()
-	if l == nil {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	}
-	ours, theirs := net.Pipe()
-	select {
-	case l.conns <- theirs:
-		return ours, nil
-	case <-l.closed:
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-type pipes struct {
-	machine *machine
-	addr    *net.TCPAddr
-	conns   chan net.Conn
-	closed  chan struct{}
-	once    sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case conn := <-p.conns:
-		return conn, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.once.Do(func() {
-		close(p.closed)
-		p.machine.mu.Lock()
-		defer p.machine.mu.Unlock()
-		delete(p.machine.listeners, p.addr.String())
-	})
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return p.addr }
 
 // exchange is one that the server was asked for.
 type exchange struct{ code, uri, verifier, scope string }
@@ -202,7 +108,7 @@ func (s *server) sent() []string {
 // world is one sign-in with all that is around it.
 type world struct {
 	*testing.T
-	machine *machine
+	machine *pipenet.Machine
 	server  *server
 	flow    *redirect.Flow
 	auth    *redirect.Authorization
@@ -223,12 +129,12 @@ type setup struct {
 
 func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
-	w := &world{T: t, machine: &machine{}, server: newServer()}
+	w := &world{T: t, machine: new(pipenet.Machine), server: newServer()}
 	if s.server != nil {
 		s.server(w.server)
 	}
 	config := redirect.Config{
-		Client: w.server, Service: "Notes", Listen: w.machine.listen,
+		Client: w.server, Service: "Notes", Listen: w.machine.Listen,
 	}
 	if s.config != nil {
 		s.config(&config)
@@ -307,7 +213,7 @@ type browser struct {
 
 func (w *world) browser() *browser {
 	jar, _ := cookiejar.New(nil)
-	transport := &http.Transport{DialContext: w.machine.dial, DisableKeepAlives: true}
+	transport := &http.Transport{DialContext: w.machine.Dial, DisableKeepAlives: true}
 	return &browser{w.T, &http.Client{
 		Jar: jar, Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/internal/pipenet"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -22,7 +23,7 @@ type Browser struct {
 }
 
 // Browser returns a browser without cookies on a machine.
-func (w *World) Browser(on *Machine) *Browser {
+func (w *World) Browser(on *pipenet.Machine) *Browser {
 	w.T.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {

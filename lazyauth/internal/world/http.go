@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lazyauth/mcp-lazyauth/internal/pipenet"
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -14,7 +15,7 @@ import (
 // synctest bubble.
 type Web struct {
 	w        *World
-	on       Machine
+	on       pipenet.Machine
 	endpoint string
 }
 

@@ -1,19 +1,24 @@
-package world
+// Package pipenet is a network for tests, without sockets, so that it can be in a testing/synctest bubble.
+package pipenet
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 )
 
-// A Machine is the loopback of the user's machine, without sockets, so that it can be in a
-// synctest bubble.
+// A Machine is a loopback. The zero value is one that nobody listens on. Each connection comes from a port of its own.
 type Machine struct {
 	mu        sync.Mutex
 	listeners map[string]*pipeListener // by address
-	last      int
+	last      int                      // port that was chosen
+	dialed    int                      // connections
 	taken     map[string]bool
 }
 
@@ -62,10 +67,25 @@ func (m *Machine) Listening() int {
 	return len(m.listeners)
 }
 
-// Dial connects to a listener.
+// EndListeners closes every listener, as if they had failed.
+func (m *Machine) EndListeners() {
+	m.mu.Lock()
+	listeners := slices.Collect(maps.Values(m.listeners))
+	m.mu.Unlock()
+	for _, l := range listeners {
+		_ = l.Close()
+	}
+}
+
+// Dial connects to a listener. Localhost is whichever family has one, the newer first.
 func (m *Machine) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	m.mu.Lock()
 	l := m.listeners[address]
+	if port, ok := strings.CutPrefix(address, "localhost:"); ok {
+		l = cmp.Or(m.listeners["[::1]:"+port], m.listeners["127.0.0.1:"+port])
+	}
+	m.dialed++
+	from := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 50000 + m.dialed}
 	m.mu.Unlock()
 	refused := &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	if l == nil {
@@ -73,7 +93,7 @@ func (m *Machine) Dial(ctx context.Context, network, address string) (net.Conn, 
 	}
 	here, there := net.Pipe()
 	select {
-	case l.conns <- there:
+	case l.conns <- accepted{there, from}:
 		return here, nil
 	case <-l.closed:
 		return nil, refused
@@ -81,6 +101,14 @@ func (m *Machine) Dial(ctx context.Context, network, address string) (net.Conn, 
 		return nil, ctx.Err()
 	}
 }
+
+// accepted is a connection as its listener sees it.
+type accepted struct {
+	net.Conn
+	from net.Addr
+}
+
+func (a accepted) RemoteAddr() net.Addr { return a.from }
 
 type pipeListener struct {
 	machine *Machine
