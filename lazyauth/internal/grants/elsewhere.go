@@ -42,7 +42,7 @@ func joins(f *Flight, asked scopes.Set) bool {
 	if isClosed(f.ready) {
 		return f.want == asked
 	}
-	settle(f, asked)
+	settle(f, asked) // whoever needs more has the next flight
 	return true
 }
 
@@ -67,7 +67,7 @@ func brought(ctx context.Context, o *Owner, since time.Time) (bool, error) {
 }
 
 // arrived reports whether another process has stored a grant that will do since f's owner found none in the store: that it looked for
-// a sign-in to join came after that one had ended, and nobody need be asked again.
+// a sign-in to join came after that one had ended, and nobody need be asked again. Then f is for what that grant has.
 func arrived(ctx context.Context, f *Flight) bool {
 	o := f.owner
 	if f.saw == nil {
@@ -80,7 +80,14 @@ func arrived(ctx context.Context, f *Flight) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	access := found.token.AccessToken
-	return !f.anew && access != *f.saw && access != o.rejected && access != o.outdated && found.Alive() && found.Holds(f.need)
+	if f.anew || access == *f.saw || access == o.rejected || access == o.outdated || !found.Alive() || !found.Holds(f.need) {
+		return false
+	}
+	if isClosed(f.ready) {
+		return found.lacks(f.want).IsEmpty()
+	}
+	settle(f, found.Known()) // whoever needs more has the next flight
+	return true
 }
 
 // takenOver returns the grant that another process has stored, by which a flight here has ended.

@@ -149,10 +149,11 @@ func TestElsewhere_OneForAll(t *testing.T) {
 // Another process brings the grant while one that found none looks for the authorization server, and so finds no
 // sign-in to join: nobody is asked for what is there by then. Who needs more than that is.
 func TestElsewhere_BroughtBeforeItIsLookedFor(t *testing.T) {
+	write := scopes.Of("notes:write")
 	for name, test := range map[string]struct {
-		need  scopes.Set
+		needs []scopes.Set
 		codes int
-	}{"it will do": {profile, 1}, "it is not enough": {scopes.Of("notes:write"), 2}} {
+	}{"it will do": {[]scopes.Set{profile}, 1}, "it is not enough": {[]scopes.Set{write}, 2}, "it will do for one of two": {[]scopes.Set{profile, write}, 2}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFleet(t, setup{})
@@ -163,7 +164,11 @@ func TestElsewhere_BroughtBeforeItIsLookedFor(t *testing.T) {
 				goesOn := make(chan struct{})
 				held := func(*http.Request) { <-goesOn }
 				m.before.Store(&held)
-				two := b.asks(test.need)
+				var others []<-chan outcome
+				for _, need := range test.needs {
+					others = append(others, b.asks(need))
+					synctest.Wait() // whose flight it is
+				}
 				later(time.Second)
 				a.approves()
 				(<-one).holds(profile)
@@ -176,7 +181,9 @@ func TestElsewhere_BroughtBeforeItIsLookedFor(t *testing.T) {
 				if test.codes > 1 {
 					b.approves()
 				}
-				(<-two).holds(test.need)
+				for n, other := range others {
+					(<-other).holds(test.needs[n])
+				}
 				b.wants(fakeas.DeviceAuthorization, test.codes)
 			})
 		})
