@@ -267,7 +267,7 @@ func (s *signIn) beside(b begun, err error) {
 	switch {
 	case err == nil:
 		s.follow(b)
-	case guard.IsMishap(err):
+	case guard.IsMishap(err), errors.Is(err, pending.ErrElsewhere): // which ends the first one as well
 		s.came(result{err: err})
 	default:
 		s.came(result{})

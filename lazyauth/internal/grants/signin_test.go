@@ -15,6 +15,8 @@ import (
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/device"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/grants"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/oauth"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/internal/pending"
+	"github.com/lazyauth/mcp-lazyauth/lazyauth/store"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
 
@@ -141,6 +143,9 @@ func travelAt(t *testing.T, server *grants.AuthorizationServer, follow func(*gra
 	config := grants.Config{Server: server, Service: "Notes", Words: func(scopes.Set) []string { return nil }, Observer: deaf{}}
 	for _, p := range paths {
 		config.Ways = append(config.Ways, p)
+	}
+	if slices.ContainsFunc(paths, func(p *path) bool { return errors.Is(p.impossible, pending.ErrElsewhere) }) {
+		config.Store, config.Key = store.Memory(), grants.Principal.Key
 	}
 	config.MaxSignIns = 1
 	keeper := grants.New(config)
@@ -295,11 +300,12 @@ func TestSignIn_WhatEndsBothWays(t *testing.T) {
 		want      error
 		after     time.Duration
 	}{
-		"a refusal at the first":      {meanwhile: func(first, _ *path) { first.approved <- denied }, want: oauth.ErrDenied, after: time.Second},
-		"a refusal at the second":     {meanwhile: func(_, second *path) { second.approved <- denied }, want: oauth.ErrDenied, after: time.Second},
-		"the end of both":             {want: device.ErrExpired, after: 10*time.Minute + time.Second},
-		"the first fails, later both": {meanwhile: func(first, _ *path) { first.approved <- broken }, want: device.ErrExpired, after: 10*time.Minute + time.Second},
-		"the second was not possible": {second: errors.New("no endpoint"), want: device.ErrExpired, after: 5 * time.Minute},
+		"a refusal at the first":            {meanwhile: func(first, _ *path) { first.approved <- denied }, want: oauth.ErrDenied, after: time.Second},
+		"a refusal at the second":           {meanwhile: func(_, second *path) { second.approved <- denied }, want: oauth.ErrDenied, after: time.Second},
+		"the end of both":                   {want: device.ErrExpired, after: 10*time.Minute + time.Second},
+		"the first fails, later both":       {meanwhile: func(first, _ *path) { first.approved <- broken }, want: device.ErrExpired, after: 10*time.Minute + time.Second},
+		"the second was not possible":       {second: errors.New("no endpoint"), want: device.ErrExpired, after: 5 * time.Minute},
+		"another process was given a grant": {second: pending.ErrElsewhere, want: grants.ErrLoggedOut, after: time.Second}, // which is gone again
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
