@@ -153,7 +153,13 @@ func TestElsewhere_BroughtBeforeItIsLookedFor(t *testing.T) {
 	for name, test := range map[string]struct {
 		needs []scopes.Set
 		codes int
-	}{"it will do": {[]scopes.Set{profile}, 1}, "it is not enough": {[]scopes.Set{write}, 2}, "it will do for one of two": {[]scopes.Set{profile, write}, 2}} {
+		fails bool // the store, once it has been decided that nothing is written
+	}{
+		"it will do":                      {[]scopes.Set{profile}, 1, false},
+		"it will do, and the store fails": {[]scopes.Set{profile}, 1, true},
+		"it is not enough":                {[]scopes.Set{write}, 2, false},
+		"it will do for one of two":       {[]scopes.Set{profile, write}, 2, false},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFleet(t, setup{})
@@ -175,6 +181,12 @@ func TestElsewhere_BroughtBeforeItIsLookedFor(t *testing.T) {
 				later(time.Second)
 				if n := f.records(); n != 0 {
 					t.Errorf("%d records are left", n)
+				}
+				if test.fails {
+					f.store.updates(func(ctx context.Context, key string, change func([]byte) ([]byte, error)) error {
+						_ = f.store.Store.Update(ctx, key, change)
+						return errors.New("the disk is full")
+					})
 				}
 				close(goesOn)
 				later(5 * time.Second)

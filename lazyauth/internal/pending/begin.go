@@ -98,6 +98,8 @@ func (f *Flights) beginOnce(ctx context.Context, a Asked, want scopes.Set) (begu
 		return made, nil, nil
 	case found != nil:
 		return nil, found, nil
+	case errors.Is(failed, ErrElsewhere): // whether or not the store could be told that nothing is to be written
+		return nil, nil, failed
 	case errors.Is(failed, errForeign), err != nil:
 		a.Failed(cmpErr(failed, err))
 		begun, err = f.apart(ctx, a)
