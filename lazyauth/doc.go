@@ -74,7 +74,7 @@
 //     handlers.go runs the handler.
 //   - internal/asking: person.go asks for a grant through a host. internal/grants: owner.go
 //     finds it, has it renewed (renewal.go), or starts a flight (flight.go), which gets a
-//     prompt and then a token by one of its ways (signin.go): the device flow (way.go), or a
+//     prompt and then a token by one of its ways (signin.go, of which pilot.go hears): the device flow (way.go), or a
 //     redirect (redirect.go), as the client that client.go chooses.
 //   - internal/asking: waiter.go waits for the flight, delivery.go brings its prompt to the
 //     host and takes the answer.
@@ -83,7 +83,7 @@
 //     they have in common is in internal/oauth: wire.go, answer.go, token.go.
 //   - authtools.go: the tools that sign in and out are gated calls, too. listing.go keeps tools out
 //     of a list by what changes.go gathers; askatstart.go.
-//   - back in internal/grants: flight.go makes sure whose token it is and adopts the grant,
+//   - back in internal/grants: outcome.go makes sure whose token it is and adopts the grant,
 //     persist.go stores it; in asking, the waiters go on.
 //   - transport.go sends a request with the token, challenge.go deals with what the API
 //     refuses.

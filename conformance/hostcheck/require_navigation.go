@@ -88,7 +88,8 @@ var navigation = []Requirement{
 	},
 	{
 		ID: "A12", Name: "opens nothing without consent", Revision: Legacy, Level: MustNot, Observed: uiAndCanary,
-		Text:       "The URL is not opened before the person agreed, and not at all if they did not.",
+		Text: "The URL is not opened before the person agreed, and not at all if they did not. Where the host does not report what " +
+			"it shows, an opening before its accept is no breach.",
 		Section:    section(Legacy, "client/elicitation#safe-url-handling"),
 		Everywhere: true,
 		eras:       both, hook: HookOpened,

@@ -37,15 +37,13 @@ type oidcClient struct {
 
 // Kinds of clients, to be registered. A hasty one has device codes that live for twelve
 // seconds, for which a busy machine may need some to bring a code to the person; a forgetful
-// one and a fleeting one have access tokens that live for ten, give or take the second that the
-// provider rounds away. They have to be good for a call after the refresh that has brought them.
+// one has access tokens that live for ten, give or take the second that the provider rounds away. They have to be good for a call after the refresh that has brought them.
 var (
 	publicClient    = oidcClient{Auth: "none", Name: "Notes"}
 	basicClient     = oidcClient{Auth: "client_secret_basic", Name: "Notes, basic"}
 	postClient      = oidcClient{Auth: "client_secret_post", Name: "Notes, post"}
 	hastyClient     = oidcClient{Auth: "none", Name: "Notes, hasty", DeviceCodeTTL: 12}
 	forgetfulClient = oidcClient{Auth: "none", Name: "Notes, forgetful", AccessTokenTTL: 10}
-	fleetingClient  = oidcClient{Auth: "none", Name: "Notes, fleeting", AccessTokenTTL: 10}
 
 	// A native one is sent back to this machine, on any port (RFC 8252 §7.3).
 	nativeClient = oidcClient{

@@ -102,7 +102,7 @@ func TestProviderRestarts(t *testing.T) {
 		t.Run(string(e), func(t *testing.T) {
 			t.Parallel()
 			as := startRestartable(t)
-			s := newStory(t, storyOptions{as: as.provider, kind: fleetingClient, kept: true, era: e, start: startGoSDK})
+			s := newStory(t, storyOptions{as: as.provider, kind: forgetfulClient, kept: true, era: e, start: startGoSDK})
 			whoami := s.begin("whoami", nil)
 			address, code := s.prompted(whoami)
 			s.polled()

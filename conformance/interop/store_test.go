@@ -24,7 +24,7 @@ import (
 // the grant when a refresh token is presented twice.
 func TestKeptTogether(t *testing.T) {
 	t.Parallel()
-	one := newStory(t, storyOptions{kind: fleetingClient, kept: true, era: legacy, start: startGoSDK})
+	one := newStory(t, storyOptions{kind: forgetfulClient, kept: true, era: legacy, start: startGoSDK})
 	two := one.another(modern, one.folder)
 
 	whoami := one.begin("whoami", nil)
@@ -99,7 +99,7 @@ func grantFiles(t *testing.T, folder string) []string {
 // the place of the old one.
 func TestFamilyRevoked(t *testing.T) {
 	t.Parallel()
-	bothEras(t, storyOptions{kind: fleetingClient, kept: true}, func(t *testing.T, s *story) {
+	bothEras(t, storyOptions{kind: forgetfulClient, kept: true}, func(t *testing.T, s *story) {
 		whoami := s.begin("whoami", nil)
 		s.approve(s.prompted(whoami))
 		s.answered(whoami, s.person.name)

@@ -45,7 +45,7 @@ type Flight struct {
 
 	done ending.Context // ends with the flight
 
-	*landing // once the person has decided
+	*landing // nil until it lands
 
 	polls int // so far, and all once the outcome is settled
 

@@ -48,7 +48,7 @@ const closingWait = 3 * time.Second
 // lingering returns a context that ends some seconds after ctx.
 func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := ending.AfterFunc(ctx, func() {
+	stop := context.AfterFunc(ctx, func() {
 		time.AfterFunc(closingWait, func() { cancel(context.Cause(ctx)) })
 	})
 	return later, func() { stop(); cancel(nil) }
