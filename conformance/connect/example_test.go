@@ -3,15 +3,13 @@ package connect_test
 import (
 	"bufio"
 	"bytes"
-	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
-	"github.com/lazyauth/mcp-lazyauth/conformance/internal/testmain"
+	"github.com/lazyauth/mcp-lazyauth/internal/engines"
 )
 
 // exampleServer is examples/http as a process, behind a proxy of this machine that has TLS.
@@ -24,11 +22,12 @@ type exampleServer struct {
 // itself.
 func startsExample(t *testing.T) *exampleServer {
 	t.Helper()
-	port, err := testmain.FreePort()
+	port, err := engines.NewPort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	t.Cleanup(func() { _ = port.Close() })
+	listen := port.Addr()
 	// Their certificate is the program's through SSL_CERT_FILE; their names are of this machine to it.
 	ours, theirs := listens(t, "127.0.0.1"), listens(t, "localhost")
 	ours.serve(t, proxy(t, "", "http://"+listen))

@@ -3,16 +3,14 @@ package interop_test
 import (
 	"bytes"
 	"context"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/lazyauth/mcp-lazyauth/conformance/internal/testmain"
+	"github.com/lazyauth/mcp-lazyauth/internal/engines"
 	"golang.org/x/oauth2"
 )
 
@@ -28,11 +26,12 @@ func TestSignIn_Example(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	port, err := testmain.FreePort()
+	port, err := engines.NewPort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	t.Cleanup(func() { _ = port.Close() })
+	listen := port.Addr()
 	base, as := "http://"+listen, world.apart
 	client := as.register(t, oidcClient{Auth: "client_secret_basic", Name: "Connect page", RedirectURIs: []string{base + "/connect/signed-in"}, GrantTypes: byRedirect})
 

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lazyauth/mcp-lazyauth/conformance/internal/testmain"
+	"github.com/lazyauth/mcp-lazyauth/internal/engines"
 )
 
 // A restartable is an oidc-provider of a test's own that keeps what it knows in a folder,
@@ -24,11 +24,12 @@ type restartable struct {
 // startRestartable starts one, which lives until the test ends.
 func startRestartable(t *testing.T) *restartable {
 	t.Helper()
-	port, err := testmain.FreePort()
+	port, err := engines.NewPort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &restartable{config: providerConfig{Folder: filepath.Join(t.TempDir(), "provider"), Key: rand.Text(), Port: port}}
+	t.Cleanup(func() { _ = port.Close() })
+	p := &restartable{config: providerConfig{Folder: filepath.Join(t.TempDir(), "provider"), Key: rand.Text(), Port: port.Number()}}
 	issuer, management := p.launch(t)
 	if p.provider, err = newProvider(t.Context(), issuer, management); err != nil {
 		t.Fatal(err)

@@ -45,5 +45,8 @@ func NewPort() (*Port, error) {
 // Addr is where to listen.
 func (p *Port) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.number)) }
 
+// Number is the port's.
+func (p *Port) Number() int { return p.number }
+
 // Close gives it up.
 func (p *Port) Close() error { return p.kept.Close() }

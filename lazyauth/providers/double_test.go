@@ -7,21 +7,19 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/lazyauth/mcp-lazyauth/conformance/fakeas"
 	"github.com/lazyauth/mcp-lazyauth/elicit"
+	"github.com/lazyauth/mcp-lazyauth/internal/engines"
 	"github.com/lazyauth/mcp-lazyauth/lazyauth"
 	"github.com/lazyauth/mcp-lazyauth/scopes"
 )
@@ -298,24 +296,15 @@ func preset(t *testing.T) func(lazyauth.Service, error) lazyauth.Service {
 	}
 }
 
-// fixedURI returns a redirect URI at a port that is free, for providers that compare it. It is none of those that systems
-// give to whoever does not name one (32768 and above on Linux, 49152 and above elsewhere): nobody is given it before it is used.
+// fixedURI returns a redirect URI at a port that nobody else is given, for providers that compare it.
 func fixedURI(t *testing.T, host string) string {
 	t.Helper()
-	for {
-		port := strconv.Itoa(10_000 + rand.IntN(20_000))
-		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.1", port))
-		if errors.Is(err, syscall.EADDRINUSE) {
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return "http://" + host + ":" + port + "/callback"
+	port, err := engines.NewPort()
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = port.Close() })
+	return "http://" + host + ":" + strconv.Itoa(port.Number()) + "/callback"
 }
 
 // newIDP is a server with metadata in OpenID Connect's place below its issuer, and its endpoints below base.
